@@ -1,0 +1,194 @@
+#include "galvatron/base/json.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <system_error>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+std::string read_whole_file(const std::filesystem::path& path, Bytes limit) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    throw ConfigError("[file] ", path.string(), " is a folder; a file is needed here");
+  }
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) throw ConfigError("[file] cannot read ", path.string(), ": ", error.message());
+  if (static_cast<std::int64_t>(size) > limit.value) {
+    throw ConfigError("[file] ", path.string(), " has ", to_text(Bytes{static_cast<std::int64_t>(size)}),
+                      ", more than the ", to_text(limit), " that such a file may have");
+  }
+  std::ifstream in(path, std::ios::binary);
+  std::string text(size, '\0');
+  if (!in || !in.read(text.data(), static_cast<std::streamsize>(size))) {
+    throw ConfigError("[file] cannot read ", path.string());
+  }
+  return text;
+}
+
+const char* kind_of(const Json& value) { return value.type_name(); }
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& source) {
+  try {
+    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
+      if (depth > kMaxDepth) throw ConfigError("[json] ", source, " is nested deeper than ", kMaxDepth, " levels");
+      return true;
+    });
+  } catch (const Json::exception& error) {
+    throw ConfigError("[json] ", source, " is not valid JSON: ", error.what());
+  }
+}
+
+Json read_json_file(const std::filesystem::path& path, Bytes limit) {
+  return parse_json(read_whole_file(path, limit), path.string());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  std::error_code error;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+  std::filesystem::path temporary = path;
+  temporary += fmt::format(".tmp{}", getpid());
+  std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  out.close();
+  if (!out) {
+    std::filesystem::remove(temporary, error);
+    throw ConfigError("[file] cannot write ", path.string(), "; is the folder there and is the disk full?");
+  }
+  std::filesystem::rename(temporary, path, error);
+  if (error) throw ConfigError("[file] cannot write ", path.string(), ": ", error.message());
+}
+
+void write_json_file(const std::filesystem::path& path, const OrderedJson& value) {
+  write_file_atomically(path, value.dump(2) + "\n");
+}
+
+std::string file_checksum(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw ConfigError("[file] cannot read ", path.string());
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  std::string buffer(1 << 16, '\0');
+  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
+    for (std::streamsize i = 0; i < in.gcount(); ++i) {
+      hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<std::size_t>(i)])) * 0x100000001b3ULL;
+    }
+  }
+  return fmt::format("fnv1a:{:016x}", hash);
+}
+
+JsonReader::JsonReader(const Json& value, std::string source) : value_(&value), source_(std::move(source)) {
+  if (!value.is_object()) throw ConfigError("[json] ", source_, " must be an object, not ", kind_of(value));
+}
+
+void JsonReader::fail(const std::string& key, const std::string& problem) const {
+  throw ConfigError("[json] ", source_, ": key '", key, "' ", problem);
+}
+
+const Json* JsonReader::find(const std::string& key) {
+  known_.push_back(key);
+  const auto it = value_->find(key);
+  return it == value_->end() || it->is_null() ? nullptr : &*it;
+}
+
+const Json& JsonReader::require(const std::string& key) {
+  const Json* found = find(key);
+  if (!found) fail(key, "is missing" + did_you_mean(key, keys()));
+  return *found;
+}
+
+bool JsonReader::has(const std::string& key) const {
+  const auto it = value_->find(key);
+  return it != value_->end() && !it->is_null();
+}
+
+std::int64_t JsonReader::get_int(const std::string& key, std::int64_t min, std::int64_t max) {
+  const Json& value = require(key);
+  const bool whole = value.is_number_integer() ||
+                     (value.is_number_float() && std::floor(value.get<double>()) == value.get<double>());
+  if (!whole) fail(key, "must be a whole number, not " + value.dump());
+  const double number = value.get<double>();
+  if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max))) {
+    fail(key, fmt::format("is {}, outside {} .. {}", value.dump(), min, max));
+  }
+  return value.get<std::int64_t>();
+}
+
+std::int64_t JsonReader::get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
+  return find(key) ? get_int(key, min, max) : fallback;
+}
+
+double JsonReader::get_number(const std::string& key, double min, double max) {
+  const Json& value = require(key);
+  if (!value.is_number()) fail(key, "must be a number, not " + value.dump());
+  const double number = value.get<double>();
+  if (!std::isfinite(number) || number < min || number > max) {
+    fail(key, fmt::format("is {}, outside {} .. {}", value.dump(), min, max));
+  }
+  return number;
+}
+
+double JsonReader::get_number_or(const std::string& key, double fallback, double min, double max) {
+  return find(key) ? get_number(key, min, max) : fallback;
+}
+
+bool JsonReader::get_bool_or(const std::string& key, bool fallback) {
+  const Json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_boolean()) fail(key, "must be true or false, not " + value->dump());
+  return value->get<bool>();
+}
+
+std::string JsonReader::get_string(const std::string& key) {
+  const Json& value = require(key);
+  if (!value.is_string()) fail(key, "must be a string, not " + value.dump());
+  return value.get<std::string>();
+}
+
+std::string JsonReader::get_string_or(const std::string& key, const std::string& fallback) {
+  return find(key) ? get_string(key) : fallback;
+}
+
+std::string JsonReader::get_choice_or(const std::string& key, const std::string& fallback,
+                                      const std::vector<std::string>& names) {
+  const std::string text = get_string_or(key, fallback);
+  if (std::find(names.begin(), names.end(), text) != names.end()) return text;
+  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "), did_you_mean(text, names)));
+}
+
+const Json& JsonReader::get(const std::string& key) { return require(key); }
+
+const Json& JsonReader::get_array(const std::string& key) {
+  const Json& value = require(key);
+  if (!value.is_array()) fail(key, std::string("must be an array, not ") + kind_of(value));
+  return value;
+}
+
+JsonReader JsonReader::get_object(const std::string& key) { return JsonReader(require(key), source_ + ": " + key); }
+
+std::vector<std::string> JsonReader::keys() const {
+  std::vector<std::string> out;
+  for (const auto& item : value_->items()) out.push_back(item.key());
+  return out;
+}
+
+void JsonReader::ignore(const std::string& key) { known_.push_back(key); }
+
+void JsonReader::finish() const {
+  for (const std::string& key : keys()) {
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+      fail(key, "is unknown" + did_you_mean(key, known_));
+    }
+  }
+}
+
+}  // namespace galvatron

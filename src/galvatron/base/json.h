@@ -1,0 +1,68 @@
+// JSON files read with limits and clear errors: every message names the file and the key.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "galvatron/base/units.h"
+
+namespace galvatron {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+// ConfigError when the file is missing, larger than `limit`, nested deeper than 64 or no JSON.
+Json read_json_file(const std::filesystem::path& path, Bytes limit = mebibytes(64));
+
+// Parses text; `source` names it in errors.
+Json parse_json(std::string_view text, const std::string& source);
+
+// Writes to a temporary file beside `path` and renames it, so that a reader never sees half a file.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+void write_json_file(const std::filesystem::path& path, const OrderedJson& value);
+
+// Lower-case hex SHA-free fingerprint (FNV-1a, 64 bit) of a file's bytes: provenance, not security.
+std::string file_checksum(const std::filesystem::path& path);
+
+// A JSON object whose keys are taken one by one; finish() rejects the ones nobody asked for.
+class JsonReader {
+ public:
+  // `source` is the file (and path inside it) that errors name. ConfigError unless `value` is an object.
+  JsonReader(const Json& value, std::string source);
+
+  bool has(const std::string& key) const;
+  std::int64_t get_int(const std::string& key, std::int64_t min, std::int64_t max);
+  std::int64_t get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min, std::int64_t max);
+  double get_number(const std::string& key, double min, double max);  // finite
+  double get_number_or(const std::string& key, double fallback, double min, double max);
+  bool get_bool_or(const std::string& key, bool fallback);
+  std::string get_string(const std::string& key);
+  std::string get_string_or(const std::string& key, const std::string& fallback);
+  // One of `names`; the error names the nearest.
+  std::string get_choice_or(const std::string& key, const std::string& fallback, const std::vector<std::string>& names);
+  const Json& get(const std::string& key);               // any value, must be there
+  const Json& get_array(const std::string& key);         // must be an array
+  JsonReader get_object(const std::string& key);         // must be an object
+  std::vector<std::string> keys() const;
+  void ignore(const std::string& key);
+
+  // ConfigError for a key that was never asked for, naming the nearest known one.
+  void finish() const;
+
+  const std::string& source() const { return source_; }
+
+ private:
+  const Json* find(const std::string& key);
+  const Json& require(const std::string& key);
+  [[noreturn]] void fail(const std::string& key, const std::string& problem) const;
+
+  const Json* value_;
+  std::string source_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace galvatron

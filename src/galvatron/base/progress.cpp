@@ -1,0 +1,79 @@
+#include "galvatron/base/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "galvatron/base/units.h"
+
+namespace galvatron {
+namespace {
+
+constexpr int kBarWidth = 24;
+constexpr double kTerminalInterval = 0.1;  // seconds between redraws
+constexpr double kPipedInterval = 10.0;    // seconds between plain lines
+
+std::size_t terminal_columns(std::FILE* out) {
+  winsize size{};
+  return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 120;
+}
+
+}  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+ProgressBar::ProgressBar(std::string title, std::int64_t total, std::FILE* out)
+    : title_(std::move(title)), total_(total), out_(out), terminal_(isatty(fileno(out)) != 0), started_(now_seconds()) {}
+
+ProgressBar::~ProgressBar() { finish(); }
+
+void ProgressBar::update(std::int64_t done, const std::string& detail) {
+  done_ = done;
+  detail_ = detail;
+  const double now = now_seconds();
+  if (total_ <= 0 || now - last_drawn_ < (terminal_ ? kTerminalInterval : kPipedInterval)) return;
+  last_drawn_ = now;
+  draw();
+}
+
+void ProgressBar::finish() {
+  if (finished_ || total_ <= 0) return;
+  finished_ = true;
+  draw();
+  if (terminal_) std::fputs("\n", out_);
+  std::fflush(out_);
+}
+
+void ProgressBar::draw() {
+  const double fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
+  const double elapsed = now_seconds() - started_;
+  std::string line = fmt::format("{} {}/{}", title_, done_, total_);
+  if (terminal_) {
+    const int filled = static_cast<int>(fraction * kBarWidth);
+    std::string bar;
+    for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "━" : "╌";
+    line = fmt::format("{} {} {:3.0f}%", title_, bar, fraction * 100);
+  }
+  if (!detail_.empty()) line += "  " + detail_;
+  if (done_ >= total_ || done_ == 0) {
+    line += fmt::format("  {}", to_text(Milliseconds{elapsed * 1e3}));
+  } else {
+    line += fmt::format("  {} left", to_text(Milliseconds{elapsed * (1 / fraction - 1) * 1e3}));
+  }
+  if (terminal_) {
+    // The bar's glyphs take three bytes a column.
+    const std::size_t limit = terminal_columns(out_) + 2 * kBarWidth;
+    if (line.size() >= limit) line.resize(limit - 1);
+    fmt::print(out_, "\r{}\x1b[K", line);
+  } else {
+    fmt::print(out_, "{}\n", line);
+  }
+  std::fflush(out_);
+}
+
+}  // namespace galvatron

@@ -1,0 +1,39 @@
+// What long work shows on the terminal: a bar that redraws in place, or plain lines when the output is piped.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace galvatron {
+
+class ProgressBar {
+ public:
+  // Draws on `out` (stderr by default). A total of 0 draws nothing.
+  ProgressBar(std::string title, std::int64_t total, std::FILE* out = stderr);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  // `detail` is shown after the bar, such as "loss 4.21  1532 tok/s  312 MiB". Redraws at most ten times a second.
+  void update(std::int64_t done, const std::string& detail = "");
+  // Draws the last state and ends the line. Safe to call twice.
+  void finish();
+
+ private:
+  void draw();
+
+  std::string title_;
+  std::int64_t total_;
+  std::FILE* out_;
+  bool terminal_;
+  bool finished_ = false;
+  std::int64_t done_ = 0;
+  std::string detail_;
+  double started_;
+  double last_drawn_ = 0;
+};
+
+// Seconds of a monotonic clock.
+double now_seconds();
+
+}  // namespace galvatron

@@ -1,0 +1,46 @@
+// Units as types, so that a mixed-up unit does not compile.
+#pragma once
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace galvatron {
+
+struct Bytes {
+  std::int64_t value = 0;
+  auto operator<=>(const Bytes&) const = default;
+  Bytes& operator+=(Bytes other) { return value += other.value, *this; }
+  Bytes& operator-=(Bytes other) { return value -= other.value, *this; }
+};
+constexpr Bytes operator+(Bytes a, Bytes b) { return {a.value + b.value}; }
+constexpr Bytes operator-(Bytes a, Bytes b) { return {a.value - b.value}; }
+constexpr Bytes operator*(Bytes a, std::int64_t n) { return {a.value * n}; }
+constexpr Bytes operator*(std::int64_t n, Bytes a) { return a * n; }
+constexpr Bytes kibibytes(std::int64_t n) { return {n << 10}; }
+constexpr Bytes mebibytes(std::int64_t n) { return {n << 20}; }
+constexpr Bytes gibibytes(std::int64_t n) { return {n << 30}; }
+
+struct Milliseconds {
+  double value = 0;
+  auto operator<=>(const Milliseconds&) const = default;
+  Milliseconds& operator+=(Milliseconds other) { return value += other.value, *this; }
+  Milliseconds& operator-=(Milliseconds other) { return value -= other.value, *this; }
+};
+constexpr Milliseconds operator+(Milliseconds a, Milliseconds b) { return {a.value + b.value}; }
+constexpr Milliseconds operator-(Milliseconds a, Milliseconds b) { return {a.value - b.value}; }
+constexpr Milliseconds operator*(Milliseconds a, double n) { return {a.value * n}; }
+constexpr Milliseconds operator*(double n, Milliseconds a) { return a * n; }
+constexpr double operator/(Milliseconds a, Milliseconds b) { return a.value / b.value; }
+
+// "16GiB", "80GB" (10^9), "512 MiB", "1.5G" (binary, as nvidia-smi and Slurm mean it), "1048576". ConfigError
+// otherwise; `what` names the option in the message.
+Bytes parse_bytes(std::string_view text, std::string_view what);
+
+// "1.50 GiB", "312 MiB", "17 KiB", "12 B": three significant digits, binary units.
+std::string to_text(Bytes bytes);
+
+// "1.24 s", "312 ms", "85.0 us": three significant digits.
+std::string to_text(Milliseconds time);
+
+}  // namespace galvatron

@@ -1,0 +1,30 @@
+// How one layer is spread over the ranks of its pipeline stage.
+#pragma once
+#include <string>
+
+namespace galvatron::plan {
+
+// What a layer's backward computes again instead of keeping: nothing; the attention core (rotary embedding and
+// softmax(QK^T)V); the whole layer from its input.
+enum class Recompute { kNone, kSelective, kFull };
+
+std::string to_text(Recompute recompute);           // "none", "selective", "full"
+Recompute parse_recompute(const std::string& text); // ConfigError
+
+struct LayerStrategy {
+  int tp_degree = 1;       // Megatron tensor parallel; activations outside it are split along the sequence
+  int ulysses_degree = 1;  // DeepSpeed-Ulysses: sequence outside attention, heads inside
+  int cp_degree = 1;       // context parallel (1 until the runtime has it)
+  int ep_degree = 1;       // expert parallel (1 until the runtime has it)
+  int zero_stage = 0;      // 0 all replicated, 1 optimizer states sharded, 2 + gradients, 3 + parameters
+  Recompute recompute = Recompute::kNone;
+
+  // Ways in which the sequence is split at the layer's border.
+  int seq_degree() const { return tp_degree * ulysses_degree * cp_degree; }
+  bool operator==(const LayerStrategy&) const = default;
+};
+
+// "tp2 uly4 zero3 full", "dp" alone for the plain strategy: for tables and messages.
+std::string to_text(const LayerStrategy& strategy);
+
+}  // namespace galvatron::plan

@@ -1,0 +1,57 @@
+// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that communicate. All
+// functions are pure, so every rank can work out every other rank's groups.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "galvatron/base/partition.h"
+#include "galvatron/plan/plan.h"
+
+namespace galvatron::plan {
+
+// Coordinates of one rank for one layer's strategy.
+//   rank = stage * ranks_per_stage + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
+struct RankCoordinates {
+  int stage = 0;
+  int dp_rank = 0;
+  int ulysses_rank = 0;
+  int tp_rank = 0;
+  // Place in the sequence split at the layer's border: ulysses_rank * tp_degree + tp_rank.
+  int seq_rank = 0;
+};
+
+RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& strategy);
+
+using RankSet = std::vector<int>;  // ascending global ranks
+
+// Ranks of a stage.
+RankSet stage_ranks(int stage, int ranks_per_stage);
+// Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
+RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
+RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
+// Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides it, else the stage.
+RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy, bool tp_divided);
+
+// How the samples and tokens of a microbatch are spread over the ranks of a stage at a layer's border: the batch in
+// dp_degree chunks, the sequence in seq_degree chunks.
+struct TokenLayout {
+  int dp_degree = 1;
+  int seq_degree = 1;
+  bool operator==(const TokenLayout&) const = default;
+};
+TokenLayout token_layout(const LayerStrategy& strategy, int ranks_per_stage);
+
+// Samples x tokens of a microbatch that one rank holds. Sample indices are within the microbatch.
+struct TokenRect {
+  Range samples;
+  Range tokens;
+  bool operator==(const TokenRect&) const = default;
+  bool empty() const { return samples.empty() || tokens.empty(); }
+};
+TokenRect token_rect(const TokenLayout& layout, int rank_in_stage, std::int64_t num_samples, std::int64_t seq_length);
+
+// Tokens inside the layer's TP region: the chunks of all its tp ranks together.
+TokenRect block_rect(const LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage, std::int64_t num_samples,
+                     std::int64_t seq_length);
+
+}  // namespace galvatron::plan

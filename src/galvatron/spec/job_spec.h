@@ -1,0 +1,27 @@
+// What is asked of a training run, apart from model, cluster and plan.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace galvatron::spec {
+
+enum class Precision { kFp64, kFp32, kBf16, kFp16 };
+
+// "fp64", "fp32", "bf16", "fp16".
+std::string to_text(Precision precision);
+Precision parse_precision(const std::string& text);  // ConfigError
+const std::vector<std::string>& precision_names();
+
+// Bytes of one element in compute (parameters in use, activations, their gradients).
+std::int64_t compute_bytes(Precision precision);
+// Bytes of one element of master weights, gradients and each optimizer moment: 8 for fp64, else 4.
+std::int64_t state_bytes(Precision precision);
+
+struct JobSpec {
+  std::int64_t seq_length = 1024;  // tokens per sample
+  std::int64_t global_batch = 8;   // samples per optimizer step
+  Precision precision = Precision::kBf16;
+};
+
+}  // namespace galvatron::spec
