@@ -3,7 +3,7 @@
 #   galvatron_room(NAME [TORCH] [DEPENDS room...] [LINK library...])
 #   galvatron_room_tests(NAME [LABEL label] [TIMEOUT seconds] [LINK room...])   every *_test.cpp of this folder, one binary
 add_library(galvatron_warnings INTERFACE)
-target_compile_options(galvatron_warnings INTERFACE -Wall -Wextra -Wpedantic -Wno-unknown-pragmas)
+target_compile_options(galvatron_warnings INTERFACE -Wall -Wextra)
 
 function(galvatron_use_torch target)
   target_link_libraries(${target} PUBLIC galvatron_torch)

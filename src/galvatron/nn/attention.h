@@ -1,0 +1,34 @@
+// Causal self-attention with tensor parallelism over heads and Ulysses over the sequence.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "galvatron/nn/dropout.h"
+#include "galvatron/nn/layer.h"
+
+namespace galvatron::nn {
+
+struct AttentionOptions {
+  std::int64_t num_heads = 1;     // of the model, not of this rank
+  std::int64_t num_kv_heads = 1;
+  std::int64_t head_size = 1;
+  double scale = 1;               // of q.k before the softmax
+  std::vector<double> inverse_frequencies;  // rotary, head_size / 2 entries; empty: none
+  double rotary_scale = 1;        // of cos and sin
+  bool recompute_core = false;    // rotary and softmax(QK^T)V again in the backward
+  Dropout dropout;                // of the probabilities
+};
+
+struct AttentionParams {
+  at::Tensor qkv_weight;     // [(n + 2k) * D, H], this rank's heads
+  at::Tensor qkv_bias;       // may be undefined
+  at::Tensor output_weight;  // [H, n * D]
+  at::Tensor output_bias;    // may be undefined
+};
+
+// x and the result: [B, S, H] at the layer's border.
+at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params, const AttentionOptions& options,
+                          const LayerGroups& groups, const LayerCall& call);
+
+}  // namespace galvatron::nn

@@ -1,0 +1,106 @@
+#include "galvatron/nn/cross_entropy.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "galvatron/base/partition.h"
+#include "galvatron/nn/layer.h"
+
+namespace galvatron::nn {
+namespace {
+
+constexpr std::int64_t kChunkElements = std::int64_t{8} << 20;  // 32 MiB of fp32 logits
+constexpr std::int64_t kMinChunkTokens = 64;
+
+at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+// What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined without gradient).
+struct ChunkLoss {
+  at::Tensor loss_sum;
+  at::Tensor grad_logits;
+};
+
+// Softmax statistics need two numbers per token from all ranks: the maximum, and the sum of exponentials beside the
+// label's logit (Megatron-LM's vocab-parallel cross entropy, with its last two reductions in one).
+ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std::int64_t first_row,
+                     const comm::Group& group, bool with_grad) {
+  at::Tensor logits = logits_in;
+  at::Tensor maximum = logits.amax(1, /*keepdim=*/true);
+  group.all_reduce(maximum, comm::Reduction::kMax);
+  logits.sub_(maximum);
+  const at::Tensor ignored = labels.eq(kIgnoreLabel);
+  const at::Tensor local = labels - first_row;
+  const at::Tensor mine = local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(ignored.logical_not());
+  const at::Tensor column = at::where(mine, local, at::zeros_like(local)).unsqueeze(1);
+  at::Tensor statistics = at::empty({2, labels.size(0)}, logits.options());
+  statistics[0].copy_(logits.gather(1, column).squeeze(1).mul_(mine));
+  logits.exp_();
+  at::Tensor sums = statistics[1];
+  at::sum_out(sums, logits, at::IntArrayRef{1});
+  group.all_reduce(statistics);
+  const at::Tensor counted = ignored.logical_not().to(logits.scalar_type());
+  ChunkLoss out;
+  out.loss_sum = statistics[1].log().sub_(statistics[0]).mul_(counted).sum();
+  if (with_grad) {
+    logits.mul_((counted / statistics[1]).unsqueeze(1));
+    logits.scatter_add_(1, column, mine.to(logits.scalar_type()).neg().unsqueeze(1));
+    out.grad_logits = logits;
+  }
+  return out;
+}
+
+struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
+                            const at::Tensor& labels, std::int64_t first_row, std::int64_t vocab_size,
+                            const comm::Group& group, bool with_grad) {
+    const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
+    const std::int64_t tokens = hidden.size(0), step = cross_entropy_chunk(vocab_size, group.size());
+    at::Tensor loss = at::zeros({}, hidden.options().dtype(wide));
+    at::Tensor grad_hidden, grad_weight;
+    if (with_grad) {
+      grad_hidden = at::empty_like(hidden);
+      grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
+    }
+    for (std::int64_t begin = 0; begin < tokens; begin += step) {
+      const std::int64_t count = std::min(step, tokens - begin);
+      const at::Tensor rows = hidden.narrow(0, begin, count);
+      const ChunkLoss part =
+          chunk_loss(at::mm(rows, weight.t()).to(wide), labels.narrow(0, begin, count), first_row, group, with_grad);
+      loss.add_(part.loss_sum);
+      if (!with_grad) continue;
+      const at::Tensor grad_logits = part.grad_logits.to(narrow);
+      at::Tensor grad_rows = grad_hidden.narrow(0, begin, count);
+      at::mm_out(grad_rows, grad_logits, weight);
+      if (wide == narrow) {
+        grad_weight.addmm_(grad_logits.t(), rows);
+      } else {
+        grad_weight.add_(at::mm(grad_logits.t(), rows));
+      }
+    }
+    if (with_grad) ctx->save_for_backward({grad_hidden, grad_weight.to(weight.scalar_type())});
+    return loss;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    auto saved = ctx->get_saved_variables();
+    const auto scaled = [&](at::Tensor& grad) { return grad.mul_(grads[0].to(grad.scalar_type())); };
+    // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is applied before rounding
+    // matters: loss scaling multiplies by powers of two.
+    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
+  return std::max(kMinChunkTokens, kChunkElements / largest_chunk(vocab_size, tp_degree));
+}
+
+at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight, const at::Tensor& labels_M,
+                                std::int64_t first_row, std::int64_t vocab_size, const comm::Group& group) {
+  return LinearCrossEntropy::apply(hidden_MH, weight, labels_M, first_row, vocab_size, group, at::GradMode::is_enabled());
+}
+
+}  // namespace galvatron::nn

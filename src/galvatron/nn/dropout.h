@@ -1,0 +1,26 @@
+// Dropout whose mask is a function of global positions, so that every plan drops the same elements and a recomputed
+// layer drops them again.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "galvatron/base/partition.h"
+#include "galvatron/nn/layer.h"
+
+namespace galvatron::nn {
+
+struct Dropout {
+  double p = 0;            // probability of dropping
+  std::uint64_t key = 0;   // random_key(seed, "block.3.residual")
+  bool active(const LayerCall& call) const { return call.training && p > 0; }
+};
+
+// x [B, S, H] at the layer's border.
+at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call);
+
+// probabilities [B, N, Q, K] of the heads in `heads` of `num_heads`, over the whole sequence.
+at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& options, const LayerCall& call, Range heads,
+                             std::int64_t num_heads);
+
+}  // namespace galvatron::nn

@@ -1,0 +1,57 @@
+// What a layer is to the runtime: a function of parameters and activations, on the ranks of its groups.
+//
+// A layer holds no parameters and no state: the runtime owns, shards and gathers parameters and hands the layer its
+// local parts, in the order in which spec declares them. At degree 1 a parallel layer is the plain layer.
+//
+// Shape suffixes: B samples, S tokens at the layer's border (this rank's), T tokens inside the tensor-parallel region,
+// L whole sequence, H hidden, N heads, D head size, I intermediate, V vocabulary.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "galvatron/base/partition.h"
+#include "galvatron/comm/group.h"
+
+namespace galvatron::nn {
+
+// What the data loader feeds: samples x tokens of the tensor-parallel region, int64. Undefined where not needed.
+struct Inputs {
+  at::Tensor tokens_BT;
+  at::Tensor labels_BT;  // next tokens; kIgnoreLabel does not count
+};
+inline constexpr std::int64_t kIgnoreLabel = -100;
+
+// Where one call of a layer stands in the global batch. All tensor-parallel ranks of a layer share `block_tokens`.
+struct LayerCall {
+  std::int64_t first_sample = 0;        // index over the whole run of the first sample here: addresses dropout masks
+  std::int64_t num_samples = 0;         // B
+  std::int64_t seq_length = 0;          // L
+  Range tokens;                         // S: this rank's tokens at the border
+  Range block_tokens;                   // T: tokens of all tp ranks together
+  std::vector<std::int64_t> tp_sizes;       // tokens of each tp rank; sums to T
+  std::vector<std::int64_t> ulysses_sizes;  // T of each ulysses rank; sums to L
+  bool training = true;                 // dropout on
+  bool logits = false;                  // the head returns logits [B, T, V / tp] instead of the loss
+  Inputs inputs;
+};
+
+// The ranks that work on a layer with this one. Groups of one cost nothing.
+struct LayerGroups {
+  comm::Group tp;
+  comm::Group ulysses;
+};
+
+// Streams that travel from layer to layer, each [B, S, features]. Decoder-only models have one.
+using Activations = std::vector<at::Tensor>;
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  // `params`: this rank's parts. The first layer gets no activations. The last returns the sum of its token losses, a
+  // scalar, equal on all its tp ranks; each of them must run its backward.
+  virtual Activations forward(const std::vector<at::Tensor>& params, const Activations& x, const LayerCall& call) const = 0;
+};
+
+}  // namespace galvatron::nn

@@ -1,0 +1,29 @@
+// The feed-forward half of a Transformer block, divided over its intermediate dimension.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/nn/layer.h"
+
+namespace galvatron::nn {
+
+enum class ActivationKind { kGelu, kGeluTanh, kRelu, kSilu };
+
+struct MlpOptions {
+  ActivationKind activation = ActivationKind::kGeluTanh;
+  bool gated = false;  // act(gate) * up, with gate and up the halves of one weight
+};
+
+struct MlpParams {
+  at::Tensor up_weight;    // [i, H]; gated: [2i, H], gate first
+  at::Tensor up_bias;      // may be undefined
+  at::Tensor down_weight;  // [H, i]
+  at::Tensor down_bias;    // may be undefined
+};
+
+at::Tensor activate(const at::Tensor& x, ActivationKind kind);
+
+// x and the result: [B, S, H] at the layer's border.
+at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options, const LayerGroups& groups,
+               const LayerCall& call);
+
+}  // namespace galvatron::nn
