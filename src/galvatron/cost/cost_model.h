@@ -1,0 +1,49 @@
+// What every estimate needs, in one value. Our own cost model: pure arithmetic over profile tables,
+// no torch, no clocks, no global state. Equations and sources: docs/design/cost_model.md.
+#pragma once
+#include <cstdint>
+
+#include "galvatron/plan/plan.h"
+#include "galvatron/plan/rank_layout.h"
+#include "galvatron/profiles/hardware_profile.h"
+#include "galvatron/profiles/model_profile.h"
+#include "galvatron/spec/job_spec.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::cost {
+
+// References: the owner outlives every call. The profile is prepared for the model, job.seq_length
+// and job.precision (ModelProfile::prepare).
+struct CostInputs {
+  const spec::ModelSpec& model;
+  spec::JobSpec job;
+  const profiles::HardwareProfile& hardware;
+  const profiles::ModelProfile& profile;
+};
+
+// The part of a plan that is common to all its layers.
+struct PipelineShape {
+  int pp_degree = 1;
+  int ranks_per_stage = 1;
+  int num_microbatches = 1;
+  plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  int world_size() const { return pp_degree * ranks_per_stage; }
+  bool operator==(const PipelineShape&) const = default;
+};
+PipelineShape pipeline_shape(const plan::Plan& plan);
+
+// Microbatches whose activations stage `stage` holds at its peak: 1F1B min(m, stages - stage),
+// GPipe m.
+int microbatches_in_flight(const PipelineShape& shape, int stage);
+
+// Local ranks that compute at the same time, on average over a step: those of a node, less the
+// pipeline's bubble m / (m + p - 1). On an oversubscribed machine a bubble costs little, because
+// the others run faster meanwhile.
+double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware);
+
+// Compute and communication side by side, each `slowdown` times slower while both run:
+//   slowdown * min(compute, communication) + |compute - communication|, never more than one after
+//   the other.
+double overlapped_ms(double compute_ms, double communication_ms, double slowdown);
+
+}  // namespace galvatron::cost

@@ -1,0 +1,46 @@
+// Milliseconds that one layer takes per microbatch under one strategy, with its communication: what
+// is hidden behind compute slows it, what is not is added. docs/design/cost_model.md, "Time of a
+// layer".
+#pragma once
+#include "galvatron/base/units.h"
+#include "galvatron/cost/cost_model.h"
+
+namespace galvatron::cost {
+
+// One direction. total = compute + exposed; hidden communication shows in `exposed` only by the
+// slow-down it causes.
+struct PhaseTime {
+  Milliseconds compute;  // alone, contention included
+  Milliseconds exposed;  // communication and slow-down that the rank waits for
+  Milliseconds hidden;   // communication that runs beside compute
+  Milliseconds total() const { return compute + exposed; }
+  PhaseTime& operator+=(const PhaseTime& other);
+};
+
+struct LayerTime {
+  PhaseTime forward;
+  PhaseTime backward;  // of every microbatch; holds the recomputed forward and ZeRO-2/3's reduction
+  // Once per step:
+  PhaseTime gradient_sync;        // ZeRO-0/1: added to the last microbatch's backward
+  Milliseconds optimizer;         // AdamW over the rank's shard
+  Milliseconds parameter_gather;  // ZeRO-1/2: after the optimizer
+  Milliseconds once() const { return gradient_sync.total() + optimizer + parameter_gather; }
+};
+
+// REQUIRES: check_layer_strategy() has no objection. `samples`: of one microbatch, before data
+// parallelism.
+LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                     const plan::LayerStrategy& strategy, std::int64_t samples);
+
+// Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
+// stage, one direction. 0 when they are equal.
+Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                             const plan::TokenLayout& from, const plan::TokenLayout& to,
+                             std::int64_t samples);
+
+// Sending a microbatch's border tensor to the next stage, one direction. Every rank sends its
+// rectangle straight to those that need it, so layouts do not matter.
+Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                                  std::int64_t samples);
+
+}  // namespace galvatron::cost

@@ -1,0 +1,67 @@
+// Predicted time and memory of a complete plan: what `train` and the report show beside the
+// measurement, and what the search optimised (the same numbers: cost_tables.h).
+#pragma once
+#include <string>
+#include <vector>
+
+#include "galvatron/base/json.h"
+#include "galvatron/base/units.h"
+#include "galvatron/cost/cost_model.h"
+#include "galvatron/cost/layer_memory.h"
+#include "galvatron/cost/layer_time.h"
+#include "galvatron/cost/timeline.h"
+
+namespace galvatron::cost {
+
+struct StageMemory {
+  LayerStates states;
+  Bytes activations;  // of all microbatches in flight, at the moment of the peak
+  Bytes transient;    // gathered parameters, unreduced gradients, temporaries at the peak
+  Bytes reserve;
+  Bytes total() const { return states.total() + activations + transient + reserve; }
+};
+
+struct StageCost {
+  Range layers;
+  Milliseconds forward;  // per microbatch, transitions and the received border included
+  Milliseconds backward;
+  Milliseconds once;   // per step
+  StageMemory memory;  // peak of its fullest rank
+};
+
+// One row of the per-layer table.
+struct LayerRow {
+  int stage = 0;
+  LayerTime time;  // per microbatch, mean over microbatch sizes
+  LayerMemory memory;
+  Milliseconds transition;  // in front of it, forward + backward, per microbatch
+};
+
+struct PlanCost {
+  Milliseconds step_time;  // the search's objective (cost_tables.h)
+  Milliseconds
+      simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
+  double tokens_per_second = 0;  // job tokens / step_time
+  // Split of step_time, of the stage that computes longest: compute + exposed communication +
+  // bubble = step_time.
+  Milliseconds compute;
+  Milliseconds exposed_communication;
+  Milliseconds hidden_communication;  // beside, not part of the sum
+  Milliseconds bubble;
+  std::vector<StageCost> stages;
+  std::vector<LayerRow> layers;
+  Timeline timeline;
+  Bytes peak_memory() const;  // of the fullest stage
+};
+
+// REQUIRES: plan passed check_plan(); inputs.job has the plan's global_batch and precision.
+PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan);
+
+// For plan.json's `search` section and reports: keys carry units.
+OrderedJson plan_cost_to_json(const PlanCost& cost);
+
+// Readable table: stages with times and memory bars against `budget` (0: none), then the split of
+// the step time.
+std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes budget);
+
+}  // namespace galvatron::cost

@@ -1,0 +1,112 @@
+// What a cluster's ranks can do together: times of collectives over sizes and group shapes, how
+// much overlapping and sharing a machine slows them, memory. Measured by profiler/, or made from a
+// data sheet (analytic.h). No torch.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/json.h"
+#include "galvatron/base/units.h"
+#include "galvatron/profiles/curve.h"
+#include "galvatron/profiles/provenance.h"
+
+namespace galvatron::profiles {
+
+// `bytes` of an operation, everywhere in our code:
+//   all_reduce      the tensor, as each rank holds it
+//   all_gather      the gathered output
+//   reduce_scatter  the whole input of one rank
+//   all_to_all      what one rank holds before the exchange (its own part included)
+//   p2p             the message
+enum class Collective { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kPointToPoint };
+
+std::string to_text(
+    Collective collective);  // "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "p2p"
+const std::vector<std::string>& collective_names();
+
+// Ranks first, first + stride, ... (size of them). TP groups have stride 1, data-parallel groups of
+// a layer with tp_degree t stride t, neighbours in the pipeline size 2 and stride ranks_per_stage.
+struct GroupShape {
+  int size = 1;
+  int stride = 1;
+  auto operator<=>(const GroupShape&) const = default;
+};
+
+// The share of `bytes` that crosses the slowest link once: 2 (n-1)/n, (n-1)/n, 1 (nccl-tests' bus
+// factor).
+double bus_factor(Collective collective, int group_size);
+
+// One measured shape. Measured with every group of that shape in the world at work at once, as in
+// training.
+struct CollectiveTable {
+  Collective collective = Collective::kAllReduce;
+  GroupShape shape;
+  Curve curve;  // bytes -> ms; line().intercept is the latency, 1 / line().slope the bandwidth in
+                // bytes per ms
+};
+
+// A link from a data sheet; used for shapes that were not measured, when there are links at all.
+struct Link {
+  double latency_ms = 0;              // one step of a ring
+  double bandwidth_bytes_per_ms = 0;  // of one rank, one direction
+  bool operator==(const Link&) const = default;
+};
+
+struct ContentionPoint {
+  double ranks = 1;  // local ranks that compute at once
+  double slowdown =
+      1;  // of each one's compute against computing alone with the same number of threads
+  bool operator==(const ContentionPoint&) const = default;
+};
+
+struct HardwareProfile {
+  Provenance provenance;
+  std::string device = "cpu";  // "NVIDIA H200", "cpu: Intel Xeon ..."
+  int world_size = 1;          // ranks that took part
+  int ranks_per_node = 1;
+  Bytes device_memory;  // 0: unknown
+  // What a rank has in use before any model state: context, communicators, code, allocator slack.
+  Bytes memory_reserve;
+  // While compute and communication run beside each other each runs this many times slower: 1 is
+  // free overlap, 2 is none.
+  double overlap_slowdown = 1;
+  std::vector<ContentionPoint> contention;  // ascending ranks; empty: none
+  double optimizer_ns_per_element = 0;      // AdamW on fp32 states, one rank alone
+  std::vector<CollectiveTable> tables;
+  // "intra_node", "inter_node"; both or none. See group_time().
+  std::map<std::string, Link> links;
+
+  // Time of one collective. 0 for a group of one or no bytes.
+  //   measured shape: its curve
+  //   else, with links: a ring over the slowest link that the group crosses,
+  //        latency * steps + bus_factor * bytes / bandwidth
+  //   else: the nearest measured shape of the same collective (same side of the node border first,
+  //   then nearest size,
+  //        then nearest stride), its latency scaled by the number of ring steps and its slope by
+  //        the bus factor.
+  // ConfigError when the collective was never measured and there are no links.
+  Milliseconds group_time(Collective collective, GroupShape shape, Bytes bytes) const;
+
+  // Slow-down of compute with `ranks` local ranks computing at once (interpolated; beyond the last
+  // point in proportion).
+  double compute_slowdown(double ranks) const;
+
+  // Does a group of this shape, starting at a multiple of its span, cross nodes?
+  bool crosses_nodes(GroupShape shape) const;
+};
+
+// JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "device": ...,
+// "world_size": ..., "ranks_per_node", "device_memory_bytes", "memory_reserve_bytes",
+// "overlap_slowdown", "compute_contention": [{"ranks", "slowdown"}], "optimizer_ns_per_element",
+// "links": {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
+// [{"operation", "group_size", "stride", "latency_ms", "bandwidth_bytes_per_ms", "points":
+// [{"bytes", "ms"}]}]}. latency and bandwidth are for readers: fitted again from the points, used
+// only where there are none. ConfigError names the file and the key.
+HardwareProfile read_hardware_profile(const std::filesystem::path& path);
+HardwareProfile hardware_profile_from_json(const Json& json, const std::string& source);
+OrderedJson hardware_profile_to_json(const HardwareProfile& profile);
+void write_hardware_profile(const std::filesystem::path& path, const HardwareProfile& profile);
+
+}  // namespace galvatron::profiles
