@@ -1,6 +1,7 @@
 // How one layer is spread over the ranks of its pipeline stage.
 #pragma once
 #include <string>
+#include <vector>
 
 namespace galvatron::plan {
 
@@ -10,6 +11,7 @@ enum class Recompute { kNone, kSelective, kFull };
 
 std::string to_text(Recompute recompute);           // "none", "selective", "full"
 Recompute parse_recompute(const std::string& text); // ConfigError
+const std::vector<std::string>& recompute_names();
 
 struct LayerStrategy {
   int tp_degree = 1;       // Megatron tensor parallel; activations outside it are split along the sequence

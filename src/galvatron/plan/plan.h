@@ -39,7 +39,11 @@ struct Plan {
   Range samples_of_microbatch(int microbatch) const { return chunk(global_batch, num_microbatches, microbatch); }
 };
 
-// The same strategy for every layer, layers spread evenly over the stages by balanced chunks.
+// Layers per stage when `num_layers` are spread evenly: balanced chunks. REQUIRES: pp_degree > 0.
+std::vector<int> even_stages(int num_layers, int pp_degree);
+
+// The same strategy for every layer, layers spread evenly over the stages. Recompute applies to
+// blocks only: embedding and head keep nothing that it could drop. Not yet checked.
 Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int world_size, const LayerStrategy& strategy,
                   int pp_degree = 1, int num_microbatches = 1, ScheduleKind schedule = ScheduleKind::k1F1B);
 
@@ -48,6 +52,7 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
 Plan read_plan(const std::filesystem::path& path);
 Plan plan_from_json(const Json& json, const std::string& source);
 OrderedJson plan_to_json(const Plan& plan);
+std::string plan_to_text(const Plan& plan);  // the same, laid out for a reader: one group per line
 void write_plan(const std::filesystem::path& path, const Plan& plan);
 
 // One-line summary of the strategies: "embedding tp2 | 12 x uly4 zero3 full | head tp2", for logs and tables.

@@ -48,6 +48,7 @@ struct TransformerShape {
   double attention_dropout = 0;
   double residual_dropout = 0;
   RopeSpec rope;                  // empty with learned positions
+  bool operator==(const TransformerShape&) const = default;
 };
 
 struct LayerSpec {

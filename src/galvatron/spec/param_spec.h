@@ -14,6 +14,7 @@ enum class InitKind { kZeros, kOnes, kNormal };
 struct Init {
   InitKind kind = InitKind::kZeros;
   double stddev = 0;  // of kNormal, mean 0
+  bool operator==(const Init&) const = default;
 };
 
 // How tensor parallelism divides a parameter: along `dim`, each segment for itself, in whole units. A fused qkv weight
@@ -24,6 +25,7 @@ struct TensorSplit {
   std::vector<std::int64_t> segments;   // lengths along `dim`; their sum is shape[dim]
   std::int64_t unit = 1;                // elements along `dim` that stay together; divides every segment
   bool divided() const { return dim >= 0; }
+  bool operator==(const TensorSplit&) const = default;
 };
 
 struct ParamSpec {
@@ -35,6 +37,7 @@ struct ParamSpec {
   std::string tied_name;             // not empty: one parameter with every other of this name ("tokens.weight")
 
   std::int64_t numel() const;
+  bool operator==(const ParamSpec&) const = default;
 };
 
 // The parts of dimension `split.dim` that TP rank `tp_rank` of `tp_degree` holds, in order, as global ranges.

@@ -1,0 +1,236 @@
+#include "galvatron/plan/check_plan.h"
+
+#include <array>
+#include <numeric>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::plan {
+namespace {
+
+using Problem = std::optional<std::string>;
+
+Problem check_model(const Plan& plan, const spec::ModelSpec& model) {
+  if (!plan.model.empty() && !model.name.empty() && plan.model != model.name) {
+    return fmt::format(
+        "the plan was made for model '{}', not for '{}'; search a plan for this model, or change "
+        "\"model\" in the plan if it is the same model under another name",
+        plan.model, model.name);
+  }
+  const auto num_layers = static_cast<int>(plan.layers.size());
+  if (num_layers != model.num_layers()) {
+    return fmt::format(
+        "the plan has {} layers, model '{}' has {} (embedding, {} blocks, head); the counts in "
+        "\"layers\" must add up to that",
+        num_layers, model.name, model.num_layers(), model.num_blocks());
+  }
+  return std::nullopt;
+}
+
+Problem check_world(const Plan& plan, const CheckContext& context) {
+  if (plan.world_size < 1) {
+    return fmt::format("world_size {} must be at least 1", plan.world_size);
+  }
+  if (context.world_size > 0 && plan.world_size != context.world_size) {
+    return fmt::format(
+        "the plan is for world_size {}, but {} ranks are here; start {} ranks or search a plan for "
+        "{}",
+        plan.world_size, context.world_size, plan.world_size, context.world_size);
+  }
+  return std::nullopt;
+}
+
+Problem check_stage_sizes(const Pipeline& pipeline, int num_layers) {
+  const auto entries = static_cast<int>(pipeline.layers_per_stage.size());
+  if (entries != pipeline.degree) {
+    return fmt::format("layers_per_stage has {} entries, pp_degree is {}; give one entry per stage",
+                       entries, pipeline.degree);
+  }
+  for (int stage = 0; stage < entries; ++stage) {
+    const int layers = pipeline.layers_per_stage[static_cast<std::size_t>(stage)];
+    if (layers < 1) {
+      return fmt::format(
+          "stage {} has {} layers; every stage needs at least 1, so pp_degree can "
+          "be at most {}",
+          stage, layers, num_layers);
+    }
+  }
+  const auto total = std::accumulate(pipeline.layers_per_stage.begin(),
+                                     pipeline.layers_per_stage.end(), std::int64_t{0});
+  if (total != num_layers) {
+    return fmt::format("layers_per_stage adds up to {}, but the model has {} layers", total,
+                       num_layers);
+  }
+  return std::nullopt;
+}
+
+Problem check_pipeline(const Plan& plan, const spec::ModelSpec& model) {
+  const Pipeline& pipeline = plan.pipeline;
+  if (pipeline.degree < 1) {
+    return fmt::format("pp_degree {} must be at least 1", pipeline.degree);
+  }
+  if (plan.world_size % pipeline.degree != 0) {
+    return fmt::format(
+        "pp_degree {} does not divide world_size {}; every stage needs as many ranks",
+        pipeline.degree, plan.world_size);
+  }
+  return check_stage_sizes(pipeline, model.num_layers());
+}
+
+Problem check_batch(const Plan& plan) {
+  if (plan.global_batch < 1) {
+    return fmt::format("global_batch {} must be at least 1", plan.global_batch);
+  }
+  if (plan.num_microbatches < 1) {
+    return fmt::format("num_microbatches {} must be at least 1", plan.num_microbatches);
+  }
+  if (plan.num_microbatches > plan.global_batch) {
+    return fmt::format(
+        "num_microbatches {} is more than the {} samples of global_batch; use at most {}",
+        plan.num_microbatches, plan.global_batch, plan.global_batch);
+  }
+  return std::nullopt;
+}
+
+Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
+  const std::array<std::pair<const char*, int>, 4> degrees = {
+      {{"tp_degree", strategy.tp_degree},
+       {"ulysses_degree", strategy.ulysses_degree},
+       {"cp_degree", strategy.cp_degree},
+       {"ep_degree", strategy.ep_degree}}};
+  for (const auto& [name, degree] : degrees) {
+    if (degree < 1) return fmt::format("{} {} must be at least 1", name, degree);
+  }
+  if (strategy.cp_degree != 1) {
+    return fmt::format(
+        "cp_degree {} is not supported yet; use 1, and ulysses_degree to split the "
+        "sequence",
+        strategy.cp_degree);
+  }
+  if (strategy.ep_degree != 1) {
+    return fmt::format("ep_degree {} is not supported yet; use 1", strategy.ep_degree);
+  }
+  const std::int64_t seq_degree =
+      std::int64_t{strategy.tp_degree} * strategy.ulysses_degree * strategy.cp_degree;
+  if (ranks_per_stage % seq_degree != 0) {
+    return fmt::format(
+        "tp_degree {} x ulysses_degree {} = {} does not divide the {} ranks of a stage",
+        strategy.tp_degree, strategy.ulysses_degree, seq_degree, ranks_per_stage);
+  }
+  if (strategy.zero_stage < 0 || strategy.zero_stage > 3) {
+    return fmt::format("zero_stage {} is outside 0 .. 3", strategy.zero_stage);
+  }
+  return std::nullopt;
+}
+
+Problem check_block(const LayerStrategy& strategy, const spec::TransformerShape& shape) {
+  const int head_ways = strategy.tp_degree * strategy.ulysses_degree;
+  const auto heads_problem = [&](const char* what, std::int64_t heads) {
+    return fmt::format(
+        "tp_degree {} x ulysses_degree {} = {} does not divide the {} {}; both split heads",
+        strategy.tp_degree, strategy.ulysses_degree, head_ways, heads, what);
+  };
+  if (shape.num_heads % head_ways != 0) return heads_problem("attention heads", shape.num_heads);
+  if (shape.num_kv_heads % head_ways != 0) {
+    return heads_problem("key/value heads", shape.num_kv_heads);
+  }
+  if (shape.intermediate_size < strategy.tp_degree) {
+    return fmt::format("tp_degree {} is more than the intermediate size {}", strategy.tp_degree,
+                       shape.intermediate_size);
+  }
+  return std::nullopt;
+}
+
+std::int64_t vocab_size(const spec::LayerSpec& layer) {
+  for (const spec::ParamSpec& param : layer.params) {
+    if (param.split.divided()) return param.shape[static_cast<std::size_t>(param.split.dim)];
+  }
+  GALV_CHECK(false, layer.name, " has no vocabulary");
+  return 0;
+}
+
+// Embedding and head.
+Problem check_vocabulary_layer(const LayerStrategy& strategy, const spec::LayerSpec& layer) {
+  const std::int64_t vocab = vocab_size(layer);
+  if (vocab < strategy.tp_degree) {
+    return fmt::format("tp_degree {} is more than the vocabulary of {}", strategy.tp_degree, vocab);
+  }
+  if (strategy.recompute != Recompute::kNone) {
+    const bool head = layer.kind == spec::LayerKind::kHead;
+    return fmt::format(
+        "recompute '{}' must be 'none' here: {}", to_text(strategy.recompute),
+        head ? "the head never keeps its logits" : "the embedding keeps nothing but token ids");
+  }
+  return std::nullopt;
+}
+
+Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    const LayerStrategy& strategy = plan.layers[i];
+    const std::string where = fmt::format("layer {} ({}): ", i, model.layers[i].name);
+    if (const auto problem =
+            check_layer_strategy(strategy, model.layers[i], plan.ranks_per_stage())) {
+      return where + *problem;
+    }
+    if (context.seq_length > 0 && context.seq_length < strategy.seq_degree()) {
+      return where + fmt::format(
+                         "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "
+                         "ulysses_degree {})",
+                         context.seq_length, strategy.seq_degree(), strategy.tp_degree,
+                         strategy.ulysses_degree);
+    }
+  }
+  return std::nullopt;
+}
+
+Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
+  if (!model.tied_embeddings) return std::nullopt;
+  const LayerStrategy& embedding = plan.layers.front();
+  const LayerStrategy& head = plan.layers.back();
+  if (embedding.tp_degree != head.tp_degree) {
+    return fmt::format(
+        "embedding and head share one weight, so their tp_degree must be equal, not {} and {}",
+        embedding.tp_degree, head.tp_degree);
+  }
+  if (embedding.zero_stage != head.zero_stage) {
+    return fmt::format(
+        "embedding and head share one weight, so their zero_stage must be equal, not {} and {}",
+        embedding.zero_stage, head.zero_stage);
+  }
+  return std::nullopt;
+}
+
+Problem check_seq_length(const spec::ModelSpec& model, const CheckContext& context) {
+  if (context.seq_length <= model.max_positions) return std::nullopt;
+  return fmt::format("a sequence of {} tokens is longer than the {} positions of model '{}'",
+                     context.seq_length, model.max_positions, model.name);
+}
+
+}  // namespace
+
+Problem check_layer_strategy(const LayerStrategy& strategy, const spec::LayerSpec& layer,
+                             int ranks_per_stage) {
+  if (auto problem = check_degrees(strategy, ranks_per_stage)) return problem;
+  return layer.kind == spec::LayerKind::kBlock ? check_block(strategy, layer.shape)
+                                               : check_vocabulary_layer(strategy, layer);
+}
+
+Problem check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
+  if (auto problem = check_model(plan, model)) return problem;
+  if (auto problem = check_world(plan, context)) return problem;
+  if (auto problem = check_pipeline(plan, model)) return problem;
+  if (auto problem = check_batch(plan)) return problem;
+  if (auto problem = check_seq_length(model, context)) return problem;
+  if (auto problem = check_layers(plan, model, context)) return problem;
+  return check_tied(plan, model);
+}
+
+void require_valid_plan(const Plan& plan, const spec::ModelSpec& model,
+                        const CheckContext& context) {
+  if (const auto problem = check_plan(plan, model, context)) throw ConfigError("[plan] ", *problem);
+}
+
+}  // namespace galvatron::plan

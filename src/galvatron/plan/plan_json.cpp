@@ -1,0 +1,193 @@
+// Plan JSON: layers run-length grouped, defaults left out, one group per line.
+#include <limits>
+
+#include "galvatron/base/error.h"
+#include "galvatron/plan/plan.h"
+
+namespace galvatron::plan {
+namespace {
+
+constexpr const char* kFormat = "galvatron-plan";
+constexpr int kVersion = 1;
+constexpr std::int64_t kMaxRanks = 1 << 20;
+constexpr std::int64_t kMaxLayers = 10'002;
+constexpr std::int64_t kMaxBatch = 1'000'000'000;
+
+int get_degree(JsonReader& reader, const std::string& key) {
+  return static_cast<int>(reader.get_int_or(key, 1, 1, kMaxRanks));
+}
+
+void check_format(JsonReader& reader) {
+  const std::string format = reader.get_string_or("format", "");
+  if (format != kFormat) {
+    throw ConfigError("[plan] ", reader.source(), " is no plan of ours: its \"format\" is '",
+                      format, "', not '", kFormat, "'");
+  }
+  const std::int64_t version = reader.get_int("version", 0, std::numeric_limits<int>::max());
+  if (version != kVersion) {
+    throw ConfigError("[plan] ", reader.source(), " has version ", version,
+                      "; this program reads version ", kVersion);
+  }
+}
+
+Pipeline read_pipeline(JsonReader& plan, int num_layers) {
+  Pipeline pipeline;
+  if (!plan.has("pipeline")) {
+    plan.ignore("pipeline");
+    pipeline.layers_per_stage = {num_layers};
+    return pipeline;
+  }
+  JsonReader reader = plan.get_object("pipeline");
+  pipeline.degree = get_degree(reader, "degree");
+  pipeline.schedule = parse_schedule(reader.get_choice_or("schedule", "1f1b", schedule_names()));
+  if (reader.has("layers_per_stage")) {
+    for (const Json& value : reader.get_array("layers_per_stage")) {
+      const Json entry = {{"layers_per_stage", value}};
+      JsonReader one(entry, reader.source());
+      pipeline.layers_per_stage.push_back(
+          static_cast<int>(one.get_int("layers_per_stage", 1, kMaxLayers)));
+    }
+  } else {
+    reader.ignore("layers_per_stage");
+    pipeline.layers_per_stage = even_stages(num_layers, pipeline.degree);
+  }
+  reader.finish();
+  return pipeline;
+}
+
+void read_group(const Json& json, const std::string& source, std::vector<LayerStrategy>& layers) {
+  JsonReader reader(json, source);
+  LayerStrategy strategy;
+  const std::int64_t count = reader.get_int_or("count", 1, 1, kMaxLayers);
+  strategy.tp_degree = get_degree(reader, "tp_degree");
+  strategy.ulysses_degree = get_degree(reader, "ulysses_degree");
+  strategy.cp_degree = get_degree(reader, "cp_degree");
+  strategy.ep_degree = get_degree(reader, "ep_degree");
+  strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
+  strategy.recompute =
+      parse_recompute(reader.get_choice_or("recompute", "none", recompute_names()));
+  reader.finish();
+  if (static_cast<std::int64_t>(layers.size()) + count > kMaxLayers) {
+    throw ConfigError("[plan] ", source, ": more than ", kMaxLayers, " layers");
+  }
+  layers.insert(layers.end(), static_cast<std::size_t>(count), strategy);
+}
+
+OrderedJson group_to_json(int count, const LayerStrategy& strategy) {
+  const LayerStrategy defaults;
+  OrderedJson out = {{"count", count}};
+  const auto add = [&](const char* key, int value, int standard) {
+    if (value != standard) out[key] = value;
+  };
+  add("tp_degree", strategy.tp_degree, defaults.tp_degree);
+  add("ulysses_degree", strategy.ulysses_degree, defaults.ulysses_degree);
+  add("cp_degree", strategy.cp_degree, defaults.cp_degree);
+  add("ep_degree", strategy.ep_degree, defaults.ep_degree);
+  add("zero_stage", strategy.zero_stage, defaults.zero_stage);
+  if (strategy.recompute != defaults.recompute) out["recompute"] = to_text(strategy.recompute);
+  return out;
+}
+
+OrderedJson layers_to_json(const std::vector<LayerStrategy>& layers) {
+  OrderedJson out = OrderedJson::array();
+  for (std::size_t begin = 0; begin < layers.size();) {
+    std::size_t end = begin;
+    while (end < layers.size() && layers[end] == layers[begin]) ++end;
+    out.push_back(group_to_json(static_cast<int>(end - begin), layers[begin]));
+    begin = end;
+  }
+  return out;
+}
+
+// {"count": 1, "tp_degree": 4} on one line.
+std::string on_one_line(const OrderedJson& value) {
+  if (!value.is_structured()) return value.dump();
+  const bool object = value.is_object();
+  std::string out;
+  for (const auto& item : value.items()) {
+    if (!out.empty()) out += ", ";
+    if (object) out += OrderedJson(item.key()).dump() + ": ";
+    out += on_one_line(item.value());
+  }
+  return (object ? "{" : "[") + out + (object ? "}" : "]");
+}
+
+std::string groups_by_line(const OrderedJson& groups) {
+  std::string out = "[";
+  for (const OrderedJson& group : groups) {
+    out += out.size() > 1 ? ",\n    " : "\n    ";
+    out += on_one_line(group);
+  }
+  return out + "\n  ]";
+}
+
+// dump(2), moved right by two columns. Strings hold no raw line breaks, so this is safe.
+std::string indented(const OrderedJson& value) {
+  std::string out;
+  for (const char c : value.dump(2)) out += c == '\n' ? "\n  " : std::string(1, c);
+  return out;
+}
+
+}  // namespace
+
+Plan plan_from_json(const Json& json, const std::string& source) {
+  JsonReader reader(json, source);
+  check_format(reader);
+  Plan plan;
+  plan.model = reader.get_string_or("model", "");
+  plan.world_size = static_cast<int>(reader.get_int("world_size", 1, kMaxRanks));
+  plan.global_batch = reader.get_int("global_batch", 1, kMaxBatch);
+  plan.num_microbatches = static_cast<int>(reader.get_int_or("num_microbatches", 1, 1, kMaxBatch));
+  plan.precision =
+      spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
+  int index = 0;
+  for (const Json& group : reader.get_array("layers")) {
+    read_group(group, source + ": layers[" + std::to_string(index++) + "]", plan.layers);
+  }
+  plan.pipeline = read_pipeline(reader, static_cast<int>(plan.layers.size()));
+  if (reader.has("search")) plan.search = OrderedJson::parse(reader.get("search").dump());
+  reader.ignore("search");
+  reader.finish();
+  return plan;
+}
+
+OrderedJson plan_to_json(const Plan& plan) {
+  OrderedJson out;
+  out["format"] = kFormat;
+  out["version"] = kVersion;
+  out["model"] = plan.model;
+  out["world_size"] = plan.world_size;
+  out["global_batch"] = plan.global_batch;
+  out["num_microbatches"] = plan.num_microbatches;
+  out["precision"] = spec::to_text(plan.precision);
+  out["pipeline"] = {{"degree", plan.pipeline.degree},
+                     {"schedule", to_text(plan.pipeline.schedule)},
+                     {"layers_per_stage", plan.pipeline.layers_per_stage}};
+  out["layers"] = layers_to_json(plan.layers);
+  if (!plan.search.is_null()) out["search"] = plan.search;
+  return out;
+}
+
+std::string plan_to_text(const Plan& plan) {
+  std::string out;
+  const OrderedJson json = plan_to_json(plan);
+  for (const auto& item : json.items()) {
+    const std::string& key = item.key();
+    const OrderedJson& value = item.value();
+    out += (out.empty() ? "  \"" : ",\n  \"") + key + "\": ";
+    out += key == "layers"   ? groups_by_line(value)
+           : key == "search" ? indented(value)
+                             : on_one_line(value);
+  }
+  return "{\n" + out + "\n}\n";
+}
+
+Plan read_plan(const std::filesystem::path& path) {
+  return plan_from_json(read_json_file(path), path.string());
+}
+
+void write_plan(const std::filesystem::path& path, const Plan& plan) {
+  write_file_atomically(path, plan_to_text(plan));
+}
+
+}  // namespace galvatron::plan

@@ -1,0 +1,44 @@
+#include "galvatron/spec/decoder_config.h"
+
+#include <array>
+#include <utility>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::spec {
+
+Activation parse_activation(const std::string& text, const std::string& key,
+                            const std::string& source) {
+  static const std::array<std::pair<const char*, Activation>, 6> kNames = {{
+      {"gelu", Activation::kGelu},
+      {"gelu_new", Activation::kGeluTanh},
+      {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"relu", Activation::kRelu},
+      {"silu", Activation::kSilu},
+      {"swish", Activation::kSilu},
+  }};
+  std::vector<std::string> names;
+  for (const auto& [name, activation] : kNames) {
+    if (text == name) return activation;
+    names.emplace_back(name);
+  }
+  const std::string nearest = did_you_mean(text, names);
+  refuse_feature(
+      source, key, "'" + text + "'",
+      nearest.empty() ? "; known are gelu, gelu_new, gelu_pytorch_tanh, relu and silu" : nearest);
+}
+
+void refuse_feature(const std::string& source, const std::string& key, const std::string& value,
+                    const std::string& way_out) {
+  throw ConfigError("[model] ", source, ": ", key, " = ", value, " is not supported", way_out);
+}
+
+void refuse_common_features(const Json& config, const std::string& source) {
+  const auto it = config.find("quantization_config");
+  if (it != config.end() && !it->is_null()) {
+    refuse_feature(source, "quantization_config", "{...}",
+                   "; use the checkpoint with its original weights");
+  }
+}
+
+}  // namespace galvatron::spec

@@ -1,0 +1,60 @@
+// GPT-2 as transformers' GPT2Config describes it.
+#include <cmath>
+
+#include "galvatron/base/error.h"
+#include "galvatron/spec/decoder_config.h"
+
+namespace galvatron::spec {
+namespace {
+
+// transformers lets the general name stand for GPT-2's own (GPT2Config.attribute_map).
+std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
+                            std::int64_t fallback, std::int64_t max) {
+  return reader.get_int_or(reader.has(key) ? key : general, fallback, 1, max);
+}
+
+void refuse_features(JsonReader& reader, const std::string& source) {
+  for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}) {
+    if (reader.get_bool_or(key, false)) {
+      refuse_feature(source, key, "true", "; only false is");
+    }
+  }
+}
+
+}  // namespace
+
+DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
+  JsonReader reader(json, source);
+  refuse_features(reader, source);
+  DecoderConfig config;
+  config.family = Family::kGpt;
+  config.vocab_size = reader.get_int_or("vocab_size", 50257, 1, kMaxVocab);
+  config.max_positions =
+      get_int_either(reader, "n_positions", "max_position_embeddings", 1024, kMaxPositions);
+  config.num_blocks = get_int_either(reader, "n_layer", "num_hidden_layers", 12, kMaxBlocks);
+  config.tied_embeddings = reader.get_bool_or("tie_word_embeddings", true);
+  config.init_stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
+  config.residual_init_stddev =
+      config.init_stddev / std::sqrt(2.0 * static_cast<double>(config.num_blocks));
+
+  TransformerShape& shape = config.shape;
+  shape.hidden_size = get_int_either(reader, "n_embd", "hidden_size", 768, kMaxWidth);
+  shape.num_heads = get_int_either(reader, "n_head", "num_attention_heads", 12, kMaxWidth);
+  if (shape.hidden_size % shape.num_heads != 0) {
+    throw ConfigError("[model] ", source, ": n_embd ", shape.hidden_size,
+                      " is not a multiple of n_head ", shape.num_heads);
+  }
+  shape.num_kv_heads = shape.num_heads;
+  shape.head_size = shape.hidden_size / shape.num_heads;
+  shape.intermediate_size = reader.get_int_or("n_inner", 4 * shape.hidden_size, 1, 4 * kMaxWidth);
+  shape.activation = parse_activation(reader.get_string_or("activation_function", "gelu_new"),
+                                      "activation_function", source);
+  shape.norm_epsilon = reader.get_number_or("layer_norm_epsilon", 1e-5, 0, 1);
+  shape.attention_scale = reader.get_bool_or("scale_attn_weights", true) ? 0 : 1;
+  shape.embedding_dropout = reader.get_number_or("embd_pdrop", 0.1, 0, 0.999);
+  shape.attention_dropout = reader.get_number_or("attn_pdrop", 0.1, 0, 0.999);
+  shape.residual_dropout = reader.get_number_or("resid_pdrop", 0.1, 0, 0.999);
+  return config;
+}
+
+}  // namespace galvatron::spec

@@ -1,0 +1,129 @@
+// LLaMA and the models that are LLaMA with other numbers: Mistral and Qwen2. Defaults of absent
+// keys are those of transformers' LlamaConfig, MistralConfig and Qwen2Config.
+#include "galvatron/base/error.h"
+#include "galvatron/spec/decoder_config.h"
+#include "galvatron/spec/rope.h"
+
+namespace galvatron::spec {
+namespace {
+
+struct Defaults {
+  std::int64_t vocab_size;
+  std::int64_t intermediate_size;
+  std::int64_t max_positions;
+  std::int64_t num_kv_heads;  // 0: as many as heads
+};
+
+Defaults defaults_of(const std::string& model_type) {
+  if (model_type == "mistral") return {32000, 14336, 131072, 8};
+  if (model_type == "qwen2") return {151936, 22016, 32768, 32};
+  return {32000, 11008, 2048, 0};
+}
+
+const std::string kFullAttention = "full_attention";
+
+// A window as long as the longest sequence hides nothing.
+void refuse_window(std::int64_t window, std::int64_t max_positions, const std::string& source) {
+  if (window >= max_positions) return;
+  refuse_feature(source, "sliding_window", std::to_string(window),
+                 " with max_position_embeddings " + std::to_string(max_positions) +
+                     "; set sliding_window to null, or max_position_embeddings to at most " +
+                     std::to_string(window));
+}
+
+void refuse_mistral_window(const Json& json, JsonReader& reader, std::int64_t max_positions,
+                           const std::string& source) {
+  if (json.contains("sliding_window") && json["sliding_window"].is_null()) return;
+  refuse_window(reader.get_int_or("sliding_window", 4096, 1, kMaxPositions), max_positions, source);
+}
+
+void refuse_qwen_window(const Json& json, JsonReader& reader, const DecoderConfig& config,
+                        const std::string& source) {
+  if (reader.has("layer_types")) {
+    for (const Json& type : reader.get_array("layer_types")) {
+      if (!type.is_string() || type.get_ref<const std::string&>() != kFullAttention)
+        refuse_feature(source, "layer_types", type.dump(), "");
+    }
+    return;
+  }
+  const bool null_window = json.contains("sliding_window") && json["sliding_window"].is_null();
+  const std::int64_t first_layer = reader.get_int_or("max_window_layers", 28, 0, kMaxBlocks);
+  if (!reader.get_bool_or("use_sliding_window", false) || null_window) return;
+  if (first_layer >= config.num_blocks) return;
+  refuse_window(reader.get_int_or("sliding_window", 4096, 1, kMaxPositions), config.max_positions,
+                source);
+}
+
+std::int64_t read_kv_heads(const Json& json, JsonReader& reader, std::int64_t fallback,
+                           std::int64_t num_heads, const std::string& source) {
+  const bool null = json.contains("num_key_value_heads") && json["num_key_value_heads"].is_null();
+  if (null || fallback == 0) fallback = num_heads;
+  const std::int64_t heads = reader.get_int_or("num_key_value_heads", fallback, 1, kMaxWidth);
+  if (num_heads % heads != 0) {
+    throw ConfigError("[model] ", source, ": num_attention_heads ", num_heads,
+                      " is not a multiple of num_key_value_heads ", heads);
+  }
+  return heads;
+}
+
+std::int64_t read_head_size(JsonReader& reader, const TransformerShape& shape,
+                            const std::string& source) {
+  const std::int64_t head_size =
+      reader.get_int_or("head_dim", shape.hidden_size / shape.num_heads, 1, kMaxWidth);
+  if (!reader.has("head_dim") && shape.hidden_size % shape.num_heads != 0) {
+    throw ConfigError("[model] ", source, ": hidden_size ", shape.hidden_size,
+                      " is not a multiple of num_attention_heads ", shape.num_heads);
+  }
+  if (head_size % 2 != 0) {
+    throw ConfigError("[model] ", source, ": a head size of ", head_size,
+                      " is odd; rotary position embedding needs an even one");
+  }
+  return head_size;
+}
+
+void read_biases(JsonReader& reader, const std::string& model_type, TransformerShape& shape) {
+  const bool llama = model_type == "llama";
+  const bool attention_bias = llama && reader.get_bool_or("attention_bias", false);
+  shape.qkv_bias = attention_bias || model_type == "qwen2";
+  shape.attention_output_bias = attention_bias;
+  shape.mlp_bias = llama && reader.get_bool_or("mlp_bias", false);
+}
+
+}  // namespace
+
+DecoderConfig read_llama_config(const Json& json, const std::string& source) {
+  JsonReader reader(json, source);
+  const std::string model_type = reader.get_string("model_type");
+  const Defaults defaults = defaults_of(model_type);
+  DecoderConfig config;
+  config.family = Family::kLlama;
+  config.vocab_size = reader.get_int_or("vocab_size", defaults.vocab_size, 1, kMaxVocab);
+  config.max_positions =
+      reader.get_int_or("max_position_embeddings", defaults.max_positions, 1, kMaxPositions);
+  config.num_blocks = reader.get_int_or("num_hidden_layers", 32, 1, kMaxBlocks);
+  config.tied_embeddings = reader.get_bool_or("tie_word_embeddings", false);
+  config.init_stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
+  config.residual_init_stddev = config.init_stddev;
+
+  TransformerShape& shape = config.shape;
+  shape.hidden_size = reader.get_int_or("hidden_size", 4096, 1, kMaxWidth);
+  shape.num_heads = reader.get_int_or("num_attention_heads", 32, 1, kMaxWidth);
+  shape.num_kv_heads = read_kv_heads(json, reader, defaults.num_kv_heads, shape.num_heads, source);
+  shape.head_size = read_head_size(reader, shape, source);
+  shape.intermediate_size =
+      reader.get_int_or("intermediate_size", defaults.intermediate_size, 1, 4 * kMaxWidth);
+  shape.gated_mlp = true;
+  shape.activation =
+      parse_activation(reader.get_string_or("hidden_act", "silu"), "hidden_act", source);
+  shape.norm = Norm::kRmsNorm;
+  shape.norm_epsilon = reader.get_number_or("rms_norm_eps", 1e-6, 0, 1);
+  shape.attention_dropout = reader.get_number_or("attention_dropout", 0, 0, 0.999);
+  shape.learned_positions = false;
+  read_biases(reader, model_type, shape);
+  shape.rope = read_rope(json, shape.head_size, config.max_positions, source);
+  if (model_type == "mistral") refuse_mistral_window(json, reader, config.max_positions, source);
+  if (model_type == "qwen2") refuse_qwen_window(json, reader, config, source);
+  return config;
+}
+
+}  // namespace galvatron::spec
