@@ -8,6 +8,12 @@ target_compile_options(galvatron_warnings INTERFACE -Wall -Wextra)
 function(galvatron_use_torch target)
   target_link_libraries(${target} PUBLIC galvatron_torch)
   target_precompile_headers(${target} REUSE_FROM galvatron_torch_pch)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL EXECUTABLE)
+    # As the precompiled header was compiled: with -fpie it would be refused.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
 endfunction()
 
 function(galvatron_room name)

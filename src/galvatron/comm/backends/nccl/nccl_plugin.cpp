@@ -1,0 +1,1 @@
+#include "galvatron/comm/group.h"
