@@ -1,0 +1,60 @@
+#include "galvatron/base/units.h"
+
+#include <gtest/gtest.h>
+
+#include "config_error.h"
+
+namespace galvatron {
+namespace {
+
+std::int64_t parse(std::string_view text) { return parse_bytes(text, "memory").value; }
+
+TEST(ParseBytes, TakesDecimalAndBinaryUnits) {
+  EXPECT_EQ(parse("80GB"), 80'000'000'000);
+  EXPECT_EQ(parse("16GiB"), std::int64_t{16} << 30);
+  EXPECT_EQ(parse("512 MiB"), 512 << 20);
+  EXPECT_EQ(parse("1.5G"), std::int64_t{3} << 29);
+  EXPECT_EQ(parse("36gb"), 36'000'000'000);
+  EXPECT_EQ(parse("2TiB"), std::int64_t{2} << 40);
+  EXPECT_EQ(parse("1048576"), 1 << 20);
+  EXPECT_EQ(parse("12 B"), 12);
+}
+
+TEST(ParseBytes, RefusesWhatIsNoSizeAndSaysHowToWriteOne) {
+  for (const char* text : {"", "GiB", "12 apples", "-3GB", "0", "nan", "inf", "1e40", "16GiBs"}) {
+    const std::string message = config_error_of([&] { parse(text); });
+    EXPECT_NE(message.find("[memory] '" + std::string(text) + "' is not a size"), std::string::npos)
+        << "text '" << text << "' gave: " << message;
+  }
+  EXPECT_NE(config_error_of([] { parse("x"); }).find("such as 16GiB"), std::string::npos);
+}
+
+TEST(BytesText, ShowsThreeDigitsInBinaryUnits) {
+  EXPECT_EQ(to_text(Bytes{12}), "12 B");
+  EXPECT_EQ(to_text(kibibytes(17)), "17.0 KiB");
+  EXPECT_EQ(to_text(mebibytes(312)), "312 MiB");
+  EXPECT_EQ(to_text(gibibytes(3) + mebibytes(512)), "3.50 GiB");
+  EXPECT_EQ(to_text(Bytes{} - mebibytes(2)), "-2.00 MiB");
+  // Never "1024 MiB": the next unit starts where rounding would show it.
+  EXPECT_EQ(to_text(gibibytes(1) - Bytes{1}), "1.00 GiB");
+}
+
+TEST(MillisecondsText, ChoosesTheUnit) {
+  EXPECT_EQ(to_text(Milliseconds{1240}), "1.24 s");
+  EXPECT_EQ(to_text(Milliseconds{312}), "312 ms");
+  EXPECT_EQ(to_text(Milliseconds{0.085}), "85.0 us");
+  EXPECT_EQ(to_text(Milliseconds{3.6e6 * 2 + 60e3 * 5}), "2h 05m");
+  EXPECT_EQ(to_text(Milliseconds{-5}), "-5.00 ms");
+}
+
+TEST(Units, AddAndCompareAsNumbersDo) {
+  EXPECT_EQ(mebibytes(1) * 3 + kibibytes(1), (Bytes{3 * (1 << 20) + 1024}));
+  EXPECT_LT(mebibytes(1), gibibytes(1));
+  EXPECT_DOUBLE_EQ(Milliseconds{3} / Milliseconds{2}, 1.5);
+  Milliseconds total{1};
+  total += Milliseconds{2} * 2.0;
+  EXPECT_DOUBLE_EQ(total.value, 5);
+}
+
+}  // namespace
+}  // namespace galvatron
