@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include "galvatron/spec/model_spec.h"
+
+#include "config_error.h"
+
+namespace galvatron::spec {
+namespace {
+
+ModelSpec model(const std::string& type, const char* text) {
+  Json config = Json::parse(text);
+  config["model_type"] = type;
+  return model_from_config(config, "my-model");
+}
+
+std::string refusal(const std::string& type, const char* text) {
+  return config_error_of([&] { model(type, text); });
+}
+
+TEST(LlamaConfig, AbsentKeysTakeTransformersDefaults) {
+  const ModelSpec llama = model("llama", "{}");
+  EXPECT_EQ(llama.num_params(), 6'738'415'616) << "LlamaConfig() is the 7B model";
+  EXPECT_EQ(llama.family, Family::kLlama);
+  EXPECT_EQ(llama.max_positions, 2048);
+  EXPECT_FALSE(llama.tied_embeddings);
+  const TransformerShape& shape = llama.layers[1].shape;
+  EXPECT_EQ(shape.num_kv_heads, 32);
+  EXPECT_EQ(shape.head_size, 128);
+  EXPECT_TRUE(shape.gated_mlp);
+  EXPECT_EQ(shape.activation, Activation::kSilu);
+  EXPECT_EQ(shape.norm, Norm::kRmsNorm);
+  EXPECT_DOUBLE_EQ(shape.norm_epsilon, 1e-6);
+  EXPECT_FALSE(shape.qkv_bias || shape.attention_output_bias || shape.mlp_bias);
+  EXPECT_FALSE(shape.learned_positions);
+  EXPECT_EQ(shape.rope.inverse_frequencies.size(), 64u);
+}
+
+TEST(LlamaConfig, MistralAndQwenHaveTheirOwnDefaults) {
+  const ModelSpec mistral = model("mistral", R"({"sliding_window": null})");
+  EXPECT_EQ(mistral.num_params(), 7'241'732'096) << "Mistral-7B";
+  EXPECT_EQ(mistral.layers[1].shape.num_kv_heads, 8);
+  EXPECT_EQ(mistral.max_positions, 131072);
+  const ModelSpec qwen = model("qwen2", "{}");
+  EXPECT_EQ(qwen.vocab_size, 151936);
+  EXPECT_EQ(qwen.max_positions, 32768);
+  EXPECT_EQ(qwen.layers[1].shape.intermediate_size, 22016);
+  EXPECT_TRUE(qwen.layers[1].shape.qkv_bias);
+  EXPECT_FALSE(qwen.layers[1].shape.attention_output_bias);
+}
+
+TEST(LlamaConfig, BiasSwitchesBelongToLlamaAlone) {
+  const char* text = R"({"attention_bias": true, "mlp_bias": true})";
+  const TransformerShape llama = model("llama", text).layers[1].shape;
+  EXPECT_TRUE(llama.qkv_bias && llama.attention_output_bias && llama.mlp_bias);
+  const TransformerShape qwen = model("qwen2", text).layers[1].shape;
+  EXPECT_TRUE(qwen.qkv_bias);
+  EXPECT_FALSE(qwen.attention_output_bias || qwen.mlp_bias);
+}
+
+TEST(LlamaConfig, NullKeyValueHeadsMeanAsManyAsHeads) {
+  const char* text = R"({"num_key_value_heads": null, "sliding_window": null})";
+  for (const char* type : {"llama", "mistral", "qwen2"}) {
+    EXPECT_EQ(model(type, text).layers[1].shape.num_kv_heads, 32) << type;
+  }
+}
+
+TEST(LlamaConfig, AnExplicitHeadSizeNeedNotBeHiddenOverHeads) {
+  const ModelSpec llama = model("llama", R"({"hidden_size": 100, "num_attention_heads": 3,
+                                             "head_dim": 48, "num_hidden_layers": 1})");
+  EXPECT_EQ(llama.layers[1].shape.head_size, 48);
+  EXPECT_EQ(refusal("llama", R"({"hidden_size": 100, "num_attention_heads": 3})"),
+            "[model] my-model: hidden_size 100 is not a multiple of num_attention_heads 3");
+  EXPECT_EQ(refusal("llama", R"({"head_dim": 33})"),
+            "[model] my-model: a head size of 33 is odd; rotary position embedding needs an even "
+            "one");
+  EXPECT_EQ(refusal("llama", R"({"num_key_value_heads": 5})"),
+            "[model] my-model: num_attention_heads 32 is not a multiple of num_key_value_heads 5");
+}
+
+TEST(LlamaConfig, AWindowInEffectIsRefused) {
+  EXPECT_EQ(
+      refusal("mistral", "{}"),
+      "[model] my-model: sliding_window = 4096 is not supported with "
+      "max_position_embeddings 131072; set sliding_window to null, or max_position_embeddings "
+      "to at most 4096");
+  EXPECT_NE(refusal("qwen2", R"({"use_sliding_window": true})"), "");
+  EXPECT_NE(refusal("qwen2", R"({"layer_types": ["full_attention", "sliding_attention"]})"), "");
+}
+
+TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
+  EXPECT_NO_THROW(model("mistral", R"({"max_position_embeddings": 4096})"));
+  EXPECT_NO_THROW(model("mistral", R"({"sliding_window": null})"));
+  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": false, "sliding_window": 128})"));
+  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": true, "sliding_window": null})"));
+  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": true, "max_window_layers": 32})"));
+  EXPECT_NO_THROW(model("qwen2", R"({"layer_types": ["full_attention"]})"));
+}
+
+TEST(ModelFromConfig, RefusesOtherFamilies) {
+  EXPECT_EQ(refusal("qwen3", "{}"),
+            "[model] my-model: model_type = 'qwen3' is not supported: its attention normalises "
+            "queries and keys; use a qwen2 or llama model");
+  EXPECT_EQ(refusal("bert", "{}"),
+            "[model] my-model: model_type = 'bert' is not supported; supported are gpt2, llama, "
+            "mistral and qwen2");
+  EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),
+            "[json] my-model: key 'model_type' is missing");
+}
+
+}  // namespace
+}  // namespace galvatron::spec

@@ -1,0 +1,134 @@
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <random>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "galvatron/spec/model_spec.h"
+
+#include "config_error.h"
+
+namespace galvatron::spec {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ModelFolder : public testing::Test {
+ protected:
+  ModelFolder()
+      : folder_(fs::temp_directory_path() / ("galvatron_model_test_" + std::to_string(getpid()))) {
+    fs::create_directories(folder_ / "my-llama");
+  }
+  ~ModelFolder() override {
+    unsetenv("GALVATRON_CONFIGS");
+    fs::remove_all(folder_);
+  }
+
+  void write(const fs::path& path, const std::string& text) {
+    fs::create_directories((folder_ / path).parent_path());
+    std::ofstream(folder_ / path) << text;
+  }
+
+  fs::path folder_;
+};
+
+constexpr const char* kLlama = R"({"model_type": "llama", "num_hidden_layers": 2})";
+
+// Totals as transformers' own models of the same configs have them.
+TEST(Presets, HaveTheKnownParameterCounts) {
+  const std::map<std::string, std::int64_t> known = {
+      {"gpt2", 124'439'808},         {"gpt2-0.3b", 354'823'168},    {"gpt2-1.5b", 1'557'611'200},
+      {"gpt2-2.7b", 2'651'553'280},  {"gpt2-6.7b", 6'658'404'352},  {"gpt2-tiny", 140'864},
+      {"llama-0.3b", 373'867'520},   {"llama-13b", 13'015'864'320}, {"llama-30b", 32'528'943'616},
+      {"llama-7b", 6'738'415'616},   {"llama-tiny", 250'432},       {"llama2-70b", 68'976'648'192},
+      {"llama2-7b", 6'738'415'616},  {"llama3-8b", 8'030'261'248},  {"qwen2.5-72b", 72'706'203'648},
+      {"qwen2.5-7b", 7'615'616'512}, {"qwen2.5-tiny", 403'680},
+  };
+  std::map<std::string, std::int64_t> found;
+  for (const std::string& name : preset_names()) found[name] = load_model(name).num_params();
+  EXPECT_EQ(found, known);
+}
+
+TEST(Presets, CarryTheirNameAndTrainWithoutDropout) {
+  for (const std::string& name : preset_names()) {
+    const ModelSpec model = load_model(name);
+    EXPECT_EQ(model.name, name);
+    const TransformerShape& shape = model.layers[1].shape;
+    EXPECT_EQ(shape.embedding_dropout + shape.attention_dropout + shape.residual_dropout, 0);
+  }
+}
+
+TEST_F(ModelFolder, IsNamedAfterTheFolderOrTheFile) {
+  write("my-llama/config.json", kLlama);
+  write("other.json", kLlama);
+  EXPECT_EQ(load_model((folder_ / "my-llama").string()).name, "my-llama");
+  EXPECT_EQ(load_model((folder_ / "my-llama/").string()).name, "my-llama");
+  EXPECT_EQ(load_model((folder_ / "my-llama/config.json").string()).name, "my-llama");
+  EXPECT_EQ(load_model((folder_ / "other.json").string()).name, "other");
+  EXPECT_EQ(load_model((folder_ / "other.json").string()).config, Json::parse(kLlama));
+}
+
+TEST_F(ModelFolder, PresetsComeFromTheEnvironmentsFolder) {
+  write("configs/models/mine.json", kLlama);
+  setenv("GALVATRON_CONFIGS", (folder_ / "configs").c_str(), 1);
+  EXPECT_EQ(preset_names(), (std::vector<std::string>{"mine"}));
+  EXPECT_EQ(load_model("mine").num_blocks(), 2);
+  EXPECT_NE(config_error_of([] { load_model("gpt2"); }), "");
+}
+
+TEST_F(ModelFolder, ErrorsNameTheFile) {
+  EXPECT_NE(config_error_of([&] { load_model(folder_.string()); }).find("config.json"),
+            std::string::npos);
+  write("broken.json", "{");
+  EXPECT_NE(config_error_of([&] {
+              load_model((folder_ / "broken.json").string());
+            }).find("broken.json is not valid JSON"),
+            std::string::npos);
+  write("odd.json", R"({"model_type": "gpt2", "n_head": 7})");
+  EXPECT_NE(config_error_of([&] {
+              load_model((folder_ / "odd.json").string());
+            }).find("(in " + (folder_ / "odd.json").string() + ")"),
+            std::string::npos);
+}
+
+TEST(LoadModel, SuggestsTheNearestPreset) {
+  EXPECT_EQ(config_error_of([] { load_model("lama2-7b"); }),
+            "[model] 'lama2-7b' is no preset and no file or folder, did you mean 'llama2-7b'?");
+  EXPECT_NE(config_error_of([] { load_model("something-else-entirely"); }).find("presets are"),
+            std::string::npos);
+  EXPECT_NE(config_error_of([] { load_model(""); }), "");
+}
+
+// Any value under any key is a model or one sentence, never a crash.
+TEST(ModelFromConfig, SurvivesHostileValues) {
+  const std::vector<Json> hostile = {nullptr, true,  -1,          0,     1,
+                                     3.7,     1e300, "text",      "",    Json::array(),
+                                     9e18,    2e9,   {{"a", {}}}, -1e-9, Json::parse("[[[1]]]")};
+  constexpr unsigned kSeed = 20240607;
+  std::mt19937 random(kSeed);
+  int accepted = 0;
+  int refused = 0;
+  for (const std::string name : {"gpt2-tiny", "llama-tiny", "qwen2.5-tiny"}) {
+    const Json config = load_model(name).config;
+    for (const auto& item : config.items()) {
+      for (const Json& value : hostile) {
+        Json changed = config;
+        changed[item.key()] = value;
+        changed["rope_scaling"] = hostile[random() % hostile.size()];
+        try {
+          EXPECT_GT(model_from_config(changed, name).num_params(), 0);
+          ++accepted;
+        } catch (const ConfigError&) {
+          ++refused;
+        }
+      }
+    }
+  }
+  EXPECT_GT(accepted, 50) << "seed " << kSeed;
+  EXPECT_GT(refused, 200) << "seed " << kSeed;
+}
+
+}  // namespace
+}  // namespace galvatron::spec
