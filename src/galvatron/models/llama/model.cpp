@@ -1,0 +1,41 @@
+#include "galvatron/models/llama/model.h"
+
+#include <torch/torch.h>
+
+#include "galvatron/models/decoder/decoder.h"
+#include "galvatron/nn/embedding.h"
+
+namespace galvatron::models {
+namespace {
+
+class TokenEmbedding : public nn::Layer {
+ public:
+  TokenEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+      : groups_(placement.groups),
+        tokens_(ParamIndex(layer).at("tokens.weight")),
+        first_row_(first_vocab_row(model, placement.groups.tp)) {}
+
+  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
+                          const nn::LayerCall& call) const override {
+    return {nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call)};
+  }
+
+ private:
+  nn::LayerGroups groups_;
+  int tokens_;
+  std::int64_t first_row_;
+};
+
+}  // namespace
+
+std::unique_ptr<nn::Layer> make_llama_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
+  const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
+  switch (layer.kind) {
+    case spec::LayerKind::kEmbedding: return std::make_unique<TokenEmbedding>(model, layer, placement);
+    case spec::LayerKind::kBlock: return make_decoder_block(model, index, placement);
+    case spec::LayerKind::kHead: return make_decoder_head(model, index, placement);
+  }
+  return nullptr;
+}
+
+}  // namespace galvatron::models

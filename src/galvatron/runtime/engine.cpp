@@ -1,0 +1,142 @@
+#include "galvatron/runtime/engine.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <set>
+
+#include "galvatron/base/error.h"
+#include "galvatron/runtime/layer_runner.h"
+#include "galvatron/runtime/stage_executor.h"
+#include "galvatron/runtime/unit_builder.h"
+
+namespace galvatron::runtime {
+
+struct Engine::State {
+  spec::ModelSpec model;
+  plan::Plan plan;
+  comm::World* world = nullptr;
+  EngineOptions options;
+  Trace trace;
+  std::vector<std::unique_ptr<ParamUnit>> units;
+  std::vector<ParamHandle> parameters;
+  std::unique_ptr<StageExecutor> executor;
+
+  State(const spec::ModelSpec& m, const plan::Plan& p, comm::World& w, const EngineOptions& o)
+      : model(m), plan(p), world(&w), options(o) {}
+
+  void build(const LayerFactory& make_layer);
+  double mean_loss(InputSource& input);
+};
+
+void Engine::State::build(const LayerFactory& make_layer) {
+  world->create_groups(plan_rank_sets(model, plan));
+  const int rank = world->rank(), ranks_per_stage = plan.ranks_per_stage();
+  const int stage = rank / ranks_per_stage;
+  UnitBuilder builder(model, plan, *world);
+  std::vector<std::unique_ptr<LayerRunner>> runners;
+  const Range mine = plan.layers_of_stage(stage);
+  for (int i = static_cast<int>(mine.begin); i < mine.end; ++i) {
+    const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
+    const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(i)];
+    const nn::LayerPlacement placement{{world->group(plan::tp_ranks(rank, ranks_per_stage, strategy)),
+                                        world->group(plan::ulysses_ranks(rank, ranks_per_stage, strategy))},
+                                       strategy.recompute == plan::Recompute::kSelective,
+                                       options.seed};
+    std::vector<ParamRef> refs = builder.add_layer(i);
+    for (std::size_t p = 0; p < refs.size(); ++p) parameters.push_back({i, &spec.params[p], refs[p].unit, refs[p].slot});
+    runners.push_back(std::make_unique<LayerRunner>(
+        LayerRunnerOptions{&spec, strategy, plan::coordinates(rank, ranks_per_stage, strategy), i + 1 == model.num_layers()},
+        make_layer(model, i, placement), std::move(refs)));
+  }
+  units = builder.take_units();
+  executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length, std::move(runners), trace);
+}
+
+double Engine::State::mean_loss(InputSource& input) {
+  at::Tensor total = at::full({1}, executor->take_loss_sum(), at::TensorOptions().dtype(at::kDouble).device(world->device()));
+  world->all().all_reduce(total);
+  return total.item<double>() / input.num_labels();
+}
+
+Engine::Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world, const LayerFactory& make_layer,
+               const EngineOptions& options)
+    : state_(std::make_unique<State>(model, plan, world, options)) {
+  state_->build(make_layer);
+  if (!options.initialise) return;
+  for (const auto& unit : state_->units) unit->initialise(options.seed);
+  publish();
+}
+
+Engine::~Engine() = default;
+
+const spec::ModelSpec& Engine::model() const { return state_->model; }
+const plan::Plan& Engine::plan() const { return state_->plan; }
+comm::World& Engine::world() { return *state_->world; }
+Trace& Engine::trace() { return state_->trace; }
+
+double Engine::forward_backward(InputSource& input, std::int64_t step, double loss_scale) {
+  for (const auto& unit : state_->units) unit->start_step();
+  state_->executor->run(input, step, loss_scale / input.num_labels());
+  for (const auto& unit : state_->units) unit->finish_reduction();
+  for (const auto& unit : state_->units) unit->reduce_tie();
+  return state_->mean_loss(input);
+}
+
+double Engine::evaluate(InputSource& input) {
+  state_->executor->evaluate(input);
+  return state_->mean_loss(input);
+}
+
+at::Tensor Engine::logits(InputSource& input) {
+  GALV_CHECK(state_->plan.world_size == 1 && state_->plan.num_microbatches == 1, "logits() needs one rank and one microbatch");
+  return state_->executor->logits(input);
+}
+
+std::vector<ParamUnit*> Engine::units() {
+  std::vector<ParamUnit*> out;
+  for (const auto& unit : state_->units) out.push_back(unit.get());
+  return out;
+}
+
+std::vector<ParamHandle> Engine::parameters() { return state_->parameters; }
+
+void Engine::publish() {
+  at::NoGradGuard no_grad;
+  for (const auto& unit : state_->units) unit->publish();
+}
+
+double Engine::gradient_norm() {
+  const auto options = at::TensorOptions().dtype(at::kDouble).device(state_->world->device());
+  at::Tensor total = at::zeros({1}, options);
+  for (const auto& unit : state_->units) {
+    if (!unit->counts_once()) continue;
+    total.add_(at::linalg_vector_norm(unit->gradient(), 2, {}, false, at::kDouble).square());
+  }
+  state_->world->all().all_reduce(total);
+  return std::sqrt(total.item<double>());
+}
+
+std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan) {
+  const int per_stage = plan.ranks_per_stage();
+  std::set<plan::RankSet> sets;
+  for (int rank = 0; rank < plan.world_size; ++rank) {
+    const int stage = rank / per_stage;
+    sets.insert(plan::stage_ranks(stage, per_stage));
+    if (stage + 1 < plan.pipeline.degree) sets.insert({rank, rank + per_stage});
+    const Range layers = plan.layers_of_stage(stage);
+    for (int i = static_cast<int>(layers.begin); i < layers.end; ++i) {
+      const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
+      sets.insert(plan::tp_ranks(rank, per_stage, strategy));
+      sets.insert(plan::ulysses_ranks(rank, per_stage, strategy));
+      sets.insert(plan::replica_ranks(rank, per_stage, strategy, true));
+      for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(i)].params) {
+        if (!param.tied_name.empty()) sets.insert(tie_ranks(model, plan, param.tied_name, i, rank));
+      }
+    }
+  }
+  sets.erase(plan::RankSet{});
+  return {sets.begin(), sets.end()};
+}
+
+}  // namespace galvatron::runtime

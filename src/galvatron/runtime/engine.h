@@ -1,0 +1,86 @@
+// One rank's share of a model under a plan: runs a step of any list of layers and leaves gradients for an optimizer.
+// Knows no model family and no data format.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "galvatron/comm/world.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/plan/plan.h"
+#include "galvatron/plan/rank_layout.h"
+#include "galvatron/runtime/param_unit.h"
+#include "galvatron/runtime/trace.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::runtime {
+
+// Where a step's samples come from. Every rank asks only for the rectangles it needs.
+class InputSource {
+ public:
+  virtual ~InputSource() = default;
+  // Samples of the global batch (0 <= begin <= end <= global batch) x token positions; int64 on the CPU. Either range may
+  // be empty.
+  virtual nn::Inputs fetch(Range samples, Range tokens) = 0;
+  // Labels that count in the whole global batch: the loss is the mean over them.
+  virtual double num_labels() = 0;
+};
+
+// Makes layer `index`; models::make_layer is one.
+using LayerFactory = std::function<std::unique_ptr<nn::Layer>(const spec::ModelSpec&, int index, const nn::LayerPlacement&)>;
+
+struct EngineOptions {
+  std::uint64_t seed = 0;
+  std::int64_t seq_length = 0;
+  bool initialise = true;  // false: weights are assigned afterwards
+};
+
+// A parameter as this rank holds it, for checkpoints and weight import and export.
+struct ParamHandle {
+  int layer = 0;
+  const spec::ParamSpec* spec = nullptr;
+  ParamUnit* unit = nullptr;
+  int slot = 0;
+};
+
+class Engine {
+ public:
+  // REQUIRES: the plan passed check_plan for the model and the world. Collective: makes the groups.
+  Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world, const LayerFactory& make_layer,
+         const EngineOptions& options);
+  ~Engine();
+
+  const spec::ModelSpec& model() const;
+  const plan::Plan& plan() const;
+  comm::World& world();
+
+  // Forward and backward of all microbatches; gradients are of loss_scale times the mean loss over the global batch.
+  // Returns the mean loss, equal on every rank. `step` addresses dropout masks.
+  double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
+  // Mean loss without gradients or dropout. Returns the same on every rank.
+  double evaluate(InputSource& input);
+  // Logits [samples, seq_length, vocabulary] of a whole batch. REQUIRES: a plan for one rank and one microbatch.
+  at::Tensor logits(InputSource& input);
+
+  // Distinct units of this rank in one order for all ranks of a stage.
+  std::vector<ParamUnit*> units();
+  std::vector<ParamHandle> parameters();
+  // Brings every compute copy up to date after the master weights changed. Collective.
+  void publish();
+  // Square root of the sum of squares of all gradients, each element once. Equal on every rank. Collective.
+  double gradient_norm();
+
+  Trace& trace();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Every rank set that a plan communicates in, for World::create_groups. The same list on every rank.
+std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan);
+
+}  // namespace galvatron::runtime

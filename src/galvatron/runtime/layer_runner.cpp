@@ -1,0 +1,116 @@
+#include "galvatron/runtime/layer_runner.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::runtime {
+namespace {
+
+nn::Activations detached_leaves(const nn::Activations& x) {
+  nn::Activations out;
+  for (const at::Tensor& t : x) out.push_back(t.detach().requires_grad_(true));
+  return out;
+}
+
+nn::Activations detached(const nn::Activations& x) {
+  nn::Activations out;
+  for (const at::Tensor& t : x) out.push_back(t.detach());
+  return out;
+}
+
+}  // namespace
+
+LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer, std::vector<ParamRef> params)
+    : options_(std::move(options)), layer_(std::move(layer)), params_(std::move(params)) {
+  for (const ParamRef& param : params_) {
+    if (std::find(units_.begin(), units_.end(), param.unit) == units_.end()) units_.push_back(param.unit);
+  }
+  for (ParamUnit* unit : units_) unit->add_use();
+}
+
+std::vector<at::Tensor> LayerRunner::leaves() const {
+  std::vector<at::Tensor> out;
+  for (const ParamRef& param : params_) out.push_back(param.unit->leaf(param.slot));
+  return out;
+}
+
+void LayerRunner::prefetch() {
+  for (ParamUnit* unit : units_) unit->prefetch();
+}
+
+void LayerRunner::acquire() {
+  for (ParamUnit* unit : units_) unit->acquire();
+}
+
+void LayerRunner::release() {
+  for (ParamUnit* unit : units_) unit->release();
+}
+
+nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x, const nn::LayerCall& call) {
+  Saved saved{call, detached_leaves(x), {}};
+  nn::Activations y;
+  if (!computes_loss()) {
+    acquire();
+    at::AutoGradMode keep_graph(!runs_again());
+    y = layer_->forward(leaves(), saved.x, call);
+    release();
+    if (!runs_again()) saved.y = y;
+  }
+  const bool fresh = saved_.emplace(microbatch, std::move(saved)).second;
+  GALV_CHECK(fresh, "microbatch ", microbatch, " is already in flight in ", options_.spec->name);
+  return detached(y);
+}
+
+nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& grad, bool last_microbatch,
+                                      double loss_scale) {
+  const auto found = saved_.find(microbatch);
+  GALV_CHECK(found != saved_.end(), "microbatch ", microbatch, " is not in flight in ", options_.spec->name);
+  Saved saved = std::move(found->second);
+  saved_.erase(found);
+
+  acquire();
+  const std::vector<at::Tensor> params = leaves();
+  nn::Activations y = std::move(saved.y), grad_y = grad;
+  if (runs_again()) {
+    at::AutoGradMode with_graph(true);
+    y = layer_->forward(params, saved.x, saved.call);
+  }
+  if (computes_loss()) {
+    losses_.push_back(y[0].detach());
+    grad_y = {at::full_like(y[0], loss_scale)};
+  }
+  std::vector<at::Tensor> inputs = params;
+  inputs.insert(inputs.end(), saved.x.begin(), saved.x.end());
+  const auto gradients =
+      torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+  y.clear();
+  release();
+  for (std::size_t i = 0; i < params_.size(); ++i) params_[i].unit->add_gradient(params_[i].slot, gradients[i]);
+  for (ParamUnit* unit : units_) unit->layer_backward_done(last_microbatch);
+  return {gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()), gradients.end()};
+}
+
+nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerCall& call) {
+  at::NoGradGuard no_grad;
+  acquire();
+  nn::Activations y = layer_->forward(leaves(), x, call);
+  release();
+  if (computes_loss() && !call.logits) losses_.push_back(y[0]);
+  return y;
+}
+
+void LayerRunner::finish_reductions() {
+  for (ParamUnit* unit : units_) unit->finish_reduction();
+}
+
+double LayerRunner::take_loss_sum() {
+  // One synchronisation with the device a step, not one a microbatch.
+  for (const at::Tensor& loss : losses_) loss_sum_ += loss.item<double>();
+  losses_.clear();
+  return loss_sum_;
+}
+
+}  // namespace galvatron::runtime

@@ -1,0 +1,77 @@
+// One layer on this rank: its parameters, its place among the ranks, and what it keeps between forward and backward.
+//
+// Each layer and microbatch has an autograd graph of its own. Between layers there are plain tensors, so a layer border
+// can be a redistribution or a pipeline transfer, and parameters can come and go around each call.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "galvatron/comm/world.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/plan/rank_layout.h"
+#include "galvatron/runtime/param_unit.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::runtime {
+
+// A layer's parameter: a slot of a unit. One per entry of LayerSpec::params.
+struct ParamRef {
+  ParamUnit* unit = nullptr;
+  int slot = 0;
+};
+
+struct LayerRunnerOptions {
+  const spec::LayerSpec* spec = nullptr;
+  plan::LayerStrategy strategy;
+  plan::RankCoordinates place;
+  bool computes_loss = false;  // the last layer of the model
+};
+
+class LayerRunner {
+ public:
+  LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer, std::vector<ParamRef> params);
+
+  const spec::LayerSpec& spec() const { return *options_.spec; }
+  const plan::LayerStrategy& strategy() const { return options_.strategy; }
+  bool computes_loss() const { return options_.computes_loss; }
+  // Every tensor-parallel rank computes the same loss; it counts on the first.
+  bool loss_counts() const { return options_.place.tp_rank == 0; }
+
+  void prefetch();
+  // Runs the layer and keeps what its backward needs. The loss layer only keeps its input: its forward happens in
+  // backward(), so that logits and their gradients live for a moment and never per microbatch in flight.
+  nn::Activations forward(int microbatch, const nn::Activations& x, const nn::LayerCall& call);
+  // Gradient of the layer's input. For the loss layer `grad` is empty and `loss_scale` seeds the backward.
+  nn::Activations backward(int microbatch, const nn::Activations& grad, bool last_microbatch, double loss_scale = 1);
+  // Without keeping anything.
+  nn::Activations evaluate(const nn::Activations& x, const nn::LayerCall& call);
+
+  void finish_reductions();
+  // Sum of token losses of the microbatches since start_step(), fp64. Only of the loss layer.
+  void start_step() { loss_sum_ = 0; losses_.clear(); }
+  double take_loss_sum();
+
+ private:
+  struct Saved {
+    nn::LayerCall call;
+    nn::Activations x;  // leaves of the graph
+    nn::Activations y;  // empty when the forward is run again
+  };
+  bool runs_again() const { return options_.strategy.recompute == plan::Recompute::kFull || options_.computes_loss; }
+  std::vector<at::Tensor> leaves() const;
+  void acquire();
+  void release();
+
+  LayerRunnerOptions options_;
+  std::unique_ptr<nn::Layer> layer_;
+  std::vector<ParamRef> params_;
+  std::vector<ParamUnit*> units_;  // distinct
+  std::map<int, Saved> saved_;
+  std::vector<at::Tensor> losses_;
+  double loss_sum_ = 0;
+};
+
+}  // namespace galvatron::runtime

@@ -1,0 +1,266 @@
+#include "galvatron/runtime/param_unit.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+#include "galvatron/nn/counter_random.h"
+
+namespace galvatron::runtime {
+namespace {
+
+// Slices start at multiples of this many elements, so that vectorised optimizers see the same lanes under any sharding.
+constexpr std::int64_t kSliceAlignment = 16;
+
+// Runs of consecutive global elements of a parameter, in the order in which the local part stores them.
+struct ElementRun {
+  std::int64_t local = 0;   // index into the local part
+  std::int64_t global = 0;  // index into the whole parameter, row-major
+  std::int64_t count = 0;
+};
+
+std::vector<ElementRun> element_runs(const ParamSlot& slot) {
+  const spec::ParamSpec& spec = *slot.spec;
+  if (!spec.split.divided()) return {{0, 0, slot.numel}};
+  std::int64_t outer = 1, inner = 1;
+  const int dim = spec.split.dim;
+  for (int d = 0; d < dim; ++d) outer *= spec.shape[static_cast<std::size_t>(d)];
+  for (std::size_t d = static_cast<std::size_t>(dim) + 1; d < spec.shape.size(); ++d) inner *= spec.shape[d];
+  std::vector<ElementRun> runs;
+  std::int64_t local = 0;
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (const Range& range : slot.ranges) {
+      const std::int64_t count = range.size() * inner;
+      runs.push_back({local, (o * spec.shape[static_cast<std::size_t>(dim)] + range.begin) * inner, count});
+      local += count;
+    }
+  }
+  GALV_CHECK(local == slot.numel, slot.full_name, " has ", slot.numel, " local elements, its ranges ", local);
+  return runs;
+}
+
+void fill_normal(at::Tensor& out, std::int64_t begin, std::int64_t count, std::uint64_t key, std::int64_t first,
+                 double stddev) {
+  if (out.scalar_type() == at::kDouble) {
+    nn::fill_normal(out.data_ptr<double>() + begin, count, key, first, stddev);
+  } else {
+    nn::fill_normal(out.data_ptr<float>() + begin, count, key, first, stddev);
+  }
+}
+
+}  // namespace
+
+ParamUnit::ParamUnit(UnitOptions options, std::vector<ParamSlot> slots)
+    : options_(std::move(options)), slots_(std::move(slots)), touched_(slots_.size(), false) {
+  lay_out();
+  allocate();
+  make_leaves();
+}
+
+void ParamUnit::lay_out() {
+  std::stable_sort(slots_.begin(), slots_.end(), [](const ParamSlot& a, const ParamSlot& b) {
+    return a.spec->weight_decay && !b.spec->weight_decay;
+  });
+  std::int64_t offset = 0;
+  for (ParamSlot& slot : slots_) {
+    slot.offset = offset;
+    offset += slot.numel;
+    if (slot.spec->weight_decay) num_decayed_flat_ = offset;
+  }
+  const int n = options_.replicas.size();
+  flat_size_ = round_up(offset, kSliceAlignment * n);
+  owned_ = options_.zero_stage == 0 ? Range{0, flat_size_} : chunk(flat_size_, n, options_.replicas.rank());
+}
+
+void ParamUnit::allocate() {
+  const auto compute = at::TensorOptions().dtype(options_.compute_type).device(options_.device);
+  const auto state = at::TensorOptions().dtype(options_.state_type).device(options_.device);
+  const bool same_type = options_.compute_type == options_.state_type;
+  const int zero = options_.zero_stage;
+  compute_ = at::zeros({flat_size_}, compute);
+  master_ = same_type && zero < 3 ? compute_.narrow(0, owned_.begin, owned_.size()) : at::zeros({owned_.size()}, state);
+  if (zero == 3 && !same_type) compute_shard_ = at::zeros({owned_.size()}, compute);
+  if (zero <= 1) {
+    gradient_ = at::zeros({flat_size_}, state);
+    owned_gradient_ = gradient_.narrow(0, owned_.begin, owned_.size());
+  } else {
+    owned_gradient_ = at::zeros({owned_.size()}, state);
+  }
+}
+
+void ParamUnit::make_leaves() {
+  for (const ParamSlot& slot : slots_) {
+    // variable_data: its own version counter, so that refilling the flat buffer does not upset saved tensors.
+    at::Tensor leaf = compute_.narrow(0, slot.offset, slot.numel).view(slot.shape).variable_data();
+    leaves_.push_back(leaf.requires_grad_(true));
+  }
+  if (options_.zero_stage == 3) set_storage(false);
+}
+
+// Frees or makes the bytes behind compute_ and every view of it. What was saved for backward keeps pointing at it.
+void ParamUnit::set_storage(bool present) {
+  c10::StorageImpl* storage = compute_.storage().unsafeGetStorageImpl();
+  const std::size_t bytes = present ? static_cast<std::size_t>(flat_size_) * compute_.element_size() : 0;
+  storage->set_data_ptr_noswap(c10::GetAllocator(options_.device.type())->allocate(bytes));
+  storage->set_nbytes(bytes);
+}
+
+int ParamUnit::slot_of(const std::string& full_name) const {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].full_name == full_name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void ParamUnit::initialise(std::uint64_t seed) {
+  const bool on_cpu = options_.device.is_cpu();
+  at::Tensor values = on_cpu ? master_ : at::zeros_like(master_, at::TensorOptions().device(at::kCPU));
+  values.zero_();
+  for (const ParamSlot& slot : slots_) {
+    const std::uint64_t key = nn::random_key(seed, slot.full_name);
+    for (const ElementRun& run : element_runs(slot)) {
+      const std::int64_t begin = slot.offset + run.local;
+      const Range part = intersect({begin, begin + run.count}, owned_);
+      if (part.empty()) continue;
+      if (slot.spec->init.kind == spec::InitKind::kOnes) {
+        values.narrow(0, part.begin - owned_.begin, part.size()).fill_(1);
+      } else if (slot.spec->init.kind == spec::InitKind::kNormal) {
+        fill_normal(values, part.begin - owned_.begin, part.size(), key, run.global + part.begin - begin,
+                    slot.spec->init.stddev);
+      }
+    }
+  }
+  if (!on_cpu) master_.copy_(values);
+}
+
+void ParamUnit::assign(int slot_index, const at::Tensor& local_value) {
+  const ParamSlot& slot = slots_[static_cast<std::size_t>(slot_index)];
+  GALV_CHECK(local_value.numel() == slot.numel, slot.full_name, " has ", slot.numel, " local elements, not ",
+             local_value.numel());
+  const Range part = intersect({slot.offset, slot.offset + slot.numel}, owned_);
+  if (part.empty()) return;
+  master_.narrow(0, part.begin - owned_.begin, part.size())
+      .copy_(local_value.reshape({-1}).narrow(0, part.begin - slot.offset, part.size()));
+}
+
+void ParamUnit::publish() {
+  const bool same_type = options_.compute_type == options_.state_type;
+  if (options_.zero_stage == 3) {
+    if (!same_type) compute_shard_.copy_(master_);
+    return;
+  }
+  at::Tensor mine = compute_.narrow(0, owned_.begin, owned_.size());
+  if (!same_type) mine.copy_(master_);
+  if (options_.zero_stage > 0) options_.replicas.all_gather(compute_, mine);
+}
+
+at::Tensor ParamUnit::gather_owned(const at::Tensor& owned) const {
+  if (options_.zero_stage == 0 || options_.replicas.size() == 1) return owned;
+  at::Tensor flat = at::empty({flat_size_}, owned.options());
+  options_.replicas.all_gather(flat, owned);
+  return flat;
+}
+
+at::Tensor ParamUnit::slot_view(const at::Tensor& flat, int slot_index) const {
+  const ParamSlot& slot = slots_[static_cast<std::size_t>(slot_index)];
+  return flat.narrow(0, slot.offset, slot.numel).view(slot.shape);
+}
+
+void ParamUnit::prefetch() {
+  if (options_.zero_stage < 3 || holders_ > 0 || is_gathering_) return;
+  set_storage(true);
+  gathering_ = options_.replicas.all_gather_async(compute_, compute_shard_.defined() ? compute_shard_ : master_);
+  is_gathering_ = true;
+}
+
+void ParamUnit::acquire() {
+  prefetch();
+  if (is_gathering_) {
+    gathering_.wait();
+    is_gathering_ = false;
+  }
+  ++holders_;
+}
+
+void ParamUnit::release() {
+  GALV_CHECK(holders_ > 0, options_.name, " released more often than acquired");
+  if (--holders_ == 0 && options_.zero_stage == 3) set_storage(false);
+}
+
+void ParamUnit::start_step() {
+  std::fill(touched_.begin(), touched_.end(), false);
+  owned_touched_ = false;
+  uses_done_ = 0;
+}
+
+at::Tensor& ParamUnit::gradient_buffer() {
+  if (!gradient_.defined()) gradient_ = at::empty({flat_size_}, master_.options());
+  return gradient_;
+}
+
+void ParamUnit::add_gradient(int slot_index, const at::Tensor& gradient) {
+  if (!gradient.defined()) return;
+  const auto slot = static_cast<std::size_t>(slot_index);
+  at::Tensor target = slot_view(gradient_buffer(), slot_index);
+  if (touched_[slot]) {
+    target.add_(gradient);
+  } else {
+    target.copy_(gradient);
+    touched_[slot] = true;
+  }
+}
+
+void ParamUnit::start_reduction() {
+  at::Tensor& full = gradient_buffer();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (!touched_[i]) slot_view(full, static_cast<int>(i)).zero_();
+  }
+  const std::int64_t used = slots_.empty() ? 0 : slots_.back().offset + slots_.back().numel;
+  full.narrow(0, used, flat_size_ - used).zero_();
+  if (options_.zero_stage == 0) {
+    reduction_ = options_.replicas.all_reduce_async(full);
+  } else if (options_.zero_stage == 1) {
+    reduction_ = options_.replicas.reduce_scatter_async(owned_gradient_, full);
+  } else {
+    reducing_ = full;
+    reduced_ = owned_touched_ ? at::empty_like(owned_gradient_) : owned_gradient_;
+    reduction_ = options_.replicas.reduce_scatter_async(reduced_, reducing_);
+    gradient_ = at::Tensor();
+    std::fill(touched_.begin(), touched_.end(), false);
+  }
+  is_reducing_ = true;
+}
+
+void ParamUnit::layer_backward_done(bool last_microbatch) {
+  if (options_.zero_stage >= 2) {
+    finish_reduction();
+    start_reduction();
+  } else if (last_microbatch && ++uses_done_ == uses_) {
+    start_reduction();
+  }
+}
+
+void ParamUnit::finish_reduction() {
+  if (!is_reducing_) return;
+  reduction_.wait();
+  is_reducing_ = false;
+  if (options_.zero_stage < 2) return;
+  if (owned_touched_) owned_gradient_.add_(reduced_);
+  owned_touched_ = true;
+  reduced_ = at::Tensor();
+  reducing_ = at::Tensor();
+}
+
+void ParamUnit::reduce_tie() {
+  if (options_.tie.size() > 1) options_.tie.all_reduce(owned_gradient_);
+}
+
+std::int64_t ParamUnit::num_decayed() const { return intersect({0, num_decayed_flat_}, owned_).size(); }
+
+bool ParamUnit::counts_once() const {
+  const bool first_replica = options_.zero_stage > 0 || options_.replicas.rank() == 0;
+  return first_replica && options_.tie.rank() == 0;
+}
+
+}  // namespace galvatron::runtime

@@ -1,0 +1,123 @@
+// Parameters that are stored, sharded, gathered and reduced together: one flat buffer, one replica group, one ZeRO stage.
+//
+// Layout of the flat buffer: parameters that decay first, then the others, then zeros up to a multiple of 16 elements for
+// every rank of the group. ZeRO stages 1 to 3 give each rank an equal slice to own: its master weights, gradients and
+// optimizer states. Stage 0 makes every rank own all of it. (Rajbhandari et al. 2020.)
+//
+//                     compute copy    master, moments    gradients
+//   zero 0            whole           whole              whole, all-reduced
+//   zero 1            whole           slice              whole, reduce-scattered once a step
+//   zero 2            whole           slice              slice, reduce-scattered once a microbatch
+//   zero 3            while in use    slice              slice, reduce-scattered once a microbatch
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/partition.h"
+#include "galvatron/base/units.h"
+#include "galvatron/comm/group.h"
+#include "galvatron/spec/param_spec.h"
+
+namespace galvatron::runtime {
+
+// This rank's part of one parameter inside a unit.
+struct ParamSlot {
+  const spec::ParamSpec* spec = nullptr;
+  std::string full_name;              // "block.3.attention.qkv.weight"
+  std::vector<Range> ranges;          // of spec->split.dim (dimension 0 where undivided) that this rank holds
+  std::vector<std::int64_t> shape;    // local
+  std::int64_t offset = 0;            // in the flat buffer
+  std::int64_t numel = 0;
+};
+
+struct UnitOptions {
+  std::string name;
+  int zero_stage = 0;
+  at::ScalarType compute_type = at::kFloat;
+  at::ScalarType state_type = at::kFloat;  // master weights, gradients, moments
+  c10::Device device = c10::kCPU;
+  comm::Group replicas;  // ranks of the stage that hold the same values
+  comm::Group tie;       // the other stage that holds a tied copy; a group of one without
+};
+
+class ParamUnit {
+ public:
+  ParamUnit(UnitOptions options, std::vector<ParamSlot> slots);
+
+  const std::string& name() const { return options_.name; }
+  int zero_stage() const { return options_.zero_stage; }
+  const std::vector<ParamSlot>& slots() const { return slots_; }
+  int slot_of(const std::string& full_name) const;  // -1 when absent
+
+  // --- values ---
+  // Draws every element this rank owns as a function of (seed, parameter name, global index). Not collective: publish().
+  void initialise(std::uint64_t seed);
+  // Writes this rank's part of a parameter into the master weights, as far as this rank owns it. Not collective.
+  void assign(int slot, const at::Tensor& local_value);
+  // Brings the compute copy up to date with the master weights. Collective over the replicas.
+  void publish();
+  // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective over the replicas.
+  at::Tensor gather_owned(const at::Tensor& owned) const;
+  // The part of a flat buffer that is one parameter, in its local shape.
+  at::Tensor slot_view(const at::Tensor& flat, int slot) const;
+
+  // --- use by layers: parameters are there between acquire() and release() ---
+  void prefetch();  // starts the gather of ZeRO-3; a no-op for the others
+  void acquire();
+  void release();
+  const at::Tensor& leaf(int slot) const { return leaves_[static_cast<std::size_t>(slot)]; }
+
+  // --- gradients ---
+  void start_step();                                        // forgets the last step's gradients
+  void add_use() { ++uses_; }                               // a layer of this stage that uses the unit
+  void add_gradient(int slot, const at::Tensor& gradient);  // undefined counts as zero
+  // After a layer's backward of a microbatch: starts the reduction that is due.
+  void layer_backward_done(bool last_microbatch);
+  void finish_reduction();  // waits for the one under way
+  void reduce_tie();        // sums tied copies of two stages; after the last microbatch, collective over the tie
+
+  // --- what the optimizer sees: this rank's part, one-dimensional ---
+  at::Tensor& master() { return master_; }
+  at::Tensor& gradient() { return owned_gradient_; }
+  std::int64_t num_decayed() const;  // leading elements of the owned part that decay
+  // True on one rank for each owned element: sums over ranks of these count everything once.
+  bool counts_once() const;
+
+  // Owned part of the flat buffer.
+  Range owned() const { return owned_; }
+  std::int64_t flat_size() const { return flat_size_; }
+
+ private:
+  void lay_out();
+  void allocate();
+  void make_leaves();
+  void set_storage(bool present);
+  at::Tensor& gradient_buffer();
+  void start_reduction();
+
+  UnitOptions options_;
+  std::vector<ParamSlot> slots_;
+  std::int64_t num_decayed_flat_ = 0;
+  std::int64_t flat_size_ = 0;  // padded
+  Range owned_;
+
+  at::Tensor compute_;        // [flat_size]; its storage comes and goes under ZeRO-3
+  at::Tensor compute_shard_;  // ZeRO-3 with a narrower compute type
+  at::Tensor master_;         // [owned]
+  at::Tensor owned_gradient_; // [owned]
+  at::Tensor gradient_;       // [flat_size]; under ZeRO-2 and 3 only while a layer's backward runs
+  std::vector<at::Tensor> leaves_;
+  std::vector<bool> touched_;  // slots that have a gradient since the buffer was made
+  bool owned_touched_ = false; // the owned gradient holds this step's sum
+  at::Tensor reduced_;         // target of the reduction under way (ZeRO-2 and 3)
+  at::Tensor reducing_;        // its source
+  comm::Pending reduction_, gathering_;
+  bool is_reducing_ = false, is_gathering_ = false;
+  int uses_ = 0, uses_done_ = 0, holders_ = 0;
+};
+
+}  // namespace galvatron::runtime

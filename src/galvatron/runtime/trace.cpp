@@ -1,0 +1,17 @@
+#include "galvatron/runtime/trace.h"
+
+#include "galvatron/base/progress.h"
+
+namespace galvatron::runtime {
+
+Trace::Scope::Scope(Trace& trace, std::string name, const char* category) : trace_(trace) {
+  if (trace_.enabled_) event_ = {std::move(name), category, now_seconds(), 0};
+}
+
+Trace::Scope::~Scope() {
+  if (!trace_.enabled_ || event_.start == 0) return;
+  event_.end = now_seconds();
+  trace_.events_.push_back(std::move(event_));
+}
+
+}  // namespace galvatron::runtime
