@@ -49,8 +49,10 @@ struct CollectiveTable {
 
 // A link from a data sheet; used for shapes that were not measured, when there are links at all.
 struct Link {
-  double latency_ms = 0;              // one step of a ring
-  double bandwidth_bytes_per_ms = 0;  // of one rank, one direction
+  double latency_ms = 0;  // of one message
+  // Of one rank in one direction while every rank of the node sends: a node's network bandwidth
+  // over its ranks.
+  double bandwidth_bytes_per_ms = 0;
   bool operator==(const Link&) const = default;
 };
 
@@ -80,12 +82,15 @@ struct HardwareProfile {
 
   // Time of one collective. 0 for a group of one or no bytes.
   //   measured shape: its curve
-  //   else, with links: a ring over the slowest link that the group crosses,
-  //        latency * steps + bus_factor * bytes / bandwidth
+  //   else, with links, g members of the group on a node, n in all:
+  //     latency * tree steps (ceil(log2 n); all_reduce twice, p2p once) + bus_factor * bytes /
+  //     bandwidth bandwidth: intra_node inside a node; across, a ring leaves each node once and may
+  //     use the network share of its g members: min(intra_node, g * inter_node). all_to_all across:
+  //     the (n - g) / n that leave the node over inter_node, then (g - 1) / n over intra_node.
   //   else: the nearest measured shape of the same collective (same side of the node border first,
   //   then nearest size,
-  //        then nearest stride), its latency scaled by the number of ring steps and its slope by
-  //        the bus factor.
+  //        then nearest stride), its latency scaled by the number of ring steps and the rest by the
+  //        bus factor.
   // ConfigError when the collective was never measured and there are no links.
   Milliseconds group_time(Collective collective, GroupShape shape, Bytes bytes) const;
 

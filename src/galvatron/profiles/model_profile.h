@@ -16,6 +16,8 @@
 
 namespace galvatron::profiles {
 
+struct DeviceSpec;  // analytic.h
+
 // One layer, one microbatch, one rank of a TP group of tp_degree: S = the profile's seq_length, T =
 // tp_degree. With T > 1 the rank holds S / T tokens outside the TP region and all S inside it.
 struct LayerMeasurement {
@@ -72,9 +74,14 @@ class ModelProfile {
   void prepare(const spec::ModelSpec& model, std::int64_t for_seq_length,
                spec::Precision for_precision);
 
+  // Lookups computed from shapes at the profile's own seq_length instead (analytic.h).
+  void prepare_analytic(const spec::ModelSpec& model, const DeviceSpec& device);
+
  private:
-  struct Curves;  // of one type and TP degree
-  struct Prepared;
+  struct Curves;    // of one type and TP degree
+  struct Prepared;  // what lookups need
+  static std::vector<Curves> make_curves(const LayerTypeProfile& entry);
+
   std::shared_ptr<const Prepared> prepared_;
 };
 

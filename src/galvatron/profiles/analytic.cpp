@@ -1,0 +1,199 @@
+#include "galvatron/profiles/analytic.h"
+
+#include <cmath>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::profiles {
+namespace {
+
+// Everything below counts for one rank of a TP group. n: tokens at the border (split over TP), N:
+// tokens inside the TP region, E: bytes of one element.
+struct Shape {
+  const spec::TransformerShape& layer;
+  double samples = 0;
+  double seq = 0;
+  double tp = 1;
+  double E = 4;     // compute precision
+  double wide = 4;  // statistics, softmax, loss: at least fp32
+  double N() const { return samples * seq; }
+  double n() const { return N() / tp; }
+  double H() const { return static_cast<double>(layer.hidden_size); }
+  double query() const { return static_cast<double>(layer.num_heads * layer.head_size) / tp; }
+  double kv() const { return static_cast<double>(layer.num_kv_heads * layer.head_size) / tp; }
+  double inner() const { return static_cast<double>(layer.intermediate_size) / tp; }
+  double heads() const { return static_cast<double>(layer.num_heads) / tp; }
+};
+
+struct Work {
+  double flops = 0;    // forward
+  double traffic = 0;  // forward, element-wise bytes
+  double backward_traffic = 0;
+  double selective_flops = 0;
+  double activation = 0;
+  double activation_selective = 0;
+  double forward_workspace = 0;
+  double backward_workspace = 0;
+};
+
+double local_parameters(const spec::LayerSpec& layer, int tp_degree) {
+  double total = 0;
+  for (const spec::ParamSpec& param : layer.params) {
+    total += static_cast<double>(param.numel()) / (param.split.divided() ? tp_degree : 1);
+  }
+  return total;
+}
+
+// What the attention core keeps beside its input qkv and its result.
+double core_saved(const Shape& s) {
+  double bytes = s.N() * s.heads() * s.wide;                                    // log-sum-exp
+  if (!s.layer.learned_positions) bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
+  if (s.layer.attention_dropout > 0) {
+    // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
+    bytes += s.N() * s.seq * s.heads() * (s.wide + 2 * s.E);
+  }
+  return bytes;
+}
+
+// Saved tensors of nn/: both norms keep their input's statistics; column-parallel linears keep
+// their local input; row-parallel ones theirs. The layer's own input is counted by cost/.
+Work block_work(const Shape& s, double parameters) {
+  Work w;
+  const double statistics = (s.layer.norm == spec::Norm::kLayerNorm ? 2 : 1) * s.wide;
+  const double masks = s.layer.residual_dropout > 0 ? 2 : 0;
+  const double up = s.layer.gated_mlp ? 2 * s.inner() : s.inner();
+  // silu(gate) * up is one function of ours; other gates keep act(gate) too.
+  const bool fused = !s.layer.gated_mlp || s.layer.activation == spec::Activation::kSilu;
+  const double mlp = up + (fused ? 1 : 2) * s.inner();
+  const double qkv = s.query() + 2 * s.kv();
+
+  const double core_flops = 2 * s.N() * s.seq * s.query();
+  w.flops = 2 * s.N() * s.H() * (qkv + s.query() + up + s.inner()) + core_flops;
+  w.traffic = s.E * (10 * s.n() * s.H() + s.N() * (up + s.inner()));
+  w.backward_traffic = 2 * w.traffic;
+  w.selective_flops = core_flops;
+
+  const double outside = s.n() * ((3 + masks) * s.H() * s.E + 2 * statistics);
+  w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
+  w.activation = w.activation_selective + core_saved(s);
+
+  const double whole =
+      s.tp > 1 ? s.N() * s.H() * s.E : 0;  // a gathered input or an unreduced output
+  w.forward_workspace = 2 * s.n() * s.H() * s.E + 2 * whole;
+  w.backward_workspace =
+      s.E * parameters + 2 * s.n() * s.H() * s.E + 2 * whole + s.N() * (up + s.inner()) * s.E;
+  return w;
+}
+
+Work embedding_work(const Shape& s, double parameters) {
+  Work w;
+  const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
+  const double rows = s.N() * s.H() * s.E;
+  w.traffic = 2 * rows + 2 * s.n() * s.H() * s.E;
+  w.backward_traffic = 2 * rows + s.E * parameters;          // the dense gradient is zeroed first
+  w.activation = w.activation_selective = s.N() * 8 + mask;  // token ids
+  w.forward_workspace = rows + s.n() * s.H() * s.E;
+  w.backward_workspace = s.E * parameters + rows;
+  return w;
+}
+
+// Logits exist for about 2^23 elements at a time (nn/cross_entropy); their gradients are made in
+// the forward. Nothing is kept: the runtime runs the head inside its backward step.
+Work head_work(const Shape& s, const spec::ModelSpec& model, double parameters) {
+  Work w;
+  constexpr double kLogitsAtOnce = 1 << 23;
+  const double vocab = static_cast<double>(model.vocab_size) / s.tp;
+  const double logits = std::min(s.N() * vocab, std::max(kLogitsAtOnce, 64 * vocab));
+  const bool mixed = s.wide != s.E;
+  w.flops = 2 * s.N() * s.H() * vocab;
+  w.traffic = s.N() * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
+  w.backward_traffic = 2 * w.traffic;
+  const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
+  w.forward_workspace = hidden + logits * (s.wide + (mixed ? 2 * s.E : 0));
+  w.backward_workspace = w.forward_workspace + s.N() * s.H() * s.E + s.wide * parameters +
+                         (mixed ? s.E * parameters : 0);
+  return w;
+}
+
+Work work_of(const spec::LayerSpec& layer, const spec::ModelSpec& model, const Shape& shape,
+             double parameters) {
+  switch (layer.kind) {
+    case spec::LayerKind::kEmbedding:
+      return embedding_work(shape, parameters);
+    case spec::LayerKind::kBlock:
+      return block_work(shape, parameters);
+    case spec::LayerKind::kHead:
+      return head_work(shape, model, parameters);
+  }
+  GALV_CHECK(false, "unknown layer kind");
+  return {};
+}
+
+Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround(value))}; }
+
+}  // namespace
+
+LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,
+                                std::int64_t seq_length, spec::Precision precision,
+                                const DeviceSpec& device, int tp_degree, double samples) {
+  const Shape shape{layer.shape,
+                    samples,
+                    static_cast<double>(seq_length),
+                    static_cast<double>(tp_degree),
+                    static_cast<double>(spec::compute_bytes(precision)),
+                    static_cast<double>(spec::state_bytes(precision))};
+  const Work work = work_of(layer, model, shape, local_parameters(layer, tp_degree));
+  const double flops_per_ms = device.flops_per_ms * device.matmul_efficiency;
+  const auto time = [&](double flops, double traffic) {
+    return Milliseconds{flops / flops_per_ms + traffic / device.memory_bytes_per_ms};
+  };
+  LayerMeasurement out;
+  out.tp_degree = tp_degree;
+  out.samples = samples;
+  out.forward = time(work.flops, work.traffic) + Milliseconds{device.overhead_ms};
+  out.backward = time(2 * work.flops, work.backward_traffic) + Milliseconds{device.overhead_ms};
+  out.selective_recompute = time(work.selective_flops, 0);
+  out.activation = whole_bytes(work.activation);
+  out.activation_selective = whole_bytes(work.activation_selective);
+  out.forward_workspace = whole_bytes(work.forward_workspace);
+  out.backward_workspace = whole_bytes(work.backward_workspace);
+  return out;
+}
+
+ModelProfile analytic_model_profile(const spec::ModelSpec& model, std::int64_t seq_length,
+                                    spec::Precision precision, const DeviceSpec& device) {
+  ModelProfile out;
+  out.provenance.note = "computed from the model's shapes for " + device.name;
+  out.model = model.name;
+  out.seq_length = seq_length;
+  out.precision = precision;
+  out.device = device.name;
+  const std::vector<std::string> names = model.type_names();
+  for (int type = 0; type < static_cast<int>(names.size()); ++type) {
+    const auto& layer = model.layers[static_cast<std::size_t>(model.first_layer_of_type(type))];
+    out.types.push_back({names[static_cast<std::size_t>(type)],
+                         {layer.num_params() * spec::compute_bytes(precision)},
+                         {analytic_layer(layer, model, seq_length, precision, device, 1, 1)}});
+  }
+  out.prepare_analytic(model, device);
+  return out;
+}
+
+HardwareProfile analytic_hardware_profile(const spec::ClusterSpec& cluster,
+                                          const DeviceSpec& device, const NetworkSpec& network) {
+  HardwareProfile out;
+  out.provenance.note = "from the data sheet of " + cluster.name;
+  out.device = device.name;
+  out.world_size = cluster.world_size();
+  out.ranks_per_node = cluster.devices_per_node;
+  out.device_memory = cluster.device_memory;
+  out.memory_reserve = network.memory_reserve;
+  out.overlap_slowdown = network.overlap_slowdown;
+  // AdamW reads and writes 7 fp32 words per element: gradient, parameter and moments.
+  constexpr double kAdamBytes = 28;
+  out.optimizer_ns_per_element = kAdamBytes / device.memory_bytes_per_ms * 1e6;
+  out.links = {{"intra_node", network.intra_node}, {"inter_node", network.inter_node}};
+  return out;
+}
+
+}  // namespace galvatron::profiles

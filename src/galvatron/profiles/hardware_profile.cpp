@@ -1,0 +1,137 @@
+#include "galvatron/profiles/hardware_profile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::profiles {
+namespace {
+
+// Messages that follow each other in a ring.
+double ring_steps(Collective collective, int size) {
+  switch (collective) {
+    case Collective::kAllReduce:
+      return 2.0 * (size - 1);
+    case Collective::kPointToPoint:
+      return 1;
+    default:
+      return size - 1;
+  }
+}
+
+// Messages that follow each other in a tree; what data sheets' latencies are for.
+double tree_steps(Collective collective, int size) {
+  if (collective == Collective::kPointToPoint) return 1;
+  const double depth = std::ceil(std::log2(size));
+  return collective == Collective::kAllReduce ? 2 * depth : depth;
+}
+
+// The rule for shapes without a table when there are links: see HardwareProfile::group_time.
+double time_over_links(const HardwareProfile& profile, Collective collective, GroupShape shape,
+                       double bytes) {
+  const Link& intra = profile.links.at("intra_node");
+  const Link& inter = profile.links.at("inter_node");
+  const double steps = tree_steps(collective, shape.size);
+  const double traffic = bus_factor(collective, shape.size) * bytes;
+  if (!profile.crosses_nodes(shape)) {
+    return intra.latency_ms * steps + traffic / intra.bandwidth_bytes_per_ms;
+  }
+  const int members = std::clamp(profile.ranks_per_node / shape.stride, 1, shape.size);
+  const double latency = inter.latency_ms * steps;
+  if (collective == Collective::kPointToPoint) {
+    return latency + traffic / inter.bandwidth_bytes_per_ms;
+  }
+  if (collective == Collective::kAllToAll) {
+    const double share = bytes / shape.size;
+    return latency + share * (shape.size - members) / inter.bandwidth_bytes_per_ms +
+           share * (members - 1) / intra.bandwidth_bytes_per_ms;
+  }
+  return latency +
+         traffic / std::min(intra.bandwidth_bytes_per_ms, members * inter.bandwidth_bytes_per_ms);
+}
+
+double ratio_distance(int a, int b) {
+  return std::abs(std::log(static_cast<double>(a) / static_cast<double>(b)));
+}
+
+const CollectiveTable* nearest_table(const HardwareProfile& profile, Collective collective,
+                                     GroupShape shape) {
+  const auto distance = [&](const CollectiveTable& table) {
+    return std::tuple(profile.crosses_nodes(table.shape) != profile.crosses_nodes(shape),
+                      ratio_distance(table.shape.size, shape.size),
+                      ratio_distance(table.shape.stride, shape.stride));
+  };
+  const CollectiveTable* best = nullptr;
+  for (const CollectiveTable& table : profile.tables) {
+    if (table.collective != collective) continue;
+    if (!best || distance(table) < distance(*best)) best = &table;
+  }
+  return best;
+}
+
+// `table` stands in for a group of another shape: as many ring steps, as much traffic per byte.
+double scaled_time(const CollectiveTable& table, int size, double bytes) {
+  const double steps =
+      ring_steps(table.collective, size) / ring_steps(table.collective, table.shape.size);
+  const double traffic =
+      bus_factor(table.collective, size) / bus_factor(table.collective, table.shape.size);
+  const double latency = std::min(table.curve.line().intercept, table.curve.at(bytes));
+  return latency * steps + (table.curve.at(bytes) - latency) * traffic;
+}
+
+}  // namespace
+
+std::string to_text(Collective collective) {
+  return collective_names()[static_cast<std::size_t>(collective)];
+}
+
+const std::vector<std::string>& collective_names() {
+  static const std::vector<std::string> names = {"all_reduce", "all_gather", "reduce_scatter",
+                                                 "all_to_all", "p2p"};
+  return names;
+}
+
+double bus_factor(Collective collective, int group_size) {
+  if (collective == Collective::kPointToPoint) return 1;
+  const double share = (group_size - 1.0) / group_size;
+  return collective == Collective::kAllReduce ? 2 * share : share;
+}
+
+bool HardwareProfile::crosses_nodes(GroupShape shape) const {
+  return static_cast<std::int64_t>(shape.size - 1) * shape.stride >= ranks_per_node;
+}
+
+Milliseconds HardwareProfile::group_time(Collective collective, GroupShape shape,
+                                         Bytes bytes) const {
+  if (shape.size <= 1 || bytes.value <= 0) return {};
+  const auto size = static_cast<double>(bytes.value);
+  for (const CollectiveTable& table : tables) {
+    if (table.collective == collective && table.shape == shape) return {table.curve.at(size)};
+  }
+  if (!links.empty()) return {time_over_links(*this, collective, shape, size)};
+  const CollectiveTable* table = nearest_table(*this, collective, shape);
+  if (!table) {
+    throw ConfigError("[profile] the hardware profile has no ", to_text(collective),
+                      " measurement, needed for groups of ", shape.size,
+                      " ranks; run `galvatron profile-hardware` again");
+  }
+  return {scaled_time(*table, shape.size, size)};
+}
+
+double HardwareProfile::compute_slowdown(double ranks) const {
+  if (contention.empty() || ranks <= contention.front().ranks) {
+    return contention.empty() ? 1 : contention.front().slowdown;
+  }
+  const ContentionPoint& last = contention.back();
+  if (ranks >= last.ranks) return last.slowdown * std::max(1.0, ranks / last.ranks);
+  const auto right = std::upper_bound(
+      contention.begin(), contention.end(), ranks,
+      [](double value, const ContentionPoint& point) { return value < point.ranks; });
+  const ContentionPoint& left = *(right - 1);
+  return left.slowdown +
+         (right->slowdown - left.slowdown) * (ranks - left.ranks) / (right->ranks - left.ranks);
+}
+
+}  // namespace galvatron::profiles

@@ -1,0 +1,178 @@
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+#include "galvatron/profiles/format.h"
+#include "galvatron/profiles/hardware_profile.h"
+
+namespace galvatron::profiles {
+namespace {
+
+constexpr const char* kFormat = "galvatron-hardware-profile";
+constexpr double kMaxSlowdown = 1e6;
+
+Link read_link(JsonReader reader) {
+  Link link;
+  link.latency_ms = reader.get_number("latency_ms", 0, kMaxMilliseconds);
+  link.bandwidth_bytes_per_ms = reader.get_number("bandwidth_bytes_per_ms", 1e-6, 1e18);
+  reader.finish();
+  return link;
+}
+
+std::map<std::string, Link> read_links(JsonReader& profile) {
+  if (!profile.has("links")) return profile.ignore("links"), std::map<std::string, Link>{};
+  JsonReader reader = profile.get_object("links");
+  std::map<std::string, Link> links;
+  for (const char* name : {"intra_node", "inter_node"}) {
+    links[name] = read_link(reader.get_object(name));
+  }
+  reader.finish();
+  return links;
+}
+
+std::vector<ContentionPoint> read_contention(JsonReader& profile) {
+  std::vector<ContentionPoint> points;
+  if (!profile.has("compute_contention")) return profile.ignore("compute_contention"), points;
+  const Json& list = get_list(profile, "compute_contention");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    JsonReader reader(list[i], entry_source(profile, "compute_contention", i));
+    ContentionPoint point;
+    point.ranks = reader.get_number("ranks", 1, kMaxRanks);
+    point.slowdown = reader.get_number("slowdown", 1e-3, kMaxSlowdown);
+    reader.finish();
+    if (!points.empty() && point.ranks <= points.back().ranks) {
+      throw ConfigError("[profile] ", reader.source(), ": ranks ", point.ranks,
+                        " must be more than the entry before it");
+    }
+    points.push_back(point);
+  }
+  return points;
+}
+
+std::vector<CurvePoint> read_points(JsonReader& table) {
+  std::vector<CurvePoint> points;
+  if (!table.has("points")) return table.ignore("points"), points;
+  const Json& list = get_list(table, "points");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    JsonReader reader(list[i], entry_source(table, "points", i));
+    CurvePoint point;
+    point.x = static_cast<double>(reader.get_int("bytes", 1, kMaxBytes));
+    point.y = reader.get_number("ms", 0, kMaxMilliseconds);
+    reader.finish();
+    points.push_back(point);
+  }
+  return points;
+}
+
+CollectiveTable read_table(JsonReader reader) {
+  CollectiveTable table;
+  const std::string name = reader.get_string("operation");
+  const auto& names = collective_names();
+  const auto it = std::find(names.begin(), names.end(), name);
+  if (it == names.end()) {
+    throw ConfigError("[profile] ", reader.source(), ": operation '", name, "' is unknown",
+                      did_you_mean(name, names));
+  }
+  table.collective = static_cast<Collective>(it - names.begin());
+  table.shape.size = static_cast<int>(reader.get_int("group_size", 2, kMaxRanks));
+  table.shape.stride = static_cast<int>(reader.get_int_or("stride", 1, 1, kMaxRanks));
+  std::vector<CurvePoint> points = read_points(reader);
+  const double latency = reader.get_number_or("latency_ms", 0, 0, kMaxMilliseconds);
+  const double bandwidth = reader.get_number_or("bandwidth_bytes_per_ms", 0, 0, 1e18);
+  if (points.empty() && bandwidth <= 0) {
+    throw ConfigError("[profile] ", reader.source(),
+                      " has neither points nor bandwidth_bytes_per_ms; give one of them");
+  }
+  table.curve = points.empty() ? Curve(Line{latency, 1 / bandwidth}) : Curve(std::move(points));
+  reader.finish();
+  return table;
+}
+
+std::vector<CollectiveTable> read_tables(JsonReader& profile) {
+  std::vector<CollectiveTable> tables;
+  const Json& list = get_list(profile, "collectives");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string source = entry_source(profile, "collectives", i);
+    CollectiveTable table = read_table(JsonReader(list[i], source));
+    for (const CollectiveTable& other : tables) {
+      if (other.collective == table.collective && other.shape == table.shape) {
+        throw ConfigError("[profile] ", source, ": ", to_text(table.collective), " on ",
+                          table.shape.size, " ranks with stride ", table.shape.stride,
+                          " is there twice");
+      }
+    }
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+OrderedJson link_to_json(const Link& link) {
+  return {{"latency_ms", link.latency_ms}, {"bandwidth_bytes_per_ms", link.bandwidth_bytes_per_ms}};
+}
+
+OrderedJson table_to_json(const CollectiveTable& table) {
+  const Line& line = table.curve.line();
+  OrderedJson out = {{"operation", to_text(table.collective)},
+                     {"group_size", table.shape.size},
+                     {"stride", table.shape.stride},
+                     {"latency_ms", line.intercept}};
+  if (line.slope > 0) out["bandwidth_bytes_per_ms"] = 1 / line.slope;
+  if (table.curve.points().empty()) return out;
+  OrderedJson& points = out["points"] = OrderedJson::array();
+  for (const CurvePoint& point : table.curve.points()) {
+    points.push_back({{"bytes", static_cast<std::int64_t>(point.x)}, {"ms", point.y}});
+  }
+  return out;
+}
+
+}  // namespace
+
+HardwareProfile hardware_profile_from_json(const Json& json, const std::string& source) {
+  JsonReader reader(json, source);
+  require_format(reader, kFormat);
+  HardwareProfile out;
+  out.provenance = read_provenance(reader);
+  out.device = reader.get_string("device");
+  out.world_size = static_cast<int>(reader.get_int("world_size", 1, kMaxRanks));
+  out.ranks_per_node = static_cast<int>(reader.get_int("ranks_per_node", 1, kMaxRanks));
+  out.device_memory = Bytes{reader.get_int_or("device_memory_bytes", 0, 0, kMaxBytes)};
+  out.memory_reserve = Bytes{reader.get_int_or("memory_reserve_bytes", 0, 0, kMaxBytes)};
+  out.overlap_slowdown = reader.get_number_or("overlap_slowdown", 1, 1, kMaxSlowdown);
+  out.contention = read_contention(reader);
+  out.optimizer_ns_per_element = reader.get_number_or("optimizer_ns_per_element", 0, 0, 1e9);
+  out.links = read_links(reader);
+  out.tables = read_tables(reader);
+  reader.finish();
+  return out;
+}
+
+HardwareProfile read_hardware_profile(const std::filesystem::path& path) {
+  return hardware_profile_from_json(read_json_file(path), path.string());
+}
+
+OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
+  OrderedJson contention = OrderedJson::array(), tables = OrderedJson::array();
+  for (const ContentionPoint& point : profile.contention) {
+    contention.push_back({{"ranks", point.ranks}, {"slowdown", point.slowdown}});
+  }
+  for (const CollectiveTable& table : profile.tables) tables.push_back(table_to_json(table));
+  OrderedJson out = {{"format", kFormat},
+                     {"version", 1},
+                     {"provenance", provenance_to_json(profile.provenance)},
+                     {"device", profile.device},
+                     {"world_size", profile.world_size},
+                     {"ranks_per_node", profile.ranks_per_node},
+                     {"device_memory_bytes", profile.device_memory.value},
+                     {"memory_reserve_bytes", profile.memory_reserve.value},
+                     {"overlap_slowdown", profile.overlap_slowdown},
+                     {"compute_contention", contention},
+                     {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  for (const auto& [name, link] : profile.links) out["links"][name] = link_to_json(link);
+  out["collectives"] = tables;
+  return out;
+}
+
+void write_hardware_profile(const std::filesystem::path& path, const HardwareProfile& profile) {
+  write_json_file(path, hardware_profile_to_json(profile));
+}
+
+}  // namespace galvatron::profiles

@@ -1,0 +1,158 @@
+#include "galvatron/profiles/model_profile.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/profiles/analytic.h"
+
+namespace galvatron::profiles {
+namespace {
+
+// The numbers of a measurement, so that one rule serves them all.
+constexpr std::size_t kNumFields = 7;
+using Fields = std::array<double, kNumFields>;
+
+Fields to_fields(const LayerMeasurement& m) {
+  return {m.forward.value,
+          m.backward.value,
+          m.selective_recompute.value,
+          static_cast<double>(m.activation.value),
+          static_cast<double>(m.activation_selective.value),
+          static_cast<double>(m.forward_workspace.value),
+          static_cast<double>(m.backward_workspace.value)};
+}
+
+Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround(value))}; }
+
+LayerMeasurement from_fields(const Fields& f, int tp_degree, double samples) {
+  return {tp_degree,         samples,           {f[0]},           {f[1]}, {f[2]}, whole_bytes(f[3]),
+          whole_bytes(f[4]), whole_bytes(f[5]), whole_bytes(f[6])};
+}
+
+// Carries numbers from one shape to another by what analytic shapes say of the two. Where the
+// analytic number is 0 the measured one stays.
+Fields scale(const Fields& values, const Fields& from, const Fields& to) {
+  Fields out = values;
+  for (std::size_t i = 0; i < kNumFields; ++i) {
+    if (from[i] > 0 && to[i] > 0) out[i] *= to[i] / from[i];
+  }
+  return out;
+}
+
+// Its balance of compute to memory traffic decides how element-wise work weighs in the ratios.
+DeviceSpec reference_device() { return {"reference", 1e9, 1, 5e7, 0}; }
+
+}  // namespace
+
+struct ModelProfile::Curves {
+  int tp_degree = 1;
+  std::array<Curve, kNumFields> fields;
+};
+
+struct ModelProfile::Prepared {
+  spec::ModelSpec model;
+  std::int64_t seq_length = 0;
+  std::optional<DeviceSpec> analytic;      // then `types` is empty
+  std::vector<std::vector<Curves>> types;  // by ModelSpec type, then TP degree, ascending
+};
+
+int ModelProfile::index_of(const std::string& type) const {
+  std::vector<std::string> names;
+  for (const LayerTypeProfile& entry : types) names.push_back(entry.type);
+  const auto it = std::find(names.begin(), names.end(), type);
+  if (it == names.end()) {
+    throw ConfigError("[profile] the profile of '", model, "' has no layer type '", type,
+                      "' (only ", fmt::format("{}", fmt::join(names, ", ")),
+                      "); run `galvatron profile-model` again");
+  }
+  return static_cast<int>(it - names.begin());
+}
+
+void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_length,
+                           spec::Precision for_precision) {
+  if (model != spec.name) {
+    throw ConfigError("[profile] the profile is of model '", model, "', not of '", spec.name,
+                      "'; run `galvatron profile-model --model ", spec.name, "`");
+  }
+  if (precision != for_precision) {
+    throw ConfigError("[profile] the profile was measured in ", spec::to_text(precision),
+                      ", not in ", spec::to_text(for_precision),
+                      "; profile again with --precision ", spec::to_text(for_precision));
+  }
+  auto prepared = std::make_shared<Prepared>();
+  prepared->model = spec;
+  prepared->seq_length = for_seq_length;
+  for (const std::string& type : spec.type_names()) {
+    const auto& entry = types[static_cast<std::size_t>(index_of(type))];
+    prepared->types.push_back(make_curves(entry));
+  }
+  prepared_ = std::move(prepared);
+}
+
+void ModelProfile::prepare_analytic(const spec::ModelSpec& spec, const DeviceSpec& device_spec) {
+  auto prepared = std::make_shared<Prepared>();
+  prepared->model = spec;
+  prepared->seq_length = seq_length;
+  prepared->analytic = device_spec;
+  prepared_ = std::move(prepared);
+}
+
+std::vector<ModelProfile::Curves> ModelProfile::make_curves(const LayerTypeProfile& entry) {
+  if (entry.measurements.empty()) {
+    throw ConfigError("[profile] layer type '", entry.type, "' has no measurements");
+  }
+  std::map<int, std::array<std::vector<CurvePoint>, kNumFields>> points;
+  for (const LayerMeasurement& m : entry.measurements) {
+    const Fields fields = to_fields(m);
+    for (std::size_t i = 0; i < kNumFields; ++i) {
+      points[m.tp_degree][i].push_back({m.samples, fields[i]});
+    }
+  }
+  std::vector<Curves> out;
+  for (auto& [tp_degree, fields] : points) {
+    Curves curves;
+    curves.tp_degree = tp_degree;
+    for (std::size_t i = 0; i < kNumFields; ++i) curves.fields[i] = Curve(std::move(fields[i]));
+    out.push_back(std::move(curves));
+  }
+  return out;
+}
+
+LayerMeasurement ModelProfile::lookup(int type, int tp_degree, double samples) const {
+  GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
+  const Prepared& ready = *prepared_;
+  const auto& layer =
+      ready.model.layers[static_cast<std::size_t>(ready.model.first_layer_of_type(type))];
+  const auto analytic = [&](std::int64_t seq, int tp) {
+    return to_fields(
+        analytic_layer(layer, ready.model, seq, precision, reference_device(), tp, samples));
+  };
+  if (ready.analytic) {
+    return analytic_layer(layer, ready.model, ready.seq_length, precision, *ready.analytic,
+                          tp_degree, samples);
+  }
+  const auto& degrees = ready.types[static_cast<std::size_t>(type)];
+  const auto nearest =
+      std::min_element(degrees.begin(), degrees.end(), [&](const Curves& a, const Curves& b) {
+        const auto distance = [&](int degree) {
+          return std::abs(std::log(static_cast<double>(degree) / tp_degree));
+        };
+        return distance(a.tp_degree) < distance(b.tp_degree);
+      });
+  Fields fields;
+  for (std::size_t i = 0; i < kNumFields; ++i) fields[i] = nearest->fields[i].at(samples);
+  if (nearest->tp_degree != tp_degree || ready.seq_length != seq_length) {
+    fields = scale(fields, analytic(seq_length, nearest->tp_degree),
+                   analytic(ready.seq_length, tp_degree));
+  }
+  return from_fields(fields, tp_degree, samples);
+}
+
+}  // namespace galvatron::profiles
