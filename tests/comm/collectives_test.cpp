@@ -234,6 +234,11 @@ INSTANTIATE_TEST_SUITE_P(Threads, Collectives,
                                           testing::Values(1, 2, 3, 4, 8),
                                           testing::Values(at::kDouble, at::kFloat, at::kBFloat16)),
                          case_name);
+INSTANTIATE_TEST_SUITE_P(Gloo, Collectives,
+                         testing::Combine(testing::Values(BackendKind::kGloo),
+                                          testing::Values(1, 2, 3, 4, 8),
+                                          testing::Values(at::kDouble, at::kFloat, at::kBFloat16)),
+                         case_name);
 
 }  // namespace
 }  // namespace galvatron::comm

@@ -153,6 +153,7 @@ TEST_P(FailingRank, EndsTheOthersAndIsTheOneThatIsReported) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, FailingRank, testing::Values(BackendKind::kThreads));
+INSTANTIATE_TEST_SUITE_P(Gloo, FailingRank, testing::Values(BackendKind::kGloo));
 
 }  // namespace
 }  // namespace galvatron::comm

@@ -3,9 +3,11 @@
 #include <thread>
 #include <vector>
 
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <torch/torch.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/backends/gloo/gloo_backend.h"
 #include "galvatron/comm/backends/threads/thread_backend.h"
 #include "galvatron/comm/world.h"
 
@@ -49,17 +51,27 @@ void run_rank(int rank, int size, const WorldOptions& options, const MakeFactory
   }
 }
 
+MakeFactory factory_maker(int size, const WorldOptions& options) {
+  if (options.backend == BackendKind::kThreads) {
+    const auto hall = std::make_shared<ThreadHall>(size, options.timeout);
+    return [hall](int rank) { return make_thread_factory(hall, rank); };
+  }
+  GALV_CHECK(options.backend == BackendKind::kGloo, "rank threads use the threads or gloo backend");
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  store->setTimeout(options.timeout);
+  const auto network = std::make_shared<GlooNetwork>("", "127.0.0.1");
+  return [=, timeout = options.timeout](int) { return make_gloo_factory(store, network, timeout); };
+}
+
 }  // namespace
 
 void run_rank_threads(int size, const std::function<void(World&)>& body, BackendKind backend,
                       std::chrono::milliseconds timeout) {
   GALV_CHECK(size >= 1, size, " ranks");
-  GALV_CHECK(backend == BackendKind::kThreads);
   WorldOptions options;
   options.backend = backend;
   options.timeout = timeout;
-  const auto hall = std::make_shared<ThreadHall>(size, timeout);
-  const MakeFactory make_factory = [&](int rank) { return make_thread_factory(hall, rank); };
+  const MakeFactory make_factory = factory_maker(size, options);
   FirstError first_error;
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {

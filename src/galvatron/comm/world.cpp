@@ -1,6 +1,7 @@
 #include "galvatron/comm/world.h"
 
 #include <algorithm>
+#include <exception>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -79,7 +80,11 @@ World::World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> 
 
 World::World(World&&) noexcept = default;
 World& World::operator=(World&&) noexcept = default;
-World::~World() = default;
+
+// A world that goes because an exception unwinds must not leave its peers waiting.
+World::~World() {
+  if (std::uncaught_exceptions() > 0) abort();
+}
 
 int World::rank() const { return state_->rank; }
 int World::size() const { return state_->size; }
