@@ -1,0 +1,211 @@
+// One test per rule, each with the whole sentence that a user reads.
+#include "galvatron/plan/check_plan.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "config_error.h"
+
+namespace galvatron::plan {
+namespace {
+
+// Six layers: embedding, four blocks of four heads and two key/value heads, head. Not tied.
+const spec::ModelSpec& llama() {
+  static const spec::ModelSpec model = spec::load_model("llama-tiny");
+  return model;
+}
+// Four layers, tied, vocabulary 509.
+const spec::ModelSpec& gpt() {
+  static const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  return model;
+}
+
+Plan plain_plan(const spec::ModelSpec& model, int pp_degree = 1) {
+  spec::JobSpec job;
+  job.global_batch = 8;
+  return uniform_plan(model, job, 8, {}, pp_degree, 2);
+}
+
+using Change = std::function<void(Plan&)>;
+
+// What check_plan says of a plan that is valid but for `change`.
+std::string problem(const spec::ModelSpec& model, const Change& change,
+                    const CheckContext& context = {}) {
+  Plan plan = plain_plan(model, 2);
+  EXPECT_EQ(check_plan(plan, model, {8, 128}), std::nullopt);
+  change(plan);
+  return check_plan(plan, model, context).value_or("valid");
+}
+
+std::string layer_problem(const spec::ModelSpec& model, std::size_t layer,
+                          const std::function<void(LayerStrategy&)>& change) {
+  return problem(model, [&](Plan& plan) { change(plan.layers[layer]); });
+}
+
+TEST(CheckPlan, AnotherModel) {
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.model = "llama2-7b"; }),
+            "the plan was made for model 'llama2-7b', not for 'llama-tiny'; search a plan for this "
+            "model, or change \"model\" in the plan if it is the same model under another name");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.model = ""; }), "valid");
+}
+
+TEST(CheckPlan, NumberOfLayers) {
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.layers.pop_back(); }),
+            "the plan has 5 layers, model 'llama-tiny' has 6 (embedding, 4 blocks, head); the "
+            "counts in \"layers\" must add up to that");
+}
+
+TEST(CheckPlan, WorldSize) {
+  EXPECT_EQ(problem(llama(), [](Plan&) {}, {4, 0}),
+            "the plan is for world_size 8, but 4 ranks are here; start 8 ranks or search a plan "
+            "for 4");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.world_size = 0; }),
+            "world_size 0 must be at least 1");
+}
+
+TEST(CheckPlan, PipelineDegree) {
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.pipeline.degree = 3; }),
+            "pp_degree 3 does not divide world_size 8; every stage needs as many ranks");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.pipeline.degree = 0; }),
+            "pp_degree 0 must be at least 1");
+}
+
+TEST(CheckPlan, LayersPerStage) {
+  const auto with_stages = [](std::vector<int> layers) {
+    return problem(llama(), [&](Plan& plan) { plan.pipeline.layers_per_stage = layers; });
+  };
+  EXPECT_EQ(with_stages({6}),
+            "layers_per_stage has 1 entries, pp_degree is 2; give one entry per stage");
+  EXPECT_EQ(with_stages({2, 3}), "layers_per_stage adds up to 5, but the model has 6 layers");
+  EXPECT_EQ(with_stages({6, 0}),
+            "stage 1 has 0 layers; every stage needs at least 1, so pp_degree can be at most 6");
+  EXPECT_EQ(with_stages({5, 1}), "valid");
+}
+
+TEST(CheckPlan, Batch) {
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.global_batch = 0; }),
+            "global_batch 0 must be at least 1");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.num_microbatches = 0; }),
+            "num_microbatches 0 must be at least 1");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.num_microbatches = 9; }),
+            "num_microbatches 9 is more than the 8 samples of global_batch; use at most 8");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.global_batch = 7; }), "valid")
+      << "a batch that does not divide is spread by balanced chunks";
+}
+
+TEST(CheckPlan, Degrees) {
+  EXPECT_EQ(layer_problem(llama(), 2, [](LayerStrategy& s) { s.tp_degree = 0; }),
+            "layer 2 (block.1): tp_degree 0 must be at least 1");
+  EXPECT_EQ(layer_problem(llama(), 2, [](LayerStrategy& s) { s.ulysses_degree = -1; }),
+            "layer 2 (block.1): ulysses_degree -1 must be at least 1");
+  EXPECT_EQ(layer_problem(llama(), 0, [](LayerStrategy& s) { s.tp_degree = 3; }),
+            "layer 0 (embedding): tp_degree 3 x ulysses_degree 1 = 3 does not divide the 4 ranks "
+            "of a stage");
+  EXPECT_EQ(
+      layer_problem(llama(), 5, [](LayerStrategy& s) { s.tp_degree = 4, s.ulysses_degree = 2; }),
+      "layer 5 (head): tp_degree 4 x ulysses_degree 2 = 8 does not divide the 4 ranks of a "
+      "stage");
+  EXPECT_EQ(
+      layer_problem(llama(), 0, [](LayerStrategy& s) { s.tp_degree = s.ulysses_degree = 1 << 30; }),
+      "layer 0 (embedding): tp_degree 1073741824 x ulysses_degree 1073741824 = "
+      "1152921504606846976 does not divide the 4 ranks of a stage");
+}
+
+TEST(CheckPlan, DegreesThatTheRuntimeLacks) {
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.cp_degree = 2; }),
+            "layer 1 (block.0): cp_degree 2 is not supported yet; use 1, and ulysses_degree to "
+            "split the sequence");
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.ep_degree = 2; }),
+            "layer 1 (block.0): ep_degree 2 is not supported yet; use 1");
+}
+
+TEST(CheckPlan, Heads) {
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.ulysses_degree = 4; }),
+            "layer 1 (block.0): tp_degree 1 x ulysses_degree 4 = 4 does not divide the 2 key/value "
+            "heads; both split heads");
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.tp_degree = 2; }), "valid");
+  const spec::LayerSpec& block = gpt().layers[1];
+  EXPECT_EQ(check_layer_strategy({3, 1}, block, 6).value_or("valid"),
+            "tp_degree 3 x ulysses_degree 1 = 3 does not divide the 4 attention heads; both split "
+            "heads");
+  EXPECT_EQ(check_layer_strategy({2, 2}, block, 8), std::nullopt);
+}
+
+TEST(CheckPlan, EmbeddingAndHeadHaveNoHeads) {
+  for (const std::size_t layer : {0, 5}) {
+    EXPECT_EQ(layer_problem(llama(), layer, [](LayerStrategy& s) { s.ulysses_degree = 4; }),
+              "valid");
+    EXPECT_EQ(layer_problem(llama(), layer, [](LayerStrategy& s) { s.tp_degree = 4; }), "valid");
+  }
+}
+
+TEST(CheckPlan, WidthsBelowTheTpDegree) {
+  Json config = gpt().config;
+  config["n_inner"] = 3;
+  config["vocab_size"] = 3;
+  const spec::ModelSpec narrow = spec::model_from_config(config, "narrow");
+  EXPECT_EQ(check_layer_strategy({4, 1}, narrow.layers[1], 4).value_or("valid"),
+            "tp_degree 4 is more than the intermediate size 3");
+  EXPECT_EQ(check_layer_strategy({4, 1}, narrow.layers[0], 4).value_or("valid"),
+            "tp_degree 4 is more than the vocabulary of 3");
+  EXPECT_EQ(check_layer_strategy({4, 1}, narrow.layers[3], 4).value_or("valid"),
+            "tp_degree 4 is more than the vocabulary of 3");
+  EXPECT_EQ(check_layer_strategy({2, 1}, narrow.layers[1], 4), std::nullopt);
+}
+
+TEST(CheckPlan, UnevenVocabularyIsFine) {
+  EXPECT_EQ(check_layer_strategy({4, 1}, gpt().layers[0], 4), std::nullopt)
+      << "509 tokens over 4 ranks";
+}
+
+TEST(CheckPlan, ZeroStage) {
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.zero_stage = 4; }),
+            "layer 1 (block.0): zero_stage 4 is outside 0 .. 3");
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.zero_stage = -1; }),
+            "layer 1 (block.0): zero_stage -1 is outside 0 .. 3");
+}
+
+TEST(CheckPlan, RecomputeIsForBlocks) {
+  EXPECT_EQ(layer_problem(llama(), 5, [](LayerStrategy& s) { s.recompute = Recompute::kFull; }),
+            "layer 5 (head): recompute 'full' must be 'none' here: the head never keeps its "
+            "logits");
+  EXPECT_EQ(
+      layer_problem(llama(), 0, [](LayerStrategy& s) { s.recompute = Recompute::kSelective; }),
+      "layer 0 (embedding): recompute 'selective' must be 'none' here: the embedding keeps nothing "
+      "but token ids");
+  EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.recompute = Recompute::kFull; }),
+            "valid");
+}
+
+TEST(CheckPlan, SequenceLength) {
+  EXPECT_EQ(problem(llama(), [](Plan&) {}, {0, 129}),
+            "a sequence of 129 tokens is longer than the 128 positions of model 'llama-tiny'");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.layers[0].ulysses_degree = 4; }, {0, 3}),
+            "layer 0 (embedding): a sequence of 3 tokens cannot be split 4 ways (tp_degree 1 x "
+            "ulysses_degree 4)");
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.layers[0].ulysses_degree = 4; }, {0, 5}),
+            "valid")
+      << "a sequence that does not divide is spread by balanced chunks";
+}
+
+TEST(CheckPlan, TiedEmbeddings) {
+  EXPECT_EQ(layer_problem(gpt(), 0, [](LayerStrategy& s) { s.tp_degree = 2; }),
+            "embedding and head share one weight, so their tp_degree must be equal, not 2 and 1");
+  EXPECT_EQ(layer_problem(gpt(), 3, [](LayerStrategy& s) { s.zero_stage = 3; }),
+            "embedding and head share one weight, so their zero_stage must be equal, not 0 and 3");
+  EXPECT_EQ(layer_problem(gpt(), 3, [](LayerStrategy& s) { s.ulysses_degree = 2; }), "valid");
+  EXPECT_EQ(layer_problem(llama(), 0, [](LayerStrategy& s) { s.tp_degree = 2; }), "valid")
+      << "weights of their own may be split differently";
+}
+
+TEST(RequireValidPlan, ThrowsTheSentenceWithItsTag) {
+  Plan plan = plain_plan(llama());
+  EXPECT_NO_THROW(require_valid_plan(plan, llama()));
+  plan.global_batch = 0;
+  EXPECT_EQ(config_error_of([&] { require_valid_plan(plan, llama()); }),
+            "[plan] global_batch 0 must be at least 1");
+}
+
+}  // namespace
+}  // namespace galvatron::plan
