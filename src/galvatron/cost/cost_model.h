@@ -41,6 +41,33 @@ int microbatches_in_flight(const PipelineShape& shape, int stage);
 // the others run faster meanwhile.
 double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware);
 
+// The sizes of a step's microbatches: balanced chunks of the global batch differ by at most one.
+struct MicrobatchSizes {
+  std::int64_t small = 0, large = 0;  // samples
+  int num_small = 0, num_large = 0;   // num_small is 0 when all are equal
+  // Mean over the step's microbatches of a number that depends on the size.
+  double mean(double of_large, double of_small) const {
+    if (num_small == 0) return of_large;
+    return (num_large * of_large + num_small * of_small) / (num_large + num_small);
+  }
+};
+MicrobatchSizes microbatch_sizes(std::int64_t global_batch, int num_microbatches);
+
+// What one rank of a layer works on in a microbatch of `samples`: the fullest rank's share.
+struct LocalWork {
+  std::int64_t samples = 0;  // after data parallelism
+  std::int64_t block_tokens =
+      0;  // of each sample inside the TP region: the sequence over ulysses_degree
+  // Samples to look up in the profile: Ulysses' share of the tokens is the same share of the work.
+  double profile_samples = 0;
+};
+LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape,
+                     const plan::LayerStrategy& strategy, std::int64_t samples);
+
+// The head of a model with tied embeddings has no weight of its own when the embedding is on its
+// stage.
+bool head_shares_embedding(const CostInputs& inputs, const PipelineShape& shape, int layer);
+
 // Compute and communication side by side, each `slowdown` times slower while both run:
 //   slowdown * min(compute, communication) + |compute - communication|, never more than one after
 //   the other.

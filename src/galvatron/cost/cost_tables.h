@@ -69,6 +69,9 @@ struct CostTables {
   std::vector<double> transition_ms;
   double border_ms = 0;            // between two stages, one direction, per microbatch
   std::int64_t reserve_bytes = 0;  // HardwareProfile::memory_reserve
+  // The first and the last layer share a weight: check_plan() wants their tp_degree and zero_stage
+  // equal.
+  bool tied_ends = false;
 
   int num_layers() const { return static_cast<int>(type_of_layer.size()); }
   const LayerCost& layer_cost(int layer, int candidate) const {
@@ -89,7 +92,19 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
 // The formulas of the head comment. `choice`: candidate of each layer, of the whole model.
 StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,
                            int stage);
-std::int64_t stage_memory_bytes(const CostTables& tables, std::span<const int> choice, Range layers,
-                                int stage);
+
+// memory(s) and what it consists of at the moment of the peak.
+struct MemoryPeak {
+  std::int64_t state_bytes = 0;
+  std::int64_t activation_bytes = 0;  // of all microbatches in flight
+  std::int64_t transient_bytes = 0;
+  std::int64_t reserve_bytes = 0;
+  int layer = 0;  // that runs at the peak
+  std::int64_t total() const {
+    return state_bytes + activation_bytes + transient_bytes + reserve_bytes;
+  }
+};
+MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
+                             int stage);
 
 }  // namespace galvatron::cost

@@ -40,17 +40,25 @@ struct ShardingUnits {
   ShardingUnit divided;
   ShardingUnit whole;
 };
-// `without_tied`: leave out tied parameters (the head of a model whose embedding lies on the same
-// stage).
-ShardingUnits sharding_units(const spec::LayerSpec& layer, const plan::LayerStrategy& strategy,
-                             int ranks_per_stage, bool without_tied);
+// Elements on the fullest TP rank, not padded.
+struct LocalElements {
+  std::int64_t divided = 0;  // of parameters that TP divides; 0 at tp_degree 1
+  std::int64_t whole = 0;
+};
+// `without_tied`: leave out tied parameters (head_shares_embedding).
+LocalElements local_elements(const spec::LayerSpec& layer, int tp_degree, bool without_tied);
+ShardingUnits sharding_units(const LocalElements& elements, int tp_degree, int ranks_per_stage);
+// Both for a layer of the model in a pipeline.
+ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                             const plan::LayerStrategy& strategy);
 
 LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision);
 
 // REQUIRES: check_layer_strategy() has no objection. `samples`: of the largest microbatch, before
-// data parallelism.
+// data parallelism. `units`: the layer's, above (a parameter because many strategies share them).
 LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                         const plan::LayerStrategy& strategy, std::int64_t samples);
+                         const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                         std::int64_t samples);
 
 // Bytes of the tensor between two layers on one rank, for a microbatch of `samples`.
 Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,

@@ -4,6 +4,7 @@
 #pragma once
 #include "galvatron/base/units.h"
 #include "galvatron/cost/cost_model.h"
+#include "galvatron/cost/layer_memory.h"
 
 namespace galvatron::cost {
 
@@ -30,7 +31,8 @@ struct LayerTime {
 // REQUIRES: check_layer_strategy() has no objection. `samples`: of one microbatch, before data
 // parallelism.
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                     const plan::LayerStrategy& strategy, std::int64_t samples);
+                     const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                     std::int64_t samples);
 
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
 // stage, one direction. 0 when they are equal.

@@ -15,42 +15,43 @@ namespace galvatron::cost {
 struct StageTimes {
   std::vector<Milliseconds> forward;
   std::vector<Milliseconds> backward;
-  Milliseconds
-      receive;  // border from the stage before (forward) or to it (backward); stage 0: unused
-  Milliseconds gradient_sync;  // after the last step
-  Milliseconds
-      after_barrier;  // optimizer and parameter gather, once every stage has reduced its gradients
+  Milliseconds transfer;       // to the next stage and back, each direction; unused on the last
+  Milliseconds gradient_sync;  // after the stage's last step
+  Milliseconds update;         // after that: optimizer and parameter gather
 };
 
+enum class EventKind { kForward, kBackward, kTransfer, kGradientSync, kUpdate };
+
 struct TimelineEvent {
-  int stage = 0;
-  std::string name;  // "F3", "B0", "reduce gradients", "optimizer", "send F3"
-  plan::Action action = plan::Action::kForward;
+  int stage = 0;  // of a transfer: the receiver
+  EventKind kind = EventKind::kForward;
   int microbatch = -1;  // -1: once per step
   Milliseconds start;
   Milliseconds end;
 };
+std::string to_text(const TimelineEvent& event);  // "F3", "B0", "activation 3", "optimizer"
 
 struct Timeline {
-  std::vector<TimelineEvent>
-      events;                      // by stage, then start; transfers are events of their receiver
-  std::vector<Milliseconds> busy;  // per stage: sum of compute steps
+  std::vector<TimelineEvent> events;  // ascending start
+  std::vector<Milliseconds> busy;     // per stage: its compute steps
+  Milliseconds pipeline;              // end of the last compute step
   Milliseconds total;
-  // Share of stage-time in which a stage has nothing to do: 1 - sum busy / (stages * total of the
-  // pipeline phase).
+  // Share of stage-time up to `pipeline` in which a stage runs no step.
   double bubble_fraction = 0;
 };
 
-// Sends leave when their step ends and take `receive` of the receiving side; the link carries one
-// message at a time in each direction. InternalError for lists that can never finish (a deadlock),
-// naming the steps that wait.
+// A step starts when its stage is free and its input is there. Sends leave when their step ends; a
+// border carries one message at a time in each direction. After its last step a stage reduces its
+// gradients and updates, without waiting for others. InternalError for lists that can never finish,
+// naming a step that waits.
 Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
                   const std::vector<StageTimes>& stages);
-// The same for any lists (compute steps only).
+// The same for any lists of compute steps, one per stage.
 Timeline simulate(const std::vector<std::vector<plan::Step>>& steps,
                   const std::vector<StageTimes>& stages);
 
-// Chrome trace (chrome://tracing, Perfetto): one process, one thread per stage.
+// Chrome trace (chrome://tracing, Perfetto): one process, two threads per stage: steps and
+// what it receives.
 OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title);
 
 }  // namespace galvatron::cost

@@ -1,0 +1,57 @@
+#include "galvatron/cost/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace galvatron::cost {
+
+PipelineShape pipeline_shape(const plan::Plan& plan) {
+  return {plan.pipeline.degree, plan.ranks_per_stage(), plan.num_microbatches,
+          plan.pipeline.schedule};
+}
+
+int microbatches_in_flight(const PipelineShape& shape, int stage) {
+  if (shape.schedule == plan::ScheduleKind::kGPipe) return shape.num_microbatches;
+  return std::min(shape.num_microbatches, shape.pp_degree - stage);
+}
+
+double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware) {
+  const double local = std::min(shape.world_size(), hardware.ranks_per_node);
+  const double m = shape.num_microbatches;
+  return std::max(1.0, local * m / (m + shape.pp_degree - 1));
+}
+
+MicrobatchSizes microbatch_sizes(std::int64_t global_batch, int num_microbatches) {
+  MicrobatchSizes out;
+  out.small = global_batch / num_microbatches;
+  out.large = largest_chunk(global_batch, num_microbatches);
+  out.num_large = static_cast<int>(global_batch - out.small * num_microbatches);
+  out.num_small = num_microbatches - out.num_large;
+  if (out.small == out.large) std::swap(out.num_small, out.num_large);
+  return out;
+}
+
+LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape,
+                     const plan::LayerStrategy& strategy, std::int64_t samples) {
+  const int dp = plan::token_layout(strategy, shape.ranks_per_stage).dp_degree;
+  LocalWork work;
+  work.samples = largest_chunk(samples, dp);
+  work.block_tokens = largest_chunk(inputs.job.seq_length, strategy.ulysses_degree);
+  work.profile_samples = static_cast<double>(work.samples) *
+                         static_cast<double>(work.block_tokens) /
+                         static_cast<double>(inputs.job.seq_length);
+  return work;
+}
+
+bool head_shares_embedding(const CostInputs& inputs, const PipelineShape& shape, int layer) {
+  return inputs.model.tied_embeddings && shape.pp_degree == 1 &&
+         inputs.model.layers[static_cast<std::size_t>(layer)].kind == spec::LayerKind::kHead;
+}
+
+double overlapped_ms(double compute_ms, double communication_ms, double slowdown) {
+  const double both = std::min(compute_ms, communication_ms);
+  return std::min(slowdown * both + std::abs(compute_ms - communication_ms),
+                  compute_ms + communication_ms);
+}
+
+}  // namespace galvatron::cost

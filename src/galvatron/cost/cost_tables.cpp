@@ -1,0 +1,137 @@
+#include "galvatron/cost/cost_tables.h"
+
+#include <map>
+
+#include "galvatron/base/error.h"
+#include "galvatron/cost/layer_memory.h"
+#include "galvatron/cost/layer_time.h"
+
+namespace galvatron::cost {
+namespace {
+
+int layout_index(std::vector<plan::TokenLayout>& layouts, const plan::TokenLayout& layout) {
+  const auto it = std::find(layouts.begin(), layouts.end(), layout);
+  const int index = static_cast<int>(it - layouts.begin());
+  if (it == layouts.end()) layouts.push_back(layout);
+  return index;
+}
+
+LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, const ShardingUnits& units) {
+  const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
+  const auto time_of = [&](std::int64_t samples) {
+    return layer_time(inputs, shape, layer, strategy, units, samples);
+  };
+  const LayerTime large = time_of(sizes.large);
+  const LayerTime small = sizes.num_small > 0 ? time_of(sizes.small) : large;
+  const LayerMemory memory = layer_memory(inputs, shape, layer, strategy, units, sizes.large);
+  LayerCost out;
+  out.forward_ms = sizes.mean(large.forward.total().value, small.forward.total().value);
+  out.backward_ms = sizes.mean(large.backward.total().value, small.backward.total().value);
+  out.once_ms = large.once().value;
+  out.state_bytes = memory.states.total().value;
+  out.activation_bytes = memory.activation.value;
+  out.gathered_bytes = memory.gathered.value;
+  out.gradient_bytes = memory.gradient_transient.value;
+  out.forward_workspace_bytes = memory.forward_workspace.value;
+  out.backward_workspace_bytes = memory.backward_workspace.value;
+  return out;
+}
+
+void add_transitions(CostTables& tables, const CostInputs& inputs) {
+  // The border tensor is the same in front of every layer but the first.
+  const int layer = std::min(1, tables.num_layers() - 1);
+  const MicrobatchSizes sizes =
+      microbatch_sizes(inputs.job.global_batch, tables.shape.num_microbatches);
+  for (const plan::TokenLayout& from : tables.layouts) {
+    for (const plan::TokenLayout& to : tables.layouts) {
+      const auto time_of = [&](std::int64_t samples) {
+        return transition_time(inputs, tables.shape, layer, from, to, samples).value;
+      };
+      tables.transition_ms.push_back(sizes.mean(time_of(sizes.large), time_of(sizes.small)));
+    }
+  }
+  if (tables.shape.pp_degree == 1) return;
+  const auto time_of = [&](std::int64_t samples) {
+    return border_transfer_time(inputs, tables.shape, layer, samples).value;
+  };
+  tables.border_ms = sizes.mean(time_of(sizes.large), time_of(sizes.small));
+}
+
+const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, std::int64_t layer) {
+  return tables.layer_cost(static_cast<int>(layer), choice[static_cast<std::size_t>(layer)]);
+}
+
+}  // namespace
+
+CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
+                             std::vector<std::vector<plan::LayerStrategy>> candidates) {
+  CostTables tables;
+  tables.shape = shape;
+  for (const spec::LayerSpec& layer : inputs.model.layers) {
+    tables.type_of_layer.push_back(layer.type);
+  }
+  tables.reserve_bytes = inputs.hardware.memory_reserve.value;
+  tables.tied_ends = inputs.model.tied_embeddings;
+  for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
+    std::vector<LayerCost>& row = tables.cost.emplace_back();
+    const int layer = inputs.model.first_layer_of_type(type);
+    std::map<int, ShardingUnits> units_of;  // by tp_degree
+    for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
+      auto [units, added] = units_of.try_emplace(strategy.tp_degree);
+      if (added) units->second = sharding_units(inputs, shape, layer, strategy);
+      row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
+      row.back().layout =
+          layout_index(tables.layouts, plan::token_layout(strategy, shape.ranks_per_stage));
+    }
+  }
+  tables.candidates = std::move(candidates);
+  add_transitions(tables, inputs);
+  return tables;
+}
+
+StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,
+                           int stage) {
+  StageNumbers out;
+  const int borders_before = stage > 0 ? 1 : 0;
+  const int borders_after = stage < tables.shape.pp_degree - 1 ? 1 : 0;
+  out.forward_ms = borders_before * tables.border_ms;
+  out.backward_ms = borders_after * tables.border_ms;
+  for (std::int64_t i = layers.begin; i < layers.end; ++i) {
+    const LayerCost& layer = chosen(tables, choice, i);
+    out.forward_ms += layer.forward_ms;
+    out.backward_ms += layer.backward_ms;
+    out.once_ms += layer.once_ms;
+    if (i + 1 == layers.end) break;
+    const double transition = tables.transition(layer.layout, chosen(tables, choice, i + 1).layout);
+    out.forward_ms += transition;
+    out.backward_ms += transition;
+  }
+  return out;
+}
+
+MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
+                             int stage) {
+  MemoryPeak peak;
+  std::int64_t states = 0, activations = 0, newest = -1;
+  for (std::int64_t i = layers.begin; i < layers.end; ++i) {
+    const LayerCost& layer = chosen(tables, choice, i);
+    const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
+    states += layer.state_bytes;
+    activations += layer.activation_bytes;
+    const std::int64_t transient = transient_bytes(layer, next);
+    if (activations + transient > newest) {
+      newest = activations + transient;
+      peak.layer = static_cast<int>(i);
+      peak.transient_bytes = transient;
+      peak.activation_bytes = activations;
+    }
+  }
+  const int in_flight = microbatches_in_flight(tables.shape, stage);
+  peak.state_bytes = states;
+  peak.activation_bytes += (in_flight - 1) * activations;
+  peak.reserve_bytes = tables.reserve_bytes;
+  return peak;
+}
+
+}  // namespace galvatron::cost

@@ -1,0 +1,131 @@
+#include "galvatron/cost/layer_memory.h"
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::cost {
+namespace {
+
+// Shards stay aligned to 16 elements.
+constexpr std::int64_t kAlignment = 16;
+
+std::int64_t shard(const ShardingUnit& unit) { return unit.elements / unit.replicas; }
+
+// The whole of a unit exists beside its shard only where it is sharded at all.
+std::int64_t transient_elements(const ShardingUnits& units) {
+  std::int64_t total = 0;
+  for (const ShardingUnit& unit : {units.divided, units.whole}) {
+    if (unit.replicas > 1) total += unit.elements;
+  }
+  return total;
+}
+
+LayerStates unit_states(const ShardingUnit& unit, int zero_stage, std::int64_t compute,
+                        std::int64_t state) {
+  const std::int64_t all = unit.elements, part = shard(unit);
+  LayerStates out;
+  out.parameters = {compute * (zero_stage >= 3 ? part : all)};
+  if (compute != state) out.master = {state * (zero_stage >= 1 ? part : all)};
+  out.gradients = {state * (zero_stage >= 2 ? part : all)};
+  out.optimizer = {2 * state * (zero_stage >= 1 ? part : all)};
+  return out;
+}
+
+// Of the forward that a recomputation runs again, everything that it saved is back in memory.
+void add_activations(LayerMemory& out, const profiles::LayerMeasurement& cost, Bytes input,
+                     plan::Recompute recompute) {
+  out.forward_workspace = cost.forward_workspace;
+  out.backward_workspace = cost.backward_workspace;
+  switch (recompute) {
+    case plan::Recompute::kNone:
+      out.activation = input + cost.activation;
+      return;
+    case plan::Recompute::kSelective:
+      out.activation = input + cost.activation_selective;
+      out.backward_workspace +=
+          cost.activation - std::min(cost.activation, cost.activation_selective);
+      return;
+    case plan::Recompute::kFull:
+      out.activation = input;
+      out.backward_workspace += cost.activation;
+      return;
+  }
+}
+
+}  // namespace
+
+LayerStates& LayerStates::operator+=(const LayerStates& other) {
+  parameters += other.parameters;
+  master += other.master;
+  gradients += other.gradients;
+  optimizer += other.optimizer;
+  return *this;
+}
+
+LocalElements local_elements(const spec::LayerSpec& layer, int tp_degree, bool without_tied) {
+  LocalElements out;
+  for (const spec::ParamSpec& param : layer.params) {
+    if (without_tied && !param.tied_name.empty()) continue;
+    const bool divided = tp_degree > 1 && param.split.divided();
+    // The last of balanced chunks is a largest one.
+    (divided ? out.divided : out.whole) += spec::local_numel(param, tp_degree, tp_degree - 1);
+  }
+  return out;
+}
+
+ShardingUnits sharding_units(const LocalElements& elements, int tp_degree, int ranks_per_stage) {
+  const auto unit = [](std::int64_t count, int replicas) {
+    return ShardingUnit{round_up(count, kAlignment * replicas), replicas};
+  };
+  return {unit(elements.divided, ranks_per_stage / tp_degree),
+          unit(elements.whole, ranks_per_stage)};
+}
+
+ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                             const plan::LayerStrategy& strategy) {
+  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  return sharding_units(
+      local_elements(spec, strategy.tp_degree, head_shares_embedding(inputs, shape, layer)),
+      strategy.tp_degree, shape.ranks_per_stage);
+}
+
+LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision) {
+  const std::int64_t compute = spec::compute_bytes(precision);
+  const std::int64_t state = spec::state_bytes(precision);
+  LayerStates out = unit_states(units.divided, zero_stage, compute, state);
+  out += unit_states(units.whole, zero_stage, compute, state);
+  return out;
+}
+
+LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                         const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                         std::int64_t samples) {
+  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  const spec::Precision precision = inputs.job.precision;
+  LayerMemory out;
+  out.states = layer_states(units, strategy.zero_stage, precision);
+  const std::int64_t transient = transient_elements(units);
+  if (strategy.zero_stage >= 3) out.gathered = {spec::compute_bytes(precision) * transient};
+  if (strategy.zero_stage >= 2) out.gradient_transient = {spec::state_bytes(precision) * transient};
+  const LocalWork work = local_work(inputs, shape, strategy, samples);
+  // The embedding's input are token ids; its saved tensors hold them.
+  const Bytes input =
+      spec.kind == spec::LayerKind::kEmbedding
+          ? Bytes{}
+          : border_bytes(inputs, layer, plan::token_layout(strategy, shape.ranks_per_stage),
+                         samples);
+  add_activations(out, inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples),
+                  input, strategy.recompute);
+  return out;
+}
+
+Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
+                   std::int64_t samples) {
+  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  return {largest_chunk(samples, layout.dp_degree) *
+          largest_chunk(inputs.job.seq_length, layout.seq_degree) * spec.shape.hidden_size *
+          spec::compute_bytes(inputs.job.precision)};
+}
+
+}  // namespace galvatron::cost

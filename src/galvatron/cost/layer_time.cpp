@@ -1,0 +1,256 @@
+#include "galvatron/cost/layer_time.h"
+
+#include <algorithm>
+
+namespace galvatron::cost {
+namespace {
+
+using profiles::Collective;
+using profiles::GroupShape;
+
+// One layer under one strategy: what all of its formulas share.
+class LayerTimer {
+ public:
+  LayerTimer(const CostInputs& inputs, const PipelineShape& shape, int layer,
+             const plan::LayerStrategy& strategy, const ShardingUnits& units, std::int64_t samples)
+      : inputs_(inputs),
+        shape_(shape),
+        spec_(inputs.model.layers[static_cast<std::size_t>(layer)]),
+        strategy_(strategy),
+        work_(local_work(inputs, shape, strategy, samples)),
+        units_(units),
+        compute_bytes_(spec::compute_bytes(inputs.job.precision)),
+        state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+
+  LayerTime time() const {
+    LayerTime out;
+    add_compute(out);
+    add_layer_collectives(out);
+    add_parameter_collectives(out);
+    add_step_costs(out);
+    return out;
+  }
+
+ private:
+  bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
+  GroupShape tp_group() const { return {strategy_.tp_degree, 1}; }
+  GroupShape ulysses_group() const { return {strategy_.ulysses_degree, strategy_.tp_degree}; }
+
+  double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
+    return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
+  }
+
+  // The same collective on both units, `bytes_per_element` times their elements.
+  double unit_collective(Collective kind, std::int64_t bytes_per_element) const {
+    return collective(kind, {units_.divided.replicas, strategy_.tp_degree},
+                      units_.divided.elements * bytes_per_element) +
+           collective(kind, {units_.whole.replicas, 1}, units_.whole.elements * bytes_per_element);
+  }
+
+  // The head's forward runs inside the backward step.
+  void add_compute(LayerTime& out) const {
+    const profiles::LayerMeasurement cost =
+        inputs_.profile.lookup(spec_.type, strategy_.tp_degree, work_.profile_samples);
+    const double slowdown =
+        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware));
+    const Milliseconds forward = slowdown * cost.forward;
+    out.backward.compute = slowdown * cost.backward;
+    if (is(spec::LayerKind::kHead)) {
+      out.backward.compute += forward;
+      return;
+    }
+    out.forward.compute = forward;
+    if (strategy_.recompute == plan::Recompute::kFull) out.backward.compute += forward;
+    if (strategy_.recompute == plan::Recompute::kSelective) {
+      out.backward.compute += slowdown * cost.selective_recompute;
+    }
+  }
+
+  // Collectives inside the layer: nothing hides them.
+  void add_layer_collectives(LayerTime& out) const {
+    double forward = 0, backward = 0;
+    switch (spec_.kind) {
+      case spec::LayerKind::kEmbedding:
+        forward = tp_scatter();
+        backward = tp_gather();
+        break;
+      case spec::LayerKind::kBlock:
+        forward = 2 * (tp_gather() + tp_scatter()) + ulysses_exchanges();
+        // Gradients are gathered where outputs were scattered; the inputs of the two
+        // column-parallel products were kept as shards and are gathered again for the weight
+        // gradients.
+        backward = 2 * (2 * tp_gather() + tp_scatter()) + ulysses_exchanges();
+        if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
+        break;
+      case spec::LayerKind::kHead:
+        backward = tp_gather() + cross_entropy_reductions() + tp_scatter();
+        break;
+    }
+    out.forward.exposed += Milliseconds{forward};
+    out.backward.exposed += Milliseconds{backward};
+  }
+
+  std::int64_t tokens() const { return work_.samples * work_.block_tokens; }
+  std::int64_t region_bytes() const { return tokens() * spec_.shape.hidden_size * compute_bytes_; }
+  double tp_gather() const {
+    return collective(Collective::kAllGather, tp_group(), region_bytes());
+  }
+  double tp_scatter() const {
+    return collective(Collective::kReduceScatter, tp_group(), region_bytes());
+  }
+
+  // Queries, keys and values one way, the context back (Jacobs et al. 2023).
+  double ulysses_exchanges() const {
+    const std::int64_t token_bytes = spec_.shape.head_size * compute_bytes_ / strategy_.tp_degree;
+    const std::int64_t context = tokens() * spec_.shape.num_heads * token_bytes;
+    const std::int64_t qkv =
+        tokens() * (spec_.shape.num_heads + 2 * spec_.shape.num_kv_heads) * token_bytes;
+    return collective(Collective::kAllToAll, ulysses_group(), qkv) +
+           collective(Collective::kAllToAll, ulysses_group(), context);
+  }
+
+  // Per chunk of tokens the maximum, then the sum and the label's logit together.
+  double cross_entropy_reductions() const {
+    if (strategy_.tp_degree == 1) return 0;
+    constexpr std::int64_t kLogitsAtOnce = 1 << 23, kMinTokens = 64;
+    const std::int64_t vocab = largest_chunk(inputs_.model.vocab_size, strategy_.tp_degree);
+    const std::int64_t chunk_tokens =
+        std::min(tokens(), std::max(kMinTokens, kLogitsAtOnce / vocab));
+    if (chunk_tokens == 0) return 0;
+    const double one =
+        collective(Collective::kAllReduce, tp_group(), chunk_tokens * state_bytes_) +
+        collective(Collective::kAllReduce, tp_group(), 2 * chunk_tokens * state_bytes_);
+    return one * static_cast<double>(largest_chunk(tokens(), chunk_tokens));
+  }
+
+  // Every microbatch: ZeRO-3 gathers parameters ahead, ZeRO-2 and 3 reduce gradients behind. The
+  // neighbour's compute that hides them is taken to be as long as this layer's own.
+  void add_parameter_collectives(LayerTime& out) const {
+    const double gather =
+        strategy_.zero_stage >= 3 ? unit_collective(Collective::kAllGather, compute_bytes_) : 0;
+    const double reduce =
+        strategy_.zero_stage >= 2 ? unit_collective(Collective::kReduceScatter, state_bytes_) : 0;
+    if (is(spec::LayerKind::kEmbedding)) {
+      // Nothing runs before the first layer's forward, nor after its backward.
+      out.forward.exposed += Milliseconds{gather};
+      hide(out.backward, gather);
+      out.backward.exposed += Milliseconds{reduce};
+      return;
+    }
+    if (!is(spec::LayerKind::kHead)) hide(out.forward, gather);
+    hide(out.backward, gather + reduce);
+  }
+
+  void hide(PhaseTime& phase, double communication) const {
+    const double compute = phase.compute.value;
+    const double together =
+        overlapped_ms(compute, communication, inputs_.hardware.overlap_slowdown);
+    const double exposed = together - compute;
+    phase.exposed += Milliseconds{exposed};
+    phase.hidden += Milliseconds{std::max(0.0, communication - exposed)};
+  }
+
+  void add_step_costs(LayerTime& out) const {
+    const double sync = step_reduction();
+    if (is(spec::LayerKind::kEmbedding)) {
+      out.gradient_sync.exposed = Milliseconds{sync};
+    } else {
+      PhaseTime beside{out.backward.compute, {}, {}};
+      hide(beside, sync);
+      out.gradient_sync.exposed = beside.exposed;
+      out.gradient_sync.hidden = beside.hidden;
+    }
+    out.gradient_sync.exposed += Milliseconds{tied_reduction()};
+    out.optimizer = Milliseconds{optimizer_ms()};
+    if (strategy_.zero_stage == 1 || strategy_.zero_stage == 2) {
+      out.parameter_gather = Milliseconds{unit_collective(Collective::kAllGather, compute_bytes_)};
+    }
+  }
+
+  double step_reduction() const {
+    if (strategy_.zero_stage == 0) return unit_collective(Collective::kAllReduce, state_bytes_);
+    if (strategy_.zero_stage == 1) return unit_collective(Collective::kReduceScatter, state_bytes_);
+    return 0;
+  }
+
+  // A tied weight on the first and the last stage: both copies' gradients are summed.
+  double tied_reduction() const {
+    if (!inputs_.model.tied_embeddings || shape_.pp_degree == 1) return 0;
+    std::int64_t elements = 0;
+    for (const spec::ParamSpec& param : spec_.params) {
+      if (param.tied_name.empty()) continue;
+      elements += spec::local_numel(param, strategy_.tp_degree, strategy_.tp_degree - 1);
+    }
+    if (strategy_.zero_stage >= 2) elements = largest_chunk(elements, units_.divided.replicas);
+    return collective(Collective::kAllReduce, {2, (shape_.pp_degree - 1) * shape_.ranks_per_stage},
+                      elements * state_bytes_);
+  }
+
+  double optimizer_ms() const {
+    std::int64_t elements = 0;
+    for (const ShardingUnit& unit : {units_.divided, units_.whole}) {
+      elements += strategy_.zero_stage == 0 ? unit.elements : unit.elements / unit.replicas;
+    }
+    const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
+    return static_cast<double>(elements) * inputs_.hardware.optimizer_ns_per_element * 1e-6 *
+           inputs_.hardware.compute_slowdown(local);
+  }
+
+  const CostInputs& inputs_;
+  const PipelineShape& shape_;
+  const spec::LayerSpec& spec_;
+  const plan::LayerStrategy& strategy_;
+  LocalWork work_;
+  const ShardingUnits& units_;
+  std::int64_t compute_bytes_;
+  std::int64_t state_bytes_;
+};
+
+// Share of a rank's border tensor that the unluckiest rank must fetch from others. Ranks lie dp
+// outside, sequence inside: where one layout has the whole sequence and the degrees nest, each rank
+// keeps 1 / k of what it had; otherwise some rank keeps nothing.
+double moved_share(const plan::TokenLayout& a, const plan::TokenLayout& b) {
+  const int large = std::max(a.seq_degree, b.seq_degree);
+  const int small = std::min(a.seq_degree, b.seq_degree);
+  return small == 1 ? 1 - 1.0 / large : 1;
+}
+
+}  // namespace
+
+PhaseTime& PhaseTime::operator+=(const PhaseTime& other) {
+  compute += other.compute;
+  exposed += other.exposed;
+  hidden += other.hidden;
+  return *this;
+}
+
+LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                     const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                     std::int64_t samples) {
+  return LayerTimer(inputs, shape, layer, strategy, units, samples).time();
+}
+
+Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                             const plan::TokenLayout& from, const plan::TokenLayout& to,
+                             std::int64_t samples) {
+  if (from == to) return {};
+  const std::int64_t bytes = std::max(border_bytes(inputs, layer, from, samples).value,
+                                      border_bytes(inputs, layer, to, samples).value);
+  // A full exchange moves (R - 1) / R of a rank's bytes; this one moves moved_share of them.
+  const double ranks = shape.ranks_per_stage;
+  const double like = static_cast<double>(bytes) * moved_share(from, to) * ranks / (ranks - 1);
+  return inputs.hardware.group_time(Collective::kAllToAll, {shape.ranks_per_stage, 1},
+                                    Bytes{static_cast<std::int64_t>(like)});
+}
+
+Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                                  std::int64_t samples) {
+  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  const std::int64_t tokens = largest_chunk(samples * inputs.job.seq_length, shape.ranks_per_stage);
+  const std::int64_t bytes =
+      tokens * spec.shape.hidden_size * spec::compute_bytes(inputs.job.precision);
+  return inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
+                                    Bytes{bytes});
+}
+
+}  // namespace galvatron::cost

@@ -1,0 +1,174 @@
+#include "galvatron/cost/plan_cost.h"
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+#include "galvatron/cost/cost_tables.h"
+
+namespace galvatron::cost {
+namespace {
+
+// The plan as a choice from tables whose candidates are the strategies that it uses.
+struct PlanTables {
+  CostTables tables;
+  std::vector<int> choice;
+};
+
+PlanTables make_tables(const CostInputs& inputs, const plan::Plan& plan) {
+  std::vector<std::vector<plan::LayerStrategy>> candidates(inputs.model.type_names().size());
+  std::vector<int> choice;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    auto& used = candidates[static_cast<std::size_t>(inputs.model.layers[i].type)];
+    const auto it = std::find(used.begin(), used.end(), plan.layers[i]);
+    choice.push_back(static_cast<int>(it - used.begin()));
+    if (it == used.end()) used.push_back(plan.layers[i]);
+  }
+  return {build_cost_tables(inputs, pipeline_shape(plan), std::move(candidates)),
+          std::move(choice)};
+}
+
+// Times of a layer in every microbatch of one size.
+struct SizedLayer {
+  LayerTime time;
+  double transition_ms = 0;  // in front of it, one direction
+};
+
+SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, const plan::Plan& plan,
+                       Range stage_layers, int layer, const ShardingUnits& units,
+                       std::int64_t samples) {
+  const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+  SizedLayer out{layer_time(inputs, shape, layer, strategy, units, samples), 0};
+  if (layer > stage_layers.begin) {
+    const plan::LayerStrategy& before = plan.layers[static_cast<std::size_t>(layer - 1)];
+    out.transition_ms =
+        transition_time(inputs, shape, layer, plan::token_layout(before, shape.ranks_per_stage),
+                        plan::token_layout(strategy, shape.ranks_per_stage), samples)
+            .value;
+  }
+  return out;
+}
+
+PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
+  const double share_b = 1 - share_a;
+  return {share_a * a.compute + share_b * b.compute, share_a * a.exposed + share_b * b.exposed,
+          share_a * a.hidden + share_b * b.hidden};
+}
+
+// The layer's row: means over the step's microbatches. Also adds the layer to its stage's times.
+LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, int layer,
+                   StageTimes& stage_times) {
+  const PipelineShape shape = pipeline_shape(plan);
+  const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
+  const Range layers = plan.layers_of_stage(stage);
+  const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
+  const auto of_size = [&](std::int64_t samples) {
+    return sized_layer(inputs, shape, plan, layers, layer, units, samples);
+  };
+  const SizedLayer large = of_size(sizes.large);
+  const SizedLayer small = sizes.num_small > 0 ? of_size(sizes.small) : large;
+  const double large_share = static_cast<double>(sizes.num_large) / shape.num_microbatches;
+
+  LayerRow row;
+  row.stage = stage;
+  row.time = large.time;
+  row.time.forward = mix(large.time.forward, large_share, small.time.forward);
+  row.time.backward = mix(large.time.backward, large_share, small.time.backward);
+  row.transition = {2 *
+                    (large_share * large.transition_ms + (1 - large_share) * small.transition_ms)};
+  row.memory = layer_memory(inputs, shape, layer, strategy, units, sizes.large);
+  for (int m = 0; m < shape.num_microbatches; ++m) {
+    const bool is_large = plan.samples_of_microbatch(m).size() == sizes.large;
+    const SizedLayer& sized = is_large ? large : small;
+    const Milliseconds transition{sized.transition_ms};
+    stage_times.forward[static_cast<std::size_t>(m)] += sized.time.forward.total() + transition;
+    stage_times.backward[static_cast<std::size_t>(m)] += sized.time.backward.total() + transition;
+  }
+  stage_times.gradient_sync += row.time.gradient_sync.total();
+  stage_times.update += row.time.optimizer + row.time.parameter_gather;
+  return row;
+}
+
+StageMemory stage_memory(const MemoryPeak& peak, const std::vector<LayerRow>& rows, Range layers) {
+  StageMemory out;
+  for (std::int64_t i = layers.begin; i < layers.end; ++i) {
+    out.states += rows[static_cast<std::size_t>(i)].memory.states;
+  }
+  GALV_CHECK(out.states.total().value == peak.state_bytes, out.states.total().value, " and ",
+             peak.state_bytes, " bytes of states");
+  out.activations = {peak.activation_bytes};
+  out.transient = {peak.transient_bytes};
+  out.reserve = {peak.reserve_bytes};
+  return out;
+}
+
+// Where the step's time goes, seen from the stage that computes longest.
+void split_step_time(PlanCost& cost, const PipelineShape& shape, double border_ms) {
+  const double m = shape.num_microbatches;
+  for (int stage = 0; stage < shape.pp_degree; ++stage) {
+    double compute = 0, exposed = 0, hidden = 0;
+    for (const LayerRow& row : cost.layers) {
+      if (row.stage != stage) continue;
+      const LayerTime& time = row.time;
+      compute += m * (time.forward.compute + time.backward.compute).value + time.optimizer.value;
+      exposed += m * (time.forward.exposed + time.backward.exposed + row.transition).value +
+                 (time.gradient_sync.exposed + time.parameter_gather).value;
+      hidden +=
+          m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
+    }
+    const int borders = (stage > 0 ? 1 : 0) + (stage < shape.pp_degree - 1 ? 1 : 0);
+    exposed += m * borders * border_ms;
+    if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
+    cost.compute = {compute};
+    cost.exposed_communication = {exposed};
+    cost.hidden_communication = {hidden};
+  }
+  cost.bubble = cost.step_time - cost.compute - cost.exposed_communication;
+  cost.bubble = std::max(cost.bubble, Milliseconds{});
+}
+
+}  // namespace
+
+Bytes PlanCost::peak_memory() const {
+  Bytes peak;
+  for (const StageCost& stage : stages) peak = std::max(peak, stage.memory.total());
+  return peak;
+}
+
+PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
+  GALV_CHECK(plan.layers.size() == inputs.model.layers.size(), "plan of ", plan.layers.size(),
+             " layers for a model of ", inputs.model.layers.size());
+  GALV_CHECK(plan.global_batch == inputs.job.global_batch, "plan for a batch of ",
+             plan.global_batch, ", job of ", inputs.job.global_batch);
+  const PlanTables made = make_tables(inputs, plan);
+  const PipelineShape& shape = made.tables.shape;
+  PlanCost cost;
+  std::vector<StageNumbers> numbers;
+  std::vector<StageTimes> times;
+  for (int stage = 0; stage < shape.pp_degree; ++stage) {
+    const Range layers = plan.layers_of_stage(stage);
+    StageTimes& stage_times = times.emplace_back();
+    stage_times.forward.resize(static_cast<std::size_t>(shape.num_microbatches));
+    stage_times.backward.resize(static_cast<std::size_t>(shape.num_microbatches));
+    stage_times.transfer = {made.tables.border_ms};
+    for (auto i = static_cast<int>(layers.begin); i < static_cast<int>(layers.end); ++i) {
+      cost.layers.push_back(layer_row(inputs, plan, stage, i, stage_times));
+    }
+    numbers.push_back(stage_numbers(made.tables, made.choice, layers, stage));
+    const MemoryPeak peak = stage_memory_peak(made.tables, made.choice, layers, stage);
+    cost.stages.push_back({layers,
+                           {numbers.back().forward_ms},
+                           {numbers.back().backward_ms},
+                           {numbers.back().once_ms},
+                           stage_memory(peak, cost.layers, layers)});
+  }
+  cost.step_time = {pipeline_time_ms(shape, numbers)};
+  cost.timeline = simulate(shape.schedule, shape.num_microbatches, times);
+  cost.simulated_time = cost.timeline.total;
+  const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
+  cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
+  split_step_time(cost, shape, made.tables.border_ms);
+  return cost;
+}
+
+}  // namespace galvatron::cost

@@ -1,0 +1,90 @@
+// PlanCost for machines (JSON) and for people (tables).
+#include <fmt/format.h>
+
+#include "galvatron/base/table.h"
+#include "galvatron/cost/plan_cost.h"
+
+namespace galvatron::cost {
+namespace {
+
+OrderedJson memory_to_json(const StageMemory& memory) {
+  return {{"parameters_bytes", memory.states.parameters.value},
+          {"master_bytes", memory.states.master.value},
+          {"gradients_bytes", memory.states.gradients.value},
+          {"optimizer_bytes", memory.states.optimizer.value},
+          {"activations_bytes", memory.activations.value},
+          {"transient_bytes", memory.transient.value},
+          {"reserve_bytes", memory.reserve.value},
+          {"total_bytes", memory.total().value}};
+}
+
+OrderedJson stage_to_json(const StageCost& stage) {
+  return {{"first_layer", stage.layers.begin}, {"num_layers", stage.layers.size()},
+          {"forward_ms", stage.forward.value}, {"backward_ms", stage.backward.value},
+          {"once_ms", stage.once.value},       {"memory", memory_to_json(stage.memory)}};
+}
+
+OrderedJson layer_to_json(const LayerRow& row) {
+  const LayerTime& time = row.time;
+  return {{"stage", row.stage},
+          {"forward_ms", time.forward.total().value},
+          {"backward_ms", time.backward.total().value},
+          {"exposed_communication_ms", (time.forward.exposed + time.backward.exposed).value},
+          {"hidden_communication_ms", (time.forward.hidden + time.backward.hidden).value},
+          {"transition_ms", row.transition.value},
+          {"once_ms", time.once().value},
+          {"state_bytes", row.memory.states.total().value},
+          {"activation_bytes", row.memory.activation.value}};
+}
+
+std::string percent(Milliseconds part, Milliseconds whole) {
+  return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
+}
+
+}  // namespace
+
+OrderedJson plan_cost_to_json(const PlanCost& cost) {
+  OrderedJson stages = OrderedJson::array(), layers = OrderedJson::array();
+  for (const StageCost& stage : cost.stages) stages.push_back(stage_to_json(stage));
+  for (const LayerRow& row : cost.layers) layers.push_back(layer_to_json(row));
+  return {{"step_ms", cost.step_time.value},
+          {"simulated_step_ms", cost.simulated_time.value},
+          {"tokens_per_second", cost.tokens_per_second},
+          {"compute_ms", cost.compute.value},
+          {"exposed_communication_ms", cost.exposed_communication.value},
+          {"hidden_communication_ms", cost.hidden_communication.value},
+          {"bubble_ms", cost.bubble.value},
+          {"peak_memory_bytes", cost.peak_memory().value},
+          {"stages", stages},
+          {"layers", layers}};
+}
+
+std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes budget) {
+  const int num_stages = static_cast<int>(cost.stages.size());
+  TextTable table({"stage", "layers", "forward", "backward", "states", "activations", "transient",
+                   "reserve", "peak", budget.value > 0 ? "of " + to_text(budget) : "of fullest"});
+  table.align(9, TextTable::Align::kLeft);
+  const Bytes whole = budget.value > 0 ? budget : cost.peak_memory();
+  for (int i = 0; i < num_stages; ++i) {
+    const StageCost& stage = cost.stages[static_cast<std::size_t>(i)];
+    const StageMemory& memory = stage.memory;
+    const double used = whole.value > 0 ? static_cast<double>(memory.total().value) /
+                                              static_cast<double>(whole.value)
+                                        : 0;
+    table.add_row(
+        {std::to_string(i), fmt::format("{}-{}", stage.layers.begin, stage.layers.end - 1),
+         to_text(stage.forward), to_text(stage.backward), to_text(memory.states.total()),
+         to_text(memory.activations), to_text(memory.transient), to_text(memory.reserve),
+         to_text(memory.total()), text_bar(used, 12) + fmt::format(" {:.0f} %", 100 * used)});
+  }
+  const Milliseconds step = cost.step_time;
+  return table.to_string() +
+         fmt::format(
+             "  predicted step {} ({:.0f} tokens/s): compute {}, communication {} exposed (+ {} "
+             "hidden), bubble {}; {} microbatches, {}\n",
+             to_text(step), cost.tokens_per_second, percent(cost.compute, step),
+             percent(cost.exposed_communication, step), to_text(cost.hidden_communication),
+             percent(cost.bubble, step), plan.num_microbatches, to_text(plan.pipeline.schedule));
+}
+
+}  // namespace galvatron::cost
