@@ -71,7 +71,8 @@ TEST(ParseJson, RefusesTruncatedAndHostileText) {
 
 TEST(JsonReader, TakesValuesByKindWithinLimits) {
   const Json json = Json::parse(
-      R"({"n": 4, "f": 4.0, "x": 0.5, "s": "word", "t": true, "o": {"n": 1}, "a": [1], "z": null})");
+      R"({"n": 4, "f": 4.0, "x": 0.5, "s": "word", "t": true, "o": {"n": 1},
+          "a": [1], "z": null})");
   JsonReader reader(json, "x.json");
   EXPECT_EQ(reader.get_int("n", 1, 8), 4);
   EXPECT_EQ(reader.get_int("f", 1, 8), 4);

@@ -13,14 +13,18 @@ struct CheckContext {
   std::int64_t seq_length = 0;  // 0: skip the checks that need it
 };
 
-// What is wrong with the plan, as one sentence with the values and the way out; nullopt when it can be trained.
-std::optional<std::string> check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context = {});
+// What is wrong with the plan, as one sentence with the values and the way out; nullopt when it can
+// be trained.
+std::optional<std::string> check_plan(const Plan& plan, const spec::ModelSpec& model,
+                                      const CheckContext& context = {});
 
-// What is wrong with one layer's strategy on a stage of `ranks_per_stage` ranks. The search asks this for every candidate.
-std::optional<std::string> check_layer_strategy(const LayerStrategy& strategy, const spec::LayerSpec& layer,
-                                                int ranks_per_stage);
+// What is wrong with one layer's strategy on a stage of `ranks_per_stage` ranks. The search asks
+// this for every candidate.
+std::optional<std::string> check_layer_strategy(const LayerStrategy& strategy,
+                                                const spec::LayerSpec& layer, int ranks_per_stage);
 
 // check_plan as an exception: ConfigError.
-void require_valid_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context = {});
+void require_valid_plan(const Plan& plan, const spec::ModelSpec& model,
+                        const CheckContext& context = {});
 
 }  // namespace galvatron::plan

@@ -5,20 +5,22 @@
 
 namespace galvatron::plan {
 
-// What a layer's backward computes again instead of keeping: nothing; the attention core (rotary embedding and
-// softmax(QK^T)V); the whole layer from its input.
+// What a layer's backward computes again instead of keeping: nothing; the attention core (rotary
+// embedding and softmax(QK^T)V); the whole layer from its input.
 enum class Recompute { kNone, kSelective, kFull };
 
-std::string to_text(Recompute recompute);           // "none", "selective", "full"
-Recompute parse_recompute(const std::string& text); // ConfigError
+std::string to_text(Recompute recompute);            // "none", "selective", "full"
+Recompute parse_recompute(const std::string& text);  // ConfigError
 const std::vector<std::string>& recompute_names();
 
 struct LayerStrategy {
-  int tp_degree = 1;       // Megatron tensor parallel; activations outside it are split along the sequence
+  // Megatron tensor parallel; activations outside it are split along the sequence.
+  int tp_degree = 1;
   int ulysses_degree = 1;  // DeepSpeed-Ulysses: sequence outside attention, heads inside
   int cp_degree = 1;       // context parallel (1 until the runtime has it)
   int ep_degree = 1;       // expert parallel (1 until the runtime has it)
-  int zero_stage = 0;      // 0 all replicated, 1 optimizer states sharded, 2 + gradients, 3 + parameters
+  // 0 all replicated, 1 optimizer states sharded, 2 and gradients, 3 and parameters.
+  int zero_stage = 0;
   Recompute recompute = Recompute::kNone;
 
   // Ways in which the sequence is split at the layer's border.

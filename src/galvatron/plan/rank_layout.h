@@ -1,5 +1,5 @@
-// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that communicate. All
-// functions are pure, so every rank can work out every other rank's groups.
+// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that
+// communicate. All functions are pure, so every rank can work out every other rank's groups.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,7 +10,8 @@
 namespace galvatron::plan {
 
 // Coordinates of one rank for one layer's strategy.
-//   rank = stage * ranks_per_stage + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
+//   rank = stage * ranks_per_stage
+//        + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
 struct RankCoordinates {
   int stage = 0;
   int dp_rank = 0;
@@ -29,11 +30,13 @@ RankSet stage_ranks(int stage, int ranks_per_stage);
 // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
 RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
 RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
-// Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides it, else the stage.
-RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy, bool tp_divided);
+// Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides
+// it, else the stage.
+RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy,
+                      bool tp_divided);
 
-// How the samples and tokens of a microbatch are spread over the ranks of a stage at a layer's border: the batch in
-// dp_degree chunks, the sequence in seq_degree chunks.
+// How the samples and tokens of a microbatch are spread over the ranks of a stage at a layer's
+// border: the batch in dp_degree chunks, the sequence in seq_degree chunks.
 struct TokenLayout {
   int dp_degree = 1;
   int seq_degree = 1;
@@ -48,10 +51,11 @@ struct TokenRect {
   bool operator==(const TokenRect&) const = default;
   bool empty() const { return samples.empty() || tokens.empty(); }
 };
-TokenRect token_rect(const TokenLayout& layout, int rank_in_stage, std::int64_t num_samples, std::int64_t seq_length);
+TokenRect token_rect(const TokenLayout& layout, int rank_in_stage, std::int64_t num_samples,
+                     std::int64_t seq_length);
 
 // Tokens inside the layer's TP region: the chunks of all its tp ranks together.
-TokenRect block_rect(const LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage, std::int64_t num_samples,
-                     std::int64_t seq_length);
+TokenRect block_rect(const LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
+                     std::int64_t num_samples, std::int64_t seq_length);
 
 }  // namespace galvatron::plan

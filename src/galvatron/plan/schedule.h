@@ -1,5 +1,5 @@
-// A pipeline schedule is a list of steps per stage: data first, execution second. The executor runs the list, the cost
-// model times it and the timeline draws it.
+// A pipeline schedule is a list of steps per stage: data first, execution second. The executor runs
+// the list, the cost model times it and the timeline draws it.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,11 +8,18 @@ namespace galvatron::plan {
 
 enum class ScheduleKind { kGPipe, k1F1B };
 
-std::string to_text(ScheduleKind kind);              // "gpipe", "1f1b"
+std::string to_text(ScheduleKind kind);                // "gpipe", "1f1b"
 ScheduleKind parse_schedule(const std::string& text);  // ConfigError
 const std::vector<std::string>& schedule_names();
 
-enum class Action { kForward, kBackward, kRecvActivation, kSendActivation, kRecvGradient, kSendGradient };
+enum class Action {
+  kForward,
+  kBackward,
+  kRecvActivation,
+  kSendActivation,
+  kRecvGradient,
+  kSendGradient
+};
 
 struct Step {
   Action action = Action::kForward;
@@ -31,7 +38,8 @@ std::vector<Step> schedule_1f1b(int stage, int num_stages, int num_microbatches)
 // The compute steps of one stage.
 std::vector<Step> make_schedule(ScheduleKind kind, int stage, int num_stages, int num_microbatches);
 
-// Adds the transfers: an activation is received before its forward and sent after it, a gradient likewise backward.
+// Adds the transfers: an activation is received before its forward and sent after it, a gradient
+// likewise backward.
 std::vector<Step> add_transfers(const std::vector<Step>& steps, int stage, int num_stages);
 
 // Largest number of microbatches whose forward is done and whose backward is not, over the list.
