@@ -32,7 +32,8 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   out.state_bytes = memory.states.total().value;
   out.activation_bytes = memory.activation.value;
   out.gathered_bytes = memory.gathered.value;
-  out.gradient_bytes = memory.gradient_transient.value;
+  out.reducing_bytes = memory.reducing.value;
+  out.parameter_gradient_bytes = memory.parameter_gradients.value;
   out.forward_workspace_bytes = memory.forward_workspace.value;
   out.backward_workspace_bytes = memory.backward_workspace.value;
   return out;
@@ -58,11 +59,34 @@ void add_transitions(CostTables& tables, const CostInputs& inputs) {
   tables.border_ms = sizes.mean(time_of(sizes.large), time_of(sizes.small));
 }
 
+// Moments of one layer, beside the activations up to it.
+std::int64_t forward_bytes(const LayerCost& layer, std::int64_t gathered_ahead) {
+  return layer.gathered_bytes + gathered_ahead + layer.forward_workspace_bytes;
+}
+
+std::int64_t backward_bytes(const LayerCost& layer, std::int64_t gathered_ahead,
+                            std::int64_t reducing_behind) {
+  const std::int64_t running = layer.gathered_bytes + layer.backward_workspace_bytes;
+  const std::int64_t ending =
+      layer.parameter_gradient_bytes + layer.reducing_bytes - layer.activation_bytes;
+  return gathered_ahead + reducing_behind + std::max(running, ending);
+}
+
 const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, std::int64_t layer) {
   return tables.layer_cost(static_cast<int>(layer), choice[static_cast<std::size_t>(layer)]);
 }
 
 }  // namespace
+
+std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                             bool b_is_last) {
+  const std::int64_t before_a = a_is_first ? 0 : a.gathered_bytes;
+  if (b == nullptr) return std::max(forward_bytes(a, 0), backward_bytes(a, before_a, 0));
+  const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
+  return std::max({forward_bytes(a, b->gathered_bytes),
+                   backward_bytes(a, before_a, b->reducing_bytes),
+                   b->activation_bytes + backward_bytes(*b, a.gathered_bytes, behind_b)});
+}
 
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
                              std::vector<std::vector<plan::LayerStrategy>> candidates) {
@@ -79,7 +103,7 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
     std::map<int, ShardingUnits> units_of;  // by tp_degree
     for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
       auto [units, added] = units_of.try_emplace(strategy.tp_degree);
-      if (added) units->second = sharding_units(inputs, shape, layer, strategy);
+      if (added) units->second = sharding_units(inputs, shape, layer, strategy.tp_degree);
       row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
       row.back().layout =
           layout_index(tables.layouts, plan::token_layout(strategy, shape.ranks_per_stage));
@@ -93,19 +117,15 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
 StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,
                            int stage) {
   StageNumbers out;
-  const int borders_before = stage > 0 ? 1 : 0;
-  const int borders_after = stage < tables.shape.pp_degree - 1 ? 1 : 0;
-  out.forward_ms = borders_before * tables.border_ms;
-  out.backward_ms = borders_after * tables.border_ms;
+  out.forward_ms = stage > 0 ? tables.border_ms : 0;
+  out.backward_ms = stage < tables.shape.pp_degree - 1 ? tables.border_ms : 0;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
-    out.forward_ms += layer.forward_ms;
-    out.backward_ms += layer.backward_ms;
+    const double transition =
+        i > 0 ? tables.transition(chosen(tables, choice, i - 1).layout, layer.layout) : 0;
+    out.forward_ms += layer.forward_ms + transition;
+    out.backward_ms += layer.backward_ms + transition;
     out.once_ms += layer.once_ms;
-    if (i + 1 == layers.end) break;
-    const double transition = tables.transition(layer.layout, chosen(tables, choice, i + 1).layout);
-    out.forward_ms += transition;
-    out.backward_ms += transition;
   }
   return out;
 }
@@ -113,23 +133,21 @@ StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice
 MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
                              int stage) {
   MemoryPeak peak;
-  std::int64_t states = 0, activations = 0, newest = -1;
+  std::int64_t activations = 0, newest = -1;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
     const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
-    states += layer.state_bytes;
+    peak.state_bytes += layer.state_bytes;
     activations += layer.activation_bytes;
-    const std::int64_t transient = transient_bytes(layer, next);
-    if (activations + transient > newest) {
-      newest = activations + transient;
-      peak.layer = static_cast<int>(i);
-      peak.transient_bytes = transient;
-      peak.activation_bytes = activations;
-    }
+    const std::int64_t transient =
+        transient_bytes(layer, next, i == layers.begin, i + 2 == layers.end);
+    if (activations + transient <= newest) continue;
+    newest = activations + transient;
+    peak.layer = static_cast<int>(i);
+    peak.transient_bytes = transient;
+    peak.activation_bytes = activations;
   }
-  const int in_flight = microbatches_in_flight(tables.shape, stage);
-  peak.state_bytes = states;
-  peak.activation_bytes += (in_flight - 1) * activations;
+  peak.activation_bytes += (microbatches_in_flight(tables.shape, stage) - 1) * activations;
   peak.reserve_bytes = tables.reserve_bytes;
   return peak;
 }

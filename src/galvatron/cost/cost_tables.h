@@ -2,24 +2,23 @@
 // memory. The search sees nothing else: no shapes, no collectives.
 //
 // For one PipelineShape (p stages, R ranks each, m microbatches, schedule) every layer i has a type
-// k and picks a candidate a of cost[k]. Of stage s, layers first..last:
+// k and picks a candidate of cost[k]. With t(i) = transition_ms[layout of i - 1][layout of i] for i
+// > 0 (it belongs to the stage of i, also where i - 1 lies on the stage before), stage s of layers
+// first..last takes
 //
-//   forward(s)  = sum forward_ms  + sum over neighbours transition_ms[layout][next layout] + (s > 0
-//   ? border_ms : 0) backward(s) = sum backward_ms + sum over neighbours transition_ms[layout][next
-//   layout] + (s < p - 1 ? border_ms : 0) once(s)     = sum once_ms
+//   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? border_ms : 0)
+//   backward(s) = sum backward_ms + sum t(i) + (s < p - 1 ? border_ms : 0)
+//   once(s)     = sum once_ms
 //
-//   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)            + max_s once
-//   GPipe: time = sum_s (f + b) + (m - 1) * (max_s f + max_s b)      + max_s once
+//   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)       + max_s once
+//   GPipe: time = sum_s (f + b) + (m - 1) * (max_s f + max_s b) + max_s once
 //
-//   memory(s) = reserve + sum state + (q - 1) * sum activation
-//               + max_i ( activation_first + ... + activation_i + transient(i, i + 1) ),   q =
-//               microbatches in flight
+//   memory(s) = reserve + sum state_bytes + (q - 1) * sum activation_bytes + V(first)
+//   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
 //
-// The last line is the peak over time: while layer i of the newest microbatch runs forward or
-// backward, the layers before it hold their activations and transient() is what i needs beside
-// them. From the right it is a recurrence that suits a DP: V_i = activation_i + max(transient(i, i
-// + 1), V_{i+1}), V after the last layer = 0. A plan is feasible when memory(s) <= budget for all
-// s. PlanCost reports exactly these numbers.
+// q = microbatches_in_flight(s). V is the peak over time while the newest microbatch goes forward
+// and comes back: layer i has beside it what the layers before i keep, and transient_bytes() more.
+// A plan is feasible when memory(s) <= budget for all s. PlanCost reports exactly these numbers.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -37,27 +36,25 @@ struct LayerCost {
   double backward_ms = 0;
   double once_ms = 0;  // per step: exposed gradient reduction, optimizer, parameter gather
   std::int64_t state_bytes = 0;
-  std::int64_t activation_bytes = 0;  // per microbatch in flight, of the largest microbatch
-  std::int64_t gathered_bytes = 0;    // ZeRO-3's whole parameters
-  std::int64_t gradient_bytes = 0;    // ZeRO-2/3's whole gradient until it is reduced
+  std::int64_t activation_bytes = 0;          // per microbatch in flight, of the largest microbatch
+  std::int64_t gathered_bytes = 0;            // ZeRO-3's whole parameters
+  std::int64_t reducing_bytes = 0;            // ZeRO-2/3's whole gradient until it is reduced
+  std::int64_t parameter_gradient_bytes = 0;  // as autograd returns them, until they are added up
   std::int64_t forward_workspace_bytes = 0;
-  std::int64_t backward_workspace_bytes = 0;
-  int layout = 0;  // index into CostTables::layouts
+  std::int64_t backward_workspace_bytes = 0;  // parameter gradients included
+  int layout = 0;                             // index into CostTables::layouts
 };
 
-// What layer `a` needs beside activations while it runs, followed in its stage by `next` (nullptr:
-// the last).
-//   forward:  its parameters, those gathered ahead for the next layer, temporaries
-//   backward: its parameters, as much again gathered ahead for the layer before it, its gradient,
-//   the next layer's
-//             gradient still being reduced, temporaries
-inline std::int64_t transient_bytes(const LayerCost& a, const LayerCost* next) {
-  const std::int64_t next_gathered = next ? next->gathered_bytes : 0;
-  const std::int64_t next_gradient = next ? next->gradient_bytes : 0;
-  return std::max(
-      a.gathered_bytes + next_gathered + a.forward_workspace_bytes,
-      2 * a.gathered_bytes + a.gradient_bytes + next_gradient + a.backward_workspace_bytes);
-}
+// What layer `a` and the next layer `b` of its stage need beside the activations up to `a`, at the
+// worst of these moments (nullptr: `a` is the last, and only its own moments count):
+//   a runs forward, b's parameters are gathered ahead
+//   a runs backward, b's gradient is still being reduced, parameters before a are gathered ahead
+//   b runs backward, a's parameters are gathered ahead, the gradient behind b is being reduced
+//   at the end of either backward: parameters released, activations dropped, gradients copied
+// What lies beyond the pair is taken to be like its neighbour in the pair; `a_is_first` and
+// `b_is_last` of the stage: nothing lies beyond.
+std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                             bool b_is_last);
 
 struct CostTables {
   PipelineShape shape;

@@ -12,15 +12,6 @@ constexpr std::int64_t kAlignment = 16;
 
 std::int64_t shard(const ShardingUnit& unit) { return unit.elements / unit.replicas; }
 
-// The whole of a unit exists beside its shard only where it is sharded at all.
-std::int64_t transient_elements(const ShardingUnits& units) {
-  std::int64_t total = 0;
-  for (const ShardingUnit& unit : {units.divided, units.whole}) {
-    if (unit.replicas > 1) total += unit.elements;
-  }
-  return total;
-}
-
 LayerStates unit_states(const ShardingUnit& unit, int zero_stage, std::int64_t compute,
                         std::int64_t state) {
   const std::int64_t all = unit.elements, part = shard(unit);
@@ -63,38 +54,37 @@ LayerStates& LayerStates::operator+=(const LayerStates& other) {
   return *this;
 }
 
-LocalElements local_elements(const spec::LayerSpec& layer, int tp_degree, bool without_tied) {
-  LocalElements out;
-  for (const spec::ParamSpec& param : layer.params) {
-    if (without_tied && !param.tied_name.empty()) continue;
-    const bool divided = tp_degree > 1 && param.split.divided();
-    // The last of balanced chunks is a largest one.
-    (divided ? out.divided : out.whole) += spec::local_numel(param, tp_degree, tp_degree - 1);
-  }
-  return out;
-}
-
-ShardingUnits sharding_units(const LocalElements& elements, int tp_degree, int ranks_per_stage) {
-  const auto unit = [](std::int64_t count, int replicas) {
-    return ShardingUnit{round_up(count, kAlignment * replicas), replicas};
-  };
-  return {unit(elements.divided, ranks_per_stage / tp_degree),
-          unit(elements.whole, ranks_per_stage)};
-}
-
 ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::LayerStrategy& strategy) {
+                             int tp_degree) {
+  enum { kDivided, kWhole, kTied };
+  std::array<std::int64_t, 3> elements{};
+  bool tied_divided = false;
   const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
-  return sharding_units(
-      local_elements(spec, strategy.tp_degree, head_shares_embedding(inputs, shape, layer)),
-      strategy.tp_degree, shape.ranks_per_stage);
+  for (const spec::ParamSpec& param : spec.params) {
+    const bool divided = tp_degree > 1 && param.split.divided();
+    const bool tied = !param.tied_name.empty();
+    if (tied) tied_divided = divided;
+    // The last of balanced chunks is a largest one.
+    elements[tied      ? kTied
+             : divided ? kDivided
+                       : kWhole] += spec::local_numel(param, tp_degree, tp_degree - 1);
+  }
+  const auto unit = [&](std::int64_t count, bool divided) {
+    const int stride = divided ? tp_degree : 1;
+    const int replicas = shape.ranks_per_stage / stride;
+    return ShardingUnit{round_up(count, kAlignment * replicas), replicas, stride};
+  };
+  return {{unit(elements[kDivided], true), unit(elements[kWhole], false),
+           unit(elements[kTied], tied_divided)},
+          head_shares_embedding(inputs, shape, layer)};
 }
 
 LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision) {
   const std::int64_t compute = spec::compute_bytes(precision);
   const std::int64_t state = spec::state_bytes(precision);
-  LayerStates out = unit_states(units.divided, zero_stage, compute, state);
-  out += unit_states(units.whole, zero_stage, compute, state);
+  LayerStates out = unit_states(units.units[0], zero_stage, compute, state);
+  out += unit_states(units.units[1], zero_stage, compute, state);
+  if (!units.shares_tied) out += unit_states(units.units[2], zero_stage, compute, state);
   return out;
 }
 
@@ -105,9 +95,16 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   const spec::Precision precision = inputs.job.precision;
   LayerMemory out;
   out.states = layer_states(units, strategy.zero_stage, precision);
-  const std::int64_t transient = transient_elements(units);
-  if (strategy.zero_stage >= 3) out.gathered = {spec::compute_bytes(precision) * transient};
-  if (strategy.zero_stage >= 2) out.gradient_transient = {spec::state_bytes(precision) * transient};
+  const std::int64_t compute = spec::compute_bytes(precision);
+  const std::int64_t state = spec::state_bytes(precision);
+  for (const ShardingUnit& unit : units.units) {
+    out.parameter_gradients += Bytes{compute * unit.elements};
+    if (strategy.zero_stage >= 3) out.gathered += Bytes{compute * unit.elements};
+    if (strategy.zero_stage < 2) continue;
+    // From the second microbatch on the reduced slice lands beside the sum so far.
+    const std::int64_t slice = shape.num_microbatches > 1 ? shard(unit) : 0;
+    out.reducing += Bytes{state * (unit.elements + slice)};
+  }
   const LocalWork work = local_work(inputs, shape, strategy, samples);
   // The embedding's input are token ids; its saved tensors hold them.
   const Bytes input =

@@ -1,6 +1,8 @@
 // Bytes that one layer takes on the fullest rank of its stage, under one strategy. The rules are
 // the runtime's (docs/design/cost_model.md, "Memory").
 #pragma once
+#include <array>
+
 #include "galvatron/base/units.h"
 #include "galvatron/cost/cost_model.h"
 
@@ -22,35 +24,28 @@ struct LayerMemory {
   Bytes activation;  // per microbatch in flight: border input + what the backward needs (recompute
                      // applied)
   Bytes gathered;    // parameters made whole while the layer runs (ZeRO-3)
-  Bytes gradient_transient;  // whole gradient while the layer's backward runs and until it is
-                             // reduced (ZeRO-2, 3)
-  Bytes forward_workspace;   // temporaries
-  Bytes backward_workspace;  // temporaries, and what a recomputation brings back
+  Bytes reducing;    // gradient made whole until it is reduced (ZeRO-2, 3)
+  Bytes parameter_gradients;  // as autograd returns them: they live until they are added up
+  Bytes forward_workspace;    // temporaries
+  Bytes backward_workspace;   // temporaries, parameter gradients, what a recomputation brings back
 };
 
-// Elements that one rank holds before ZeRO divides them, padded: the layer's parameters form a unit
-// that TP divides (replicas: ranks_per_stage / tp_degree) and one that it does not (replicas:
-// ranks_per_stage); with tp_degree 1 all are in the second. Each unit is padded to a multiple of 16
-// * replicas.
+// Parameters that ZeRO stores, gathers and reduces together. A layer has up to three units: what TP
+// divides, what it does not (with tp_degree 1 everything), and a parameter tied to another layer's.
 struct ShardingUnit {
-  std::int64_t elements = 0;  // padded; 0: the unit is empty
-  int replicas = 1;
+  std::int64_t elements =
+      0;             // of one rank before ZeRO; a multiple of 16 * replicas; 0: no such unit
+  int replicas = 1;  // ranks that hold the same values
+  int stride = 1;    // between them
 };
 struct ShardingUnits {
-  ShardingUnit divided;
-  ShardingUnit whole;
+  std::array<ShardingUnit, 3> units;  // divided, whole, tied
+  // The tied unit belongs to the embedding on the same stage: its states and its once-a-step
+  // reduction are counted there, its gathers and per-microbatch reductions here too.
+  bool shares_tied = false;
 };
-// Elements on the fullest TP rank, not padded.
-struct LocalElements {
-  std::int64_t divided = 0;  // of parameters that TP divides; 0 at tp_degree 1
-  std::int64_t whole = 0;
-};
-// `without_tied`: leave out tied parameters (head_shares_embedding).
-LocalElements local_elements(const spec::LayerSpec& layer, int tp_degree, bool without_tied);
-ShardingUnits sharding_units(const LocalElements& elements, int tp_degree, int ranks_per_stage);
-// Both for a layer of the model in a pipeline.
 ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::LayerStrategy& strategy);
+                             int tp_degree);
 
 LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision);
 

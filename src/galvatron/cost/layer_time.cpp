@@ -40,11 +40,14 @@ class LayerTimer {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
   }
 
-  // The same collective on both units, `bytes_per_element` times their elements.
-  double unit_collective(Collective kind, std::int64_t bytes_per_element) const {
-    return collective(kind, {units_.divided.replicas, strategy_.tp_degree},
-                      units_.divided.elements * bytes_per_element) +
-           collective(kind, {units_.whole.replicas, 1}, units_.whole.elements * bytes_per_element);
+  // The same collective on every unit, `bytes_per_element` times its elements.
+  double unit_collectives(Collective kind, std::int64_t bytes_per_element, bool once) const {
+    double total = 0;
+    for (const ShardingUnit& unit : units_.units) {
+      if (once && units_.shares_tied && &unit == &units_.units.back()) continue;
+      total += collective(kind, {unit.replicas, unit.stride}, unit.elements * bytes_per_element);
+    }
+    return total;
   }
 
   // The head's forward runs inside the backward step.
@@ -126,10 +129,12 @@ class LayerTimer {
   // Every microbatch: ZeRO-3 gathers parameters ahead, ZeRO-2 and 3 reduce gradients behind. The
   // neighbour's compute that hides them is taken to be as long as this layer's own.
   void add_parameter_collectives(LayerTime& out) const {
-    const double gather =
-        strategy_.zero_stage >= 3 ? unit_collective(Collective::kAllGather, compute_bytes_) : 0;
-    const double reduce =
-        strategy_.zero_stage >= 2 ? unit_collective(Collective::kReduceScatter, state_bytes_) : 0;
+    const double gather = strategy_.zero_stage >= 3
+                              ? unit_collectives(Collective::kAllGather, compute_bytes_, false)
+                              : 0;
+    const double reduce = strategy_.zero_stage >= 2
+                              ? unit_collectives(Collective::kReduceScatter, state_bytes_, false)
+                              : 0;
     if (is(spec::LayerKind::kEmbedding)) {
       // Nothing runs before the first layer's forward, nor after its backward.
       out.forward.exposed += Milliseconds{gather};
@@ -163,34 +168,34 @@ class LayerTimer {
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
     if (strategy_.zero_stage == 1 || strategy_.zero_stage == 2) {
-      out.parameter_gather = Milliseconds{unit_collective(Collective::kAllGather, compute_bytes_)};
+      out.parameter_gather =
+          Milliseconds{unit_collectives(Collective::kAllGather, compute_bytes_, true)};
     }
   }
 
   double step_reduction() const {
-    if (strategy_.zero_stage == 0) return unit_collective(Collective::kAllReduce, state_bytes_);
-    if (strategy_.zero_stage == 1) return unit_collective(Collective::kReduceScatter, state_bytes_);
+    if (strategy_.zero_stage == 0)
+      return unit_collectives(Collective::kAllReduce, state_bytes_, true);
+    if (strategy_.zero_stage == 1)
+      return unit_collectives(Collective::kReduceScatter, state_bytes_, true);
     return 0;
   }
 
-  // A tied weight on the first and the last stage: both copies' gradients are summed.
+  // A tied weight on the first and the last stage: the owned parts of both gradients are summed.
   double tied_reduction() const {
     if (!inputs_.model.tied_embeddings || shape_.pp_degree == 1) return 0;
-    std::int64_t elements = 0;
-    for (const spec::ParamSpec& param : spec_.params) {
-      if (param.tied_name.empty()) continue;
-      elements += spec::local_numel(param, strategy_.tp_degree, strategy_.tp_degree - 1);
-    }
-    if (strategy_.zero_stage >= 2) elements = largest_chunk(elements, units_.divided.replicas);
     return collective(Collective::kAllReduce, {2, (shape_.pp_degree - 1) * shape_.ranks_per_stage},
-                      elements * state_bytes_);
+                      owned(units_.units.back()) * state_bytes_);
+  }
+
+  // Elements whose optimizer states this rank keeps.
+  std::int64_t owned(const ShardingUnit& unit) const {
+    return strategy_.zero_stage == 0 ? unit.elements : unit.elements / unit.replicas;
   }
 
   double optimizer_ms() const {
-    std::int64_t elements = 0;
-    for (const ShardingUnit& unit : {units_.divided, units_.whole}) {
-      elements += strategy_.zero_stage == 0 ? unit.elements : unit.elements / unit.replicas;
-    }
+    std::int64_t elements = owned(units_.units[0]) + owned(units_.units[1]);
+    if (!units_.shares_tied) elements += owned(units_.units[2]);
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
     return static_cast<double>(elements) * inputs_.hardware.optimizer_ns_per_element * 1e-6 *
            inputs_.hardware.compute_slowdown(local);

@@ -40,8 +40,8 @@ Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shap
                              const plan::TokenLayout& from, const plan::TokenLayout& to,
                              std::int64_t samples);
 
-// Sending a microbatch's border tensor to the next stage, one direction. Every rank sends its
-// rectangle straight to those that need it, so layouts do not matter.
+// Sending a microbatch's border tensor to the next stage, one direction: every rank sends its part
+// to its twin there. A change of layout comes after that, on the later stage.
 Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                                   std::int64_t samples);
 

@@ -34,11 +34,10 @@ struct SizedLayer {
 };
 
 SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, const plan::Plan& plan,
-                       Range stage_layers, int layer, const ShardingUnits& units,
-                       std::int64_t samples) {
+                       int layer, const ShardingUnits& units, std::int64_t samples) {
   const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
   SizedLayer out{layer_time(inputs, shape, layer, strategy, units, samples), 0};
-  if (layer > stage_layers.begin) {
+  if (layer > 0) {
     const plan::LayerStrategy& before = plan.layers[static_cast<std::size_t>(layer - 1)];
     out.transition_ms =
         transition_time(inputs, shape, layer, plan::token_layout(before, shape.ranks_per_stage),
@@ -59,11 +58,10 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
                    StageTimes& stage_times) {
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
-  const Range layers = plan.layers_of_stage(stage);
   const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
-  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
+  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy.tp_degree);
   const auto of_size = [&](std::int64_t samples) {
-    return sized_layer(inputs, shape, plan, layers, layer, units, samples);
+    return sized_layer(inputs, shape, plan, layer, units, samples);
   };
   const SizedLayer large = of_size(sizes.large);
   const SizedLayer small = sizes.num_small > 0 ? of_size(sizes.small) : large;

@@ -35,7 +35,8 @@ struct LayerMeasurement {
   // head.
   Bytes activation;
   Bytes activation_selective;  // the same under recompute "selective"
-  // Largest temporaries beyond what is live before and after: in the forward; in the backward.
+  // Largest temporaries beyond what is live before and what is saved: in the forward; in the
+  // backward, the parameters' gradients as autograd returns them included.
   Bytes forward_workspace;
   Bytes backward_workspace;
   bool operator==(const LayerMeasurement&) const = default;
