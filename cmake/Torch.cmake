@@ -28,7 +28,8 @@ target_include_directories(galvatron_torch SYSTEM INTERFACE
   ${CMAKE_SOURCE_DIR}/cmake/gloo_headers
   ${GALVATRON_TORCH_DIR}/include
   ${GALVATRON_TORCH_DIR}/include/torch/csrc/api/include)
-target_compile_definitions(galvatron_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1 USE_C10D_GLOO)
+# The wheel carries fmt headers of its own, found before the installed ones but without their library: header-only there.
+target_compile_definitions(galvatron_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1 USE_C10D_GLOO FMT_HEADER_ONLY=1)
 target_link_libraries(galvatron_torch INTERFACE
   ${GALVATRON_TORCH_DIR}/lib/libtorch_cpu.so ${GALVATRON_TORCH_DIR}/lib/libc10.so Threads::Threads)
 target_link_options(galvatron_torch INTERFACE
@@ -38,12 +39,18 @@ target_link_options(galvatron_torch INTERFACE
 set(GALVATRON_CUDA OFF)
 find_path(GALVATRON_NCCL_INCLUDE nccl.h PATHS ${galvatron_nvidia_include_dirs} NO_DEFAULT_PATH)
 find_path(GALVATRON_CUDA_INCLUDE cuda_runtime_api.h PATHS ${galvatron_nvidia_include_dirs} /usr/local/cuda/include)
-if(EXISTS ${GALVATRON_TORCH_DIR}/lib/libtorch_cuda.so AND GALVATRON_NCCL_INCLUDE AND GALVATRON_CUDA_INCLUDE)
+# The CUDA headers include these two from wheels of their own: nvidia-cuda-crt and nvidia-cuda-cccl.
+find_path(GALVATRON_CUDA_CRT_INCLUDE crt/host_defines.h PATHS ${galvatron_nvidia_include_dirs} /usr/local/cuda/include)
+find_path(GALVATRON_CUDA_CCCL_INCLUDE nv/target
+          PATHS ${galvatron_nvidia_include_dirs} /usr/local/cuda/include PATH_SUFFIXES cccl)
+if(EXISTS ${GALVATRON_TORCH_DIR}/lib/libtorch_cuda.so AND GALVATRON_NCCL_INCLUDE AND GALVATRON_CUDA_INCLUDE
+   AND GALVATRON_CUDA_CRT_INCLUDE AND GALVATRON_CUDA_CCCL_INCLUDE)
   set(GALVATRON_CUDA ON)
   find_library(GALVATRON_NCCL_LIB NAMES libnccl.so.2 PATHS ${galvatron_nvidia_lib_dirs} NO_DEFAULT_PATH)
   add_library(galvatron_torch_cuda INTERFACE)
   add_library(galvatron::torch_cuda ALIAS galvatron_torch_cuda)
-  target_include_directories(galvatron_torch_cuda SYSTEM INTERFACE ${GALVATRON_NCCL_INCLUDE} ${GALVATRON_CUDA_INCLUDE})
+  target_include_directories(galvatron_torch_cuda SYSTEM INTERFACE
+    ${GALVATRON_NCCL_INCLUDE} ${GALVATRON_CUDA_INCLUDE} ${GALVATRON_CUDA_CRT_INCLUDE} ${GALVATRON_CUDA_CCCL_INCLUDE})
   target_compile_definitions(galvatron_torch_cuda INTERFACE USE_C10D_NCCL)
   target_link_libraries(galvatron_torch_cuda INTERFACE galvatron_torch
     ${GALVATRON_TORCH_DIR}/lib/libtorch_cuda.so ${GALVATRON_TORCH_DIR}/lib/libc10_cuda.so ${GALVATRON_NCCL_LIB})

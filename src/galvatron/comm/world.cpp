@@ -9,6 +9,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/backends/backend.h"
 #include "galvatron/comm/backends/fake/local_backend.h"
+#include "galvatron/comm/cuda.h"
 
 namespace galvatron::comm {
 namespace {
@@ -118,7 +119,15 @@ void World::abort() noexcept {
   for (auto& [ranks, backend] : state_->backends) backend->abort();
 }
 
+World fake_world(int rank, int size, c10::Device device) {
+  WorldOptions options;
+  options.backend = BackendKind::kFake;
+  options.device = device;
+  return World(rank, size, options, make_fake_factory());
+}
+
 World single_world(c10::Device device) {
+  if (device.is_cuda()) require_cuda(device.has_index() ? device.index() : 0);
   WorldOptions options;
   options.device = device;
   return World(0, 1, options, nullptr);

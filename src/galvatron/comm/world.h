@@ -56,6 +56,10 @@ class World {
   std::unique_ptr<State> state_;
 };
 
+// Pretends to be rank `rank` of `size`: every operation ends at once (backends/fake). To rehearse the shapes and the memory
+// of a large job in one process.
+World fake_world(int rank, int size, c10::Device device = c10::kCPU);
+
 // A world of one rank: no store, no sockets.
 World single_world(c10::Device device = c10::kCPU);
 

@@ -1,0 +1,194 @@
+#include "galvatron/comm/backends/nccl/nccl_backend.h"
+
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/backends/error_text.h"
+#include "galvatron/comm/backends/reduce.h"
+
+namespace galvatron::comm {
+namespace {
+
+using Nccl = c10::intrusive_ptr<c10d::ProcessGroupNCCL>;
+
+class NcclState final : public Pending::State {
+ public:
+  NcclState(c10::intrusive_ptr<c10d::Work> work, std::vector<at::Tensor> tensors, std::string what)
+      : work_(std::move(work)), tensors_(std::move(tensors)), what_(std::move(what)) {}
+
+  // The current stream waits, not this thread; a failure ends the process through NCCL's watchdog.
+  void wait() override {
+    try {
+      if (work_) work_->wait();
+    } catch (const std::exception& error) {
+      throw RuntimeFailure(what_, " failed: ", short_reason(error));
+    }
+  }
+
+ private:
+  c10::intrusive_ptr<c10d::Work> work_;
+  std::vector<at::Tensor> tensors_;
+  std::string what_;
+};
+
+class NcclBackend final : public Group::Backend {
+ public:
+  NcclBackend(c10::intrusive_ptr<c10d::Store> store, std::vector<int> ranks, int rank,
+              c10::Device device, std::chrono::milliseconds timeout)
+      : Backend(std::move(ranks), rank),
+        store_(std::move(store)),
+        device_(device),
+        timeout_(timeout),
+        collectives_(open("collectives")) {}
+
+  Pending all_reduce(at::Tensor tensor, Reduction reduction, Mode) override {
+    c10d::AllreduceOptions options;
+    options.reduceOp = reduction == Reduction::kSum ? c10d::ReduceOp::SUM : c10d::ReduceOp::MAX;
+    std::vector<at::Tensor> tensors{tensor};
+    return start("all_reduce", tensors, [&] { return collectives_->allreduce(tensors, options); });
+  }
+
+  Pending all_gather(at::Tensor output, at::Tensor input, Mode) override {
+    return start("all_gather", {output, input},
+                 [&] { return collectives_->_allgather_base(output, input); });
+  }
+
+  Pending reduce_scatter(at::Tensor output, at::Tensor input, Mode) override {
+    return start("reduce_scatter", {output, input},
+                 [&] { return collectives_->_reduce_scatter_base(output, input); });
+  }
+
+  Pending all_to_all(at::Tensor output, at::Tensor input, std::vector<std::int64_t> output_sizes,
+                     std::vector<std::int64_t> input_sizes, Mode) override {
+    return start("all_to_all", {output, input}, [&] {
+      return collectives_->alltoall_base(output, input, output_sizes, input_sizes);
+    });
+  }
+
+  Pending broadcast(at::Tensor tensor, int root) override {
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    std::vector<at::Tensor> tensors{tensor};
+    return start("broadcast", tensors, [&] { return collectives_->broadcast(tensors, options); });
+  }
+
+  // NCCL has no tags: messages in one direction between two ranks are received in the order in
+  // which they were sent.
+  Pending send(at::Tensor tensor, int peer, int tag) override {
+    while (!sends_.empty() && sends_.front().work->isCompleted()) sends_.pop_front();
+    std::vector<at::Tensor> copies{at::empty_like(tensor)};
+    copy_raw(copies[0], tensor);
+    auto work = guarded("send", [&] { return direction(rank() < peer)->send(copies, peer, tag); });
+    sends_.push_back({std::move(work), copies[0]});
+    return {};
+  }
+
+  Pending receive(at::Tensor tensor, int peer, int tag) override {
+    std::vector<at::Tensor> tensors{tensor};
+    return start("receive", tensors,
+                 [&] { return direction(peer < rank())->recv(tensors, peer, tag); });
+  }
+
+  void barrier() override {
+    const at::NoGradGuard no_grad;
+    at::Tensor token = at::zeros({1}, at::TensorOptions(device_));
+    all_reduce(token, Reduction::kSum, Mode::kBlocking).wait();
+    token.item<float>();
+  }
+
+  void abort() noexcept override {
+    for (const Nccl& group : {collectives_, up_, down_}) {
+      try {
+        if (group) group->abort();
+      } catch (const std::exception&) {
+      }
+    }
+  }
+
+ private:
+  struct Sent {
+    c10::intrusive_ptr<c10d::Work> work;
+    at::Tensor tensor;
+  };
+
+  Nccl open(const std::string& purpose) const {
+    auto options = c10d::ProcessGroupNCCL::Options::create();
+    options->timeout = timeout_;
+    return c10::make_intrusive<c10d::ProcessGroupNCCL>(
+        c10::make_intrusive<c10d::PrefixStore>(purpose, store_), rank(), size(), options);
+  }
+
+  // A pair of ranks has one stream per process group, so each direction needs its own: crossing
+  // sends would wait for each other.
+  Nccl& direction(bool upwards) {
+    Nccl& group = upwards ? up_ : down_;
+    if (!group) group = open(upwards ? "up" : "down");
+    return group;
+  }
+
+  template <typename Launch>
+  c10::intrusive_ptr<c10d::Work> guarded(const std::string& what, const Launch& launch) const {
+    try {
+      const at::NoGradGuard no_grad;
+      return launch();
+    } catch (const std::exception& error) {
+      throw RuntimeFailure(what, " on ", name(), " failed: ", short_reason(error));
+    }
+  }
+
+  template <typename Launch>
+  Pending start(const std::string& what, std::vector<at::Tensor> tensors, const Launch& launch) {
+    auto work = guarded(what, launch);
+    return Pending(
+        std::make_shared<NcclState>(std::move(work), std::move(tensors), what + " on " + name()));
+  }
+
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::Device device_;
+  std::chrono::milliseconds timeout_;
+  Nccl collectives_;
+  Nccl up_;    // messages from lower to higher ranks
+  Nccl down_;  // and back
+  std::deque<Sent> sends_;
+};
+
+class NcclFactory final : public World::Factory {
+ public:
+  NcclFactory(c10::intrusive_ptr<c10d::Store> store, c10::Device device,
+              std::chrono::milliseconds timeout)
+      : store_(std::move(store)), device_(device), timeout_(timeout) {}
+
+  std::shared_ptr<Group::Backend> make(const std::vector<int>& ranks, int rank) override {
+    std::string key;
+    for (int member : ranks) key += std::to_string(member) + ",";
+    auto store = c10::make_intrusive<c10d::PrefixStore>("group/" + key, store_);
+    try {
+      return std::make_shared<NcclBackend>(std::move(store), ranks, rank, device_, timeout_);
+    } catch (const std::exception& error) {
+      throw RuntimeFailure("the NCCL group of ", rank_set_name(ranks),
+                           " could not be made: ", short_reason(error));
+    }
+  }
+
+ private:
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::Device device_;
+  std::chrono::milliseconds timeout_;
+};
+
+}  // namespace
+
+std::shared_ptr<World::Factory> make_nccl_group_factory(c10::intrusive_ptr<c10d::Store> store,
+                                                        c10::Device device,
+                                                        std::chrono::milliseconds timeout) {
+  return std::make_shared<NcclFactory>(std::move(store), device, timeout);
+}
+
+}  // namespace galvatron::comm

@@ -1,0 +1,90 @@
+#include "galvatron/comm/cuda.h"
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <dlfcn.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::comm {
+namespace {
+
+constexpr const char* kPluginFile = "libgalvatron_nccl.so";
+
+// Where this code was loaded from: the binary, or the Python module's shared library.
+std::filesystem::path own_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&own_folder), &info) && info.dli_fname) {
+    const std::filesystem::path file = info.dli_fname;
+    if (file.extension() == ".so") return std::filesystem::absolute(file).parent_path();
+  }
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+}
+
+std::filesystem::path plugin_path() {
+  const std::filesystem::path folder = own_folder();
+  for (const char* place : {"../lib", ".", "lib"}) {
+    const std::filesystem::path candidate = folder / place / kPluginFile;
+    if (std::filesystem::exists(candidate)) return candidate.lexically_normal();
+  }
+  throw ConfigError("[device] cuda was asked for, but this build has no CUDA plugin (", kPluginFile,
+                    " beside the binary): use --device cpu");
+}
+
+CudaPlugin& open_plugin() {
+  const std::string path = plugin_path().string();
+  // Global symbols and never closed: torch registers its CUDA kernels from here.
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+  if (!library) {
+    throw ConfigError("[device] cuda was asked for, but the CUDA plugin cannot be opened (",
+                      dlerror(), "): use --device cpu");
+  }
+  using Factory = CudaPlugin* (*)();
+  const auto factory = reinterpret_cast<Factory>(dlsym(library, "galvatron_cuda_plugin"));
+  GALV_CHECK(factory, path, " has no galvatron_cuda_plugin");
+  return *factory();
+}
+
+}  // namespace
+
+CudaPlugin& cuda_plugin() {
+  static CudaPlugin& plugin = open_plugin();
+  return plugin;
+}
+
+void require_cuda(int index) {
+  const int count = cuda_plugin().device_count();
+  if (count == 0) {
+    throw ConfigError(
+        "[device] cuda was asked for, but this machine has no usable CUDA device (no GPU or no "
+        "driver): use "
+        "--device cpu");
+  }
+  if (index >= count) {
+    throw ConfigError("[device] cuda:", index, " was asked for, but this machine has ", count,
+                      count == 1 ? " CUDA device" : " CUDA devices",
+                      ": start at most one rank per device");
+  }
+  cuda_plugin().set_device(index);
+}
+
+bool cuda_is_available() {
+  try {
+    require_cuda(0);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
+std::shared_ptr<World::Factory> make_nccl_factory(c10::intrusive_ptr<c10d::Store> store,
+                                                  c10::Device device,
+                                                  std::chrono::milliseconds timeout) {
+  return cuda_plugin().make_factory(std::move(store), device, timeout);
+}
+
+}  // namespace galvatron::comm

@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/launch.h"
+#include "galvatron/comm/rank_failure.h"
+#include "galvatron/comm/store.h"
+
+extern char** environ;
+
+namespace galvatron::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// After the first failure the others usually end by themselves, with better last words than a kill
+// leaves.
+constexpr std::chrono::seconds kGrace{5};
+// After a SIGTERM, before a SIGKILL.
+constexpr std::chrono::seconds kTermGrace{2};
+// Ranks that were asked to stop may want to save a checkpoint.
+constexpr std::chrono::seconds kStopGrace{30};
+constexpr std::chrono::seconds kStoreTimeout{45};
+constexpr std::size_t kKeptOutput = 64 * 1024;
+constexpr int kMaxLocalRanks = 4096;
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+// SIGCHLD, SIGINT and SIGTERM as data of a file descriptor for the time of the launch.
+class SignalQueue {
+ public:
+  SignalQueue() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, &before_);
+    fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd_ < 0) throw RuntimeFailure("cannot watch signals: ", std::strerror(errno));
+  }
+  ~SignalQueue() {
+    close(fd_);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+
+  int fd() const { return fd_; }
+  const sigset_t& mask_before() const { return before_; }
+  std::optional<int> next() {
+    signalfd_siginfo info{};
+    if (read(fd_, &info, sizeof info) != sizeof info) return std::nullopt;
+    return static_cast<int>(info.ssi_signo);
+  }
+
+ private:
+  int fd_ = -1;
+  sigset_t before_{};
+};
+
+// The environment of one rank: ours, with the rank's variables in place of what was there.
+std::vector<std::string> rank_environment(int rank, int nproc, int port) {
+  std::vector<std::pair<std::string, std::string>> set{
+      {"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(nproc)},
+      {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
+      {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", std::to_string(port)},
+      {"GALVATRON_LAUNCHER", "galvatron"},
+  };
+  if (!std::getenv("OMP_NUM_THREADS")) {
+    set.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cores() / nproc)));
+  }
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string text = *entry;
+    const std::string name = text.substr(0, text.find('='));
+    const bool replaced =
+        std::any_of(set.begin(), set.end(), [&](const auto& pair) { return pair.first == name; });
+    if (!replaced && name != "TORCHELASTIC_RESTART_COUNT") result.push_back(text);
+  }
+  for (const auto& [name, value] : set) result.push_back(name + "=" + value);
+  return result;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (const std::string& string : strings) result.push_back(const_cast<char*>(string.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+// Between fork and exec: only calls that are safe while other threads of the parent may hold locks.
+[[noreturn]] void become_rank(const std::vector<char*>& command,
+                              const std::vector<char*>& environment, int output, pid_t parent,
+                              const sigset_t& mask) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
+  if (output >= 0) {
+    const int null = open("/dev/null", O_RDONLY);
+    if (null >= 0) dup2(null, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+  }
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  execvpe(command[0], command.data(), environment.data());
+  constexpr char kMessage[] = "the rank's binary cannot be started\n";
+  if (write(STDERR_FILENO, kMessage, sizeof kMessage - 1) < 0) _exit(127);
+  _exit(127);
+}
+
+class RankProcess {
+ public:
+  RankProcess(int rank, const LocalLaunch& launch, int port, const sigset_t& mask) {
+    std::array<int, 2> ends{-1, -1};
+    if (rank > 0 && pipe2(ends.data(), O_CLOEXEC) != 0) {
+      throw RuntimeFailure("cannot open a pipe for rank ", rank, ": ", std::strerror(errno));
+    }
+    const std::vector<std::string> strings = rank_environment(rank, launch.nproc, port);
+    const std::vector<char*> environment = pointers(strings);
+    const std::vector<char*> command = pointers(launch.command);
+    const pid_t parent = getpid();
+    pid_ = fork();
+    if (pid_ == 0) become_rank(command, environment, ends[1], parent, mask);
+    output_ = ends[0];
+    if (ends[1] >= 0) close(ends[1]);
+    if (output_ >= 0) fcntl(output_, F_SETFL, O_NONBLOCK);
+    if (pid_ < 0) throw RuntimeFailure("cannot start rank ", rank, ": ", std::strerror(errno));
+  }
+  // A launch that fails half way leaves nobody behind.
+  ~RankProcess() {
+    if (running()) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    close_output();
+  }
+  RankProcess(const RankProcess&) = delete;
+  RankProcess& operator=(const RankProcess&) = delete;
+
+  bool running() const { return pid_ > 0 && !status_; }
+  int output() const { return output_; }
+  int status() const { return *status_; }
+  const std::string& text() const { return text_; }
+
+  void signal(int number) const {
+    if (running()) kill(pid_, number);
+  }
+
+  // True when it has just ended.
+  bool reap() {
+    int status = 0;
+    if (!running() || waitpid(pid_, &status, WNOHANG) != pid_) return false;
+    status_ = status;
+    return true;
+  }
+
+  // Keeps the end of what the rank says.
+  void drain() {
+    std::array<char, 4096> buffer{};
+    while (output_ >= 0) {
+      const ssize_t count = read(output_, buffer.data(), buffer.size());
+      if (count > 0) {
+        text_.append(buffer.data(), static_cast<std::size_t>(count));
+        if (text_.size() > 2 * kKeptOutput) text_.erase(0, text_.size() - kKeptOutput);
+      } else if (count == 0) {
+        close_output();
+      } else if (errno != EINTR) {
+        return;
+      }
+    }
+  }
+
+ private:
+  void close_output() {
+    if (output_ >= 0) close(output_);
+    output_ = -1;
+  }
+
+  pid_t pid_ = -1;
+  int output_ = -1;
+  std::optional<int> status_;
+  std::string text_;
+};
+
+class Launcher {
+ public:
+  explicit Launcher(const LocalLaunch& launch)
+      : store_(host_store(launch.master_port, kStoreTimeout)) {
+    for (int rank = 0; rank < launch.nproc; ++rank) {
+      ranks_.push_back(
+          std::make_unique<RankProcess>(rank, launch, store_.port, signals_.mask_before()));
+    }
+  }
+
+  int run() {
+    while (any_running()) {
+      poll_once();
+      handle_signals();
+      for (auto& rank : ranks_) rank->drain();
+      reap();
+      enforce_deadline();
+    }
+    for (auto& rank : ranks_) rank->drain();
+    return report();
+  }
+
+ private:
+  bool any_running() const {
+    return std::any_of(ranks_.begin(), ranks_.end(),
+                       [](const auto& rank) { return rank->running(); });
+  }
+
+  void poll_once() {
+    std::vector<pollfd> fds{{signals_.fd(), POLLIN, 0}};
+    for (const auto& rank : ranks_) {
+      if (rank->output() >= 0) fds.push_back({rank->output(), POLLIN, 0});
+    }
+    int timeout = -1;
+    if (deadline_) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
+      timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+    }
+    poll(fds.data(), fds.size(), timeout);
+  }
+
+  void handle_signals() {
+    while (const std::optional<int> signal = signals_.next()) {
+      if (*signal == SIGCHLD) continue;
+      signal_all(stopped_by_ ? SIGKILL : *signal);  // who asks twice does not want to wait
+      if (!stopped_by_) deadline_ = Clock::now() + kStopGrace;
+      stopped_by_ = *signal;
+    }
+  }
+
+  void reap() {
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      if (!ranks_[i]->reap() || ranks_[i]->status() == 0) continue;
+      if (!terminated_) failed_.push_back(static_cast<int>(i));
+      if (!deadline_) deadline_ = Clock::now() + kGrace;
+    }
+  }
+
+  void enforce_deadline() {
+    if (!deadline_ || Clock::now() < *deadline_) return;
+    signal_all(terminated_ ? SIGKILL : SIGTERM);
+    terminated_ = true;
+    deadline_ = Clock::now() + kTermGrace;
+  }
+
+  void signal_all(int number) {
+    for (const auto& rank : ranks_) rank->signal(number);
+  }
+
+  int report() const {
+    if (stopped_by_) return failed_.empty() && !terminated_ ? 0 : 128 + *stopped_by_;
+    std::vector<RankFailure> failures;
+    for (int rank : failed_)
+      failures.push_back({rank, ranks_[rank]->status(), ranks_[rank]->text()});
+    if (failures.empty()) return 0;
+    const RankFailure& cause = root_cause(failures);
+    const std::string sentence = describe_failure(cause, failures);
+    if (!sentence.empty()) std::fprintf(stderr, "%s\n", sentence.c_str());
+    return exit_code(cause);
+  }
+
+  SignalQueue signals_;  // before the store, whose threads then leave these signals to us
+  HostedStore store_;
+  std::vector<std::unique_ptr<RankProcess>> ranks_;
+  std::vector<int> failed_;  // by themselves, in order of time
+  std::optional<Clock::time_point> deadline_;
+  std::optional<int> stopped_by_;
+  bool terminated_ = false;
+};
+
+}  // namespace
+
+int launch_local_ranks(const LocalLaunch& launch) {
+  GALV_CHECK(!launch.command.empty());
+  if (launch.nproc < 1 || launch.nproc > kMaxLocalRanks) {
+    throw ConfigError("[launch] cannot start ", launch.nproc, " local ranks: 1 to ",
+                      kMaxLocalRanks);
+  }
+  return Launcher(launch).run();
+}
+
+}  // namespace galvatron::comm
