@@ -5,14 +5,11 @@ find_package(Threads REQUIRED)
 
 FetchContent_Declare(fmt GIT_REPOSITORY https://github.com/fmtlib/fmt GIT_TAG 9.1.0
                      FIND_PACKAGE_ARGS 9 NAMES fmt)
-FetchContent_Declare(spdlog GIT_REPOSITORY https://github.com/gabime/spdlog GIT_TAG v1.10.0
-                     FIND_PACKAGE_ARGS NAMES spdlog)
 FetchContent_Declare(nlohmann_json GIT_REPOSITORY https://github.com/nlohmann/json GIT_TAG v3.11.2
                      FIND_PACKAGE_ARGS 3.10 NAMES nlohmann_json)
 FetchContent_Declare(CLI11 GIT_REPOSITORY https://github.com/CLIUtils/CLI11 GIT_TAG v2.1.2
                      FIND_PACKAGE_ARGS 2.1 NAMES CLI11)
-set(SPDLOG_FMT_EXTERNAL ON)
-FetchContent_MakeAvailable(fmt spdlog nlohmann_json CLI11)
+FetchContent_MakeAvailable(fmt nlohmann_json CLI11)
 
 if(GALVATRON_TESTS)
   FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest GIT_TAG release-1.12.1

@@ -92,13 +92,13 @@ struct ReduceScatterSequence : torch::autograd::Function<ReduceScatterSequence> 
 };
 
 struct ColumnParallelLinear : torch::autograd::Function<ColumnParallelLinear> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            const comm::Group& group, const Sizes& sizes) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias, const comm::Group& group, const Sizes& sizes) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
-    ctx->saved_data["bias"] = bias.defined();
-    return at::linear(all_gather_tokens(x, group, sizes), weight, bias.defined() ? std::optional(bias) : std::nullopt);
+    ctx->saved_data["bias"] = bias.has_value();
+    return at::linear(all_gather_tokens(x, group, sizes), weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
@@ -195,6 +195,10 @@ struct HeadsToSequence : torch::autograd::Function<HeadsToSequence> {
   }
 };
 
+std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
+}
+
 }  // namespace
 
 at::Tensor gather_sequence(const at::Tensor& x_BSH, const comm::Group& group, const Sizes& sizes) {
@@ -207,13 +211,13 @@ at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& g
 
 at::Tensor column_parallel_linear(const at::Tensor& x_BSH, const at::Tensor& weight, const at::Tensor& bias,
                                   const comm::Group& group, const Sizes& sizes) {
-  if (group.size() == 1) return at::linear(x_BSH, weight, bias.defined() ? std::optional(bias) : std::nullopt);
-  return ColumnParallelLinear::apply(x_BSH, weight, bias, group, sizes);
+  if (group.size() == 1) return at::linear(x_BSH, weight, if_defined(bias));
+  return ColumnParallelLinear::apply(x_BSH, weight, if_defined(bias), group, sizes);
 }
 
 at::Tensor row_parallel_linear(const at::Tensor& x_BTI, const at::Tensor& weight, const at::Tensor& bias,
                                const comm::Group& group, const Sizes& sizes) {
-  if (group.size() == 1) return at::linear(x_BTI, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  if (group.size() == 1) return at::linear(x_BTI, weight, if_defined(bias));
   const at::Tensor y_BSH = reduce_scatter_sequence(at::linear(x_BTI, weight), group, sizes);
   return bias.defined() ? y_BSH + bias : y_BSH;
 }

@@ -43,6 +43,13 @@ struct LayerGroups {
   comm::Group ulysses;
 };
 
+// What a layer is made with, beside its shape: its groups, what it recomputes, and the seed of its dropout masks.
+struct LayerPlacement {
+  LayerGroups groups;
+  bool recompute_core = false;  // recompute the attention core ("selective")
+  std::uint64_t seed = 0;
+};
+
 // Streams that travel from layer to layer, each [B, S, features]. Decoder-only models have one.
 using Activations = std::vector<at::Tensor>;
 

@@ -51,6 +51,22 @@ void fill_normal(at::Tensor& out, std::int64_t begin, std::int64_t count, std::u
 
 }  // namespace
 
+void copy_into_global(const ParamSlot& slot, const at::Tensor& local, at::Tensor& global) {
+  const int dim = std::max(slot.spec->split.dim, 0);
+  std::int64_t begin = 0;
+  for (const Range& range : slot.ranges) {
+    global.narrow(dim, range.begin, range.size()).copy_(local.narrow(dim, begin, range.size()));
+    begin += range.size();
+  }
+}
+
+at::Tensor local_from_global(const ParamSlot& slot, const at::Tensor& global) {
+  const int dim = std::max(slot.spec->split.dim, 0);
+  std::vector<at::Tensor> parts;
+  for (const Range& range : slot.ranges) parts.push_back(global.narrow(dim, range.begin, range.size()));
+  return parts.size() == 1 ? parts[0] : at::cat(parts, dim);
+}
+
 ParamUnit::ParamUnit(UnitOptions options, std::vector<ParamSlot> slots)
     : options_(std::move(options)), slots_(std::move(slots)), touched_(slots_.size(), false) {
   lay_out();

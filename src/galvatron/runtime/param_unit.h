@@ -44,6 +44,10 @@ struct UnitOptions {
   comm::Group tie;       // the other stage that holds a tied copy; a group of one without
 };
 
+// Copies a rank's part of a parameter into its place in the whole parameter, or out of it.
+void copy_into_global(const ParamSlot& slot, const at::Tensor& local, at::Tensor& global);
+at::Tensor local_from_global(const ParamSlot& slot, const at::Tensor& global);
+
 class ParamUnit {
  public:
   ParamUnit(UnitOptions options, std::vector<ParamSlot> slots);

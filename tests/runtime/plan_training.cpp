@@ -1,0 +1,147 @@
+#include "runtime/plan_training.h"
+
+#include <mutex>
+
+#include "galvatron/base/error.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/nn/counter_random.h"
+#include "galvatron/runtime/engine.h"
+#include "galvatron/train/optimizer.h"
+
+namespace galvatron::testing {
+namespace {
+
+// Tokens that are a function of (seed, step, sample, position), every seventh label ignored.
+class HashedTokens : public runtime::InputSource {
+ public:
+  HashedTokens(const TrainingCase& job, int step) : job_(job), step_(step) {}
+
+  nn::Inputs fetch(Range samples, Range tokens) override {
+    at::Tensor inputs = at::empty({samples.size(), tokens.size()}, at::kLong), labels = at::empty_like(inputs);
+    for (std::int64_t b = 0; b < samples.size(); ++b) {
+      for (std::int64_t s = 0; s < tokens.size(); ++s) {
+        inputs[b][s] = token(samples.begin + b, tokens.begin + s);
+        labels[b][s] = label(samples.begin + b, tokens.begin + s);
+      }
+    }
+    return {inputs, labels};
+  }
+
+  double num_labels() override {
+    double count = 0;
+    for (std::int64_t b = 0; b < job_.global_batch; ++b) {
+      for (std::int64_t s = 0; s < job_.seq_length; ++s) count += label(b, s) == nn::kIgnoreLabel ? 0 : 1;
+    }
+    return count;
+  }
+
+ private:
+  std::int64_t token(std::int64_t sample, std::int64_t position) const {
+    const auto index = static_cast<std::uint64_t>((step_ * 1000 + sample) * 1000 + position);
+    return static_cast<std::int64_t>(nn::scramble(job_.seed * 77 + index) % static_cast<std::uint64_t>(job_.model.vocab_size));
+  }
+  std::int64_t label(std::int64_t sample, std::int64_t position) const {
+    const bool ignored = job_.ignore_some_labels && (sample * 31 + position) % 7 == 3;
+    return ignored ? nn::kIgnoreLabel : token(sample, position + 1);
+  }
+
+  const TrainingCase& job_;
+  int step_;
+};
+
+// Parts of whole tensors, written by several ranks. Replicas must agree to the bit.
+class WholeTensors {
+ public:
+  void add(const runtime::ParamSlot& slot, const at::Tensor& local) {
+    const std::lock_guard lock(mutex_);
+    at::Tensor& global = tensors_[slot.full_name];
+    if (!global.defined()) global = at::full(slot.spec->shape, std::nan(""), local.options());
+    const at::Tensor before = runtime::local_from_global(slot, global);
+    const bool written = !before.isnan().any().item<bool>();
+    if (written) {
+      GALV_CHECK(at::equal(before, local), "replicas of ", slot.full_name, " differ by ",
+                 (before - local).abs().max().item<double>());
+    }
+    runtime::copy_into_global(slot, local, global);
+  }
+  std::map<std::string, at::Tensor> take() { return std::move(tensors_); }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, at::Tensor> tensors_;
+};
+
+void collect(runtime::Engine& engine, WholeTensors& out, bool gradients) {
+  for (runtime::ParamUnit* unit : engine.units()) {
+    const at::Tensor& owned = gradients ? unit->gradient() : unit->master();
+    const at::Tensor flat = unit->gather_owned(owned.clone());
+    for (std::size_t i = 0; i < unit->slots().size(); ++i) {
+      out.add(unit->slots()[i], unit->slot_view(flat, static_cast<int>(i)));
+    }
+  }
+}
+
+}  // namespace
+
+plan::Plan single_rank_plan(const TrainingCase& job, spec::Precision precision) {
+  return plan::uniform_plan(job.model, {job.seq_length, job.global_batch, precision}, 1, {});
+}
+
+TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::BackendKind backend) {
+  TrainingResult result;
+  WholeTensors gradients, parameters;
+  comm::run_rank_threads(
+      plan.world_size,
+      [&](comm::World& world) {
+        at::set_num_threads(1);
+        runtime::Engine engine(job.model, plan, world, models::make_layer, {job.seed, job.seq_length, true});
+        train::AdamW optimizer(engine.units(), {});
+        for (int step = 0; step < job.steps; ++step) {
+          HashedTokens tokens(job, step);
+          const double loss = engine.forward_backward(tokens, step);
+          if (step == 0) collect(engine, gradients, true);
+          const double norm = engine.gradient_norm();
+          optimizer.step(job.learning_rate, train::clip_factor(norm, job.max_grad_norm));
+          engine.publish();
+          if (world.rank() != 0) continue;
+          result.losses.push_back(loss);
+          result.grad_norms.push_back(norm);
+        }
+        HashedTokens tokens(job, job.steps);
+        const double evaluation = engine.evaluate(tokens);
+        if (world.rank() == 0) result.evaluation = evaluation;
+        collect(engine, parameters, false);
+      },
+      backend);
+  result.first_gradients = gradients.take();
+  result.parameters = parameters.take();
+  return result;
+}
+
+Difference difference(const TrainingResult& expected, const TrainingResult& actual) {
+  Difference worst;
+  const auto note = [&](double value, const std::string& where) {
+    if (!(value <= worst.value)) worst = {value, where};  // also a NaN
+  };
+  const auto compare = [&](double a, double b, const std::string& where) {
+    note(std::abs(a - b) / std::max(std::abs(a), 1e-300), where);
+  };
+  const auto compare_maps = [&](const auto& a, const auto& b, const std::string& what) {
+    GALV_CHECK(a.size() == b.size(), a.size(), " ", what, "s, then ", b.size());
+    for (const auto& [name, tensor] : a) {
+      const double scale = std::max(tensor.abs().max().template item<double>(), 1e-6);
+      note((tensor - b.at(name)).abs().max().template item<double>() / scale, what + " of " + name);
+    }
+  };
+  GALV_CHECK(expected.losses.size() == actual.losses.size() && !expected.losses.empty());
+  for (std::size_t i = 0; i < expected.losses.size(); ++i) {
+    compare(expected.losses[i], actual.losses[i], "loss of step " + std::to_string(i));
+    compare(expected.grad_norms[i], actual.grad_norms[i], "gradient norm of step " + std::to_string(i));
+  }
+  compare(expected.evaluation, actual.evaluation, "evaluation loss");
+  compare_maps(expected.first_gradients, actual.first_gradients, "gradient");
+  compare_maps(expected.parameters, actual.parameters, "parameter");
+  return worst;
+}
+
+}  // namespace galvatron::testing

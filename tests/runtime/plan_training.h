@@ -1,0 +1,48 @@
+// Trains a model for a few steps under a plan with ranks as threads, and puts the whole parameters and gradients together
+// again: what the promise "a plan never changes the result" is tested with.
+#pragma once
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "galvatron/comm/world.h"
+#include "galvatron/plan/plan.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::testing {
+
+struct TrainingCase {
+  spec::ModelSpec model;
+  std::int64_t seq_length = 8;
+  std::int64_t global_batch = 4;
+  int steps = 3;
+  std::uint64_t seed = 1;
+  double learning_rate = 1e-2;
+  double max_grad_norm = 0.5;  // below the first gradients' norm, so that clipping is exercised
+  bool ignore_some_labels = true;
+};
+
+struct TrainingResult {
+  std::vector<double> losses;
+  std::vector<double> grad_norms;
+  std::map<std::string, at::Tensor> first_gradients;  // whole, by full name, before clipping
+  std::map<std::string, at::Tensor> parameters;       // whole, after the last step
+  double evaluation = 0;                              // loss after the last step, without dropout
+};
+
+TrainingResult train(const TrainingCase& job, const plan::Plan& plan,
+                     comm::BackendKind backend = comm::BackendKind::kThreads);
+
+// One rank, one microbatch, nothing parallel.
+plan::Plan single_rank_plan(const TrainingCase& job, spec::Precision precision = spec::Precision::kFp64);
+
+// The largest difference between two results, relative to the size of what differs; names it.
+struct Difference {
+  double value = 0;
+  std::string where;
+};
+Difference difference(const TrainingResult& expected, const TrainingResult& actual);
+
+}  // namespace galvatron::testing

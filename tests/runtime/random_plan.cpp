@@ -1,0 +1,173 @@
+#include "runtime/random_plan.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/partition.h"
+#include "galvatron/plan/check_plan.h"
+
+namespace galvatron::testing {
+namespace {
+
+std::int64_t pick(Random& random, std::int64_t low, std::int64_t high) {
+  return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+}
+
+template <typename T>
+T pick_of(Random& random, const std::vector<T>& values) {
+  return values[static_cast<std::size_t>(pick(random, 0, static_cast<std::int64_t>(values.size()) - 1))];
+}
+
+Json gpt_config(Random& random) {
+  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
+  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
+  return {{"model_type", "gpt2"}, {"vocab_size", pick(random, 17, 61)}, {"n_positions", 32}, {"n_embd", heads * 4},
+          {"n_layer", pick(random, 1, 4)}, {"n_head", heads}, {"n_inner", pick(random, 9, 40)},
+          {"activation_function", "gelu_new"}, {"resid_pdrop", dropout}, {"embd_pdrop", dropout},
+          {"attn_pdrop", pick(random, 0, 1) == 0 ? dropout : 0.0}, {"layer_norm_epsilon", 1e-5},
+          {"initializer_range", 0.1}, {"tie_word_embeddings", pick(random, 0, 3) != 0}};
+}
+
+Json llama_config(Random& random) {
+  const std::int64_t kv_heads = pick_of<std::int64_t>(random, {1, 2, 4, 6});
+  const std::int64_t heads = kv_heads * pick(random, 1, 2);
+  return {{"model_type", pick(random, 0, 1) == 0 ? "llama" : "qwen2"}, {"vocab_size", pick(random, 17, 61)},
+          {"hidden_size", heads * 4}, {"intermediate_size", pick(random, 9, 40)}, {"num_hidden_layers", pick(random, 1, 4)},
+          {"num_attention_heads", heads}, {"num_key_value_heads", kv_heads}, {"max_position_embeddings", 32},
+          {"hidden_act", "silu"}, {"rms_norm_eps", 1e-6}, {"rope_theta", 10000.0}, {"initializer_range", 0.1},
+          {"tie_word_embeddings", pick(random, 0, 1) == 0}};
+}
+
+plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
+  plan::LayerStrategy strategy;
+  const auto seq_degrees = divisors(ranks_per_stage);
+  const std::int64_t seq_degree = pick_of(random, seq_degrees);
+  strategy.tp_degree = static_cast<int>(pick_of(random, divisors(seq_degree)));
+  strategy.ulysses_degree = static_cast<int>(seq_degree) / strategy.tp_degree;
+  strategy.zero_stage = static_cast<int>(pick(random, 0, 3));
+  strategy.recompute = pick_of<plan::Recompute>(
+      random, {plan::Recompute::kNone, plan::Recompute::kSelective, plan::Recompute::kFull});
+  return strategy;
+}
+
+std::vector<int> random_partition(Random& random, int layers, int stages) {
+  std::vector<int> cuts;
+  for (int i = 1; i < layers; ++i) cuts.push_back(i);
+  std::shuffle(cuts.begin(), cuts.end(), random);
+  cuts.resize(static_cast<std::size_t>(stages) - 1);
+  cuts.push_back(0);
+  cuts.push_back(layers);
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<int> sizes;
+  for (std::size_t i = 1; i < cuts.size(); ++i) sizes.push_back(cuts[i] - cuts[i - 1]);
+  return sizes;
+}
+
+// Draws until check_plan agrees: for one layer, then for the whole.
+plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer, int ranks_per_stage) {
+  while (true) {
+    plan::LayerStrategy strategy = random_strategy(random, ranks_per_stage);
+    if (layer.kind != spec::LayerKind::kBlock) strategy.recompute = plan::Recompute::kNone;
+    if (!plan::check_layer_strategy(strategy, layer, ranks_per_stage)) return strategy;
+  }
+}
+
+}  // namespace
+
+TrainingCase random_case(Random& random) {
+  TrainingCase job;
+  const bool gpt = pick(random, 0, 1) == 0;
+  job.model = spec::model_from_config(gpt ? gpt_config(random) : llama_config(random), "fuzz");
+  job.seq_length = pick(random, 8, 19);
+  job.global_batch = pick(random, 1, 9);
+  job.seed = static_cast<std::uint64_t>(pick(random, 1, 1'000'000));
+  return job;
+}
+
+plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) {
+  while (true) {
+    std::vector<std::int64_t> degrees;
+    for (const std::int64_t d : divisors(world_size)) {
+      if (d <= job.model.num_layers()) degrees.push_back(d);
+    }
+    const int stages = static_cast<int>(pick_of(random, degrees));
+    plan::Plan plan = plan::uniform_plan(
+        job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {}, stages,
+        static_cast<int>(pick(random, 1, job.global_batch)),
+        pick(random, 0, 1) == 0 ? plan::ScheduleKind::k1F1B : plan::ScheduleKind::kGPipe);
+    plan.pipeline.layers_per_stage = random_partition(random, job.model.num_layers(), stages);
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      plan.layers[i] = valid_strategy(random, job.model.layers[i], plan.ranks_per_stage());
+    }
+    if (job.model.tied_embeddings) {
+      plan.layers.back().zero_stage = plan.layers.front().zero_stage;
+      plan.layers.back().tp_degree = plan.layers.front().tp_degree;
+      plan.layers.back().ulysses_degree = 1;
+    }
+    if (!plan::check_plan(plan, job.model, {world_size, job.seq_length})) return plan;
+  }
+}
+
+FuzzCase fuzz_case(std::uint64_t seed) {
+  Random random(seed);
+  const int world_size = pick_of<int>(random, {2, 2, 3, 4, 4, 4, 6, 8, 8});
+  FuzzCase test;
+  test.job = random_case(random);
+  test.plan = random_plan(random, test.job, world_size);
+  return test;
+}
+
+Difference run_case(const FuzzCase& test, comm::BackendKind backend) {
+  try {
+    return difference(train(test.job, single_rank_plan(test.job)), train(test.job, test.plan, backend));
+  } catch (const std::exception& error) {
+    return {std::numeric_limits<double>::infinity(), error.what()};
+  }
+}
+
+FuzzCase shrink(FuzzCase failing, double tolerance) {
+  using Simplify = std::function<void(FuzzCase&)>;
+  std::vector<Simplify> steps;
+  const auto for_each_layer = [&](const std::function<void(plan::LayerStrategy&)>& change) {
+    for (std::size_t i = 0; i < failing.plan.layers.size(); ++i) {
+      steps.push_back([i, change](FuzzCase& test) { change(test.plan.layers[i]); });
+    }
+    steps.push_back([change](FuzzCase& test) {
+      for (plan::LayerStrategy& layer : test.plan.layers) change(layer);
+    });
+  };
+  steps.push_back([](FuzzCase& test) {
+    test.plan.pipeline.degree = 1;
+    test.plan.world_size = test.plan.ranks_per_stage();
+    test.plan.pipeline.layers_per_stage = {static_cast<int>(test.plan.layers.size())};
+  });
+  steps.push_back([](FuzzCase& test) { test.plan.num_microbatches = 1; });
+  steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
+  for_each_layer([](plan::LayerStrategy& s) { s = {}; });
+  for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
+  for_each_layer([](plan::LayerStrategy& s) { s.zero_stage = 0; });
+  for_each_layer([](plan::LayerStrategy& s) { s.ulysses_degree = 1; });
+  for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1; });
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (const Simplify& step : steps) {
+      FuzzCase simpler = failing;
+      step(simpler);
+      const bool changed = describe(simpler) != describe(failing) || simpler.job.steps != failing.job.steps;
+      if (!changed || plan::check_plan(simpler.plan, simpler.job.model)) continue;
+      if (run_case(simpler).value <= tolerance) continue;
+      failing = simpler;
+      progress = true;
+    }
+  }
+  return failing;
+}
+
+std::string describe(const FuzzCase& test) {
+  return plan::plan_to_json(test.plan).dump(2) + "\nconfig: " + test.job.model.config.dump() +
+         "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " + std::to_string(test.job.steps);
+}
+
+}  // namespace galvatron::testing
