@@ -56,6 +56,13 @@ TEST_F(IndexedDatasetTest, ReadsEveryTokenType) {
   EXPECT_EQ(IndexedDataset(folder_ / "i64").read(0, 2), (Tokens{std::int64_t{1} << 40, 3}));
 }
 
+TEST_F(IndexedDatasetTest, ReadsWhatThePythonToolWrites) {
+  // tests/python/test_data_tool.py writes the same bytes.
+  const IndexedDataset dataset(GALVATRON_SOURCE_DIR "/tests/golden/data/golden");
+  EXPECT_EQ(dataset.num_documents(), 3);
+  EXPECT_EQ(dataset.read(0, dataset.num_tokens()), (Tokens{5, 6, 7, 8, 9, 65499, 0}));
+}
+
 TEST_F(IndexedDatasetTest, FindsTheMostExtremeToken) {
   const IndexedDataset dataset(prefix_);
   EXPECT_EQ(dataset.most_extreme_token({0, 5}).id, 65499);

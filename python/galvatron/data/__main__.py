@@ -1,0 +1,5 @@
+import sys
+
+from galvatron.data.cli import main
+
+sys.exit(main())
