@@ -74,9 +74,9 @@ TEST_F(IndexedDatasetTest, FindsTheMostExtremeToken) {
 
 TEST_F(IndexedDatasetTest, NamesAMissingFile) {
   std::filesystem::remove(prefix_ + ".bin");
-  EXPECT_EQ(problem(), "[data] cannot open " + prefix_ + ".bin: No such file or directory");
+  EXPECT_EQ(problem(), "[file] cannot open " + prefix_ + ".bin: No such file or directory");
   std::filesystem::create_directory(prefix_ + ".bin");
-  EXPECT_EQ(problem(), "[data] " + prefix_ + ".bin is not a regular file");
+  EXPECT_EQ(problem(), "[file] " + prefix_ + ".bin is not a regular file");
 }
 
 TEST_F(IndexedDatasetTest, RefusesEveryTruncationOfTheIndex) {

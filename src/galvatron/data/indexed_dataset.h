@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/mapped_file.h"
 #include "galvatron/base/partition.h"
-#include "galvatron/data/mapped_file.h"
 
 namespace galvatron::data {
 

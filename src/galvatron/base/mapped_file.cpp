@@ -1,4 +1,4 @@
-#include "galvatron/data/mapped_file.h"
+#include "galvatron/base/mapped_file.h"
 
 #include <cerrno>
 #include <cstring>
@@ -10,20 +10,20 @@
 
 #include "galvatron/base/error.h"
 
-namespace galvatron::data {
+namespace galvatron {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw ConfigError("[data] cannot open ", path.string(), ": ", std::strerror(errno));
+  if (file < 0) throw ConfigError("[file] cannot open ", path.string(), ": ", std::strerror(errno));
   struct stat info = {};
   const bool is_file = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
   const auto size = static_cast<std::size_t>(is_file ? info.st_size : 0);
   void* start = size > 0 ? mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0) : nullptr;
   const int problem = errno;
   close(file);
-  if (!is_file) throw ConfigError("[data] ", path.string(), " is not a regular file");
+  if (!is_file) throw ConfigError("[file] ", path.string(), " is not a regular file");
   if (start == MAP_FAILED) {
-    throw ConfigError("[data] cannot map ", path.string(),
+    throw ConfigError("[file] cannot map ", path.string(),
                       " into memory: ", std::strerror(problem));
   }
   bytes_ = {static_cast<const std::byte*>(start), size};
@@ -33,4 +33,4 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
-}  // namespace galvatron::data
+}  // namespace galvatron
