@@ -80,8 +80,8 @@ const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, s
 
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
                              bool b_is_last) {
+  if (b == nullptr) return std::max(forward_bytes(a, 0), backward_bytes(a, 0, 0));
   const std::int64_t before_a = a_is_first ? 0 : a.gathered_bytes;
-  if (b == nullptr) return std::max(forward_bytes(a, 0), backward_bytes(a, before_a, 0));
   const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
   return std::max({forward_bytes(a, b->gathered_bytes),
                    backward_bytes(a, before_a, b->reducing_bytes),

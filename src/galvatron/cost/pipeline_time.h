@@ -17,8 +17,11 @@ struct StageNumbers {
 
 //   1F1B:  sum (f + b) + (m - 1) max (f + b)     + max once
 //   GPipe: sum (f + b) + (m - 1) (max f + max b) + max once
-// Never below the simulated time when all microbatches have one size; equal to it for equal stages,
-// and for GPipe always (transfers blocking, once-costs on stage 0).
+// Against the simulation of the same steps (timeline.h; microbatches of one size, received borders
+// charged to the stage that waits): equal for equal stages, and for GPipe without transfers always;
+// never below for GPipe, nor for 1F1B when backward / forward is the same on all stages. Where that
+// ratio differs wildly between stages 1F1B can take longer: by 3 % at most in 60 000 random cases
+// with ratios of 1 to 20, by 12 % with forwards longer than backwards.
 double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages);
 
 }  // namespace galvatron::cost

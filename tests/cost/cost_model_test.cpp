@@ -1,0 +1,76 @@
+#include "galvatron/cost/cost_model.h"
+
+#include <gtest/gtest.h>
+
+#include "cost/example_costs.h"
+
+namespace galvatron::cost {
+namespace {
+
+TEST(OverlappedMs, IsFreeAtOneAndNothingAtTwo) {
+  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 1), 10);
+  EXPECT_DOUBLE_EQ(overlapped_ms(4, 10, 1), 10);
+  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 1.5), 12);  // 4 ms of each take 6, then 6 alone
+  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 2), 14);
+  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 3), 14);  // never worse than one after the other
+  EXPECT_DOUBLE_EQ(overlapped_ms(10, 0, 1.5), 10);
+}
+
+TEST(MicrobatchesInFlight, FallAlongThePipelineUnder1F1B) {
+  const PipelineShape shape{4, 1, 8, plan::ScheduleKind::k1F1B};
+  EXPECT_EQ(microbatches_in_flight(shape, 0), 4);
+  EXPECT_EQ(microbatches_in_flight(shape, 3), 1);
+  EXPECT_EQ(microbatches_in_flight({4, 1, 2, plan::ScheduleKind::k1F1B}, 0), 2);
+  EXPECT_EQ(microbatches_in_flight({4, 1, 8, plan::ScheduleKind::kGPipe}, 3), 8);
+}
+
+TEST(MicrobatchesInFlight, AreWhatTheSchedulesHold) {
+  for (const auto kind : {plan::ScheduleKind::kGPipe, plan::ScheduleKind::k1F1B}) {
+    for (int p = 1; p <= 5; ++p) {
+      for (int m = 1; m <= 7; ++m) {
+        for (int stage = 0; stage < p; ++stage) {
+          EXPECT_EQ(microbatches_in_flight({p, 1, m, kind}, stage),
+                    plan::max_in_flight(plan::make_schedule(kind, stage, p, m)))
+              << plan::to_text(kind) << " p " << p << " m " << m << " stage " << stage;
+        }
+      }
+    }
+  }
+}
+
+TEST(MicrobatchSizes, CountTheChunksOfTheBatch) {
+  for (int batch = 1; batch <= 20; ++batch) {
+    for (int m = 1; m <= batch; ++m) {
+      const MicrobatchSizes sizes = microbatch_sizes(batch, m);
+      int large = 0, small = 0;
+      for (int i = 0; i < m; ++i) {
+        const auto size = chunk(batch, m, i).size();
+        (size == sizes.large ? large : small) += 1;
+        EXPECT_TRUE(size == sizes.large || size == sizes.small);
+      }
+      EXPECT_EQ(large, sizes.num_large) << batch << " in " << m;
+      EXPECT_EQ(small, sizes.num_small) << batch << " in " << m;
+    }
+  }
+  EXPECT_DOUBLE_EQ(microbatch_sizes(9, 4).mean(30, 20), 22.5);  // 2 2 2 3
+}
+
+TEST(ComputingRanks, LeaveOutThoseInTheBubble) {
+  const Example example;
+  EXPECT_DOUBLE_EQ(computing_ranks({1, 8, 3}, example.hardware), 8);
+  EXPECT_DOUBLE_EQ(computing_ranks({4, 2, 5}, example.hardware), 8 * 5.0 / 8);
+  EXPECT_DOUBLE_EQ(computing_ranks({1, 64, 3}, example.hardware), 8);  // of one node
+}
+
+TEST(LocalWork, IsTheFullestRanksShare) {
+  const Example example;
+  const PipelineShape shape{1, 8, 1};
+  plan::LayerStrategy strategy{.tp_degree = 2, .ulysses_degree = 2};
+  const LocalWork work = local_work(example.inputs(), shape, strategy, 5);
+  EXPECT_EQ(work.samples, 3);  // 5 over 2
+  EXPECT_EQ(work.block_tokens, 32);
+  EXPECT_DOUBLE_EQ(work.profile_samples, 1.5);
+}
+
+}  // namespace
+}  // namespace galvatron::cost

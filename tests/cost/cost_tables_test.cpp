@@ -1,0 +1,174 @@
+#include "galvatron/cost/cost_tables.h"
+
+#include <numeric>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "galvatron/cost/layer_memory.h"
+#include "galvatron/cost/layer_time.h"
+
+#include "cost/example_costs.h"
+
+namespace galvatron::cost {
+namespace {
+
+LayerCost random_cost(std::mt19937_64& random) {
+  const auto bytes = [&] { return std::uniform_int_distribution<std::int64_t>(0, 1000)(random); };
+  LayerCost out;
+  out.state_bytes = bytes();
+  out.activation_bytes = bytes();
+  out.gathered_bytes = bytes();
+  out.reducing_bytes = bytes();
+  out.parameter_gradient_bytes = bytes();
+  out.forward_workspace_bytes = bytes();
+  out.backward_workspace_bytes = bytes();
+  return out;
+}
+
+// One type per layer, one candidate each: the whole model is stage 0 of 1.
+CostTables chain(std::vector<LayerCost> layers) {
+  CostTables tables;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    tables.type_of_layer.push_back(static_cast<int>(i));
+    tables.cost.push_back({layers[i]});
+  }
+  tables.layouts = {{1, 1}};
+  tables.transition_ms = {0};
+  return tables;
+}
+
+std::int64_t peak_of(const CostTables& tables) {
+  const std::vector<int> choice(tables.type_of_layer.size(), 0);
+  return stage_memory_peak(tables, choice, {0, tables.num_layers()}, 0).total();
+}
+
+// Live bytes of one microbatch going forward and back, moment by moment as the runtime does it.
+std::int64_t walked_peak(const std::vector<LayerCost>& layers) {
+  const auto n = static_cast<int>(layers.size());
+  const auto at = [&](int i) {
+    return i < 0 || i >= n ? LayerCost{} : layers[static_cast<std::size_t>(i)];
+  };
+  std::int64_t states = 0, kept = 0, peak = 0;
+  for (const LayerCost& layer : layers) states += layer.state_bytes;
+  for (int i = 0; i < n; ++i) {
+    kept += at(i).activation_bytes;
+    peak = std::max(peak, kept + at(i).gathered_bytes + at(i + 1).gathered_bytes +
+                              at(i).forward_workspace_bytes);
+  }
+  for (int i = n - 1; i >= 0; --i) {
+    const std::int64_t around = at(i - 1).gathered_bytes + at(i + 1).reducing_bytes;
+    peak = std::max(peak, kept + around + at(i).gathered_bytes + at(i).backward_workspace_bytes);
+    kept -= at(i).activation_bytes;
+    peak = std::max(peak, kept + around + at(i).parameter_gradient_bytes + at(i).reducing_bytes);
+  }
+  return states + peak;
+}
+
+TEST(StageMemoryPeak, IsTheWalkedPeakForOneTwoAndEqualLayers) {
+  constexpr std::uint64_t kSeed = 3;
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < 300; ++i) {
+    const LayerCost a = random_cost(random), b = random_cost(random), c = random_cost(random);
+    EXPECT_EQ(peak_of(chain({a})), walked_peak({a})) << "seed " << kSeed << ", case " << i;
+    EXPECT_EQ(peak_of(chain({a, b})), walked_peak({a, b})) << "seed " << kSeed << ", case " << i;
+    // What a model looks like: embedding, equal blocks, head.
+    const std::vector<LayerCost> model = {a, b, b, b, c};
+    const std::int64_t walked = walked_peak(model), estimated = peak_of(chain(model));
+    EXPECT_LE(walked, estimated) << "seed " << kSeed << ", case " << i;
+    EXPECT_LE(estimated, walked + b.gathered_bytes + b.reducing_bytes) << "case " << i;
+  }
+}
+
+// The recurrence that the search uses gives the same number.
+TEST(StageMemoryPeak, IsTheRecurrenceFromTheRight) {
+  constexpr std::uint64_t kSeed = 4;
+  std::mt19937_64 random(kSeed);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<LayerCost> layers;
+    const int n = std::uniform_int_distribution<int>(1, 6)(random);
+    for (int i = 0; i < n; ++i) layers.push_back(random_cost(random));
+    std::int64_t value = 0, states = 0;
+    for (int i = n - 1; i >= 0; --i) {
+      const LayerCost& layer = layers[static_cast<std::size_t>(i)];
+      const LayerCost* next = i + 1 < n ? &layers[static_cast<std::size_t>(i + 1)] : nullptr;
+      value = layer.activation_bytes +
+              std::max(transient_bytes(layer, next, i == 0, i + 2 == n), value);
+      states += layer.state_bytes;
+    }
+    EXPECT_EQ(peak_of(chain(layers)), states + value) << "seed " << kSeed << ", round " << round;
+  }
+}
+
+TEST(StageMemoryPeak, EarlierStagesHoldMoreMicrobatches) {
+  const Example example;
+  const CostTables tables = build_cost_tables(example.inputs(), {2, 4, 4}, {{{}}, {{}}, {{}}});
+  const std::vector<int> choice(4, 0);
+  const MemoryPeak one = stage_memory_peak(tables, choice, {1, 3}, 1);
+  const MemoryPeak two = stage_memory_peak(tables, choice, {1, 3}, 0);
+  EXPECT_EQ(two.total() - one.total(),
+            tables.layer_cost(1, 0).activation_bytes + tables.layer_cost(2, 0).activation_bytes);
+  EXPECT_EQ(one.reserve_bytes, 5000);
+  EXPECT_EQ(one.state_bytes, 2 * 16 * kBlockElements);
+}
+
+TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
+  const Example example;
+  const PipelineShape shape{1, 4, 2};
+  const std::vector<plan::LayerStrategy> candidates = {
+      {},
+      {.tp_degree = 2, .zero_stage = 3},
+      {.ulysses_degree = 4, .recompute = plan::Recompute::kFull}};
+  const CostTables tables = build_cost_tables(example.inputs(), shape, {{{}}, candidates, {{}}});
+  EXPECT_EQ(tables.type_of_layer, (std::vector<int>{0, 1, 1, 2}));
+  EXPECT_TRUE(tables.tied_ends);
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    const LayerCost& cost = tables.layer_cost(2, static_cast<int>(c));
+    const ShardingUnits units = sharding_units(example.inputs(), shape, 2, candidates[c].tp_degree);
+    const LayerTime time = layer_time(example.inputs(), shape, 2, candidates[c], units, 4);
+    EXPECT_DOUBLE_EQ(cost.forward_ms, time.forward.total().value);
+    EXPECT_DOUBLE_EQ(cost.backward_ms, time.backward.total().value);
+    EXPECT_DOUBLE_EQ(cost.once_ms, time.once().value);
+    EXPECT_EQ(tables.layouts[static_cast<std::size_t>(cost.layout)],
+              plan::token_layout(candidates[c], 4));
+  }
+  EXPECT_EQ(tables.layouts.size(), 3u);
+  EXPECT_EQ(tables.border_ms, 0);
+  for (int from = 0; from < 3; ++from) EXPECT_EQ(tables.transition(from, from), 0);
+  EXPECT_GT(tables.transition(0, 1), 0);
+}
+
+TEST(BuildCostTables, MicrobatchesOfTwoSizesAreAveraged) {
+  Example example;
+  example.job.global_batch = 6;  // over 4 microbatches: 1 2 1 2; one rank
+  const CostTables tables = build_cost_tables(example.inputs(), {1, 1, 4}, {{{}}, {{}}, {{}}});
+  const double large = example.profile.lookup(1, 1, 2).forward.value;
+  const double small = example.profile.lookup(1, 1, 1).forward.value;
+  ASSERT_NE(large, small);
+  EXPECT_NEAR(tables.layer_cost(1, 0).forward_ms, (large + small) / 2, 1e-9);
+}
+
+TEST(StageNumbers, ChargeBordersAndTransitionsToTheLaterLayer) {
+  const Example example;
+  const CostTables tables =
+      build_cost_tables(example.inputs(), {2, 4, 2}, {{{}}, {{}, {.tp_degree = 2}}, {{}}});
+  const std::vector<int> choice = {0, 0, 1, 0};
+  const StageNumbers first = stage_numbers(tables, choice, {0, 2}, 0);
+  const StageNumbers second = stage_numbers(tables, choice, {2, 4}, 1);
+  const double change = tables.transition(0, 1);
+  ASSERT_GT(change, 0);
+  ASSERT_GT(tables.border_ms, 0);
+  EXPECT_DOUBLE_EQ(first.forward_ms,
+                   tables.layer_cost(0, 0).forward_ms + tables.layer_cost(1, 0).forward_ms);
+  EXPECT_DOUBLE_EQ(first.backward_ms, tables.layer_cost(0, 0).backward_ms +
+                                          tables.layer_cost(1, 0).backward_ms + tables.border_ms);
+  EXPECT_NEAR(second.forward_ms, tables.layer_cost(2, 1).forward_ms + tables.border_ms + 2 * change,
+              1e-12);
+  EXPECT_NEAR(
+      second.backward_ms,
+      tables.layer_cost(2, 1).backward_ms + tables.layer_cost(3, 0).backward_ms + 2 * change,
+      1e-12);
+}
+
+}  // namespace
+}  // namespace galvatron::cost

@@ -1,0 +1,143 @@
+#include "galvatron/cost/layer_memory.h"
+
+#include <gtest/gtest.h>
+
+#include "cost/example_costs.h"
+
+namespace galvatron::cost {
+namespace {
+
+constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;
+
+LayerMemory memory(const Example& example, int layer, const plan::LayerStrategy& strategy,
+                   PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
+  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy.tp_degree);
+  return layer_memory(example.inputs(), shape, layer, strategy, units, samples);
+}
+
+LayerStates states(std::int64_t parameters, std::int64_t master, std::int64_t gradients,
+                   std::int64_t optimizer) {
+  return {{parameters}, {master}, {gradients}, {optimizer}};
+}
+
+TEST(LayerStates, OfABlockInFp32) {
+  const Example example;
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero) { return memory(example, kBlock, {.zero_stage = zero}).states; };
+  EXPECT_EQ(of(0), states(4 * E, 0, 4 * E, 8 * E));
+  EXPECT_EQ(of(1), states(4 * E, 0, 4 * E, 2 * E));
+  EXPECT_EQ(of(2), states(4 * E, 0, E, 2 * E));
+  EXPECT_EQ(of(3), states(E, 0, E, 2 * E));
+}
+
+TEST(LayerStates, OfABlockInBf16HaveMasterWeights) {
+  const Example example(spec::Precision::kBf16);
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero) { return memory(example, kBlock, {.zero_stage = zero}).states; };
+  EXPECT_EQ(of(0), states(2 * E, 4 * E, 4 * E, 8 * E));
+  EXPECT_EQ(of(1), states(2 * E, E, 4 * E, 2 * E));
+  EXPECT_EQ(of(2), states(2 * E, E, E, 2 * E));
+  EXPECT_EQ(of(3), states(E / 2, E, E, 2 * E));
+}
+
+TEST(LayerStates, InFp64TakeEightBytes) {
+  const Example example(spec::Precision::kFp64);
+  EXPECT_EQ(memory(example, kBlock, {}).states.total().value, 32 * kBlockElements);
+}
+
+TEST(ShardingUnits, OfABlockUnderTensorParallelism) {
+  const Example example;
+  const ShardingUnits units = sharding_units(example.inputs(), {1, 4, 1}, kBlock, 2);
+  // Divided: all weights and the biases of the column-parallel products; whole: norms, row biases.
+  EXPECT_EQ(units.units[0].elements, (192 * 65 + 64 * 64 + 256 * 65 + 64 * 256) / 2);
+  EXPECT_EQ(units.units[0].replicas, 2);
+  EXPECT_EQ(units.units[0].stride, 2);
+  EXPECT_EQ(units.units[1].elements, 4 * 64 + 2 * 64);
+  EXPECT_EQ(units.units[1].replicas, 4);
+  EXPECT_EQ(units.units[2].elements, 0);
+}
+
+TEST(ShardingUnits, ArePaddedToSixteenElementsPerRank) {
+  const Example example;
+  // 509 tokens over 2: 255 rows of 64 on the fuller rank, 3 replicas.
+  const ShardingUnits units = sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, 2);
+  EXPECT_EQ(units.units[2].elements, round_up(255 * 64, 16 * 3));
+  EXPECT_EQ(units.units[1].elements, round_up(128 * 64, 16 * 6));
+  EXPECT_EQ(units.units[0].elements, 0);
+}
+
+TEST(ShardingUnits, ATiedHeadOwnsItsWeightOnlyOnAnotherStage) {
+  const Example example;
+  const std::int64_t norm = 16 * 128, tokens = 16 * round_up(kTokensElements, 64);
+  EXPECT_EQ(memory(example, kHead, {}, {1, 4, 1}).states.total().value, norm);
+  EXPECT_EQ(memory(example, kHead, {}, {2, 4, 1}).states.total().value, norm + tokens);
+  // It gathers and reduces it all the same.
+  EXPECT_EQ(memory(example, kHead, {.zero_stage = 3}, {1, 4, 1}).gathered,
+            memory(example, kHead, {.zero_stage = 3}, {2, 4, 1}).gathered);
+}
+
+TEST(LayerMemory, TransientsFollowTheZeroStage) {
+  const Example example;
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero, int m) {
+    return memory(example, kBlock, {.zero_stage = zero}, {1, 4, m});
+  };
+  EXPECT_EQ(of(1, 2).gathered.value, 0);
+  EXPECT_EQ(of(1, 2).reducing.value, 0);
+  EXPECT_EQ(of(2, 1).reducing.value, 4 * E);
+  EXPECT_EQ(of(2, 2).reducing.value, 4 * E + E);  // and the slice that is added to the sum
+  EXPECT_EQ(of(2, 2).gathered.value, 0);
+  EXPECT_EQ(of(3, 1).gathered.value, 4 * E);
+  EXPECT_EQ(of(0, 1).parameter_gradients.value, 4 * E);
+}
+
+TEST(LayerMemory, ActivationsAreTheInputAndWhatIsKept) {
+  const Example example;
+  const std::int64_t input = 64 * 64 * 4;  // one sample
+  const auto of = [&](plan::Recompute recompute) {
+    return memory(example, kBlock, {.recompute = recompute});
+  };
+  EXPECT_EQ(of(plan::Recompute::kNone).activation.value, input + 1000);
+  EXPECT_EQ(of(plan::Recompute::kSelective).activation.value, input + 600);
+  EXPECT_EQ(of(plan::Recompute::kFull).activation.value, input);
+  EXPECT_EQ(of(plan::Recompute::kNone).backward_workspace.value, 70);
+  EXPECT_EQ(of(plan::Recompute::kSelective).backward_workspace.value, 70 + 400);
+  EXPECT_EQ(of(plan::Recompute::kFull).backward_workspace.value, 70 + 1000);
+}
+
+TEST(LayerMemory, EmbeddingHasNoInputAndTheHeadKeepsOnlyIts) {
+  const Example example;
+  EXPECT_EQ(memory(example, kEmbedding, {}).activation.value, 16);
+  EXPECT_EQ(memory(example, kHead, {}).activation.value, 64 * 64 * 4);
+}
+
+TEST(LayerMemory, SequenceDegreesSplitTheInput) {
+  const Example example;
+  // 4 samples over dp 2, 64 tokens over 2.
+  const auto layout = plan::token_layout({.ulysses_degree = 2}, 4);
+  EXPECT_EQ(border_bytes(example.inputs(), kBlock, layout, 4).value, 2 * 32 * 64 * 4);
+  EXPECT_EQ(memory(example, kBlock, {.ulysses_degree = 2}).activation,
+            memory(example, kBlock, {}).activation);  // 2 samples x half the tokens
+}
+
+TEST(LayerMemory, MoreShardingNeverTakesMore) {
+  const Example example(spec::Precision::kBf16);
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    for (const int layer : {kEmbedding, kBlock, kHead}) {
+      std::int64_t before = std::numeric_limits<std::int64_t>::max();
+      for (int zero = 0; zero <= 3; ++zero) {
+        const auto total =
+            memory(example, layer, {.zero_stage = zero}, {1, ranks, 1}).states.total().value;
+        EXPECT_LE(total, before) << ranks << " ranks, zero " << zero << ", layer " << layer;
+        before = total;
+      }
+      const auto sharded = [&](int n) {
+        return memory(example, layer, {.zero_stage = 3}, {1, n, 1}).states.total().value;
+      };
+      EXPECT_LE(sharded(2 * ranks), sharded(ranks));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace galvatron::cost

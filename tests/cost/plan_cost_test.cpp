@@ -1,0 +1,90 @@
+#include "galvatron/cost/plan_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "galvatron/plan/check_plan.h"
+
+#include "cost/example_costs.h"
+
+namespace galvatron::cost {
+namespace {
+
+TEST(PlanCost, OneRankIsTheSumOfItsLayers) {
+  Example example;
+  example.hardware.optimizer_ns_per_element = 0;
+  const PlanCost cost = estimate(example.inputs(), example.plan(1, {}));
+  // 8 samples: embedding 2, two blocks 12, head 9 ms each.
+  EXPECT_NEAR(cost.step_time.value, 8 * (2 + 2 * 12 + 9), 1e-9);
+  EXPECT_NEAR(cost.simulated_time.value, cost.step_time.value, 1e-9);
+  EXPECT_NEAR(cost.compute.value, cost.step_time.value, 1e-9);
+  EXPECT_NEAR(cost.exposed_communication.value, 0, 1e-9);
+  EXPECT_NEAR(cost.bubble.value, 0, 1e-9);
+  EXPECT_NEAR(cost.tokens_per_second, 8 * 64 / cost.step_time.value * 1000, 1e-6);
+}
+
+TEST(PlanCost, OneRankHoldsSixteenBytesAParameterAndTheActivations) {
+  const Example example;
+  const PlanCost cost = estimate(example.inputs(), example.plan(1, {}, 1, 8));
+  const StageMemory& memory = cost.stages[0].memory;
+  EXPECT_EQ(memory.states.total().value, 16 * example.model.num_params());
+  EXPECT_EQ(memory.reserve.value, 5000);
+  EXPECT_EQ(cost.peak_memory(), memory.total());
+  EXPECT_LE(memory.activations.value, 16 + 2 * (64 * 64 * 4 + 1000) + 64 * 64 * 4);
+}
+
+TEST(PlanCost, ASplitThatAddsUp) {
+  const Example example;
+  for (const int pp : {1, 2, 4}) {
+    for (const int zero : {0, 1, 2, 3}) {
+      const plan::Plan plan = example.plan(8, {.tp_degree = 2, .zero_stage = zero}, pp, 4);
+      ASSERT_EQ(plan::check_plan(plan, example.model), std::nullopt);
+      const PlanCost cost = estimate(example.inputs(), plan);
+      EXPECT_NEAR((cost.compute + cost.exposed_communication + cost.bubble).value,
+                  cost.step_time.value, 1e-9);
+      EXPECT_GE(cost.step_time.value, cost.simulated_time.value * (1 - 1e-12));
+      EXPECT_EQ(cost.stages.size(), static_cast<std::size_t>(pp));
+      EXPECT_EQ(cost.layers.size(), plan.layers.size());
+    }
+  }
+}
+
+TEST(PlanCost, ShardingAndRecomputeSaveMemoryInTheExpectedOrder) {
+  const Example example;
+  const auto peak = [&](const plan::LayerStrategy& strategy, int pp = 1) {
+    return estimate(example.inputs(), example.plan(4, strategy, pp, 4)).peak_memory().value;
+  };
+  EXPECT_GT(peak({.zero_stage = 0}), peak({.zero_stage = 1}));
+  EXPECT_GT(peak({.zero_stage = 1}), peak({.zero_stage = 3}));
+  EXPECT_GT(peak({}), peak({.tp_degree = 4}));
+  EXPECT_GT(peak({}), peak({}, 2));
+}
+
+TEST(PlanCost, AMixOfStrategiesPaysForTheChange) {
+  const Example example;
+  plan::Plan plan = example.plan(4, {});
+  const PlanCost same = estimate(example.inputs(), plan);
+  plan.layers[2] = {.ulysses_degree = 2};
+  const PlanCost mixed = estimate(example.inputs(), plan);
+  EXPECT_EQ(same.layers[2].transition.value, 0);
+  EXPECT_GT(mixed.layers[2].transition.value, 0);
+  EXPECT_NEAR(mixed.layers[3].transition.value, mixed.layers[2].transition.value, 1e-12);
+  EXPECT_GT(mixed.step_time, same.step_time);
+}
+
+TEST(PlanCost, JsonAndTableShowTheNumbers) {
+  const Example example;
+  const plan::Plan plan = example.plan(8, {.zero_stage = 3}, 2, 4);
+  const PlanCost cost = estimate(example.inputs(), plan);
+  const OrderedJson json = plan_cost_to_json(cost);
+  EXPECT_EQ(json["step_ms"], cost.step_time.value);
+  EXPECT_EQ(json["stages"].size(), 2u);
+  EXPECT_EQ(json["stages"][1]["memory"]["total_bytes"], cost.stages[1].memory.total().value);
+  EXPECT_EQ(json["layers"].size(), 4u);
+  const std::string table = plan_cost_table(cost, plan, mebibytes(1));
+  EXPECT_NE(table.find("of 1.00 MiB"), std::string::npos) << table;
+  EXPECT_NE(table.find("tokens/s"), std::string::npos) << table;
+  EXPECT_NE(table.find("2-3"), std::string::npos) << table;
+}
+
+}  // namespace
+}  // namespace galvatron::cost

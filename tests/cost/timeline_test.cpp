@@ -1,0 +1,193 @@
+#include "galvatron/cost/timeline.h"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/cost/pipeline_time.h"
+
+namespace galvatron::cost {
+namespace {
+
+StageTimes stage(double forward, double backward, double transfer = 0) {
+  StageTimes out;
+  out.forward = {{forward}};
+  out.backward = {{backward}};
+  out.transfer = {transfer};
+  return out;
+}
+
+std::string of_stage(const Timeline& timeline, int stage) {
+  std::string out;
+  for (const TimelineEvent& event : timeline.events) {
+    if (event.stage != stage || event.kind == EventKind::kTransfer) continue;
+    out += to_text(event) + "@" + std::to_string(static_cast<int>(event.start.value)) + " ";
+  }
+  return out;
+}
+
+TEST(Simulate, OneFOneBOnTwoStages) {
+  const Timeline timeline = simulate(plan::ScheduleKind::k1F1B, 3, {stage(1, 2), stage(1, 2)});
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 F1@1 B0@4 F2@6 B1@7 B2@10 ");
+  EXPECT_EQ(of_stage(timeline, 1), "F0@1 B0@2 F1@4 B1@5 F2@7 B2@8 ");
+  EXPECT_DOUBLE_EQ(timeline.total.value, 12);  // (m + p - 1) * 3
+  EXPECT_DOUBLE_EQ(timeline.busy[0].value, 9);
+  EXPECT_DOUBLE_EQ(timeline.bubble_fraction, 1 - 18.0 / 24);
+}
+
+TEST(Simulate, GPipeOnTwoStages) {
+  const Timeline timeline = simulate(plan::ScheduleKind::kGPipe, 2, {stage(1, 2), stage(1, 2)});
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 F1@1 B1@5 B0@7 ");
+  EXPECT_EQ(of_stage(timeline, 1), "F0@1 F1@2 B1@3 B0@5 ");
+}
+
+TEST(Simulate, TransfersTakeTimeAndQueue) {
+  const Timeline timeline = simulate(plan::ScheduleKind::kGPipe, 2, {stage(1, 1, 3), stage(1, 1)});
+  // F0 arrives at 4; F1 leaves at 4, after it, and arrives at 7.
+  EXPECT_EQ(of_stage(timeline, 1), "F0@4 F1@7 B1@8 B0@9 ");
+}
+
+TEST(Simulate, OncePerStepWorkFollowsTheLastStep) {
+  StageTimes first = stage(1, 1), second = stage(1, 1);
+  first.gradient_sync = {5};
+  second.gradient_sync = {1};
+  second.update = {2};
+  const Timeline timeline = simulate(plan::ScheduleKind::k1F1B, 1, {first, second});
+  EXPECT_DOUBLE_EQ(timeline.pipeline.value, 4);
+  EXPECT_DOUBLE_EQ(timeline.total.value, 9);
+  EXPECT_EQ(of_stage(timeline, 1), "F0@1 B0@2 reduce gradients@3 update@4 ");
+}
+
+TEST(Simulate, MicrobatchesMayDiffer) {
+  StageTimes times;
+  times.forward = {{1}, {10}};
+  times.backward = {{2}, {20}};
+  EXPECT_DOUBLE_EQ(simulate(plan::ScheduleKind::k1F1B, 2, {times}).total.value, 33);
+}
+
+TEST(Simulate, RefusesListsThatNeverFinish) {
+  using plan::Action;
+  const std::vector<std::vector<plan::Step>> lists = {
+      {{Action::kBackward, 0}, {Action::kForward, 0}},
+      {{Action::kForward, 0}, {Action::kBackward, 0}}};
+  EXPECT_THROW(simulate(lists, {stage(1, 1), stage(1, 1)}), InternalError);
+}
+
+TEST(Simulate, ChromeTraceHasOneEventForEachStep) {
+  const Timeline timeline = simulate(plan::ScheduleKind::k1F1B, 2, {stage(1, 2, 1), stage(1, 2)});
+  const OrderedJson trace = to_chrome_trace(timeline, "tiny");
+  int complete = 0;
+  for (const auto& event : trace["traceEvents"]) complete += event["ph"] == "X" ? 1 : 0;
+  EXPECT_EQ(complete, 8 + 4);  // steps and transfers
+  EXPECT_EQ(complete, static_cast<int>(timeline.events.size()));
+  EXPECT_EQ(trace["traceEvents"][5]["ph"], "X");
+  EXPECT_EQ(trace["traceEvents"][5]["dur"], 1000.0);
+}
+
+// --- the closed formula against the simulator ---
+
+double formula(plan::ScheduleKind kind, int m, const std::vector<StageTimes>& stages) {
+  std::vector<StageNumbers> numbers;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const double before = s > 0 ? stages[s - 1].transfer.value : 0;
+    const double after = s + 1 < stages.size() ? stages[s].transfer.value : 0;
+    numbers.push_back({stages[s].forward[0].value + before, stages[s].backward[0].value + after,
+                       (stages[s].gradient_sync + stages[s].update).value});
+  }
+  const int p = static_cast<int>(stages.size());
+  return pipeline_time_ms({p, 1, m, kind}, numbers);
+}
+
+// Stages whose backward takes `low` to `high` times their forward.
+std::vector<StageTimes> random_stages(std::mt19937_64& random, bool transfers, bool once,
+                                      double low = 0.1, double high = 10) {
+  std::uniform_real_distribution<double> time(0.1, 5), share(0, 1), ratio(low, high);
+  std::vector<StageTimes> out;
+  const auto p = std::uniform_int_distribution<int>(1, 6)(random);
+  for (int s = 0; s < p; ++s) {
+    const double forward = time(random);
+    out.push_back(
+        stage(forward, forward * ratio(random), transfers ? time(random) * share(random) : 0));
+    if (once) out.back().gradient_sync = {time(random)};
+    if (once) out.back().update = {time(random)};
+  }
+  return out;
+}
+
+// Largest simulated time over the formula's, and the largest formula over the simulated.
+struct Spread {
+  double above = 0, below = 0;
+};
+Spread compare(plan::ScheduleKind kind, double low, double high, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Spread out;
+  for (int i = 0; i < 3000; ++i) {
+    const auto stages = random_stages(random, i % 3 != 0, i % 2 != 0, low, high);
+    const int m = std::uniform_int_distribution<int>(1, 12)(random);
+    const double simulated = simulate(kind, m, stages).total.value;
+    const double closed = formula(kind, m, stages);
+    out.above = std::max(out.above, simulated / closed);
+    out.below = std::max(out.below, closed / simulated);
+  }
+  return out;
+}
+
+TEST(PipelineTime, IsNeverBelowTheSimulationOfGPipe) {
+  const Spread spread = compare(plan::ScheduleKind::kGPipe, 0.1, 10, 1);
+  EXPECT_LE(spread.above, 1 + 1e-12);
+  EXPECT_GT(spread.below, 1);
+}
+
+TEST(PipelineTime, IsNeverBelowTheSimulationOf1F1BWithOneRatio) {
+  for (const double ratio : {1.0, 2.0, 3.0}) {
+    EXPECT_LE(compare(plan::ScheduleKind::k1F1B, ratio, ratio, 2).above, 1 + 1e-12) << ratio;
+  }
+}
+
+TEST(PipelineTime, IsNotFarBelowTheSimulationOf1F1BWithAnyRatios) {
+  EXPECT_LE(compare(plan::ScheduleKind::k1F1B, 1, 20, 3).above, 1.05);
+  EXPECT_LE(compare(plan::ScheduleKind::k1F1B, 0.1, 10, 4).above, 1.2);
+}
+
+TEST(PipelineTime, IsExactForGPipeWithoutTransfers) {
+  constexpr std::uint64_t kSeed = 7;
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < 500; ++i) {
+    const auto stages = random_stages(random, false, false);
+    const int m = std::uniform_int_distribution<int>(1, 12)(random);
+    EXPECT_NEAR(formula(plan::ScheduleKind::kGPipe, m, stages),
+                simulate(plan::ScheduleKind::kGPipe, m, stages).total.value, 1e-9)
+        << "seed " << kSeed << ", case " << i;
+  }
+}
+
+TEST(PipelineTime, IsExactForEqualStages) {
+  for (int p = 1; p <= 8; ++p) {
+    for (int m = 1; m <= 16; ++m) {
+      const std::vector<StageTimes> stages(static_cast<std::size_t>(p), stage(1, 2.5));
+      const double expected = (m + p - 1) * 3.5;
+      EXPECT_NEAR(formula(plan::ScheduleKind::k1F1B, m, stages), expected, 1e-9);
+      EXPECT_NEAR(simulate(plan::ScheduleKind::k1F1B, m, stages).total.value, expected, 1e-9);
+    }
+  }
+}
+
+// Stages within 10 % of each other, as a search leaves them.
+TEST(PipelineTime, IsNearForNearlyEqualStages) {
+  constexpr std::uint64_t kSeed = 11;
+  std::mt19937_64 random(kSeed);
+  std::uniform_real_distribution<double> jitter(1, 1.1);
+  for (int i = 0; i < 500; ++i) {
+    std::vector<StageTimes> stages;
+    const int p = std::uniform_int_distribution<int>(1, 8)(random);
+    for (int s = 0; s < p; ++s) stages.push_back(stage(jitter(random), 2 * jitter(random)));
+    const int m = std::uniform_int_distribution<int>(1, 16)(random);
+    const double simulated = simulate(plan::ScheduleKind::k1F1B, m, stages).total.value;
+    EXPECT_LE(formula(plan::ScheduleKind::k1F1B, m, stages), 1.1 * simulated)
+        << "seed " << kSeed << ", case " << i;
+  }
+}
+
+}  // namespace
+}  // namespace galvatron::cost

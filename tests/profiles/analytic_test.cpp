@@ -1,0 +1,85 @@
+#include "galvatron/profiles/analytic.h"
+
+#include <gtest/gtest.h>
+
+namespace galvatron::profiles {
+namespace {
+
+// Time is FLOPs: no memory traffic, no overhead.
+DeviceSpec flops_only() { return {"flops", 1e6, 1, 1e300, 0}; }
+
+const spec::LayerSpec& layer(const spec::ModelSpec& model, int type) {
+  return model.layers[static_cast<std::size_t>(model.first_layer_of_type(type))];
+}
+
+LayerMeasurement at(const spec::ModelSpec& model, int type, int tp_degree, double samples,
+                    spec::Precision precision = spec::Precision::kFp32) {
+  return analytic_layer(layer(model, type), model, 64, precision, flops_only(), tp_degree, samples);
+}
+
+class AnalyticLayer : public testing::TestWithParam<const char*> {};
+
+TEST_P(AnalyticLayer, ForwardIsTheFlopsOfTheSpec) {
+  const spec::ModelSpec model = spec::load_model(GetParam());
+  for (int type = 0; type < 3; ++type) {
+    const double flops = spec::forward_flops(layer(model, type), model, 64);
+    EXPECT_NEAR(at(model, type, 1, 3).forward.value, 3 * flops / 1e6, 1e-9 * (1 + flops));
+    EXPECT_NEAR(at(model, type, 1, 3).backward.value, 6 * flops / 1e6, 1e-9 * (1 + flops));
+  }
+}
+
+TEST_P(AnalyticLayer, TensorParallelismDividesTheWork) {
+  const spec::ModelSpec model = spec::load_model(GetParam());
+  for (int type = 1; type < 3; ++type) {
+    EXPECT_NEAR(at(model, type, 2, 4).forward.value, at(model, type, 1, 4).forward.value / 2, 1e-9);
+    EXPECT_LE(at(model, type, 2, 4).activation, at(model, type, 1, 4).activation);
+  }
+  EXPECT_EQ(at(model, 1, 2, 4).activation.value, at(model, 1, 1, 4).activation.value / 2);
+}
+
+TEST_P(AnalyticLayer, SelectiveRecomputeKeepsLess) {
+  const spec::ModelSpec model = spec::load_model(GetParam());
+  const LayerMeasurement block = at(model, 1, 1, 2);
+  EXPECT_LT(block.activation_selective, block.activation);
+  EXPECT_GT(block.selective_recompute.value, 0);
+  EXPECT_LT(block.selective_recompute, block.forward);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, AnalyticLayer, testing::Values("gpt2-tiny", "llama-tiny"));
+
+TEST(AnalyticLayer, BlockActivationsByHand) {
+  // gpt2-tiny: H 64, 4 heads of 16, inner 256, no dropout. Per token in fp32: three H (two norm
+  // results and the middle), qkv 3 H, context H, two inner; 4 statistics; 4 log-sum-exps.
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const std::int64_t per_token = 4 * (3 * 64 + 3 * 64 + 64 + 2 * 256) + 4 * 4 + 4 * 4;
+  EXPECT_EQ(at(model, 1, 1, 2).activation.value, 2 * 64 * per_token);
+}
+
+TEST(AnalyticLayer, TheHeadKeepsNothing) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  EXPECT_EQ(at(model, 2, 1, 4).activation.value, 0);
+  EXPECT_GT(at(model, 2, 1, 4).backward_workspace.value, 0);
+}
+
+TEST(AnalyticLayer, HalfPrecisionHalvesActivations) {
+  const spec::ModelSpec model = spec::load_model("llama-tiny");
+  const double full = static_cast<double>(at(model, 1, 1, 1).activation.value);
+  const double half =
+      static_cast<double>(at(model, 1, 1, 1, spec::Precision::kBf16).activation.value);
+  EXPECT_NEAR(half / full, 0.5, 0.02);  // statistics stay in fp32
+}
+
+TEST(AnalyticHardware, TakesTheClusterAsItIs) {
+  const spec::ClusterSpec cluster{"two nodes", 2, 8, gibibytes(80), "H100"};
+  const HardwareProfile profile = analytic_hardware_profile(
+      cluster, flops_only(), {{0.01, 4e8}, {0.02, 5e7}, 1.2, gibibytes(1)});
+  EXPECT_EQ(profile.world_size, 16);
+  EXPECT_EQ(profile.ranks_per_node, 8);
+  EXPECT_EQ(profile.device_memory, gibibytes(80));
+  EXPECT_EQ(profile.memory_reserve, gibibytes(1));
+  EXPECT_LT(profile.group_time(Collective::kAllReduce, {8, 1}, mebibytes(64)),
+            profile.group_time(Collective::kAllReduce, {16, 1}, mebibytes(64)));
+}
+
+}  // namespace
+}  // namespace galvatron::profiles

@@ -1,0 +1,121 @@
+#include <gtest/gtest.h>
+
+#include "galvatron/profiles/hardware_profile.h"
+
+#include "config_error.h"
+
+namespace galvatron::profiles {
+namespace {
+
+HardwareProfile example() {
+  HardwareProfile out;
+  out.provenance = {"node7", "2025-06-01T12:00:00Z", {{"torch", "2.11.0"}}, 7, "measured"};
+  out.device = "cpu: test";
+  out.world_size = 8;
+  out.ranks_per_node = 4;
+  out.device_memory = gibibytes(16);
+  out.memory_reserve = mebibytes(150);
+  out.overlap_slowdown = 1.25;
+  out.contention = {{1, 1}, {8, 4.5}};
+  out.optimizer_ns_per_element = 1.5;
+  out.tables = {{Collective::kAllReduce, {4, 2}, Curve({{1024, 0.25}, {4096, 0.5}})},
+                {Collective::kPointToPoint, {2, 4}, Curve(Line{0.5, 0.25})}};
+  out.links = {{"intra_node", {0.01, 1000}}, {"inter_node", {0.1, 50}}};
+  return out;
+}
+
+Json as_json(const HardwareProfile& profile) {
+  return Json::parse(hardware_profile_to_json(profile).dump());
+}
+
+std::string refusal(const Json& json) {
+  return config_error_of([&] { hardware_profile_from_json(json, "hw.json"); });
+}
+
+TEST(HardwareProfileJson, RoundTrip) {
+  const HardwareProfile before = example();
+  const HardwareProfile after = hardware_profile_from_json(as_json(before), "hw.json");
+  EXPECT_EQ(after.provenance, before.provenance);
+  EXPECT_EQ(after.device, before.device);
+  EXPECT_EQ(after.world_size, 8);
+  EXPECT_EQ(after.ranks_per_node, 4);
+  EXPECT_EQ(after.device_memory, gibibytes(16));
+  EXPECT_EQ(after.memory_reserve, mebibytes(150));
+  EXPECT_EQ(after.overlap_slowdown, 1.25);
+  EXPECT_EQ(after.contention, before.contention);
+  EXPECT_EQ(after.optimizer_ns_per_element, 1.5);
+  EXPECT_EQ(after.links, before.links);
+  ASSERT_EQ(after.tables.size(), 2u);
+  EXPECT_EQ(after.tables[0].shape, (GroupShape{4, 2}));
+  EXPECT_EQ(after.tables[0].curve.points(), before.tables[0].curve.points());
+  EXPECT_EQ(after.tables[1].curve.line(), before.tables[1].curve.line());
+  EXPECT_EQ(as_json(after), as_json(before));
+}
+
+TEST(HardwareProfileJson, KeysCarryUnits) {
+  const Json json = as_json(example());
+  EXPECT_EQ(json["format"], "galvatron-hardware-profile");
+  EXPECT_EQ(json["version"], 1);
+  EXPECT_EQ(json["memory_reserve_bytes"], 150 << 20);
+  EXPECT_EQ(json["collectives"][0]["points"][0]["bytes"], 1024);
+  EXPECT_EQ(json["collectives"][0]["points"][0]["ms"], 0.25);
+  EXPECT_TRUE(json["collectives"][0].contains("latency_ms"));
+  EXPECT_TRUE(json["collectives"][0].contains("bandwidth_bytes_per_ms"));
+}
+
+TEST(HardwareProfileJson, RefusesAnotherFormat) {
+  Json json = as_json(example());
+  json["format"] = "galvatron-plan";
+  EXPECT_NE(refusal(json).find("galvatron-plan"), std::string::npos);
+  json = as_json(example());
+  json["version"] = 2;
+  EXPECT_NE(refusal(json).find("version 2"), std::string::npos);
+}
+
+TEST(HardwareProfileJson, NamesTheBadEntry) {
+  Json json = as_json(example());
+  json["collectives"][1]["operation"] = "all_redcue";
+  EXPECT_NE(refusal(json).find("collectives[1]"), std::string::npos) << refusal(json);
+  EXPECT_NE(refusal(json).find("all_reduce"), std::string::npos) << refusal(json);
+  json = as_json(example());
+  json["collectives"][0]["points"][1]["ms"] = -1;
+  EXPECT_NE(refusal(json).find("points[1]"), std::string::npos) << refusal(json);
+  json = as_json(example());
+  json["collectives"][0]["points"][0]["bytes"] = 0;
+  EXPECT_NE(refusal(json).find("bytes"), std::string::npos) << refusal(json);
+}
+
+TEST(HardwareProfileJson, RefusesAbsurdValues) {
+  const auto with = [](const char* key, const Json& value) {
+    Json json = as_json(example());
+    json[key] = value;
+    return refusal(json);
+  };
+  EXPECT_NE(with("world_size", 0), "");
+  EXPECT_NE(with("world_size", "eight"), "");
+  EXPECT_NE(with("overlap_slowdown", 0.5), "");
+  EXPECT_NE(with("memory_reserve_bytes", -1), "");
+  EXPECT_NE(with("optimizer_ns_per_element", 1e300), "");
+  EXPECT_NE(with("collectives", 3), "");
+  EXPECT_NE(with("device_memry_bytes", 3), "");  // unknown key
+  EXPECT_NE(with("provenance", nullptr), "");
+  EXPECT_NE(with("compute_contention",
+                 Json::parse(R"([{"ranks":2,"slowdown":1},{"ranks":2,"slowdown":2}])")),
+            "");
+}
+
+TEST(HardwareProfileJson, RefusesAShapeThatIsThereTwice) {
+  Json json = as_json(example());
+  json["collectives"].push_back(json["collectives"][0]);
+  EXPECT_NE(refusal(json).find("twice"), std::string::npos) << refusal(json);
+}
+
+TEST(HardwareProfileJson, ATableNeedsPointsOrABandwidth) {
+  Json json = as_json(example());
+  json["collectives"][0].erase("points");
+  json["collectives"][0].erase("bandwidth_bytes_per_ms");
+  EXPECT_NE(refusal(json).find("neither"), std::string::npos) << refusal(json);
+}
+
+}  // namespace
+}  // namespace galvatron::profiles
