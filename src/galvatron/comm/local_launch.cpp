@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 // After the first failure the others usually end by themselves, with better last words than a kill
 // leaves.
-constexpr std::chrono::seconds kGrace{5};
+constexpr std::chrono::seconds kGrace{3};
 // After a SIGTERM, before a SIGKILL.
 constexpr std::chrono::seconds kTermGrace{2};
 // Ranks that were asked to stop may want to save a checkpoint.

@@ -1,6 +1,7 @@
 #include "galvatron/comm/backends/gloo/gloo_backend.h"
 
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <utility>
 
@@ -241,6 +242,19 @@ class GlooBackend final : public Group::Backend {
 
 }  // namespace
 
+namespace {
+
+// Gloo writes to connections that a peer may have closed: an error to report, not a signal to die
+// of. A handler that somebody else has set stays.
+void ignore_broken_pipes() {
+  struct sigaction current {};
+  if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
+    signal(SIGPIPE, SIG_IGN);
+  }
+}
+
+}  // namespace
+
 struct GlooNetwork::Device {
   std::shared_ptr<::gloo::transport::Device> device;
 };
@@ -248,6 +262,7 @@ struct GlooNetwork::Device {
 GlooNetwork::GlooNetwork(const std::string& interface, const std::string& address)
     : device_(std::make_unique<Device>()) {
   using c10d::ProcessGroupGloo;
+  ignore_broken_pipes();
   try {
     if (!interface.empty()) {
       device_->device = ProcessGroupGloo::createDeviceForInterface(interface);

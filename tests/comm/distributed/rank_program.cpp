@@ -1,0 +1,105 @@
+// What the launcher tests start.
+//   comm_rank_program launch NPROC MODE [RANK]   the launcher: starts itself NPROC times as
+//   comm_rank_program MODE [RANK]                one rank, which misbehaves as MODE says if it is
+//   RANK
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/launch.h"
+
+namespace {
+
+using namespace galvatron;
+using namespace galvatron::comm;
+
+// Longer than any test may take: who passes did not wait for it.
+constexpr std::chrono::minutes kNever{30};
+constexpr std::chrono::seconds kShort{3};
+
+void sum_forever(World& world, const std::string& mode, bool chosen) {
+  world.create_groups({{0, 1}, {world.size() - 2, world.size() - 1}});
+  at::Tensor tensor = at::ones({300'000});
+  for (int step = 0;; ++step) {
+    if (chosen && step == 5) {
+      if (mode == "killed") raise(SIGKILL);
+      if (mode == "stopped") raise(SIGSTOP);
+      if (mode == "throws") throw RuntimeFailure("the disk is full");
+      if (mode == "bug") GALV_CHECK(step != 5, "a bug");
+      if (mode == "mismatch") tensor = at::ones({200'000});
+      if (mode == "leaves") _exit(0);
+    }
+    Pending pending = world.all().all_reduce_async(tensor);
+    at::Tensor token = at::ones({1});
+    if (world.rank() < 2) world.group({0, 1}).all_reduce(token);
+    pending.wait();
+  }
+}
+
+int run_rank(const std::string& mode, int chosen_rank) {
+  const LaunchEnvironment environment = read_launch_environment();
+  const bool chosen = environment.rank == chosen_rank;
+  if (mode == "refuses") throw ConfigError("the batch of 7 cannot be split");
+  if (mode == "absent" && chosen) std::this_thread::sleep_for(kNever);
+  WorldOptions options;
+  options.timeout = mode == "absent" || mode == "stopped" ? std::chrono::milliseconds(kShort)
+                                                          : std::chrono::milliseconds(kNever);
+  if (mode == "cuda") options.device = c10::kCUDA;
+  World world = connect(environment, options);
+  if (mode == "sum") {
+    at::Tensor tensor = at::full({1000}, world.rank() + 1);
+    world.all().all_reduce(tensor);
+    std::cerr << "rank " << world.rank() << " speaks\n";
+    if (world.rank() == 0) {
+      std::cout << "sum " << tensor[999].item<int>() << " of " << world.size() << " threads "
+                << std::getenv("OMP_NUM_THREADS") << "\n";
+    }
+    return 0;
+  }
+  if (mode == "waits") {
+    if (world.rank() == 0) std::cout << "waiting\n" << std::flush;
+    std::this_thread::sleep_for(kNever);
+  }
+  sum_forever(world, mode, chosen);
+  return 0;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.at(1) == "launch") {
+    LocalLaunch launch;
+    launch.nproc = std::stoi(arguments.at(2));
+    if (const char* port = std::getenv("TEST_PORT")) launch.master_port = std::stoi(port);
+    launch.command = {arguments[0]};
+    launch.command.insert(launch.command.end(), arguments.begin() + 3, arguments.end());
+    return launch_local_ranks(launch);
+  }
+  return run_rank(arguments.at(1), arguments.size() > 2 ? std::stoi(arguments[2]) : -1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  galvatron::comm::prepare_process();
+  try {
+    return run({argv, argv + argc});
+  } catch (const galvatron::ConfigError& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return 2;
+  } catch (const galvatron::InternalError& error) {
+    std::cerr << "bug: " << error.what() << "\n";
+    return 70;
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return 1;
+  }
+}
