@@ -1,0 +1,188 @@
+#include "galvatron/cli/command_line.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::cli {
+namespace {
+
+constexpr const char* kSummary =
+    "Galvatron: automatic hybrid-parallel training of Transformers.\n"
+    "Measures hardware and model, searches the best plan for every layer, and trains with it.";
+constexpr const char* kFooter =
+    "galvatron COMMAND --help shows a command's options, units, defaults and examples.\n"
+    "Every option can also stand in a TOML file: galvatron COMMAND --config run.toml";
+constexpr std::size_t kHelpColumn = 44;
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+// "--steps" of "--steps=3".
+std::string option_name(const std::string& argument) {
+  return argument.substr(0, argument.find('='));
+}
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+void check_options(const CLI::App& command, const std::vector<std::string>& arguments) {
+  const std::vector<std::string> known = option_names(command);
+  for (const std::string& argument : arguments) {
+    if (!argument.starts_with("--")) continue;
+    const std::string name = option_name(argument);
+    if (contains(known, name)) continue;
+    throw ConfigError("galvatron ", command.get_name(), " has no option ", name,
+                      did_you_mean(name, known));
+  }
+}
+
+// The value of --config, or "".
+std::string config_path(const std::vector<std::string>& arguments) {
+  std::string path;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
+    if (arguments[i].starts_with("--config="))
+      path = arguments[i].substr(std::string("--config=").size());
+  }
+  return path;
+}
+
+std::vector<CLI::ConfigItem> read_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw ConfigError("--config: cannot read ", path);
+  try {
+    return CLI::ConfigTOML().from_config(file);
+  } catch (const CLI::Error& error) {
+    throw ConfigError(path, ": ", error.what());
+  }
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
+  return out;
+}
+
+// What CLI11 says, as the end of our sentence.
+std::string sentence(const CLI::ParseError& error) {
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> with_config_file(const std::vector<std::string>& arguments,
+                                          const CLI::App& command,
+                                          const std::vector<std::string>& all_commands) {
+  const std::string path = config_path(arguments);
+  if (path.empty()) return arguments;
+  std::vector<std::string> known;
+  for (const std::string& name : option_names(command)) {
+    if (name != "--help" && name != "--config") known.push_back(name.substr(2));
+  }
+  std::vector<std::string> given;
+  for (const std::string& argument : arguments) given.push_back(option_name(argument));
+
+  std::vector<std::string> out = arguments;
+  for (const CLI::ConfigItem& item : read_config(path)) {
+    if (item.name == "++" || item.name == "--")
+      continue;  // CLI11's marks of a table's begin and end
+    const std::string table = item.parents.empty() ? command.get_name() : item.parents[0];
+    if (item.parents.size() > 1 || !contains(all_commands, table)) {
+      throw ConfigError(path, ": no command has the name of table [", table, "]",
+                        did_you_mean(table, all_commands));
+    }
+    if (table != command.get_name()) continue;
+    if (!contains(known, item.name)) {
+      throw ConfigError(path, ": '", item.name, "' is no option of galvatron ", command.get_name(),
+                        did_you_mean(item.name, known));
+    }
+    if (!contains(given, "--" + item.name))
+      out.push_back("--" + item.name + "=" + joined(item.inputs));
+  }
+  return out;
+}
+
+CommandLine::CommandLine() : app_(kSummary, "galvatron") {
+  app_.get_formatter()->column_width(kHelpColumn);
+  app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app_.get_formatter()->label("OPTIONS", "options");
+  app_.get_formatter()->label("REQUIRED", "(required)");
+  app_.footer(kFooter);
+  app_.set_help_flag("-h,--help", "Show this help");
+  app_.set_version_flag("--version", std::string("galvatron ") + GALVATRON_VERSION);
+}
+
+CLI::App& CommandLine::add(const std::string& name, const std::string& summary,
+                           const std::string& examples, Run run) {
+  CLI::App& command = *app_.add_subcommand(name, summary);
+  command.group("Commands");
+  command.footer(examples);
+  command.set_help_flag("-h,--help", "Show this help");
+  // Read before CLI11 parses: see with_config_file().
+  command.add_option("--config", "TOML file with options of this command; the command line wins")
+      ->type_name("PATH");
+  runs_[name] = std::move(run);
+  return command;
+}
+
+int CommandLine::run(int argc, const char* const* argv) {
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (arguments.empty()) {
+    std::cout << app_.help();
+    return kExitBadInput;
+  }
+  const std::string& first = arguments[0];
+  if (first == "-h" || first == "--help") {
+    std::cout << app_.help();
+    return 0;
+  }
+  if (first == "--version") {
+    std::cout << app_.version() << '\n';
+    return 0;
+  }
+  const std::vector<std::string> commands = command_names(app_);
+  if (first.starts_with("-"))
+    throw ConfigError("the first argument is a command, not '", first, "'; see galvatron --help");
+  if (!contains(commands, first)) {
+    const std::string hint = did_you_mean(first, commands);
+    throw ConfigError("there is no command '", first, "'",
+                      hint.empty() ? "; see galvatron --help" : hint);
+  }
+  return parse_and_run(first, {arguments.begin() + 1, arguments.end()});
+}
+
+int CommandLine::parse_and_run(const std::string& name, const std::vector<std::string>& arguments) {
+  CLI::App& command = *app_.get_subcommand(name);
+  check_options(command, arguments);
+  std::vector<std::string> all = with_config_file(arguments, command, command_names(app_));
+  all.insert(all.begin(), name);
+  std::reverse(all.begin(), all.end());  // CLI11 takes them from the back
+  try {
+    app_.parse(std::move(all));
+  } catch (const CLI::Success& request) {
+    app_.exit(request);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    throw ConfigError("galvatron ", name, ": ", sentence(error));
+  }
+  return runs_.at(name)();
+}
+
+}  // namespace galvatron::cli

@@ -1,0 +1,48 @@
+// From argv to a command's run(): subcommands, --config files, and one sentence for whatever is
+// wrong.
+#pragma once
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace galvatron::cli {
+
+// Exit codes of the binary, beside 0.
+constexpr int kExitRuntimeFailure = 1;  // a rank, a file system or a device failed while we ran
+constexpr int kExitBadInput = 2;        // ConfigError
+constexpr int kExitNothingFits = 3;     // the search found no plan
+constexpr int kExitInternalError = 70;  // our own bug
+
+class CommandLine {
+ public:
+  using Run = std::function<int()>;  // returns the exit code
+
+  CommandLine();
+
+  // A new command. `examples` ends its help. Options are added to the result, best by the functions
+  // of options.h. The option --config is there already.
+  CLI::App& add(const std::string& name, const std::string& summary, const std::string& examples,
+                Run run);
+
+  // Parses and runs. ConfigError for anything that is wrong with the arguments.
+  int run(int argc, const char* const* argv);
+
+ private:
+  int parse_and_run(const std::string& name, const std::vector<std::string>& arguments);
+
+  CLI::App app_;
+  std::map<std::string, Run> runs_;
+};
+
+// The arguments of a command with those of its TOML file behind them; what the command line gives
+// wins. Keys are option names without dashes. Keys at the top and in the table [<command>] count;
+// tables of other commands are left alone. ConfigError for a key that is no option, naming the
+// nearest.
+std::vector<std::string> with_config_file(const std::vector<std::string>& arguments,
+                                          const CLI::App& command,
+                                          const std::vector<std::string>& all_commands);
+
+}  // namespace galvatron::cli
