@@ -70,4 +70,7 @@ function(galvatron_room_tests name)
   endif()
   add_test(NAME ${arg_LABEL}.${name} COMMAND ${target} --gtest_brief=1)
   set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+  if(arg_LABEL STREQUAL "unit")
+    set_tests_properties(${arg_LABEL}.${name} PROPERTIES COST 1000)  # ctest starts costly tests first: the fast ones here
+  endif()
 endfunction()

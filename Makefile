@@ -1,0 +1,61 @@
+# Two commands start everything on a fresh machine: `make quickstart` and `make test`. Each sets up what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+N ?= 5000
+SEED ?= 1
+CMAKE := .venv/bin/cmake
+CTEST := .venv/bin/ctest
+SOURCES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+quickstart: build ## measure this machine, find a plan, train a GPT on real text, report
+	@tools/quickstart.sh
+
+setup: ## system packages and .venv (done by the others)
+	@tools/setup.sh run
+
+build: setup ## build/release/bin/galvatron
+	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
+	@$(CMAKE) --build --preset release --parallel $(JOBS) --target galvatron galvatron_plugins
+
+build-tests: setup-test
+	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
+	@$(CMAKE) --build --preset release --parallel $(JOBS)
+
+setup-test:
+	@tools/setup.sh test
+
+test: build-tests ## all tests, fast ones first
+	@$(CTEST) --preset release --parallel $(JOBS)
+
+fuzz: build-tests ## N=5000 SEED=1: random plans against one rank
+	@build/release/bin/plan_fuzz --count $(N) --seed $(SEED)
+
+bench: build-tests ## ratios measured side by side
+	@for bench in build/release/bin/bench_*; do [ -x "$$bench" ] && echo "== $$bench" && "$$bench"; done
+	@for script in bench/*.py; do [ -f "$$script" ] && echo "== $$script" && .venv/bin/python "$$script"; done
+
+planner: ## the planning half alone, without torch, and its tests
+	@tools/setup.sh planner
+	@$(CMAKE) --preset planner > /dev/null && $(CMAKE) --build --preset planner --parallel $(JOBS) && $(CTEST) --preset planner --parallel $(JOBS)
+
+sanitize: ## the planning half under the address and undefined-behaviour sanitizers
+	@tools/setup.sh planner
+	@$(CMAKE) --preset planner-asan > /dev/null && $(CMAKE) --build --preset planner-asan --parallel $(JOBS) && cd build/planner-asan && ../../$(CTEST) --output-on-failure --parallel $(JOBS)
+
+format: ## clang-format and ruff
+	@clang-format -i $(SOURCES)
+	@.venv/bin/ruff format python tests/python tools bench
+
+lint: ## clang-tidy on our sources, ruff, the rooms
+	@python3 tools/check_rooms.py
+	@.venv/bin/ruff check python tests/python tools bench
+	@clang-tidy -p build/release --quiet $(filter src/%.cpp,$(SOURCES))
+
+clean: ## remove build/
+	@rm -rf build
+
+.PHONY: help quickstart setup setup-test build build-tests test fuzz bench planner sanitize format lint clean

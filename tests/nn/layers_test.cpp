@@ -1,0 +1,114 @@
+// The parts of a Transformer layer against torch's own operators, in fp64.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "galvatron/nn/counter_random.h"
+#include "galvatron/nn/cross_entropy.h"
+#include "galvatron/nn/dropout.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/nn/norm.h"
+#include "galvatron/nn/recompute.h"
+
+namespace galvatron::nn {
+namespace {
+
+at::Tensor random(at::IntArrayRef shape, std::uint64_t seed) {
+  at::Tensor out = at::empty(shape, at::kDouble);
+  fill_normal(out.data_ptr<double>(), out.numel(), seed, 0, 1);
+  return out.requires_grad_(true);
+}
+
+void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance = 1e-12) {
+  ASSERT_EQ(a.sizes(), b.sizes());
+  EXPECT_LE((a - b).abs().max().item<double>(), tolerance);
+}
+
+TEST(RmsNorm, EqualsTorchWithItsGradients) {
+  const at::Tensor x = random({3, 5, 8}, 1), weight = random({8}, 2), grad = random({3, 5, 8}, 3).detach();
+  const at::Tensor ours = rms_norm(x, weight, 1e-6), torchs = at::rms_norm(x, {8}, weight, 1e-6);
+  expect_close(ours, torchs);
+  const auto a = torch::autograd::grad({ours}, {x, weight}, {grad});
+  const auto b = torch::autograd::grad({torchs}, {x, weight}, {grad});
+  expect_close(a[0], b[0]);
+  expect_close(a[1], b[1]);
+}
+
+TEST(LinearCrossEntropy, EqualsTorchAndSkipsIgnoredLabels) {
+  const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2);  // three chunks of 64 tokens would not fit one
+  at::Tensor labels = at::arange(130) % 11;
+  labels[4] = kIgnoreLabel;
+  const at::Tensor ours = linear_cross_entropy(hidden, weight, labels, 0, 11, comm::Group());
+  const at::Tensor torchs = at::cross_entropy_loss(at::linear(hidden, weight), labels, {}, at::Reduction::Sum, kIgnoreLabel);
+  expect_close(ours, torchs, 1e-10);
+  const auto a = torch::autograd::grad({ours}, {hidden, weight}, {at::full({}, 0.25, at::kDouble)});
+  const auto b = torch::autograd::grad({torchs}, {hidden, weight}, {at::full({}, 0.25, at::kDouble)});
+  expect_close(a[0], b[0]);
+  expect_close(a[1], b[1]);
+  EXPECT_EQ(a[0][4].abs().sum().item<double>(), 0);
+}
+
+TEST(LinearCrossEntropy, ManyChunksEqualOne) {
+  // A vocabulary this large leaves 64 tokens a chunk.
+  const std::int64_t vocab = 200'000, tokens = 150;
+  ASSERT_LT(cross_entropy_chunk(vocab, 1), tokens);
+  const at::Tensor hidden = random({tokens, 2}, 1), weight = random({vocab, 2}, 2);
+  const at::Tensor labels = at::arange(tokens) * 997;
+  const at::Tensor ours = linear_cross_entropy(hidden, weight, labels, 0, vocab, comm::Group());
+  const at::Tensor torchs = at::cross_entropy_loss(at::linear(hidden, weight), labels, {}, at::Reduction::Sum);
+  expect_close(ours, torchs, 1e-8);
+  const auto a = torch::autograd::grad({ours}, {weight});
+  const auto b = torch::autograd::grad({torchs}, {weight});
+  expect_close(a[0], b[0], 1e-10);
+}
+
+TEST(Recomputed, SameValueAndGradient) {
+  const at::Tensor x = random({4, 4}, 1);
+  const auto fn = [](const at::Tensor& t) { return (t.sin() * t).exp(); };
+  const at::Tensor kept = fn(x).sum(), again = recomputed(fn, x).sum();
+  EXPECT_TRUE(at::equal(kept, again));
+  EXPECT_TRUE(at::equal(torch::autograd::grad({kept}, {x})[0], torch::autograd::grad({again}, {x})[0]));
+}
+
+TEST(CounterRandom, IsNormalAndAddressable) {
+  at::Tensor all = at::empty({200'000}, at::kDouble), part = at::empty({1000}, at::kDouble);
+  fill_normal(all.data_ptr<double>(), all.numel(), 7, 0, 2);
+  fill_normal(part.data_ptr<double>(), part.numel(), 7, 500, 2);
+  EXPECT_TRUE(at::equal(all.narrow(0, 500, 1000), part));
+  EXPECT_NEAR(all.mean().item<double>(), 0, 0.02);
+  EXPECT_NEAR(all.std().item<double>(), 2, 0.02);
+  EXPECT_NEAR((all.abs() < 2).to(at::kDouble).mean().item<double>(), 0.6827, 0.005);
+  EXPECT_NE(random_key(1, "a"), random_key(1, "b"));
+  EXPECT_NE(random_key(1, "a"), random_key(2, "a"));
+}
+
+LayerCall call_for(Range samples, Range tokens, std::int64_t length) {
+  LayerCall call;
+  call.first_sample = samples.begin;
+  call.num_samples = samples.size();
+  call.seq_length = length;
+  call.tokens = tokens;
+  return call;
+}
+
+TEST(Dropout, MaskDependsOnTheGlobalPositionOnly) {
+  const Dropout options{0.25, random_key(3, "site")};
+  const at::Tensor x = at::ones({4, 10, 6}, at::kDouble);
+  const at::Tensor whole = dropout(x, options, call_for({8, 12}, {0, 10}, 10));
+  const at::Tensor part = dropout(x.narrow(0, 1, 2).narrow(1, 3, 4), options, call_for({9, 11}, {3, 7}, 10));
+  EXPECT_TRUE(at::equal(whole.narrow(0, 1, 2).narrow(1, 3, 4), part));
+  EXPECT_FALSE(at::equal(whole, dropout(x, {0.25, random_key(3, "other")}, call_for({8, 12}, {0, 10}, 10))));
+}
+
+TEST(Dropout, KeepsTheMeanAndRestsInEvaluation) {
+  const Dropout options{0.3, random_key(3, "site")};
+  const at::Tensor x = at::ones({8, 64, 64}, at::kDouble);
+  LayerCall call = call_for({0, 8}, {0, 64}, 64);
+  const at::Tensor y = dropout(x, options, call);
+  EXPECT_NEAR(y.mean().item<double>(), 1, 0.02);
+  EXPECT_NEAR((y == 0).to(at::kDouble).mean().item<double>(), 0.3, 0.01);
+  call.training = false;
+  EXPECT_TRUE(at::equal(dropout(x, options, call), x));
+}
+
+}  // namespace
+}  // namespace galvatron::nn

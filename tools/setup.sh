@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Everything a fresh Debian or Ubuntu machine with a C++20 compiler and Python 3.10+ needs, done once.
+#   tools/setup.sh run      to build and train
+#   tools/setup.sh test     what the tests need too
+#   tools/setup.sh planner  the planning half alone: no torch
+# A second run finds its stamps and ends at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-run}
+
+system_packages=(g++ make git ccache mold ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libgtest-dev libbenchmark-dev)
+
+say() { printf '\033[1m== %s\033[0m\n' "$*"; }
+
+install_system_packages() {
+  command -v dpkg-query >/dev/null || {
+    say "not a Debian or Ubuntu machine: libraries that are missing will be fetched by CMake"
+    return 0
+  }
+  local missing=() package
+  for package in "${system_packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  ((${#missing[@]})) || return 0
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+      as_root=(sudo -n)
+    else
+      echo "These system packages are missing and need root. Run this, then run make again:" >&2
+      echo "  sudo apt-get update && sudo apt-get install -y ${missing[*]}" >&2
+      exit 2
+    fi
+  fi
+  say "installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+check_versions() {
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    echo "Python 3.10 or newer is needed, python3 is $(python3 --version)" >&2
+    exit 2
+  }
+}
+
+# requirements file -> installed once per content.
+install_requirements() {
+  local stamp
+  stamp=.venv/.installed-$1-$(sha256sum "$1" | cut -c1-16)
+  [ -e "$stamp" ] && return 0
+  say "installing $1 into .venv (the first time this downloads torch)"
+  .venv/bin/pip install --quiet --disable-pip-version-check -r "$1"
+  touch "$stamp"
+}
+
+install_package() {
+  local stamp
+  stamp=.venv/.package-$(sha256sum pyproject.toml | cut -c1-16)
+  [ -e "$stamp" ] && return 0
+  .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+  touch "$stamp"
+}
+
+install_system_packages
+check_versions
+[ -x .venv/bin/python ] || { say "making .venv"; python3 -m venv .venv; }
+if [ "$purpose" = planner ]; then
+  [ -x .venv/bin/cmake ] || .venv/bin/pip install --quiet --disable-pip-version-check $(grep -E '^(cmake|ninja)==' requirements.txt)
+  exit 0
+fi
+install_requirements requirements.txt
+[ "$purpose" = test ] && install_requirements requirements-dev.txt
+install_package
+exit 0
