@@ -38,7 +38,7 @@ class HashedTokens : public runtime::InputSource {
  private:
   std::int64_t token(std::int64_t sample, std::int64_t position) const {
     const auto index = static_cast<std::uint64_t>((step_ * 1000 + sample) * 1000 + position);
-    return static_cast<std::int64_t>(nn::scramble(job_.seed * 77 + index) % static_cast<std::uint64_t>(job_.model.vocab_size));
+    return static_cast<std::int64_t>(scramble(job_.seed * 77 + index) % static_cast<std::uint64_t>(job_.model.vocab_size));
   }
   std::int64_t label(std::int64_t sample, std::int64_t position) const {
     const bool ignored = job_.ignore_some_labels && (sample * 31 + position) % 7 == 3;

@@ -29,7 +29,7 @@ at::Tensor shift_right(const at::Tensor& x, int bits) {
   return x.__rshift__(bits).bitwise_and_(static_cast<std::int64_t>((~0ULL) >> bits));
 }
 
-at::Tensor scramble(at::Tensor x) {
+at::Tensor scramble_words(at::Tensor x) {
   x = x + static_cast<std::int64_t>(0x9e3779b97f4a7c15ULL);
   x = x.bitwise_xor(shift_right(x, 30)).mul_(static_cast<std::int64_t>(0xbf58476d1ce4e5b9ULL));
   x = x.bitwise_xor(shift_right(x, 27)).mul_(static_cast<std::int64_t>(0x94d049bb133111ebULL));
@@ -53,7 +53,7 @@ void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t
 }
 
 at::Tensor keep_mask(const at::Tensor& index, std::uint64_t key, double p) {
-  const at::Tensor bits = scramble(scramble(index).bitwise_xor_(static_cast<std::int64_t>(key)));
+  const at::Tensor bits = scramble_words(scramble_words(index).bitwise_xor_(static_cast<std::int64_t>(key)));
   // The top 53 bits as a fraction of 2^53.
   const auto threshold = static_cast<std::int64_t>(std::llround(p * 0x1p53));
   return shift_right(bits, 11).ge(threshold);

@@ -5,15 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-namespace galvatron::nn {
+#include "galvatron/base/scramble.h"
 
-// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64-bit words that scrambles well.
-constexpr std::uint64_t scramble(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15ULL;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
+namespace galvatron::nn {
 
 // A key for a stream of numbers, such as (seed, parameter name) or (seed, layer, site).
 std::uint64_t random_key(std::uint64_t seed, std::string_view name);
