@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <set>
 #include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
@@ -244,7 +245,8 @@ std::set<std::string> models_of(const std::vector<std::string>& names, const std
 
 // Does a memory profile say anything about layers? Files of raw measurements alone do not.
 bool has_layer_memory(const fs::path& path) {
-  for (const auto& item : read_required(path).items()) {
+  const Json json = read_required(path);
+  for (const auto& item : json.items()) {
     if (item.key().rfind("layertype_", 0) == 0) return true;
   }
   return false;
@@ -388,8 +390,8 @@ LengthEntry entry_of_length(const Json& json, const std::string& file, const std
   if (mode == Galvatron2MemoryMode::kStatic) {
     const auto entry = it->find(std::to_string(wanted));
     if (entry == it->end()) {
-      fail(file, fmt::format("key '{}' has no length '{}' (memory profile mode 'static')", key,
-                             wanted));
+      fail(file,
+           fmt::format("key '{}' has no length '{}' (memory profile mode 'static')", key, wanted));
     }
     return {&*entry, fmt::format("{}: {}: {}", file, key, wanted), 1};
   }

@@ -1,6 +1,7 @@
 // Reader of Galvatron-2's profile files, under their own names and with their own keys: one folder
-// with allreduce_bandwidth_*, p2p_bandwidth_*, sp_time_*, overlap_coefficient, computation_profiling_*
-// and memory_profiling_*. Both its current line's spelling and v2.4.0's are read.
+// with allreduce_bandwidth_*, p2p_bandwidth_*, sp_time_*, overlap_coefficient,
+// computation_profiling_* and memory_profiling_*. Both its current line's spelling and v2.4.0's are
+// read.
 //
 // Units as in those files: MB is 2^20 bytes, time is ms, bandwidth is MB per ms.
 #pragma once
@@ -61,16 +62,16 @@ struct Galvatron2TimeLine {
 };
 
 struct Galvatron2Profiles {
-  std::string model;                     // as the file names spell it
-  Galvatron2Table strided_bandwidth;     // ..._consec_0
+  std::string model;                      // as the file names spell it
+  Galvatron2Table strided_bandwidth;      // ..._consec_0
   Galvatron2Table consecutive_bandwidth;  // ..._consec_1
   Galvatron2Table p2p_bandwidth;
   Galvatron2GroupTimes all_reduce;
   Galvatron2GroupTimes all_to_all;
   double overlap_slowdown = 1;
 
-  double parameter_mb = 0;          // fp32 parameters of one layer, not divided
-  Galvatron2Table activation_mb;    // one layer and sample, by degree
+  double parameter_mb = 0;        // fp32 parameters of one layer, not divided
+  Galvatron2Table activation_mb;  // one layer and sample, by degree
   double recompute_activation_mb = 0;
   Galvatron2OtherMemory other_alone;  // without a pipeline
   Galvatron2OtherMemory other_first, other_last;

@@ -1,0 +1,321 @@
+#include "galvatron/plan/galvatron2_plan.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::plan {
+namespace {
+
+constexpr int kMaxDegree = 1 << 20;
+constexpr int kMaxLayers = 1 << 16;
+
+[[noreturn]] void fail(const std::string& source, const std::string& problem) {
+  throw ConfigError("[galvatron2 plan] ", source, ": ", problem);
+}
+
+// "1,1,2" of one key.
+std::vector<int> read_list(JsonReader& reader, const std::string& key, int min, int max) {
+  std::vector<int> out;
+  const std::string text = reader.get_string(key);
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    const bool digits = !word.empty() && word.size() <= 9 &&
+                        word.find_first_not_of("0123456789") == std::string::npos;
+    const int value = digits ? std::stoi(word) : -1;
+    if (!digits || value < min || value > max) {
+      fail(reader.source(), fmt::format("key '{}' holds '{}', not a number of {} .. {}", key,
+                                        word.substr(0, 40), min, max));
+    }
+    out.push_back(value);
+    if (out.size() > static_cast<std::size_t>(kMaxLayers)) {
+      fail(reader.source(), "key '" + key + "' is too long");
+    }
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::vector<int> read_layer_list(JsonReader& reader, const std::string& key, std::size_t count,
+                                 bool required) {
+  if (!required && !reader.has(key)) {
+    reader.ignore(key);
+    return std::vector<int>(count, 0);
+  }
+  std::vector<int> out = read_list(reader, key, 0, 1);
+  if (out.size() != count) {
+    fail(reader.source(),
+         fmt::format("key '{}' has {} entries, tp_sizes_enc {}", key, out.size(), count));
+  }
+  return out;
+}
+
+std::vector<Galvatron2Strategy> read_layers(JsonReader& reader) {
+  const std::vector<int> degrees = read_list(reader, "tp_sizes_enc", 1, kMaxDegree);
+  const std::size_t count = degrees.size();
+  const auto zero3 = read_layer_list(reader, "dp_types_enc", count, true);
+  const auto ulysses = read_layer_list(reader, "use_sp", count, false);
+  const auto recompute = read_layer_list(reader, "checkpoint", count, false);
+  read_layer_list(reader, "tp_consecutive_flags", count, false);
+  std::vector<Galvatron2Strategy> layers;
+  for (std::size_t i = 0; i < count; ++i) {
+    layers.push_back(
+        {degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1, recompute[i] == 1});
+  }
+  return layers;
+}
+
+int parse_default_zero(const std::string& name) {
+  return name == "ddp" ? 0 : name == "zero2" ? 2 : 3;
+}
+
+std::string zero_name(int zero_stage) {
+  return zero_stage == 0 ? "ddp" : zero_stage == 2 ? "zero2" : "zero3";
+}
+
+Galvatron2Strategy read_vocabulary(JsonReader& reader) {
+  Galvatron2Strategy out;
+  out.degree = static_cast<int>(reader.get_int_or("vtp", 1, 1, kMaxDegree));
+  out.ulysses = reader.get_int_or("vsp", 0, 0, 1) == 1 && out.degree > 1;
+  const bool searched = reader.has("embed_sdp"), run = reader.has("vocab_sdp");
+  const auto embed = reader.get_int_or("embed_sdp", 0, 0, 1);
+  const auto vocab = reader.get_int_or("vocab_sdp", 0, 0, 1);
+  if (searched && run && embed != vocab) {
+    fail(reader.source(),
+         fmt::format("embed_sdp {} and vocab_sdp {} contradict each other", embed, vocab));
+  }
+  out.zero3 = (searched ? embed : vocab) == 1;
+  return out;
+}
+
+// Keys of degrees that we do not have.
+void require_all_one(JsonReader& reader, const std::string& key) {
+  if (!reader.has(key)) return reader.ignore(key);
+  for (const int value : read_list(reader, key, 1, kMaxDegree)) {
+    if (value != 1) fail(reader.source(), "key '" + key + "' holds a degree other than 1");
+  }
+}
+
+void check_shape(const Galvatron2Plan& plan, const std::string& source) {
+  if (plan.world_size % plan.pp_degree != 0) {
+    fail(source,
+         fmt::format("pp_deg {} does not divide world_size {}", plan.pp_degree, plan.world_size));
+  }
+  const auto total =
+      std::accumulate(plan.layers_per_stage.begin(), plan.layers_per_stage.end(), std::int64_t{0});
+  if (static_cast<int>(plan.layers_per_stage.size()) != plan.pp_degree ||
+      total != static_cast<std::int64_t>(plan.layers.size())) {
+    fail(source,
+         fmt::format("pp_division {} does not give {} stages of {} layers in all",
+                     fmt::join(plan.layers_per_stage, ","), plan.pp_degree, plan.layers.size()));
+  }
+  const auto check_degree = [&](int degree, const char* key) {
+    if (plan.ranks_per_stage() % degree != 0) {
+      fail(source, fmt::format("{} {} does not divide the {} ranks of a stage", key, degree,
+                               plan.ranks_per_stage()));
+    }
+  };
+  for (const Galvatron2Strategy& layer : plan.layers) check_degree(layer.degree, "tp_sizes_enc");
+  check_degree(plan.vocabulary.degree, "vtp");
+}
+
+template <typename Value>
+std::string join_layers(const Galvatron2Plan& plan, Value value) {
+  std::vector<int> numbers;
+  for (const Galvatron2Strategy& layer : plan.layers) numbers.push_back(value(layer));
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
+LayerStrategy our_strategy(const Galvatron2Plan& plan, const Galvatron2Strategy& strategy) {
+  LayerStrategy out;
+  out.tp_degree = strategy.tp_degree();
+  out.ulysses_degree = strategy.ulysses_degree();
+  out.zero_stage = strategy.zero3 ? 3 : plan.default_zero_stage;
+  out.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
+  return out;
+}
+
+// The default of ZeRO of a plan: the only stage beside 3. Stages of layers without data
+// parallelism mean nothing.
+int default_zero_of(const Plan& plan) {
+  std::optional<int> found;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    const int stage = plan.layers[i].zero_stage;
+    if (stage == 3) continue;
+    if (stage == 1) {
+      throw ConfigError("[galvatron2 plan] layer ", i,
+                        " has zero_stage 1, which Galvatron-2 does "
+                        "not know");
+    }
+    if (found && *found != stage) {
+      throw ConfigError("[galvatron2 plan] layer ", i, " has zero_stage ", stage,
+                        ", an earlier one ", *found, "; Galvatron-2 knows one beside 3");
+    }
+    found = stage;
+  }
+  return found.value_or(2);
+}
+
+Galvatron2Strategy their_strategy(const LayerStrategy& strategy, std::size_t layer) {
+  const auto refuse = [&](const std::string& what) {
+    throw ConfigError("[galvatron2 plan] layer ", layer, " (", to_text(strategy), ") has ", what,
+                      ", which Galvatron-2 cannot express");
+  };
+  if (strategy.tp_degree > 1 && strategy.ulysses_degree > 1) refuse("both TP and Ulysses");
+  if (strategy.recompute == Recompute::kSelective) refuse("selective recompute");
+  if (strategy.cp_degree != 1 || strategy.ep_degree != 1) refuse("context or expert parallelism");
+  return {std::max(strategy.tp_degree, strategy.ulysses_degree), strategy.ulysses_degree > 1,
+          strategy.zero_stage == 3, strategy.recompute == Recompute::kFull};
+}
+
+}  // namespace
+
+std::string to_text(const Galvatron2Strategy& strategy) {
+  LayerStrategy like;
+  like.tp_degree = strategy.tp_degree();
+  like.ulysses_degree = strategy.ulysses_degree();
+  like.zero_stage = strategy.zero3 ? 3 : 0;
+  like.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
+  return to_text(like);
+}
+
+int count_transitions(const Galvatron2Plan& plan) {
+  int count = 0;
+  for (std::size_t i = 1; i < plan.layers.size(); ++i) {
+    if (!plan.layers[i].same_layout(plan.layers[i - 1])) ++count;
+  }
+  return count;
+}
+
+std::vector<int> galvatron2_stages(int num_layers, int pp_degree) {
+  std::vector<int> stages(static_cast<std::size_t>(pp_degree), num_layers / pp_degree);
+  stages.back() += num_layers % pp_degree;
+  return stages;
+}
+
+Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& source,
+                                         int world_size) {
+  JsonReader reader(json, source);
+  Galvatron2Plan plan;
+  const auto in_file = reader.get_int_or("world_size", 0, 1, kMaxDegree);
+  if (in_file > 0 && world_size > 0 && in_file != world_size) {
+    fail(source, fmt::format("is for world_size {}, not {}", in_file, world_size));
+  }
+  plan.world_size = in_file > 0 ? static_cast<int>(in_file) : world_size;
+  if (plan.world_size == 0) fail(source, "has no world_size; say it with --world-size");
+  plan.pp_degree = static_cast<int>(reader.get_int("pp_deg", 1, kMaxDegree));
+  plan.layers = read_layers(reader);
+  plan.global_batch = reader.get_int("global_bsz", 1, std::int64_t{1} << 40);
+  plan.num_microbatches = static_cast<int>(reader.get_int("chunks", 1, 1 << 30));
+  const auto num_layers = static_cast<int>(plan.layers.size());
+  if (plan.pp_degree > num_layers) {
+    fail(source, fmt::format("pp_deg {} is more than the {} layers", plan.pp_degree, num_layers));
+  }
+  plan.layers_per_stage = galvatron2_stages(num_layers, plan.pp_degree);
+  if (reader.has("pp_division")) {
+    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxLayers);
+  }
+  reader.ignore("pp_division");
+  const std::string schedule =
+      reader.get_choice_or("pipeline_type", "gpipe", {"gpipe", "pipedream_flush"});
+  plan.schedule = schedule == "gpipe" ? ScheduleKind::kGPipe : ScheduleKind::k1F1B;
+  plan.default_zero_stage =
+      parse_default_zero(reader.get_choice_or("default_dp_type", "ddp", {"ddp", "zero2", "zero3"}));
+  plan.vocabulary = read_vocabulary(reader);
+  for (const char* key : {"cp_sizes_enc", "ep_sizes_enc", "tp_of_ep_sizes_enc"}) {
+    require_all_one(reader, key);
+  }
+  reader.get_int_or("vcp", 1, 1, 1);
+  reader.finish();
+  check_shape(plan, source);
+  return plan;
+}
+
+Galvatron2Plan read_galvatron2_plan(const std::filesystem::path& path, int world_size) {
+  return galvatron2_plan_from_json(read_json_file(path), path.string(), world_size);
+}
+
+OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan) {
+  OrderedJson json;
+  json["pp_deg"] = plan.pp_degree;
+  json["tp_sizes_enc"] = join_layers(plan, [](const auto& layer) { return layer.degree; });
+  json["tp_consecutive_flags"] = join_layers(plan, [](const auto&) { return 1; });
+  json["dp_types_enc"] = join_layers(plan, [](const auto& layer) { return int{layer.zero3}; });
+  json["use_sp"] = join_layers(plan, [](const auto& layer) { return int{layer.ulysses}; });
+  json["checkpoint"] = join_layers(plan, [](const auto& layer) { return int{layer.recompute}; });
+  json["world_size"] = plan.world_size;
+  json["global_bsz"] = plan.global_batch;
+  json["chunks"] = plan.num_microbatches;
+  json["pp_division"] = fmt::format("{}", fmt::join(plan.layers_per_stage, ","));
+  json["pipeline_type"] = plan.schedule == ScheduleKind::kGPipe ? "gpipe" : "pipedream_flush";
+  json["default_dp_type"] = zero_name(plan.default_zero_stage);
+  json["vtp"] = plan.vocabulary.degree;
+  json["vsp"] = int{plan.vocabulary.ulysses};
+  // Its search writes the first, its runtime reads the second.
+  json["embed_sdp"] = int{plan.vocabulary.zero3};
+  json["vocab_sdp"] = int{plan.vocabulary.zero3};
+  return json;
+}
+
+void write_galvatron2_plan(const std::filesystem::path& path, const Galvatron2Plan& plan) {
+  write_json_file(path, galvatron2_plan_to_json(plan));
+}
+
+Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
+                     spec::Precision precision) {
+  Plan out;
+  out.model = model;
+  out.world_size = plan.world_size;
+  out.global_batch = plan.global_batch;
+  out.num_microbatches = plan.num_microbatches;
+  out.precision = precision;
+  out.pipeline = {plan.pp_degree, plan.schedule, plan.layers_per_stage};
+  ++out.pipeline.layers_per_stage.front();
+  ++out.pipeline.layers_per_stage.back();
+  out.layers.push_back(our_strategy(plan, plan.vocabulary));
+  for (const Galvatron2Strategy& layer : plan.layers) {
+    out.layers.push_back(our_strategy(plan, layer));
+  }
+  out.layers.push_back(our_strategy(plan, plan.vocabulary));
+  return out;
+}
+
+Galvatron2Plan to_galvatron2(const Plan& plan) {
+  if (plan.layers.size() < 3) {
+    throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
+  }
+  Galvatron2Plan out;
+  out.world_size = plan.world_size;
+  out.pp_degree = plan.pipeline.degree;
+  out.global_batch = plan.global_batch;
+  out.num_microbatches = plan.num_microbatches;
+  out.schedule = plan.pipeline.schedule;
+  out.default_zero_stage = default_zero_of(plan);
+  out.layers_per_stage = plan.pipeline.layers_per_stage;
+  --out.layers_per_stage.front();
+  --out.layers_per_stage.back();
+  for (const int layers : out.layers_per_stage) {
+    if (layers < 1) {
+      throw ConfigError(
+          "[galvatron2 plan] a stage holds nothing but embedding or head, which "
+          "Galvatron-2 cannot express");
+    }
+  }
+  out.vocabulary = their_strategy(plan.layers.front(), 0);
+  const std::size_t head = plan.layers.size() - 1;
+  if (!(their_strategy(plan.layers[head], head) == out.vocabulary)) {
+    throw ConfigError("[galvatron2 plan] embedding (", to_text(plan.layers.front()), ") and head (",
+                      to_text(plan.layers[head]),
+                      ") differ; Galvatron-2 has one strategy for both");
+  }
+  for (std::size_t i = 1; i < head; ++i) out.layers.push_back(their_strategy(plan.layers[i], i));
+  return out;
+}
+
+}  // namespace galvatron::plan

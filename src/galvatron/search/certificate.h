@@ -1,0 +1,37 @@
+// What every answer of a search carries: how far from optimal it can be at most, and what it took.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/units.h"
+
+namespace galvatron::search {
+
+struct Certificate {
+  // Step time per sample: comparable between global batches. ms.
+  double value = 0;
+  double lower_bound = 0;  // no plan of the space is faster
+  // 0: solved exactly.
+  double gap() const { return value > 0 ? std::max(0.0, value / lower_bound - 1) : 0; }
+
+  // One candidate is one choice of what the solver is given: batch, microbatches, pipeline degree
+  // and whatever else the outer loops fix.
+  std::int64_t candidates = 0;
+  std::int64_t infeasible = 0;  // even the leanest plan is too large
+  std::int64_t pruned = 0;      // their bound is above the answer
+  std::int64_t solved = 0;
+  std::int64_t nodes = 0;  // of all branch and bound trees
+
+  struct Phase {
+    std::string name;
+    Milliseconds time;
+  };
+  std::vector<Phase> phases;
+};
+
+// "lower bound ..., gap ...; n candidates, ...": a few lines, each ends in '\n'.
+std::string to_text(const Certificate& certificate);
+
+}  // namespace galvatron::search
