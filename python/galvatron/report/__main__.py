@@ -1,0 +1,5 @@
+import sys
+
+from galvatron.report.cli import main
+
+sys.exit(main())
