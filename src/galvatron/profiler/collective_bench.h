@@ -1,0 +1,49 @@
+// Times of collectives on the ranks of a world, with every group of a shape at work at once, as in
+// training. Every rank runs the same calls in the same order.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/base/units.h"
+#include "galvatron/comm/world.h"
+#include "galvatron/profiler/agreement.h"
+#include "galvatron/profiles/hardware_profile.h"
+
+namespace galvatron::profiler {
+
+// Every shape that divides the world into whole groups: sizes from 2 that divide it, and strides
+// that leave no rank over.
+std::vector<profiles::GroupShape> group_shapes(int world_size);
+
+// The group of `rank` under a shape of group_shapes(): global ranks, ascending.
+std::vector<int> group_ranks(profiles::GroupShape shape, int rank);
+
+// Message sizes to measure, ascending: 4 KiB, eight times as much, ... and `max_bytes`.
+std::vector<Bytes> message_sizes(Bytes max_bytes);
+
+class CollectiveBench {
+ public:
+  // Makes the groups of every shape. Collective.
+  explicit CollectiveBench(comm::World& world);
+
+  // Times over message_sizes(max_bytes). Sizes that would take longer than what is left of
+  // `seconds` are left out, the smallest never. Point-to-point wants a shape of two. Collective.
+  profiles::CollectiveTable measure(profiles::Collective collective, profiles::GroupShape shape,
+                                    Bytes max_bytes, double seconds);
+
+ private:
+  using Operation = std::function<void()>;
+  // One collective of `bytes`; sets `bytes` to what is really moved (a multiple of the group's
+  // size).
+  Operation make_operation(profiles::Collective collective, const comm::Group& group, Bytes& bytes);
+  Operation make_exchange(const comm::Group& pair, std::int64_t count);
+  double time_of_point(const Operation& operation, double seconds);
+
+  comm::World& world_;
+  Agreement agreement_;
+  at::Tensor input_, output_;  // flat fp32, as large as the largest message so far
+};
+
+}  // namespace galvatron::profiler

@@ -1,0 +1,149 @@
+#include "galvatron/profiler/compute_bench.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <torch/torch.h>
+
+#include "galvatron/profiler/agreement.h"
+#include "galvatron/profiler/stopwatch.h"
+
+namespace galvatron::profiler {
+namespace {
+
+// Contention: one rank alone computes this long.
+constexpr double kAloneMs = 100;
+constexpr int kContentionRounds = 3;
+constexpr double kOverlapMs = 60;
+constexpr int kOverlapRounds = 3;
+
+struct LoadShape {
+  std::int64_t tokens, hidden, inner;
+  at::ScalarType type;
+};
+
+LoadShape load_shape(c10::Device device) {
+  if (device.is_cuda()) return {4096, 4096, 16384, at::kBFloat16};
+  return {256, 512, 2048, at::kFloat};
+}
+
+std::vector<int> counts_up_to(int most) {
+  std::vector<int> counts;
+  for (int count = 1; count < most; count *= 2) counts.push_back(count);
+  counts.push_back(most);
+  return counts;
+}
+
+double median_of_rounds(int rounds, const std::function<double()>& measure) {
+  std::vector<double> values;
+  for (int i = 0; i < rounds; ++i) values.push_back(measure());
+  return median(std::move(values));
+}
+
+// fp32 elements of an all-reduce over all ranks that takes about kOverlapMs.
+at::Tensor sized_message(const comm::World& world) {
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(world.device());
+  constexpr std::int64_t kProbe = 1 << 18, kMost = 1 << 24;
+  at::Tensor probe = at::zeros({kProbe}, options);
+  world.all().all_reduce(probe);
+  const double once =
+      Agreement(world).max(time_of([&] { world.all().all_reduce(probe); }, world.device()).value);
+  const auto count = static_cast<std::int64_t>(kProbe * kOverlapMs / std::max(once, 1e-3));
+  return at::zeros({std::clamp(count, kProbe / 16, kMost)}, options);
+}
+
+}  // namespace
+
+ComputeLoad::ComputeLoad(c10::Device device) {
+  const LoadShape shape = load_shape(device);
+  const auto options = at::TensorOptions().dtype(shape.type).device(device);
+  input_ = at::full({shape.tokens, shape.hidden}, 0.5, options);
+  up_ = at::full({shape.inner, shape.hidden}, 0.01, options);
+  down_ = at::full({shape.hidden, shape.inner}, 0.01, options);
+}
+
+void ComputeLoad::run(int times) const {
+  const at::NoGradGuard no_grad;
+  for (int i = 0; i < times; ++i) {
+    const at::Tensor inner = at::gelu(at::linear(input_, up_));
+    at::layer_norm(input_ + at::linear(inner, down_), {input_.size(1)});
+  }
+}
+
+int ComputeLoad::times_for(double ms) const {
+  run(1);
+  const double once = median_of_rounds(3, [&] { return time_of([&] { run(1); }, device()).value; });
+  return std::max(1, static_cast<int>(std::lround(ms / std::max(once, 1e-3))));
+}
+
+std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
+                                                          const ComputeLoad& load,
+                                                          int local_ranks) {
+  const Agreement agreement(world);
+  const int local_rank = world.rank() % local_ranks;
+  // Calibrated by one rank of a machine while the others wait.
+  double calibrated = 0;
+  if (local_rank == 0) calibrated = load.times_for(kAloneMs);
+  const int times = static_cast<int>(agreement.max(calibrated));
+  std::vector<profiles::ContentionPoint> points;
+  double alone = 0;
+  for (const int count : counts_up_to(local_ranks)) {
+    const bool computes = local_rank < count;
+    const double together = median_of_rounds(kContentionRounds, [&] {
+      world.all().barrier();
+      const double mine = computes ? time_of([&] { load.run(times); }, world.device()).value : 0;
+      return agreement.sum(mine) / agreement.sum(computes ? 1 : 0);
+    });
+    if (count == 1) alone = together;
+    const double before = points.empty() ? 1 : points.back().slowdown;
+    points.push_back({static_cast<double>(count), std::max(before, together / alone)});
+  }
+  return points;
+}
+
+double measure_overlap(const comm::World& world, const ComputeLoad& load) {
+  if (world.size() == 1) return 1;
+  const Agreement agreement(world);
+  at::Tensor message = sized_message(world);
+  const auto agreed_time = [&](const std::function<void()>& work) {
+    return median_of_rounds(kOverlapRounds, [&] {
+      world.all().barrier();
+      return agreement.mean(time_of(work, world.device()).value);
+    });
+  };
+  const double communication = agreed_time([&] { world.all().all_reduce(message); });
+  const double one = agreed_time([&] { load.run(1); });
+  const int times = std::max(1, static_cast<int>(std::lround(communication / one)));
+  const double compute = agreed_time([&] { load.run(times); });
+  const double both = agreed_time([&] {
+    comm::Pending pending = world.all().all_reduce_async(message);
+    load.run(times);
+    pending.wait();
+  });
+  const double longer = std::max(compute, communication);
+  const double shorter = std::min(compute, communication);
+  return std::clamp((both - (longer - shorter)) / shorter, 1.0, 2.0);
+}
+
+double measure_optimizer(c10::Device device) {
+  const std::int64_t count = device.is_cuda() ? std::int64_t{1} << 26 : std::int64_t{1} << 22;
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
+  std::vector<at::Tensor> value = {at::full({count}, 0.1, options)};
+  std::vector<at::Tensor> gradient = {at::full({count}, 0.01, options)};
+  std::vector<at::Tensor> first = {at::zeros({count}, options)};
+  std::vector<at::Tensor> second = {at::zeros({count}, options)};
+  const std::vector<at::Tensor> steps = {at::full({}, 1.0, options)};
+  const auto update = [&] {
+    const at::NoGradGuard no_grad;
+    const at::Tensor norm = at::linalg_vector_norm(gradient[0], 2, {}, false, at::kDouble);
+    gradient[0].mul_(1.0);
+    at::_fused_adamw_(value, gradient, first, second, {}, steps, 1e-4, 0.9, 0.95, 0.1, 1e-8,
+                      /*amsgrad=*/false, /*maximize=*/false);
+  };
+  update();
+  const double ms = measure_until_stable([&] { return time_of(update, device).value; },
+                                         {.min = 3, .max = 10}, Deadline(1.0));
+  return ms * 1e6 / static_cast<double>(count);
+}
+
+}  // namespace galvatron::profiler

@@ -1,0 +1,39 @@
+// How much ranks slow each other down when they compute, and compute and communication when they
+// run beside each other; time of the optimizer.
+#pragma once
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/comm/world.h"
+#include "galvatron/profiles/hardware_profile.h"
+
+namespace galvatron::profiler {
+
+// Work like a Transformer block's: two matrix products and the element-wise work between them.
+class ComputeLoad {
+ public:
+  explicit ComputeLoad(c10::Device device);
+  void run(int times) const;
+  // Calls of run(1) that take about `ms` on this rank.
+  int times_for(double ms) const;
+  c10::Device device() const { return input_.device(); }
+
+ private:
+  at::Tensor input_, up_, down_;
+};
+
+// Slow-down of the load with 1, 2, 4, ... and all `local_ranks` of a machine computing at once,
+// against one alone; the others wait. Ranks of a machine are consecutive. Collective.
+std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
+                                                          const ComputeLoad& load, int local_ranks);
+
+// HardwareProfile::overlap_slowdown: the load beside an all-reduce over all ranks that takes about
+// as long, from 1 (both at full speed) to 2 (as if one after the other). 1 for a world of one.
+// Collective.
+double measure_overlap(const comm::World& world, const ComputeLoad& load);
+
+// Norm, clipping and AdamW over fp32 states, ns per element, on this rank alone.
+double measure_optimizer(c10::Device device);
+
+}  // namespace galvatron::profiler

@@ -1,0 +1,116 @@
+#include "galvatron/profiler/hardware_profiler.h"
+
+#include <fmt/format.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/profiler/agreement.h"
+#include "galvatron/profiler/collective_bench.h"
+#include "galvatron/profiler/compute_bench.h"
+#include "galvatron/profiler/machine.h"
+#include "galvatron/profiler/stopwatch.h"
+
+namespace galvatron::profiler {
+namespace {
+
+using profiles::Collective;
+using profiles::GroupShape;
+
+struct Case {
+  Collective collective;
+  GroupShape shape;
+};
+
+std::vector<Case> cases_of(int world_size) {
+  std::vector<Case> cases;
+  for (const GroupShape shape : group_shapes(world_size)) {
+    for (const Collective collective : {Collective::kAllReduce, Collective::kAllGather,
+                                        Collective::kReduceScatter, Collective::kAllToAll}) {
+      cases.push_back({collective, shape});
+    }
+    if (shape.size == 2) cases.push_back({Collective::kPointToPoint, shape});
+  }
+  return cases;
+}
+
+std::string describe(const Case& entry) {
+  return fmt::format("{} on {} ranks, stride {}", profiles::to_text(entry.collective),
+                     entry.shape.size, entry.shape.stride);
+}
+
+class HardwareProfiler {
+ public:
+  HardwareProfiler(comm::World& world, const HardwareProfileOptions& options)
+      : world_(world), options_(options), agreement_(world), cases_(cases_of(world.size())) {}
+
+  profiles::HardwareProfile run() {
+    CollectiveBench collectives(world_);
+    measure_machine();
+    measure_compute();
+    measure_collectives(collectives);
+    tell("done");
+    return std::move(out_);
+  }
+
+ private:
+  // Parts of the work beside the collectives, for the progress.
+  static constexpr int kComputeParts = 3;
+
+  void tell(const std::string& what) {
+    const double all = static_cast<double>(cases_.size()) + kComputeParts;
+    if (options_.progress) options_.progress(parts_done_++ / all, what);
+  }
+
+  void measure_machine() {
+    const int local = options_.ranks_per_node > 0 ? options_.ranks_per_node : world_.size();
+    const c10::Device device = world_.device();
+    out_.provenance =
+        measured_here(options_.seed, fmt::format("measured with {} ranks, {} threads each",
+                                                 world_.size(), at::get_num_threads()));
+    out_.device = device_name(device);
+    out_.world_size = world_.size();
+    out_.ranks_per_node = local;
+    out_.device_memory = device_memory(device, local);
+  }
+
+  void measure_compute() {
+    const ComputeLoad load(world_.device());
+    tell("contention of compute");
+    out_.contention = measure_contention(world_, load, out_.ranks_per_node);
+    tell("overlap of compute and communication");
+    out_.overlap_slowdown = measure_overlap(world_, load);
+    tell("optimizer");
+    const double alone = world_.rank() == 0 ? measure_optimizer(world_.device()) : 0;
+    out_.optimizer_ns_per_element = agreement_.max(alone);
+    // By now every kind of code has run once; the large buffers are not there yet.
+    const auto beside = static_cast<double>(memory_beside_tensors(world_.device()).value);
+    out_.memory_reserve = {static_cast<std::int64_t>(agreement_.max(beside))};
+  }
+
+  void measure_collectives(CollectiveBench& bench) {
+    const Deadline deadline(options_.seconds);
+    for (std::size_t i = 0; i < cases_.size(); ++i) {
+      tell(describe(cases_[i]));
+      const double left = agreement_.max(deadline.seconds_left());
+      const double share = std::max(0.0, left) / static_cast<double>(cases_.size() - i);
+      out_.tables.push_back(
+          bench.measure(cases_[i].collective, cases_[i].shape, options_.max_bytes, share));
+    }
+  }
+
+  comm::World& world_;
+  const HardwareProfileOptions& options_;
+  Agreement agreement_;
+  std::vector<Case> cases_;
+  int parts_done_ = 0;
+  profiles::HardwareProfile out_;
+};
+
+}  // namespace
+
+profiles::HardwareProfile profile_hardware(comm::World& world,
+                                           const HardwareProfileOptions& options) {
+  return HardwareProfiler(world, options).run();
+}
+
+}  // namespace galvatron::profiler

@@ -1,0 +1,150 @@
+#include "galvatron/profiler/layer_bench.h"
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/plan/rank_layout.h"
+#include "galvatron/runtime/engine.h"
+#include "galvatron/runtime/memory_meter.h"
+#include "galvatron/runtime/unit_builder.h"
+
+namespace galvatron::profiler {
+namespace {
+
+constexpr int kMicrobatch = 0;
+
+plan::Plan make_plan(const spec::ModelSpec& model, const LayerBenchOptions& options) {
+  const spec::JobSpec job{options.seq_length, 1, options.precision};
+  return plan::uniform_plan(model, job, options.strategy.tp_degree, options.strategy);
+}
+
+Bytes bytes_of(const nn::Activations& tensors) {
+  Bytes total;
+  for (const at::Tensor& tensor : tensors)
+    total += Bytes{static_cast<std::int64_t>(tensor.nbytes())};
+  return total;
+}
+
+nn::Activations like(const nn::Activations& tensors) {
+  nn::Activations out;
+  for (const at::Tensor& tensor : tensors) out.push_back(at::full_like(tensor, 1e-3));
+  return out;
+}
+
+}  // namespace
+
+LayerBench::LayerBench(const spec::ModelSpec& model, const LayerBenchOptions& options)
+    : model_(model),
+      options_(options),
+      plan_(make_plan(model, options)),
+      world_(comm::fake_world(options.strategy.tp_degree - 1, options.strategy.tp_degree,
+                              options.device)) {
+  GALV_CHECK(options.device.is_cuda() || runtime::MemoryMeter::installed(),
+             "memory is read from a meter that is not installed");
+  world_.create_groups(runtime::plan_rank_sets(model, plan_));
+  runtime::UnitBuilder builder(model, plan_, world_);
+  std::vector<runtime::ParamRef> params = builder.add_layer(options.layer);
+  units_ = builder.take_units();
+  for (const auto& unit : units_) {
+    unit->initialise(options.seed);
+    unit->publish();
+  }
+  const plan::LayerStrategy& strategy = plan_.layers[static_cast<std::size_t>(options.layer)];
+  const int rank = world_.rank(), size = world_.size();
+  const nn::LayerPlacement placement{{world_.group(plan::tp_ranks(rank, size, strategy)), {}},
+                                     strategy.recompute == plan::Recompute::kSelective,
+                                     options.seed};
+  runner_ = std::make_unique<runtime::LayerRunner>(
+      runtime::LayerRunnerOptions{&model.layers[static_cast<std::size_t>(options.layer)], strategy,
+                                  plan::coordinates(rank, size, strategy), is_head()},
+      models::make_layer(model, options.layer, placement), std::move(params));
+}
+
+LayerBench::~LayerBench() = default;
+
+bool LayerBench::is_head() const { return options_.layer + 1 == model_.num_layers(); }
+
+nn::LayerCall LayerBench::make_call(std::int64_t samples) const {
+  const int rank = world_.rank(), size = world_.size();
+  const plan::TokenRect rect = plan::token_rect({1, size}, rank, samples, options_.seq_length);
+  nn::LayerCall call;
+  call.num_samples = samples;
+  call.seq_length = options_.seq_length;
+  call.tokens = rect.tokens;
+  call.block_tokens = {0, options_.seq_length};
+  for (int t = 0; t < size; ++t) {
+    call.tp_sizes.push_back(chunk(options_.seq_length, size, t).size());
+  }
+  call.ulysses_sizes = {options_.seq_length};
+  if (options_.layer == 0 || is_head()) {
+    const auto integers = at::TensorOptions().dtype(at::kLong).device(options_.device);
+    call.inputs.tokens_BT =
+        at::randint(model_.vocab_size, {samples, options_.seq_length}, integers);
+    call.inputs.labels_BT = at::randint_like(call.inputs.tokens_BT, model_.vocab_size);
+  }
+  return call;
+}
+
+nn::Activations LayerBench::make_input(const nn::LayerCall& call) const {
+  if (options_.layer == 0) return {};
+  const spec::LayerSpec& layer = model_.layers[static_cast<std::size_t>(options_.layer)];
+  const auto floats = at::TensorOptions()
+                          .dtype(runtime::compute_scalar_type(options_.precision))
+                          .device(options_.device);
+  return {at::randn({call.num_samples, call.tokens.size(), layer.shape.hidden_size}, floats)};
+}
+
+LayerBytes LayerBench::measure_bytes(std::int64_t samples) {
+  runtime::MemoryMeter meter(options_.device);
+  const nn::Activations x = make_input(make_call(samples));
+  run_once(x, samples);  // what stays from a first use is no workspace
+  synchronize(options_.device);
+  meter.reset_peak();
+  const Bytes before = meter.current();
+  nn::Activations y = runner_->forward(kMicrobatch, x, make_call(samples));
+  LayerBytes out;
+  // The output is the next layer's input, counted there; while it is made it is workspace.
+  out.activation = meter.current() - before - bytes_of(y);
+  out.forward_workspace = meter.peak() - before - out.activation;
+  // As in the runtime: the gradient that comes in lives until the layer is done.
+  const nn::Activations grad = is_head() ? nn::Activations{} : like(y);
+  y.clear();
+  meter.reset_peak();
+  runner_->backward(kMicrobatch, grad, /*last_microbatch=*/false);
+  out.backward_workspace = meter.peak() - before - out.activation;
+  if (is_head()) runner_->take_loss_sum();
+  return out;
+}
+
+LayerTimes LayerBench::run_once(const nn::Activations& x, std::int64_t samples) {
+  const nn::LayerCall call = make_call(samples);
+  LayerTimes out;
+  nn::Activations y;
+  out.forward = time_of([&] { y = runner_->forward(kMicrobatch, x, call); }, options_.device);
+  // The runtime runs all of the head inside the backward step; its forward is what evaluation pays.
+  if (is_head()) out.forward = time_of([&] { runner_->evaluate(x, call); }, options_.device);
+  const nn::Activations grad = is_head() ? nn::Activations{} : like(y);
+  out.backward = time_of([&] { runner_->backward(kMicrobatch, grad, false); }, options_.device);
+  if (is_head()) {
+    out.backward = std::max(Milliseconds{}, out.backward - out.forward);
+    runner_->take_loss_sum();
+  }
+  return out;
+}
+
+LayerTimes LayerBench::measure_times(std::int64_t samples, double seconds) {
+  const nn::Activations x = make_input(make_call(samples));
+  run_once(x, samples);
+  std::vector<double> forward, backward;
+  const auto once = [&] {
+    const LayerTimes times = run_once(x, samples);
+    forward.push_back(times.forward.value);
+    backward.push_back(times.backward.value);
+    return (times.forward + times.backward).value;
+  };
+  measure_until_stable(once, {}, Deadline(seconds));
+  return {{median(std::move(forward))}, {median(std::move(backward))}};
+}
+
+}  // namespace galvatron::profiler

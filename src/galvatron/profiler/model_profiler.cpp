@@ -1,0 +1,189 @@
+#include "galvatron/profiler/model_profiler.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/plan/check_plan.h"
+#include "galvatron/profiler/layer_bench.h"
+#include "galvatron/profiler/machine.h"
+
+namespace galvatron::profiler {
+namespace {
+
+constexpr int kLargestDefaultDegree = 8;
+
+// What is wrong with dividing the model by `degree`; nullopt when nothing is.
+std::optional<std::string> problem_with_degree(const spec::ModelSpec& model, int degree,
+                                               std::int64_t seq_length) {
+  if (degree > seq_length) {
+    return fmt::format("tp_degree {} is more than the {} tokens of a sample", degree, seq_length);
+  }
+  plan::LayerStrategy strategy;
+  strategy.tp_degree = degree;
+  for (const spec::LayerSpec& layer : model.layers) {
+    if (auto problem = plan::check_layer_strategy(strategy, layer, degree)) return problem;
+  }
+  return std::nullopt;
+}
+
+std::vector<int> degrees_to_measure(const spec::ModelSpec& model,
+                                    const ModelProfileOptions& options) {
+  std::vector<int> degrees = options.tp_degrees;
+  for (const int degree : degrees) {
+    const auto problem = problem_with_degree(model, degree, options.seq_length);
+    if (problem) throw ConfigError("[profile] --tp-degrees ", degree, ": ", *problem);
+  }
+  if (degrees.empty()) {
+    for (int degree = 1; degree <= kLargestDefaultDegree; degree *= 2) {
+      if (!problem_with_degree(model, degree, options.seq_length)) degrees.push_back(degree);
+    }
+  }
+  std::sort(degrees.begin(), degrees.end());
+  degrees.erase(std::unique(degrees.begin(), degrees.end()), degrees.end());
+  return degrees;
+}
+
+std::vector<std::int64_t> samples_to_measure(const ModelProfileOptions& options) {
+  std::vector<std::int64_t> samples = options.microbatch_sizes;
+  std::sort(samples.begin(), samples.end());
+  samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
+  if (samples.empty() || samples.front() < 1) {
+    throw ConfigError("[profile] --microbatch-sizes needs at least one size, each at least 1");
+  }
+  return samples;
+}
+
+void check_seq_length(const spec::ModelSpec& model, std::int64_t seq_length) {
+  if (seq_length < 1 || seq_length > model.max_positions) {
+    throw ConfigError("[profile] --seq-length ", seq_length, " is not within 1 and the ",
+                      model.max_positions, " positions of ", model.name);
+  }
+}
+
+class ModelProfiler {
+ public:
+  ModelProfiler(const spec::ModelSpec& model, const ModelProfileOptions& options)
+      : model_(model),
+        options_(options),
+        degrees_(degrees_to_measure(model, options)),
+        samples_(samples_to_measure(options)),
+        deadline_(options.seconds) {}
+
+  profiles::ModelProfile run() {
+    profiles::ModelProfile out;
+    const std::vector<std::string> names = model_.type_names();
+    count_parts(static_cast<int>(names.size()));
+    out.provenance = measured_here(
+        options_.seed, fmt::format("measured in one process, {} threads", at::get_num_threads()));
+    out.model = model_.name;
+    out.seq_length = options_.seq_length;
+    out.precision = options_.precision;
+    out.device = device_name(options_.device);
+    for (int type = 0; type < static_cast<int>(names.size()); ++type) {
+      out.types.push_back(measure_type(type, names[static_cast<std::size_t>(type)]));
+    }
+    tell("done");
+    return out;
+  }
+
+ private:
+  static bool can_recompute_core(const spec::LayerSpec& layer) {
+    return layer.kind == spec::LayerKind::kBlock;
+  }
+
+  void count_parts(int num_types) {
+    for (int type = 0; type < num_types; ++type) {
+      const auto& layer = model_.layers[static_cast<std::size_t>(model_.first_layer_of_type(type))];
+      num_parts_ +=
+          static_cast<int>(degrees_.size() * samples_.size()) * (can_recompute_core(layer) ? 2 : 1);
+    }
+  }
+
+  void tell(const std::string& what) {
+    if (options_.progress) options_.progress(static_cast<double>(parts_done_) / num_parts_, what);
+  }
+
+  // Time for the repetitions of the next case.
+  double next_share() {
+    const double left = std::max(0.0, deadline_.seconds_left());
+    return left / std::max(1, num_parts_ - parts_done_++);
+  }
+
+  profiles::LayerTypeProfile measure_type(int type, const std::string& name) {
+    const int index = model_.first_layer_of_type(type);
+    const spec::LayerSpec& layer = model_.layers[static_cast<std::size_t>(index)];
+    profiles::LayerTypeProfile out;
+    out.type = name;
+    out.parameter_bytes = {layer.num_params() * spec::compute_bytes(options_.precision)};
+    for (const int degree : degrees_) {
+      tell(fmt::format("{}, tp {}", name, degree));
+      std::vector<profiles::LayerMeasurement> measured = measure_degree(index, degree);
+      out.measurements.insert(out.measurements.end(), measured.begin(), measured.end());
+    }
+    return out;
+  }
+
+  LayerBenchOptions bench_options(int index, int degree, plan::Recompute recompute) const {
+    LayerBenchOptions out;
+    out.layer = index;
+    out.seq_length = options_.seq_length;
+    out.precision = options_.precision;
+    out.strategy.tp_degree = degree;
+    out.strategy.recompute = recompute;
+    out.device = options_.device;
+    out.seed = static_cast<std::uint64_t>(options_.seed);
+    return out;
+  }
+
+  std::vector<profiles::LayerMeasurement> measure_degree(int index, int degree) {
+    LayerBench bench(model_, bench_options(index, degree, plan::Recompute::kNone));
+    std::vector<profiles::LayerMeasurement> out;
+    for (const std::int64_t samples : samples_) {
+      profiles::LayerMeasurement& m = out.emplace_back();
+      m.tp_degree = degree;
+      m.samples = static_cast<double>(samples);
+      const LayerBytes bytes = bench.measure_bytes(samples);
+      const LayerTimes times = bench.measure_times(samples, next_share());
+      m.forward = times.forward;
+      m.backward = times.backward;
+      m.activation = m.activation_selective = bytes.activation;
+      m.forward_workspace = bytes.forward_workspace;
+      m.backward_workspace = bytes.backward_workspace;
+    }
+    if (can_recompute_core(model_.layers[static_cast<std::size_t>(index)])) {
+      add_selective(index, degree, out);
+    }
+    return out;
+  }
+
+  void add_selective(int index, int degree, std::vector<profiles::LayerMeasurement>& measured) {
+    LayerBench bench(model_, bench_options(index, degree, plan::Recompute::kSelective));
+    for (profiles::LayerMeasurement& m : measured) {
+      const auto samples = static_cast<std::int64_t>(m.samples);
+      m.activation_selective = bench.measure_bytes(samples).activation;
+      const Milliseconds backward = bench.measure_times(samples, next_share()).backward;
+      m.selective_recompute = std::max(Milliseconds{}, backward - m.backward);
+    }
+  }
+
+  const spec::ModelSpec& model_;
+  const ModelProfileOptions& options_;
+  std::vector<int> degrees_;
+  std::vector<std::int64_t> samples_;
+  Deadline deadline_;
+  int num_parts_ = 0, parts_done_ = 0;
+};
+
+}  // namespace
+
+profiles::ModelProfile profile_model(const spec::ModelSpec& model,
+                                     const ModelProfileOptions& options) {
+  check_seq_length(model, options.seq_length);
+  return ModelProfiler(model, options).run();
+}
+
+}  // namespace galvatron::profiler

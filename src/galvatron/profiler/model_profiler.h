@@ -1,0 +1,30 @@
+// Measures one layer of each type of a model on this machine: times, and memory as the allocator
+// counts it.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "galvatron/profiler/hardware_profiler.h"
+#include "galvatron/profiles/model_profile.h"
+
+namespace galvatron::profiler {
+
+struct ModelProfileOptions {
+  std::int64_t seq_length = 0;
+  spec::Precision precision = spec::Precision::kBf16;
+  std::vector<std::int64_t> microbatch_sizes = {1, 2, 4};  // samples on one rank
+  // Degrees to measure. Empty: the powers of two up to 8 that the model can be divided by.
+  std::vector<int> tp_degrees;
+  double seconds = 20;  // for the repetitions; every case is measured at least three times
+  c10::Device device = c10::kCPU;
+  std::int64_t seed = 0;
+  Progress progress;
+};
+
+// In this process alone, with as many threads as torch is set to: choose those of a rank in
+// training. ConfigError for a sequence longer than the model allows and for degrees that it cannot
+// be divided by. REQUIRES: the runtime's memory meter is installed.
+profiles::ModelProfile profile_model(const spec::ModelSpec& model,
+                                     const ModelProfileOptions& options);
+
+}  // namespace galvatron::profiler

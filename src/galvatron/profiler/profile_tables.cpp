@@ -1,0 +1,68 @@
+#include "galvatron/profiler/profile_tables.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/table.h"
+
+namespace galvatron::profiler {
+namespace {
+
+std::string gigabytes_per_second(double bytes_per_ms) {
+  return fmt::format("{:.3g} GB/s", bytes_per_ms * 1000 / 1e9);
+}
+
+std::string collective_rows(const profiles::HardwareProfile& profile) {
+  TextTable table({"collective", "ranks", "stride", "latency", "bandwidth", "largest", "took"});
+  for (const profiles::CollectiveTable& entry : profile.tables) {
+    const profiles::Line& line = entry.curve.line();
+    const auto& points = entry.curve.points();
+    table.add_row(
+        {profiles::to_text(entry.collective), std::to_string(entry.shape.size),
+         std::to_string(entry.shape.stride), to_text(Milliseconds{line.intercept}),
+         line.slope > 0 ? gigabytes_per_second(1 / line.slope) : "-",
+         points.empty() ? "-" : to_text(Bytes{static_cast<std::int64_t>(points.back().x)}),
+         points.empty() ? "-" : to_text(Milliseconds{points.back().y})});
+  }
+  return table.to_string();
+}
+
+std::string contention_row(const profiles::HardwareProfile& profile) {
+  std::string text;
+  for (const profiles::ContentionPoint& point : profile.contention) {
+    text += fmt::format("{}{:g}: x{:.2f}", text.empty() ? "" : ", ", point.ranks, point.slowdown);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string hardware_table(const profiles::HardwareProfile& profile) {
+  std::string out = profile.tables.empty() ? "" : collective_rows(profile) + "\n";
+  TextTable table({"device", profile.device});
+  table.align(1, TextTable::Align::kLeft);
+  table.add_row({"memory of a rank's device", to_text(profile.device_memory)});
+  table.add_row({"taken before any model", to_text(profile.memory_reserve)});
+  table.add_row({"compute with n ranks at once", contention_row(profile)});
+  table.add_row({"compute beside communication", fmt::format("x{:.2f}", profile.overlap_slowdown)});
+  table.add_row(
+      {"optimizer", fmt::format("{:.3g} ns per element", profile.optimizer_ns_per_element)});
+  return out + table.to_string();
+}
+
+std::string model_table(const profiles::ModelProfile& profile) {
+  TextTable table({"layer", "tp", "samples", "forward", "backward", "selective", "activation",
+                   "selective", "forward peak", "backward peak"});
+  for (const profiles::LayerTypeProfile& type : profile.types) {
+    for (const profiles::LayerMeasurement& m : type.measurements) {
+      table.add_row({type.type, std::to_string(m.tp_degree), fmt::format("{:g}", m.samples),
+                     to_text(m.forward), to_text(m.backward), "+" + to_text(m.selective_recompute),
+                     to_text(m.activation), to_text(m.activation_selective),
+                     to_text(m.forward_workspace), to_text(m.backward_workspace)});
+    }
+  }
+  return table.to_string();
+}
+
+}  // namespace galvatron::profiler
