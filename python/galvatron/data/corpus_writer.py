@@ -7,10 +7,10 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -25,6 +25,7 @@ from galvatron.files import AtomicFiles, sha256_of
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+T = TypeVar("T")
 INFO_FORMAT = "galvatron-data"
 INFO_VERSION = 1
 # Text handed to the tokenizer's threads at once; longer documents are cut into pieces at line ends.
@@ -155,7 +156,7 @@ def _write_tokens(
     text_bytes = empty = 0
     total = min(corpus.size, corpus.options.max_bytes or corpus.size)
     with _Progress("tokenizing", total, show_progress) as progress:
-        for batch in _batches(progress.watch(corpus.documents())):
+        for batch in _batches(progress.watch(corpus.documents()), lambda document: len(document.text)):
             texts = [document.text for document in batch if document.text and not document.text.isspace()]
             empty += len(batch) - len(texts)
             text_bytes += sum(len(text.encode("utf-8")) for text in texts)
@@ -167,11 +168,13 @@ def _write_tokens(
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> Iterator[np.ndarray]:
     """Token ids of each text. Long texts are tokenized in pieces, so that they too use all threads."""
-    pieces = [list(_pieces(text)) for text in texts]
-    encodings = iter(tokenizer.encode_batch_fast([p for parts in pieces for p in parts], add_special_tokens=False))
-    for parts in pieces:
-        ids = [np.asarray(next(encodings).ids, dtype=np.int64) for _ in parts]
-        yield ids[0] if len(ids) == 1 else np.concatenate(ids)
+    ids: list[list[np.ndarray]] = [[] for _ in texts]
+    pieces = ((i, piece) for i, text in enumerate(texts) for piece in _pieces(text))
+    for group in _batches(pieces, lambda piece: len(piece[1])):
+        encodings = tokenizer.encode_batch_fast([piece for _, piece in group], add_special_tokens=False)
+        for (i, _), encoding in zip(group, encodings, strict=True):
+            ids[i].append(np.asarray(encoding.ids, dtype=np.int32))
+    return map(np.concatenate, ids)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -186,12 +189,13 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
+def _batches(items: Iterable[T], characters_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of neighbours of about BATCH_CHARACTERS each."""
+    batch: list[T] = []
     characters = 0
-    for document in documents:
-        batch.append(document)
-        characters += len(document.text) + 100  # empty documents fill a batch too
+    for item in items:
+        batch.append(item)
+        characters += characters_of(item) + 100  # empty documents fill a batch too
         if characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
