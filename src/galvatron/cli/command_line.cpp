@@ -143,12 +143,12 @@ CLI::App& CommandLine::add(const std::string& name, const std::string& summary,
 }
 
 int CommandLine::run(int argc, const char* const* argv) {
-  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-  if (arguments.empty()) {
+  arguments_.assign(argv + std::min(argc, 1), argv + argc);
+  if (arguments_.empty()) {
     std::cout << app_.help();
     return kExitBadInput;
   }
-  const std::string& first = arguments[0];
+  const std::string& first = arguments_[0];
   if (first == "-h" || first == "--help") {
     std::cout << app_.help();
     return 0;
@@ -165,7 +165,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     throw ConfigError("there is no command '", first, "'",
                       hint.empty() ? "; see galvatron --help" : hint);
   }
-  return parse_and_run(first, {arguments.begin() + 1, arguments.end()});
+  return parse_and_run(first, {arguments_.begin() + 1, arguments_.end()});
 }
 
 int CommandLine::parse_and_run(const std::string& name, const std::vector<std::string>& arguments) {

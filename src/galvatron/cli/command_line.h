@@ -30,11 +30,16 @@ class CommandLine {
   // Parses and runs. ConfigError for anything that is wrong with the arguments.
   int run(int argc, const char* const* argv);
 
+  // What run() was given, without the name of the binary: for commands that start themselves again
+  // as ranks.
+  const std::vector<std::string>& arguments() const { return arguments_; }
+
  private:
   int parse_and_run(const std::string& name, const std::vector<std::string>& arguments);
 
   CLI::App app_;
   std::map<std::string, Run> runs_;
+  std::vector<std::string> arguments_;
 };
 
 // The arguments of a command with those of its TOML file behind them; what the command line gives

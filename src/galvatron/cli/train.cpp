@@ -1,0 +1,230 @@
+// galvatron train: ranks, a plan, data, and a progress bar.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
+#include "galvatron/cli/commands.h"
+#include "galvatron/comm/cuda.h"
+#include "galvatron/comm/launch.h"
+#include "galvatron/train/train_job.h"
+
+namespace galvatron::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  galvatron train --model gpt2-tiny --data synthetic --steps 20 --nproc 2 --precision fp32\n"
+    "  galvatron train --model llama2-7b --plan plan.json --data corpus --steps 1000 --nproc 8 "
+    "--run-dir run\n"
+    "  galvatron train --init-from llama-folder --data corpus --tp-degree 2 --zero-stage 3 --nproc "
+    "8 --export out\n"
+    "  torchrun --no-python --nproc-per-node 8 galvatron train --model gpt2 --plan plan.json "
+    "--data corpus\n"
+    "  srun --ntasks 16 galvatron train --model gpt2 --plan plan.json --data corpus\n"
+    "Exit codes: 0 done, 1 a rank or the machine failed, 2 something you gave is impossible, 70 "
+    "our own bug.";
+
+struct TrainCommand {
+  train::TrainJob job;
+  std::string precision, device = "auto";
+  std::string recompute = "none", schedule = "1f1b", lr_schedule = "cosine";
+  std::int64_t global_batch = 0;
+  int nproc = 1;
+  int master_port = 0;
+};
+
+void add_model_options(CLI::App& command, TrainCommand& options) {
+  train::TrainJob& job = options.job;
+  const char* group = "Model and data";
+  add_path(command, "--model", job.model, "Preset name, config.json, or a folder that holds one")
+      ->group(group);
+  add_path(
+      command, "--init-from", job.init_from,
+      "Hugging Face checkpoint folder whose weights are the first ones; without it they are random")
+      ->group(group);
+  add_path(command, "--data", job.data, "PREFIX of PREFIX.bin and PREFIX.idx, or 'synthetic'")
+      ->required()
+      ->group(group);
+  add_text(command, "--split", job.split, "Weights of training, validation and test samples")
+      ->group(group);
+  add_switch(command, "--shuffle", job.shuffle,
+             "New order of samples in each epoch; false: the order of the file")
+      ->group(group);
+  add_count(command, "--seq-length", job.seq_length, 1,
+            "Tokens per sample; default: what the model allows, at most 1024")
+      ->default_str("")
+      ->group(group);
+  add_seed(command, "--seed", job.seed, "Seed of first weights, dropout and data order")
+      ->group(group);
+}
+
+void add_plan_options(CLI::App& command, TrainCommand& options) {
+  train::TrainJob& job = options.job;
+  train::UniformPlanOptions& uniform = job.uniform;
+  const char* group = "Plan";
+  add_count(command, "--global-batch", options.global_batch, 1,
+            "Samples per step; default: the plan's, or 8")
+      ->default_str("")
+      ->group(group);
+  add_choice(command, "--precision", options.precision, spec::precision_names(),
+             "Of compute; default: the plan's, or bf16. Master weights are fp32 (fp64 for fp64)")
+      ->group(group);
+  CLI::Option* plan =
+      add_path(command, "--plan", job.plan, "Plan file, one strategy per layer")->group(group);
+  const char* one = "One strategy for all layers (without --plan)";
+  const std::vector<CLI::Option*> global{
+      add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
+                "Ranks that share each layer's matrices"),
+      add_count(command, "--ulysses-degree", uniform.strategy.ulysses_degree, 1,
+                "Ranks that share each sequence (DeepSpeed-Ulysses)"),
+      add_count(command, "--zero-stage", uniform.strategy.zero_stage, 0,
+                "Shard over data-parallel ranks: 1 optimizer, 2 and gradients, 3 and parameters",
+                3),
+      add_choice(command, "--recompute", options.recompute, plan::recompute_names(),
+                 "What each block computes again in backward"),
+      add_count(command, "--pp-degree", uniform.pp_degree, 1, "Pipeline stages"),
+      add_counts(command, "--layers-per-stage", uniform.layers_per_stage, 1,
+                 "Layers of each stage, embedding and head included; default: even"),
+      add_count(command, "--num-microbatches", uniform.num_microbatches, 1,
+                "Pieces of a batch that run one by one"),
+      add_choice(command, "--schedule", options.schedule, plan::schedule_names(),
+                 "Order of microbatches in the pipeline")};
+  for (CLI::Option* option : global) option->group(one)->excludes(plan);
+}
+
+void add_optimizer_options(CLI::App& command, TrainCommand& options) {
+  train::TrainerOptions& trainer = options.job.trainer;
+  constexpr double kMaxRate = 1e3;
+  const char* group = "Optimizer (AdamW)";
+  add_count(command, "--steps", trainer.num_steps, 1, "Optimizer steps")->group(group);
+  add_number(command, "--lr", trainer.lr.peak, 0, kMaxRate, "Highest learning rate")->group(group);
+  add_number(command, "--min-lr", trainer.lr.min, 0, kMaxRate, "Where the schedule ends")
+      ->group(group);
+  add_choice(command, "--lr-schedule", options.lr_schedule, train::lr_shape_names(),
+             "Shape after the warm-up")
+      ->group(group);
+  add_count(command, "--warmup-steps", trainer.lr.warmup_steps, 0, "Steps of linear warm-up")
+      ->group(group);
+  add_count(command, "--decay-steps", trainer.lr.decay_steps, 0,
+            "Last steps of wsd; 0: a fifth of all")
+      ->group(group);
+  add_number(command, "--weight-decay", trainer.adamw.weight_decay, 0, kMaxRate,
+             "Decoupled; not of biases, norms and other one-dimensional parameters")
+      ->group(group);
+  add_number(command, "--beta1", trainer.adamw.beta1, 0, 1, "Decay of the first moment")
+      ->group(group);
+  add_number(command, "--beta2", trainer.adamw.beta2, 0, 1, "Decay of the second moment")
+      ->group(group);
+  add_number(command, "--adam-eps", trainer.adamw.epsilon, 0, 1,
+             "Added to the root of the second moment")
+      ->group(group);
+  add_number(command, "--max-grad-norm", trainer.max_grad_norm, 0, 1e30,
+             "Clip gradients above this norm; 0: never")
+      ->group(group);
+}
+
+void add_run_options(CLI::App& command, TrainCommand& options) {
+  train::TrainJob& job = options.job;
+  const char* ranks = "Ranks";
+  add_count(
+      command, "--nproc", options.nproc, 1,
+      "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used instead",
+      4096)
+      ->group(ranks);
+  add_count(command, "--master-port", options.master_port, 0,
+            "Port of the ranks' store; 0: any free one", 65535)
+      ->group(ranks);
+  add_choice(command, "--device", options.device, {"auto", "cpu", "cuda"},
+             "auto: cuda where there is one")
+      ->group(ranks);
+  add_flag(command, "--deterministic", job.deterministic,
+           "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway")
+      ->group(ranks);
+
+  const char* output = "Output";
+  add_path(command, "--run-dir", job.run_dir,
+           "Folder for metrics.jsonl, plan.json, summary.json and trace.json")
+      ->group(output);
+  add_path(command, "--metrics", job.metrics, "One JSON line per step; default: in --run-dir")
+      ->group(output);
+  add_path(command, "--trace", job.trace,
+           "Chrome trace of the last step, all ranks; default: in --run-dir")
+      ->group(output);
+  add_count(command, "--eval-interval", job.trainer.eval_interval, 0,
+            "Steps between evaluations on the validation split; 0: none")
+      ->group(output);
+  add_count(command, "--eval-batches", job.trainer.eval_batches, 1, "Global batches per evaluation")
+      ->group(output);
+  add_path(command, "--export", job.export_dir, "Hugging Face folder of the final weights")
+      ->group(output);
+}
+
+// The choices that arrive as words.
+train::TrainJob job_of(const TrainCommand& options) {
+  train::TrainJob job = options.job;
+  if (options.global_batch > 0) job.global_batch = options.global_batch;
+  if (!options.precision.empty()) job.precision = spec::parse_precision(options.precision);
+  job.uniform.strategy.recompute = plan::parse_recompute(options.recompute);
+  job.uniform.schedule = plan::parse_schedule(options.schedule);
+  job.trainer.lr.shape = train::parse_lr_shape(options.lr_schedule);
+  return job;
+}
+
+c10::Device pick_device(const std::string& name) {
+  if (name == "cuda") return c10::kCUDA;
+  // The driver's own device file: asking CUDA itself would cost every CPU run its libraries.
+  if (name == "auto" && std::filesystem::exists("/dev/nvidiactl") && comm::cuda_is_available())
+    return c10::kCUDA;
+  return c10::kCPU;
+}
+
+std::string progress_text(const train::StepRecord& record) {
+  std::string text = fmt::format("loss {:.4f}  {:.0f} tok/s  {}", record.loss,
+                                 record.tokens_per_second(), to_text(record.memory));
+  if (record.valid_loss) text += fmt::format("  valid {:.4f}", *record.valid_loss);
+  return text;
+}
+
+// This process as one rank.
+int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environment) {
+  const train::PreparedJob prepared = train::prepare(job_of(options), environment.world_size);
+  comm::WorldOptions world_options;
+  world_options.device = pick_device(options.device);
+  comm::World world = comm::connect(environment, world_options);
+  ProgressBar bar("training", world.rank() == 0 ? prepared.job.trainer.num_steps : 0);
+  const train::RunSummary summary = train::run(
+      prepared, world,
+      [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); });
+  bar.finish();
+  if (world.rank() == 0) std::cout << train::summary_table(summary) << std::flush;
+  return 0;
+}
+
+int run_train(const TrainCommand& options, const std::vector<std::string>& arguments) {
+  const comm::LaunchEnvironment environment = comm::read_launch_environment();
+  if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
+  // What is wrong with the job is said once, before any rank is started.
+  train::prepare(job_of(options), options.nproc);
+  comm::LocalLaunch launch{options.nproc, options.master_port, {}};
+  launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
+  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
+  return comm::launch_local_ranks(launch);
+}
+
+}  // namespace
+
+void add_train_command(CommandLine& line) {
+  const auto options = std::make_shared<TrainCommand>();
+  CLI::App& command = line.add("train", "Train a model under a plan", kExamples,
+                               [options, &line] { return run_train(*options, line.arguments()); });
+  add_model_options(command, *options);
+  add_plan_options(command, *options);
+  add_optimizer_options(command, *options);
+  add_run_options(command, *options);
+}
+
+}  // namespace galvatron::cli

@@ -1,0 +1,50 @@
+// What a training step leaves behind, and the file of one JSON line per step.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "galvatron/base/units.h"
+
+namespace galvatron::train {
+
+struct StepRecord {
+  std::int64_t step = 0;  // 1 is the first
+  double loss = 0;        // mean over the labels of the global batch, before this step's update
+  double grad_norm = 0;   // of all gradients, before clipping
+  double lr = 0;
+  std::int64_t tokens = 0;  // of this step, all ranks
+  double seconds = 0;       // of this step
+  Bytes memory;             // most that tensors took on this rank's device during the step
+  std::optional<double>
+      mfu;  // model FLOPs utilisation in [0, 1]; only where the device's peak is known
+  std::optional<double> valid_loss;  // where this step was followed by an evaluation
+  bool skipped = false;              // fp16: gradients overflowed, no update
+
+  double tokens_per_second() const {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+  }
+};
+
+// {"step": 1, "loss": ..., "grad_norm": ..., "lr": ..., "tokens": ..., "seconds": ...,
+// "tokens_per_second": ...,
+//  "memory_bytes": ...}, numbers in full double precision; a number that is not finite is null.
+std::string to_json_line(const StepRecord& record);
+
+class MetricsFile {
+ public:
+  // Makes missing folders; an existing file is replaced, or with `append` continued. ConfigError
+  // when it cannot be written.
+  explicit MetricsFile(const std::filesystem::path& path, bool append = false);
+  // One line, flushed, so that a reader can follow. RuntimeFailure when the disk is full.
+  void write(const StepRecord& record);
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+};
+
+}  // namespace galvatron::train

@@ -1,0 +1,126 @@
+#include "galvatron/train/run_summary.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/table.h"
+#include "galvatron/train/gather.h"
+
+namespace galvatron::train {
+namespace {
+
+constexpr double kMillisecondsPerSecond = 1e3;
+
+// The first step also warms up threads, caches and connections.
+double median_seconds(const std::vector<StepRecord>& records) {
+  std::vector<double> seconds;
+  for (const StepRecord& record : records) seconds.push_back(record.seconds);
+  if (seconds.size() > 1) seconds.erase(seconds.begin());
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle;
+}
+
+std::optional<Bytes> predicted_memory(const RunSummary& summary, int stage) {
+  if (summary.prediction.stage_memory.empty()) return std::nullopt;
+  return summary.prediction.stage_memory.at(static_cast<std::size_t>(stage));
+}
+
+// Ranks of a stage that measured within this of each other share a row.
+std::string range_text(Bytes least, Bytes most) {
+  const std::string low = to_text(least), high = to_text(most);
+  return low == high ? high : low + " - " + high;
+}
+
+void add_stage_row(TextTable& table, const RunSummary& summary, int stage) {
+  const int per_stage = summary.plan.ranks_per_stage(), first = stage * per_stage;
+  const auto begin = summary.peak_memory.begin() + first;
+  const auto [least, most] = std::minmax_element(begin, begin + per_stage);
+  const Range layers = summary.plan.layers_of_stage(stage);
+  const auto predicted = predicted_memory(summary, stage);
+  table.add_row(
+      {std::to_string(stage), fmt::format("{}-{}", layers.begin, layers.end - 1),
+       per_stage == 1 ? std::to_string(first) : fmt::format("{}-{}", first, first + per_stage - 1),
+       predicted ? to_text(*predicted) : "-", range_text(*least, *most)});
+}
+
+}  // namespace
+
+RunSummary summarize(const plan::Plan& plan, const std::string& device,
+                     const std::vector<StepRecord>& records,
+                     const std::vector<Bytes>& peak_memory) {
+  GALV_CHECK(!records.empty(), "a summary of no steps");
+  RunSummary out;
+  out.model = plan.model;
+  out.device = device;
+  out.plan = plan;
+  out.peak_memory = peak_memory;
+  out.prediction = read_prediction(plan);
+  out.num_steps = static_cast<std::int64_t>(records.size());
+  out.step_seconds = median_seconds(records);
+  out.tokens_per_second = static_cast<double>(records.back().tokens) / out.step_seconds;
+  out.first_loss = records.front().loss;
+  out.last_loss = records.back().loss;
+  for (const StepRecord& record : records) {
+    if (record.valid_loss) out.last_valid_loss = record.valid_loss;
+  }
+  return out;
+}
+
+OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options) {
+  OrderedJson ranks = OrderedJson::array();
+  for (int rank = 0; rank < summary.plan.world_size; ++rank) {
+    const int stage = rank / summary.plan.ranks_per_stage();
+    const auto predicted = predicted_memory(summary, stage);
+    ranks.push_back(
+        {{"rank", rank},
+         {"stage", stage},
+         {"peak_memory_bytes", summary.peak_memory.at(static_cast<std::size_t>(rank)).value},
+         {"predicted_memory_bytes", predicted ? OrderedJson(predicted->value) : OrderedJson()}});
+  }
+  const auto& predicted = summary.prediction.step_time;
+  const OrderedJson predicted_seconds =
+      predicted ? OrderedJson(predicted->value / kMillisecondsPerSecond) : OrderedJson();
+  OrderedJson loss{{"first", summary.first_loss}, {"last", summary.last_loss}};
+  if (summary.last_valid_loss) loss["valid"] = *summary.last_valid_loss;
+  return {{"model", summary.model},
+          {"device", summary.device},
+          {"world_size", summary.plan.world_size},
+          {"steps", summary.num_steps},
+          {"ranks", ranks},
+          {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
+          {"tokens_per_second", summary.tokens_per_second},
+          {"loss", loss},
+          {"options", options}};
+}
+
+std::string summary_table(const RunSummary& summary) {
+  const plan::Plan& plan = summary.plan;
+  TextTable table({"stage", "layers", "ranks", "predicted memory", "measured memory"});
+  for (int stage = 0; stage < plan.pipeline.degree; ++stage) add_stage_row(table, summary, stage);
+  const auto& predicted = summary.prediction.step_time;
+  std::string out = fmt::format("{} on {} {} rank(s), {} steps\n", summary.model, plan.world_size,
+                                summary.device, summary.num_steps);
+  out += fmt::format("  plan        {}\n", plan::summarize(plan));
+  out += fmt::format("  pipeline    {} stage(s), {}, {} microbatch(es), global batch {}, {}\n",
+                     plan.pipeline.degree, plan::to_text(plan.pipeline.schedule),
+                     plan.num_microbatches, plan.global_batch, spec::to_text(plan.precision));
+  out += fmt::format("  step time   predicted {}, measured {}\n",
+                     predicted ? to_text(*predicted) : "-",
+                     to_text(Milliseconds{summary.step_seconds * kMillisecondsPerSecond}));
+  out += fmt::format("  throughput  {:.0f} tokens/s\n", summary.tokens_per_second);
+  out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
+  if (summary.last_valid_loss) out += fmt::format(", validation {:.4f}", *summary.last_valid_loss);
+  return out + "\n" + table.to_string();
+}
+
+std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine) {
+  std::vector<Bytes> out;
+  for (const std::string& text : gather_texts(world, std::to_string(mine.value)))
+    out.push_back({std::stoll(text)});
+  return out;
+}
+
+}  // namespace galvatron::train

@@ -1,0 +1,45 @@
+// What remains of a run: summary.json for galvatron-report, and a table for the terminal.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/json.h"
+#include "galvatron/base/units.h"
+#include "galvatron/comm/world.h"
+#include "galvatron/plan/plan.h"
+#include "galvatron/train/metrics.h"
+#include "galvatron/train/prediction.h"
+
+namespace galvatron::train {
+
+struct RunSummary {
+  std::string model;
+  std::string device;
+  plan::Plan plan;
+  std::vector<Bytes> peak_memory;  // per rank
+  Prediction prediction;
+  std::int64_t num_steps = 0;  // of this process
+  double step_seconds = 0;     // median, without the first step where there are others
+  double tokens_per_second = 0;
+  double first_loss = 0;
+  double last_loss = 0;
+  std::optional<double> last_valid_loss;
+};
+
+// REQUIRES: records is not empty.
+RunSummary summarize(const plan::Plan& plan, const std::string& device,
+                     const std::vector<StepRecord>& records, const std::vector<Bytes>& peak_memory);
+
+// {"model", "device", "world_size", "ranks": [{"rank", "stage", "peak_memory_bytes",
+// "predicted_memory_bytes"}],
+//  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last"},
+//  "options"}.
+// What was not predicted is null.
+OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options);
+std::string summary_table(const RunSummary& summary);
+
+// Peak memory of every rank. Collective.
+std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine);
+
+}  // namespace galvatron::train

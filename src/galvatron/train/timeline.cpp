@@ -1,0 +1,57 @@
+#include "galvatron/train/timeline.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "galvatron/train/gather.h"
+
+namespace galvatron::train {
+namespace {
+
+constexpr double kMicroseconds = 1e6;  // per second
+
+std::string events_text(const runtime::Trace& trace) {
+  Json events = Json::array();
+  for (const runtime::TraceEvent& event : trace.events()) {
+    events.push_back({event.name, event.category, event.start, event.end});
+  }
+  return events.dump();
+}
+
+OrderedJson thread_name(int rank, int ranks_per_stage) {
+  return {{"name", "thread_name"},
+          {"ph", "M"},
+          {"pid", 0},
+          {"tid", rank},
+          {"args", {{"name", fmt::format("rank {} (stage {})", rank, rank / ranks_per_stage)}}}};
+}
+
+}  // namespace
+
+OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace, int ranks_per_stage) {
+  std::vector<Json> ranks;
+  double origin = std::numeric_limits<double>::infinity();
+  for (const std::string& text : gather_texts(world, events_text(trace))) {
+    ranks.push_back(parse_json(text, "timeline"));
+    for (const Json& event : ranks.back()) origin = std::min(origin, event[2].get<double>());
+  }
+  OrderedJson events = OrderedJson::array();
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    events.push_back(thread_name(static_cast<int>(rank), ranks_per_stage));
+    for (const Json& event : ranks[rank]) {
+      const double start = event[2].get<double>(), end = event[3].get<double>();
+      events.push_back({{"name", event[0].get<std::string>()},
+                        {"cat", event[1].get<std::string>()},
+                        {"ph", "X"},
+                        {"ts", (start - origin) * kMicroseconds},
+                        {"dur", (end - start) * kMicroseconds},
+                        {"pid", 0},
+                        {"tid", rank}});
+    }
+  }
+  return {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
+}
+
+}  // namespace galvatron::train

@@ -1,0 +1,16 @@
+// The timeline of one step, all ranks together, as a Chrome trace (chrome://tracing, Perfetto,
+// galvatron-report).
+#pragma once
+#include "galvatron/base/json.h"
+#include "galvatron/comm/world.h"
+#include "galvatron/runtime/trace.h"
+
+namespace galvatron::train {
+
+// {"displayTimeUnit": "ms", "traceEvents": [{"name", "cat", "ph": "X", "ts", "dur", "pid": 0,
+// "tid": rank}, ...]}, times in microseconds since the first event. One thread per rank, named
+// "rank 3 (stage 1)". Clocks of different machines are not aligned. Collective; the same on every
+// rank.
+OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace, int ranks_per_stage);
+
+}  // namespace galvatron::train

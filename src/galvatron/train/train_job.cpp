@@ -1,0 +1,200 @@
+#include "galvatron/train/train_job.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/data/synthetic_samples.h"
+#include "galvatron/data/token_samples.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/plan/check_plan.h"
+#include "galvatron/train/device_flops.h"
+#include "galvatron/train/timeline.h"
+#include "galvatron/train/weights.h"
+
+namespace galvatron::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kDefaultSeqLength = 1024;
+constexpr std::int64_t kDefaultGlobalBatch = 8;
+constexpr std::int64_t kSyntheticSamples = 1 << 20;
+constexpr const char* kSynthetic = "synthetic";
+
+spec::ModelSpec load_model(const TrainJob& job) {
+  if (job.model.empty() && job.init_from.empty())
+    throw ConfigError("[train] give --model or --init-from");
+  spec::ModelSpec model = spec::load_model(job.model.empty() ? job.init_from : job.model);
+  if (!job.init_from.empty()) check_weights(model, job.init_from);
+  return model;
+}
+
+plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::int64_t seq_length,
+                        int world_size) {
+  const UniformPlanOptions& uniform = job.uniform;
+  const spec::JobSpec spec{seq_length, job.global_batch.value_or(kDefaultGlobalBatch),
+                           job.precision.value_or(spec::JobSpec{}.precision)};
+  plan::Plan plan = plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
+                                       uniform.num_microbatches, uniform.schedule);
+  if (!uniform.layers_per_stage.empty()) plan.pipeline.layers_per_stage = uniform.layers_per_stage;
+  return plan;
+}
+
+plan::Plan plan_file(const TrainJob& job) {
+  plan::Plan plan = plan::read_plan(job.plan);
+  const plan::Plan written = plan;
+  plan.global_batch = job.global_batch.value_or(plan.global_batch);
+  plan.precision = job.precision.value_or(plan.precision);
+  const bool changed =
+      plan.global_batch != written.global_batch || plan.precision != written.precision;
+  if (changed) plan.search = {};  // it foretold another run
+  return plan;
+}
+
+std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
+                                                 std::int64_t seq_length, data::SplitPart part) {
+  if (job.data == kSynthetic) {
+    // The parts of synthetic data differ in their seed.
+    const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
+    return std::make_unique<data::SyntheticSamples>(kSyntheticSamples, seq_length, model.vocab_size,
+                                                    seed);
+  }
+  return std::make_unique<data::TokenSamples>(
+      data::TokenSamplesOptions{job.data, seq_length, job.split, part, job.shuffle, job.seed},
+      model.vocab_size);
+}
+
+// Makes the folder and asks whether files can be written there.
+void require_writable(const fs::path& folder, const char* option) {
+  const fs::path path = folder.empty() ? fs::path(".") : folder;
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!fs::is_directory(path) || access(path.c_str(), W_OK) != 0) {
+    throw ConfigError("[train] ", option, ": cannot write into ", path.string(),
+                      error ? ": " + error.message() : std::string());
+  }
+}
+
+void check_outputs(const TrainJob& job) {
+  if (!job.run_dir.empty()) require_writable(job.run_dir, "--run-dir");
+  if (!job.metrics.empty()) require_writable(fs::path(job.metrics).parent_path(), "--metrics");
+  if (!job.trace.empty()) require_writable(fs::path(job.trace).parent_path(), "--trace");
+  if (!job.export_dir.empty()) check_export(job.export_dir);
+}
+
+// `name` in the run folder, unless another place was asked for; empty for nowhere.
+fs::path output_path(const std::string& wish, const std::string& run_dir, const char* name) {
+  if (!wish.empty()) return wish;
+  return run_dir.empty() ? fs::path() : fs::path(run_dir) / name;
+}
+
+// All ranks train together; only rank 0 writes. Collects what the summary needs.
+class Recorder {
+ public:
+  Recorder(const TrainJob& job, bool writes) {
+    const fs::path path = output_path(job.metrics, job.run_dir, "metrics.jsonl");
+    if (writes && !path.empty()) file_.emplace(path);
+  }
+  void add(const StepRecord& record) {
+    records_.push_back(record);
+    if (file_) file_->write(record);
+  }
+  const std::vector<StepRecord>& records() const { return records_; }
+
+ private:
+  std::optional<MetricsFile> file_;
+  std::vector<StepRecord> records_;
+};
+
+TrainerOptions trainer_options(const PreparedJob& prepared, c10::Device device) {
+  TrainerOptions options = prepared.job.trainer;
+  options.peak_flops = device_peak_flops(device, prepared.plan.precision);
+  return options;
+}
+
+void write_results(const PreparedJob& prepared, const RunSummary& summary,
+                   const OrderedJson& timeline) {
+  const TrainJob& job = prepared.job;
+  const fs::path trace = output_path(job.trace, job.run_dir, "trace.json");
+  if (!trace.empty()) write_file_atomically(trace, timeline.dump() + "\n");
+  if (job.run_dir.empty()) return;
+  plan::write_plan(fs::path(job.run_dir) / "plan.json", prepared.plan);
+  write_json_file(fs::path(job.run_dir) / "summary.json",
+                  summary_to_json(summary, options_to_json(prepared)));
+}
+
+}  // namespace
+
+PreparedJob prepare(const TrainJob& job, int world_size) {
+  PreparedJob out;
+  out.job = job;
+  out.model = load_model(job);
+  out.seq_length =
+      job.seq_length > 0 ? job.seq_length : std::min(kDefaultSeqLength, out.model.max_positions);
+  out.plan =
+      job.plan.empty() ? uniform_plan(job, out.model, out.seq_length, world_size) : plan_file(job);
+  plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
+  LrSchedule(job.trainer.lr, job.trainer.num_steps);
+  out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
+  if (job.trainer.eval_interval > 0)
+    out.valid = make_samples(job, out.model, out.seq_length, data::SplitPart::kValid);
+  check_outputs(job);
+  return out;
+}
+
+RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step) {
+  const TrainJob& job = prepared.job;
+  if (job.deterministic) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  const bool is_first = world.rank() == 0, initialise = job.init_from.empty();
+  runtime::Engine engine(prepared.model, prepared.plan, world, models::make_layer,
+                         {job.seed, prepared.seq_length, initialise});
+  if (!initialise) load_weights(engine, job.init_from);
+  Trainer trainer(engine, *prepared.samples, prepared.valid.get(),
+                  trainer_options(prepared, world.device()));
+  Recorder recorder(job, is_first);
+  trainer.run([&](const StepRecord& record) {
+    recorder.add(record);
+    if (on_step) on_step(record);
+  });
+
+  const OrderedJson timeline =
+      gather_timeline(world, engine.trace(), prepared.plan.ranks_per_stage());
+  const RunSummary summary =
+      summarize(prepared.plan, device_text(world.device()), recorder.records(),
+                gather_peak_memory(world, trainer.peak_memory()));
+  if (is_first) write_results(prepared, summary, timeline);
+  if (!job.export_dir.empty()) export_weights(engine, job.export_dir);
+  return summary;
+}
+
+OrderedJson options_to_json(const PreparedJob& prepared) {
+  const TrainJob& job = prepared.job;
+  const TrainerOptions& trainer = job.trainer;
+  return {{"model", job.model},
+          {"init_from", job.init_from},
+          {"data", job.data},
+          {"split", job.split},
+          {"shuffle", job.shuffle},
+          {"seed", job.seed},
+          {"deterministic", job.deterministic},
+          {"precision", spec::to_text(prepared.plan.precision)},
+          {"seq_length", prepared.seq_length},
+          {"global_batch", prepared.plan.global_batch},
+          {"steps", trainer.num_steps},
+          {"lr", trainer.lr.peak},
+          {"min_lr", trainer.lr.min},
+          {"lr_schedule", to_text(trainer.lr.shape)},
+          {"warmup_steps", trainer.lr.warmup_steps},
+          {"decay_steps", trainer.lr.decay_steps},
+          {"weight_decay", trainer.adamw.weight_decay},
+          {"beta1", trainer.adamw.beta1},
+          {"beta2", trainer.adamw.beta2},
+          {"adam_eps", trainer.adamw.epsilon},
+          {"max_grad_norm", trainer.max_grad_norm}};
+}
+
+}  // namespace galvatron::train

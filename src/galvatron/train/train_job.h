@@ -1,0 +1,81 @@
+// A training run from its options to its files: checked as a whole before any rank is started, then
+// run by every rank.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+#include "galvatron/comm/world.h"
+#include "galvatron/data/sample_source.h"
+#include "galvatron/plan/plan.h"
+#include "galvatron/train/run_summary.h"
+#include "galvatron/train/trainer.h"
+
+namespace galvatron::train {
+
+// One strategy for all layers, for runs without a plan.
+struct UniformPlanOptions {
+  plan::LayerStrategy strategy;
+  int pp_degree = 1;
+  int num_microbatches = 1;
+  plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  std::vector<int> layers_per_stage;  // empty: even
+};
+
+struct TrainJob {
+  // Preset name, config.json or folder; empty: init_from's config.
+  std::string model;
+  // A Hugging Face checkpoint folder whose weights are the first ones; empty: random ones.
+  std::string init_from;
+  // A plan file; empty: `uniform`.
+  std::string plan;
+  UniformPlanOptions uniform;
+  // Tokens per sample. 0: the longest that the model allows, at most 1024.
+  std::int64_t seq_length = 0;
+  // These win over the plan's, whose prediction is then dropped.
+  std::optional<std::int64_t> global_batch;  // else the plan's, or 8
+  std::optional<spec::Precision> precision;  // else the plan's, or bf16
+
+  // PREFIX of a token file pair, or "synthetic".
+  std::string data = "synthetic";
+  std::string split = "969,30,1";
+  bool shuffle = true;
+  // Of initial weights, dropout and the order of the data.
+  std::uint64_t seed = 1234;
+  // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
+  bool deterministic = false;
+
+  TrainerOptions trainer;
+
+  // Where metrics.jsonl, plan.json, summary.json and trace.json go; empty: nowhere.
+  std::string run_dir;
+  std::string metrics;     // instead of run_dir/metrics.jsonl
+  std::string trace;       // instead of run_dir/trace.json
+  std::string export_dir;  // a Hugging Face folder of the final weights; empty: none
+};
+
+// A job that can be run: its model, plan and data are there and fit together.
+struct PreparedJob {
+  TrainJob job;
+  spec::ModelSpec model;
+  plan::Plan plan;
+  std::int64_t seq_length = 0;
+  std::unique_ptr<data::SampleSource> samples;
+  std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
+};
+
+// ConfigError in one sentence for whatever is wrong with the job; needs no other rank and no
+// device. Makes the folders that the run writes to.
+PreparedJob prepare(const TrainJob& job, int world_size);
+
+// Trains on this rank. Collective. Rank 0 writes the files; every rank returns the same summary.
+RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step);
+
+// The job's options as recorded in summary.json.
+OrderedJson options_to_json(const PreparedJob& prepared);
+
+}  // namespace galvatron::train

@@ -1,0 +1,136 @@
+#include "galvatron/train/trainer.h"
+
+#include <cmath>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
+#include "galvatron/comm/backends/error_text.h"
+#include "galvatron/runtime/memory_meter.h"
+#include "galvatron/train/batch_input.h"
+
+namespace galvatron::train {
+namespace {
+
+LossScalerOptions scaling_of(const plan::Plan& plan, LossScalerOptions options) {
+  options.enabled = plan.precision == spec::Precision::kFp16;
+  return options;
+}
+
+bool is_out_of_memory(const std::exception& error) {
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;
+}
+
+// Runs `body` of step `step`. Whatever fails, the groups are dropped first: the peers then fail in
+// milliseconds.
+template <typename Body>
+void guard_step(runtime::Engine& engine, std::int64_t step, const Body& body) {
+  comm::World& world = engine.world();
+  try {
+    body();
+  } catch (const RuntimeFailure& failure) {
+    world.abort();
+    throw RuntimeFailure("step ", step, ": ", failure.what());
+  } catch (const std::exception& error) {
+    world.abort();
+    if (!is_out_of_memory(error)) throw;
+    throw RuntimeFailure("step ", step, ": rank ", world.rank(), " ran out of memory (",
+                         comm::short_reason(error),
+                         "); use a leaner plan, such as more ZeRO, recompute or microbatches");
+  }
+}
+
+}  // namespace
+
+Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
+                 const data::SampleSource* valid, const TrainerOptions& options)
+    : engine_(engine),
+      samples_(samples),
+      valid_(valid),
+      options_(options),
+      lr_(options.lr, options.num_steps),
+      optimizer_(engine.units(), options.adamw),
+      scaler_(scaling_of(engine.plan(), options.loss_scaling)) {
+  GALV_CHECK(valid_ != nullptr || options_.eval_interval == 0,
+             "evaluations need validation samples");
+}
+
+void Trainer::run(const OnStep& on_step) {
+  while (steps_done_ < options_.num_steps) {
+    const std::int64_t number = steps_done_ + 1;
+    const bool last = number == options_.num_steps;
+    const bool evaluates =
+        options_.eval_interval > 0 && (last || number % options_.eval_interval == 0);
+    engine_.trace().enable(last);
+    guard_step(engine_, number, [&] {
+      StepRecord record = step();
+      engine_.trace().enable(false);
+      if (evaluates) record.valid_loss = evaluate();
+      on_step(record);
+    });
+  }
+}
+
+StepRecord Trainer::step() {
+  const double started = now_seconds();
+  const plan::Plan& plan = engine_.plan();
+  runtime::MemoryMeter meter(engine_.world().device());
+  meter.reset_peak();
+
+  StepRecord record;
+  record.lr = lr_.at(steps_done_);
+  BatchInput batch(samples_, plan.global_batch, steps_done_ * plan.global_batch);
+  record.loss = engine_.forward_backward(batch, steps_done_, scaler_.scale());
+  update(record);
+
+  record.step = ++steps_done_;
+  record.tokens = plan.global_batch * samples_.seq_length();
+  record.memory = meter.peak();
+  record.seconds = now_seconds() - started;
+  record.mfu = mfu(record);
+  peak_memory_ = std::max(peak_memory_, record.memory);
+  return record;
+}
+
+void Trainer::update(StepRecord& record) {
+  const double scale = scaler_.scale();
+  {
+    const runtime::Trace::Scope scope(engine_.trace(), "gradient norm", "communication");
+    record.grad_norm = engine_.gradient_norm() / scale;
+  }
+  record.skipped = !scaler_.update(record.grad_norm);
+  if (record.skipped) return;
+  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) {
+    throw RuntimeFailure("the loss is ", record.loss, " and the norm of the gradients ",
+                         record.grad_norm, "; lower --lr, or raise --warmup-steps");
+  }
+  {
+    const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
+    optimizer_.step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
+  }
+  const runtime::Trace::Scope scope(engine_.trace(), "publish weights", "communication");
+  engine_.publish();
+}
+
+double Trainer::evaluate() {
+  const std::int64_t global_batch = engine_.plan().global_batch;
+  double sum = 0;
+  for (std::int64_t i = 0; i < options_.eval_batches; ++i) {
+    BatchInput batch(*valid_, global_batch, i * global_batch);
+    sum += engine_.evaluate(batch);
+  }
+  return sum / static_cast<double>(options_.eval_batches);
+}
+
+std::optional<double> Trainer::mfu(const StepRecord& record) const {
+  if (options_.peak_flops <= 0) return std::nullopt;
+  const plan::Plan& plan = engine_.plan();
+  // A backward is two forwards; what is computed again is not useful work.
+  const double flops = 3 * spec::forward_flops(engine_.model(), samples_.seq_length()) *
+                       static_cast<double>(plan.global_batch);
+  return flops / (record.seconds * options_.peak_flops * plan.world_size);
+}
+
+}  // namespace galvatron::train

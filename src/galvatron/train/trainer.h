@@ -1,0 +1,72 @@
+// The training loop of one rank: all ranks run it together on one Engine.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "galvatron/data/sample_source.h"
+#include "galvatron/runtime/engine.h"
+#include "galvatron/train/loss_scaler.h"
+#include "galvatron/train/lr_schedule.h"
+#include "galvatron/train/metrics.h"
+#include "galvatron/train/optimizer.h"
+
+namespace galvatron::train {
+
+struct TrainerOptions {
+  // Optimizer steps of the whole run.
+  std::int64_t num_steps = 100;
+  LrScheduleOptions lr;
+  AdamWOptions adamw;
+  // Gradients above this norm are scaled down to it; 0: never.
+  double max_grad_norm = 1.0;
+  LossScalerOptions loss_scaling;  // enabled for fp16 whatever this says
+  // Steps between evaluations on the validation samples, also after the last step; 0: none.
+  std::int64_t eval_interval = 0;
+  // Global batches of an evaluation.
+  std::int64_t eval_batches = 4;
+  // FLOPs per second of one device, for metrics' mfu; 0: unknown.
+  double peak_flops = 0;
+};
+
+class Trainer {
+ public:
+  // Everything must outlive the trainer. `valid` may be null. Collective.
+  Trainer(runtime::Engine& engine, const data::SampleSource& samples,
+          const data::SampleSource* valid, const TrainerOptions& options);
+
+  using OnStep = std::function<void(const StepRecord&)>;
+  // Steps from steps_done() + 1 to the last; `on_step` hears of each, on every rank. A failure
+  // drops the groups, so that the other ranks fail at once, and leaves as RuntimeFailure "step N:
+  // ...". The last step is recorded in engine.trace().
+  void run(const OnStep& on_step);
+  // One step, without the care for failures.
+  StepRecord step();
+  // Mean loss over the validation samples' first eval_batches batches. Collective.
+  double evaluate();
+
+  std::int64_t steps_done() const { return steps_done_; }
+  // Most memory that tensors took on this rank in any step so far.
+  Bytes peak_memory() const { return peak_memory_; }
+
+  // --- what a checkpoint holds beside the weights ---
+  AdamW& optimizer() { return optimizer_; }
+  LossScaler& loss_scaler() { return scaler_; }
+  void set_steps_done(std::int64_t steps) { steps_done_ = steps; }
+
+ private:
+  void update(StepRecord& record);
+  std::optional<double> mfu(const StepRecord& record) const;
+
+  runtime::Engine& engine_;
+  const data::SampleSource& samples_;
+  const data::SampleSource* valid_;
+  TrainerOptions options_;
+  LrSchedule lr_;
+  AdamW optimizer_;
+  LossScaler scaler_;
+  std::int64_t steps_done_ = 0;
+  Bytes peak_memory_;
+};
+
+}  // namespace galvatron::train

@@ -1,0 +1,71 @@
+#include "galvatron/train/metrics.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "galvatron/base/json.h"
+
+#include "config_error.h"
+
+namespace galvatron::train {
+namespace {
+
+StepRecord example() {
+  StepRecord record;
+  record.step = 3;
+  record.loss = 1.0 / 3;
+  record.grad_norm = 0.1;
+  record.lr = 3e-4;
+  record.tokens = 512;
+  record.seconds = 0.25;
+  record.memory = {1 << 20};
+  return record;
+}
+
+TEST(Metrics, ALineReadsBackToTheBit) {
+  const Json line = Json::parse(to_json_line(example()));
+  EXPECT_EQ(line["step"], 3);
+  EXPECT_EQ(line["loss"].get<double>(), 1.0 / 3);
+  EXPECT_EQ(line["grad_norm"].get<double>(), 0.1);
+  EXPECT_EQ(line["lr"].get<double>(), 3e-4);
+  EXPECT_EQ(line["tokens"], 512);
+  EXPECT_EQ(line["tokens_per_second"].get<double>(), 2048);
+  EXPECT_EQ(line["memory_bytes"], 1 << 20);
+  EXPECT_EQ(line.size(), 8U) << "mfu, valid_loss and skipped only where they are known";
+}
+
+TEST(Metrics, OptionalFigures) {
+  StepRecord record = example();
+  record.mfu = 0.5;
+  record.valid_loss = 2.5;
+  record.skipped = true;
+  const Json line = Json::parse(to_json_line(record));
+  EXPECT_EQ(line["mfu"].get<double>(), 0.5);
+  EXPECT_EQ(line["valid_loss"].get<double>(), 2.5);
+  EXPECT_TRUE(line["skipped"].get<bool>());
+}
+
+TEST(MetricsFile, EachLineIsThereAtOnce) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) / "metrics" / "m.jsonl";
+  MetricsFile file(path);
+  for (int i = 1; i <= 2; ++i) {
+    file.write(example());
+    std::ifstream in(path);
+    int lines = 0;
+    for (std::string line; std::getline(in, line); ++lines)
+      EXPECT_EQ(line, to_json_line(example()));
+    EXPECT_EQ(lines, i);
+  }
+  std::filesystem::remove_all(path.parent_path());
+}
+
+TEST(MetricsFile, RefusesAPlaceThatCannotBeWritten) {
+  const std::string refusal = config_error_of([] { MetricsFile("/proc/no/metrics.jsonl"); });
+  EXPECT_TRUE(refusal.starts_with("[train] cannot write /proc/no/metrics.jsonl: ")) << refusal;
+}
+
+}  // namespace
+}  // namespace galvatron::train

@@ -1,0 +1,84 @@
+#include "galvatron/train/run_summary.h"
+
+#include <gtest/gtest.h>
+
+namespace galvatron::train {
+namespace {
+
+// Two stages of two ranks.
+plan::Plan example_plan() {
+  plan::Plan plan;
+  plan.model = "gpt2-tiny";
+  plan.world_size = 4;
+  plan.pipeline = {2, plan::ScheduleKind::k1F1B, {2, 1}};
+  plan.layers.resize(3);
+  return plan;
+}
+
+OrderedJson example_cost() {
+  const auto stage = [](int total) {
+    return OrderedJson{{"memory", {{"total_bytes", total}, {"reserve_bytes", 100}}}};
+  };
+  return {{"step_ms", 125.0}, {"stages", {stage(1100), stage(600)}}};
+}
+
+std::vector<StepRecord> example_records() {
+  std::vector<StepRecord> records(4);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    records[i].loss = 4.0 - static_cast<double>(i);
+    records[i].tokens = 64;
+    records[i].seconds = i == 0 ? 9 : static_cast<double>(i);  // the first step warms up
+  }
+  return records;
+}
+
+TEST(Prediction, IsReadWithoutTheReserve) {
+  plan::Plan plan = example_plan();
+  plan.search = example_cost();
+  const Prediction direct = read_prediction(plan);
+  EXPECT_EQ(direct.step_time->value, 125);
+  EXPECT_EQ(direct.stage_memory, (std::vector<Bytes>{{1000}, {500}}));
+  plan.search = {{"seconds", 1}, {"prediction", example_cost()}};
+  EXPECT_EQ(read_prediction(plan).stage_memory, direct.stage_memory);
+}
+
+TEST(Prediction, OtherSectionsForetellNothing) {
+  plan::Plan plan = example_plan();
+  for (const OrderedJson& search : {OrderedJson(), OrderedJson::array({1, 2}),
+                                    OrderedJson{{"step_ms", "fast"}}, OrderedJson{{"cost", 3}}}) {
+    plan.search = search;
+    EXPECT_FALSE(read_prediction(plan).step_time.has_value()) << search;
+  }
+  plan.search = {{"step_ms", 3.0}, {"stages", {1}}};
+  EXPECT_TRUE(read_prediction(plan).stage_memory.empty());
+}
+
+TEST(RunSummary, StandsBesideThePrediction) {
+  plan::Plan plan = example_plan();
+  plan.search = example_cost();
+  const RunSummary summary = summarize(plan, "cpu", example_records(), {{1}, {2}, {3}, {4}});
+  EXPECT_EQ(summary.step_seconds, 2) << "median without the first";
+  EXPECT_EQ(summary.tokens_per_second, 32);
+  const OrderedJson json = summary_to_json(summary, {{"seed", 1}});
+  EXPECT_EQ(json["ranks"].size(), 4U);
+  EXPECT_EQ(
+      json["ranks"][2],
+      (OrderedJson{
+          {"rank", 2}, {"stage", 1}, {"peak_memory_bytes", 3}, {"predicted_memory_bytes", 500}}));
+  EXPECT_EQ(json["step_seconds"], (OrderedJson{{"measured", 2.0}, {"predicted", 0.125}}));
+  EXPECT_EQ(json["loss"], (OrderedJson{{"first", 4.0}, {"last", 1.0}}));
+  EXPECT_EQ(json["options"]["seed"], 1);
+  EXPECT_NE(summary_table(summary).find("predicted 125 ms, measured 2.00 s"), std::string::npos)
+      << summary_table(summary);
+}
+
+TEST(RunSummary, WithoutAPredictionSaysSo) {
+  const RunSummary summary =
+      summarize(example_plan(), "cpu", example_records(), {{1}, {2}, {3}, {4}});
+  EXPECT_TRUE(summary_to_json(summary, {})["step_seconds"]["predicted"].is_null());
+  EXPECT_NE(summary_table(summary).find("predicted -"), std::string::npos)
+      << summary_table(summary);
+}
+
+}  // namespace
+}  // namespace galvatron::train

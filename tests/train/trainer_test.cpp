@@ -1,0 +1,182 @@
+// The promise of the training loop: a plan changes speed and memory, never the losses.
+#include "galvatron/train/trainer.h"
+
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include <ATen/Parallel.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/data/synthetic_samples.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/plan/check_plan.h"
+#include "galvatron/train/timeline.h"
+
+namespace galvatron::train {
+namespace {
+
+constexpr std::int64_t kSeqLength = 16, kGlobalBatch = 8, kSamples = 64;
+constexpr std::uint64_t kSeed = 7;
+
+spec::ModelSpec tiny_gpt() {
+  return spec::model_from_config({{"model_type", "gpt2"},
+                                  {"vocab_size", 101},
+                                  {"n_positions", 32},
+                                  {"n_embd", 32},
+                                  {"n_layer", 4},
+                                  {"n_head", 8},
+                                  {"resid_pdrop", 0.0},
+                                  {"embd_pdrop", 0.0},
+                                  {"attn_pdrop", 0.0}},
+                                 "tiny");
+}
+
+plan::Plan make_plan(int world_size, const plan::LayerStrategy& strategy, int pp_degree = 1,
+                     int num_microbatches = 1, spec::Precision precision = spec::Precision::kFp32) {
+  return plan::uniform_plan(tiny_gpt(), {kSeqLength, kGlobalBatch, precision}, world_size, strategy,
+                            pp_degree, num_microbatches);
+}
+
+// Every layer another way of spreading over four ranks.
+plan::Plan mixed_plan() {
+  plan::Plan plan = make_plan(4, {}, 1, 2);
+  plan.layers[0] = {.tp_degree = 4, .zero_stage = 1};
+  plan.layers[1] = {.ulysses_degree = 4, .zero_stage = 3, .recompute = plan::Recompute::kFull};
+  plan.layers[2] = {.tp_degree = 2, .ulysses_degree = 2, .recompute = plan::Recompute::kSelective};
+  plan.layers[3] = {.zero_stage = 2};
+  plan.layers[4] = {.ulysses_degree = 2, .zero_stage = 3};
+  plan.layers[5] = plan.layers[0];  // tied to the embedding
+  return plan;
+}
+
+TrainerOptions make_options(std::int64_t num_steps) {
+  TrainerOptions options;
+  options.num_steps = num_steps;
+  options.lr = {LrShape::kCosine, 3e-3, 3e-4, num_steps / 10};
+  return options;
+}
+
+// Records of rank 0, all ranks as threads.
+std::vector<StepRecord> train(const plan::Plan& plan, const TrainerOptions& options) {
+  const spec::ModelSpec model = tiny_gpt();
+  plan::require_valid_plan(plan, model, {plan.world_size, kSeqLength});
+  std::vector<StepRecord> records;
+  comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
+    at::set_num_threads(1);
+    const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size, kSeed);
+    const data::SyntheticSamples valid(kSamples, kSeqLength, model.vocab_size, kSeed + 1);
+    runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
+    Trainer trainer(engine, samples, &valid, options);
+    trainer.run([&](const StepRecord& record) {
+      if (world.rank() == 0) records.push_back(record);
+    });
+  });
+  return records;
+}
+
+double relative_difference(double expected, double actual) {
+  return std::abs(actual - expected) / std::abs(expected);
+}
+
+void expect_same_losses(const plan::Plan& plan) {
+  static const std::vector<StepRecord> expected = train(make_plan(1, {}), make_options(100));
+  ASSERT_LT(expected.back().loss, 0.8 * expected.front().loss)
+      << "the reference run learns nothing";
+  const std::vector<StepRecord> actual = train(plan, make_options(100));
+  ASSERT_EQ(actual.size(), 100U);
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    EXPECT_LT(relative_difference(expected[i].loss, actual[i].loss), i < 20 ? 1e-5 : 1e-4)
+        << "step " << i + 1;
+    EXPECT_EQ(expected[i].lr, actual[i].lr);
+  }
+}
+
+TEST(Trainer, PureDataParallelKeepsTheLosses) { expect_same_losses(make_plan(4, {})); }
+TEST(Trainer, Zero3KeepsTheLosses) { expect_same_losses(make_plan(4, {.zero_stage = 3}, 1, 2)); }
+TEST(Trainer, Tp8KeepsTheLosses) { expect_same_losses(make_plan(8, {.tp_degree = 8})); }
+TEST(Trainer, Pp4KeepsTheLosses) { expect_same_losses(make_plan(4, {}, 4, 4)); }
+TEST(Trainer, AMixPerLayerKeepsTheLosses) { expect_same_losses(mixed_plan()); }
+
+TEST(Trainer, RepeatsToTheBit) {
+  const std::vector<StepRecord> first = train(mixed_plan(), make_options(10)),
+                                again = train(mixed_plan(), make_options(10));
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].loss, again[i].loss);
+    EXPECT_EQ(first[i].grad_norm, again[i].grad_norm);
+  }
+}
+
+TEST(Trainer, Fp16ScalesTheLossAndLearns) {
+  TrainerOptions options = make_options(30);
+  options.loss_scaling.initial = 4294967296;  // overflows at first
+  const auto records =
+      train(make_plan(2, {.zero_stage = 2}, 1, 1, spec::Precision::kFp16), options);
+  EXPECT_TRUE(records.front().skipped);
+  EXPECT_FALSE(records.back().skipped);
+  EXPECT_LT(records.back().loss, records.front().loss);
+}
+
+TEST(Trainer, EvaluatesEveryNStepsAndAtTheEnd) {
+  TrainerOptions options = make_options(5);
+  options.eval_interval = 2;
+  options.eval_batches = 1;
+  const auto records = train(make_plan(2, {}), options);
+  std::vector<bool> evaluated;
+  for (const StepRecord& record : records) evaluated.push_back(record.valid_loss.has_value());
+  EXPECT_EQ(evaluated, (std::vector<bool>{false, true, false, true, true}));
+  EXPECT_NEAR(*records[1].valid_loss, std::log(101), 0.5);
+}
+
+TEST(Trainer, AFailureNamesItsStepAndEndsThePeers) {
+  const spec::ModelSpec model = tiny_gpt();
+  const plan::Plan plan = make_plan(2, {});
+  std::mutex mutex;
+  std::vector<std::string> messages(2);
+  EXPECT_THROW(comm::run_rank_threads(
+                   2,
+                   [&](comm::World& world) {
+                     at::set_num_threads(1);
+                     const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size);
+                     runtime::Engine engine(model, plan, world, models::make_layer,
+                                            {kSeed, kSeqLength, true});
+                     Trainer trainer(engine, samples, nullptr, make_options(5));
+                     try {
+                       trainer.run([&](const StepRecord& record) {
+                         const bool fails = world.rank() == 1 && record.step == 2;
+                         if (fails) throw RuntimeFailure("the disk is full");
+                       });
+                     } catch (const RuntimeFailure& failure) {
+                       const std::lock_guard lock(mutex);
+                       messages[static_cast<std::size_t>(world.rank())] = failure.what();
+                       throw;
+                     }
+                   }),
+               RuntimeFailure);
+  EXPECT_EQ(messages[1], "step 2: the disk is full");
+  EXPECT_TRUE(messages[0].starts_with("step 3: ")) << messages[0];
+}
+
+TEST(Timeline, HoldsEveryRanksLastStep) {
+  const spec::ModelSpec model = tiny_gpt();
+  const plan::Plan plan = make_plan(2, {}, 2, 4);
+  comm::run_rank_threads(2, [&](comm::World& world) {
+    at::set_num_threads(1);
+    const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size);
+    runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
+    Trainer trainer(engine, samples, nullptr, make_options(2));
+    trainer.run(nullptr);
+    const OrderedJson timeline = gather_timeline(world, engine.trace(), plan.ranks_per_stage());
+    std::map<int, int> forwards;
+    for (const auto& event : timeline["traceEvents"]) {
+      if (event["ph"] != "X") continue;
+      EXPECT_GE(event["ts"].get<double>(), 0);
+      EXPECT_GE(event["dur"].get<double>(), 0);
+      if (event["cat"] == "forward") ++forwards[event["tid"].get<int>()];
+    }
+    EXPECT_EQ(forwards, (std::map<int, int>{{0, 4}, {1, 4}}));
+  });
+}
+
+}  // namespace
+}  // namespace galvatron::train
