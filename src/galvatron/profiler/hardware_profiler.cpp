@@ -65,7 +65,7 @@ class HardwareProfiler {
     const int local = options_.ranks_per_node > 0 ? options_.ranks_per_node : world_.size();
     const c10::Device device = world_.device();
     out_.provenance =
-        measured_here(options_.seed, fmt::format("measured with {} ranks, {} threads each",
+        measured_here(options_.seed, fmt::format("measured with {} ranks, threads of each: {}",
                                                  world_.size(), at::get_num_threads()));
     out_.device = device_name(device);
     out_.world_size = world_.size();

@@ -78,7 +78,7 @@ class ModelProfiler {
     const std::vector<std::string> names = model_.type_names();
     count_parts(static_cast<int>(names.size()));
     out.provenance = measured_here(
-        options_.seed, fmt::format("measured in one process, {} threads", at::get_num_threads()));
+        options_.seed, fmt::format("measured in one process, threads: {}", at::get_num_threads()));
     out.model = model_.name;
     out.seq_length = options_.seq_length;
     out.precision = options_.precision;

@@ -1,0 +1,147 @@
+// The cost model's memory on a measured profile, beside what the runtime really allocates. One rank
+// of each plan runs alone in a world whose collectives do nothing: its memory is that of training.
+#include <gtest/gtest.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/cost/plan_cost.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/plan/check_plan.h"
+#include "galvatron/profiler/model_profiler.h"
+#include "galvatron/runtime/engine.h"
+#include "galvatron/runtime/memory_meter.h"
+#include "galvatron/train/optimizer.h"
+
+namespace galvatron::profiler {
+namespace {
+
+constexpr std::int64_t kSeqLength = 64, kGlobalBatch = 16;
+
+class ZeroTokens : public runtime::InputSource {
+ public:
+  nn::Inputs fetch(Range samples, Range tokens) override {
+    const at::Tensor zeros = at::zeros({samples.size(), tokens.size()}, at::kLong);
+    return {zeros, zeros.clone()};
+  }
+  double num_labels() override { return static_cast<double>(kSeqLength * kGlobalBatch); }
+};
+
+spec::ModelSpec small_model() {
+  return spec::model_from_config(
+      parse_json(R"({"model_type": "gpt2", "vocab_size": 1000, "n_positions": 64, "n_embd": 128,
+                     "n_layer": 6, "n_head": 8, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0,
+                     "tie_word_embeddings": true})",
+                 "test"),
+      "small");
+}
+
+// Peak of tensors over the second step of rank `rank`, the first one warm.
+std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan, int rank) {
+  const runtime::MemoryMeter before(c10::kCPU);
+  const Bytes already = before.current();
+  comm::World world = comm::fake_world(rank, plan.world_size);
+  runtime::Engine engine(model, plan, world, models::make_layer, {1, kSeqLength, true});
+  train::AdamW optimizer(engine.units(), {});
+  runtime::MemoryMeter meter(c10::kCPU);
+  for (int step = 0; step < 2; ++step) {
+    if (step == 1) meter.reset_peak();
+    ZeroTokens tokens;
+    engine.forward_backward(tokens, step);
+    optimizer.step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
+    engine.publish();
+  }
+  return (meter.peak() - already).value;
+}
+
+struct PlanCase {
+  const char* name;
+  plan::LayerStrategy strategy;
+  int pp_degree = 1;
+  int num_microbatches = 1;
+  plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  spec::Precision precision = spec::Precision::kFp32;
+};
+
+plan::LayerStrategy strategy(int tp, int ulysses, int zero,
+                             plan::Recompute recompute = plan::Recompute::kNone) {
+  return {.tp_degree = tp, .ulysses_degree = ulysses, .zero_stage = zero, .recompute = recompute};
+}
+
+const std::vector<PlanCase>& cases() {
+  using plan::Recompute;
+  using plan::ScheduleKind;
+  static const std::vector<PlanCase> all = {
+      {"data_parallel", strategy(1, 1, 0)},
+      {"data_parallel_2_microbatches", strategy(1, 1, 0), 1, 2},
+      {"zero1", strategy(1, 1, 1)},
+      {"zero2", strategy(1, 1, 2)},
+      {"zero2_2_microbatches", strategy(1, 1, 2), 1, 2},
+      {"zero3", strategy(1, 1, 3)},
+      {"zero3_recompute", strategy(1, 1, 3, Recompute::kFull), 1, 2},
+      {"zero3_selective", strategy(1, 1, 3, Recompute::kSelective)},
+      {"tp2", strategy(2, 1, 0)},
+      {"tp8", strategy(8, 1, 0)},
+      {"tp4_zero3", strategy(4, 1, 3)},
+      {"ulysses4", strategy(1, 4, 0)},
+      {"ulysses2_tp2_zero2", strategy(2, 2, 2)},
+      {"pipeline4_1f1b", strategy(1, 1, 0), 4, 4},
+      {"pipeline2_gpipe", strategy(1, 1, 0), 2, 4, ScheduleKind::kGPipe},
+      {"pipeline2_recompute", strategy(2, 1, 1, Recompute::kFull), 2, 4},
+      {"bf16_zero3", strategy(1, 1, 3), 1, 2, ScheduleKind::k1F1B, spec::Precision::kBf16},
+      {"bf16_tp4", strategy(4, 1, 1), 1, 1, ScheduleKind::k1F1B, spec::Precision::kBf16},
+  };
+  return all;
+}
+
+class MemoryPrediction : public testing::TestWithParam<PlanCase> {
+ protected:
+  static void SetUpTestSuite() {
+    runtime::MemoryMeter::install();
+    at::set_num_threads(1);
+  }
+  // Measured once for each precision.
+  static const profiles::ModelProfile& profile(const spec::ModelSpec& model,
+                                               spec::Precision precision) {
+    static std::map<spec::Precision, profiles::ModelProfile> made;
+    if (!made.contains(precision)) {
+      ModelProfileOptions options;
+      options.seq_length = kSeqLength;
+      options.precision = precision;
+      options.microbatch_sizes = {1, 2, 4};
+      options.seconds = 0;
+      made[precision] = profile_model(model, options);
+      made[precision].prepare(model, kSeqLength, precision);
+    }
+    return made[precision];
+  }
+};
+
+TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
+  const PlanCase& param = GetParam();
+  const spec::ModelSpec model = small_model();
+  const spec::JobSpec job{kSeqLength, kGlobalBatch, param.precision};
+  const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
+                                             param.num_microbatches, param.schedule);
+  plan::require_valid_plan(plan, model, {8, kSeqLength});
+  profiles::HardwareProfile hardware;
+  hardware.world_size = hardware.ranks_per_node = 8;
+  hardware.links = {{"intra_node", {0.01, 1e6}}, {"inter_node", {0.01, 1e6}}};
+  const cost::PlanCost predicted =
+      cost::estimate({model, job, hardware, profile(model, param.precision)}, plan);
+  for (int stage = 0; stage < param.pp_degree; ++stage) {
+    const std::int64_t measured = measured_peak(model, plan, stage * plan.ranks_per_stage());
+    const std::int64_t expected =
+        predicted.stages[static_cast<std::size_t>(stage)].memory.total().value;
+    const double ratio = static_cast<double>(expected) / static_cast<double>(measured);
+    std::printf("%-30s stage %d: predicted %10ld  measured %10ld  ratio %.3f\n", param.name, stage,
+                expected, measured, ratio);
+    EXPECT_GT(ratio, 0.9) << "stage " << stage;
+    EXPECT_LT(ratio, 1.1) << "stage " << stage;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, MemoryPrediction, testing::ValuesIn(cases()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace galvatron::profiler
