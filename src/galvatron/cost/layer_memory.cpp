@@ -44,6 +44,15 @@ void add_activations(LayerMemory& out, const profiles::LayerMeasurement& cost, B
   }
 }
 
+// Attention keeps its result by heads, the output projection the same by tokens: under Ulysses
+// these are two tensors, and profiles are measured without it.
+Bytes ulysses_copy(const spec::LayerSpec& spec, const plan::LayerStrategy& strategy,
+                   const LocalWork& work, spec::Precision precision) {
+  if (spec.kind != spec::LayerKind::kBlock || strategy.ulysses_degree == 1) return {};
+  return {work.samples * work.block_tokens * spec.shape.num_heads * spec.shape.head_size /
+          strategy.tp_degree * spec::compute_bytes(precision)};
+}
+
 }  // namespace
 
 LayerStates& LayerStates::operator+=(const LayerStates& other) {
@@ -112,8 +121,10 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
           ? Bytes{}
           : border_bytes(inputs, layer, plan::token_layout(strategy, shape.ranks_per_stage),
                          samples);
-  add_activations(out, inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples),
-                  input, strategy.recompute);
+  profiles::LayerMeasurement cost =
+      inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples);
+  cost.activation += ulysses_copy(spec, strategy, work, precision);
+  add_activations(out, cost, input, strategy.recompute);
   return out;
 }
 

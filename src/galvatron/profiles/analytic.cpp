@@ -1,5 +1,6 @@
 #include "galvatron/profiles/analytic.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "galvatron/base/error.h"
@@ -77,11 +78,15 @@ Work block_work(const Shape& s, double parameters) {
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
   w.activation = w.activation_selective + core_saved(s);
 
-  const double whole =
-      s.tp > 1 ? s.N() * s.H() * s.E : 0;  // a gathered input or an unreduced output
+  const double whole = s.tp > 1 ? s.N() * s.H() * s.E : 0;  // gathered input, unreduced output
   w.forward_workspace = 2 * s.n() * s.H() * s.E + 2 * whole;
-  w.backward_workspace =
-      s.E * parameters + 2 * s.n() * s.H() * s.E + 2 * whole + s.N() * (up + s.inner()) * s.E;
+  // The backward needs most either in the MLP, when everything saved is still there, or at its end,
+  // when all weight gradients are.
+  const double mlp_gradients = (s.layer.gated_mlp ? 4 : 1) * s.inner() * s.N() * s.E;
+  const double early =
+      mlp_gradients + s.E * s.inner() * s.H() + 2 * s.n() * s.H() * s.E + 2 * whole;
+  const double late = s.E * parameters + 3 * s.n() * s.H() * s.E - w.activation;
+  w.backward_workspace = std::max(early, late);
   return w;
 }
 
