@@ -20,6 +20,11 @@ std::string last_line(const std::string& text) {
   return text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin + 1) + 1);
 }
 
+std::string without_name(const std::string& words) {
+  constexpr std::string_view kName = "galvatron: ";
+  return words.starts_with(kName) ? words.substr(kName.size()) : words;
+}
+
 // Failures that another rank's end causes, in the words of the backends.
 bool is_echo(const std::string& line) {
   constexpr std::string_view kEchoes[] = {
@@ -66,7 +71,7 @@ std::string describe_failure(const RankFailure& cause, std::span<const RankFailu
     sentence += detail::concat(" failed with exit code ", WEXITSTATUS(cause.status));
   }
   sentence += "; the other ranks were ended";
-  if (!words.empty()) sentence += ". Its last words: " + words;
+  if (!words.empty()) sentence += ". Its last words: " + without_name(words);
   return sentence;
 }
 
