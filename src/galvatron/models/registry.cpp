@@ -1,17 +1,36 @@
 #include "galvatron/models/registry.h"
 
 #include "galvatron/base/error.h"
+#include "galvatron/models/gpt/hf_weights.h"
 #include "galvatron/models/gpt/model.h"
+#include "galvatron/models/llama/hf_weights.h"
 #include "galvatron/models/llama/model.h"
 
 namespace galvatron::models {
+namespace {
 
-std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
-  switch (model.family) {
-    case spec::Family::kGpt: return make_gpt_layer(model, index, placement);
-    case spec::Family::kLlama: return make_llama_layer(model, index, placement);
+// What a family's folder gives.
+struct FamilyEntry {
+  decltype(&make_layer) layer;
+  decltype(&hf_tensors) weights;
+};
+
+FamilyEntry entry(spec::Family family) {
+  switch (family) {
+    case spec::Family::kGpt: return {make_gpt_layer, gpt_hf_tensors};
+    case spec::Family::kLlama: return {make_llama_layer, llama_hf_tensors};
   }
   GALV_CHECK(false, "family without layers");
+}
+
+}  // namespace
+
+std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
+  return entry(model.family).layer(model, index, placement);
+}
+
+std::vector<HfTensor> hf_tensors(const spec::ModelSpec& model, int layer, const spec::ParamSpec& param) {
+  return entry(model.family).weights(model, layer, param);
 }
 
 }  // namespace galvatron::models

@@ -1,0 +1,86 @@
+#include "galvatron/models/hf_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string_view>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::models {
+namespace {
+
+// "attention.qkv.weight" is module "attention.qkv" and leaf ".weight".
+const HfModule& module_of(const std::vector<HfModule>& modules, const std::string& name) {
+  const std::string module = name.substr(0, name.rfind('.'));
+  const auto it = std::find_if(modules.begin(), modules.end(),
+                               [&](const HfModule& candidate) { return candidate.ours == module; });
+  GALV_CHECK(it != modules.end(), "no Hugging Face name for ", name);
+  return *it;
+}
+
+std::vector<Range> segment_ranges(const spec::ParamSpec& param, std::size_t num_parts) {
+  const auto dim = static_cast<std::size_t>(std::max(param.split.dim, 0));
+  if (num_parts == 1) return {{0, param.shape[dim]}};
+  GALV_CHECK(param.split.segments.size() == num_parts, param.name, " has ",
+             param.split.segments.size(), " segments, its Hugging Face tensors are ", num_parts);
+  std::vector<Range> ranges;
+  std::int64_t begin = 0;
+  for (const std::int64_t length : param.split.segments) {
+    ranges.push_back({begin, begin + length});
+    begin += length;
+  }
+  return ranges;
+}
+
+}  // namespace
+
+std::vector<HfTensor> hf_tensors_of(const spec::ParamSpec& param,
+                                    const std::vector<HfModule>& modules, const HfPath& path) {
+  const HfModule& module = module_of(modules, param.name);
+  const std::string leaf = param.name.substr(param.name.rfind('.'));
+  const std::vector<Range> ranges = segment_ranges(param, module.theirs.size());
+  const auto dim = static_cast<std::size_t>(std::max(param.split.dim, 0));
+  std::vector<HfTensor> tensors;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    HfTensor tensor;
+    const std::string name = path.path + module.theirs[i] + leaf;
+    tensor.names = {path.prefix + name, name};
+    tensor.shape = param.shape;
+    tensor.shape[dim] = ranges[i].size();
+    tensor.range = ranges[i];
+    tensor.transposed = module.transposed && param.shape.size() == 2;
+    if (tensor.transposed) std::swap(tensor.shape[0], tensor.shape[1]);
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at::Tensor& whole) {
+  const at::Tensor part =
+      whole.narrow(std::max(param.split.dim, 0), tensor.range.begin, tensor.range.size());
+  return tensor.transposed ? part.t() : part;
+}
+
+bool is_hf_buffer(const std::string& name) {
+  static constexpr std::array<std::string_view, 4> kSuffixes = {
+      ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids"};
+  return std::any_of(kSuffixes.begin(), kSuffixes.end(),
+                     [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
+std::string hf_architecture(const spec::ModelSpec& model) {
+  static const std::map<std::string, std::string> kArchitectures = {
+      {"gpt2", "GPT2LMHeadModel"},
+      {"llama", "LlamaForCausalLM"},
+      {"mistral", "MistralForCausalLM"},
+      {"qwen2", "Qwen2ForCausalLM"}};
+  const std::string type = model.config.at("model_type").get<std::string>();
+  const auto it = kArchitectures.find(type);
+  GALV_CHECK(it != kArchitectures.end(), "no architecture for model_type ", type);
+  return it->second;
+}
+
+}  // namespace galvatron::models

@@ -1,0 +1,30 @@
+#include "galvatron/models/llama/hf_weights.h"
+
+#include "galvatron/models/decoder/hf_weights.h"
+
+namespace galvatron::models {
+namespace {
+
+const DecoderHfNames& names() {
+  static const DecoderHfNames kNames = {
+      .prefix = "model.",
+      .blocks = "layers.",
+      .modules = {{"tokens", {"embed_tokens"}},
+                  {"attention_norm", {"input_layernorm"}},
+                  {"attention.qkv", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}},
+                  {"attention.output", {"self_attn.o_proj"}},
+                  {"mlp_norm", {"post_attention_layernorm"}},
+                  {"mlp.gate_up", {"mlp.gate_proj", "mlp.up_proj"}},
+                  {"mlp.down", {"mlp.down_proj"}},
+                  {"norm", {"norm"}}}};
+  return kNames;
+}
+
+}  // namespace
+
+std::vector<HfTensor> llama_hf_tensors(const spec::ModelSpec& model, int layer,
+                                       const spec::ParamSpec& param) {
+  return decoder_hf_tensors(names(), model, layer, param);
+}
+
+}  // namespace galvatron::models

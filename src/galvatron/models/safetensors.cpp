@@ -1,0 +1,142 @@
+#include "galvatron/models/safetensors.h"
+
+#include <cstring>
+#include <set>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/json.h"
+#include "galvatron/models/safetensors_header.h"
+
+namespace galvatron::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const kFileName = "model.safetensors";
+const char* const kIndexName = "model.safetensors.index.json";
+
+// weight_map of an index: tensor -> shard.
+std::map<std::string, std::string> read_weight_map(const fs::path& index) {
+  const Json json = read_json_file(index);
+  JsonReader reader(json, index.string());
+  JsonReader weights = reader.get_object("weight_map");
+  std::map<std::string, std::string> map;
+  for (const std::string& name : weights.keys()) {
+    const std::string shard = weights.get_string(name);
+    if (shard.empty() || fs::path(shard).filename() != shard || shard == "." || shard == "..") {
+      throw ConfigError("[weights] ", index.string(), ": '", shard, "' is no plain file name");
+    }
+    map.emplace(name, shard);
+  }
+  return map;
+}
+
+void check_shards_exist(const fs::path& folder, const std::set<std::string>& shards) {
+  std::string missing;
+  for (const std::string& shard : shards) {
+    if (!fs::exists(folder / shard)) missing += (missing.empty() ? "" : ", ") + shard;
+  }
+  if (missing.empty()) return;
+  throw ConfigError("[weights] ", (folder / kIndexName).string(),
+                    " names shards that are not there: ", missing);
+}
+
+[[noreturn]] void fail_no_weights(const fs::path& folder) {
+  const bool pickled = fs::exists(folder / "pytorch_model.bin") ||
+                       fs::exists(folder / "pytorch_model.bin.index.json");
+  throw ConfigError("[weights] ", folder.string(), " holds neither ", kFileName, " nor ",
+                    kIndexName,
+                    pickled ? "; convert its pytorch_model.bin with "
+                              "save_pretrained(..., safe_serialization=True)"
+                            : "");
+}
+
+}  // namespace
+
+std::int64_t TensorInfo::numel() const {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) count *= size;
+  return count;
+}
+
+Bytes TensorInfo::bytes() const {
+  return {numel() * static_cast<std::int64_t>(c10::elementSize(dtype))};
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+SafetensorsReader::SafetensorsReader(const fs::path& path) : path_(path) {
+  if (!fs::is_directory(path)) {
+    add_file(path);
+  } else if (fs::exists(path / kFileName)) {
+    add_file(path / kFileName);
+  } else if (fs::exists(path / kIndexName)) {
+    add_shards(path / kIndexName);
+  } else {
+    fail_no_weights(path);
+  }
+}
+
+void SafetensorsReader::add_file(const fs::path& path) {
+  const auto file = std::make_shared<const MappedFile>(path);
+  for (HeaderEntry& entry : parse_header(file->bytes(), path.string())) {
+    const std::string name = entry.info.name;
+    Entry value{std::move(entry.info), file, path.filename().string(), entry.bytes.begin};
+    if (!entries_.emplace(name, std::move(value)).second) {
+      throw ConfigError("[weights] ", path.string(), ": tensor '", name,
+                        "' is in another shard too");
+    }
+  }
+}
+
+void SafetensorsReader::add_shards(const fs::path& index) {
+  const std::map<std::string, std::string> weight_map = read_weight_map(index);
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : weight_map) shards.insert(shard);
+  check_shards_exist(index.parent_path(), shards);
+  for (const std::string& shard : shards) add_file(index.parent_path() / shard);
+  for (const auto& [name, shard] : weight_map) {
+    const auto it = entries_.find(name);
+    if (it == entries_.end() || it->second.file_name != shard) {
+      throw ConfigError("[weights] ", index.string(), " says that tensor '", name, "' is in ",
+                        shard, ", which does not hold it");
+    }
+  }
+}
+
+std::vector<std::string> SafetensorsReader::names() const {
+  std::vector<std::string> out;
+  for (const auto& [name, entry] : entries_) out.push_back(name);
+  return out;
+}
+
+const TensorInfo* SafetensorsReader::find(const std::string& name) const {
+  const auto it = entries_.find(name);
+  return it == entries_.end() ? nullptr : &it->second.info;
+}
+
+at::Tensor SafetensorsReader::view(const std::string& name) const {
+  const auto it = entries_.find(name);
+  GALV_CHECK(it != entries_.end(), path_.string(), " has no tensor ", name);
+  const Entry& entry = it->second;
+  const at::TensorOptions options = at::TensorOptions().dtype(entry.info.dtype);
+  if (entry.info.numel() == 0) return at::empty(entry.info.shape, options);
+  const std::byte* data = entry.file->bytes().data() + entry.offset;
+  if (reinterpret_cast<std::uintptr_t>(data) % c10::elementSize(entry.info.dtype) != 0) {
+    at::Tensor copy = at::empty(entry.info.shape, options);
+    std::memcpy(copy.data_ptr(), data, static_cast<std::size_t>(entry.info.bytes().value));
+    return copy;
+  }
+  return at::from_blob(
+      const_cast<std::byte*>(data), entry.info.shape, [file = entry.file](void*) {}, options);
+}
+
+}  // namespace galvatron::models

@@ -1,0 +1,279 @@
+#include "galvatron/train/weights.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/models/hf_weights.h"
+#include "galvatron/models/safetensors.h"
+#include "galvatron/plan/rank_layout.h"
+
+namespace galvatron::train {
+namespace {
+
+using models::HfTensor;
+using models::SafetensorsReader;
+using models::TensorInfo;
+
+constexpr std::size_t kMaxListed = 8;
+constexpr int kTag = 0;
+
+// Differences between a checkpoint and a model, gathered to be told at once.
+class Differences {
+ public:
+  void add(const std::string& kind, const std::string& what) { found_[kind].push_back(what); }
+
+  void raise(const SafetensorsReader& reader, const spec::ModelSpec& model) const {
+    if (found_.empty()) return;
+    std::string text;
+    for (const auto& [kind, items] : found_) {
+      const auto end =
+          items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), kMaxListed));
+      text += fmt::format("{}{} {}: {}", text.empty() ? "" : "; ", items.size(), kind,
+                          fmt::join(items.begin(), end, ", "));
+      if (items.size() > kMaxListed) text += fmt::format(" and {} more", items.size() - kMaxListed);
+    }
+    throw ConfigError("[weights] ", reader.path().string(), " does not fit model '", model.name,
+                      "': ", text);
+  }
+
+ private:
+  std::map<std::string, std::vector<std::string>> found_;
+};
+
+const TensorInfo* find_first(const SafetensorsReader& reader, const HfTensor& tensor) {
+  for (const std::string& name : tensor.names) {
+    if (const TensorInfo* info = reader.find(name)) return info;
+  }
+  return nullptr;
+}
+
+bool is_weight_type(at::ScalarType dtype) {
+  return dtype == at::kDouble || dtype == at::kFloat || dtype == at::kBFloat16 ||
+         dtype == at::kHalf;
+}
+
+// Two names of one parameter must not stand for different values.
+void check_copies(const SafetensorsReader& reader, const HfTensor& tensor, const TensorInfo& first,
+                  Differences& differences) {
+  for (const std::string& name : tensor.names) {
+    const TensorInfo* info = reader.find(name);
+    if (info == nullptr || info == &first) continue;
+    const bool same = info->dtype == first.dtype && info->shape == first.shape &&
+                      at::equal(reader.view(name), reader.view(first.name));
+    if (!same) {
+      differences.add("unlike its copy", name + " (the model ties it to " + first.name + ")");
+    }
+  }
+}
+
+void check_tensor(const SafetensorsReader& reader, const HfTensor& tensor,
+                  Differences& differences) {
+  const TensorInfo* info = find_first(reader, tensor);
+  if (info == nullptr) {
+    differences.add("missing", tensor.names[0]);
+  } else if (info->shape != tensor.shape) {
+    differences.add("of a wrong shape",
+                    fmt::format("{} (is {}, must be {})", info->name,
+                                models::shape_text(info->shape), models::shape_text(tensor.shape)));
+  } else if (!is_weight_type(info->dtype)) {
+    differences.add("of a wrong type", fmt::format("{} (is {}, must be F64, F32, BF16 or F16)",
+                                                   info->name, models::dtype_name(info->dtype)));
+  } else {
+    check_copies(reader, tensor, *info, differences);
+  }
+}
+
+void check_weights(const spec::ModelSpec& model, const SafetensorsReader& reader) {
+  Differences differences;
+  std::set<std::string> expected;
+  std::set<std::string> done;
+  for (int i = 0; i < model.num_layers(); ++i) {
+    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    for (const spec::ParamSpec& param : layer.params) {
+      if (!done.insert(layer.full_name(param)).second) continue;
+      for (const HfTensor& tensor : models::hf_tensors(model, i, param)) {
+        expected.insert(tensor.names.begin(), tensor.names.end());
+        check_tensor(reader, tensor, differences);
+      }
+    }
+  }
+  for (const std::string& name : reader.names()) {
+    if (!expected.contains(name) && !models::is_hf_buffer(name))
+      differences.add("unexpected", name);
+  }
+  differences.raise(reader, model);
+}
+
+// Rows (of dimension 0 of the local part) that hold elements which this rank owns.
+Range owned_rows(const runtime::ParamUnit& unit, const runtime::ParamSlot& slot) {
+  const Range flat = intersect({slot.offset, slot.offset + slot.numel}, unit.owned());
+  if (flat.empty()) return {};
+  const std::int64_t row = slot.numel / slot.shape[0];
+  return {(flat.begin - slot.offset) / row, (flat.end - slot.offset + row - 1) / row};
+}
+
+// Copies what `source` (our orientation, elements `range` of the split dimension) has of the given
+// rows into the local part.
+void copy_rows(const at::Tensor& source, Range range, const runtime::ParamSlot& slot, Range rows,
+               at::Tensor& local) {
+  const int dim = std::max(slot.spec->split.dim, 0);
+  std::int64_t held_before = 0;
+  for (const Range& held : slot.ranges) {
+    const std::int64_t shift = held_before - held.begin;  // local index = global index + shift
+    held_before += held.size();
+    const Range global = intersect(held, range);
+    Range target{global.begin + shift, global.end + shift};
+    if (dim == 0) target = intersect(target, rows);
+    if (target.empty()) continue;
+    at::Tensor from = source.narrow(dim, target.begin - shift - range.begin, target.size());
+    at::Tensor to = local.narrow(dim, target.begin, target.size());
+    if (dim > 0) {
+      from = from.narrow(0, rows.begin, rows.size());
+      to = to.narrow(0, rows.begin, rows.size());
+    }
+    to.copy_(from);
+  }
+}
+
+void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>& tensors,
+                    runtime::ParamUnit& unit, int slot_index) {
+  const runtime::ParamSlot& slot = unit.slots()[static_cast<std::size_t>(slot_index)];
+  const Range rows = owned_rows(unit, slot);
+  if (rows.empty()) return;
+  // Not filled beyond the owned rows, and never read there.
+  at::Tensor local = at::empty(slot.shape, at::TensorOptions().dtype(unit.master().scalar_type()));
+  for (const HfTensor& tensor : tensors) {
+    const at::Tensor stored = reader.view(find_first(reader, tensor)->name);
+    copy_rows(tensor.transposed ? stored.t() : stored, tensor.range, slot, rows, local);
+  }
+  unit.assign(slot_index, local);
+}
+
+// Of the stage that holds the parameter, the ranks whose parts make it whole: one for each tp rank.
+std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
+  const int first = plan.stage_of_layer(layer) * plan.ranks_per_stage();
+  const int tp_degree = plan.layers[static_cast<std::size_t>(layer)].tp_degree;
+  std::vector<int> ranks;
+  for (int t = 0; t < (param.split.divided() ? tp_degree : 1); ++t) ranks.push_back(first + t);
+  return ranks;
+}
+
+runtime::ParamSlot slot_of_part(const spec::ParamSpec& param, int num_parts, int part) {
+  return {&param,
+          param.name,
+          spec::local_ranges(param, num_parts, part),
+          spec::local_shape(param, num_parts, part),
+          0,
+          spec::local_numel(param, num_parts, part)};
+}
+
+// One rank's side of bringing parameters to rank 0.
+class WholeParameters {
+ public:
+  WholeParameters(runtime::Engine& engine, const OwnedTensor& owned)
+      : engine_(engine), owned_(owned), all_(engine.world().all()) {
+    for (const runtime::ParamHandle& handle : engine.parameters()) {
+      handles_[{handle.layer, handle.spec->name}] = handle;
+    }
+  }
+
+  // The whole parameter on rank 0, nothing elsewhere.
+  at::Tensor bring(int layer, const spec::ParamSpec& param) {
+    const at::Tensor mine = local_part(layer, param);
+    const std::vector<int> holders = part_holders(engine_.plan(), layer, param);
+    const int rank = engine_.world().rank();
+    const bool holds = std::find(holders.begin(), holders.end(), rank) != holders.end();
+    if (rank != 0) {
+      if (holds && mine.numel() > 0) all_.send(mine.contiguous(), 0, kTag).wait();
+      return {};
+    }
+    const auto num_parts = static_cast<int>(holders.size());
+    at::Tensor whole;
+    for (int part = 0; part < num_parts; ++part) {
+      const runtime::ParamSlot slot = slot_of_part(param, num_parts, part);
+      const int holder = holders[static_cast<std::size_t>(part)];
+      const at::Tensor local = holder == 0 ? mine : receive(slot, holder);
+      if (!whole.defined()) whole = at::empty(param.shape, local.options().device(at::kCPU));
+      if (slot.numel > 0) runtime::copy_into_global(slot, local, whole);
+    }
+    return whole;
+  }
+
+ private:
+  // This rank's part, gathered over its replicas; undefined on other stages. All ranks of a stage
+  // ask for the same parameters in the same order.
+  at::Tensor local_part(int layer, const spec::ParamSpec& param) {
+    const auto it = handles_.find({layer, param.name});
+    if (it == handles_.end()) return {};
+    runtime::ParamUnit& unit = *it->second.unit;
+    if (layer != layer_) flats_.clear();
+    layer_ = layer;
+    at::Tensor& flat = flats_[&unit];
+    if (!flat.defined()) flat = unit.gather_owned(owned_(unit));
+    return unit.slot_view(flat, it->second.slot);
+  }
+
+  at::Tensor receive(const runtime::ParamSlot& slot, int from) {
+    const at::ScalarType dtype = engine_.units().front()->master().scalar_type();
+    at::Tensor local =
+        at::empty(slot.shape, at::TensorOptions().dtype(dtype).device(engine_.world().device()));
+    if (slot.numel > 0) all_.receive(local, from, kTag).wait();
+    return local;
+  }
+
+  runtime::Engine& engine_;
+  const OwnedTensor& owned_;
+  comm::Group all_;
+  std::map<std::pair<int, std::string>, runtime::ParamHandle> handles_;
+  int layer_ = -1;
+  std::map<runtime::ParamUnit*, at::Tensor> flats_;  // of layer_
+};
+
+}  // namespace
+
+void check_weights(const spec::ModelSpec& model, const std::filesystem::path& path) {
+  check_weights(model, SafetensorsReader(path));
+}
+
+void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
+  const at::NoGradGuard no_grad;
+  const SafetensorsReader reader(path);
+  check_weights(engine.model(), reader);
+  std::set<std::pair<runtime::ParamUnit*, int>> done;
+  for (const runtime::ParamHandle& handle : engine.parameters()) {
+    if (!done.insert({handle.unit, handle.slot}).second) continue;
+    load_parameter(reader, models::hf_tensors(engine.model(), handle.layer, *handle.spec),
+                   *handle.unit, handle.slot);
+  }
+  engine.publish();
+}
+
+void for_each_whole_parameter(runtime::Engine& engine, const OwnedTensor& owned,
+                              const WholeParameterSink& sink) {
+  const at::NoGradGuard no_grad;
+  WholeParameters parameters(engine, owned);
+  const spec::ModelSpec& model = engine.model();
+  std::set<std::string> done;
+  for (int i = 0; i < model.num_layers(); ++i) {
+    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    for (const spec::ParamSpec& param : layer.params) {
+      if (!done.insert(layer.full_name(param)).second) continue;
+      const at::Tensor whole = parameters.bring(i, param);
+      if (engine.world().rank() == 0) sink(i, param, whole);
+      // Nobody runs ahead: one parameter is under way at a time, and no rank waits long for
+      // another.
+      engine.world().all().barrier();
+    }
+  }
+}
+
+}  // namespace galvatron::train

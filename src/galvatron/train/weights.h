@@ -1,0 +1,52 @@
+// Weights in and out as Hugging Face checkpoint folders (config.json + safetensors), under any
+// plan.
+#pragma once
+#include <filesystem>
+#include <functional>
+
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/base/units.h"
+#include "galvatron/runtime/engine.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::train {
+
+// Reads the weights of a folder (or a .safetensors file) into the engine and publishes them. Every
+// rank reads the rows that it owns and no others. Collective. ConfigError, the same on every rank
+// and before anything is assigned, that lists what is missing, unexpected, or of a wrong shape or
+// type.
+void load_weights(runtime::Engine& engine, const std::filesystem::path& path);
+
+// The check of load_weights alone, for before an engine is made.
+void check_weights(const spec::ModelSpec& model, const std::filesystem::path& path);
+
+struct ExportOptions {
+  at::ScalarType dtype = at::kFloat;
+  // A tokenizer.json, or a folder whose tokenizer files are copied; empty for none.
+  std::filesystem::path tokenizer;
+  Bytes max_shard{5'000'000'000};
+};
+
+// ConfigError when `folder` cannot become an export: it is a file, or holds anything that an export
+// would not have written, or the tokenizer is missing. Call it before the training, not after.
+void check_export(const std::filesystem::path& folder, const ExportOptions& options = {});
+
+// Writes a folder that transformers loads with from_pretrained. Collective; the files are written
+// by rank 0, beside their place, and appear at the end all at once, in place of an earlier export.
+// Holds one whole parameter on rank 0 and one layer's part on the others.
+void export_weights(runtime::Engine& engine, const std::filesystem::path& folder,
+                    const ExportOptions& options = {});
+
+// A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, a moment.
+using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
+// `whole` is on the CPU and has spec.shape.
+using WholeParameterSink =
+    std::function<void(int layer, const spec::ParamSpec& spec, const at::Tensor& whole)>;
+
+// Brings every parameter whole to rank 0, one after the other in the order of the layers, tied ones
+// once, and calls `sink` there. Collective.
+void for_each_whole_parameter(runtime::Engine& engine, const OwnedTensor& owned,
+                              const WholeParameterSink& sink);
+
+}  // namespace galvatron::train

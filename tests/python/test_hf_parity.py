@@ -1,0 +1,259 @@
+"""Our models against Hugging Face's: same checkpoint, same tokens, same numbers; and the way back.
+
+`hf_probe` (tests/models) runs ours. GALVATRON_HF_PROBE names the binary; without it the release build's is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Callable
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import hf_models
+from hf_models import CONFIGS, Reference
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(os.environ.get("GALVATRON_HF_PROBE", ROOT / "build/release/bin/hf_probe"))
+
+Probe = Callable[..., dict[str, torch.Tensor]]
+
+pytestmark = pytest.mark.skipif(
+    "GALVATRON_HF_PROBE" not in os.environ and not PROBE.exists(), reason="hf_probe is not built"
+)
+
+
+def plan(num_blocks: int, world_size: int, pp_degree: int, **strategy: object) -> dict[str, object]:
+    layers = num_blocks + 2
+    stages = [layers * (i + 1) // pp_degree - layers * i // pp_degree for i in range(pp_degree)]
+    return {
+        "format": "galvatron-plan", "version": 1, "model": "any", "world_size": world_size, "global_batch": 4,
+        "num_microbatches": 2, "precision": "fp32",
+        "pipeline": {"degree": pp_degree, "schedule": "1f1b", "layers_per_stage": stages},
+        "layers": [{"count": layers, **strategy}],
+    }  # fmt: skip
+
+
+PLANS = {
+    "tp2-zero3-pp2": plan(2, 4, 2, tp_degree=2, zero_stage=3),
+    "tp2-dp2-zero2-pp2": plan(2, 8, 2, tp_degree=2, zero_stage=2),
+    "zero1-dp3": plan(2, 3, 1, zero_stage=1),
+}
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory) -> Callable[[str], Reference]:
+    """transformers' side, computed once a model."""
+    made: dict[str, Reference] = {}
+
+    def get(name: str) -> Reference:
+        if name not in made:
+            made[name] = hf_models.make_reference(name, tmp_path_factory.mktemp(name) / "hf")
+        return made[name]
+
+    return get
+
+
+def run_probe(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(PROBE), *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture
+def probe(tmp_path) -> Probe:
+    """Runs the probe on a reference's tokens; options by keyword."""
+
+    def run(reference: Reference, model: Path | None = None, **options: object) -> dict[str, torch.Tensor]:
+        save_file({"input_ids": reference.tokens}, tmp_path / "tokens.safetensors")
+        arguments: list[object] = ["--model", model or reference.folder]
+        arguments += ["--tokens", tmp_path / "tokens.safetensors", "--output", tmp_path / "out.safetensors"]
+        for key, value in options.items():
+            arguments += ["--" + key.replace("_", "-"), value]
+        done = run_probe(*arguments)
+        assert done.returncode == 0, done.stderr
+        return load_file(tmp_path / "out.safetensors")
+
+    return run
+
+
+def write_plan(name: str, folder: Path) -> Path:
+    path = folder / "plan.json"
+    path.write_text(json.dumps(PLANS[name]))
+    return path
+
+
+def assert_near(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float, scale: float, what: str) -> None:
+    assert ours.shape == theirs.shape, what
+    assert theirs.abs().max() > 0, f"{what} is zero: nothing is compared"
+    worst = (ours.double() - theirs.double()).abs().max().item()
+    assert worst <= tolerance * scale, f"{what} differs by {worst:.2e}, scale {scale:.2e}"
+
+
+def assert_same_gradients(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], tolerance: float) -> None:
+    assert {key[5:] for key in ours if key.startswith("grad.")} == set(theirs)
+    largest = max(gradient.abs().max().item() for gradient in theirs.values())
+    for name, gradient in theirs.items():
+        # The key's bias has a gradient of exactly zero: rounding against rounding.
+        scale = max(gradient.abs().max().item(), 0.01 * largest)
+        assert_near(ours["grad." + name], gradient, tolerance, scale, "gradient of " + name)
+
+
+def assert_same_tensors(folder: Path, original: Path) -> None:
+    ours, theirs = ({k: v for f in d.glob("*.safetensors") for k, v in load_file(f).items()} for d in (folder, original))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert ours[name].dtype == tensor.dtype, name
+        assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_numbers_are_those_of_transformers(name, references, probe):
+    reference = references(name)
+    ours = probe(reference, steps=hf_models.NUM_STEPS, weight_decay=hf_models.WEIGHT_DECAY)
+    logits_scale = reference.logits.abs().max().item()
+    assert_near(ours["logits"], reference.logits, 1e-5, logits_scale, "logits")
+    assert ours["loss"].item() == pytest.approx(reference.loss, rel=1e-5)
+    assert_same_gradients(ours, reference.gradients, 1e-5)
+    assert ours["losses"].tolist() == pytest.approx(reference.losses, rel=1e-4)
+    assert reference.losses[-1] < reference.losses[0], "the trajectory moves"
+
+
+@pytest.mark.parametrize("plan_name", PLANS)
+@pytest.mark.parametrize("name", ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2"])
+def test_numbers_and_weights_survive_a_plan(name, plan_name, references, probe, tmp_path):
+    reference = references(name)
+    export = tmp_path / "export"
+    ours = probe(reference, plan=write_plan(plan_name, tmp_path), export=export)
+    assert ours["loss"].item() == pytest.approx(reference.loss, rel=1e-5)
+    assert_same_gradients(ours, reference.gradients, 1e-5)
+    assert_same_tensors(export, reference.folder)
+    trained = probe(reference, plan=tmp_path / "plan.json", steps=hf_models.NUM_STEPS)
+    assert trained["losses"].tolist() == pytest.approx(reference.losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_way_back_is_exact(name, references, probe, tmp_path, caplog):
+    reference = references(name)
+    probe(reference, export=tmp_path / "export")
+    assert_same_tensors(tmp_path / "export", reference.folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = hf_models.load_strictly(tmp_path / "export", caplog)
+    assert type(model.config) is type(CONFIGS[name])
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=reference.tokens[0]).logits, reference.logits)
+
+
+def test_trained_weights_load_in_transformers(references, probe, tmp_path, caplog):
+    reference = references("llama-tied")
+    trained = probe(reference, steps=5, export=tmp_path / "export")
+    model = hf_models.load_strictly(tmp_path / "export", caplog)
+    with torch.no_grad():
+        loss = model(input_ids=reference.tokens[5], labels=reference.tokens[5]).loss.item()
+    assert loss == pytest.approx(reference.losses[5], rel=1e-4)
+    assert trained["losses"][0].item() != pytest.approx(loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype, name", [(torch.bfloat16, "BF16"), (torch.float16, "F16"), (torch.float64, "F64")])
+def test_other_types_go_through_exactly(dtype, name, references, probe, tmp_path, caplog):
+    reference = references("llama")
+    hf_models.random_model("llama").to(dtype).save_pretrained(tmp_path / "hf")
+    precision = "fp64" if dtype == torch.float64 else "fp32"
+    probe(reference, tmp_path / "hf", precision=precision, export=tmp_path / "export", export_dtype=name)
+    assert_same_tensors(tmp_path / "export", tmp_path / "hf")
+    assert hf_models.load_strictly(tmp_path / "export", caplog).dtype == dtype
+
+
+def test_shards_are_read_and_written(references, probe, tmp_path, caplog):
+    reference = references("gpt2-untied")
+    hf_models.random_model("gpt2-untied").save_pretrained(tmp_path / "hf", max_shard_size="60KB")
+    assert len(list((tmp_path / "hf").glob("model-*.safetensors"))) > 2
+    probe(reference, tmp_path / "hf", export=tmp_path / "export", max_shard=50_000)
+    assert len(list((tmp_path / "export").glob("model-*.safetensors"))) > 2
+    assert_same_tensors(tmp_path / "export", tmp_path / "hf")
+    hf_models.load_strictly(tmp_path / "export", caplog)
+
+
+def test_names_of_the_bare_model_and_old_buffers_are_read(references, probe, tmp_path):
+    """As the gpt2 checkpoint on the hub: no "transformer." in front, masks among the weights."""
+    reference = references("gpt2")
+    tensors = load_file(reference.folder / "model.safetensors")
+    bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    bare["h.0.attn.bias"] = torch.ones(1, 1, 32, 32)
+    bare["h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    (tmp_path / "hf").mkdir()
+    shutil.copy(reference.folder / "config.json", tmp_path / "hf")
+    save_file(bare, tmp_path / "hf/model.safetensors")
+    assert torch.equal(probe(reference, tmp_path / "hf")["logits"], probe(reference)["logits"])
+
+
+def test_a_tied_copy_must_be_a_copy(references, probe, tmp_path):
+    reference = references("gpt2")
+    shutil.copytree(reference.folder, tmp_path / "hf")
+    tensors = load_file(reference.folder / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["transformer.wte.weight"].clone()
+    save_file(tensors, tmp_path / "hf/model.safetensors")
+    assert torch.equal(probe(reference, tmp_path / "hf")["logits"], probe(reference)["logits"])
+    tensors["lm_head.weight"][3] += 1
+    save_file(tensors, tmp_path / "hf/model.safetensors")
+    assert "1 unlike its copy: lm_head.weight" in refusal(tmp_path / "hf", reference, tmp_path)
+
+
+def refusal(model: Path, reference: Reference, tmp_path: Path, *arguments: object) -> str:
+    save_file({"input_ids": reference.tokens}, tmp_path / "tokens.safetensors")
+    places = ["--model", model, "--tokens", tmp_path / "tokens.safetensors", "--output", tmp_path / "out"]
+    done = run_probe(*places, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "out").exists()
+    return done.stderr
+
+
+@pytest.mark.parametrize("plan_name", [None, "tp2-zero3-pp2"])
+def test_a_checkpoint_that_does_not_fit_is_told_at_once(plan_name, references, tmp_path):
+    reference = references("llama")
+    shutil.copytree(reference.folder, tmp_path / "hf")
+    tensors = load_file(reference.folder / "model.safetensors")
+    del tensors["model.norm.weight"]
+    tensors["model.extra.weight"] = torch.ones(3)
+    tensors["model.layers.0.mlp.up_proj.weight"] = torch.ones(80, 40)
+    tensors["model.layers.1.input_layernorm.weight"] = torch.ones(48, dtype=torch.int64)
+    save_file(tensors, tmp_path / "hf/model.safetensors")
+    plans = ["--plan", write_plan(plan_name, tmp_path)] if plan_name else []
+    message = refusal(tmp_path / "hf", reference, tmp_path, *plans, "--export", tmp_path / "export")
+    for part in (
+        "1 missing: model.norm.weight",
+        "1 unexpected: model.extra.weight",
+        "1 of a wrong shape: model.layers.0.mlp.up_proj.weight (is [80, 40], must be [80, 48])",
+        "1 of a wrong type: model.layers.1.input_layernorm.weight (is I64, must be F64, F32, BF16 or F16)",
+    ):
+        assert part in message, message
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_truncated_checkpoint_is_told(references, tmp_path):
+    reference = references("llama")
+    shutil.copytree(reference.folder, tmp_path / "hf")
+    weights = tmp_path / "hf/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    assert "it is truncated" in refusal(tmp_path / "hf", reference, tmp_path)
+
+
+def test_an_export_replaces_an_export_and_nothing_else(references, probe, tmp_path):
+    reference = references("llama")
+    export = tmp_path / "export"
+    probe(reference, export=export, max_shard=50_000)
+    probe(reference, export=export)
+    assert_same_tensors(export, reference.folder)
+    (export / "notes.txt").write_text("mine")
+    message = refusal(reference.folder, reference, tmp_path, "--export", export)
+    assert "it holds notes.txt" in message
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("export")) == ["export"]
+    assert (export / "notes.txt").read_text() == "mine"
