@@ -22,6 +22,9 @@ namespace galvatron::cli {
 
 // --- the training half ---
 #ifdef GALVATRON_TORCH
+void add_profile_hardware_command(CommandLine& line);
+void add_profile_model_command(CommandLine& line);
+void add_train_command(CommandLine& line);
 #endif
 
 }  // namespace galvatron::cli

@@ -21,6 +21,9 @@ void prepare() {
 
 void add_commands(CommandLine& line) {
 #ifdef GALVATRON_TORCH
+  add_profile_hardware_command(line);
+  add_profile_model_command(line);
+  add_train_command(line);
 #endif
   static_cast<void>(line);
 }

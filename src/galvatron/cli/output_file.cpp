@@ -1,0 +1,27 @@
+#include "galvatron/cli/output_file.h"
+
+#include <filesystem>
+
+#include <unistd.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::cli {
+
+void require_writable(const std::string& path, const std::string& option) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
+  fs::create_directories(folder, error);
+  if (!fs::is_directory(folder, error)) {
+    throw ConfigError(option, " ", path, ": there is no folder ", folder.string(),
+                      " and it cannot be made");
+  }
+  if (fs::is_directory(path, error))
+    throw ConfigError(option, " ", path, " is a folder, not a file");
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw ConfigError(option, " ", path, ": the folder ", folder.string(), " is not writable");
+  }
+}
+
+}  // namespace galvatron::cli

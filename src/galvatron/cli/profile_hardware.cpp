@@ -1,0 +1,95 @@
+// galvatron profile-hardware: what the ranks of this machine or job can do together.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
+#include "galvatron/cli/commands.h"
+#include "galvatron/cli/output_file.h"
+#include "galvatron/comm/launch.h"
+#include "galvatron/profiler/hardware_profiler.h"
+#include "galvatron/profiler/machine.h"
+#include "galvatron/profiler/profile_tables.h"
+
+namespace galvatron::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  galvatron profile-hardware --nproc 8 --output profiles/hardware.json\n"
+    "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda";
+
+struct Options {
+  int nproc = 1;
+  std::string output = "hardware.json";
+  Bytes max_bytes = mebibytes(64);
+  double seconds = 45;
+  std::string device = "cpu";
+  std::uint64_t seed = 0;
+};
+
+int start_ranks(const Options& options, const std::vector<std::string>& arguments) {
+  comm::LocalLaunch launch;
+  launch.nproc = options.nproc;
+  launch.command = {std::filesystem::read_symlink("/proc/self/exe")};
+  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
+  return comm::launch_local_ranks(launch);
+}
+
+int measure(const Options& options) {
+  const comm::LaunchEnvironment environment = comm::read_launch_environment();
+  at::set_num_threads(profiler::threads_per_rank(environment.local_world_size));
+  comm::WorldOptions world_options;
+  world_options.device = c10::Device(options.device);
+  comm::World world = comm::connect(environment, world_options);
+  const bool first = world.rank() == 0;
+
+  constexpr int kProgressSteps = 1000;
+  ProgressBar bar("profile-hardware", first ? kProgressSteps : 0);
+  profiler::HardwareProfileOptions profile_options;
+  profile_options.max_bytes = options.max_bytes;
+  profile_options.seconds = options.seconds;
+  profile_options.ranks_per_node = environment.local_world_size;
+  profile_options.seed = static_cast<std::int64_t>(options.seed);
+  profile_options.progress = [&](double done, const std::string& what) {
+    bar.update(static_cast<std::int64_t>(done * kProgressSteps), what);
+  };
+  const profiles::HardwareProfile profile = profiler::profile_hardware(world, profile_options);
+  bar.finish();
+  if (!first) return 0;
+  profiles::write_hardware_profile(options.output, profile);
+  std::printf("%s\n  written to %s\n", profiler::hardware_table(profile).c_str(),
+              options.output.c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_profile_hardware_command(CommandLine& line) {
+  const auto options = std::make_shared<Options>();
+  const auto run = [options, &line] {
+    require_writable(options->output, "--output");
+    if (options->nproc > 1 && !comm::is_rank_process()) {
+      return start_ranks(*options, line.arguments());
+    }
+    return measure(*options);
+  };
+  CLI::App& command =
+      line.add("profile-hardware", "Measure collectives, contention and memory of the ranks",
+               kExamples, run);
+  add_count(command, "--nproc", options->nproc, 1, "Ranks to start on this machine", 1024)
+      ->group("Ranks");
+  add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where ranks compute")
+      ->group("Ranks");
+  add_bytes(command, "--max-bytes", options->max_bytes, "Largest message")->group("Measurement");
+  add_number(command, "--seconds", options->seconds, 1, 86400,
+             "Time for the collectives; sizes that do not fit are left out")
+      ->group("Measurement");
+  add_seed(command, "--seed", options->seed, "Recorded in the profile")->group("Measurement");
+  add_path(command, "--output", options->output, "Profile to write (JSON)")->group("Output");
+}
+
+}  // namespace galvatron::cli

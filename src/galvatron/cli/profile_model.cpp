@@ -1,0 +1,98 @@
+// galvatron profile-model: time and memory of one layer of each type.
+#include <cstdio>
+#include <memory>
+
+#include <torch/torch.h>
+
+#include "galvatron/base/progress.h"
+#include "galvatron/cli/commands.h"
+#include "galvatron/cli/output_file.h"
+#include "galvatron/comm/cuda.h"
+#include "galvatron/profiler/machine.h"
+#include "galvatron/profiler/model_profiler.h"
+#include "galvatron/profiler/profile_tables.h"
+
+namespace galvatron::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Example:\n"
+    "  galvatron profile-model --model gpt2 --seq-length 1024 --precision fp32 --nproc 8 "
+    "--output profiles/gpt2.json";
+
+struct Options {
+  std::string model;
+  std::int64_t seq_length = 1024;
+  std::string precision = "bf16";
+  std::vector<int> microbatch_sizes = {1, 2, 4};
+  std::vector<int> tp_degrees;
+  int nproc = 1;
+  std::string device = "cpu";
+  double seconds = 20;
+  std::uint64_t seed = 0;
+  std::string output = "model.json";
+};
+
+int measure(const Options& options) {
+  const spec::ModelSpec model = spec::load_model(options.model);
+  require_writable(options.output, "--output");
+  at::set_num_threads(profiler::threads_per_rank(options.nproc));
+  constexpr int kProgressSteps = 1000;
+  ProgressBar bar("profile-model", kProgressSteps);
+  profiler::ModelProfileOptions profile_options;
+  profile_options.seq_length = options.seq_length;
+  profile_options.precision = spec::parse_precision(options.precision);
+  profile_options.microbatch_sizes.assign(options.microbatch_sizes.begin(),
+                                          options.microbatch_sizes.end());
+  profile_options.tp_degrees = options.tp_degrees;
+  profile_options.seconds = options.seconds;
+  profile_options.device = c10::Device(options.device);
+  profile_options.seed = static_cast<std::int64_t>(options.seed);
+  profile_options.progress = [&](double done, const std::string& what) {
+    bar.update(static_cast<std::int64_t>(done * kProgressSteps), what);
+  };
+  if (options.device == "cuda") {
+    comm::require_cuda(0);
+    profile_options.device = c10::Device(c10::kCUDA, 0);
+  }
+  const profiles::ModelProfile profile = profiler::profile_model(model, profile_options);
+  bar.finish();
+  profiles::write_model_profile(options.output, profile);
+  std::printf("%s\n  written to %s\n", profiler::model_table(profile).c_str(),
+              options.output.c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_profile_model_command(CommandLine& line) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = line.add("profile-model", "Measure time and memory of a model's layers",
+                               kExamples, [options] { return measure(*options); });
+  add_text(command, "--model", options->model, "Preset name, config.json or folder")
+      ->required()
+      ->group("Model");
+  add_count(command, "--seq-length", options->seq_length, 1, "Tokens of a sample")->group("Model");
+  add_choice(command, "--precision", options->precision, spec::precision_names(),
+             "Compute precision")
+      ->group("Model");
+  add_counts(command, "--microbatch-sizes", options->microbatch_sizes, 1,
+             "Samples of a microbatch on one rank")
+      ->group("Measurement");
+  add_counts(command, "--tp-degrees", options->tp_degrees, 1,
+             "Tensor-parallel degrees; by default the powers of two up to 8 that divide the model")
+      ->group("Measurement");
+  add_count(command, "--nproc", options->nproc, 1,
+            "Ranks that will train on this machine: decides the threads of one", 1024)
+      ->group("Measurement");
+  add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where the rank computes")
+      ->group("Measurement");
+  add_number(command, "--seconds", options->seconds, 0, 86400,
+             "Time for repetitions; every case is measured at least three times")
+      ->group("Measurement");
+  add_seed(command, "--seed", options->seed, "Of the weights; recorded in the profile")
+      ->group("Measurement");
+  add_path(command, "--output", options->output, "Profile to write (JSON)")->group("Output");
+}
+
+}  // namespace galvatron::cli
