@@ -1,0 +1,68 @@
+#include "galvatron/search/shape_solver.h"
+
+#include <gtest/gtest.h>
+
+#include "search/random_tables.h"
+
+namespace galvatron::search {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::vector<std::vector<int>> all_candidates(const cost::CostTables& tables) {
+  std::vector<std::vector<int>> out;
+  for (const auto& row : tables.cost) {
+    auto& ids = out.emplace_back();
+    for (int i = 0; i < static_cast<int>(row.size()); ++i) ids.push_back(i);
+  }
+  return out;
+}
+
+TEST(ShapeSolver, EqualsBruteForce) {
+  Random random{std::mt19937_64(411)};
+  int solved = 0, infeasible = 0;
+  for (int round = 0; round < 3000; ++round) {
+    const cost::CostTables tables = random_tables(random, random.whole(1, 3), 4);
+    const int n = tables.num_layers();
+    double best = kInfinity;
+    std::int64_t leanest = std::numeric_limits<std::int64_t>::max();
+    // A budget between "nothing fits" and "everything fits".
+    std::vector<Evaluated> all;
+    all_partitions(n, tables.shape.pp_degree, [&](const std::vector<int>& sizes) {
+      all_choices(tables, [&](const std::vector<int>& choice) {
+        all.push_back(evaluate(tables, choice, sizes));
+        leanest = std::min(leanest, all.back().bytes);
+      });
+    });
+    const std::int64_t budget = leanest + random.whole(-5, 80);
+    for (const Evaluated& one : all) {
+      if (one.bytes <= budget) best = std::min(best, one.step_ms);
+    }
+    ShapeSolver solver(tables, all_candidates(tables), {budget, true});
+    EXPECT_EQ(solver.least_bytes(), leanest) << "round " << round;
+    EXPECT_LE(solver.lower_bound(), best * (1 + 1e-9)) << "round " << round;
+    bool exact = true;
+    const ShapeAnswer answer = solver.solve(kInfinity, 1 << 20, exact);
+    EXPECT_TRUE(exact);
+    ASSERT_EQ(answer.found(), best < kInfinity) << "round " << round;
+    if (!answer.found()) {
+      ++infeasible;
+      continue;
+    }
+    ++solved;
+    EXPECT_NEAR(answer.step_ms, best, 1e-9 * best) << "round " << round;
+    const Evaluated check = evaluate(tables, answer.choice, answer.layers_per_stage);
+    EXPECT_NEAR(check.step_ms, answer.step_ms, 1e-9 * best) << "round " << round;
+    EXPECT_LE(check.bytes, budget) << "round " << round;
+    // Knowing a good value beforehand changes nothing, and a beam gives a plan that fits.
+    exact = true;
+    EXPECT_NEAR(solver.solve(best * (1 + 1e-7), 1 << 20, exact).step_ms, best, 1e-9 * best);
+    const ShapeAnswer beam = solver.solve(kInfinity, 1, exact);
+    if (beam.found()) EXPECT_GE(beam.step_ms, best * (1 - 1e-9)) << "round " << round;
+  }
+  EXPECT_GT(solved, 2000);
+  EXPECT_GT(infeasible, 100);
+}
+
+}  // namespace
+}  // namespace galvatron::search
