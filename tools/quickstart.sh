@@ -22,7 +22,7 @@ step "2. Measure this machine: $world ranks"
 [ -e "$out/hardware.json" ] || run galvatron profile-hardware --nproc $world --output "$out/hardware.json"
 
 step "3. Measure the model, layer kind by layer kind"
-[ -e "$out/model.json" ] || run galvatron profile-model --model $model --seq-length $seq --precision fp32 --output "$out/model.json"
+[ -e "$out/model.json" ] || run galvatron profile-model --model $model --seq-length $seq --precision fp32 --nproc $world --output "$out/model.json"
 
 step "4. Search the fastest plan in $memory for each rank"
 run galvatron search --model $model --hardware "$out/hardware.json" --profile "$out/model.json" \
