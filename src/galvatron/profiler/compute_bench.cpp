@@ -141,7 +141,7 @@ double measure_optimizer(c10::Device device) {
                       /*amsgrad=*/false, /*maximize=*/false);
   };
   update();
-  const double ms = measure_until_stable([&] { return time_of(update, device).value; },
+  const double ms = measure_until_stable([&] { return compute_time_of(update, device).value; },
                                          {.min = 3, .max = 10}, Deadline(1.0));
   return ms * 1e6 / static_cast<double>(count);
 }

@@ -121,11 +121,14 @@ LayerTimes LayerBench::run_once(const nn::Activations& x, std::int64_t samples) 
   const nn::LayerCall call = make_call(samples);
   LayerTimes out;
   nn::Activations y;
-  out.forward = time_of([&] { y = runner_->forward(kMicrobatch, x, call); }, options_.device);
+  out.forward =
+      compute_time_of([&] { y = runner_->forward(kMicrobatch, x, call); }, options_.device);
   // The runtime runs all of the head inside the backward step; its forward is what evaluation pays.
-  if (is_head()) out.forward = time_of([&] { runner_->evaluate(x, call); }, options_.device);
+  if (is_head())
+    out.forward = compute_time_of([&] { runner_->evaluate(x, call); }, options_.device);
   const nn::Activations grad = is_head() ? nn::Activations{} : like(y);
-  out.backward = time_of([&] { runner_->backward(kMicrobatch, grad, false); }, options_.device);
+  out.backward =
+      compute_time_of([&] { runner_->backward(kMicrobatch, grad, false); }, options_.device);
   if (is_head()) {
     out.backward = std::max(Milliseconds{}, out.backward - out.forward);
     runner_->take_loss_sum();

@@ -15,6 +15,10 @@ void synchronize(c10::Device device);
 // Wall-clock time of `work`, its device work included.
 Milliseconds time_of(const std::function<void()>& work, c10::Device device);
 
+// The same for work that only computes. On the CPU never more than the processor time that it used,
+// so that other programs on the machine do not count.
+Milliseconds compute_time_of(const std::function<void()>& work, c10::Device device);
+
 // REQUIRES: not empty.
 double median(std::vector<double> values);
 
