@@ -114,7 +114,7 @@ Work head_work(const Shape& s, const spec::ModelSpec& model, double parameters) 
   w.traffic = s.N() * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
-  w.forward_workspace = hidden + logits * (s.wide + (mixed ? 2 * s.E : 0));
+  w.forward_workspace = hidden + logits * (s.wide + (mixed ? s.E : 0));
   w.backward_workspace = w.forward_workspace + s.N() * s.H() * s.E + s.wide * parameters +
                          (mixed ? s.E * parameters : 0);
   return w;
