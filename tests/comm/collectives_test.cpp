@@ -44,15 +44,15 @@ class Collectives : public testing::TestWithParam<Case> {
 
 TEST_P(Collectives, AllReduceSumsInRankOrder) {
   // Small ones travel whole, large ones in slices; neither may change a bit.
-  for (const std::int64_t count : {1, 7, 64, 1001, 70'001}) {
-    std::vector<at::Tensor> parts;
-    for (int r = 0; r < size(); ++r) parts.push_back(values(r, count));
-    run([&](World& world, Group& group) {
-      at::Tensor tensor = values(world.rank(), count);
+  run([&](World& world, Group& group) {
+    for (const std::int64_t count : {1, 7, 64, 1001, 70'001}) {
+      std::vector<at::Tensor> parts;
+      for (int r = 0; r < size(); ++r) parts.push_back(values(r, count));
+      at::Tensor tensor = parts[world.rank()].clone();
       group.all_reduce(tensor);
       EXPECT_TRUE(at::equal(tensor, sum_in_order(parts))) << count << " elements";
-    });
-  }
+    }
+  });
 }
 
 TEST_P(Collectives, AllReduceMax) {

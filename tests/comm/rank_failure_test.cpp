@@ -26,7 +26,9 @@ TEST(RankFailure, AKilledRankIsTheCause) {
 
 TEST(RankFailure, AReasonComesBeforeItsEchoes) {
   const std::vector<RankFailure> failures{
-      {3, exited(1), kEcho}, {0, exited(1), ""}, {2, exited(1), "step 4\ngalvatron: error: disk full\n\n"}};
+      {3, exited(1), kEcho},
+      {0, exited(1), ""},
+      {2, exited(1), "step 4\ngalvatron: error: disk full\n\n"}};
   const RankFailure& cause = root_cause(failures);
   EXPECT_EQ(cause.rank, 2);
   EXPECT_EQ(

@@ -150,7 +150,7 @@ TEST(LocalLaunch, ARankThatLeavesEarlyEndsTheOthers) {
 TEST(LocalLaunch, ARankThatNeverJoinsIsNamed) {
   const Outcome outcome = launch(3, "absent 1");
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_NE(outcome.output.find("rank 1 of 3 did not join within 3000 ms"), std::string::npos)
+  EXPECT_NE(outcome.output.find("rank 1 of 3 did not join within 6000 ms"), std::string::npos)
       << outcome.output;
   EXPECT_FALSE(some_rank_runs("absent"));
 }
@@ -158,7 +158,7 @@ TEST(LocalLaunch, ARankThatNeverJoinsIsNamed) {
 TEST(LocalLaunch, AStoppedRankIsATimeout) {
   const Outcome outcome = launch(3, "stopped 2");
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_NE(outcome.output.find("failed: rank 2 sent nothing within 3000 ms"), std::string::npos)
+  EXPECT_NE(outcome.output.find("failed: rank 2 sent nothing within 6000 ms"), std::string::npos)
       << outcome.output;
   EXPECT_FALSE(some_rank_runs("stopped"));
 }
