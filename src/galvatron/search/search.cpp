@@ -257,7 +257,7 @@ class Search {
       for (auto& set : candidate_sets(shape->tables)) {
         const ShapeSolver solver(shape->tables, std::move(set),
                                  {options_.memory.value, options_.space.uneven_stages});
-        const std::int64_t bytes = solver.least_bytes();
+        const std::int64_t bytes = solver.least_bytes(least);
         if (bytes >= least) continue;
         least = bytes;
         result_.closest_miss = {Bytes{bytes}, shape->pipeline.pp_degree,

@@ -131,7 +131,7 @@ ShapeSolver::ShapeSolver(const cost::CostTables& tables, std::vector<std::vector
     : tables_(tables), candidates_(std::move(candidates)), options_(options) {
   for (int stage = 0; stage < num_stages(); ++stage) {
     const int q = in_flight(stage);
-    if (stages_.find(q) == stages_.end()) stages_.emplace(q, stage_tables(q));
+    if (stages_.find(q) == stages_.end()) stages_.emplace(q, stage_tables(q, true));
   }
   find_bounds();
 }
@@ -149,7 +149,7 @@ bool ShapeSolver::allowed_stage(int stage, int begin, int end) const {
   return chunk(num_layers(), num_stages(), stage) == Range{begin, end};
 }
 
-StageTables ShapeSolver::stage_tables(int in_flight) const {
+StageTables ShapeSolver::stage_tables(int in_flight, bool timed) const {
   StageTables out;
   out.capacity = options_.budget - tables_.reserve_bytes;
   out.num_layouts = static_cast<int>(tables_.layouts.size());
@@ -157,7 +157,8 @@ StageTables ShapeSolver::stage_tables(int in_flight) const {
     auto& row = out.options.emplace_back();
     for (const int id : candidates_[type]) {
       const cost::LayerCost& cost = tables_.cost[type][static_cast<std::size_t>(id)];
-      const LayerOption one = make_option(tables_, cost, in_flight, id);
+      LayerOption one = make_option(tables_, cost, in_flight, id);
+      if (!timed) one.time = one.time2 = one.once = one.layout = 0;
       const auto other_cost = [&](const LayerOption& other) -> const cost::LayerCost& {
         return tables_.cost[type][static_cast<std::size_t>(other.id)];
       };
@@ -202,8 +203,8 @@ StageTables ShapeSolver::stage_tables(int in_flight) const {
   }
   for (const double one_way : tables_.transition_ms) {
     const Both both = both_ways(tables_, one_way, one_way);
-    out.transition.push_back(both.time);
-    out.transition2.push_back(both.time2);
+    out.transition.push_back(timed ? both.time : 0);
+    out.transition2.push_back(timed ? both.time2 : 0);
   }
   return out;
 }
@@ -381,41 +382,38 @@ ShapeAnswer ShapeSolver::solve(double cutoff, std::size_t max_labels, bool& exac
   return answer;
 }
 
-std::int64_t ShapeSolver::least_bytes() const {
-  // Time is of no account: the labels are (sum, peak) alone.
+std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
   const int n = num_layers(), p = num_stages();
-  constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
-  std::vector<std::int64_t> least(static_cast<std::size_t>(n) + 1, kNone);
+  std::vector<std::int64_t> least(static_cast<std::size_t>(n) + 1, cutoff);
   least[static_cast<std::size_t>(n)] = 0;
-  std::map<int, StageTables> lean = stages_;
+  std::map<int, StageTables> lean;
   std::map<int, StageTree> trees;
-  for (auto& [q, tables] : lean) {
-    tables.capacity = kNone / 4;
-    tables.transition.assign(tables.transition.size(), 0);
-    tables.transition2 = tables.transition;
-    for (auto& row : tables.options) {
-      for (LayerOption& option : row) option.time = option.time2 = option.once = option.layout = 0;
-    }
-    trees.try_emplace(q, tables, StageLimits{});
+  for (const auto& [q, tables] : stages_) {
+    const auto added = lean.emplace(q, stage_tables(q, false)).first;
+    added->second.capacity = cutoff - 1 - tables_.reserve_bytes;
+    trees.try_emplace(q, added->second, StageLimits{});
   }
   for (int stage = p - 1; stage >= 0; --stage) {
-    std::vector<std::int64_t> next(least.size(), kNone);
+    std::vector<std::int64_t> next(least.size(), cutoff);
     StageTree& tree = trees.at(in_flight(stage));
     for (int end = 1; end <= n; ++end) {
-      if (least[static_cast<std::size_t>(end)] == kNone) continue;
+      if (least[static_cast<std::size_t>(end)] == cutoff) continue;
       int node = StageTree::kRoot;
       for (int begin = end - 1; begin >= stage; --begin) {
         node = tree.child(node, type_of(begin));
         if (!allowed_stage(stage, begin, end)) continue;
-        std::int64_t bytes = kNone;
-        for (const StageChoice& choice : tree.choices(node)) bytes = std::min(bytes, choice.bytes);
+        std::int64_t bytes = cutoff;
+        for (const StageChoice& choice : tree.choices(node)) {
+          bytes = std::min(bytes, choice.bytes + tables_.reserve_bytes);
+        }
+        if (bytes == cutoff && options_.uneven_stages && stage > 0) break;
         auto& best = next[static_cast<std::size_t>(begin)];
         best = std::min(best, std::max(bytes, least[static_cast<std::size_t>(end)]));
       }
     }
     least = std::move(next);
   }
-  return least[0] == kNone ? kNone : least[0] + tables_.reserve_bytes;
+  return least[0];
 }
 
 }  // namespace galvatron::search

@@ -40,8 +40,8 @@ class ShapeSolver {
   ShapeAnswer solve(double cutoff, std::size_t max_labels, bool& exact);
   std::int64_t num_labels() const { return num_labels_; }
 
-  // Bytes of the leanest plan's fullest stage.
-  std::int64_t least_bytes() const;
+  // Bytes of the leanest plan's fullest stage, if they are fewer than `cutoff`; else `cutoff`.
+  std::int64_t least_bytes(std::int64_t cutoff) const;
 
  private:
   struct PathLabel;
@@ -52,7 +52,8 @@ class ShapeSolver {
   int type_of(int layer) const { return tables_.type_of_layer[static_cast<std::size_t>(layer)]; }
   int in_flight(int stage) const;
   bool allowed_stage(int stage, int begin, int end) const;
-  StageTables stage_tables(int in_flight) const;
+  // `timed`: with times and layouts; else every option costs nothing and only memory matters.
+  StageTables stage_tables(int in_flight, bool timed) const;
   double stage_bound(const StageTables& stage, int begin, int end) const;
   void find_bounds();
 

@@ -1,0 +1,384 @@
+// galvatron search: the best plan for a model on a cluster.
+#include <cstdio>
+#include <memory>
+
+#include "galvatron/base/error.h"
+#include "galvatron/cli/commands.h"
+#include "galvatron/cli/output_file.h"
+#include "galvatron/plan/galvatron2_plan.h"
+#include "galvatron/profiles/cluster.h"
+#include "galvatron/search/report.h"
+
+namespace galvatron::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  galvatron search --model llama2-7b --hardware hardware.json --profile llama2-7b.json "
+    "--memory 36GiB --global-batch 64 --output plan.json\n"
+    "  galvatron search --model llama2-70b --cluster 64xH100 --global-batch 512 "
+    "--allow 'tp_degree<=8' --explain\n"
+    "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
+    "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
+    "galvatron2 --output plan.json\n"
+    "Exit codes: 0 a plan was found, 2 something you gave is impossible, 3 nothing fits, 70 our "
+    "own bug.";
+
+struct SearchCommand {
+  std::string model, hardware, profile, cluster;
+  std::string precision = "bf16";
+  std::int64_t seq_length = 0;
+  int world_size = 0;
+  std::optional<Bytes> memory, memory_reserve;
+  std::string global_batch;
+  std::vector<std::string> allow, forbid;
+  std::string schedule;
+  std::optional<int> num_microbatches;
+  std::optional<int> max_tp, max_pp, max_ulysses;
+  int runners_up = 3, threads = 1;
+  bool explain = false, even_stages = false;
+  std::string output, plan_format;
+  std::string cost_model;
+
+  std::string galvatron2_profiles;
+  int num_layers = 0, num_nodes = 0;
+  std::int64_t hidden_size = 0;
+  std::string default_dp_type = "zero2", time_mode = "batch", memory_mode = "static";
+  bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
+};
+
+// "64", "32,64" or "16:128:16" (first, last, step).
+std::vector<std::int64_t> parse_batches(const std::string& text) {
+  const auto fail = [&]() {
+    throw ConfigError("--global-batch needs a number, a list (32,64) or a range (16:128:16), not '",
+                      text, "'");
+  };
+  std::vector<std::int64_t> numbers;
+  char separator = 0;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of(",:", begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (word.empty() || word.size() > 12 ||
+        word.find_first_not_of("0123456789") != std::string::npos) {
+      fail();
+    }
+    numbers.push_back(std::stoll(word));
+    if (end < text.size()) {
+      if (separator != 0 && separator != text[end]) fail();
+      separator = text[end];
+    }
+    begin = end + 1;
+  }
+  if (separator != ':') return numbers;
+  constexpr std::int64_t kMostBatches = 10'000;
+  if (numbers.size() == 2) numbers.push_back(1);
+  if (numbers.size() != 3 || numbers[2] < 1 || numbers[0] > numbers[1] ||
+      (numbers[1] - numbers[0]) / numbers[2] >= kMostBatches) {
+    fail();
+  }
+  std::vector<std::int64_t> out;
+  for (std::int64_t batch = numbers[0]; batch <= numbers[1]; batch += numbers[2]) {
+    out.push_back(batch);
+  }
+  return out;
+}
+
+void require(bool given, const char* option, const char* why) {
+  if (!given) throw ConfigError("[search] ", option, " is missing: ", why);
+}
+
+profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) {
+  profiles::Galvatron2ProfileQuery query;
+  query.directory = command.galvatron2_profiles;
+  query.model = command.model;
+  query.precision = spec::parse_precision(command.precision);
+  query.world_size = command.world_size;
+  query.num_nodes = command.num_nodes;
+  query.seq_length = command.seq_length;
+  query.sequence_parallel = !command.no_sequence_parallel;
+  query.time_mode = profiles::parse_galvatron2_time_mode(command.time_mode);
+  query.memory_mode = profiles::parse_galvatron2_memory_mode(command.memory_mode);
+  query.max_degree = std::max(command.max_tp.value_or(8), command.max_ulysses.value_or(8));
+  return query;
+}
+
+search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command) {
+  search::Galvatron2SearchOptions options;
+  options.job.world_size = command.world_size;
+  options.job.num_layers = command.num_layers;
+  options.job.hidden_size = command.hidden_size;
+  options.job.seq_length = command.seq_length;
+  options.job.precision = spec::parse_precision(command.precision);
+  if (!command.schedule.empty()) options.job.schedule = plan::parse_schedule(command.schedule);
+  options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
+  options.job.async_grad_reduce = !command.no_async_grad_reduce;
+  options.job.sequence_parallel = !command.no_sequence_parallel;
+  options.job.global_memory_buffer = !command.no_memory_buffer;
+  options.memory = *command.memory;
+  options.global_batches = parse_batches(command.global_batch);
+  options.num_microbatches = command.num_microbatches.value_or(0);
+  options.max_tp = command.max_tp.value_or(8);
+  options.max_pp = command.max_pp.value_or(8);
+  options.max_ulysses = command.max_ulysses.value_or(8);
+  options.num_runners_up = command.explain ? command.runners_up : 0;
+  return options;
+}
+
+int search_galvatron2(const SearchCommand& command) {
+  const char* why = "Galvatron-2's profiles do not say it";
+  require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
+          "the cost model galvatron2 reads no others");
+  require(command.world_size > 0, "--world-size", why);
+  require(command.num_layers > 0, "--num-layers", why);
+  require(command.hidden_size > 0, "--hidden-size", why);
+  require(command.seq_length > 0, "--seq-length", why);
+  require(command.memory.has_value(), "--memory", why);
+  require(!command.global_batch.empty(), "--global-batch", why);
+  if (!command.allow.empty() || !command.forbid.empty()) {
+    throw ConfigError(
+        "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
+        "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
+  }
+  if (!command.output.empty()) require_writable(command.output, "--output");
+  const search::Galvatron2SearchOptions options = galvatron2_options(command);
+  const auto profiles = profiles::read_galvatron2_profiles(galvatron2_query(command));
+  const auto result = search::search_galvatron2(options, profiles);
+  if (!result.best) {
+    std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
+    return kExitNothingFits;
+  }
+  std::printf("%s", to_text(*result.best, options.memory).c_str());
+  if (command.explain) std::printf("%s", explain(result).c_str());
+  if (command.output.empty()) return 0;
+  if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
+    plan::write_galvatron2_plan(command.output, result.best->plan);
+  } else {
+    plan::write_plan(command.output, plan::from_galvatron2(result.best->plan, profiles.model,
+                                                           options.job.precision));
+  }
+  std::printf("  written to %s\n", command.output.c_str());
+  return 0;
+}
+
+// Profiles from files where they are given, else from the cluster's data sheet.
+struct Inputs {
+  spec::ModelSpec model;
+  spec::JobSpec job;
+  profiles::HardwareProfile hardware;
+  profiles::ModelProfile profile;
+};
+
+Inputs load_inputs(const SearchCommand& command, search::SearchOptions& options) {
+  Inputs in;
+  in.model = spec::load_model(command.model);
+  in.job.precision = spec::parse_precision(command.precision);
+  in.job.global_batch = options.global_batches.front();
+  std::optional<profiles::Cluster> cluster;
+  if (!command.cluster.empty()) {
+    cluster = profiles::load_cluster(command.cluster);
+    if (command.world_size > 0) cluster = cluster->resized(command.world_size);
+  }
+  const char* need = "give a measured profile, or a --cluster to compute with";
+  require(cluster || !command.hardware.empty(), "--hardware", need);
+  require(cluster || !command.profile.empty(), "--profile", need);
+  if (!command.profile.empty()) in.profile = profiles::read_model_profile(command.profile);
+  in.job.seq_length = command.seq_length;
+  if (command.seq_length == 0) {
+    constexpr std::int64_t kUsual = 1024;
+    in.job.seq_length =
+        command.profile.empty() ? std::min(kUsual, in.model.max_positions) : in.profile.seq_length;
+  }
+  if (!command.profile.empty()) {
+    in.profile.prepare(in.model, in.job.seq_length, in.job.precision);
+  } else {
+    in.profile = profiles::analytic_model_profile(in.model, in.job.seq_length, in.job.precision,
+                                                  cluster->device(in.job.precision));
+  }
+  in.hardware = command.hardware.empty()
+                    ? profiles::analytic_hardware_profile(
+                          cluster->spec, cluster->device(in.job.precision), cluster->network)
+                    : profiles::read_hardware_profile(command.hardware);
+  const Bytes device_memory = in.hardware.device_memory;
+  if (!command.memory && device_memory.value == 0) {
+    throw ConfigError(
+        "[search] --memory is missing: the hardware profile does not say how much a "
+        "device has");
+  }
+  options.memory = command.memory.value_or(device_memory);
+  return in;
+}
+
+search::SearchOptions our_options(const SearchCommand& command) {
+  search::SearchOptions options;
+  options.world_size = command.world_size;
+  options.memory_reserve = command.memory_reserve;
+  options.global_batches = parse_batches(command.global_batch.empty() ? "8" : command.global_batch);
+  options.num_runners_up = command.explain || !command.output.empty() ? command.runners_up : 0;
+  options.num_threads = command.threads;
+  options.space.uneven_stages = !command.even_stages;
+  const auto allow = [&](const std::string& text) {
+    search::add_constraint(options.space, text, true);
+  };
+  for (const std::string& text : command.allow) allow(text);
+  for (const std::string& text : command.forbid) {
+    search::add_constraint(options.space, text, false);
+  }
+  if (!command.schedule.empty()) allow("schedule=" + command.schedule);
+  if (command.num_microbatches)
+    allow(detail::concat("num_microbatches=", *command.num_microbatches));
+  if (command.max_tp) allow(detail::concat("tp_degree<=", *command.max_tp));
+  if (command.max_pp) allow(detail::concat("pp_degree<=", *command.max_pp));
+  if (command.max_ulysses) allow(detail::concat("ulysses_degree<=", *command.max_ulysses));
+  return options;
+}
+
+OrderedJson record_inputs(const SearchCommand& command) {
+  OrderedJson out;
+  if (!command.hardware.empty()) out["hardware"] = file_checksum(command.hardware);
+  if (!command.profile.empty()) out["profile"] = file_checksum(command.profile);
+  if (!command.cluster.empty()) out["cluster"] = command.cluster;
+  return out;
+}
+
+int search_ours(const SearchCommand& command) {
+  require(!command.model.empty(), "--model", "say what is to be trained");
+  if (!command.output.empty()) require_writable(command.output, "--output");
+  search::SearchOptions options = our_options(command);
+  const Inputs in = load_inputs(command, options);
+  search::SearchResult result =
+      search::search_best_plan({in.model, in.job, in.hardware, in.profile}, options);
+  if (!result.best) {
+    std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
+    return kExitNothingFits;
+  }
+  std::printf("%s", to_text(*result.best, options.memory).c_str());
+  if (command.explain) std::printf("%s", explain(result).c_str());
+  if (command.output.empty()) return 0;
+  if (command.plan_format == "galvatron2") {
+    plan::write_galvatron2_plan(command.output, plan::to_galvatron2(result.best->plan));
+  } else {
+    plan::Plan plan = result.best->plan;
+    plan.search = search_to_json(result, options.memory);
+    plan.search["inputs"] = record_inputs(command);
+    plan::write_plan(command.output, plan);
+  }
+  std::printf("  written to %s\n", command.output.c_str());
+  return 0;
+}
+
+int run_search(const SearchCommand& command) {
+  const bool theirs = command.cost_model.empty() ? !command.galvatron2_profiles.empty()
+                                                 : command.cost_model == "galvatron2";
+  if (!theirs && !command.galvatron2_profiles.empty()) {
+    throw ConfigError("[search] --galvatron2-profiles feed --cost-model galvatron2 only");
+  }
+  return theirs ? search_galvatron2(command) : search_ours(command);
+}
+
+void add_input_options(CLI::App& app, SearchCommand& command) {
+  const char* group = "Input";
+  add_text(app, "--model", command.model,
+           "Preset name, config.json or folder; with --galvatron2-profiles the name in its files")
+      ->group(group);
+  add_path(app, "--hardware", command.hardware, "Profile written by profile-hardware")
+      ->group(group);
+  add_path(app, "--profile", command.profile, "Profile written by profile-model")->group(group);
+  add_text(app, "--cluster", command.cluster,
+           "Named cluster (configs/clusters) or its file: data sheet instead of profiles")
+      ->group(group);
+  add_count(app, "--world-size", command.world_size, 0, "Ranks; 0: all of the profile or cluster")
+      ->group(group);
+  add_bytes(app, "--memory", command.memory, "Memory of one device; default: all it has")
+      ->group(group);
+  add_bytes(app, "--memory-reserve", command.memory_reserve,
+            "Kept for context and allocator, within --memory; default: as measured")
+      ->group(group);
+  add_text(app, "--global-batch", command.global_batch,
+           "Samples per step: 64, or a choice: 32,64 or 16:128:16; default 8")
+      ->group(group);
+  add_count(app, "--seq-length", command.seq_length, 0,
+            "Tokens of a sample; 0: the profile's, else at most 1024")
+      ->group(group);
+  add_choice(app, "--precision", command.precision, spec::precision_names(), "Compute precision")
+      ->group(group);
+}
+
+void add_space_options(CLI::App& app, SearchCommand& command) {
+  const char* group = "Space";
+  app.add_option("--allow", command.allow,
+                 "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, ulysses_degree, "
+                 "zero_stage, recompute, schedule, num_microbatches")
+      ->type_name("CONSTRAINT")
+      ->group(group);
+  app.add_option("--forbid", command.forbid, "Never these: recompute=full, zero_stage=0,1")
+      ->type_name("CONSTRAINT")
+      ->group(group);
+  add_choice(app, "--schedule", command.schedule, plan::schedule_names(), "Fix the schedule")
+      ->group(group);
+  add_count(app, "--num-microbatches", command.num_microbatches, 1, "Fix the microbatches")
+      ->group(group);
+  add_count(app, "--max-tp", command.max_tp, 1, "Largest TP degree")->group(group);
+  add_count(app, "--max-pp", command.max_pp, 1, "Most pipeline stages")->group(group);
+  add_count(app, "--max-ulysses", command.max_ulysses, 1, "Largest Ulysses degree")->group(group);
+  add_flag(app, "--even-stages", command.even_stages, "Balanced stages only")->group(group);
+}
+
+void add_output_options(CLI::App& app, SearchCommand& command) {
+  const char* group = "Output";
+  add_path(app, "--output", command.output, "Plan file to write")->group(group);
+  add_choice(app, "--plan-format", command.plan_format, {"galvatron", "galvatron2"},
+             "Of the plan file; default: that of the cost model")
+      ->group(group);
+  add_flag(app, "--explain", command.explain, "Print the certificate and the runner-up plans")
+      ->group(group);
+  add_count(app, "--runners-up", command.runners_up, 0, "How many runner-ups", 1000)->group(group);
+  add_count(app, "--threads", command.threads, 1, "Threads of the search; the answer is the same",
+            1024)
+      ->group(group);
+}
+
+void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
+  const char* group = "Galvatron-2's profiles and cost model";
+  add_choice(app, "--cost-model", command.cost_model, {"galvatron", "galvatron2"},
+             "Formulas; default: those of the profiles given")
+      ->group(group);
+  add_path(app, "--galvatron2-profiles", command.galvatron2_profiles,
+           "Folder of its profile files under their own names")
+      ->group(group);
+  add_count(app, "--num-nodes", command.num_nodes, 0, "Which machine profile, where several fit")
+      ->group(group);
+  add_count(app, "--num-layers", command.num_layers, 0, "Transformer layers")->group(group);
+  add_count(app, "--hidden-size", command.hidden_size, 0, "Hidden size")->group(group);
+  add_choice(app, "--default-dp-type", command.default_dp_type, {"ddp", "zero2"},
+             "Data parallelism of layers without ZeRO-3")
+      ->group(group);
+  add_choice(app, "--time-profile-mode", command.time_mode, {"static", "batch", "sequence"},
+             "How its computation profile was swept")
+      ->group(group);
+  add_choice(app, "--memory-profile-mode", command.memory_mode, {"static", "sequence"},
+             "How its memory profile was swept")
+      ->group(group);
+  add_flag(app, "--no-async-grad-reduce", command.no_async_grad_reduce,
+           "Gradients are reduced every microbatch")
+      ->group(group);
+  add_flag(app, "--no-sequence-parallel", command.no_sequence_parallel,
+           "Its profiles without Megatron sequence parallelism")
+      ->group(group);
+  add_flag(app, "--no-global-memory-buffer", command.no_memory_buffer,
+           "Do not charge the gather buffer")
+      ->group(group);
+}
+
+}  // namespace
+
+void add_search_command(CommandLine& line) {
+  const auto command = std::make_shared<SearchCommand>();
+  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kExamples,
+                           [command] { return run_search(*command); });
+  add_input_options(app, *command);
+  add_space_options(app, *command);
+  add_output_options(app, *command);
+  add_galvatron2_options(app, *command);
+}
+
+}  // namespace galvatron::cli

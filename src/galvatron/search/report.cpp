@@ -1,0 +1,197 @@
+#include "galvatron/search/report.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/table.h"
+
+namespace galvatron::search {
+namespace {
+
+std::string degree(int value) { return value == 1 ? "-" : std::to_string(value); }
+
+// "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
+std::string shape_text(const plan::Plan& plan) {
+  return fmt::format("{} stage{}, {} microbatch{}", plan.pipeline.degree,
+                     plan.pipeline.degree == 1 ? "" : "s", plan.num_microbatches,
+                     plan.num_microbatches == 1 ? "" : "es");
+}
+
+std::string split_text(const cost::PlanCost& cost) {
+  return fmt::format("compute {}, communication {}, bubble {}", to_text(cost.compute),
+                     to_text(cost.exposed_communication), to_text(cost.bubble));
+}
+
+std::string percent(double part, double whole) {
+  return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
+}
+
+double ms_per_sample(const FoundPlan& found) {
+  return found.cost.step_time.value / static_cast<double>(found.plan.global_batch);
+}
+
+// What a runner-up has more of than the best plan, per sample.
+std::string why_it_loses(const FoundPlan& other, const FoundPlan& best) {
+  const auto per_sample = [](Milliseconds time, const FoundPlan& found) {
+    return time.value / static_cast<double>(found.plan.global_batch);
+  };
+  const std::pair<const char*, double> parts[] = {
+      {"compute", per_sample(other.cost.compute, other) - per_sample(best.cost.compute, best)},
+      {"exposed communication", per_sample(other.cost.exposed_communication, other) -
+                                    per_sample(best.cost.exposed_communication, best)},
+      {"bubble", per_sample(other.cost.bubble, other) - per_sample(best.cost.bubble, best)}};
+  const auto worst =
+      std::max_element(std::begin(parts), std::end(parts),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (worst->second <= 0) return "equal";
+  return fmt::format("{} more {} per sample", to_text(Milliseconds{worst->second}), worst->first);
+}
+
+std::string galvatron2_rows(const plan::Galvatron2Plan& plan) {
+  TextTable table({"stage", "layers", "strategy", "dp"});
+  table.align(2, TextTable::Align::kLeft);
+  const std::string vocabulary = to_text(plan.vocabulary);
+  table.add_row(
+      {"", "embedding, head", vocabulary, std::to_string(plan.dp_degree(plan.vocabulary))});
+  std::size_t begin = 0;
+  for (int stage = 0; stage < plan.pp_degree; ++stage) {
+    const std::size_t end =
+        begin + static_cast<std::size_t>(plan.layers_per_stage[static_cast<std::size_t>(stage)]);
+    while (begin < end) {
+      std::size_t run = begin;
+      while (run < end && plan.layers[run] == plan.layers[begin]) ++run;
+      table.add_row({std::to_string(stage), fmt::format("{} x block", run - begin),
+                     to_text(plan.layers[begin]),
+                     std::to_string(plan.dp_degree(plan.layers[begin]))});
+      begin = run;
+    }
+  }
+  return table.to_string();
+}
+
+}  // namespace
+
+std::string plan_table(const plan::Plan& plan) {
+  TextTable table({"stage", "layers", "tp", "ulysses", "dp", "zero", "recompute"});
+  table.align(1, TextTable::Align::kLeft);
+  const auto last = static_cast<std::int64_t>(plan.layers.size()) - 1;
+  for (int stage = 0; stage < plan.pipeline.degree; ++stage) {
+    const Range layers = plan.layers_of_stage(stage);
+    for (std::int64_t begin = layers.begin; begin < layers.end;) {
+      const plan::LayerStrategy& one = plan.layers[static_cast<std::size_t>(begin)];
+      std::int64_t end = begin + 1;
+      const bool alone = begin == 0 || begin == last;
+      while (!alone && end < std::min(layers.end, last) &&
+             plan.layers[static_cast<std::size_t>(end)] == one) {
+        ++end;
+      }
+      const std::string what = begin == 0      ? "embedding"
+                               : begin == last ? "head"
+                                               : fmt::format("{} x block", end - begin);
+      table.add_row({std::to_string(stage), what, degree(one.tp_degree), degree(one.ulysses_degree),
+                     std::to_string(plan.dp_degree(static_cast<int>(begin))),
+                     std::to_string(one.zero_stage),
+                     one.recompute == plan::Recompute::kNone ? "-" : to_text(one.recompute)});
+      begin = end;
+    }
+  }
+  return table.to_string();
+}
+
+std::string to_text(const FoundPlan& found, Bytes budget) {
+  return plan_table(found.plan) + "\n" + cost::plan_cost_table(found.cost, found.plan, budget);
+}
+
+std::string explain(const SearchResult& result) {
+  std::string out = "certificate\n" + to_text(result.certificate);
+  if (!result.best || result.runners_up.empty()) return out;
+  out += "runner-ups\n";
+  for (const FoundPlan& other : result.runners_up) {
+    out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
+                       percent(ms_per_sample(other), ms_per_sample(*result.best)),
+                       shape_text(other.plan), why_it_loses(other, *result.best),
+                       plan::summarize(other.plan), split_text(other.cost),
+                       to_text(other.cost.peak_memory()));
+  }
+  return out;
+}
+
+std::string to_text(const ClosestMiss& miss, Bytes budget) {
+  return fmt::format(
+      "nothing fits in {}: the leanest plan needs {} on its fullest device ({} stages, {} "
+      "microbatches, global batch {})",
+      to_text(budget), to_text(miss.needed), miss.pp_degree, miss.num_microbatches,
+      miss.global_batch);
+}
+
+OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
+  OrderedJson out;
+  out["cost_model"] = "galvatron";
+  out["memory_budget_bytes"] = budget.value;
+  if (result.best) {
+    OrderedJson prediction = cost::plan_cost_to_json(result.best->cost);
+    prediction.erase("layers");
+    out["prediction"] = prediction;
+  }
+  const Certificate& certificate = result.certificate;
+  out["certificate"] = {{"ms_per_sample", certificate.value},
+                        {"lower_bound_ms_per_sample", certificate.lower_bound},
+                        {"gap", certificate.gap()},
+                        {"candidates", certificate.candidates},
+                        {"infeasible", certificate.infeasible},
+                        {"pruned", certificate.pruned},
+                        {"solved", certificate.solved}};
+  out["runners_up"] = OrderedJson::array();
+  for (const FoundPlan& other : result.runners_up) {
+    out["runners_up"].push_back({{"ms_per_sample", ms_per_sample(other)},
+                                 {"pp_degree", other.plan.pipeline.degree},
+                                 {"num_microbatches", other.plan.num_microbatches},
+                                 {"layers", plan::summarize(other.plan)}});
+  }
+  return out;
+}
+
+std::string to_text(const Galvatron2Found& found, Bytes budget) {
+  const plan::Galvatron2Plan& plan = found.plan;
+  std::string out = galvatron2_rows(plan) + "\n";
+  TextTable table({"stage", "layers", "memory", "of its limit"});
+  table.align(3, TextTable::Align::kLeft);
+  const double limit = cost::galvatron2_limit_mb(budget);
+  for (std::size_t stage = 0; stage < found.score.stage_mb.size(); ++stage) {
+    const double mb = found.score.stage_mb[stage];
+    table.add_row({std::to_string(stage), std::to_string(plan.layers_per_stage[stage]),
+                   fmt::format("{:.0f} MiB", mb),
+                   text_bar(mb / limit, 12) + fmt::format(" {:.0f} %", 100 * mb / limit)});
+  }
+  out += table.to_string();
+  return out +
+         fmt::format(
+             "  predicted step {} ({:.6g} samples/s) in {} microbatches; {} changes of layout "
+             "between layers\n",
+             to_text(Milliseconds{found.score.step_ms}), found.score.samples_per_second,
+             plan.num_microbatches, count_transitions(plan));
+}
+
+std::string explain(const Galvatron2SearchResult& result) {
+  std::string out = "certificate\n" + to_text(result.certificate);
+  if (!result.best || result.runners_up.empty()) return out;
+  out += "runner-ups\n";
+  for (const Galvatron2Found& other : result.runners_up) {
+    out +=
+        fmt::format("  {:.6g} samples/s ({}): {} stages, {} microbatches, global batch {}\n",
+                    other.score.samples_per_second,
+                    percent(other.score.samples_per_second, result.best->score.samples_per_second),
+                    other.plan.pp_degree, other.plan.num_microbatches, other.plan.global_batch);
+  }
+  return out;
+}
+
+std::string to_text(const Galvatron2Miss& miss, Bytes budget) {
+  return fmt::format(
+      "nothing fits in {}: the leanest plan needs {} ({} stages, {} microbatches, global batch {})",
+      to_text(budget), to_text(miss.budget_needed), miss.shape.pp_degree,
+      miss.shape.num_microbatches, miss.shape.global_batch);
+}
+
+}  // namespace galvatron::search

@@ -1,0 +1,27 @@
+// Results of a search as text for people and as JSON for plan files.
+#pragma once
+#include <string>
+
+#include "galvatron/search/galvatron2_search.h"
+#include "galvatron/search/search.h"
+
+namespace galvatron::search {
+
+// Runs of equal layers by strategy: one row per run and stage.
+std::string plan_table(const plan::Plan& plan);
+
+// The plan, its stages' memory against the budget, where the step's time goes.
+std::string to_text(const FoundPlan& found, Bytes budget);
+// Certificate and runner-ups, each with what makes it lose.
+std::string explain(const SearchResult& result);
+// One sentence: how much the leanest plan needs.
+std::string to_text(const ClosestMiss& miss, Bytes budget);
+
+// For the plan's `search` section: prediction, certificate, runner-ups.
+OrderedJson search_to_json(const SearchResult& result, Bytes budget);
+
+std::string to_text(const Galvatron2Found& found, Bytes budget);
+std::string explain(const Galvatron2SearchResult& result);
+std::string to_text(const Galvatron2Miss& miss, Bytes budget);
+
+}  // namespace galvatron::search
