@@ -1,12 +1,12 @@
-// Everything that needs CUDA, behind a plugin (libgalvatron_nccl.so, beside the binary in ../lib) that is opened when a
-// CUDA device is first asked for: opening it makes torch's CUDA kernels available, and a CPU process stays small.
+// Everything that needs CUDA, behind a plugin (libgalvatron_nccl.so, beside the binary in ../lib)
+// that is opened when a CUDA device is first asked for: opening it makes torch's CUDA kernels
+// available, and a CPU process stays small.
 #pragma once
-#include <c10/core/Device.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
 
+#include <c10/core/Device.h>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "galvatron/base/units.h"
@@ -14,8 +14,8 @@
 
 namespace galvatron::comm {
 
-// Opens the plugin and makes device `index` the current one. ConfigError in one sentence when the plugin or a driver is
-// missing, or there are not as many devices.
+// Opens the plugin and makes device `index` the current one. ConfigError in one sentence when the
+// plugin or a driver is missing, or there are not as many devices.
 void require_cuda(int index);
 
 // False instead of the error.

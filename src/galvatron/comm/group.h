@@ -1,20 +1,22 @@
-// A group of ranks that communicate, and the collectives on it. Values over c10d backends: gloo, nccl, threads, fake.
+// A group of ranks that communicate, and the collectives on it. Values over c10d backends: gloo,
+// nccl, threads, fake.
 //
-// Every member must call the same collectives in the same order with the same sizes. A collective on a group of one is
-// free: it copies or does nothing.
+// Every member must call the same collectives in the same order with the same sizes. A collective
+// on a group of one is free: it copies or does nothing.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace galvatron::comm {
 
 enum class Reduction { kSum, kMax };
 
-// A collective under way. wait() makes its result usable (on CUDA: by the current stream) and rethrows its failure as
-// RuntimeFailure naming the group and the operation. Destroying it unfinished waits.
+// A collective under way. wait() makes its result usable (on CUDA: by the current stream) and
+// rethrows its failure as RuntimeFailure naming the group and the operation. Destroying it
+// unfinished waits.
 class Pending {
  public:
   class State;  // keeps the tensors of the operation alive
@@ -30,7 +32,8 @@ class Pending {
   std::shared_ptr<State> state_;
 };
 
-// A shared handle: copies are the same group. A default-made Group is a group of one that needs no backend.
+// A shared handle: copies are the same group. A default-made Group is a group of one that needs no
+// backend.
 class Group {
  public:
   class Backend;  // backends/: one c10d backend and what it does natively
@@ -46,26 +49,30 @@ class Group {
   void all_reduce(at::Tensor& tensor, Reduction reduction = Reduction::kSum) const;
   Pending all_reduce_async(at::Tensor tensor, Reduction reduction = Reduction::kSum) const;
 
-  // output = concatenation over ranks of `input` along dim 0: output.numel() == size() * input.numel(). Contiguous.
-  // `input` may be this rank's slice of `output`.
+  // output = concatenation over ranks of `input` along dim 0: output.numel() == size() *
+  // input.numel(). Contiguous. `input` may be this rank's slice of `output`.
   void all_gather(at::Tensor& output, const at::Tensor& input) const;
   Pending all_gather_async(at::Tensor output, at::Tensor input) const;
 
-  // output = sum over ranks of the rank()-th of size() equal slices of `input`. Contiguous; summed in rank order, so
-  // the result does not depend on timing. `output` may be this rank's slice of `input`.
+  // output = sum over ranks of the rank()-th of size() equal slices of `input`. Contiguous; summed
+  // in rank order, so the result does not depend on timing. `output` may be this rank's slice of
+  // `input`.
   void reduce_scatter(at::Tensor& output, const at::Tensor& input) const;
   Pending reduce_scatter_async(at::Tensor output, at::Tensor input) const;
 
-  // One-dimensional tensors: input_sizes[i] elements go to rank i, output_sizes[i] come from rank i. Sizes may be 0.
-  void all_to_all(at::Tensor& output, const at::Tensor& input, const std::vector<std::int64_t>& output_sizes,
+  // One-dimensional tensors: input_sizes[i] elements go to rank i, output_sizes[i] come from rank
+  // i. Sizes may be 0.
+  void all_to_all(at::Tensor& output, const at::Tensor& input,
+                  const std::vector<std::int64_t>& output_sizes,
                   const std::vector<std::int64_t>& input_sizes) const;
-  Pending all_to_all_async(at::Tensor output, at::Tensor input, std::vector<std::int64_t> output_sizes,
+  Pending all_to_all_async(at::Tensor output, at::Tensor input,
+                           std::vector<std::int64_t> output_sizes,
                            std::vector<std::int64_t> input_sizes) const;
 
   void broadcast(at::Tensor& tensor, int root) const;  // root: rank within the group
 
-  // Point to point; `peer` is a rank within the group. A send completes without waiting for the receiver to ask.
-  // Messages with equal tag arrive in the order in which they were sent.
+  // Point to point; `peer` is a rank within the group. A send copies its tensor and is done at
+  // once. Messages with equal tag arrive in the order in which they were sent.
   Pending send(at::Tensor tensor, int peer, int tag) const;
   Pending receive(at::Tensor tensor, int peer, int tag) const;
 

@@ -9,8 +9,9 @@
 
 namespace galvatron::comm {
 
-// First thing in main, before any thread: settings that torch reads from the environment once, and a terminate handler
-// that turns an uncatchable failure of a communication thread into one sentence and exit code 70.
+// First thing in main, before any thread: settings that torch reads from the environment once, and
+// a terminate handler that turns an uncatchable failure of a communication thread into one sentence
+// and exit code 70.
 void prepare_process();
 
 // What the environment says about this process.
@@ -21,21 +22,25 @@ struct LaunchEnvironment {
   int local_world_size = 1;
   std::string master_addr = "127.0.0.1";
   int master_port = 0;
-  bool store_is_hosted = false;  // somebody else (our launcher, the torchrun agent) serves the store at master_addr:port
+  bool store_is_hosted = false;  // somebody else (our launcher, the torchrun agent) serves the
+                                 // store at master_addr:port
   std::string launcher;          // "torchrun", "slurm", "mpi", "galvatron", "" for a lone process
   int restart_count = 0;         // how often the torchrun agent has started these ranks anew
 };
 
-// RANK/WORLD_SIZE/LOCAL_RANK/MASTER_* (torchrun and our launcher), then SLURM_*, then OMPI_*/PMI_*. ConfigError for a
-// half-set or contradictory environment, naming the variable. A lone process when none is set.
+// RANK/WORLD_SIZE/LOCAL_RANK/MASTER_* (torchrun and our launcher), then SLURM_*, then OMPI_*/PMI_*.
+// ConfigError for a half-set or contradictory environment, naming the variable. A lone process when
+// none is set.
 LaunchEnvironment read_launch_environment();
 
-// Joins the other ranks. ConfigError "port N is in use ..." when this rank must serve the store and cannot, or when a
-// CUDA device is asked for where there is none; RuntimeFailure naming the ranks that did not come in time.
-// A CUDA device without an index becomes the one of this rank's local_rank, and its groups are NCCL's.
+// Joins the other ranks. ConfigError "port N is in use ..." when this rank must serve the store and
+// cannot, or when a CUDA device is asked for where there is none; RuntimeFailure naming the ranks
+// that did not come in time. A CUDA device without an index becomes the one of this rank's
+// local_rank, and its groups are NCCL's.
 World connect(const LaunchEnvironment& environment, const WorldOptions& options);
 
-// True in a process that some launcher started as one of several ranks, or that our own launcher started.
+// True in a process that some launcher started as one of several ranks, or that our own launcher
+// started.
 bool is_rank_process();
 
 struct LocalLaunch {
@@ -44,11 +49,11 @@ struct LocalLaunch {
   std::vector<std::string> command;  // argv of each rank; argv[0] is the binary
 };
 
-// Starts `nproc` copies of the command on this machine by fork + exec with the rank variables set, serves their store,
-// passes rank 0's output through and waits. When a rank fails or is killed the others are ended within seconds and one
-// sentence says which rank, how it ended, and the last line that it said. Returns the exit code to pass on: 0, or that
-// of the rank that failed (1 for a signal, 128 + n when signal n asked us to stop). SIGINT and SIGTERM are passed on to
-// the ranks.
+// Starts `nproc` copies of the command on this machine by fork + exec with the rank variables set,
+// serves their store, passes rank 0's output through and waits. When a rank fails or is killed the
+// others are ended within seconds and one sentence says which rank, how it ended, and the last line
+// that it said. Returns the exit code to pass on: 0, or that of the rank that failed (1 for a
+// signal, 128 + n when signal n asked us to stop). SIGINT and SIGTERM are passed on to the ranks.
 int launch_local_ranks(const LocalLaunch& launch);
 
 }  // namespace galvatron::comm

@@ -1,4 +1,5 @@
-// How the end of a local job is told: which of the ranks that failed was the cause, and in which words.
+// How the end of a local job is told: which of the ranks that failed was the cause, and in which
+// words.
 #pragma once
 #include <span>
 #include <string>
@@ -14,11 +15,12 @@ struct RankFailure {
 // Exit code to pass on: the rank's own, 1 for a signal.
 int exit_code(const RankFailure& failure);
 
-// `failures` in order of time. A killed rank comes before one that exited, a reason of its own before the echo of
-// another's ("lost the connection to rank 2").
+// `failures` in order of time. A killed rank comes before one that exited, a reason of its own
+// before the echo of another's ("lost the connection to rank 2").
 const RankFailure& root_cause(std::span<const RankFailure> failures);
 
-// One line for the terminal; "" when rank 0 has already said it (bad input, which every rank refuses in the same words).
+// One line for the terminal; "" when rank 0 has already said it (bad input, which every rank
+// refuses in the same words).
 std::string describe_failure(const RankFailure& cause, std::span<const RankFailure> failures);
 
 }  // namespace galvatron::comm

@@ -16,8 +16,8 @@ struct HostedStore {
 // Serves a store on `port` of this machine (0: any free one). ConfigError "port N is in use ...".
 HostedStore host_store(int port, std::chrono::milliseconds timeout);
 
-// The store of `environment`: served here by rank 0 unless somebody else does. Returns when every rank has come;
-// RuntimeFailure naming those that did not within the timeout.
+// The store of `environment`: served here by rank 0 unless somebody else does. Returns when every
+// rank has come; RuntimeFailure naming those that did not within the timeout.
 c10::intrusive_ptr<c10d::Store> join_store(const LaunchEnvironment& environment,
                                            std::chrono::milliseconds timeout);
 

@@ -1,14 +1,15 @@
-// This rank's place among all ranks and the maker of its groups: one communicator for each distinct rank set.
+// This rank's place among all ranks and the maker of its groups: one communicator for each distinct
+// rank set.
 #pragma once
-#include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
-
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include "galvatron/comm/group.h"
 
@@ -19,13 +20,15 @@ enum class BackendKind { kThreads, kGloo, kNccl, kFake };
 struct WorldOptions {
   BackendKind backend = BackendKind::kGloo;
   c10::Device device = c10::kCPU;
-  // A collective that takes longer than this is a failure (promise: a missing rank ends the job within a minute).
+  // A collective that takes longer than this is a failure (promise: a missing rank ends the job
+  // within a minute).
   std::chrono::milliseconds timeout{45'000};
 };
 
 class World {
  public:
-  // What groups are made of: the store for gloo and nccl, the shared room of slots for threads. Implemented by backends/.
+  // What groups are made of: the store for gloo and nccl, the shared room of slots for threads.
+  // Implemented by backends/.
   class Factory;
 
   World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> factory);
@@ -37,18 +40,20 @@ class World {
   int size() const;
   c10::Device device() const;
 
-  // Makes the groups for `rank_sets` (any order, duplicates allowed; every rank passes the same list, also the sets it is
-  // not in). Groups are created in one global order, so ranks never wait for each other crosswise.
+  // Makes the groups for `rank_sets` (any order, duplicates allowed; every rank passes the same
+  // list, also the sets it is not in). Groups are created in one global order, so ranks never wait
+  // for each other crosswise.
   void create_groups(const std::vector<std::vector<int>>& rank_sets);
 
-  // The group of a rank set: REQUIRES that create_groups saw it and that it contains this rank. A set of one rank needs
-  // no creation.
+  // The group of a rank set: REQUIRES that create_groups saw it and that it contains this rank. A
+  // set of one rank needs no creation.
   Group group(const std::vector<int>& ranks) const;
   Group all() const;  // every rank; always there
 
   int num_communicators() const;  // made by this rank
 
-  // Drops every group at once, so that peers waiting in a collective fail in milliseconds instead of at the timeout.
+  // Drops every group at once, so that peers waiting in a collective fail in milliseconds instead
+  // of at the timeout.
   void abort() noexcept;
 
  private:
@@ -56,17 +61,19 @@ class World {
   std::unique_ptr<State> state_;
 };
 
-// Pretends to be rank `rank` of `size`: every operation ends at once (backends/fake). To rehearse the shapes and the memory
-// of a large job in one process.
+// Pretends to be rank `rank` of `size`: every operation ends at once (backends/fake). To rehearse
+// the shapes and the memory of a large job in one process.
 World fake_world(int rank, int size, c10::Device device = c10::kCPU);
 
 // A world of one rank: no store, no sockets.
 World single_world(c10::Device device = c10::kCPU);
 
-// Runs `body(world)` on `size` threads as `size` ranks of one in-process world and waits for all. The first exception of
-// any rank is rethrown after the others ended (a failing rank aborts its groups). For tests and the plan fuzzer.
-// `backend` is kThreads (slots in memory, checks sizes and order of operations) or kGloo (real sockets on loopback).
-void run_rank_threads(int size, const std::function<void(World&)>& body, BackendKind backend = BackendKind::kThreads,
+// Runs `body(world)` on `size` threads as `size` ranks of one in-process world and waits for all.
+// The first exception of any rank is rethrown after the others ended (a failing rank aborts its
+// groups). For tests and the plan fuzzer. `backend` is kThreads (slots in memory, checks sizes and
+// order of operations) or kGloo (real sockets on loopback).
+void run_rank_threads(int size, const std::function<void(World&)>& body,
+                      BackendKind backend = BackendKind::kThreads,
                       std::chrono::milliseconds timeout = std::chrono::milliseconds{45'000});
 
 }  // namespace galvatron::comm
