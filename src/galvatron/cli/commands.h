@@ -19,6 +19,8 @@
 namespace galvatron::cli {
 
 // --- the planning half ---
+void add_search_command(CommandLine& line);
+void add_simulate_command(CommandLine& line);
 
 // --- the training half ---
 #ifdef GALVATRON_TORCH

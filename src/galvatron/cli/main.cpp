@@ -25,7 +25,8 @@ void add_commands(CommandLine& line) {
   add_profile_model_command(line);
   add_train_command(line);
 #endif
-  static_cast<void>(line);
+  add_search_command(line);
+  add_simulate_command(line);
 }
 
 std::string reason(const std::exception& error) {
