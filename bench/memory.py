@@ -73,7 +73,7 @@ def main() -> None:
         if not model.exists():
             run("profile-model", "--model", options.model, "--seq-length", SEQ_LENGTH, "--precision", PRECISION,
                 "--nproc", options.nproc, "--output", model)
-        print(f"{options.model}, {options.nproc} ranks, batch {GLOBAL_BATCH} x {SEQ_LENGTH} tokens, {PRECISION}; fullest rank")
+        print(f"{options.model}, {options.nproc} ranks, {GLOBAL_BATCH} x {SEQ_LENGTH} tokens, {PRECISION}; fullest rank")
         print(f"{'plan':<26}{'measured':>12}{'predicted':>12}{'ratio':>8}{'of DP':>8}")
         baseline = None
         for name, fields, pp_degree, microbatches in PLANS:

@@ -124,7 +124,8 @@ def draw() -> str:
     for room, (x, y) in sorted(place.items()):
         fill, line = ("#e8f1fb", "#2b6cb0") if room in PLANNING else ("#fdeee6", "#b7562b")
         out.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" fill="{fill}" stroke="{line}"/>'
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" fill="{fill}" '
+            f'stroke="{line}"/>'
             f'<text x="{x + BOX_WIDTH / 2:.0f}" y="{y + 24:.0f}" text-anchor="middle" font-size="15" '
             f'font-weight="600" fill="#1f2933">{room}</text>'
             f'<text x="{x + BOX_WIDTH / 2:.0f}" y="{y + 44:.0f}" text-anchor="middle" font-size="11.5" '
