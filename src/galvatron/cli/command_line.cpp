@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "galvatron/base/error.h"
+#include "galvatron/cli/help_formatter.h"
 
 namespace galvatron::cli {
 namespace {
@@ -15,7 +16,6 @@ constexpr const char* kSummary =
 constexpr const char* kFooter =
     "galvatron COMMAND --help shows a command's options, units, defaults and examples.\n"
     "Every option can also stand in a TOML file: galvatron COMMAND --config run.toml";
-constexpr std::size_t kHelpColumn = 44;
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -120,13 +120,11 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
 }
 
 CommandLine::CommandLine() : app_(kSummary, "galvatron") {
-  app_.get_formatter()->column_width(kHelpColumn);
-  app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
-  app_.get_formatter()->label("OPTIONS", "options");
-  app_.get_formatter()->label("REQUIRED", "(required)");
+  app_.formatter(std::make_shared<HelpFormatter>());
   app_.footer(kFooter);
   app_.set_help_flag("-h,--help", "Show this help");
-  app_.set_version_flag("--version", std::string("galvatron ") + GALVATRON_VERSION);
+  app_.set_version_flag("--version", std::string("galvatron ") + GALVATRON_VERSION,
+                        "Show the version");
 }
 
 CLI::App& CommandLine::add(const std::string& name, const std::string& summary,

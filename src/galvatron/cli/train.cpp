@@ -35,6 +35,7 @@ struct TrainCommand {
   std::int64_t global_batch = 0;
   int nproc = 1;
   int master_port = 0;
+  std::vector<CLI::Option*> global_options;  // that a plan replaces
 };
 
 void add_model_options(CLI::App& command, TrainCommand& options) {
@@ -47,6 +48,7 @@ void add_model_options(CLI::App& command, TrainCommand& options) {
       "Hugging Face checkpoint folder whose weights are the first ones; without it they are random")
       ->group(group);
   add_path(command, "--data", job.data, "PREFIX of PREFIX.bin and PREFIX.idx, or 'synthetic'")
+      ->default_str("")
       ->required()
       ->group(group);
   add_text(command, "--split", job.split, "Weights of training, validation and test samples")
@@ -93,7 +95,8 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
                 "Pieces of a batch that run one by one"),
       add_choice(command, "--schedule", options.schedule, plan::schedule_names(),
                  "Order of microbatches in the pipeline")};
-  for (CLI::Option* option : global) option->group(one)->excludes(plan);
+  for (CLI::Option* option : global) option->group(one);
+  options.global_options = global;
 }
 
 void add_optimizer_options(CLI::App& command, TrainCommand& options) {
@@ -159,12 +162,26 @@ void add_run_options(CLI::App& command, TrainCommand& options) {
       ->group(output);
   add_count(command, "--eval-batches", job.trainer.eval_batches, 1, "Global batches per evaluation")
       ->group(output);
+  add_path(command, "--save", job.save_dir,
+           "Folder of checkpoints; one is written after the last step")
+      ->group(output);
+  add_count(command, "--save-interval", job.save_interval, 0,
+            "Steps between checkpoints; 0: only the last")
+      ->group(output);
+  add_path(command, "--resume", job.resume,
+           "Checkpoint to go on from, under any plan; of a folder, the newest")
+      ->group(output);
   add_path(command, "--export", job.export_dir, "Hugging Face folder of the final weights")
       ->group(output);
 }
 
 // The choices that arrive as words.
 train::TrainJob job_of(const TrainCommand& options) {
+  for (const CLI::Option* option : options.global_options) {
+    if (options.job.plan.empty() || option->count() == 0) continue;
+    throw ConfigError(option->get_name(),
+                      " and --plan exclude each other: the plan has a strategy for every layer");
+  }
   train::TrainJob job = options.job;
   if (options.global_batch > 0) job.global_batch = options.global_batch;
   if (!options.precision.empty()) job.precision = spec::parse_precision(options.precision);
@@ -209,6 +226,7 @@ int run_train(const TrainCommand& options, const std::vector<std::string>& argum
   if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
   // What is wrong with the job is said once, before any rank is started.
   train::prepare(job_of(options), options.nproc);
+  if (pick_device(options.device).is_cuda()) comm::require_cuda(options.nproc - 1);
   comm::LocalLaunch launch{options.nproc, options.master_port, {}};
   launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
   launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());

@@ -11,6 +11,7 @@
 #include "galvatron/data/token_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/weights.h"
@@ -57,6 +58,7 @@ plan::Plan plan_file(const TrainJob& job) {
 
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
+  data::parse_split(job.split);
   if (job.data == kSynthetic) {
     // The parts of synthetic data differ in their seed.
     const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
@@ -83,6 +85,7 @@ void check_outputs(const TrainJob& job) {
   if (!job.run_dir.empty()) require_writable(job.run_dir, "--run-dir");
   if (!job.metrics.empty()) require_writable(fs::path(job.metrics).parent_path(), "--metrics");
   if (!job.trace.empty()) require_writable(fs::path(job.trace).parent_path(), "--trace");
+  if (!job.save_dir.empty()) require_writable(job.save_dir, "--save");
   if (!job.export_dir.empty()) check_export(job.export_dir);
 }
 
@@ -97,7 +100,8 @@ class Recorder {
  public:
   Recorder(const TrainJob& job, bool writes) {
     const fs::path path = output_path(job.metrics, job.run_dir, "metrics.jsonl");
-    if (writes && !path.empty()) file_.emplace(path);
+    const bool goes_on = !job.resume.empty();
+    if (writes && !path.empty()) file_.emplace(path, goes_on);
   }
   void add(const StepRecord& record) {
     records_.push_back(record);
@@ -114,6 +118,11 @@ TrainerOptions trainer_options(const PreparedJob& prepared, c10::Device device) 
   TrainerOptions options = prepared.job.trainer;
   options.peak_flops = device_peak_flops(device, prepared.plan.precision);
   return options;
+}
+
+bool saves_after(const TrainJob& job, std::int64_t step) {
+  if (job.save_dir.empty()) return false;
+  return step == job.trainer.num_steps || (job.save_interval > 0 && step % job.save_interval == 0);
 }
 
 void write_results(const PreparedJob& prepared, const RunSummary& summary,
@@ -142,6 +151,11 @@ PreparedJob prepare(const TrainJob& job, int world_size) {
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   if (job.trainer.eval_interval > 0)
     out.valid = make_samples(job, out.model, out.seq_length, data::SplitPart::kValid);
+  if (!job.resume.empty()) {
+    out.job.resume = find_checkpoint(job.resume);
+    check_checkpoint(out.job.resume, out.model, out.seq_length, out.plan.precision,
+                     job.trainer.num_steps);
+  }
   check_outputs(job);
   return out;
 }
@@ -149,15 +163,18 @@ PreparedJob prepare(const TrainJob& job, int world_size) {
 RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step) {
   const TrainJob& job = prepared.job;
   if (job.deterministic) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  const bool is_first = world.rank() == 0, initialise = job.init_from.empty();
+  const bool is_first = world.rank() == 0, initialise = job.init_from.empty() && job.resume.empty();
   runtime::Engine engine(prepared.model, prepared.plan, world, models::make_layer,
                          {job.seed, prepared.seq_length, initialise});
-  if (!initialise) load_weights(engine, job.init_from);
+  if (!job.init_from.empty() && job.resume.empty()) load_weights(engine, job.init_from);
   Trainer trainer(engine, *prepared.samples, prepared.valid.get(),
                   trainer_options(prepared, world.device()));
+  if (!job.resume.empty()) load_checkpoint(job.resume, engine, trainer);
   Recorder recorder(job, is_first);
   trainer.run([&](const StepRecord& record) {
     recorder.add(record);
+    if (saves_after(job, record.step))
+      save_checkpoint(job.save_dir, engine, trainer, prepared.seq_length);
     if (on_step) on_step(record);
   });
 

@@ -53,8 +53,11 @@ struct TrainJob {
 
   // Where metrics.jsonl, plan.json, summary.json and trace.json go; empty: nowhere.
   std::string run_dir;
-  std::string metrics;     // instead of run_dir/metrics.jsonl
-  std::string trace;       // instead of run_dir/trace.json
+  std::string metrics;             // instead of run_dir/metrics.jsonl
+  std::string trace;               // instead of run_dir/trace.json
+  std::string save_dir;            // folder of checkpoints; empty: none
+  std::int64_t save_interval = 0;  // steps between them; 0: only after the last step
+  std::string resume;      // a checkpoint, or a folder of them, to go on from; empty: start anew
   std::string export_dir;  // a Hugging Face folder of the final weights; empty: none
 };
 

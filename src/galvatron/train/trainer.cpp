@@ -68,7 +68,7 @@ void Trainer::run(const OnStep& on_step) {
       StepRecord record = step();
       engine_.trace().enable(false);
       if (evaluates) record.valid_loss = evaluate();
-      on_step(record);
+      if (on_step) on_step(record);
     });
   }
 }
@@ -81,11 +81,12 @@ StepRecord Trainer::step() {
 
   StepRecord record;
   record.lr = lr_.at(steps_done_);
-  BatchInput batch(samples_, plan.global_batch, steps_done_ * plan.global_batch);
+  BatchInput batch(samples_, plan.global_batch, samples_consumed_);
   record.loss = engine_.forward_backward(batch, steps_done_, scaler_.scale());
   update(record);
 
   record.step = ++steps_done_;
+  samples_consumed_ += plan.global_batch;
   record.tokens = plan.global_batch * samples_.seq_length();
   record.memory = meter.peak();
   record.seconds = now_seconds() - started;

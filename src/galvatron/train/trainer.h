@@ -52,7 +52,11 @@ class Trainer {
   // --- what a checkpoint holds beside the weights ---
   AdamW& optimizer() { return optimizer_; }
   LossScaler& loss_scaler() { return scaler_; }
-  void set_steps_done(std::int64_t steps) { steps_done_ = steps; }
+  std::int64_t samples_consumed() const { return samples_consumed_; }
+  void set_progress(std::int64_t steps_done, std::int64_t samples_consumed) {
+    steps_done_ = steps_done;
+    samples_consumed_ = samples_consumed;
+  }
 
  private:
   void update(StepRecord& record);
@@ -66,6 +70,7 @@ class Trainer {
   AdamW optimizer_;
   LossScaler scaler_;
   std::int64_t steps_done_ = 0;
+  std::int64_t samples_consumed_ = 0;
   Bytes peak_memory_;
 };
 

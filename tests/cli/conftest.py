@@ -1,0 +1,78 @@
+"""Starting the binary, and small token files."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE_DIR = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("GALVATRON_BINARY_DIR", SOURCE_DIR / "build" / "release")) / "bin" / "galvatron"
+LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in LAUNCH_VARIABLES and not key.startswith(("SLURM_", "OMPI_", "PMI_"))
+    }
+    return {**environment, "OMP_NUM_THREADS": "1", **extra}
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    """Starts `galvatron ARGUMENTS` in tmp_path."""
+
+    def run(*arguments: object, **extra: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(BINARY), *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean_environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def galvatron(start):
+    """Runs `galvatron ARGUMENTS` to its end; nothing may take a minute."""
+
+    def run(*arguments: object, **extra: str) -> subprocess.CompletedProcess:
+        process = start(*arguments, **extra)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+def write_tokens(prefix: Path, tokens: list[int]) -> None:
+    """A token file pair of one document, two bytes a token."""
+    prefix.with_suffix(".bin").write_bytes(struct.pack(f"<{len(tokens)}H", *tokens))
+    header = b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, 1, 2)
+    prefix.with_suffix(".idx").write_bytes(header + struct.pack("<iqqq", len(tokens), 0, 0, 1))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Tokens that a model can learn: 0 1 2 ... 16 0 1 2 ..."""
+    write_tokens(tmp_path / "corpus", [i % 17 for i in range(20_000)])
+    return tmp_path / "corpus"
+
+
+def read_metrics(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def losses(path: Path) -> list[float]:
+    return [line["loss"] for line in read_metrics(path)]

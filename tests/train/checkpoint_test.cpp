@@ -1,0 +1,91 @@
+#include "galvatron/train/checkpoint.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include <ATen/Parallel.h>
+
+#include "galvatron/data/synthetic_samples.h"
+#include "galvatron/models/registry.h"
+
+#include "config_error.h"
+#include "train/tiny_training.h"
+
+namespace galvatron::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kSteps = 6, kSavedAfter = 3;
+
+class Checkpoint : public testing::Test {
+ protected:
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // Losses by step of a run that saves after step kSavedAfter, or goes on from there.
+  std::map<std::int64_t, double> train(const plan::Plan& plan, bool resume) const {
+    const spec::ModelSpec model = tiny_gpt();
+    std::map<std::int64_t, double> losses;
+    comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
+      at::set_num_threads(1);
+      const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size, kSeed);
+      runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, !resume});
+      Trainer trainer(engine, samples, nullptr, make_options(kSteps));
+      if (resume) load_checkpoint(find_checkpoint(folder_), engine, trainer);
+      trainer.run([&](const StepRecord& record) {
+        if (world.rank() == 0) losses[record.step] = record.loss;
+        if (!resume && record.step == kSavedAfter)
+          save_checkpoint(folder_, engine, trainer, kSeqLength);
+      });
+    });
+    return losses;
+  }
+
+  std::string refusal(std::int64_t seq_length, spec::Precision precision,
+                      std::int64_t num_steps) const {
+    return config_error_of([&] {
+      check_checkpoint(find_checkpoint(folder_), tiny_gpt(), seq_length, precision, num_steps);
+    });
+  }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / "galvatron_checkpoint_test";
+};
+
+TEST_F(Checkpoint, GoesOnToTheBitUnderTheSamePlan) {
+  const auto whole = train(mixed_plan(), false);
+  const auto rest = train(mixed_plan(), true);
+  ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
+  for (const auto& [step, loss] : rest) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
+}
+
+TEST_F(Checkpoint, GoesOnUnderAnyOtherPlan) {
+  constexpr auto kFp64 = spec::Precision::kFp64;
+  const auto whole = train(make_plan(4, {.tp_degree = 2, .zero_stage = 3}, 1, 2, kFp64), false);
+  for (const plan::Plan& plan :
+       {make_plan(1, {}, 1, 1, kFp64), make_plan(3, {.zero_stage = 2}, 1, 1, kFp64),
+        make_plan(4, {.ulysses_degree = 2}, 2, 4, kFp64)}) {
+    const auto rest = train(plan, true);
+    for (const auto& [step, loss] : rest)
+      EXPECT_NEAR(loss, whole.at(step), 1e-9) << plan::summarize(plan);
+  }
+}
+
+TEST_F(Checkpoint, IsCheckedBeforeItIsUsed) {
+  EXPECT_NE(config_error_of([&] { find_checkpoint(folder_); }).find("there is no checkpoint in"),
+            std::string::npos);
+  train(make_plan(1, {}), false);
+  constexpr auto kFp32 = spec::Precision::kFp32;
+  EXPECT_EQ(refusal(kSeqLength, kFp32, kSteps), "");
+  EXPECT_NE(refusal(8, kFp32, kSteps).find("sequences of 16 tokens, not 8"), std::string::npos);
+  EXPECT_NE(refusal(kSeqLength, kFp32, 3).find("has done 3 steps; --steps 3"), std::string::npos);
+  EXPECT_NE(refusal(kSeqLength, spec::Precision::kFp64, kSteps).find("must be F64"),
+            std::string::npos);
+  const fs::path state = find_checkpoint(folder_) / "state.safetensors";
+  fs::resize_file(state, fs::file_size(state) / 2);
+  EXPECT_NE(refusal(kSeqLength, kFp32, kSteps).find("state.safetensors"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace galvatron::train
