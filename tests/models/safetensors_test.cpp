@@ -37,19 +37,17 @@ class SafetensorsTest : public testing::Test {
     out.write(reinterpret_cast<const char*>(&length), sizeof(length));
     out << header << std::string(data_bytes, '\1');
   }
-  // The complaint about such a file, without its name.
+  // The complaint about such a file, which it calls F.
   std::string problem_of(const std::string& header, std::size_t data_bytes) const {
     write_raw(header, data_bytes);
-    return problem();
+    return file_problem();
   }
-  std::string problem() const {
-    std::string text = config_error_of([&] { SafetensorsReader reader(folder_); });
-    for (const fs::path& path : {file_, folder_}) {
-      const std::size_t at = text.find(path.string());
-      if (at != std::string::npos)
-        text.replace(at, path.string().size(), path == file_ ? "F" : "D");
-    }
-    return text;
+  std::string file_problem() const { return problem(file_, "F"); }
+  std::string folder_problem() const { return problem(folder_, "D"); }
+  static std::string problem(const fs::path& path, const std::string& name) {
+    std::string text = config_error_of([&] { SafetensorsReader reader(path); });
+    const std::size_t at = text.find(path.string());
+    return at == std::string::npos ? text : text.replace(at, path.string().size(), name);
   }
   // Three tensors in two shards.
   void write_shards() const {
@@ -134,51 +132,55 @@ TEST_F(SafetensorsTest, NamesAMissingOrWrongShard) {
   const fs::path first = folder_ / "model-00001-of-00002.safetensors";
   const fs::path second = folder_ / "model-00002-of-00002.safetensors";
   fs::rename(second, folder_ / "elsewhere");
-  EXPECT_EQ(problem(),
+  EXPECT_EQ(folder_problem(),
             "[weights] D/model.safetensors.index.json names shards that are not there: "
             "model-00002-of-00002.safetensors");
   fs::copy_file(first, second);
-  EXPECT_NE(problem().find("tensor 'a' is in another shard too"), std::string::npos) << problem();
+  EXPECT_NE(folder_problem().find("tensor 'a' is in another shard too"), std::string::npos)
+      << folder_problem();
   fs::remove(second);
   write_safetensors(second, {{"d", at::zeros({4})}});
-  EXPECT_NE(problem().find("says that tensor 'c' is in model-00002-of-00002.safetensors, which "
-                           "does not hold it"),
-            std::string::npos)
-      << problem();
+  EXPECT_NE(
+      folder_problem().find("says that tensor 'c' is in model-00002-of-00002.safetensors, which "
+                            "does not hold it"),
+      std::string::npos)
+      << folder_problem();
 }
 
 TEST_F(SafetensorsTest, NamesATruncatedShard) {
   write_shards();
   const fs::path second = folder_ / "model-00002-of-00002.safetensors";
   fs::resize_file(second, fs::file_size(second) - 1);
-  EXPECT_NE(
-      problem().find("model-00002-of-00002.safetensors: tensor 'c' ends at byte 16 of the data, of "
-                     "which the file holds 15: it is truncated"),
-      std::string::npos)
-      << problem();
+  EXPECT_NE(folder_problem().find(
+                "model-00002-of-00002.safetensors: tensor 'c' ends at byte 16 of the data, of "
+                "which the file holds 15: it is truncated"),
+            std::string::npos)
+      << folder_problem();
 }
 
 TEST_F(SafetensorsTest, KeepsShardNamesInsideTheFolder) {
   for (const char* name : {"../x.safetensors", "/etc/passwd", "a/b", "..", ""}) {
     write_json_file(folder_ / "model.safetensors.index.json", {{"weight_map", {{"a", name}}}});
-    EXPECT_NE(problem().find("is no plain file name"), std::string::npos) << problem();
+    EXPECT_NE(folder_problem().find("is no plain file name"), std::string::npos)
+        << folder_problem();
   }
 }
 
 TEST_F(SafetensorsTest, SaysWhatAFolderLacks) {
-  EXPECT_EQ(problem(),
+  EXPECT_EQ(folder_problem(),
             "[weights] D holds neither model.safetensors nor model.safetensors.index.json");
   std::ofstream(folder_ / "pytorch_model.bin") << "x";
-  EXPECT_NE(problem().find("convert its pytorch_model.bin"), std::string::npos);
+  EXPECT_NE(folder_problem().find("convert its pytorch_model.bin"), std::string::npos);
 }
 
 TEST_F(SafetensorsTest, RefusesHeadersThatCannotBe) {
   std::ofstream(file_) << "short";
-  EXPECT_EQ(problem(), "[weights] F has 5 bytes: it is truncated");
+  EXPECT_EQ(file_problem(), "[weights] F has 5 bytes: it is truncated");
   std::ofstream(file_) << std::string(16, '\xff');
-  EXPECT_NE(problem().find("no safetensors file"), std::string::npos) << problem();
+  EXPECT_NE(file_problem().find("no safetensors file"), std::string::npos) << file_problem();
   std::ofstream(file_) << std::string("\x20\0\0\0\0\0\0\0{}", 10);
-  EXPECT_EQ(problem(), "[weights] F announces a header of 32 bytes and holds 2: it is truncated");
+  EXPECT_EQ(file_problem(),
+            "[weights] F announces a header of 32 bytes and holds 2: it is truncated");
   EXPECT_NE(problem_of("{\"a\"", 0).find("the header is not valid JSON"), std::string::npos);
   EXPECT_EQ(problem_of("[]", 0), "[weights] F: the header is no object");
   EXPECT_NE(problem_of(std::string(100, '[') + std::string(100, ']'), 0).find("deeper than 8"),
@@ -243,13 +245,13 @@ TEST_F(SafetensorsTest, SurvivesEveryTruncationAndFlippedBytes) {
       .read(good.data(), static_cast<std::streamsize>(good.size()));
   for (std::size_t size = 0; size < good.size(); ++size) {
     std::ofstream(file_, std::ios::binary) << good.substr(0, size);
-    EXPECT_NE(problem(), "") << "truncated to " << size;
+    EXPECT_NE(file_problem(), "") << "truncated to " << size;
   }
   for (std::size_t i = 0; i < good.size() - 48; ++i) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 0x15);
     std::ofstream(file_, std::ios::binary) << bad;
-    problem();  // a ConfigError or a file that still makes sense; nothing else
+    file_problem();  // a ConfigError or a file that still makes sense; nothing else
   }
 }
 

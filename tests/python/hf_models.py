@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 from pathlib import Path
 
 import torch
@@ -45,14 +47,10 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama-biases": LlamaConfig(**_LLAMA, attention_bias=True, mlp_bias=True),
     "llama-rope-llama3": LlamaConfig(
         **_LLAMA,
-        rope_parameters=_rope(
-            "llama3", low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16
-        ),
+        rope_parameters=_rope("llama3", low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16),
     ),
     "llama-rope-linear": LlamaConfig(**_LLAMA, rope_parameters=_rope("linear")),
-    "llama-rope-yarn": LlamaConfig(
-        **_LLAMA, rope_parameters=_rope("yarn", original_max_position_embeddings=8)
-    ),
+    "llama-rope-yarn": LlamaConfig(**_LLAMA, rope_parameters=_rope("yarn", original_max_position_embeddings=8)),
     "qwen2": Qwen2Config(**_LLAMA, use_sliding_window=False),
     "mistral": MistralConfig(**_LLAMA, sliding_window=None),
 }
@@ -73,27 +71,65 @@ class Reference:
 def random_model(name: str) -> torch.nn.Module:
     """A model none of whose parameters is zero or one, so that a mixed-up name cannot hide."""
     torch.manual_seed(sum(map(ord, name)))
-    model = AutoModelForCausalLM.from_config(CONFIGS[name])
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(CONFIGS[name]))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model.eval()
 
 
-def make_reference(name: str, folder: Path) -> Reference:
+def lift_to_double(model: torch.nn.Module) -> torch.nn.Module:
+    """In double precision altogether: transformers keeps RMS norms and rotary tables in single precision."""
+    for module in model.double().modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            module.forward = functools.partial(_rms_norm, module)
+        if type(module).__name__.endswith("RotaryEmbedding"):
+            module.forward = functools.partial(_rotary_tables, module)
+    return model
+
+
+def _rms_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return norm.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon))
+
+
+def _rotary_tables(
+    rope: torch.nn.Module, x: torch.Tensor, position_ids: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    settings = rope.config.rope_parameters
+    assert settings["rope_type"] in ("default", "linear"), "the others' frequencies are not written out here"
+    size = 2 * rope.inv_freq.numel()
+    frequencies = settings["rope_theta"] ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
+    frequencies /= settings.get("factor", 1.0)
+    angles = position_ids[..., None].double() * frequencies
+    angles = torch.cat([angles, angles], dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def make_reference(name: str, folder: Path, double: bool = False) -> Reference:
     model = random_model(name)
+    if double:
+        lift_to_double(model)
     model.save_pretrained(folder)
     tokens = torch.randint(0, model.config.vocab_size, (NUM_BATCHES, BATCH, SEQ_LENGTH))
-    output = model(input_ids=tokens[0], labels=tokens[0])
-    output.loss.backward()
+    logits = model(input_ids=tokens[0]).logits
+    loss = next_token_loss(model, tokens[0])
+    loss.backward()
     return Reference(
         folder,
         tokens,
-        output.logits.detach(),
-        output.loss.item(),
+        logits.detach(),
+        loss.item(),
         {key: value.grad.clone() for key, value in model.named_parameters()},
         adamw_losses(model, tokens),
     )
+
+
+def next_token_loss(model: torch.nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """The model's own loss; in double precision written out, since transformers takes logits.float()."""
+    output = model(input_ids=tokens, labels=tokens)
+    if output.logits.dtype != torch.float64:
+        return output.loss
+    return torch.nn.functional.cross_entropy(output.logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 
 def adamw_losses(model: torch.nn.Module, tokens: torch.Tensor) -> list[float]:
@@ -106,7 +142,7 @@ def adamw_losses(model: torch.nn.Module, tokens: torch.Tensor) -> list[float]:
     for step in range(NUM_STEPS):
         batch = tokens[step % NUM_BATCHES]
         optimizer.zero_grad()
-        loss = model(input_ids=batch, labels=batch).loss
+        loss = next_token_loss(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
