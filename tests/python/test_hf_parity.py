@@ -57,7 +57,7 @@ PLANS = {
         4,
         {"count": 1, "tp_degree": 2, "zero_stage": 1},
         {"count": 1, "ulysses_degree": 2, "zero_stage": 3, "recompute": "full"},
-        {"count": 1, "tp_degree": 2, "ulysses_degree": 2, "recompute": "selective"},
+        {"count": 1, "zero_stage": 2, "recompute": "selective"},
         {"count": 1, "tp_degree": 2, "zero_stage": 1},
     ),
 }
