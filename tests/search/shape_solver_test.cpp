@@ -38,12 +38,12 @@ TEST(ShapeSolver, EqualsBruteForce) {
     for (const Evaluated& one : all) {
       if (one.bytes <= budget) best = std::min(best, one.step_ms);
     }
-    ShapeSolver solver(tables, all_candidates(tables), {budget, true});
+    const LayerRanges ranges(tables.type_of_layer);
+    ShapeSolver solver(tables, ranges, all_candidates(tables), {budget, true});
     EXPECT_EQ(solver.least_bytes(std::int64_t{1} << 60), leanest) << "round " << round;
     EXPECT_LE(solver.lower_bound(), best * (1 + 1e-9)) << "round " << round;
-    bool exact = true;
-    const ShapeAnswer answer = solver.solve(kInfinity, 1 << 20, exact);
-    EXPECT_TRUE(exact);
+    const ShapeAnswer answer = solver.solve(kInfinity);
+    EXPECT_TRUE(answer.complete);
     ASSERT_EQ(answer.found(), best < kInfinity) << "round " << round;
     if (!answer.found()) {
       ++infeasible;
@@ -54,10 +54,12 @@ TEST(ShapeSolver, EqualsBruteForce) {
     const Evaluated check = evaluate(tables, answer.choice, answer.layers_per_stage);
     EXPECT_NEAR(check.step_ms, answer.step_ms, 1e-9 * best) << "round " << round;
     EXPECT_LE(check.bytes, budget) << "round " << round;
+    EXPECT_NEAR(solver.lower_bound(), best, 1e-9 * best);
     // Knowing a good value beforehand changes nothing, and a beam gives a plan that fits.
-    exact = true;
-    EXPECT_NEAR(solver.solve(best * (1 + 1e-7), 1 << 20, exact).step_ms, best, 1e-9 * best);
-    const ShapeAnswer beam = solver.solve(kInfinity, 1, exact);
+    ShapeSolver again(tables, ranges, all_candidates(tables), {budget, true});
+    EXPECT_FALSE(again.solve(best * (1 - 1e-7)).found()) << "round " << round;
+    EXPECT_NEAR(again.solve(best * (1 + 1e-7)).step_ms, best, 1e-9 * best) << "round " << round;
+    const ShapeAnswer beam = again.solve(kInfinity, {.beam = 2});
     if (beam.found()) EXPECT_GE(beam.step_ms, best * (1 - 1e-9)) << "round " << round;
   }
   EXPECT_GT(solved, 2000);

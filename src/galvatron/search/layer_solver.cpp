@@ -1,207 +1,374 @@
 #include "galvatron/search/layer_solver.h"
 
 #include <algorithm>
+#include <array>
 
 #include "galvatron/base/error.h"
+#include "galvatron/search/relaxation.h"
 
 namespace galvatron::search {
 namespace {
 
-template <typename Label>
-bool dominates(const Label& a, const Label& b) {
-  return a.time <= b.time && a.time2 <= b.time2 && a.once <= b.once && a.peak <= b.peak &&
-         a.sum <= b.sum && a.last_layout == b.last_layout;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::int64_t kNoBytes = std::numeric_limits<std::int64_t>::max();
+constexpr double kRounding = 1e-12;
+
+double scalar(const LayerOption& option, double once_share) {
+  return option.time + option.time2 + once_share * option.once;
 }
 
-// Of equally fast ones the leaner is the faster.
-bool faster(const StageChoice& a, const StageChoice& b) {
-  if (a.time == b.time && a.time2 == b.time2 && a.once == b.once) return a.bytes <= b.bytes;
-  return a.time <= b.time && a.time2 <= b.time2 && a.once <= b.once;
-}
+// What the layers in front must cost at least, memory priced: [layers in front][layout behind].
+struct ToGo {
+  double once_share = 0;
+  double price = 0;
+  double limit = kInfinity;
+  std::vector<double> cost;
+};
 
-}  // namespace
+// One partial choice: the layers from some layer to the stage's last.
+struct Label {
+  std::int64_t sum = 0;   // of `fixed`
+  std::int64_t peak = 0;  // sum + V
+  double time = 0, time2 = 0, once = 0;
+  double estimate = 0;  // bound of the last cap's cost, for a beam
+  int option = 0;       // of its first layer
+  int last_layout = 0;
+  int next = -1;  // label behind
+};
 
-StageTree::StageTree(const StageTables& tables, const StageLimits& limits)
-    : tables_(tables), limits_(limits) {
-  nodes_.emplace_back();
-  for (const auto& row : tables.pair) {
-    for (const auto& pairs : row) {
-      for (const PairTransient& pair : pairs) {
-        for (const std::int64_t bytes : pair.bytes) {
-          largest_transient_ = std::max(largest_transient_, bytes);
+class StageSolver {
+ public:
+  StageSolver(const StageProblem& problem, const std::vector<StageCap>& caps,
+              const StageLimits& limits, bool only_bytes)
+      : problem_(problem), limits_(limits), only_bytes_(only_bytes), options_(problem.options) {
+    least_alone_ = least_alone();
+    for (const StageCap& cap : caps) {
+      ToGo one;
+      one.once_share = cap.once_share;
+      one.limit = cap.limit;
+      one.price = relaxed(cap.once_share).price;
+      to_go_.push_back(std::move(one));
+    }
+    if (!only_bytes) drop_options();
+    for (ToGo& one : to_go_) fill(one);
+  }
+
+  StageFront run() {
+    StageFront front;
+    if (std::any_of(problem_.types.begin(), problem_.types.end(),
+                    [&](int type) { return options_of(type).empty(); })) {
+      return front;
+    }
+    tabulate();
+    const std::size_t n = problem_.types.size();
+    steps_.resize(n);
+    for (std::size_t layer = n; layer-- > 0;) {
+      extend(layer);
+      front.labels += static_cast<std::int64_t>(steps_[layer].size());
+      front.complete = complete_ && work_ <= limits_.max_work;
+      if (work_ > limits_.max_work || steps_[layer].empty()) return front;
+    }
+    close(front);
+    return front;
+  }
+
+  // Of the first cap's cost.
+  double bound() const {
+    const ToGo& one = to_go_.front();
+    const double total = one.cost.back();
+    if (total == kInfinity || relaxed(one.once_share).cost == kInfinity) return kInfinity;
+    return total - one.price * static_cast<double>(problem_.capacity - least_alone_);
+  }
+
+ private:
+  const std::vector<LayerOption>& options_of(int type) const {
+    return options_[static_cast<std::size_t>(type)];
+  }
+  int type_of(std::size_t layer) const { return problem_.types[layer]; }
+  double transition(int from, int to) const {
+    const auto at = static_cast<std::size_t>(from * problem_.num_layouts + to);
+    return problem_.transition[at] + problem_.transition2[at];
+  }
+
+  // At its last layer a stage needs beside the sum of weights at least this.
+  std::int64_t least_alone() const {
+    std::int64_t least = kNoBytes;
+    const int type = problem_.types.back();
+    for (const LayerOption& option : options_of(type)) {
+      least = std::min(least, problem_.transient(type, option.id, -1, -1, false, false));
+    }
+    return least == kNoBytes ? 0 : std::max<std::int64_t>(least, 0);
+  }
+
+  Relaxed relaxed(double once_share) const {
+    std::vector<int> count(options_.size());
+    for (const int type : problem_.types) ++count[static_cast<std::size_t>(type)];
+    std::vector<LowerHull> hulls(options_.size());
+    std::vector<HullCount> items;
+    for (std::size_t type = 0; type < options_.size(); ++type) {
+      if (count[type] == 0) continue;
+      std::vector<WeightedCost> points;
+      for (const LayerOption& option : options_[type]) {
+        points.push_back({static_cast<double>(option.weight()), scalar(option, once_share)});
+      }
+      hulls[type] = LowerHull(std::move(points));
+      items.push_back({&hulls[type], count[type]});
+    }
+    return relax(items, static_cast<double>(problem_.capacity - least_alone_));
+  }
+
+  // Options whose single use already breaks a cap.
+  void drop_options() {
+    for (const ToGo& one : to_go_) {
+      if (one.limit == kInfinity) continue;
+      const auto priced = [&](const LayerOption& option) {
+        return scalar(option, one.once_share) + one.price * static_cast<double>(option.weight());
+      };
+      double least = -one.price * static_cast<double>(problem_.capacity - least_alone_);
+      std::vector<double> best(options_.size(), kInfinity);
+      for (const int type : problem_.types) {
+        double& low = best[static_cast<std::size_t>(type)];
+        if (low == kInfinity) {
+          for (const LayerOption& option : options_of(type)) low = std::min(low, priced(option));
+        }
+        least += low;
+      }
+      for (std::size_t type = 0; type < options_.size(); ++type) {
+        std::erase_if(options_[type], [&](const LayerOption& option) {
+          return best[type] < kInfinity &&
+                 least + priced(option) - best[type] > one.limit * (1 + kRounding);
+        });
+      }
+    }
+  }
+
+  // By how many layers are in front: the cheapest way through them, transitions included.
+  void fill(ToGo& out) const {
+    const auto layouts = static_cast<std::size_t>(problem_.num_layouts);
+    const std::size_t n = problem_.types.size();
+    // through[to]: layers so far, the last of them in layout `to`.
+    std::vector<double> through(layouts, kInfinity);
+    out.cost.assign((n + 1) * layouts, 0);
+    for (std::size_t layer = 0; layer < n; ++layer) {
+      std::vector<double> next(layouts, kInfinity);
+      for (const LayerOption& option : options_of(type_of(layer))) {
+        const auto to = static_cast<std::size_t>(option.layout);
+        const double before = layer == 0 ? 0 : out.cost[layer * layouts + to];
+        next[to] = std::min(next[to], before + scalar(option, out.once_share) +
+                                          out.price * static_cast<double>(option.weight()));
+      }
+      through = next;
+      for (std::size_t behind = 0; behind < layouts; ++behind) {
+        double& least = out.cost[(layer + 1) * layouts + behind];
+        least = kInfinity;
+        for (std::size_t at = 0; at < layouts; ++at) {
+          const double moved =
+              layer + 1 == n ? 0 : transition(static_cast<int>(at), static_cast<int>(behind));
+          least = std::min(least, through[at] + moved);
         }
       }
     }
   }
-}
 
-int StageTree::child(int node, int type) {
-  auto& children = nodes_[static_cast<std::size_t>(node)].children;
-  if (children.empty()) children.assign(tables_.options.size(), -1);
-  const auto t = static_cast<std::size_t>(type);
-  if (children[t] >= 0) return children[t];
-  const int added = static_cast<int>(nodes_.size());
-  children[t] = added;
-  Node next;
-  next.parent = node;
-  next.type = type;
-  next.depth = nodes_[static_cast<std::size_t>(node)].depth + 1;
-  nodes_.push_back(std::move(next));
-  return added;
-}
-
-bool StageTree::within_limits(const Label& label) const {
-  return label.peak <= tables_.capacity && label.time <= limits_.time &&
-         label.time2 <= limits_.time2 && label.once <= limits_.once;
-}
-
-// Once V is larger than any transient to come, only the peak matters: labels that differ in `sum`
-// alone become equal.
-void StageTree::add(std::vector<Label>& labels, const Label& label) const {
-  if (!within_limits(label)) return;
-  Label one = label;
-  one.sum = std::max(one.sum, one.peak - largest_transient_ - 1);
-  one.sum = std::min(one.sum, one.peak);
-  for (const Label& other : labels) {
-    if (dominates(other, one)) return;
-  }
-  std::erase_if(labels, [&](const Label& other) { return dominates(one, other); });
-  labels.push_back(one);
-}
-
-StageTree::Labels StageTree::extend(int node, bool is_first) {
-  const Node& here = nodes_[static_cast<std::size_t>(node)];
-  const auto type = static_cast<std::size_t>(here.type);
-  const auto& options = tables_.options[type];
-  Labels out(options.size());
-  const bool is_last = here.parent == kRoot;
-  for (std::size_t a = 0; a < options.size(); ++a) {
-    const LayerOption& option = options[a];
-    if (is_last) {
-      Label label{option.fixed, option.fixed + option.kept + tables_.alone[type][a],
-                  option.time,  option.time2,
-                  option.once,  option.layout,
-                  -1,           -1};
-      add(out[a], label);
-      continue;
+  void tabulate() {
+    const std::size_t n = problem_.types.size();
+    heaviest_.assign(n + 1, 0);
+    lightest_.assign(n + 1, 0);
+    for (std::size_t layer = 0; layer < n; ++layer) {
+      std::int64_t most = 0, least = kNoBytes;
+      for (const LayerOption& option : options_of(type_of(layer))) {
+        most = std::max(most, option.weight());
+        least = std::min(least, option.weight());
+      }
+      heaviest_[layer + 1] = heaviest_[layer] + most;
+      lightest_[layer + 1] = lightest_[layer] + least;
     }
-    const Node& behind = nodes_[static_cast<std::size_t>(here.parent)];
-    const auto next_type = static_cast<std::size_t>(behind.type);
-    const auto& next_options = tables_.options[next_type];
-    const auto& pairs = tables_.pair[type][next_type];
-    const bool next_is_last = behind.parent == kRoot;
-    const std::size_t flags = (is_first ? 2u : 0u) + (next_is_last ? 1u : 0u);
-    for (std::size_t b = 0; b < next_options.size(); ++b) {
-      const std::int64_t transient = pairs[a * next_options.size() + b].bytes[flags];
-      const auto moved =
-          static_cast<std::size_t>(option.layout * tables_.num_layouts + next_options[b].layout);
-      const auto& labels = behind.open[b];
-      for (std::size_t i = 0; i < labels.size(); ++i) {
-        const Label& next = labels[i];
-        Label label;
-        label.sum = next.sum + option.fixed;
-        label.peak = option.fixed + option.kept + std::max(next.sum + transient, next.peak);
-        label.time = next.time + option.time + tables_.transition[moved];
-        label.time2 = next.time2 + option.time2 + tables_.transition2[moved];
-        label.once = next.once + option.once;
-        label.last_layout = next.last_layout;
-        label.next_option = static_cast<int>(b);
-        label.next_label = static_cast<int>(i);
-        add(out[a], label);
+    pairs_.resize(options_.size() * options_.size());
+    for (std::size_t layer = 0; layer + 1 < n; ++layer) {
+      tabulate_pair(type_of(layer), type_of(layer + 1));
+    }
+  }
+
+  // [a][b][2 * a_is_first + b_is_last]
+  void tabulate_pair(int a, int b) {
+    auto& table =
+        pairs_[static_cast<std::size_t>(a) * options_.size() + static_cast<std::size_t>(b)];
+    if (!table.empty()) return;
+    for (const LayerOption& x : options_of(a)) {
+      for (const LayerOption& y : options_of(b)) {
+        auto& bytes = table.emplace_back();
+        for (std::size_t flags = 0; flags < 4; ++flags) {
+          bytes[flags] = problem_.transient(a, x.id, b, y.id, (flags & 2) != 0, (flags & 1) != 0);
+          largest_transient_ = std::max(largest_transient_, bytes[flags]);
+        }
       }
     }
   }
-  for (auto& labels : out) {
-    trim(labels);
-    num_labels_ += static_cast<std::int64_t>(labels.size());
-  }
-  return out;
-}
 
-// The cheapest, the leanest, and others evenly between them by memory.
-void StageTree::trim(std::vector<Label>& labels) {
-  if (labels.size() <= limits_.max_labels) return;
-  exact_ = false;
-  const auto cost = [&](const Label& label) {
-    return label.time + label.time2 + limits_.once_weight * label.once;
-  };
-  // Of equal or larger memory only the cheapest so far.
-  std::sort(labels.begin(), labels.end(), [&](const Label& a, const Label& b) {
-    return a.peak != b.peak ? a.peak < b.peak : cost(a) < cost(b);
-  });
-  std::vector<Label> line;
-  for (const Label& label : labels) {
-    if (line.empty() || cost(label) < cost(line.back())) line.push_back(label);
-  }
-  const std::size_t wanted = limits_.max_labels;
-  std::vector<Label> kept;
-  for (std::size_t i = 0; i < wanted && !line.empty(); ++i) {
-    const std::size_t at = wanted == 1 ? line.size() - 1 : i * (line.size() - 1) / (wanted - 1);
-    if (i > 0 && at == (i - 1) * (line.size() - 1) / (wanted - 1)) continue;
-    kept.push_back(line[at]);
-  }
-  labels = std::move(kept);
-}
-
-void StageTree::open(int node) {
-  if (node == kRoot || nodes_[static_cast<std::size_t>(node)].opened) return;
-  open(nodes_[static_cast<std::size_t>(node)].parent);
-  Labels labels = extend(node, false);
-  Node& here = nodes_[static_cast<std::size_t>(node)];
-  here.open = std::move(labels);
-  here.opened = true;
-}
-
-void StageTree::close(int node) {
-  GALV_CHECK(node != kRoot, "a stage without layers");
-  open(nodes_[static_cast<std::size_t>(node)].parent);
-  Labels labels = extend(node, true);
-  Node& here = nodes_[static_cast<std::size_t>(node)];
-  here.close = std::move(labels);
-  here.closed = true;
-  const auto& options = tables_.options[static_cast<std::size_t>(here.type)];
-  for (std::size_t a = 0; a < here.close.size(); ++a) {
-    for (std::size_t i = 0; i < here.close[a].size(); ++i) {
-      const Label& label = here.close[a][i];
-      const StageChoice one{label.time, label.time2,         label.once,
-                            label.peak, options[a].layout,   label.last_layout,
-                            node,       static_cast<int>(a), static_cast<int>(i)};
-      const auto same_ends = [&](const StageChoice& other) {
-        return other.first_layout == one.first_layout && other.last_layout == one.last_layout;
-      };
-      if (std::any_of(here.choices.begin(), here.choices.end(), [&](const StageChoice& other) {
-            return same_ends(other) && faster(other, one);
-          })) {
+  void extend(std::size_t layer) {
+    std::vector<std::vector<Label>> by_layout(static_cast<std::size_t>(problem_.num_layouts));
+    const auto& options = options_of(type_of(layer));
+    const std::size_t n = problem_.types.size();
+    for (std::size_t a = 0; a < options.size(); ++a) {
+      const LayerOption& option = options[a];
+      auto& labels = by_layout[static_cast<std::size_t>(option.layout)];
+      if (layer + 1 == n) {
+        const std::int64_t alone =
+            problem_.transient(type_of(layer), option.id, -1, -1, n == 1, true);
+        Label label;
+        label.sum = option.fixed;
+        label.peak = option.weight() + alone;
+        label.time = option.time;
+        label.time2 = option.time2;
+        label.once = option.once;
+        label.option = static_cast<int>(a);
+        label.last_layout = option.layout;
+        add(labels, layer, label);
         continue;
       }
-      std::erase_if(here.choices, [&](const StageChoice& other) {
-        return same_ends(other) && faster(one, other);
-      });
-      here.choices.push_back(one);
+      const int next_type = type_of(layer + 1);
+      const auto& next_options = options_of(next_type);
+      const auto& pairs = pairs_[static_cast<std::size_t>(type_of(layer)) * options_.size() +
+                                 static_cast<std::size_t>(next_type)];
+      const std::size_t flags = (layer == 0 ? 2u : 0u) + (layer + 2 == n ? 1u : 0u);
+      const auto& behind = steps_[layer + 1];
+      for (std::size_t i = 0; i < behind.size() && work_ <= limits_.max_work; ++i) {
+        const Label& next = behind[i];
+        const auto b = static_cast<std::size_t>(next.option);
+        const std::int64_t transient = pairs[a * next_options.size() + b][flags];
+        const auto moved =
+            static_cast<std::size_t>(option.layout * problem_.num_layouts + next_options[b].layout);
+        Label label;
+        label.sum = next.sum + option.fixed;
+        label.peak = option.weight() + std::max(next.sum + transient, next.peak);
+        label.time = next.time + option.time + problem_.transition[moved];
+        label.time2 = next.time2 + option.time2 + problem_.transition2[moved];
+        label.once = next.once + option.once;
+        label.option = static_cast<int>(a);
+        label.last_layout = next.last_layout;
+        label.next = static_cast<int>(i);
+        add(labels, layer, label);
+      }
+    }
+    auto& step = steps_[layer];
+    for (auto& labels : by_layout) step.insert(step.end(), labels.begin(), labels.end());
+    if (step.size() > limits_.beam) {
+      complete_ = false;
+      std::nth_element(step.begin(), step.begin() + static_cast<std::ptrdiff_t>(limits_.beam),
+                       step.end(),
+                       [](const Label& a, const Label& b) { return a.estimate < b.estimate; });
+      step.resize(limits_.beam);
     }
   }
-}
 
-const std::vector<StageChoice>& StageTree::choices(int node) {
-  if (!nodes_[static_cast<std::size_t>(node)].closed) close(node);
-  return nodes_[static_cast<std::size_t>(node)].choices;
-}
-
-std::vector<int> StageTree::options_of(const StageChoice& choice) const {
-  std::vector<int> out;
-  const Node* node = &nodes_[static_cast<std::size_t>(choice.node)];
-  const Label* label =
-      &node->close[static_cast<std::size_t>(choice.option)][static_cast<std::size_t>(choice.label)];
-  int option = choice.option;
-  while (true) {
-    out.push_back(
-        tables_.options[static_cast<std::size_t>(node->type)][static_cast<std::size_t>(option)].id);
-    if (label->next_option < 0) return out;
-    option = label->next_option;
-    const int index = label->next_label;
-    node = &nodes_[static_cast<std::size_t>(node->parent)];
-    label = &node->open[static_cast<std::size_t>(option)][static_cast<std::size_t>(index)];
+  // Can the layers in front still be chosen so that every cap holds?
+  bool promising(std::size_t layer, Label& label) const {
+    if (label.peak > problem_.capacity - lightest_[layer]) return false;
+    const LayerOption& option = options_of(type_of(layer))[static_cast<std::size_t>(label.option)];
+    for (const ToGo& one : to_go_) {
+      const double togo = layer == 0
+                              ? 0
+                              : one.cost[layer * static_cast<std::size_t>(problem_.num_layouts) +
+                                         static_cast<std::size_t>(option.layout)];
+      const double cost = label.time + label.time2 + one.once_share * label.once + togo +
+                          one.price * static_cast<double>(label.peak - problem_.capacity);
+      const double least =
+          layer == 0 ? label.time + label.time2 + one.once_share * label.once : cost;
+      if (least > one.limit * (1 + kRounding)) return false;
+      label.estimate = cost;
+    }
+    return true;
   }
+
+  // Numbers that no longer matter are raised, so that more labels are equal: `sum` once V is above
+  // every transient to come; all of memory once the heaviest layers in front fit anyway.
+  void blur(std::size_t layer, Label& label) const {
+    if (layer == 0 || only_bytes_) return;
+    const std::int64_t enough = problem_.capacity - heaviest_[layer] - largest_transient_;
+    if (label.peak <= enough) {
+      label.peak = enough;
+      label.sum = enough - largest_transient_ - 1;
+      return;
+    }
+    label.sum = std::min(label.peak, std::max(label.sum, label.peak - largest_transient_ - 1));
+  }
+
+  bool dominates(std::size_t layer, const Label& a, const Label& b) const {
+    if (a.time > b.time || a.time2 > b.time2 || a.once > b.once || a.peak > b.peak ||
+        a.last_layout != b.last_layout) {
+      return false;
+    }
+    if (layer == 0) return true;
+    // Once `sum` is blurred no transient in front of it counts.
+    if (a.sum < a.peak - largest_transient_) return true;
+    return a.sum <= b.sum && a.option == b.option;
+  }
+
+  void add(std::vector<Label>& labels, std::size_t layer, Label label) {
+    if (!promising(layer, label)) return;
+    blur(layer, label);
+    for (const Label& other : labels) {
+      ++work_;
+      if (dominates(layer, other, label)) return;
+    }
+    work_ += static_cast<std::int64_t>(labels.size());
+    std::erase_if(labels, [&](const Label& other) { return dominates(layer, label, other); });
+    labels.push_back(label);
+  }
+
+  void close(StageFront& front) const {
+    for (const Label& label : steps_[0]) {
+      StageChoice choice{label.time, label.time2, label.once, label.peak, 0, label.last_layout, {}};
+      const Label* at = &label;
+      for (std::size_t layer = 0;; ++layer) {
+        const LayerOption& option =
+            options_of(type_of(layer))[static_cast<std::size_t>(at->option)];
+        if (layer == 0) choice.first_layout = option.layout;
+        choice.ids.push_back(option.id);
+        if (at->next < 0) break;
+        at = &steps_[layer + 1][static_cast<std::size_t>(at->next)];
+      }
+      front.choices.push_back(std::move(choice));
+    }
+  }
+
+  const StageProblem& problem_;
+  StageLimits limits_;
+  bool only_bytes_;
+  std::vector<std::vector<LayerOption>> options_;  // [type], those that may be of use
+  std::vector<ToGo> to_go_;                        // one per cap
+  std::int64_t least_alone_ = 0;
+  std::int64_t largest_transient_ = 0;
+  std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
+  std::int64_t work_ = 0;
+  std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
+  std::vector<std::vector<Label>> steps_;                        // [layer]
+  bool complete_ = true;
+};
+
+}  // namespace
+
+double bound_stage(const StageProblem& problem, double once_share) {
+  return StageSolver(problem, {{once_share, kInfinity}}, {}, true).bound();
+}
+
+StageFront solve_stage(const StageProblem& problem, const std::vector<StageCap>& caps,
+                       const StageLimits& limits) {
+  return StageSolver(problem, caps, limits, false).run();
+}
+
+std::int64_t least_stage_bytes(const StageProblem& problem) {
+  StageProblem lean = problem;
+  for (auto& options : lean.options) {
+    for (LayerOption& option : options) {
+      option.time = option.time2 = option.once = 0;
+      option.layout = 0;
+    }
+  }
+  const StageFront front = StageSolver(lean, {}, {}, true).run();
+  std::int64_t least = problem.capacity + 1;
+  for (const StageChoice& choice : front.choices) least = std::min(least, choice.bytes);
+  return least;
 }
 
 }  // namespace galvatron::search

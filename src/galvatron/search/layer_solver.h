@@ -1,17 +1,17 @@
-// A strategy for every layer of a pipeline stage: exact, under a limit in whole bytes, transition
+// A strategy for every layer of one pipeline stage: exact, under a limit in whole bytes, transition
 // costs included. Unit-free: it sees tables of numbers and knows nothing of devices.
 //
-// A stage is built from its last layer to its first, one layer at a time, as labels: one label per
-// choice that no other one dominates. Stages that end alike share their labels: a tree whose edges
-// are layer types, read from the right. Where layers are of one type a node is "the last k layers",
-// so every stage length comes out of one pass.
+// The stage is built from its last layer to its first as labels, one per partial choice that no
+// other one dominates. A label is dropped when it cannot become a choice below the caps: what the
+// layers in front must still cost is bounded by a relaxation in which memory has a price.
 //
 // Memory of a stage (cost/cost_tables.h): sum fixed + V(first),
 //   V(i) = kept(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0.
 #pragma once
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace galvatron::search {
@@ -24,94 +24,57 @@ struct LayerOption {
   std::int64_t kept = 0;   // bytes from this layer on, while the newest microbatch is deeper in
   int layout = 0;
   int id = 0;  // the caller's name of it
+  std::int64_t weight() const { return fixed + kept; }
 };
 
-// Bytes beside what is kept, while a pair of neighbours runs: by whether the first of the pair is
-// the stage's first and the second its last.
-struct PairTransient {
-  std::array<std::int64_t, 4> bytes{};  // [2 * a_is_first + b_is_last]
-};
-
-struct StageTables {
+struct StageProblem {
   std::vector<std::vector<LayerOption>> options;  // [type]
-  // [type a][type b][a * options[type b].size() + b]: a runs in front of b.
-  std::vector<std::vector<std::vector<PairTransient>>> pair;
-  std::vector<std::vector<std::int64_t>> alone;  // [type][option], of the stage's last layer
+  std::vector<int> types;                         // of the stage's layers, first to last
   int num_layouts = 0;
   std::vector<double> transition, transition2;  // [from * num_layouts + to]
   std::int64_t capacity = 0;
+  // Bytes beside what is kept while layer `a` (option id of type_a) runs in front of `b`. b < 0:
+  // `a` is the stage's last.
+  std::function<std::int64_t(int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last)>
+      transient;
 };
 
-// Labels whose numbers exceed these are of no use.
-struct StageLimits {
-  double time = std::numeric_limits<double>::infinity();
-  double time2 = std::numeric_limits<double>::infinity();
-  double once = std::numeric_limits<double>::infinity();
-  // Most labels kept per option; more, and the result is a good one instead of the best (a beam).
-  std::size_t max_labels = std::numeric_limits<std::size_t>::max();
-  // How `once` weighs against `time` and `time2` where a beam must choose.
-  double once_weight = 1;
+// A choice is of use when for every cap   time + time2 + once_share * once <= limit.
+struct StageCap {
+  double once_share = 0;
+  double limit = std::numeric_limits<double>::infinity();
 };
 
-// One choice for a whole stage.
 struct StageChoice {
   double time = 0, time2 = 0, once = 0;
   std::int64_t bytes = 0;
   int first_layout = 0, last_layout = 0;
-  int node = 0, option = 0, label = 0;  // for options_of()
+  std::vector<int> ids;  // option of every layer, first to last
 };
 
-class StageTree {
- public:
-  // Reference: the owner outlives the tree.
-  StageTree(const StageTables& tables, const StageLimits& limits);
-
-  static constexpr int kRoot = 0;
-  // The stage that has a layer of `type` in front of those of `node`.
-  int child(int node, int type);
-
-  // Choices for the stage of exactly these layers, not dominated in (time, time2, once) for equal
-  // first and last layouts. The reference lives until the next call.
-  const std::vector<StageChoice>& choices(int node);
-
-  // Option ids of the stage's layers, first to last.
-  std::vector<int> options_of(const StageChoice& choice) const;
-
-  // False once a beam has dropped a label.
-  bool exact() const { return exact_; }
-  std::int64_t num_labels() const { return num_labels_; }
-
- private:
-  struct Label {
-    std::int64_t sum = 0;   // of `fixed`
-    std::int64_t peak = 0;  // sum + V
-    double time = 0, time2 = 0, once = 0;
-    int last_layout = 0;
-    int next_option = -1, next_label = -1;  // of the layer behind
-  };
-  using Labels = std::vector<std::vector<Label>>;  // [option]
-  struct Node {
-    int parent = -1, type = -1, depth = 0;
-    std::vector<int> children;  // by type; -1: none
-    bool opened = false, closed = false;
-    Labels open;   // more layers follow in front
-    Labels close;  // this is the stage's first layer
-    std::vector<StageChoice> choices;
-  };
-
-  void open(int node);
-  void close(int node);
-  Labels extend(int node, bool is_first);
-  void add(std::vector<Label>& labels, const Label& label) const;
-  void trim(std::vector<Label>& labels);
-  bool within_limits(const Label& label) const;
-
-  const StageTables& tables_;
-  StageLimits limits_;
-  std::int64_t largest_transient_ = 0;
-  std::vector<Node> nodes_;
-  bool exact_ = true;
-  std::int64_t num_labels_ = 0;
+struct StageFront {
+  // Not dominated in (time, time2, once) among those of equal first and last layouts; of equal ones
+  // the leanest found.
+  std::vector<StageChoice> choices;
+  bool complete = true;  // false: a limit was met
+  std::int64_t labels = 0;
 };
+
+struct StageLimits {
+  // Comparisons of labels, about a nanosecond each; more, and the front is not complete.
+  std::int64_t max_work = std::numeric_limits<std::int64_t>::max();
+  // Labels kept per layer, the most promising by the last cap; for good choices quickly.
+  std::size_t beam = std::numeric_limits<std::size_t>::max();
+};
+
+// A lower bound of  time + time2 + once_share * once  over all choices that fit; infinity when none
+// does.
+double bound_stage(const StageProblem& problem, double once_share);
+
+StageFront solve_stage(const StageProblem& problem, const std::vector<StageCap>& caps,
+                       const StageLimits& limits = {});
+
+// Bytes of the leanest choice, if they are at most problem.capacity; else capacity + 1.
+std::int64_t least_stage_bytes(const StageProblem& problem);
 
 }  // namespace galvatron::search

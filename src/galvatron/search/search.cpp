@@ -15,7 +15,12 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
-constexpr std::size_t kBeam = 4;  // labels of the pass that finds a first plan
+constexpr std::size_t kBeam = 200;
+constexpr std::int64_t kMostWork = 500'000'000;  // of one stage
+// How far above its bound a candidate is first searched, and how fast that grows.
+constexpr double kFirstStep = 5e-4;
+constexpr double kStepGrowth = 2;
+constexpr double kLastStep = 0.5;
 
 // Tables of one shape and batch.
 struct Shape {
@@ -29,8 +34,9 @@ struct Candidate {
   const Shape* shape = nullptr;
   std::unique_ptr<ShapeSolver> solver;
   double bound = 0;  // ms per sample
+  double step = kFirstStep;
   ShapeAnswer answer;
-  bool exact = false;
+  bool done = false;
 };
 
 class Search {
@@ -52,7 +58,7 @@ class Search {
       timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
     }
-    timed("first plans", [&] { solve_all(kBeam); });
+    timed("solve", [&] { solve_best_first(); });
     if (best_value_ == kInfinity) {
       timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
@@ -84,6 +90,9 @@ class Search {
   }
 
   void build_shapes() {
+    std::vector<int> types;
+    for (const spec::LayerSpec& layer : inputs_.model.layers) types.push_back(layer.type);
+    ranges_ = std::make_unique<LayerRanges>(types);
     const auto kind = schedule();
     if (!kind) throw ConfigError("[search] the constraints allow no schedule");
     for (const std::int64_t batch : options_.global_batches) {
@@ -155,7 +164,7 @@ class Search {
         Candidate candidate;
         candidate.shape = shape.get();
         candidate.solver = std::make_unique<ShapeSolver>(
-            shape->tables, std::move(set),
+            shape->tables, *ranges_, std::move(set),
             ShapeOptions{options_.memory.value, options_.space.uneven_stages});
         candidate.bound =
             candidate.solver->lower_bound() / static_cast<double>(shape->global_batch);
@@ -170,26 +179,59 @@ class Search {
                      [](const auto& a, const auto& b) { return a.bound < b.bound; });
   }
 
-  void solve_all(std::size_t max_labels) {
-    for (Candidate& candidate : candidates_) {
+  double samples(const Candidate& candidate) const {
+    return static_cast<double>(candidate.shape->global_batch);
+  }
+
+  void consider(Candidate& candidate, ShapeAnswer answer) {
+    if (!answer.found()) return;
+    candidate.answer = std::move(answer);
+    const double value = candidate.answer.step_ms / samples(candidate);
+    if (value >= best_value_) return;
+    best_value_ = value;
+    best_ = &candidate;
+  }
+
+  // Always the candidate of the lowest bound, and only a little above it: what is found there is
+  // the best of that candidate; if nothing is, its bound has risen.
+  void solve_best_first() {
+    const auto later = [](const Candidate* a, const Candidate* b) {
+      return a->bound != b->bound ? a->bound > b->bound : a > b;
+    };
+    std::vector<Candidate*> queue;
+    for (Candidate& candidate : candidates_) queue.push_back(&candidate);
+    std::make_heap(queue.begin(), queue.end(), later);
+    while (!queue.empty()) {
+      std::pop_heap(queue.begin(), queue.end(), later);
+      Candidate& candidate = *queue.back();
+      queue.pop_back();
       if (candidate.bound >= best_value_ * (1 - kRounding)) break;
-      if (candidate.exact) continue;
-      const auto samples = static_cast<double>(candidate.shape->global_batch);
-      bool exact = true;
-      const double cutoff = candidate.answer.found()
-                                ? std::min(candidate.answer.step_ms, best_value_ * samples)
-                                : best_value_ * samples;
-      ShapeAnswer answer = candidate.solver->solve(cutoff, max_labels, exact);
-      candidate.exact = exact;
-      if (exact) ++result_.certificate.solved;
-      if (!answer.found()) continue;
-      candidate.answer = std::move(answer);
-      const double value = candidate.answer.step_ms / samples;
-      if (value < best_value_) {
-        best_value_ = value;
-        best_ = &candidate;
-      }
+      if (attempt(candidate)) continue;
+      queue.push_back(&candidate);
+      std::push_heap(queue.begin(), queue.end(), later);
     }
+  }
+
+  // True when the candidate is finished.
+  bool attempt(Candidate& candidate) {
+    const double cutoff =
+        std::min(best_value_, candidate.bound * (1 + candidate.step)) * samples(candidate);
+    ShapeAnswer answer = candidate.solver->solve(cutoff, {.max_work = kMostWork});
+    candidate.step *= kStepGrowth;
+    candidate.bound = candidate.solver->lower_bound() / samples(candidate);
+    const bool complete = answer.complete, found = answer.found();
+    consider(candidate, std::move(answer));
+    if (complete && !found && candidate.bound < kInfinity) return false;
+    candidate.done = true;
+    if (candidate.bound == kInfinity) {
+      ++result_.certificate.infeasible;
+    } else if (complete) {
+      ++result_.certificate.solved;
+    } else {
+      consider(candidate,
+               candidate.solver->solve(best_value_ * samples(candidate), {.beam = kBeam}));
+    }
+    return true;
   }
 
   plan::Plan make_plan(const Candidate& candidate) const {
@@ -231,7 +273,6 @@ class Search {
     certificate.lower_bound = best_value_;
     for (const Candidate& candidate : candidates_) {
       certificate.nodes += candidate.solver->num_labels();
-      if (candidate.exact) continue;
       certificate.lower_bound = std::min(certificate.lower_bound, candidate.bound);
     }
     certificate.pruned = certificate.candidates - certificate.infeasible - certificate.solved;
@@ -255,7 +296,7 @@ class Search {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (const auto& shape : shapes_) {
       for (auto& set : candidate_sets(shape->tables)) {
-        const ShapeSolver solver(shape->tables, std::move(set),
+        const ShapeSolver solver(shape->tables, *ranges_, std::move(set),
                                  {options_.memory.value, options_.space.uneven_stages});
         const std::int64_t bytes = solver.least_bytes(least);
         if (bytes >= least) continue;
@@ -268,6 +309,7 @@ class Search {
 
   const cost::CostInputs& inputs_;
   SearchOptions options_;
+  std::unique_ptr<LayerRanges> ranges_;
   std::vector<std::unique_ptr<Shape>> shapes_;
   std::vector<Candidate> candidates_;  // that may fit, ascending bound
   double best_value_ = kInfinity;      // ms per sample

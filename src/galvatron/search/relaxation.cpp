@@ -1,0 +1,69 @@
+#include "galvatron/search/relaxation.h"
+
+#include <algorithm>
+
+namespace galvatron::search {
+namespace {
+
+// From the end of a segment of a hull to its beginning: lighter and dearer.
+struct Step {
+  double price = 0;  // cost per unit of weight saved
+  double weight = 0;
+};
+
+}  // namespace
+
+LowerHull::LowerHull(std::vector<WeightedCost> options) {
+  std::sort(options.begin(), options.end(), [](const WeightedCost& a, const WeightedCost& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.cost < b.cost;
+  });
+  for (const WeightedCost& point : options) {
+    if (!points_.empty() && point.cost >= points_.back().cost) continue;
+    while (points_.size() >= 2) {
+      const WeightedCost& a = points_[points_.size() - 2];
+      const WeightedCost& b = points_.back();
+      const bool above = (b.cost - a.cost) * (point.weight - a.weight) >=
+                         (point.cost - a.cost) * (b.weight - a.weight);
+      if (!above) break;
+      points_.pop_back();
+    }
+    points_.push_back(point);
+  }
+}
+
+// All items start at their cheapest option; weight is saved where that costs least.
+Relaxed relax(const std::vector<HullCount>& items, double capacity) {
+  Relaxed out;
+  double cost = 0, weight = 0;
+  std::vector<Step> steps;
+  for (const auto& [hull, count] : items) {
+    if (count == 0) continue;
+    if (hull->empty()) return out;
+    const auto& points = hull->points();
+    cost += count * points.back().cost;
+    weight += count * points.back().weight;
+    for (std::size_t i = points.size(); i-- > 1;) {
+      const double saved = points[i].weight - points[i - 1].weight;
+      steps.push_back({(points[i - 1].cost - points[i].cost) / saved, count * saved});
+    }
+  }
+  std::sort(steps.begin(), steps.end(),
+            [](const Step& a, const Step& b) { return a.price < b.price; });
+  for (const Step& step : steps) {
+    if (weight <= capacity) break;
+    const double saved = std::min(step.weight, weight - capacity);
+    weight -= saved;
+    cost += saved * step.price;
+    out.price = step.price;
+  }
+  // The last step may leave a rounding of the sum.
+  constexpr double kRounding = 1e-12;
+  if (weight > capacity + kRounding * (weight > 0 ? weight : 1)) {
+    out.price = 0;
+    return out;
+  }
+  out.cost = cost;
+  return out;
+}
+
+}  // namespace galvatron::search

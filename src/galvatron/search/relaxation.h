@@ -1,0 +1,40 @@
+// Linear relaxation of a choice: items of several kinds, each item picks one option of its kind (in
+// fractions), the sum of weights is limited. Solved exactly by merging convex hulls.
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace galvatron::search {
+
+struct WeightedCost {
+  double weight = 0;
+  double cost = 0;
+};
+
+// The options of one kind that a fractional choice can use: lower left convex hull, ascending
+// weight, falling cost.
+class LowerHull {
+ public:
+  LowerHull() = default;
+  explicit LowerHull(std::vector<WeightedCost> options);
+  const std::vector<WeightedCost>& points() const { return points_; }
+  bool empty() const { return points_.empty(); }
+
+ private:
+  std::vector<WeightedCost> points_;
+};
+
+struct HullCount {
+  const LowerHull* hull = nullptr;
+  int count = 0;
+};
+
+struct Relaxed {
+  double cost = std::numeric_limits<double>::infinity();  // least sum; infinity when nothing fits
+  double price = 0;  // of a unit of weight at the optimum: the dual value of the limit
+};
+
+Relaxed relax(const std::vector<HullCount>& items, double capacity);
+
+}  // namespace galvatron::search
