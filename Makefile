@@ -6,6 +6,9 @@ N ?= 5000
 SEED ?= 1
 CMAKE := .venv/bin/cmake
 CTEST := .venv/bin/ctest
+# Objects compiled in one clone are found again from another.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 SOURCES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
 
 help: ## what can be made
