@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import json
 from pathlib import Path
 
 import torch
 import transformers
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     GPT2Config,
     LlamaConfig,
@@ -38,6 +40,11 @@ def _rope(rope_type: str, **settings: float) -> dict[str, object]:
     return {"rope_type": rope_type, "rope_theta": 10000.0, "factor": 4.0, **settings}
 
 
+def _preset(name: str) -> PretrainedConfig:
+    path = Path(__file__).resolve().parents[2] / f"configs/models/{name}.json"
+    return AutoConfig.for_model(**json.loads(path.read_text()))
+
+
 CONFIGS: dict[str, PretrainedConfig] = {
     "gpt2": GPT2Config(**_GPT, vocab_size=64),
     "gpt2-odd-vocabulary": GPT2Config(**_GPT, vocab_size=61, n_inner=50, activation_function="gelu"),
@@ -53,6 +60,9 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama-rope-yarn": LlamaConfig(**_LLAMA, rope_parameters=_rope("yarn", original_max_position_embeddings=8)),
     "qwen2": Qwen2Config(**_LLAMA, use_sliding_window=False),
     "mistral": MistralConfig(**_LLAMA, sliding_window=None),
+    "preset-gpt2": _preset("gpt2-tiny"),
+    "preset-llama": _preset("llama-tiny"),
+    "preset-qwen2.5": _preset("qwen2.5-tiny"),
 }
 
 
