@@ -358,14 +358,7 @@ StageFront solve_stage(const StageProblem& problem, const std::vector<StageCap>&
 }
 
 std::int64_t least_stage_bytes(const StageProblem& problem) {
-  StageProblem lean = problem;
-  for (auto& options : lean.options) {
-    for (LayerOption& option : options) {
-      option.time = option.time2 = option.once = 0;
-      option.layout = 0;
-    }
-  }
-  const StageFront front = StageSolver(lean, {}, {}, true).run();
+  const StageFront front = StageSolver(problem, {}, {}, true).run();
   std::int64_t least = problem.capacity + 1;
   for (const StageChoice& choice : front.choices) least = std::min(least, choice.bytes);
   return least;

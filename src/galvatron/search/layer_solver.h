@@ -74,7 +74,8 @@ double bound_stage(const StageProblem& problem, double once_share);
 StageFront solve_stage(const StageProblem& problem, const std::vector<StageCap>& caps,
                        const StageLimits& limits = {});
 
-// Bytes of the leanest choice, if they are at most problem.capacity; else capacity + 1.
+// Bytes of the leanest choice, if they are at most problem.capacity; else capacity + 1. REQUIRES:
+// every option takes no time and has layout 0.
 std::int64_t least_stage_bytes(const StageProblem& problem);
 
 }  // namespace galvatron::search

@@ -20,7 +20,8 @@ constexpr std::int64_t kMostWork = 500'000'000;  // of one stage
 // How far above its bound a candidate is first searched, and how fast that grows.
 constexpr double kFirstStep = 5e-4;
 constexpr double kStepGrowth = 2;
-constexpr double kLastStep = 0.5;
+// Beyond this step it is worth asking whether any plan of the candidate fits.
+constexpr double kDoubtfulStep = 0.1;
 
 // Tables of one shape and batch.
 struct Shape {
@@ -36,13 +37,14 @@ struct Candidate {
   double bound = 0;  // ms per sample
   double step = kFirstStep;
   ShapeAnswer answer;
-  bool done = false;
+  bool fits = false;  // known to
 };
 
 class Search {
  public:
   Search(const cost::CostInputs& inputs, const SearchOptions& options)
-      : inputs_(inputs), options_(options) {
+      : inputs_(inputs), hardware_(inputs.hardware), options_(options) {
+    hardware_.memory_reserve = options.memory_reserve.value_or(hardware_.memory_reserve);
     if (options_.world_size == 0) options_.world_size = inputs.hardware.world_size;
     if (options_.global_batches.empty()) options_.global_batches = {inputs.job.global_batch};
     if (options_.world_size < 1) {
@@ -78,7 +80,7 @@ class Search {
   cost::CostInputs inputs_of(std::int64_t global_batch) const {
     spec::JobSpec job = inputs_.job;
     job.global_batch = global_batch;
-    return {inputs_.model, job, inputs_.hardware, inputs_.profile};
+    return {inputs_.model, job, hardware_, inputs_.profile};
   }
 
   // 1F1B is never slower than GPipe in our model and keeps fewer microbatches.
@@ -113,9 +115,6 @@ class Search {
           shape->pipeline = pipeline;
           shape->global_batch = batch;
           shape->tables = cost::build_cost_tables(inputs, pipeline, candidates);
-          if (options_.memory_reserve) {
-            shape->tables.reserve_bytes = options_.memory_reserve->value;
-          }
           shapes_.push_back(std::move(shape));
         }
       }
@@ -221,11 +220,8 @@ class Search {
     candidate.bound = candidate.solver->lower_bound() / samples(candidate);
     const bool complete = answer.complete, found = answer.found();
     consider(candidate, std::move(answer));
-    if (complete && !found && candidate.bound < kInfinity) return false;
-    candidate.done = true;
-    if (candidate.bound == kInfinity) {
-      ++result_.certificate.infeasible;
-    } else if (complete) {
+    if (complete && !found) return false;
+    if (complete) {
       ++result_.certificate.solved;
     } else {
       consider(candidate,
@@ -292,22 +288,38 @@ class Search {
     }
   }
 
+  // The most promising first, so that the others are out by their bound.
   void find_closest_miss() {
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    struct Miss {
+      std::int64_t bound;
+      const Shape* shape;
+      std::unique_ptr<ShapeSolver> solver;
+    };
+    std::vector<Miss> misses;
     for (const auto& shape : shapes_) {
       for (auto& set : candidate_sets(shape->tables)) {
-        const ShapeSolver solver(shape->tables, *ranges_, std::move(set),
-                                 {options_.memory.value, options_.space.uneven_stages});
-        const std::int64_t bytes = solver.least_bytes(least);
-        if (bytes >= least) continue;
-        least = bytes;
-        result_.closest_miss = {Bytes{bytes}, shape->pipeline.pp_degree,
-                                shape->pipeline.num_microbatches, shape->global_batch};
+        auto solver = std::make_unique<ShapeSolver>(
+            shape->tables, *ranges_, std::move(set),
+            ShapeOptions{options_.memory.value, options_.space.uneven_stages});
+        const std::int64_t bound = solver->least_bytes_bound();
+        misses.push_back({bound, shape.get(), std::move(solver)});
       }
+    }
+    std::stable_sort(misses.begin(), misses.end(),
+                     [](const Miss& a, const Miss& b) { return a.bound < b.bound; });
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (const Miss& miss : misses) {
+      const std::int64_t bytes = miss.bound < least ? miss.solver->least_bytes(least) : least;
+      if (bytes >= least) continue;
+      least = bytes;
+      const cost::PipelineShape& shape = miss.shape->pipeline;
+      result_.closest_miss = {Bytes{bytes}, shape.pp_degree, shape.num_microbatches,
+                              miss.shape->global_batch};
     }
   }
 
   const cost::CostInputs& inputs_;
+  profiles::HardwareProfile hardware_;  // with the reserve that the user gave
   SearchOptions options_;
   std::unique_ptr<LayerRanges> ranges_;
   std::vector<std::unique_ptr<Shape>> shapes_;

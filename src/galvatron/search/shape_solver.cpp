@@ -77,7 +77,7 @@ ShapeSolver::ShapeSolver(const cost::CostTables& tables, const LayerRanges& rang
     const int q = cost::microbatches_in_flight(tables_.shape, stage);
     if (in_flight_.empty() || in_flight_.back() != q) in_flight_.push_back(q);
   }
-  make_options();
+  by_flight_ = make_options(true);
   for (const double one_way : tables_.transition_ms) {
     const Times times = weigh(tables_, one_way, one_way);
     transition_.push_back(times.time);
@@ -114,10 +114,10 @@ void ShapeSolver::for_ranges(int stage, Visit visit) const {
   }
 }
 
-// Per number in flight and type the candidates that no other one dominates.
-void ShapeSolver::make_options() {
+std::vector<std::vector<std::vector<LayerOption>>> ShapeSolver::make_options(bool timed) const {
+  std::vector<std::vector<std::vector<LayerOption>>> out;
   for (const int q : in_flight_) {
-    auto& types = by_flight_.emplace_back();
+    auto& types = out.emplace_back();
     for (std::size_t type = 0; type < candidates_.size(); ++type) {
       auto& row = types.emplace_back();
       const auto& costs = tables_.cost[type];
@@ -125,7 +125,11 @@ void ShapeSolver::make_options() {
         return costs[static_cast<std::size_t>(option.id)];
       };
       for (const int id : candidates_[type]) {
-        const LayerOption one = make_option(tables_, costs[static_cast<std::size_t>(id)], q, id);
+        LayerOption one = make_option(tables_, costs[static_cast<std::size_t>(id)], q, id);
+        if (!timed) {
+          one.time = one.time2 = one.once = 0;
+          one.layout = 0;
+        }
         if (std::any_of(row.begin(), row.end(), [&](const LayerOption& other) {
               return dominates(other, cost_of(other), one, cost_of(one));
             })) {
@@ -138,6 +142,7 @@ void ShapeSolver::make_options() {
       }
     }
   }
+  return out;
 }
 
 // The linear relaxation of every kind: no order, no transitions.
@@ -252,10 +257,11 @@ bool ShapeSolver::set_caps(double cutoff) {
   return true;
 }
 
-StageProblem ShapeSolver::problem(std::size_t kind) const {
+StageProblem ShapeSolver::problem(
+    std::size_t kind, const std::vector<std::vector<std::vector<LayerOption>>>& options) const {
   const std::size_t kinds = static_cast<std::size_t>(ranges_.num_kinds());
   StageProblem out;
-  out.options = by_flight_[kind / kinds];
+  out.options = options[kind / kinds];
   out.types = ranges_.types(static_cast<int>(kind % kinds));
   out.num_layouts = static_cast<int>(tables_.layouts.size());
   out.transition = transition_;
@@ -278,7 +284,7 @@ bool ShapeSolver::refine() {
     Kind& kind = kinds_[i];
     if (kind.refined || kind.sum_cap < 0) continue;
     kind.refined = true;
-    const StageProblem question = problem(i);
+    const StageProblem question = problem(i, by_flight_);
     const double sum = bound_stage(question, sum_share()) * (1 - kRounding);
     const double bottleneck =
         num_stages() == 1 ? sum : bound_stage(question, bottleneck_share()) * (1 - kRounding);
@@ -300,7 +306,7 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
     if (known) continue;
     std::vector<StageCap> caps = {{sum_share(), kind.sum_cap}};
     if (repeats() > 0) caps.push_back({bottleneck_share(), kind.bottleneck_cap});
-    kind.front = solve_stage(problem(i), caps, limits);
+    kind.front = solve_stage(problem(i, by_flight_), caps, limits);
     kind.solved_sum_cap = kind.sum_cap;
     kind.solved_bottleneck_cap = kind.bottleneck_cap;
     num_labels_ += kind.front.labels;
@@ -403,29 +409,54 @@ ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
   return answer;
 }
 
-std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
-  const int n = num_layers(), p = num_stages();
-  const std::int64_t unknown = -1;
-  std::vector<std::int64_t> of_kind(kinds_.size(), unknown);
-  std::vector<std::int64_t> least(static_cast<std::size_t>(n) + 1, cutoff);
-  least[static_cast<std::size_t>(n)] = 0;
-  for (int stage = p - 1; stage >= 0; --stage) {
+template <typename OfStage>
+std::int64_t ShapeSolver::least_peak(std::int64_t cutoff, OfStage of_stage) const {
+  std::vector<std::int64_t> least(static_cast<std::size_t>(num_layers()) + 1, cutoff);
+  least.back() = 0;
+  for (int stage = num_stages() - 1; stage >= 0; --stage) {
     std::vector<std::int64_t> next(least.size(), cutoff);
     for_ranges(stage, [&](int begin, int end) {
       const std::int64_t behind = least[static_cast<std::size_t>(end)];
       auto& best = next[static_cast<std::size_t>(begin)];
-      if (behind >= best) return;
-      const std::size_t kind = kind_index(stage, begin, end);
-      if (of_kind[kind] == unknown) {
-        StageProblem question = problem(kind);
-        question.capacity = cutoff - 1 - tables_.reserve_bytes;
-        of_kind[kind] = least_stage_bytes(question) + tables_.reserve_bytes;
-      }
-      best = std::min(best, std::max(of_kind[kind], behind));
+      if (behind < best) best = std::min(best, std::max(of_stage(stage, begin, end), behind));
     });
     least = std::move(next);
   }
   return least[0];
+}
+
+std::int64_t ShapeSolver::least_bytes_bound() const {
+  std::vector<std::vector<std::int64_t>> lightest;  // [in flight][type]
+  for (const auto& types : by_flight_) {
+    auto& row = lightest.emplace_back();
+    for (const auto& options : types) {
+      row.push_back(std::numeric_limits<std::int64_t>::max() / (num_layers() + 1));
+      for (const LayerOption& option : options) row.back() = std::min(row.back(), option.weight());
+    }
+  }
+  return least_peak(std::numeric_limits<std::int64_t>::max(), [&](int stage, int begin, int end) {
+    const auto& counts = ranges_.counts(ranges_.kind(begin, end));
+    const auto& row = lightest[static_cast<std::size_t>(in_flight_index(stage))];
+    std::int64_t bytes = tables_.reserve_bytes;
+    for (std::size_t type = 0; type < counts.size(); ++type) bytes += counts[type] * row[type];
+    return bytes;
+  });
+}
+
+std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
+  if (least_bytes_bound() >= cutoff) return cutoff;
+  const auto options = make_options(false);
+  constexpr std::int64_t kUnknown = -1;
+  std::vector<std::int64_t> of_kind(kinds_.size(), kUnknown);
+  return least_peak(cutoff, [&](int stage, int begin, int end) {
+    std::int64_t& bytes = of_kind[kind_index(stage, begin, end)];
+    if (bytes == kUnknown) {
+      StageProblem question = problem(kind_index(stage, begin, end), options);
+      question.capacity = cutoff - 1 - tables_.reserve_bytes;
+      bytes = least_stage_bytes(question) + tables_.reserve_bytes;
+    }
+    return bytes;
+  });
 }
 
 }  // namespace galvatron::search

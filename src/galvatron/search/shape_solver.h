@@ -47,6 +47,8 @@ class ShapeSolver {
 
   // Bytes of the leanest plan's fullest stage, if they are fewer than `cutoff`; else `cutoff`.
   std::int64_t least_bytes(std::int64_t cutoff) const;
+  // No plan of the shape needs less.
+  std::int64_t least_bytes_bound() const;
 
  private:
   // What is known of the stages of one kind: so many microbatches in flight, layers of such types.
@@ -78,14 +80,20 @@ class ShapeSolver {
   template <typename Visit>
   void for_ranges(int stage, Visit visit) const;
 
-  void make_options();
+  // [in flight][type]: candidates that no other one dominates; `timed`: in times and bytes, else in
+  // bytes alone, and nothing takes time.
+  std::vector<std::vector<std::vector<LayerOption>>> make_options(bool timed) const;
   void bound_kinds();
   void find_path_bounds();
   bool set_caps(double cutoff);
   bool refine();
-  StageProblem problem(std::size_t kind) const;
+  StageProblem problem(std::size_t kind,
+                       const std::vector<std::vector<std::vector<LayerOption>>>& options) const;
   bool solve_kinds(const StageLimits& limits);
   ShapeAnswer join_stages(double cutoff) const;
+  // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
+  template <typename OfStage>
+  std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;
 
   const cost::CostTables& tables_;
   const LayerRanges& ranges_;
