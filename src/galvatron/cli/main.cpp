@@ -19,13 +19,16 @@ void prepare() {
 #endif
 }
 
+// In the order in which a user needs them.
 void add_commands(CommandLine& line) {
 #ifdef GALVATRON_TORCH
   add_profile_hardware_command(line);
   add_profile_model_command(line);
-  add_train_command(line);
 #endif
   add_search_command(line);
+#ifdef GALVATRON_TORCH
+  add_train_command(line);
+#endif
   add_simulate_command(line);
 }
 

@@ -8,6 +8,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
 #include "galvatron/cli/commands.h"
+#include "galvatron/cli/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/train/train_job.h"
@@ -20,6 +21,8 @@ constexpr const char* kExamples =
     "  galvatron train --model gpt2-tiny --data synthetic --steps 20 --nproc 2 --precision fp32\n"
     "  galvatron train --model llama2-7b --plan plan.json --data corpus --steps 1000 --nproc 8 "
     "--run-dir run\n"
+    "  galvatron train --model gpt2 --plan auto --memory 4GiB --data corpus --nproc 4 --run-dir "
+    "run\n"
     "  galvatron train --init-from llama-folder --data corpus --tp-degree 2 --zero-stage 3 --nproc "
     "8 --export out\n"
     "  torchrun --no-python --nproc-per-node 8 galvatron train --model gpt2 --plan plan.json "
@@ -28,6 +31,8 @@ constexpr const char* kExamples =
     "Exit codes: 0 done, 1 a rank or the machine failed, 2 something you gave is impossible, 70 "
     "our own bug.";
 
+constexpr const char* kAutoPlan = "auto";
+
 struct TrainCommand {
   train::TrainJob job;
   std::string precision, device = "auto";
@@ -35,6 +40,8 @@ struct TrainCommand {
   std::int64_t global_batch = 0;
   int nproc = 1;
   int master_port = 0;
+  std::optional<Bytes> memory;  // for --plan auto
+  std::string cache_dir = default_cache_dir();
   std::vector<CLI::Option*> global_options;  // that a plan replaces
 };
 
@@ -75,8 +82,14 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
   add_choice(command, "--precision", options.precision, spec::precision_names(),
              "Of compute; default: the plan's, or bf16. Master weights are fp32 (fp64 for fp64)")
       ->group(group);
-  CLI::Option* plan =
-      add_path(command, "--plan", job.plan, "Plan file, one strategy per layer")->group(group);
+  add_path(command, "--plan", job.plan,
+           "Plan file, one strategy per layer; 'auto' profiles what is missing and searches one")
+      ->group(group);
+  add_bytes(command, "--memory", options.memory,
+            "Of one rank, for --plan auto; default: all there is")
+      ->group(group);
+  add_path(command, "--cache-dir", options.cache_dir, "Where --plan auto keeps its profiles")
+      ->group(group);
   const char* one = "One strategy for all layers (without --plan)";
   const std::vector<CLI::Option*> global{
       add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
@@ -175,13 +188,21 @@ void add_run_options(CLI::App& command, TrainCommand& options) {
       ->group(output);
 }
 
-// The choices that arrive as words.
-train::TrainJob job_of(const TrainCommand& options) {
+void refuse_contradictions(const TrainCommand& options) {
   for (const CLI::Option* option : options.global_options) {
     if (options.job.plan.empty() || option->count() == 0) continue;
     throw ConfigError(option->get_name(),
                       " and --plan exclude each other: the plan has a strategy for every layer");
   }
+  const bool is_rank = comm::is_rank_process();  // whose "auto" has become a file
+  if (options.memory && options.job.plan != kAutoPlan && !is_rank) {
+    throw ConfigError(
+        "--memory is the budget of --plan auto; a plan that is given has no use for it");
+  }
+}
+
+// The choices that arrive as words.
+train::TrainJob job_of(const TrainCommand& options) {
   train::TrainJob job = options.job;
   if (options.global_batch > 0) job.global_batch = options.global_batch;
   if (!options.precision.empty()) job.precision = spec::parse_precision(options.precision);
@@ -221,16 +242,53 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   return 0;
 }
 
-int run_train(const TrainCommand& options, const std::vector<std::string>& arguments) {
+// Makes the plan that "--plan auto" stands for and puts its file in its place. Exit code.
+int find_plan(TrainCommand& options) {
+  if (comm::is_rank_process()) {
+    throw ConfigError(
+        "--plan auto starts the ranks itself (--nproc); under another launcher, search the plan "
+        "before");
+  }
+  options.job.plan.clear();
+  const train::TrainJob job = job_of(options);
+  const train::PreparedJob inputs = train::prepare_inputs(job);
+  train::check_outputs(job);
+  AutoPlanRequest request;
+  request.model = job.model.empty() ? job.init_from : job.model;
+  request.job = train::job_spec(job, inputs.seq_length);
+  request.nproc = options.nproc;
+  request.device = pick_device(options.device).is_cuda() ? "cuda" : "cpu";
+  request.memory = options.memory;
+  request.cache_dir = options.cache_dir;
+  request.output =
+      std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
+  const int code = make_auto_plan(request);
+  options.job.plan = request.output;
+  return code;
+}
+
+// Starts this binary once more for each rank.
+int start_ranks(const TrainCommand& options, const std::vector<std::string>& arguments) {
+  comm::LocalLaunch launch{options.nproc, options.master_port, {}};
+  launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
+  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
+  // The last of several wins; a searched plan's file takes the place of "auto".
+  if (!options.job.plan.empty()) launch.command.push_back("--plan=" + options.job.plan);
+  return comm::launch_local_ranks(launch);
+}
+
+int run_train(TrainCommand& options, const std::vector<std::string>& arguments) {
+  refuse_contradictions(options);
+  if (options.job.plan == kAutoPlan) {
+    const int code = find_plan(options);
+    if (code != 0) return code;
+  }
   const comm::LaunchEnvironment environment = comm::read_launch_environment();
   if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
   // What is wrong with the job is said once, before any rank is started.
   train::prepare(job_of(options), options.nproc);
   if (pick_device(options.device).is_cuda()) comm::require_cuda(options.nproc - 1);
-  comm::LocalLaunch launch{options.nproc, options.master_port, {}};
-  launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
-  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
-  return comm::launch_local_ranks(launch);
+  return start_ranks(options, arguments);
 }
 
 }  // namespace

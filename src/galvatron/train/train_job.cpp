@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kDefaultSeqLength = 1024;
-constexpr std::int64_t kDefaultGlobalBatch = 8;
 constexpr std::int64_t kSyntheticSamples = 1 << 20;
 constexpr const char* kSynthetic = "synthetic";
 
@@ -37,8 +36,7 @@ spec::ModelSpec load_model(const TrainJob& job) {
 plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::int64_t seq_length,
                         int world_size) {
   const UniformPlanOptions& uniform = job.uniform;
-  const spec::JobSpec spec{seq_length, job.global_batch.value_or(kDefaultGlobalBatch),
-                           job.precision.value_or(spec::JobSpec{}.precision)};
+  const spec::JobSpec spec = job_spec(job, seq_length);
   plan::Plan plan = plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
                                        uniform.num_microbatches, uniform.schedule);
   if (!uniform.layers_per_stage.empty()) plan.pipeline.layers_per_stage = uniform.layers_per_stage;
@@ -79,14 +77,6 @@ void require_writable(const fs::path& folder, const char* option) {
     throw ConfigError("[train] ", option, ": cannot write into ", path.string(),
                       error ? ": " + error.message() : std::string());
   }
-}
-
-void check_outputs(const TrainJob& job) {
-  if (!job.run_dir.empty()) require_writable(job.run_dir, "--run-dir");
-  if (!job.metrics.empty()) require_writable(fs::path(job.metrics).parent_path(), "--metrics");
-  if (!job.trace.empty()) require_writable(fs::path(job.trace).parent_path(), "--trace");
-  if (!job.save_dir.empty()) require_writable(job.save_dir, "--save");
-  if (!job.export_dir.empty()) check_export(job.export_dir);
 }
 
 // `name` in the run folder, unless another place was asked for; empty for nowhere.
@@ -138,25 +128,46 @@ void write_results(const PreparedJob& prepared, const RunSummary& summary,
 
 }  // namespace
 
-PreparedJob prepare(const TrainJob& job, int world_size) {
+PreparedJob prepare_inputs(const TrainJob& job) {
   PreparedJob out;
   out.job = job;
   out.model = load_model(job);
   out.seq_length =
       job.seq_length > 0 ? job.seq_length : std::min(kDefaultSeqLength, out.model.max_positions);
-  out.plan =
-      job.plan.empty() ? uniform_plan(job, out.model, out.seq_length, world_size) : plan_file(job);
-  plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   if (job.trainer.eval_interval > 0)
     out.valid = make_samples(job, out.model, out.seq_length, data::SplitPart::kValid);
+  return out;
+}
+
+PreparedJob prepare(const TrainJob& job, int world_size) {
+  PreparedJob out = prepare_inputs(job);
+  out.plan =
+      job.plan.empty() ? uniform_plan(job, out.model, out.seq_length, world_size) : plan_file(job);
+  plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   if (!job.resume.empty()) {
     out.job.resume = find_checkpoint(job.resume);
     check_checkpoint(out.job.resume, out.model, out.seq_length, out.plan.precision,
                      job.trainer.num_steps);
   }
   check_outputs(job);
+  return out;
+}
+
+void check_outputs(const TrainJob& job) {
+  if (!job.run_dir.empty()) require_writable(job.run_dir, "--run-dir");
+  if (!job.metrics.empty()) require_writable(fs::path(job.metrics).parent_path(), "--metrics");
+  if (!job.trace.empty()) require_writable(fs::path(job.trace).parent_path(), "--trace");
+  if (!job.save_dir.empty()) require_writable(job.save_dir, "--save");
+  if (!job.export_dir.empty()) check_export(job.export_dir);
+}
+
+spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
+  spec::JobSpec out;
+  out.seq_length = seq_length;
+  out.global_batch = job.global_batch.value_or(out.global_batch);
+  out.precision = job.precision.value_or(out.precision);
   return out;
 }
 

@@ -71,9 +71,16 @@ struct PreparedJob {
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
 };
 
-// ConfigError in one sentence for whatever is wrong with the job; needs no other rank and no
-// device. Makes the folders that the run writes to.
+// Model, sequence length and data, but no plan. ConfigError in one sentence for whatever is wrong;
+// needs no other rank and no device.
+PreparedJob prepare_inputs(const TrainJob& job);
+// And the plan, checked against model, sequence length and world size, and the outputs.
 PreparedJob prepare(const TrainJob& job, int world_size);
+// Makes the folders that the run writes to. ConfigError where it cannot write.
+void check_outputs(const TrainJob& job);
+
+// Batch and precision where no plan says them.
+spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length);
 
 // Trains on this rank. Collective. Rank 0 writes the files; every rank returns the same summary.
 RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step);

@@ -1,0 +1,32 @@
+// `train --plan auto`: measures what was not measured yet, searches, and leaves a plan file. Runs
+// this binary's own commands, so that their memory and threads are gone before the training starts.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "galvatron/base/units.h"
+#include "galvatron/spec/job_spec.h"
+
+namespace galvatron::cli {
+
+struct AutoPlanRequest {
+  std::string model;
+  spec::JobSpec job;
+  int nproc = 1;
+  std::string device = "cpu";
+  // Memory of one rank; unset: all that the hardware profile says.
+  std::optional<Bytes> memory;
+  // Where profiles are kept, by machine, ranks, model and precision.
+  std::string cache_dir;
+  // Plan file to write.
+  std::string output;
+};
+
+// Exit code: 0, or that of the command that failed, whose message is already on the terminal.
+int make_auto_plan(const AutoPlanRequest& request);
+
+// $XDG_CACHE_HOME/galvatron, ~/.cache/galvatron, or ./profiles where there is no home.
+std::string default_cache_dir();
+
+}  // namespace galvatron::cli
