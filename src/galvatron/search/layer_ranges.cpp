@@ -21,6 +21,8 @@ LayerRanges::LayerRanges(const std::vector<int>& types)
       ++runs.back();
       const auto [it, added] = known.try_emplace(runs, static_cast<int>(types_.size()));
       kind_[static_cast<std::size_t>(begin * (num_layers_ + 1) + end)] = it->second;
+      if (added) only_last_.push_back(true);
+      if (end < num_layers_) only_last_[static_cast<std::size_t>(it->second)] = false;
       if (!added) continue;
       types_.emplace_back(types.begin() + begin, types.begin() + end);
       std::vector<int> counts(static_cast<std::size_t>(num_types));

@@ -20,11 +20,14 @@ class LayerRanges {
   const std::vector<int>& types(int kind) const { return types_[static_cast<std::size_t>(kind)]; }
   // How many layers of each type.
   const std::vector<int>& counts(int kind) const { return counts_[static_cast<std::size_t>(kind)]; }
+  // Is every range of the kind at the model's end?
+  bool only_last(int kind) const { return only_last_[static_cast<std::size_t>(kind)]; }
 
  private:
   int num_layers_;
   std::vector<int> kind_;
   std::vector<std::vector<int>> types_, counts_;
+  std::vector<bool> only_last_;
 };
 
 }  // namespace galvatron::search

@@ -184,15 +184,19 @@ class StageSolver {
       lightest_[layer + 1] = lightest_[layer] + least;
     }
     pairs_.resize(options_.size() * options_.size());
+    leaner_.resize(pairs_.size());
     for (std::size_t layer = 0; layer + 1 < n; ++layer) {
       tabulate_pair(type_of(layer), type_of(layer + 1));
     }
   }
 
+  std::size_t pair_index(int a, int b) const {
+    return static_cast<std::size_t>(a) * options_.size() + static_cast<std::size_t>(b);
+  }
+
   // [a][b][2 * a_is_first + b_is_last]
   void tabulate_pair(int a, int b) {
-    auto& table =
-        pairs_[static_cast<std::size_t>(a) * options_.size() + static_cast<std::size_t>(b)];
+    auto& table = pairs_[pair_index(a, b)];
     if (!table.empty()) return;
     for (const LayerOption& x : options_of(a)) {
       for (const LayerOption& y : options_of(b)) {
@@ -200,6 +204,20 @@ class StageSolver {
         for (std::size_t flags = 0; flags < 4; ++flags) {
           bytes[flags] = problem_.transient(a, x.id, b, y.id, (flags & 2) != 0, (flags & 1) != 0);
           largest_transient_ = std::max(largest_transient_, bytes[flags]);
+        }
+      }
+    }
+    const std::size_t rows = options_of(a).size(), columns = options_of(b).size();
+    auto& leaner = leaner_[pair_index(a, b)];
+    leaner.assign(columns * columns, true);
+    for (std::size_t y = 0; y < columns; ++y) {
+      for (std::size_t z = 0; z < columns; ++z) {
+        for (std::size_t x = 0; x < rows && leaner[y * columns + z]; ++x) {
+          const auto& one = table[x * columns + y];
+          const auto& other = table[x * columns + z];
+          for (std::size_t flags = 0; flags < 4; ++flags) {
+            if (one[flags] > other[flags]) leaner[y * columns + z] = false;
+          }
         }
       }
     }
@@ -222,14 +240,13 @@ class StageSolver {
         label.time2 = option.time2;
         label.once = option.once;
         label.option = static_cast<int>(a);
-        label.last_layout = option.layout;
+        label.last_layout = problem_.last_layout_counts ? option.layout : 0;
         add(labels, layer, label);
         continue;
       }
       const int next_type = type_of(layer + 1);
       const auto& next_options = options_of(next_type);
-      const auto& pairs = pairs_[static_cast<std::size_t>(type_of(layer)) * options_.size() +
-                                 static_cast<std::size_t>(next_type)];
+      const auto& pairs = pairs_[pair_index(type_of(layer), next_type)];
       const std::size_t flags = (layer == 0 ? 2u : 0u) + (layer + 2 == n ? 1u : 0u);
       const auto& behind = steps_[layer + 1];
       for (std::size_t i = 0; i < behind.size() && work_ <= limits_.max_work; ++i) {
@@ -293,15 +310,23 @@ class StageSolver {
     label.sum = std::min(label.peak, std::max(label.sum, label.peak - largest_transient_ - 1));
   }
 
-  bool dominates(std::size_t layer, const Label& a, const Label& b) const {
-    if (a.time > b.time || a.time2 > b.time2 || a.once > b.once || a.peak > b.peak ||
-        a.last_layout != b.last_layout) {
+  bool dominates(std::size_t layer, const Label& a, const Label& b, double tolerance) const {
+    if (a.time > b.time + tolerance || a.time2 > b.time2 + tolerance || a.once > b.once ||
+        a.peak > b.peak || a.last_layout != b.last_layout) {
       return false;
     }
     if (layer == 0) return true;
     // Once `sum` is blurred no transient in front of it counts.
     if (a.sum < a.peak - largest_transient_) return true;
-    return a.sum <= b.sum && a.option == b.option;
+    return a.sum <= b.sum && never_needs_more(layer, a.option, b.option);
+  }
+
+  // Is option a in no pair with a layer in front of it larger than b?
+  bool never_needs_more(std::size_t layer, int a, int b) const {
+    if (a == b) return true;
+    const auto& table = leaner_[pair_index(type_of(layer - 1), type_of(layer))];
+    return table[static_cast<std::size_t>(a) * options_of(type_of(layer)).size() +
+                 static_cast<std::size_t>(b)];
   }
 
   void add(std::vector<Label>& labels, std::size_t layer, Label label) {
@@ -309,10 +334,10 @@ class StageSolver {
     blur(layer, label);
     for (const Label& other : labels) {
       ++work_;
-      if (dominates(layer, other, label)) return;
+      if (dominates(layer, other, label, limits_.tolerance)) return;
     }
     work_ += static_cast<std::int64_t>(labels.size());
-    std::erase_if(labels, [&](const Label& other) { return dominates(layer, label, other); });
+    std::erase_if(labels, [&](const Label& other) { return dominates(layer, label, other, 0); });
     labels.push_back(label);
   }
 
@@ -342,7 +367,10 @@ class StageSolver {
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
   std::int64_t work_ = 0;
   std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
-  std::vector<std::vector<Label>> steps_;                        // [layer]
+  // [type a * types + type b][option y * options of b + option z]: y needs no more than z behind
+  // any a
+  std::vector<std::vector<bool>> leaner_;
+  std::vector<std::vector<Label>> steps_;  // [layer]
   bool complete_ = true;
 };
 

@@ -33,6 +33,7 @@ struct StageProblem {
   int num_layouts = 0;
   std::vector<double> transition, transition2;  // [from * num_layouts + to]
   std::int64_t capacity = 0;
+  bool last_layout_counts = true;  // false: nothing follows the stage, so all are alike (0)
   // Bytes beside what is kept while layer `a` (option id of type_a) runs in front of `b`. b < 0:
   // `a` is the stage's last.
   std::function<std::int64_t(int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last)>
@@ -63,6 +64,9 @@ struct StageFront {
 struct StageLimits {
   // Comparisons of labels, about a nanosecond each; more, and the front is not complete.
   std::int64_t max_work = std::numeric_limits<std::int64_t>::max();
+  // A label is dropped when a leaner one is slower by at most this per layer: the front may lack a
+  // choice, but not one that is faster by more than tolerance * layers in `time` and in `time2`.
+  double tolerance = 0;
   // Labels kept per layer, the most promising by the last cap; for good choices quickly.
   std::size_t beam = std::numeric_limits<std::size_t>::max();
 };

@@ -16,7 +16,11 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
 constexpr std::size_t kBeam = 200;
-constexpr std::int64_t kMostWork = 500'000'000;  // of one stage
+// Comparisons spent on one stage (about a nanosecond each) before the search tolerates kTolerance,
+// and before it gives up.
+constexpr std::int64_t kExactWork = 150'000'000;
+constexpr std::int64_t kMostWork = 400'000'000;
+constexpr double kTolerance = 1e-4;  // of the step time
 // How far above its bound a candidate is first searched, and how fast that grows.
 constexpr double kFirstStep = 5e-4;
 constexpr double kStepGrowth = 2;
@@ -37,7 +41,8 @@ struct Candidate {
   double bound = 0;  // ms per sample
   double step = kFirstStep;
   ShapeAnswer answer;
-  bool fits = false;  // known to
+  bool fits = false;      // known to
+  bool tolerant = false;  // exactly is too much work
 };
 
 class Search {
@@ -215,17 +220,27 @@ class Search {
   bool attempt(Candidate& candidate) {
     const double cutoff =
         std::min(best_value_, candidate.bound * (1 + candidate.step)) * samples(candidate);
-    ShapeAnswer answer = candidate.solver->solve(cutoff, {.max_work = kMostWork});
-    candidate.step *= kStepGrowth;
+    StageLimits limits{.max_work = kExactWork};
+    if (candidate.tolerant) {
+      const double m = candidate.shape->pipeline.num_microbatches;
+      limits.max_work = kMostWork;
+      limits.tolerance =
+          kTolerance * candidate.bound * samples(candidate) / (2 * m * inputs_.model.num_layers());
+    }
+    ShapeAnswer answer = candidate.solver->solve(cutoff, limits);
     candidate.bound = candidate.solver->lower_bound() / samples(candidate);
     const bool complete = answer.complete, found = answer.found();
     consider(candidate, std::move(answer));
+    if (!complete && !candidate.tolerant) {
+      candidate.tolerant = true;
+      return false;
+    }
+    candidate.step *= kStepGrowth;
     if (complete && !found) return false;
-    if (complete) {
-      ++result_.certificate.solved;
-    } else {
-      consider(candidate,
-               candidate.solver->solve(best_value_ * samples(candidate), {.beam = kBeam}));
+    ++result_.certificate.solved;
+    if (!complete) {
+      const double best = best_value_ * samples(candidate);
+      consider(candidate, candidate.solver->solve(best, {.beam = kBeam}));
     }
     return true;
   }

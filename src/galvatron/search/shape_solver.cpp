@@ -267,6 +267,7 @@ StageProblem ShapeSolver::problem(
   out.transition = transition_;
   out.transition2 = transition2_;
   out.capacity = options_.budget - tables_.reserve_bytes;
+  out.last_layout_counts = !ranges_.only_last(static_cast<int>(kind % kinds));
   out.transient = [this](int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last) {
     const auto cost_of = [&](int type, int id) -> const cost::LayerCost& {
       return tables_.cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
@@ -302,11 +303,13 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
     Kind& kind = kinds_[i];
     if (kind.sum_cap < 0) continue;
     const bool known = kind.front.complete && kind.solved_sum_cap >= kind.sum_cap &&
-                       kind.solved_bottleneck_cap >= kind.bottleneck_cap;
+                       kind.solved_bottleneck_cap >= kind.bottleneck_cap &&
+                       kind.tolerance <= limits.tolerance;
     if (known) continue;
     std::vector<StageCap> caps = {{sum_share(), kind.sum_cap}};
     if (repeats() > 0) caps.push_back({bottleneck_share(), kind.bottleneck_cap});
     kind.front = solve_stage(problem(i, by_flight_), caps, limits);
+    kind.tolerance = limits.tolerance;
     kind.solved_sum_cap = kind.sum_cap;
     kind.solved_bottleneck_cap = kind.bottleneck_cap;
     num_labels_ += kind.front.labels;
@@ -324,8 +327,12 @@ ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
     const bool complete = solve_kinds(limits);
     answer = join_stages(cutoff);
     answer.complete = complete;
+    // Every layer's time may be off in the sum, and a whole stage's in the slowest one.
+    answer.slack_ms = 2 * limits.tolerance * num_layers() * (1 + repeats());
   }
-  if (answer.complete) lower_bound_ = std::max(lower_bound_, std::min(cutoff, answer.step_ms));
+  if (answer.complete) {
+    lower_bound_ = std::max(lower_bound_, std::min(cutoff, answer.step_ms) - answer.slack_ms);
+  }
   return answer;
 }
 

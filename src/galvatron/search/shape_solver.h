@@ -23,6 +23,7 @@ struct ShapeAnswer {
   std::vector<int> layers_per_stage;  // empty: none found
   std::vector<int> choice;            // candidate of every layer, as cost_tables.h names them
   bool complete = true;               // false: a better one may have been missed
+  double slack_ms = 0;                // complete, but for plans faster by less than this
   bool found() const { return !choice.empty(); }
 };
 
@@ -57,7 +58,7 @@ class ShapeSolver {
     double sum = 0;
     bool refined = false;
     double bottleneck_cap = 0, sum_cap = 0;  // what is asked of the front
-    double solved_bottleneck_cap = -1, solved_sum_cap = -1;
+    double solved_bottleneck_cap = -1, solved_sum_cap = -1, tolerance = 0;
     StageFront front;
   };
   // One partial pipeline: the stages from some layer to the end.
