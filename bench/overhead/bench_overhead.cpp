@@ -21,6 +21,8 @@ namespace {
 constexpr double kGoal = 1.05;
 constexpr double kLearningRate = 1e-3;
 constexpr double kLossTolerance = 1e-4;
+constexpr double kSecondsPerSize = 18;
+constexpr int kMinPairs = 4;
 
 struct Size {
   const char* name;
@@ -73,11 +75,18 @@ class OurTrainer {
         optimizer_(engine_.units(), {}) {}
 
   double step(runtime::InputSource& input) {
-    const double loss = engine_.forward_backward(input, optimizer_.num_steps());
-    optimizer_.step(kLearningRate, train::clip_factor(engine_.gradient_norm(), 1.0));
-    engine_.publish();
+    const double loss = phases.time("forward and backward", [&] {
+      return engine_.forward_backward(input, optimizer_.num_steps());
+    });
+    const double norm = phases.time("norm", [&] { return engine_.gradient_norm(); });
+    phases.time("update", [&] {
+      optimizer_.step(kLearningRate, train::clip_factor(norm, 1.0));
+      engine_.publish();
+    });
     return loss;
   }
+
+  Phases phases;
 
   void copy_weights_to(PlainGpt& plain) {
     const torch::NoGradGuard no_grad;
@@ -142,7 +151,9 @@ bool compare(const Size& size) {
 
   Times our_times, plain_times;
   double our_loss = 0, plain_loss = 0;
+  const double started = now_seconds();
   for (int i = -2; i < size.pairs; ++i) {
+    if (i >= kMinPairs && now_seconds() - started > kSecondsPerSize) break;
     Times warm_up;
     const bool counts = i >= 0;
     const auto run_ours = [&] {
@@ -168,6 +179,9 @@ bool compare(const Size& size) {
       size.name, 1e3 * quartiles(our_times.wall).middle, 1e3 * quartiles(plain_times.wall).middle,
       wall.middle, wall.low, wall.high, processor.middle, processor.low, processor.high, our_loss,
       plain_loss);
+  const int steps = static_cast<int>(our_times.wall.size()) + 2;
+  std::printf("         ours:  %s\n         plain: %s\n", ours.phases.text(steps).c_str(),
+              plain.phases.text(steps).c_str());
   return std::abs(our_loss - plain_loss) < kLossTolerance;
 }
 

@@ -91,13 +91,18 @@ PlainTrainer::PlainTrainer(PlainGpt model, double learning_rate)
 }
 
 double PlainTrainer::step(const torch::Tensor& tokens_BS, const torch::Tensor& labels_BS) {
-  model_->zero_grad(/*set_to_none=*/true);
-  const torch::Tensor loss = model_->loss(tokens_BS, labels_BS);
-  loss.backward();
-  torch::nn::utils::clip_grad_norm_(model_->parameters(), 1.0);
-  update(decayed_);
-  update(plain_);
-  return loss.item<double>();
+  const double loss = phases.time("forward and backward", [&] {
+    model_->zero_grad(/*set_to_none=*/true);
+    const torch::Tensor value = model_->loss(tokens_BS, labels_BS);
+    value.backward();
+    return value.item<double>();
+  });
+  phases.time("norm", [&] { torch::nn::utils::clip_grad_norm_(model_->parameters(), 1.0); });
+  phases.time("update", [&] {
+    update(decayed_);
+    update(plain_);
+  });
+  return loss;
 }
 
 void PlainTrainer::update(Group& group) {

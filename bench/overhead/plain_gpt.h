@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "overhead/phases.h"
+
 #include <torch/torch.h>
 
 namespace galvatron::bench {
@@ -42,6 +44,8 @@ class PlainTrainer {
  public:
   PlainTrainer(PlainGpt model, double learning_rate);
   double step(const torch::Tensor& tokens_BS, const torch::Tensor& labels_BS);
+
+  Phases phases;
 
  private:
   struct Group {

@@ -60,7 +60,8 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     at::Tensor grad_hidden, grad_weight;
     if (with_grad) {
       grad_hidden = at::empty_like(hidden);
-      grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
+      grad_weight = at::empty(weight.sizes(), weight.options().dtype(wide));
+      if (tokens == 0) grad_weight.zero_();
     }
     for (std::int64_t begin = 0; begin < tokens; begin += step) {
       const std::int64_t count = std::min(step, tokens - begin);
@@ -72,7 +73,10 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
       const at::Tensor grad_logits = part.grad_logits.to(narrow);
       at::Tensor grad_rows = grad_hidden.narrow(0, begin, count);
       at::mm_out(grad_rows, grad_logits, weight);
-      if (wide == narrow) {
+      if (begin == 0) {
+        wide == narrow ? at::mm_out(grad_weight, grad_logits.t(), rows)
+                       : grad_weight.copy_(at::mm(grad_logits.t(), rows));
+      } else if (wide == narrow) {
         grad_weight.addmm_(grad_logits.t(), rows);
       } else {
         grad_weight.add_(at::mm(grad_logits.t(), rows));

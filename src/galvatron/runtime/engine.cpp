@@ -12,6 +12,22 @@
 
 namespace galvatron::runtime {
 
+namespace {
+
+// In fp64. Short pieces in their own type, which is several times faster than reading every element as fp64, and their
+// sums in fp64: no piece is long enough to lose digits.
+at::Tensor sum_of_squares(const at::Tensor& flat) {
+  constexpr std::int64_t kPiece = 1024;
+  const std::int64_t whole = flat.numel() / kPiece * kPiece;
+  const auto squares = [](const at::Tensor& rows) {
+    return at::linalg_vector_norm(rows, 2, at::IntArrayRef{1}).to(at::kDouble).square().sum();
+  };
+  const at::Tensor rest = squares(flat.narrow(0, whole, flat.numel() - whole).unsqueeze(0));
+  return whole == 0 ? rest : squares(flat.narrow(0, 0, whole).view({-1, kPiece})) + rest;
+}
+
+}  // namespace
+
 struct Engine::State {
   spec::ModelSpec model;
   plan::Plan plan;
@@ -111,7 +127,7 @@ double Engine::gradient_norm() {
   at::Tensor total = at::zeros({1}, options);
   for (const auto& unit : state_->units) {
     if (!unit->counts_once()) continue;
-    total.add_(at::linalg_vector_norm(unit->gradient(), 2, {}, false, at::kDouble).square());
+    total.add_(sum_of_squares(unit->gradient()));
   }
   state_->world->all().all_reduce(total);
   return std::sqrt(total.item<double>());

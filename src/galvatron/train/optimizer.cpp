@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace galvatron::train {
 namespace {
@@ -12,6 +13,7 @@ constexpr double kClipEpsilon = 1e-6;  // PyTorch's
 // One fused call for a range of every unit: the parameters that decay, or the others.
 struct TensorLists {
   std::vector<at::Tensor> values, gradients, first, second, steps;
+  std::optional<at::Tensor> gradient_divisor;  // in the same pass
 
   void add(const AdamW::Moments& moments, std::int64_t begin, std::int64_t count, const at::Tensor& step) {
     if (count <= 0) return;
@@ -25,9 +27,16 @@ struct TensorLists {
   void update(double learning_rate, double weight_decay, const AdamWOptions& options) {
     if (values.empty()) return;
     at::_fused_adamw_(values, gradients, first, second, {}, steps, learning_rate, options.beta1, options.beta2,
-                      weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+                      weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
   }
 };
+
+// The fused kernel takes a divisor of gradients, in fp32; fp64 training needs the factor in full.
+bool fits_fused_divisor(const std::vector<AdamW::Moments>& moments) {
+  return std::all_of(moments.begin(), moments.end(), [](const AdamW::Moments& m) {
+    return m.first.scalar_type() == at::kFloat;
+  });
+}
 
 }  // namespace
 
@@ -41,9 +50,14 @@ void AdamW::step(double learning_rate, double gradient_factor) {
   at::NoGradGuard no_grad;
   ++num_steps_;
   TensorLists decayed, plain;
+  const bool scales = gradient_factor != 1;
+  const bool fused = scales && gradient_factor > 0 && fits_fused_divisor(moments_);
+  if (fused && !moments_.empty()) {
+    decayed.gradient_divisor = plain.gradient_divisor = at::full({1}, 1 / gradient_factor, moments_[0].first.options());
+  }
   for (const Moments& moments : moments_) {
     const at::Tensor step = at::full({}, static_cast<double>(num_steps_), moments.first.options().dtype(at::kFloat));
-    if (gradient_factor != 1) moments.unit->gradient().mul_(gradient_factor);
+    if (scales && !fused) moments.unit->gradient().mul_(gradient_factor);
     const std::int64_t boundary = moments.unit->num_decayed(), count = moments.first.numel();
     decayed.add(moments, 0, boundary, step);
     plain.add(moments, boundary, count - boundary, step);
