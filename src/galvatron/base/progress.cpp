@@ -44,12 +44,13 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
 void ProgressBar::finish() {
   if (finished_ || total_ <= 0) return;
   finished_ = true;
-  draw();
+  if (drawn_done_ != done_ || terminal_) draw();
   if (terminal_) std::fputs("\n", out_);
   std::fflush(out_);
 }
 
 void ProgressBar::draw() {
+  drawn_done_ = done_;
   const double fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
   const double elapsed = now_seconds() - started_;
   std::string line = fmt::format("{} {}/{}", title_, done_, total_);

@@ -28,6 +28,7 @@ class ProgressBar {
   bool terminal_;
   bool finished_ = false;
   std::int64_t done_ = 0;
+  std::int64_t drawn_done_ = -1;
   std::string detail_;
   double started_;
   double last_drawn_ = 0;
