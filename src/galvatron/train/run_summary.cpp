@@ -23,6 +23,11 @@ double median_seconds(const std::vector<StepRecord>& records) {
   return *middle;
 }
 
+// "1 rank", "4 ranks".
+std::string counted(std::int64_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
 std::optional<Bytes> predicted_memory(const RunSummary& summary, int stage) {
   if (summary.prediction.stage_memory.empty()) return std::nullopt;
   return summary.prediction.stage_memory.at(static_cast<std::size_t>(stage));
@@ -101,19 +106,22 @@ std::string summary_table(const RunSummary& summary) {
   TextTable table({"stage", "layers", "ranks", "predicted memory", "measured memory"});
   for (int stage = 0; stage < plan.pipeline.degree; ++stage) add_stage_row(table, summary, stage);
   const auto& predicted = summary.prediction.step_time;
-  std::string out = fmt::format("{} on {} {} rank(s), {} steps\n", summary.model, plan.world_size,
-                                summary.device, summary.num_steps);
+  std::string out =
+      fmt::format("{} on {} ({}), {}\n", summary.model, counted(plan.world_size, "rank", "ranks"),
+                  summary.device, counted(summary.num_steps, "step", "steps"));
   out += fmt::format("  plan        {}\n", plan::summarize(plan));
-  out += fmt::format("  pipeline    {} stage(s), {}, {} microbatch(es), global batch {}, {}\n",
-                     plan.pipeline.degree, plan::to_text(plan.pipeline.schedule),
-                     plan.num_microbatches, plan.global_batch, spec::to_text(plan.precision));
+  out += fmt::format("  pipeline    {}, {}, {}, global batch {}, {}\n",
+                     counted(plan.pipeline.degree, "stage", "stages"),
+                     plan::to_text(plan.pipeline.schedule),
+                     counted(plan.num_microbatches, "microbatch", "microbatches"),
+                     plan.global_batch, spec::to_text(plan.precision));
   out += fmt::format("  step time   predicted {}, measured {}\n",
                      predicted ? to_text(*predicted) : "-",
                      to_text(Milliseconds{summary.step_seconds * kMillisecondsPerSecond}));
   out += fmt::format("  throughput  {:.0f} tokens/s\n", summary.tokens_per_second);
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
   if (summary.last_valid_loss) out += fmt::format(", validation {:.4f}", *summary.last_valid_loss);
-  return out + "\n" + table.to_string();
+  return out + "\n\n" + table.to_string();
 }
 
 std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine) {
