@@ -50,6 +50,7 @@ def refused(galvatron, tmp_path: Path):
         (["--split", "9,x"], "9,x"),
         (["--resume", "nowhere"], "there is no checkpoint in nowhere"),
         (["--init-from", "nowhere"], "nowhere"),
+        (["--export", "out", "--tokenizer", "nowhere"], "nowhere"),
         (["extra"], "extra"),
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
@@ -149,6 +150,11 @@ def test_run_dir_that_is_a_file(galvatron, tmp_path: Path):
 
 def test_half_an_environment(refused):
     assert "WORLD_SIZE is not set" in refused(RANK="0")
+
+
+def test_ranks_of_two_launchers(refused):
+    environment = {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29512"}
+    assert "--nproc 2, but torchrun started 3 ranks" in refused(**environment)
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")

@@ -186,6 +186,10 @@ void add_run_options(CLI::App& command, TrainCommand& options) {
       ->group(output);
   add_path(command, "--export", job.export_dir, "Hugging Face folder of the final weights")
       ->group(output);
+  add_path(
+      command, "--tokenizer", job.tokenizer,
+      "tokenizer.json or folder that goes into --export; default: the data's, or --init-from's")
+      ->group(output);
 }
 
 void refuse_contradictions(const TrainCommand& options) {
@@ -195,6 +199,12 @@ void refuse_contradictions(const TrainCommand& options) {
                       " and --plan exclude each other: the plan has a strategy for every layer");
   }
   const bool is_rank = comm::is_rank_process();  // whose "auto" has become a file
+  const comm::LaunchEnvironment environment = comm::read_launch_environment();
+  const bool theirs = is_rank && environment.launcher != "galvatron";
+  if (theirs && options.nproc > 1 && options.nproc != environment.world_size) {
+    throw ConfigError("--nproc ", options.nproc, ", but ", environment.launcher, " started ",
+                      environment.world_size, " ranks; leave --nproc away under another launcher");
+  }
   if (options.memory && options.job.plan != kAutoPlan && !is_rank) {
     throw ConfigError(
         "--memory is the budget of --plan auto; a plan that is given has no use for it");

@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/data/corpus_info.h"
 #include "galvatron/data/synthetic_samples.h"
 #include "galvatron/data/token_samples.h"
 #include "galvatron/models/registry.h"
@@ -79,6 +80,24 @@ void require_writable(const fs::path& folder, const char* option) {
   }
 }
 
+fs::path tokenizer_of(const TrainJob& job) {
+  if (!job.tokenizer.empty()) return job.tokenizer;
+  if (job.data != kSynthetic) {
+    const auto corpus = data::read_corpus_info(job.data);
+    if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
+      return corpus->tokenizer;
+  }
+  const bool in_checkpoint =
+      !job.init_from.empty() && fs::exists(fs::path(job.init_from) / "tokenizer.json");
+  return in_checkpoint ? fs::path(job.init_from) : fs::path();
+}
+
+ExportOptions export_options(const TrainJob& job) {
+  ExportOptions options;
+  options.tokenizer = tokenizer_of(job);
+  return options;
+}
+
 // `name` in the run folder, unless another place was asked for; empty for nowhere.
 fs::path output_path(const std::string& wish, const std::string& run_dir, const char* name) {
   if (!wish.empty()) return wish;
@@ -113,6 +132,12 @@ TrainerOptions trainer_options(const PreparedJob& prepared, c10::Device device) 
 bool saves_after(const TrainJob& job, std::int64_t step) {
   if (job.save_dir.empty()) return false;
   return step == job.trainer.num_steps || (job.save_interval > 0 && step % job.save_interval == 0);
+}
+
+void refuse_nondeterminism() {
+  // Without a workspace of its own, cuBLAS splits its sums as timing has it.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
 }
 
 void write_results(const PreparedJob& prepared, const RunSummary& summary,
@@ -160,7 +185,7 @@ void check_outputs(const TrainJob& job) {
   if (!job.metrics.empty()) require_writable(fs::path(job.metrics).parent_path(), "--metrics");
   if (!job.trace.empty()) require_writable(fs::path(job.trace).parent_path(), "--trace");
   if (!job.save_dir.empty()) require_writable(job.save_dir, "--save");
-  if (!job.export_dir.empty()) check_export(job.export_dir);
+  if (!job.export_dir.empty()) check_export(job.export_dir, export_options(job));
 }
 
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
@@ -173,7 +198,7 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
 
 RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step) {
   const TrainJob& job = prepared.job;
-  if (job.deterministic) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  if (job.deterministic) refuse_nondeterminism();
   const bool is_first = world.rank() == 0, initialise = job.init_from.empty() && job.resume.empty();
   runtime::Engine engine(prepared.model, prepared.plan, world, models::make_layer,
                          {job.seed, prepared.seq_length, initialise});
@@ -195,7 +220,7 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
       summarize(prepared.plan, device_text(world.device()), recorder.records(),
                 gather_peak_memory(world, trainer.peak_memory()));
   if (is_first) write_results(prepared, summary, timeline);
-  if (!job.export_dir.empty()) export_weights(engine, job.export_dir);
+  if (!job.export_dir.empty()) export_weights(engine, job.export_dir, export_options(job));
   return summary;
 }
 

@@ -59,6 +59,9 @@ struct TrainJob {
   std::int64_t save_interval = 0;  // steps between them; 0: only after the last step
   std::string resume;      // a checkpoint, or a folder of them, to go on from; empty: start anew
   std::string export_dir;  // a Hugging Face folder of the final weights; empty: none
+  // A tokenizer.json or a folder of tokenizer files that goes into the export; empty: the data's,
+  // or init_from's, where there is one.
+  std::string tokenizer;
 };
 
 // A job that can be run: its model, plan and data are there and fit together.
