@@ -26,13 +26,14 @@ class ZeroTokens : public runtime::InputSource {
   double num_labels() override { return static_cast<double>(kSeqLength * kGlobalBatch); }
 };
 
-spec::ModelSpec small_model() {
-  return spec::model_from_config(
-      parse_json(R"({"model_type": "gpt2", "vocab_size": 1000, "n_positions": 64, "n_embd": 128,
-                     "n_layer": 6, "n_head": 8, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0,
-                     "tie_word_embeddings": true})",
-                 "test"),
-      "small");
+// With a large vocabulary the peak is at the embedding or the head, with a small one in a block.
+spec::ModelSpec make_model(std::int64_t vocab_size, bool tied) {
+  const Json config = {{"model_type", "gpt2"}, {"vocab_size", vocab_size},
+                       {"n_positions", 64},    {"n_embd", 128},
+                       {"n_layer", 6},         {"n_head", 8},
+                       {"resid_pdrop", 0},     {"embd_pdrop", 0},
+                       {"attn_pdrop", 0},      {"tie_word_embeddings", tied}};
+  return spec::model_from_config(config, std::to_string(vocab_size) + (tied ? " tied" : ""));
 }
 
 // Peak of tensors over the second step of rank `rank`, the first one warm.
@@ -60,6 +61,8 @@ struct PlanCase {
   int num_microbatches = 1;
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
   spec::Precision precision = spec::Precision::kFp32;
+  std::int64_t vocab_size = 1000;
+  bool tied = true;
 };
 
 plan::LayerStrategy strategy(int tp, int ulysses, int zero,
@@ -89,6 +92,20 @@ const std::vector<PlanCase>& cases() {
       {"pipeline2_recompute", strategy(2, 1, 1, Recompute::kFull), 2, 4},
       {"bf16_zero3", strategy(1, 1, 3), 1, 2, ScheduleKind::k1F1B, spec::Precision::kBf16},
       {"bf16_tp4", strategy(4, 1, 1), 1, 1, ScheduleKind::k1F1B, spec::Precision::kBf16},
+      {"wide_data_parallel", strategy(1, 1, 0), 1, 1, ScheduleKind::k1F1B, spec::Precision::kFp32,
+       8000},
+      {"wide_zero2", strategy(1, 1, 2), 1, 1, ScheduleKind::k1F1B, spec::Precision::kFp32, 8000},
+      {"wide_zero3", strategy(1, 1, 3), 1, 1, ScheduleKind::k1F1B, spec::Precision::kFp32, 8000},
+      {"wide_zero3_recompute", strategy(1, 1, 3, Recompute::kFull), 1, 1, ScheduleKind::k1F1B,
+       spec::Precision::kFp32, 8000},
+      {"wide_zero3_recompute_2_microbatches", strategy(1, 1, 3, Recompute::kFull), 1, 2,
+       ScheduleKind::k1F1B, spec::Precision::kFp32, 8000},
+      {"wide_zero3_untied", strategy(1, 1, 3, Recompute::kFull), 1, 1, ScheduleKind::k1F1B,
+       spec::Precision::kFp32, 8000, false},
+      {"wide_tp2_zero3_bf16", strategy(2, 1, 3), 1, 2, ScheduleKind::k1F1B, spec::Precision::kBf16,
+       8000},
+      {"wide_pipeline2_zero2", strategy(1, 1, 2), 2, 4, ScheduleKind::k1F1B, spec::Precision::kFp32,
+       8000},
   };
   return all;
 }
@@ -99,26 +116,27 @@ class MemoryPrediction : public testing::TestWithParam<PlanCase> {
     runtime::MemoryMeter::install();
     at::set_num_threads(1);
   }
-  // Measured once for each precision.
+  // Measured once for each model and precision.
   static const profiles::ModelProfile& profile(const spec::ModelSpec& model,
                                                spec::Precision precision) {
-    static std::map<spec::Precision, profiles::ModelProfile> made;
-    if (!made.contains(precision)) {
+    static std::map<std::pair<std::string, spec::Precision>, profiles::ModelProfile> made;
+    const auto key = std::pair(model.name, precision);
+    if (!made.contains(key)) {
       ModelProfileOptions options;
       options.seq_length = kSeqLength;
       options.precision = precision;
       options.microbatch_sizes = {1, 2, 4};
       options.seconds = 0;
-      made[precision] = profile_model(model, options);
-      made[precision].prepare(model, kSeqLength, precision);
+      made[key] = profile_model(model, options);
+      made[key].prepare(model, kSeqLength, precision);
     }
-    return made[precision];
+    return made[key];
   }
 };
 
 TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   const PlanCase& param = GetParam();
-  const spec::ModelSpec model = small_model();
+  const spec::ModelSpec model = make_model(param.vocab_size, param.tied);
   const spec::JobSpec job{kSeqLength, kGlobalBatch, param.precision};
   const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
                                              param.num_microbatches, param.schedule);
