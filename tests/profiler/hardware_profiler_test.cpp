@@ -51,6 +51,7 @@ TEST(MessageSizes, AscendToTheLargest) {
 TEST(Stopwatch, MedianAndSpread) {
   EXPECT_DOUBLE_EQ(median({3, 1, 2}), 2);
   EXPECT_DOUBLE_EQ(median({4, 1, 2, 3}), 2.5);
+  EXPECT_DOUBLE_EQ(lower_quartile({5, 1, 2, 4, 3}), 2);
   EXPECT_DOUBLE_EQ(relative_spread({7, 7, 7}), 0);
   EXPECT_GT(relative_spread({1, 2, 3, 4}), 0.1);
 }

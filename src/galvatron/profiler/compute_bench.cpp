@@ -13,6 +13,7 @@ namespace {
 
 // Contention: one rank alone computes this long.
 constexpr double kAloneMs = 100;
+constexpr int kAloneRounds = 7;
 constexpr int kContentionRounds = 3;
 constexpr double kOverlapMs = 60;
 constexpr int kOverlapRounds = 3;
@@ -38,6 +39,14 @@ double median_of_rounds(int rounds, const std::function<double()>& measure) {
   std::vector<double> values;
   for (int i = 0; i < rounds; ++i) values.push_back(measure());
   return median(std::move(values));
+}
+
+double time_alone(const ComputeLoad& load, int times) {
+  std::vector<double> values;
+  for (int i = 0; i < kAloneRounds; ++i) {
+    values.push_back(compute_time_of([&] { load.run(times); }, load.device()).value);
+  }
+  return lower_quartile(std::move(values));
 }
 
 // fp32 elements of an all-reduce over all ranks that takes about kOverlapMs.
@@ -85,18 +94,18 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
   double calibrated = 0;
   if (local_rank == 0) calibrated = load.times_for(kAloneMs);
   const int times = static_cast<int>(agreement.max(calibrated));
-  std::vector<profiles::ContentionPoint> points;
-  double alone = 0;
+  const double alone = agreement.max(local_rank == 0 ? time_alone(load, times) : 0);
+  std::vector<profiles::ContentionPoint> points = {{1, 1}};
   for (const int count : counts_up_to(local_ranks)) {
+    if (count == 1) continue;
     const bool computes = local_rank < count;
     const double together = median_of_rounds(kContentionRounds, [&] {
       world.all().barrier();
       const double mine = computes ? time_of([&] { load.run(times); }, world.device()).value : 0;
       return agreement.sum(mine) / agreement.sum(computes ? 1 : 0);
     });
-    if (count == 1) alone = together;
-    const double before = points.empty() ? 1 : points.back().slowdown;
-    points.push_back({static_cast<double>(count), std::max(before, together / alone)});
+    points.push_back(
+        {static_cast<double>(count), std::max(points.back().slowdown, together / alone)});
   }
   return points;
 }

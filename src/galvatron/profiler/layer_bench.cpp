@@ -147,7 +147,7 @@ LayerTimes LayerBench::measure_times(std::int64_t samples, double seconds) {
     return (times.forward + times.backward).value;
   };
   measure_until_stable(once, {}, Deadline(seconds));
-  return {{median(std::move(forward))}, {median(std::move(backward))}};
+  return {{lower_quartile(std::move(forward))}, {lower_quartile(std::move(backward))}};
 }
 
 }  // namespace galvatron::profiler

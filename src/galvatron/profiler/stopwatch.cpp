@@ -54,6 +54,12 @@ double median(std::vector<double> values) {
   return quantile(values, 0.5);
 }
 
+double lower_quartile(std::vector<double> values) {
+  GALV_CHECK(!values.empty(), "quartile of nothing");
+  std::sort(values.begin(), values.end());
+  return quantile(values, 0.25);
+}
+
 double relative_spread(std::vector<double> values) {
   GALV_CHECK(!values.empty(), "spread of nothing");
   std::sort(values.begin(), values.end());

@@ -21,6 +21,9 @@ Milliseconds compute_time_of(const std::function<void()>& work, c10::Device devi
 
 // REQUIRES: not empty.
 double median(std::vector<double> values);
+// For times of one rank alone: what disturbs it (other programs, the other thread of its core) only
+// ever adds. REQUIRES: not empty.
+double lower_quartile(std::vector<double> values);
 
 // Half the distance between the quartiles over the median: 0 for values that agree. REQUIRES: not
 // empty.
