@@ -40,7 +40,8 @@ constexpr const char* kLlama = R"({"model_type": "llama", "num_hidden_layers": 2
 TEST(Presets, HaveTheKnownParameterCounts) {
   const std::map<std::string, std::int64_t> known = {
       {"gpt2", 124'439'808},         {"gpt2-0.3b", 354'823'168},    {"gpt2-1.5b", 1'557'611'200},
-      {"gpt2-2.7b", 2'651'553'280},  {"gpt2-6.7b", 6'658'404'352},  {"gpt2-tiny", 140'864},
+      {"gpt2-2.7b", 2'651'553'280},  {"gpt2-6.7b", 6'658'404'352},  {"gpt2-quickstart", 5'853'184},
+      {"gpt2-tiny", 140'864},
       {"llama-0.3b", 373'867'520},   {"llama-13b", 13'015'864'320}, {"llama-30b", 32'528'943'616},
       {"llama-7b", 6'738'415'616},   {"llama-tiny", 250'432},       {"llama2-70b", 68'976'648'192},
       {"llama2-7b", 6'738'415'616},  {"llama3-8b", 8'030'261'248},  {"qwen2.5-72b", 72'706'203'648},
