@@ -2,6 +2,7 @@
 // Except where the case is a timeout, collectives of these ranks wait for half an hour, so a test
 // that ends shows that failures are noticed.
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -198,20 +200,34 @@ TEST(LocalLaunch, CudaWithoutADeviceIsOneSentence) {
   EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
 }
 
+// Starts two ranks that wait, sends `signal` to their launcher once they do (a busy machine may take
+// its time), and gives what they printed and how the launcher ended.
+Outcome signal_while_waiting(const std::string& signal) {
+  return shell("out=$(mktemp); " + kProgram + " launch 2 waits > $out 2>&1 & pid=$!; tries=0; "
+               "until grep -q waiting $out || [ $tries -ge 600 ]; do sleep 0.1; tries=$((tries+1)); done; "
+               "kill -" + signal + " $pid; wait $pid; code=$?; cat $out; rm -f $out; exit $code");
+}
+
+// Polls for up to 30 seconds.
+bool ranks_are_gone(const std::string& mode) {
+  for (int i = 0; i < 300; ++i) {
+    if (!some_rank_runs(mode)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
+}
+
 TEST(LocalLaunch, TerminationIsPassedOn) {
-  const Outcome outcome = shell("sh -c '" + kProgram +
-                                " launch 2 waits & pid=$!; sleep 2; kill -TERM $pid; wait $pid'");
+  const Outcome outcome = signal_while_waiting("TERM");
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
-  EXPECT_EQ(outcome.output, "waiting\n");
-  EXPECT_FALSE(some_rank_runs("waits"));
+  EXPECT_EQ(outcome.output.substr(0, 8), "waiting\n");
+  EXPECT_TRUE(ranks_are_gone("waits"));
 }
 
 TEST(LocalLaunch, RanksDoNotOutliveTheLauncher) {
-  const Outcome outcome =
-      shell("sh -c '" + kProgram +
-            " launch 2 waits & pid=$!; sleep 2; kill -KILL $pid; wait $pid'; sleep 0.5");
+  const Outcome outcome = signal_while_waiting("KILL");
   EXPECT_EQ(outcome.output.substr(0, 8), "waiting\n");
-  EXPECT_FALSE(some_rank_runs("waits"));
+  EXPECT_TRUE(ranks_are_gone("waits"));
 }
 
 }  // namespace
