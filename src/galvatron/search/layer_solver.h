@@ -58,16 +58,15 @@ struct StageFront {
   // the leanest found.
   std::vector<StageChoice> choices;
   bool complete = true;  // false: a limit was met
-  std::int64_t labels = 0, work = 0;
+  std::int64_t labels = 0;
 };
 
 struct StageLimits {
   // Comparisons of labels, about a nanosecond each; more, and the front is not complete.
   std::int64_t max_work = std::numeric_limits<std::int64_t>::max();
-  // A label may be dropped for a leaner one that is slower: the front may lack a choice, but it has
-  // a leaner one whose time + time2 is larger by at most time_tolerance and its once by at most
-  // once_tolerance.
-  double time_tolerance = 0, once_tolerance = 0;
+  // A label is dropped when a leaner one is slower by at most this per layer: the front may lack a
+  // choice, but not one that is faster by more than tolerance * layers in `time` and in `time2`.
+  double tolerance = 0;
   // Labels kept per layer, the most promising by the last cap; for good choices quickly.
   std::size_t beam = std::numeric_limits<std::size_t>::max();
 };

@@ -16,11 +16,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
 constexpr std::size_t kBeam = 200;
-// Comparisons of labels (a few nanoseconds each) that one attempt at a candidate may take, exactly
-// and with kTolerance, and all together.
-constexpr std::int64_t kExactWork = 100'000'000;
-constexpr std::int64_t kMostWork = 300'000'000;
-constexpr std::int64_t kTotalWork = 1'000'000'000;
+// Comparisons spent on one stage (about a nanosecond each) before the search tolerates kTolerance,
+// and before it gives up.
+constexpr std::int64_t kExactWork = 150'000'000;
+constexpr std::int64_t kMostWork = 400'000'000;
 constexpr double kTolerance = 1e-4;  // of the step time
 // How far above its bound a candidate is first searched, and how fast that grows.
 constexpr double kFirstStep = 5e-4;
@@ -221,20 +220,14 @@ class Search {
   bool attempt(Candidate& candidate) {
     const double cutoff =
         std::min(best_value_, candidate.bound * (1 + candidate.step)) * samples(candidate);
-    if (work_ > kTotalWork) return finish_by_beam(candidate);
     StageLimits limits{.max_work = kExactWork};
     if (candidate.tolerant) {
-      // Half of it for times, half for what is paid once.
-      const double slack = kTolerance * candidate.bound * samples(candidate) / 2;
-      const cost::PipelineShape& shape = candidate.shape->pipeline;
+      const double m = candidate.shape->pipeline.num_microbatches;
       limits.max_work = kMostWork;
-      limits.time_tolerance = slack / (shape.pp_degree + shape.num_microbatches - 1);
-      if (shape.pp_degree == 1) limits.time_tolerance = 2 * slack;
-      limits.once_tolerance = slack;
+      limits.tolerance =
+          kTolerance * candidate.bound * samples(candidate) / (2 * m * inputs_.model.num_layers());
     }
-    const std::int64_t work_before = candidate.solver->work();
     ShapeAnswer answer = candidate.solver->solve(cutoff, limits);
-    work_ += candidate.solver->work() - work_before;
     candidate.bound = candidate.solver->lower_bound() / samples(candidate);
     const bool complete = answer.complete, found = answer.found();
     consider(candidate, std::move(answer));
@@ -244,14 +237,11 @@ class Search {
     }
     candidate.step *= kStepGrowth;
     if (complete && !found) return false;
-    if (!complete) return finish_by_beam(candidate);
     ++result_.certificate.solved;
-    return true;
-  }
-
-  // A good plan instead of the best.
-  bool finish_by_beam(Candidate& candidate) {
-    consider(candidate, candidate.solver->solve(best_value_ * samples(candidate), {.beam = kBeam}));
+    if (!complete) {
+      const double best = best_value_ * samples(candidate);
+      consider(candidate, candidate.solver->solve(best, {.beam = kBeam}));
+    }
     return true;
   }
 
@@ -350,7 +340,6 @@ class Search {
   std::vector<std::unique_ptr<Shape>> shapes_;
   std::vector<Candidate> candidates_;  // that may fit, ascending bound
   double best_value_ = kInfinity;      // ms per sample
-  std::int64_t work_ = 0;
   const Candidate* best_ = nullptr;
   SearchResult result_;
 };

@@ -11,7 +11,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
-constexpr std::size_t kNoBeam = std::numeric_limits<std::size_t>::max();
 
 // Nothing that counts is larger in `a`.
 bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption& b,
@@ -297,29 +296,23 @@ bool ShapeSolver::refine() {
   return rose;
 }
 
-// Fronts of all kinds that matter, all together within the limit on work. False when it was met.
+// Fronts of all kinds that matter. False when a limit was met.
 bool ShapeSolver::solve_kinds(const StageLimits& limits) {
   bool complete = true;
-  StageLimits left = limits;
   for (std::size_t i = 0; i < kinds_.size(); ++i) {
     Kind& kind = kinds_[i];
     if (kind.sum_cap < 0) continue;
     const bool known = kind.front.complete && kind.solved_sum_cap >= kind.sum_cap &&
                        kind.solved_bottleneck_cap >= kind.bottleneck_cap &&
-                       kind.time_tolerance <= limits.time_tolerance &&
-                       kind.once_tolerance <= limits.once_tolerance;
+                       kind.tolerance <= limits.tolerance;
     if (known) continue;
-    if (left.max_work < 0) return false;
     std::vector<StageCap> caps = {{sum_share(), kind.sum_cap}};
     if (repeats() > 0) caps.push_back({bottleneck_share(), kind.bottleneck_cap});
-    kind.front = solve_stage(problem(i, by_flight_), caps, left);
-    kind.time_tolerance = limits.time_tolerance;
-    kind.once_tolerance = limits.once_tolerance;
+    kind.front = solve_stage(problem(i, by_flight_), caps, limits);
+    kind.tolerance = limits.tolerance;
     kind.solved_sum_cap = kind.sum_cap;
     kind.solved_bottleneck_cap = kind.bottleneck_cap;
     num_labels_ += kind.front.labels;
-    work_ += kind.front.work;
-    left.max_work -= kind.front.work;
     complete = complete && kind.front.complete;
   }
   return complete;
@@ -332,10 +325,10 @@ ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
   if (lower_bound_ >= cutoff) return answer;
   if (set_caps(cutoff)) {
     const bool complete = solve_kinds(limits);
-    if (complete || limits.beam < kNoBeam) answer = join_stages(cutoff);
+    answer = join_stages(cutoff);
     answer.complete = complete;
-    // Every stage's time may be off in the sum, and the slowest one's once more.
-    answer.slack_ms = limits.time_tolerance * (num_stages() + repeats()) + limits.once_tolerance;
+    // Every layer's time may be off in the sum, and a whole stage's in the slowest one.
+    answer.slack_ms = 2 * limits.tolerance * num_layers() * (1 + repeats());
   }
   if (answer.complete) {
     lower_bound_ = std::max(lower_bound_, std::min(cutoff, answer.step_ms) - answer.slack_ms);

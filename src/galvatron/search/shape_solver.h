@@ -45,7 +45,6 @@ class ShapeSolver {
   // The best plan that takes less than `cutoff`, if there is one.
   ShapeAnswer solve(double cutoff, const StageLimits& limits = {});
   std::int64_t num_labels() const { return num_labels_; }
-  std::int64_t work() const { return work_; }  // as StageLimits counts it, of all calls
 
   // Bytes of the leanest plan's fullest stage, if they are fewer than `cutoff`; else `cutoff`.
   std::int64_t least_bytes(std::int64_t cutoff) const;
@@ -59,8 +58,7 @@ class ShapeSolver {
     double sum = 0;
     bool refined = false;
     double bottleneck_cap = 0, sum_cap = 0;  // what is asked of the front
-    double solved_bottleneck_cap = -1, solved_sum_cap = -1;
-    double time_tolerance = 0, once_tolerance = 0;  // of the front
+    double solved_bottleneck_cap = -1, solved_sum_cap = -1, tolerance = 0;
     StageFront front;
   };
   // One partial pipeline: the stages from some layer to the end.
@@ -110,7 +108,7 @@ class ShapeSolver {
   // begins. [stage * (num_layers + 1) + layer]
   std::vector<double> sum_before_, sum_from_, bottleneck_before_, bottleneck_from_;
   double lower_bound_ = 0;
-  std::int64_t num_labels_ = 0, work_ = 0;
+  std::int64_t num_labels_ = 0;
 };
 
 }  // namespace galvatron::search
