@@ -9,15 +9,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-std::vector<std::vector<int>> all_candidates(const cost::CostTables& tables) {
-  std::vector<std::vector<int>> out;
-  for (const auto& row : tables.cost) {
-    auto& ids = out.emplace_back();
-    for (int i = 0; i < static_cast<int>(row.size()); ++i) ids.push_back(i);
-  }
-  return out;
-}
-
 TEST(ShapeSolver, EqualsBruteForce) {
   Random random{std::mt19937_64(411)};
   int solved = 0, infeasible = 0;
@@ -39,7 +30,8 @@ TEST(ShapeSolver, EqualsBruteForce) {
       if (one.bytes <= budget) best = std::min(best, one.step_ms);
     }
     const LayerRanges ranges(tables.type_of_layer);
-    ShapeSolver solver(tables, ranges, all_candidates(tables), {budget, true});
+    const ShapeQuestion question(tables, ranges, {}, {budget, true});
+    ShapeSolver solver(question, -1);
     EXPECT_EQ(solver.least_bytes(std::int64_t{1} << 60), leanest) << "round " << round;
     EXPECT_LE(solver.lower_bound(), best * (1 + 1e-9)) << "round " << round;
     const ShapeAnswer answer = solver.solve(kInfinity);
@@ -56,7 +48,7 @@ TEST(ShapeSolver, EqualsBruteForce) {
     EXPECT_LE(check.bytes, budget) << "round " << round;
     EXPECT_NEAR(solver.lower_bound(), best, 1e-9 * best);
     // Knowing a good value beforehand changes nothing, and a beam gives a plan that fits.
-    ShapeSolver again(tables, ranges, all_candidates(tables), {budget, true});
+    ShapeSolver again(question, -1);
     EXPECT_FALSE(again.solve(best * (1 - 1e-7)).found()) << "round " << round;
     EXPECT_NEAR(again.solve(best * (1 + 1e-7)).step_ms, best, 1e-9 * best) << "round " << round;
     const ShapeAnswer beam = again.solve(kInfinity, {.beam = 2});

@@ -9,10 +9,10 @@ std::string to_text(const Certificate& certificate) {
       "  {:.6g} ms per sample; no plan of this space is below {:.6g} ms (gap {})\n",
       certificate.value, certificate.lower_bound,
       certificate.gap() == 0 ? "0: optimal" : fmt::format("{:.3g} %", 100 * certificate.gap()));
-  out +=
-      fmt::format("  {} candidates: {} too large, {} pruned by their bound, {} solved ({} nodes)\n",
-                  certificate.candidates, certificate.infeasible, certificate.pruned,
-                  certificate.solved, certificate.nodes);
+  out += fmt::format(
+      "  {} candidates: {} too large, {} pruned by their bound, {} looked into ({} nodes)\n",
+      certificate.candidates, certificate.infeasible, certificate.pruned, certificate.solved,
+      certificate.nodes);
   std::string phases;
   for (const Certificate::Phase& phase : certificate.phases) {
     phases += fmt::format("{}{} {}", phases.empty() ? "  " : ", ", phase.name, to_text(phase.time));

@@ -20,14 +20,17 @@ class LayerRanges {
   const std::vector<int>& types(int kind) const { return types_[static_cast<std::size_t>(kind)]; }
   // How many layers of each type.
   const std::vector<int>& counts(int kind) const { return counts_[static_cast<std::size_t>(kind)]; }
-  // Is every range of the kind at the model's end?
+  // The first layer behind `layer` that is of another type.
+  int run_end(int layer) const { return run_end_[static_cast<std::size_t>(layer)]; }
+  // Is every range of the kind at the model's beginning? At its end?
+  bool only_first(int kind) const { return only_first_[static_cast<std::size_t>(kind)]; }
   bool only_last(int kind) const { return only_last_[static_cast<std::size_t>(kind)]; }
 
  private:
   int num_layers_;
-  std::vector<int> kind_;
+  std::vector<int> kind_, run_end_;
   std::vector<std::vector<int>> types_, counts_;
-  std::vector<bool> only_last_;
+  std::vector<bool> only_first_, only_last_;
 };
 
 }  // namespace galvatron::search

@@ -30,8 +30,9 @@ struct Label {
   std::int64_t sum = 0;   // of `fixed`
   std::int64_t peak = 0;  // sum + V
   double time = 0, time2 = 0, once = 0;
-  double estimate = 0;  // bound of the last cap's cost, for a beam
-  int option = 0;       // of its first layer
+  double estimate = 0;                  // bound of the last cap's cost, for a beam
+  double lost_time = 0, lost_once = 0;  // by which a label that this one replaced was better
+  int option = 0;                       // of its first layer
   int last_layout = 0;
   int next = -1;  // label behind
 };
@@ -66,6 +67,7 @@ class StageSolver {
       extend(layer);
       front.labels += static_cast<std::int64_t>(steps_[layer].size());
       front.complete = complete_ && work_ <= limits_.max_work;
+      front.work = work_;
       if (work_ > limits_.max_work || steps_[layer].empty()) return front;
     }
     close(front);
@@ -170,7 +172,24 @@ class StageSolver {
     }
   }
 
+  // [a][b]: how much more a transition from any layout to `a` can take than one to `b`.
+  static std::vector<double> detours(const std::vector<double>& transition, int num_layouts) {
+    const auto n = static_cast<std::size_t>(num_layouts);
+    std::vector<double> out(n * n, 0);
+    for (std::size_t a = 0; a < n; ++a) {
+      for (std::size_t b = 0; b < n; ++b) {
+        for (std::size_t from = 0; from < n; ++from) {
+          out[a * n + b] =
+              std::max(out[a * n + b], transition[from * n + a] - transition[from * n + b]);
+        }
+      }
+    }
+    return out;
+  }
+
   void tabulate() {
+    detour_ = detours(problem_.transition, problem_.num_layouts);
+    detour2_ = detours(problem_.transition2, problem_.num_layouts);
     const std::size_t n = problem_.types.size();
     heaviest_.assign(n + 1, 0);
     lightest_.assign(n + 1, 0);
@@ -224,24 +243,28 @@ class StageSolver {
   }
 
   void extend(std::size_t layer) {
-    std::vector<std::vector<Label>> by_layout(static_cast<std::size_t>(problem_.num_layouts));
+    std::vector<Label> labels;
     const auto& options = options_of(type_of(layer));
     const std::size_t n = problem_.types.size();
+    const auto offer = [&](Label& label) {
+      if (!promising(layer, label)) return;
+      blur(layer, label);
+      labels.push_back(label);
+    };
     for (std::size_t a = 0; a < options.size(); ++a) {
       const LayerOption& option = options[a];
-      auto& labels = by_layout[static_cast<std::size_t>(option.layout)];
+      Label label;
+      label.option = static_cast<int>(a);
       if (layer + 1 == n) {
         const std::int64_t alone =
             problem_.transient(type_of(layer), option.id, -1, -1, n == 1, true);
-        Label label;
         label.sum = option.fixed;
         label.peak = option.weight() + alone;
         label.time = option.time;
         label.time2 = option.time2;
         label.once = option.once;
-        label.option = static_cast<int>(a);
         label.last_layout = problem_.last_layout_counts ? option.layout : 0;
-        add(labels, layer, label);
+        offer(label);
         continue;
       }
       const int next_type = type_of(layer + 1);
@@ -249,33 +272,60 @@ class StageSolver {
       const auto& pairs = pairs_[pair_index(type_of(layer), next_type)];
       const std::size_t flags = (layer == 0 ? 2u : 0u) + (layer + 2 == n ? 1u : 0u);
       const auto& behind = steps_[layer + 1];
-      for (std::size_t i = 0; i < behind.size() && work_ <= limits_.max_work; ++i) {
+      work_ += static_cast<std::int64_t>(behind.size());
+      for (std::size_t i = 0; i < behind.size(); ++i) {
         const Label& next = behind[i];
         const auto b = static_cast<std::size_t>(next.option);
         const std::int64_t transient = pairs[a * next_options.size() + b][flags];
         const auto moved =
             static_cast<std::size_t>(option.layout * problem_.num_layouts + next_options[b].layout);
-        Label label;
         label.sum = next.sum + option.fixed;
         label.peak = option.weight() + std::max(next.sum + transient, next.peak);
         label.time = next.time + option.time + problem_.transition[moved];
         label.time2 = next.time2 + option.time2 + problem_.transition2[moved];
         label.once = next.once + option.once;
-        label.option = static_cast<int>(a);
+        label.lost_time = next.lost_time;
+        label.lost_once = next.lost_once;
         label.last_layout = next.last_layout;
         label.next = static_cast<int>(i);
-        add(labels, layer, label);
+        offer(label);
       }
     }
-    auto& step = steps_[layer];
-    for (auto& labels : by_layout) step.insert(step.end(), labels.begin(), labels.end());
-    if (step.size() > limits_.beam) {
-      complete_ = false;
-      std::nth_element(step.begin(), step.begin() + static_cast<std::ptrdiff_t>(limits_.beam),
-                       step.end(),
-                       [](const Label& a, const Label& b) { return a.estimate < b.estimate; });
-      step.resize(limits_.beam);
+    keep_useful(layer, labels);
+  }
+
+  // Only a label that comes first in this order can make another one useless.
+  static bool earlier(const Label& a, const Label& b) {
+    if (a.time != b.time) return a.time < b.time;
+    if (a.peak != b.peak) return a.peak < b.peak;
+    if (a.once != b.once) return a.once < b.once;
+    if (a.time2 != b.time2) return a.time2 < b.time2;
+    if (a.sum != b.sum) return a.sum < b.sum;
+    return a.option != b.option ? a.option < b.option : a.next < b.next;
+  }
+
+  void keep_useful(std::size_t layer, std::vector<Label>& labels) {
+    std::sort(labels.begin(), labels.end(), earlier);
+    std::vector<Label>& kept = steps_[layer];
+    std::vector<std::size_t> order;  // of kept, those that made others useless lately in front
+    for (const Label& label : labels) {
+      if (work_ > limits_.max_work) return;
+      bool useless = false;
+      for (std::size_t k = 0; k < order.size() && !useless; ++k) {
+        ++work_;
+        useless = replaces(layer, kept[order[k]], label);
+        if (useless && k > 0) std::swap(order[k], order[k / 2]);
+      }
+      if (useless) continue;
+      order.push_back(kept.size());
+      kept.push_back(label);
     }
+    if (kept.size() <= limits_.beam) return;
+    complete_ = false;
+    std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(limits_.beam),
+                     kept.end(),
+                     [](const Label& a, const Label& b) { return a.estimate < b.estimate; });
+    kept.resize(limits_.beam);
   }
 
   // Can the layers in front still be chosen so that every cap holds?
@@ -310,15 +360,40 @@ class StageSolver {
     label.sum = std::min(label.peak, std::max(label.sum, label.peak - largest_transient_ - 1));
   }
 
-  bool dominates(std::size_t layer, const Label& a, const Label& b, double tolerance) const {
-    if (a.time > b.time + tolerance || a.time2 > b.time2 + tolerance || a.once > b.once ||
-        a.peak > b.peak || a.last_layout != b.last_layout) {
+  // Is every completion of b no better than the same completion of a? Up to the tolerance: what is
+  // lost is remembered in a.
+  bool replaces(std::size_t layer, Label& a, const Label& b) const {
+    if (a.peak > b.peak || a.last_layout != b.last_layout) return false;
+    double time = a.time, time2 = a.time2;
+    if (layer > 0 || problem_.first_layout_counts) {
+      const std::size_t moved = move_index(layer, a, b);
+      time += detour_[moved];
+      time2 += detour2_[moved];
+    }
+    if (layer > 0) {
+      // Once `sum` is blurred no transient in front of it counts.
+      if (a.sum >= a.peak - largest_transient_ &&
+          (a.sum > b.sum || !never_needs_more(layer, a.option, b.option))) {
+        return false;
+      }
+    }
+    const double lost_time =
+        std::max(0.0, time - b.time) + std::max(0.0, time2 - b.time2) + b.lost_time;
+    const double lost_once = std::max(0.0, a.once - b.once) + b.lost_once;
+    if (lost_time > std::max(a.lost_time, limits_.time_tolerance) ||
+        lost_once > std::max(a.lost_once, limits_.once_tolerance)) {
       return false;
     }
-    if (layer == 0) return true;
-    // Once `sum` is blurred no transient in front of it counts.
-    if (a.sum < a.peak - largest_transient_) return true;
-    return a.sum <= b.sum && never_needs_more(layer, a.option, b.option);
+    a.lost_time = std::max(a.lost_time, lost_time);
+    a.lost_once = std::max(a.lost_once, lost_once);
+    return true;
+  }
+
+  std::size_t move_index(std::size_t layer, const Label& a, const Label& b) const {
+    const auto& options = options_of(type_of(layer));
+    return static_cast<std::size_t>(options[static_cast<std::size_t>(a.option)].layout *
+                                        problem_.num_layouts +
+                                    options[static_cast<std::size_t>(b.option)].layout);
   }
 
   // Is option a in no pair with a layer in front of it larger than b?
@@ -327,18 +402,6 @@ class StageSolver {
     const auto& table = leaner_[pair_index(type_of(layer - 1), type_of(layer))];
     return table[static_cast<std::size_t>(a) * options_of(type_of(layer)).size() +
                  static_cast<std::size_t>(b)];
-  }
-
-  void add(std::vector<Label>& labels, std::size_t layer, Label label) {
-    if (!promising(layer, label)) return;
-    blur(layer, label);
-    for (const Label& other : labels) {
-      ++work_;
-      if (dominates(layer, other, label, limits_.tolerance)) return;
-    }
-    work_ += static_cast<std::int64_t>(labels.size());
-    std::erase_if(labels, [&](const Label& other) { return dominates(layer, label, other, 0); });
-    labels.push_back(label);
   }
 
   void close(StageFront& front) const {
@@ -365,6 +428,7 @@ class StageSolver {
   std::int64_t least_alone_ = 0;
   std::int64_t largest_transient_ = 0;
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
+  std::vector<double> detour_, detour2_;           // [layout a * layouts + layout b]
   std::int64_t work_ = 0;
   std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
   // [type a * types + type b][option y * options of b + option z]: y needs no more than z behind

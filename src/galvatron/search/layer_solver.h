@@ -33,7 +33,10 @@ struct StageProblem {
   int num_layouts = 0;
   std::vector<double> transition, transition2;  // [from * num_layouts + to]
   std::int64_t capacity = 0;
-  bool last_layout_counts = true;  // false: nothing follows the stage, so all are alike (0)
+  // false: nothing is in front of the stage.
+  bool first_layout_counts = true;
+  // false: nothing follows the stage, so all are alike (0).
+  bool last_layout_counts = true;
   // Bytes beside what is kept while layer `a` (option id of type_a) runs in front of `b`. b < 0:
   // `a` is the stage's last.
   std::function<std::int64_t(int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last)>
@@ -54,19 +57,20 @@ struct StageChoice {
 };
 
 struct StageFront {
-  // Not dominated in (time, time2, once) among those of equal first and last layouts; of equal ones
-  // the leanest found.
+  // Not dominated in (time, time2, once) among those of equal last layouts, whatever the layout in
+  // front of the stage.
   std::vector<StageChoice> choices;
   bool complete = true;  // false: a limit was met
-  std::int64_t labels = 0;
+  std::int64_t labels = 0, work = 0;
 };
 
 struct StageLimits {
   // Comparisons of labels, about a nanosecond each; more, and the front is not complete.
   std::int64_t max_work = std::numeric_limits<std::int64_t>::max();
-  // A label is dropped when a leaner one is slower by at most this per layer: the front may lack a
-  // choice, but not one that is faster by more than tolerance * layers in `time` and in `time2`.
-  double tolerance = 0;
+  // A label may be dropped for a leaner one that is slower: the front may lack a choice, but it has
+  // a leaner one whose time + time2 is larger by at most time_tolerance and its once by at most
+  // once_tolerance.
+  double time_tolerance = 0, once_tolerance = 0;
   // Labels kept per layer, the most promising by the last cap; for good choices quickly.
   std::size_t beam = std::numeric_limits<std::size_t>::max();
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 
 #include "galvatron/base/error.h"
@@ -15,34 +16,56 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
-constexpr std::size_t kBeam = 200;
-// Comparisons spent on one stage (about a nanosecond each) before the search tolerates kTolerance,
-// and before it gives up.
-constexpr std::int64_t kExactWork = 150'000'000;
-constexpr std::int64_t kMostWork = 400'000'000;
-constexpr double kTolerance = 1e-4;  // of the step time
+constexpr std::size_t kBeam = 50;
+// A beam looks for plans up to so much above the bound.
+constexpr double kNearBound = 1.15;
+// Comparisons of labels (a few nanoseconds each) that one attempt at a candidate may take, exactly
+// and with kTolerance, and all together.
+constexpr std::int64_t kExactWork = 100'000'000;
+constexpr std::int64_t kMostWork = 300'000'000;
+constexpr std::int64_t kTotalWork = 1'000'000'000;
+constexpr std::int64_t kRunnerUpWork = 100'000'000;  // all of them
+constexpr double kTolerance = 1e-4;                  // of the step time
 // How far above its bound a candidate is first searched, and how fast that grows.
 constexpr double kFirstStep = 5e-4;
 constexpr double kStepGrowth = 2;
+// How far above the first bound the stages of every length are looked at.
+constexpr double kTightenStep = 1.5;
 // Beyond this step it is worth asking whether any plan of the candidate fits.
 constexpr double kDoubtfulStep = 0.1;
 
-// Tables of one shape and batch.
+// One shape and batch. Made when its turn comes: the bound says that it may hold the answer.
 struct Shape {
   cost::PipelineShape pipeline;
   std::int64_t global_batch = 1;
   cost::CostTables tables;
+  std::unique_ptr<ShapeQuestion> question;
+  bool fits = false;  // as far as the bounds of its stages tell
 };
 
-// A shape, with the candidates of first and last layer narrowed where they must agree.
+// What the queue holds, from vague to exact. Each turn raises the bound or ends the candidate.
 struct Candidate {
-  const Shape* shape = nullptr;
-  std::unique_ptr<ShapeSolver> solver;
+  enum class Stage {
+    kShape,   // bounded by compute alone; no tables yet
+    kGroups,  // of all groups of first and last layer together
+    kGroup,   // of one group: bounded by all layers at once
+    kStages,  // bounded by every stage of every length
+  };
+  Stage stage = Stage::kShape;
   double bound = 0;  // ms per sample
+  std::shared_ptr<Shape> shape;
+  std::shared_ptr<ShapeSolver> solver;
   double step = kFirstStep;
+  bool fits = false;       // known to
+  bool tolerant = false;   // exactly is too much work
+  std::int64_t order = 0;  // of making: decides between equal bounds
+};
+
+// The best plan of a shape so far.
+struct Solution {
+  std::shared_ptr<Shape> shape;
   ShapeAnswer answer;
-  bool fits = false;      // known to
-  bool tolerant = false;  // exactly is too much work
+  double ms_per_sample() const { return answer.step_ms / static_cast<double>(shape->global_batch); }
 };
 
 class Search {
@@ -59,18 +82,14 @@ class Search {
   }
 
   SearchResult run() {
-    timed("costs", [&] { build_shapes(); });
-    timed("bounds", [&] { build_candidates(); });
-    if (candidates_.empty()) {
-      timed("closest miss", [&] { find_closest_miss(); });
-      return std::move(result_);
-    }
-    timed("solve", [&] { solve_best_first(); });
-    if (best_value_ == kInfinity) {
+    timed("shapes", [&] { make_shapes(); });
+    timed("search", [&] { search_best_first(); });
+    if (solutions_.empty()) {
       timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
     }
     timed("prediction", [&] { finish(); });
+    timed("runners-up", [&] { find_runners_up(); });
     return std::move(result_);
   }
 
@@ -96,7 +115,7 @@ class Search {
     return std::nullopt;
   }
 
-  void build_shapes() {
+  void make_shapes() {
     std::vector<int> types;
     for (const spec::LayerSpec& layer : inputs_.model.layers) types.push_back(layer.type);
     ranges_ = std::make_unique<LayerRanges>(types);
@@ -104,149 +123,226 @@ class Search {
     if (!kind) throw ConfigError("[search] the constraints allow no schedule");
     for (const std::int64_t batch : options_.global_batches) {
       if (batch < 1) throw ConfigError("[search] --global-batch ", batch, " must be at least 1");
-      const cost::CostInputs inputs = inputs_of(batch);
       const auto counts = microbatch_counts(options_.space, batch);
       for (const int p :
            pipeline_degrees(options_.space, options_.world_size, inputs_.model.num_layers())) {
-        const auto candidates = layer_candidates(options_.space, inputs_.model,
-                                                 options_.world_size / p, inputs_.job.seq_length);
-        if (std::any_of(candidates.begin(), candidates.end(),
-                        [](const auto& row) { return row.empty(); })) {
-          continue;
-        }
+        if (candidates_of(options_.world_size / p).empty()) continue;
         for (const int m : counts) {
-          const cost::PipelineShape pipeline{p, options_.world_size / p, m, *kind};
-          auto shape = std::make_unique<Shape>();
-          shape->pipeline = pipeline;
-          shape->global_batch = batch;
-          shape->tables = cost::build_cost_tables(inputs, pipeline, candidates);
-          shapes_.push_back(std::move(shape));
+          Candidate candidate;
+          candidate.shape = std::make_shared<Shape>();
+          candidate.shape->pipeline = {p, options_.world_size / p, m, *kind};
+          candidate.shape->global_batch = batch;
+          candidate.bound = compute_bound(*candidate.shape) / samples(candidate);
+          shapes_.push_back(candidate.shape);
+          push(std::move(candidate));
         }
       }
     }
-    if (shapes_.empty()) {
+    if (queue_.empty()) {
       throw ConfigError("[search] the constraints leave no plan for ", options_.world_size,
                         " ranks: no pipeline degree, microbatch count and degrees that every layer "
                         "allows go together");
     }
+    result_.certificate.candidates = static_cast<std::int64_t>(queue_.size());
   }
 
-  // Candidates of every layer type, split by (tp_degree, zero_stage) of first and last layer when
-  // they share a weight.
-  static std::vector<std::vector<std::vector<int>>> candidate_sets(const cost::CostTables& tables) {
-    std::vector<std::vector<int>> all;
-    for (const auto& row : tables.candidates) {
-      auto& ids = all.emplace_back();
-      for (int i = 0; i < static_cast<int>(row.size()); ++i) ids.push_back(i);
+  // Empty when some layer type has none.
+  const std::vector<std::vector<plan::LayerStrategy>>& candidates_of(int ranks_per_stage) {
+    auto [it, added] = candidates_.try_emplace(ranks_per_stage);
+    if (!added) return it->second;
+    it->second =
+        layer_candidates(options_.space, inputs_.model, ranks_per_stage, inputs_.job.seq_length);
+    if (std::any_of(it->second.begin(), it->second.end(),
+                    [](const auto& row) { return row.empty(); })) {
+      it->second.clear();
     }
-    const auto first = static_cast<std::size_t>(tables.type_of_layer.front());
-    const auto last = static_cast<std::size_t>(tables.type_of_layer.back());
-    if (!tables.tied_ends || first == last) return {all};
-    std::vector<std::vector<std::vector<int>>> sets;
-    std::vector<std::pair<int, int>> kinds;
-    const auto kind_of = [&](std::size_t type, int id) {
-      const plan::LayerStrategy& one = tables.candidates[type][static_cast<std::size_t>(id)];
-      return std::pair(one.tp_degree, one.zero_stage);
-    };
-    for (const int id : all[first]) kinds.push_back(kind_of(first, id));
-    std::sort(kinds.begin(), kinds.end());
-    kinds.erase(std::unique(kinds.begin(), kinds.end()), kinds.end());
-    for (const auto& kind : kinds) {
-      auto set = all;
-      for (const std::size_t type : {first, last}) {
-        std::erase_if(set[type], [&](int id) { return kind_of(type, id) != kind; });
-      }
-      if (!set[last].empty()) sets.push_back(std::move(set));
-    }
-    return sets;
+    return it->second;
   }
 
-  void build_candidates() {
-    for (const auto& shape : shapes_) {
-      for (auto& set : candidate_sets(shape->tables)) {
-        ++result_.certificate.candidates;
-        Candidate candidate;
-        candidate.shape = shape.get();
-        candidate.solver = std::make_unique<ShapeSolver>(
-            shape->tables, *ranges_, std::move(set),
-            ShapeOptions{options_.memory.value, options_.space.uneven_stages});
-        candidate.bound =
-            candidate.solver->lower_bound() / static_cast<double>(shape->global_batch);
-        if (candidate.bound == kInfinity) {
-          ++result_.certificate.infeasible;
-          continue;
-        }
-        candidates_.push_back(std::move(candidate));
+  // Every layer at the fastest of its degrees, nothing but compute, stages of equal time.
+  double compute_bound(const Shape& shape) {
+    const cost::CostInputs inputs = inputs_of(shape.global_batch);
+    const cost::PipelineShape& pipeline = shape.pipeline;
+    const cost::MicrobatchSizes sizes =
+        cost::microbatch_sizes(shape.global_batch, pipeline.num_microbatches);
+    const double slowdown = hardware_.compute_slowdown(cost::computing_ranks(pipeline, hardware_));
+    const auto& candidates = candidates_of(pipeline.ranks_per_stage);
+    std::vector<double> fastest(candidates.size(), kInfinity);
+    for (std::size_t type = 0; type < candidates.size(); ++type) {
+      const plan::LayerStrategy* last = nullptr;
+      for (const plan::LayerStrategy& one : candidates[type]) {
+        const bool same_degrees =
+            last && last->tp_degree == one.tp_degree && last->ulysses_degree == one.ulysses_degree;
+        last = &one;
+        if (same_degrees) continue;
+        const auto time_of = [&](std::int64_t samples) {
+          const double share = cost::local_work(inputs, pipeline, one, samples).profile_samples;
+          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree, share);
+          return (cost.forward + cost.backward).value;
+        };
+        fastest[type] = std::min(fastest[type],
+                                 slowdown * sizes.mean(time_of(sizes.large), time_of(sizes.small)));
       }
     }
-    std::stable_sort(candidates_.begin(), candidates_.end(),
-                     [](const auto& a, const auto& b) { return a.bound < b.bound; });
+    double sum = 0;
+    for (const spec::LayerSpec& layer : inputs_.model.layers) {
+      sum += fastest[static_cast<std::size_t>(layer.type)];
+    }
+    return sum * (1 + (pipeline.num_microbatches - 1.0) / pipeline.pp_degree) * (1 - kRounding);
   }
 
-  double samples(const Candidate& candidate) const {
+  static double samples(const Candidate& candidate) {
     return static_cast<double>(candidate.shape->global_batch);
   }
 
-  void consider(Candidate& candidate, ShapeAnswer answer) {
+  static bool later(const Candidate& a, const Candidate& b) {
+    return a.bound != b.bound ? a.bound > b.bound : a.order > b.order;
+  }
+  void push(Candidate candidate) {
+    candidate.order = num_pushed_++;
+    queue_.push_back(std::move(candidate));
+    std::push_heap(queue_.begin(), queue_.end(), later);
+  }
+
+  // Always the candidate of the lowest bound. When the lowest is not below the best plan found,
+  // that plan is optimal.
+  void search_best_first() {
+    while (!queue_.empty() && queue_.front().bound < best_value_ * (1 - kRounding)) {
+      std::pop_heap(queue_.begin(), queue_.end(), later);
+      Candidate candidate = std::move(queue_.back());
+      queue_.pop_back();
+      advance(std::move(candidate));
+    }
+    for (const Candidate& candidate : queue_) {
+      lower_bound_ = std::min(lower_bound_, candidate.bound);
+    }
+    Certificate& certificate = result_.certificate;
+    for (const auto& shape : shapes_) {
+      ++(!shape->question ? certificate.pruned
+         : shape->fits    ? certificate.solved
+                          : certificate.infeasible);
+    }
+  }
+
+  void advance(Candidate candidate) {
+    switch (candidate.stage) {
+      case Candidate::Stage::kShape:
+        open(*candidate.shape);
+        candidate.stage = Candidate::Stage::kGroups;
+        return bound_group(std::move(candidate), -1);
+      case Candidate::Stage::kGroups: {
+        const std::vector<int> groups = candidate.shape->question->groups();
+        candidate.stage = Candidate::Stage::kGroup;
+        if (groups.size() == 1) return push(std::move(candidate));
+        for (const int group : groups) bound_group(candidate, group);
+        return;
+      }
+      case Candidate::Stage::kGroup: {
+        candidate.solver->tighten(kTightenStep * candidate.solver->lower_bound());
+        candidate.stage = Candidate::Stage::kStages;
+        candidate.bound =
+            std::max(candidate.bound, candidate.solver->lower_bound() / samples(candidate));
+        if (candidate.bound == kInfinity) return;
+        candidate.shape->fits = true;
+        return push(std::move(candidate));
+      }
+      case Candidate::Stage::kStages:
+        return attempt(std::move(candidate), best_value_, kExactWork);
+    }
+  }
+
+  // Makes tables, and says which candidates of first and last layer may go together.
+  void open(Shape& shape) {
+    shape.tables = cost::build_cost_tables(inputs_of(shape.global_batch), shape.pipeline,
+                                           candidates_of(shape.pipeline.ranks_per_stage));
+    shape.question = std::make_unique<ShapeQuestion>(
+        shape.tables, *ranges_, groups_of(shape.tables),
+        ShapeOptions{options_.memory.value, options_.space.uneven_stages});
+  }
+
+  // First and last layer that share a weight have one tp_degree and zero_stage.
+  static std::vector<std::vector<int>> groups_of(const cost::CostTables& tables) {
+    const auto first = static_cast<std::size_t>(tables.type_of_layer.front());
+    const auto last = static_cast<std::size_t>(tables.type_of_layer.back());
+    if (!tables.tied_ends || first == last) return {};
+    std::vector<std::vector<int>> groups;
+    for (std::size_t type = 0; type < tables.candidates.size(); ++type) {
+      auto& row = groups.emplace_back();
+      for (const plan::LayerStrategy& one : tables.candidates[type]) {
+        constexpr int kZeroStages = 4;
+        const bool tied = type == first || type == last;
+        row.push_back(tied ? one.tp_degree * kZeroStages + one.zero_stage : -1);
+      }
+    }
+    return groups;
+  }
+
+  void bound_group(Candidate candidate, int group) {
+    candidate.solver = std::make_shared<ShapeSolver>(*candidate.shape->question, group);
+    candidate.bound =
+        std::max(candidate.bound, candidate.solver->lower_bound() / samples(candidate));
+    if (candidate.bound < kInfinity) push(std::move(candidate));
+  }
+
+  void consider(const Candidate& candidate, ShapeAnswer answer) {
     if (!answer.found()) return;
-    candidate.answer = std::move(answer);
-    const double value = candidate.answer.step_ms / samples(candidate);
-    if (value >= best_value_) return;
-    best_value_ = value;
-    best_ = &candidate;
+    best_value_ = std::min(best_value_, answer.step_ms / samples(candidate));
+    solutions_.push_back({candidate.shape, std::move(answer)});
   }
 
-  // Always the candidate of the lowest bound, and only a little above it: what is found there is
-  // the best of that candidate; if nothing is, its bound has risen.
-  void solve_best_first() {
-    const auto later = [](const Candidate* a, const Candidate* b) {
-      return a->bound != b->bound ? a->bound > b->bound : a > b;
-    };
-    std::vector<Candidate*> queue;
-    for (Candidate& candidate : candidates_) queue.push_back(&candidate);
-    std::make_heap(queue.begin(), queue.end(), later);
-    while (!queue.empty()) {
-      std::pop_heap(queue.begin(), queue.end(), later);
-      Candidate& candidate = *queue.back();
-      queue.pop_back();
-      if (candidate.bound >= best_value_ * (1 - kRounding)) break;
-      if (attempt(candidate)) continue;
-      queue.push_back(&candidate);
-      std::push_heap(queue.begin(), queue.end(), later);
+  // Looks only a little above the bound: what is found there is the best of the candidate; if
+  // nothing is, its bound has risen.
+  void attempt(Candidate candidate, double target, std::int64_t exact_work) {
+    if (candidate.step > kDoubtfulStep && !candidate.fits) {
+      candidate.fits =
+          candidate.solver->least_bytes(options_.memory.value + 1) <= options_.memory.value;
+      if (!candidate.fits) return;
     }
-  }
-
-  // True when the candidate is finished.
-  bool attempt(Candidate& candidate) {
+    if (work_ > kTotalWork) return finish_by_beam(candidate);
     const double cutoff =
-        std::min(best_value_, candidate.bound * (1 + candidate.step)) * samples(candidate);
-    StageLimits limits{.max_work = kExactWork};
+        std::min(target, candidate.bound * (1 + candidate.step)) * samples(candidate);
+    StageLimits limits{.max_work = exact_work};
     if (candidate.tolerant) {
-      const double m = candidate.shape->pipeline.num_microbatches;
+      // Half of it for times, half for what is paid once.
+      const double slack = kTolerance * candidate.bound * samples(candidate) / 2;
+      const cost::PipelineShape& shape = candidate.shape->pipeline;
       limits.max_work = kMostWork;
-      limits.tolerance =
-          kTolerance * candidate.bound * samples(candidate) / (2 * m * inputs_.model.num_layers());
+      limits.time_tolerance = slack / (shape.pp_degree + shape.num_microbatches - 1);
+      if (shape.pp_degree == 1) limits.time_tolerance = 2 * slack;
+      limits.once_tolerance = slack;
     }
+    const std::int64_t work_before = candidate.solver->work();
     ShapeAnswer answer = candidate.solver->solve(cutoff, limits);
-    candidate.bound = candidate.solver->lower_bound() / samples(candidate);
+    work_ += candidate.solver->work() - work_before;
+    candidate.bound =
+        std::max(candidate.bound, candidate.solver->lower_bound() / samples(candidate));
     const bool complete = answer.complete, found = answer.found();
     consider(candidate, std::move(answer));
-    if (!complete && !candidate.tolerant) {
-      candidate.tolerant = true;
-      return false;
+    if (complete && found) {
+      lower_bound_ = std::min(lower_bound_, candidate.bound);
+      result_.certificate.nodes += candidate.solver->num_labels();
+      return;
     }
-    candidate.step *= kStepGrowth;
-    if (complete && !found) return false;
-    ++result_.certificate.solved;
-    if (!complete) {
-      const double best = best_value_ * samples(candidate);
-      consider(candidate, candidate.solver->solve(best, {.beam = kBeam}));
-    }
-    return true;
+    if (!complete && candidate.tolerant) return finish_by_beam(candidate);
+    candidate.tolerant = candidate.tolerant || !complete;
+    if (complete) candidate.step *= kStepGrowth;
+    push(std::move(candidate));
   }
 
-  plan::Plan make_plan(const Candidate& candidate) const {
-    const Shape& shape = *candidate.shape;
+  // A good plan instead of the best.
+  void finish_by_beam(const Candidate& candidate) {
+    lower_bound_ = std::min(lower_bound_, candidate.bound);
+    const double near = std::min(best_value_, candidate.bound * kNearBound);
+    ShapeAnswer answer = candidate.solver->solve(near * samples(candidate), {.beam = kBeam});
+    if (!answer.found() && best_value_ == kInfinity) {
+      answer = candidate.solver->solve(kInfinity, {.beam = kBeam});
+    }
+    consider(candidate, std::move(answer));
+    result_.certificate.nodes += candidate.solver->num_labels();
+  }
+
+  plan::Plan make_plan(const Solution& solution) const {
+    const Shape& shape = *solution.shape;
     plan::Plan plan;
     plan.model = inputs_.model.name;
     plan.world_size = options_.world_size;
@@ -254,10 +350,10 @@ class Search {
     plan.num_microbatches = shape.pipeline.num_microbatches;
     plan.precision = inputs_.job.precision;
     plan.pipeline = {shape.pipeline.pp_degree, shape.pipeline.schedule,
-                     candidate.answer.layers_per_stage};
-    for (std::size_t i = 0; i < candidate.answer.choice.size(); ++i) {
+                     solution.answer.layers_per_stage};
+    for (std::size_t i = 0; i < solution.answer.choice.size(); ++i) {
       const auto type = static_cast<std::size_t>(shape.tables.type_of_layer[i]);
-      const auto id = static_cast<std::size_t>(candidate.answer.choice[i]);
+      const auto id = static_cast<std::size_t>(solution.answer.choice[i]);
       plan.layers.push_back(shape.tables.candidates[type][id]);
     }
     const auto problem =
@@ -266,70 +362,87 @@ class Search {
     return plan;
   }
 
-  FoundPlan describe(const Candidate& candidate) const {
+  FoundPlan describe(const Solution& solution) const {
     FoundPlan found;
-    found.plan = make_plan(candidate);
-    found.cost = cost::estimate(inputs_of(candidate.shape->global_batch), found.plan);
-    GALV_CHECK(std::abs(found.cost.step_time.value - candidate.answer.step_ms) <=
-                   1e-9 * candidate.answer.step_ms,
-               "the search saw ", candidate.answer.step_ms, " ms, the cost model ",
+    found.plan = make_plan(solution);
+    found.cost = cost::estimate(inputs_of(solution.shape->global_batch), found.plan);
+    GALV_CHECK(std::abs(found.cost.step_time.value - solution.answer.step_ms) <=
+                   1e-9 * solution.answer.step_ms,
+               "the search saw ", solution.answer.step_ms, " ms, the cost model ",
                found.cost.step_time.value);
     return found;
   }
 
+  static bool faster(const Solution& a, const Solution& b) {
+    return a.ms_per_sample() < b.ms_per_sample();
+  }
+
   void finish() {
-    result_.best = describe(*best_);
+    std::stable_sort(solutions_.begin(), solutions_.end(), faster);
+    result_.best = describe(solutions_.front());
     Certificate& certificate = result_.certificate;
     certificate.value = best_value_;
-    certificate.lower_bound = best_value_;
-    for (const Candidate& candidate : candidates_) {
-      certificate.nodes += candidate.solver->num_labels();
-      certificate.lower_bound = std::min(certificate.lower_bound, candidate.bound);
-    }
-    certificate.pruned = certificate.candidates - certificate.infeasible - certificate.solved;
-    std::vector<const Candidate*> others;
-    for (const Candidate& candidate : candidates_) {
-      if (&candidate != best_ && candidate.answer.found() && !(candidate.shape == best_->shape)) {
-        others.push_back(&candidate);
+    const bool exact = lower_bound_ >= best_value_ * (1 - 10 * kRounding);
+    certificate.lower_bound = exact ? best_value_ : lower_bound_;
+  }
+
+  bool is_solved(const Shape* shape) const {
+    return std::any_of(solutions_.begin(), solutions_.end(),
+                       [&](const Solution& one) { return one.shape.get() == shape; });
+  }
+
+  // Goes on, best first, until enough other shapes have a plan: with little work for each.
+  void find_runners_up() {
+    const auto wanted = static_cast<std::size_t>(options_.num_runners_up);
+    std::vector<const Shape*> shown;
+    for (const Solution& one : solutions_) {
+      if (shown.empty() || std::find(shown.begin(), shown.end(), one.shape.get()) == shown.end()) {
+        shown.push_back(one.shape.get());
       }
     }
-    std::stable_sort(others.begin(), others.end(), [](const Candidate* a, const Candidate* b) {
-      return a->answer.step_ms / static_cast<double>(a->shape->global_batch) <
-             b->answer.step_ms / static_cast<double>(b->shape->global_batch);
-    });
-    for (const Candidate* other : others) {
-      if (static_cast<int>(result_.runners_up.size()) >= options_.num_runners_up) break;
-      result_.runners_up.push_back(describe(*other));
+    const std::int64_t most = work_ + kRunnerUpWork;
+    while (shown.size() <= wanted && !queue_.empty() && work_ < most) {
+      std::pop_heap(queue_.begin(), queue_.end(), later);
+      Candidate candidate = std::move(queue_.back());
+      queue_.pop_back();
+      if (std::find(shown.begin(), shown.end(), candidate.shape.get()) != shown.end()) continue;
+      const std::size_t before = solutions_.size();
+      if (candidate.stage != Candidate::Stage::kStages) {
+        advance(std::move(candidate));
+      } else if (!candidate.tolerant) {
+        attempt(std::move(candidate), kInfinity, kRunnerUpWork / 10);
+      }
+      if (solutions_.size() > before) shown.push_back(solutions_.back().shape.get());
+    }
+    std::stable_sort(solutions_.begin(), solutions_.end(), faster);
+    shown = {solutions_.front().shape.get()};
+    for (const Solution& one : solutions_) {
+      if (result_.runners_up.size() >= wanted) break;
+      if (std::find(shown.begin(), shown.end(), one.shape.get()) != shown.end()) continue;
+      shown.push_back(one.shape.get());
+      result_.runners_up.push_back(describe(one));
     }
   }
 
-  // The most promising first, so that the others are out by their bound.
+  // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
-    struct Miss {
-      std::int64_t bound;
-      const Shape* shape;
-      std::unique_ptr<ShapeSolver> solver;
-    };
-    std::vector<Miss> misses;
+    std::vector<std::pair<std::int64_t, std::shared_ptr<Shape>>> shapes;
     for (const auto& shape : shapes_) {
-      for (auto& set : candidate_sets(shape->tables)) {
-        auto solver = std::make_unique<ShapeSolver>(
-            shape->tables, *ranges_, std::move(set),
-            ShapeOptions{options_.memory.value, options_.space.uneven_stages});
-        const std::int64_t bound = solver->least_bytes_bound();
-        misses.push_back({bound, shape.get(), std::move(solver)});
-      }
+      if (!shape->question) open(*shape);
+      shapes.emplace_back(ShapeSolver(*shape->question, -1).least_bytes_bound(), shape);
     }
-    std::stable_sort(misses.begin(), misses.end(),
-                     [](const Miss& a, const Miss& b) { return a.bound < b.bound; });
+    std::stable_sort(shapes.begin(), shapes.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (const Miss& miss : misses) {
-      const std::int64_t bytes = miss.bound < least ? miss.solver->least_bytes(least) : least;
-      if (bytes >= least) continue;
-      least = bytes;
-      const cost::PipelineShape& shape = miss.shape->pipeline;
-      result_.closest_miss = {Bytes{bytes}, shape.pp_degree, shape.num_microbatches,
-                              miss.shape->global_batch};
+    for (const auto& [bound, shape] : shapes) {
+      if (bound >= least) break;
+      for (const int group : shape->question->groups()) {
+        const std::int64_t bytes = ShapeSolver(*shape->question, group).least_bytes(least);
+        if (bytes >= least) continue;
+        least = bytes;
+        result_.closest_miss = {Bytes{bytes}, shape->pipeline.pp_degree,
+                                shape->pipeline.num_microbatches, shape->global_batch};
+      }
     }
   }
 
@@ -337,10 +450,14 @@ class Search {
   profiles::HardwareProfile hardware_;  // with the reserve that the user gave
   SearchOptions options_;
   std::unique_ptr<LayerRanges> ranges_;
-  std::vector<std::unique_ptr<Shape>> shapes_;
-  std::vector<Candidate> candidates_;  // that may fit, ascending bound
-  double best_value_ = kInfinity;      // ms per sample
-  const Candidate* best_ = nullptr;
+  std::map<int, std::vector<std::vector<plan::LayerStrategy>>> candidates_;  // by ranks of a stage
+  std::vector<std::shared_ptr<Shape>> shapes_;
+  std::vector<Candidate> queue_;  // a heap, lowest bound first
+  std::int64_t num_pushed_ = 0;
+  std::vector<Solution> solutions_;
+  double best_value_ = kInfinity;   // ms per sample
+  double lower_bound_ = kInfinity;  // of what has left the queue
+  std::int64_t work_ = 0;
   SearchResult result_;
 };
 

@@ -86,6 +86,18 @@ void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ran
   }
 }
 
+// Do ranks of the stage hold at least a hundredth of a block's parameters alike?
+bool can_shard(const spec::LayerSpec& layer, const plan::LayerStrategy& strategy, int ranks) {
+  if (ranks == 1) return false;
+  if (strategy.tp_degree < ranks || layer.kind != spec::LayerKind::kBlock) return true;
+  std::int64_t whole = 0;
+  for (const spec::ParamSpec& param : layer.params) {
+    if (!param.split.divided()) whole += param.numel();
+  }
+  constexpr std::int64_t kHundredth = 100;
+  return whole * kHundredth >= layer.num_params();
+}
+
 }  // namespace
 
 bool Allowed::has(int value) const {
@@ -154,9 +166,9 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
     std::vector<plan::LayerStrategy> degrees;
     add_degrees(space, layer, ranks_per_stage, seq_length, degrees);
     for (const plan::LayerStrategy& one : degrees) {
-      for (int zero = 0; zero <= (ranks_per_stage > 1 ? 3 : 0); ++zero) {
-        // On one rank every stage of ZeRO is the same: 0 stands for those that are allowed.
-        if (ranks_per_stage > 1 && !space.zero_stages.has(zero)) continue;
+      const bool shards = can_shard(layer, one, ranks_per_stage);
+      for (int zero = 0; zero <= 3; ++zero) {
+        if (!space.zero_stages.has(zero)) continue;
         for (int recompute = 0; recompute < 3; ++recompute) {
           plan::LayerStrategy strategy = one;
           strategy.zero_stage = zero;
@@ -166,6 +178,8 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
           if (block ? !space.recomputes.has(recompute) : recompute > 0) continue;
           out[type].push_back(strategy);
         }
+        // Next to nothing to shard: the first allowed stage stands for all.
+        if (!shards) break;
       }
     }
   }

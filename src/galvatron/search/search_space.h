@@ -43,7 +43,8 @@ std::vector<int> pipeline_degrees(const SearchSpace& space, int world_size, int 
 std::vector<int> microbatch_counts(const SearchSpace& space, std::int64_t global_batch);
 
 // [type]: every strategy that check_layer_strategy() accepts for a stage of so many ranks.
-// ZeRO stages that shard nothing are left out on a stage of one rank.
+// Where TP takes all ranks ZeRO could shard little more than norms: only its lowest allowed stage
+// is a candidate there.
 std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace& space,
                                                                const spec::ModelSpec& model,
                                                                int ranks_per_stage,

@@ -1,16 +1,15 @@
 #include "galvatron/search/shape_solver.h"
 
 #include <algorithm>
-#include <map>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/relaxation.h"
 
 namespace galvatron::search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-12;
+constexpr std::size_t kNoBeam = std::numeric_limits<std::size_t>::max();
 
 // Nothing that counts is larger in `a`.
 bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption& b,
@@ -62,6 +61,70 @@ LayerOption make_option(const cost::CostTables& tables, const cost::LayerCost& l
 
 }  // namespace
 
+ShapeQuestion::ShapeQuestion(const cost::CostTables& tables, const LayerRanges& ranges,
+                             const std::vector<std::vector<int>>& group,
+                             const ShapeOptions& options)
+    : tables_(tables), ranges_(ranges), group_(group), options_(options) {
+  for (const auto& row : group_) {
+    for (const int one : row) {
+      if (one >= 0) groups_.push_back(one);
+    }
+  }
+  std::sort(groups_.begin(), groups_.end());
+  groups_.erase(std::unique(groups_.begin(), groups_.end()), groups_.end());
+  if (groups_.empty()) groups_ = {-1};
+  for (std::size_t type = 0; type < tables.cost.size(); ++type) {
+    // With one in flight `fixed` and `kept` are the two numbers that any number in flight weighs.
+    std::vector<LayerOption> options_of_type;
+    for (int id = 0; id < static_cast<int>(tables.cost[type].size()); ++id) {
+      options_of_type.push_back(
+          make_option(tables, tables.cost[type][static_cast<std::size_t>(id)], 1, id));
+    }
+    drop_dominated(type, true, options_of_type);
+    auto& ids = candidates_.emplace_back();
+    for (const LayerOption& option : options_of_type) ids.push_back(option.id);
+  }
+}
+
+void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
+                                   std::vector<LayerOption>& options) const {
+  const auto cost_of = [&](const LayerOption& option) -> const cost::LayerCost& {
+    return tables_.cost[type][static_cast<std::size_t>(option.id)];
+  };
+  std::vector<LayerOption> kept;
+  const auto beats = [&](const LayerOption& a, const LayerOption& b) {
+    return group_of(type, a.id) == group_of(type, b.id) && dominates(a, cost_of(a), b, cost_of(b));
+  };
+  for (LayerOption& one : options) {
+    if (!timed) {
+      one.time = one.time2 = one.once = 0;
+      one.layout = 0;
+    }
+    if (std::any_of(kept.begin(), kept.end(),
+                    [&](const LayerOption& other) { return beats(other, one); })) {
+      continue;
+    }
+    std::erase_if(kept, [&](const LayerOption& other) { return beats(one, other); });
+    kept.push_back(one);
+  }
+  options = std::move(kept);
+}
+
+ShapeQuestion::Options ShapeQuestion::make_options(int group, int in_flight, bool timed) const {
+  Options out;
+  for (std::size_t type = 0; type < candidates_.size(); ++type) {
+    auto& row = out.emplace_back();
+    for (const int id : candidates_[type]) {
+      const int own = group_of(type, id);
+      if (group >= 0 && own >= 0 && own != group) continue;
+      row.push_back(
+          make_option(tables_, tables_.cost[type][static_cast<std::size_t>(id)], in_flight, id));
+    }
+    drop_dominated(type, timed, row);
+  }
+  return out;
+}
+
 struct ShapeSolver::Path {
   double sum = 0, slowest = 0, slowest2 = 0, once = 0;
   double bottleneck = 0, scalar_sum = 0;  // of X + O / m, of X + O / (m p)
@@ -70,207 +133,191 @@ struct ShapeSolver::Path {
   int next = -1;  // the later stages
 };
 
-ShapeSolver::ShapeSolver(const cost::CostTables& tables, const LayerRanges& ranges,
-                         std::vector<std::vector<int>> candidates, const ShapeOptions& options)
-    : tables_(tables), ranges_(ranges), candidates_(std::move(candidates)), options_(options) {
-  for (int stage = 0; stage < num_stages(); ++stage) {
-    const int q = cost::microbatches_in_flight(tables_.shape, stage);
-    if (in_flight_.empty() || in_flight_.back() != q) in_flight_.push_back(q);
-  }
-  by_flight_ = make_options(true);
-  for (const double one_way : tables_.transition_ms) {
-    const Times times = weigh(tables_, one_way, one_way);
+ShapeSolver::ShapeSolver(const ShapeQuestion& question, int group)
+    : question_(question), group_(group) {
+  for (const double one_way : tables().transition_ms) {
+    const Times times = weigh(tables(), one_way, one_way);
     transition_.push_back(times.time);
     transition2_.push_back(times.time2);
   }
-  bound_kinds();
-  find_path_bounds();
+  bound_all_layers();
 }
 
 double ShapeSolver::repeats() const {
-  return num_stages() == 1 ? 0 : tables_.shape.num_microbatches - 1;
-}
-
-// Stages from the first on: in flight falls or stays equal.
-int ShapeSolver::in_flight_index(int stage) const {
-  const int q = cost::microbatches_in_flight(tables_.shape, stage);
-  return in_flight_.front() - q;
+  return num_stages() == 1 ? 0 : tables().shape.num_microbatches - 1;
 }
 
 bool ShapeSolver::allowed_stage(int stage, int begin, int end) const {
   if (stage == 0 && begin != 0) return false;
   if (stage == num_stages() - 1 && end != num_layers()) return false;
-  return options_.uneven_stages || chunk(num_layers(), num_stages(), stage) == Range{begin, end};
+  return question_.options().uneven_stages ||
+         chunk(num_layers(), num_stages(), stage) == Range{begin, end};
 }
 
-template <typename Visit>
-void ShapeSolver::for_ranges(int stage, Visit visit) const {
-  const int last_end = num_layers() - (num_stages() - 1 - stage);
-  for (int begin = stage; begin < last_end; ++begin) {
-    if (stage == 0 && begin > 0) break;
-    for (int end = begin + 1; end <= last_end; ++end) {
-      if (allowed_stage(stage, begin, end)) visit(begin, end);
+ShapeSolver::Flight& ShapeSolver::flight(int stage) {
+  const int q = cost::microbatches_in_flight(tables().shape, stage);
+  auto [it, added] = flights_.try_emplace(q);
+  Flight& flight = it->second;
+  if (!added) return flight;
+  flight.options = question_.make_options(group_, q, true);
+  for (std::size_t type = 0; type < flight.options.size(); ++type) {
+    std::vector<WeightedCost> bottleneck, sum;
+    std::int64_t alone = std::numeric_limits<std::int64_t>::max();
+    for (const LayerOption& option : flight.options[type]) {
+      const double time = option.time + option.time2;
+      const auto weight = static_cast<double>(option.weight());
+      bottleneck.push_back({weight, time + bottleneck_share() * option.once});
+      sum.push_back({weight, time + sum_share() * option.once});
+      alone = std::min(
+          alone, cost::transient_bytes(tables().cost[type][static_cast<std::size_t>(option.id)],
+                                       nullptr, false, false));
     }
+    flight.bottleneck_hull.emplace_back(std::move(bottleneck));
+    flight.sum_hull.emplace_back(std::move(sum));
+    flight.alone.push_back(std::max<std::int64_t>(0, flight.options[type].empty() ? 0 : alone));
   }
+  return flight;
 }
 
-std::vector<std::vector<std::vector<LayerOption>>> ShapeSolver::make_options(bool timed) const {
-  std::vector<std::vector<std::vector<LayerOption>>> out;
-  for (const int q : in_flight_) {
-    auto& types = out.emplace_back();
-    for (std::size_t type = 0; type < candidates_.size(); ++type) {
-      auto& row = types.emplace_back();
-      const auto& costs = tables_.cost[type];
-      const auto cost_of = [&](const LayerOption& option) -> const cost::LayerCost& {
-        return costs[static_cast<std::size_t>(option.id)];
-      };
-      for (const int id : candidates_[type]) {
-        LayerOption one = make_option(tables_, costs[static_cast<std::size_t>(id)], q, id);
-        if (!timed) {
-          one.time = one.time2 = one.once = 0;
-          one.layout = 0;
-        }
-        if (std::any_of(row.begin(), row.end(), [&](const LayerOption& other) {
-              return dominates(other, cost_of(other), one, cost_of(one));
-            })) {
-          continue;
-        }
-        std::erase_if(row, [&](const LayerOption& other) {
-          return dominates(one, cost_of(one), other, cost_of(other));
-        });
-        row.push_back(one);
-      }
+// The linear relaxation of a stage: no order, no transitions.
+ShapeSolver::Kind& ShapeSolver::kind(int stage, int begin, int end) {
+  Flight& of = flight(stage);
+  const int range_kind = ranges().kind(begin, end);
+  Kind& one = of.kinds[range_kind];
+  if (one.bottleneck >= 0) return one;
+  const std::vector<int>& counts = ranges().counts(range_kind);
+  const auto last = static_cast<std::size_t>(ranges().types(range_kind).back());
+  const double capacity =
+      static_cast<double>(question_.options().budget - tables().reserve_bytes - of.alone[last]);
+  const auto bound = [&](const std::vector<LowerHull>& hulls) {
+    std::vector<HullCount> items;
+    for (std::size_t type = 0; type < counts.size(); ++type) {
+      if (counts[type] > 0) items.push_back({&hulls[type], counts[type]});
     }
-  }
-  return out;
-}
-
-// The linear relaxation of every kind: no order, no transitions.
-void ShapeSolver::bound_kinds() {
-  kinds_.resize(in_flight_.size() * static_cast<std::size_t>(ranges_.num_kinds()));
-  const std::size_t types = candidates_.size();
-  const double shares[] = {bottleneck_share(), sum_share()};
-  for (std::size_t q = 0; q < in_flight_.size(); ++q) {
-    std::vector<LowerHull> hulls;  // [type * 2 + share]
-    std::vector<std::int64_t> alone(types, 0);
-    for (std::size_t type = 0; type < types; ++type) {
-      for (const double share : shares) {
-        std::vector<WeightedCost> points;
-        for (const LayerOption& option : by_flight_[q][type]) {
-          points.push_back({static_cast<double>(option.weight()),
-                            option.time + option.time2 + share * option.once});
-        }
-        hulls.emplace_back(std::move(points));
-      }
-      std::int64_t least = std::numeric_limits<std::int64_t>::max();
-      for (const LayerOption& option : by_flight_[q][type]) {
-        least = std::min(
-            least, cost::transient_bytes(tables_.cost[type][static_cast<std::size_t>(option.id)],
-                                         nullptr, false, false));
-      }
-      alone[type] = std::max<std::int64_t>(0, by_flight_[q][type].empty() ? 0 : least);
-    }
-    for (int kind = 0; kind < ranges_.num_kinds(); ++kind) {
-      const std::vector<int>& counts = ranges_.counts(kind);
-      const auto last = static_cast<std::size_t>(ranges_.types(kind).back());
-      const double capacity =
-          static_cast<double>(options_.budget - tables_.reserve_bytes - alone[last]);
-      const auto bound = [&](std::size_t share) {
-        std::vector<HullCount> items;
-        for (std::size_t type = 0; type < types; ++type) {
-          if (counts[type] > 0) items.push_back({&hulls[2 * type + share], counts[type]});
-        }
-        return relax(items, capacity).cost * (1 - kRounding);
-      };
-      Kind& one = kinds_[q * static_cast<std::size_t>(ranges_.num_kinds()) +
-                         static_cast<std::size_t>(kind)];
-      one.bottleneck = bound(0);
-      one.sum = num_stages() == 1 ? one.bottleneck : bound(1);
-    }
-  }
-}
-
-void ShapeSolver::find_path_bounds() {
-  const int n = num_layers(), p = num_stages();
-  const auto width = static_cast<std::size_t>(n) + 1;
-  const auto at = [&](int stage, int layer) {
-    return static_cast<std::size_t>(stage) * width + static_cast<std::size_t>(layer);
+    return relax(items, capacity).cost * (1 - kRounding);
   };
-  const std::size_t size = width * static_cast<std::size_t>(p + 1);
+  one.bottleneck = bound(of.bottleneck_hull);
+  one.sum = num_stages() == 1 ? one.bottleneck : bound(of.sum_hull);
+  return one;
+}
+
+// All layers in the memory of all stages, one microbatch in flight, stages of equal time.
+void ShapeSolver::bound_all_layers() {
+  const Flight& of = flight(num_stages() - 1);
+  const int p = num_stages();
+  const std::vector<int>& counts = ranges().counts(ranges().kind(0, num_layers()));
+  const double capacity = static_cast<double>(p) *
+                          static_cast<double>(question_.options().budget - tables().reserve_bytes);
+  const auto bound = [&](double repeated, double once_share) {
+    std::vector<LowerHull> hulls(counts.size());
+    std::vector<HullCount> items;
+    for (std::size_t type = 0; type < counts.size(); ++type) {
+      std::vector<WeightedCost> points;
+      for (const LayerOption& option : of.options[type]) {
+        points.push_back({static_cast<double>(option.weight()),
+                          repeated * (option.time + option.time2) + once_share * option.once});
+      }
+      hulls[type] = LowerHull(std::move(points));
+      if (counts[type] > 0) items.push_back({&hulls[type], counts[type]});
+    }
+    return relax(items, capacity).cost * (1 - kRounding);
+  };
+  lower_bound_ = bound(1 + repeats() / p, 1.0 / p);
+  least_sum_ = bound(1, sum_share());
+}
+
+// Every stage of every path that may stay below the cutoff, with the bounds before and behind it.
+void ShapeSolver::find_paths(double cutoff) {
+  const int n = num_layers(), p = num_stages();
+  const std::size_t size = at(p, n) + 1;
   sum_before_.assign(size, kInfinity);
   sum_from_ = bottleneck_before_ = bottleneck_from_ = sum_before_;
   sum_before_[at(0, 0)] = bottleneck_before_[at(0, 0)] = 0;
   sum_from_[at(p, n)] = bottleneck_from_[at(p, n)] = 0;
-  const auto relax_arc = [&](double& sum, double& bottleneck, double other_sum,
-                             double other_bottleneck, const Kind& kind, double extra) {
-    sum = std::min(sum, other_sum + kind.sum + extra);
-    bottleneck = std::min(bottleneck, std::max(other_bottleneck, kind.bottleneck + extra));
-  };
+  arcs_.clear();
   for (int stage = 0; stage < p; ++stage) {
-    const double extra = border(tables_, stage).both();
-    for_ranges(stage, [&](int begin, int end) {
-      relax_arc(sum_before_[at(stage + 1, end)], bottleneck_before_[at(stage + 1, end)],
-                sum_before_[at(stage, begin)], bottleneck_before_[at(stage, begin)],
-                kinds_[kind_index(stage, begin, end)], extra);
-    });
+    const double extra = border(tables(), stage).both();
+    const int last_end = n - (p - 1 - stage);
+    for (int begin = stage; begin < last_end; ++begin) {
+      const double sum = sum_before_[at(stage, begin)];
+      if (sum == kInfinity) continue;
+      const double bottleneck = bottleneck_before_[at(stage, begin)];
+      for (int end = begin + 1; end <= last_end; ++end) {
+        if (!allowed_stage(stage, begin, end)) continue;
+        Kind& one = kind(stage, begin, end);
+        const double slowest = std::max(bottleneck, one.bottleneck + extra);
+        const double least = std::max(least_sum_, sum + one.sum + extra);
+        if (!(least + repeats() * slowest < cutoff)) {
+          // With more layers of the same type it only gets slower.
+          end = ranges().run_end(end - 1);
+          continue;
+        }
+        arcs_.push_back({stage, begin, end, &one});
+        double& next_sum = sum_before_[at(stage + 1, end)];
+        double& next_bottleneck = bottleneck_before_[at(stage + 1, end)];
+        next_sum = std::min(next_sum, sum + one.sum + extra);
+        next_bottleneck = std::min(next_bottleneck, slowest);
+      }
+    }
   }
-  for (int stage = p - 1; stage >= 0; --stage) {
-    const double extra = border(tables_, stage).both();
-    for_ranges(stage, [&](int begin, int end) {
-      relax_arc(sum_from_[at(stage, begin)], bottleneck_from_[at(stage, begin)],
-                sum_from_[at(stage + 1, end)], bottleneck_from_[at(stage + 1, end)],
-                kinds_[kind_index(stage, begin, end)], extra);
-    });
+  for (std::size_t i = arcs_.size(); i-- > 0;) {
+    const Arc& arc = arcs_[i];
+    const double extra = border(tables(), arc.stage).both();
+    const double behind = sum_from_[at(arc.stage + 1, arc.end)];
+    if (behind == kInfinity) continue;
+    double& sum = sum_from_[at(arc.stage, arc.begin)];
+    double& bottleneck = bottleneck_from_[at(arc.stage, arc.begin)];
+    sum = std::min(sum, behind + arc.kind->sum + extra);
+    bottleneck = std::min(bottleneck, std::max(bottleneck_from_[at(arc.stage + 1, arc.end)],
+                                               arc.kind->bottleneck + extra));
   }
   const double sum = sum_from_[at(0, 0)];
-  const double bottleneck = std::max(bottleneck_from_[at(0, 0)], sum / p);
-  lower_bound_ =
-      std::max(lower_bound_, sum == kInfinity ? kInfinity : sum + repeats() * bottleneck);
+  const double slowest = std::max(bottleneck_from_[at(0, 0)], sum / p);
+  const double bound = sum == kInfinity ? kInfinity : sum + repeats() * slowest;
+  lower_bound_ = std::max(lower_bound_, std::min(bound, cutoff));
+}
+
+void ShapeSolver::tighten(double cutoff) {
+  if (lower_bound_ < cutoff) find_paths(cutoff);
 }
 
 // What a stage of each kind may take at most on any path below the cutoff. False when there is no
 // such path.
 bool ShapeSolver::set_caps(double cutoff) {
-  for (Kind& kind : kinds_) kind.bottleneck_cap = kind.sum_cap = -1;
-  const auto width = static_cast<std::size_t>(num_layers()) + 1;
-  for (int stage = 0; stage < num_stages(); ++stage) {
-    bool any = false;
-    const double extra = border(tables_, stage).both();
-    for_ranges(stage, [&](int begin, int end) {
-      Kind& kind = kinds_[kind_index(stage, begin, end)];
-      const std::size_t before =
-          static_cast<std::size_t>(stage) * width + static_cast<std::size_t>(begin);
-      const std::size_t behind =
-          static_cast<std::size_t>(stage + 1) * width + static_cast<std::size_t>(end);
-      const double rest = sum_before_[before] + sum_from_[behind];
-      const double slowest = std::max(bottleneck_before_[before], bottleneck_from_[behind]);
-      const double least = std::max(slowest, kind.bottleneck + extra);
-      if (!(rest + kind.sum + extra + repeats() * least < cutoff)) return;
-      any = true;
-      kind.sum_cap = std::max(kind.sum_cap, cutoff - rest - repeats() * least - extra);
-      kind.bottleneck_cap =
-          std::max(kind.bottleneck_cap,
-                   repeats() > 0 ? (cutoff - rest - kind.sum - extra) / repeats() - extra : cutoff);
-    });
-    if (!any) return false;
+  for (auto& [q, of] : flights_) {
+    for (auto& [range_kind, one] : of.kinds) one.sum_cap = one.bottleneck_cap = -1;
   }
-  return true;
+  bool any = false;
+  std::erase_if(arcs_, [&](const Arc& arc) {
+    Kind& one = *arc.kind;
+    const double extra = border(tables(), arc.stage).both();
+    const std::size_t before = at(arc.stage, arc.begin), behind = at(arc.stage + 1, arc.end);
+    const double rest = sum_before_[before] + sum_from_[behind];
+    const double least =
+        std::max({bottleneck_before_[before], bottleneck_from_[behind], one.bottleneck + extra});
+    if (!(rest + one.sum + extra + repeats() * least < cutoff)) return true;
+    any = true;
+    one.sum_cap = std::max(one.sum_cap, cutoff - rest - repeats() * least - extra);
+    const double slowest = repeats() > 0 ? (cutoff - rest - one.sum - extra) / repeats() : cutoff;
+    one.bottleneck_cap = std::max(one.bottleneck_cap, slowest - extra);
+    return false;
+  });
+  return any;
 }
 
-StageProblem ShapeSolver::problem(
-    std::size_t kind, const std::vector<std::vector<std::vector<LayerOption>>>& options) const {
-  const std::size_t kinds = static_cast<std::size_t>(ranges_.num_kinds());
+StageProblem ShapeSolver::problem(const Flight& flight, int range_kind) const {
   StageProblem out;
-  out.options = options[kind / kinds];
-  out.types = ranges_.types(static_cast<int>(kind % kinds));
-  out.num_layouts = static_cast<int>(tables_.layouts.size());
+  out.options = flight.options;
+  out.types = ranges().types(range_kind);
+  out.num_layouts = static_cast<int>(tables().layouts.size());
   out.transition = transition_;
   out.transition2 = transition2_;
-  out.capacity = options_.budget - tables_.reserve_bytes;
-  out.last_layout_counts = !ranges_.only_last(static_cast<int>(kind % kinds));
+  out.capacity = question_.options().budget - tables().reserve_bytes;
+  out.first_layout_counts = !ranges().only_first(range_kind);
+  out.last_layout_counts = !ranges().only_last(range_kind);
   out.transient = [this](int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last) {
     const auto cost_of = [&](int type, int id) -> const cost::LayerCost& {
-      return tables_.cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
+      return tables().cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
     };
     return cost::transient_bytes(cost_of(type_a, a), b < 0 ? nullptr : &cost_of(type_b, b),
                                  a_is_first, b_is_last);
@@ -281,39 +328,47 @@ StageProblem ShapeSolver::problem(
 // Bounds with transitions for the kinds that matter. True when any of them rose.
 bool ShapeSolver::refine() {
   bool rose = false;
-  for (std::size_t i = 0; i < kinds_.size(); ++i) {
-    Kind& kind = kinds_[i];
-    if (kind.refined || kind.sum_cap < 0) continue;
-    kind.refined = true;
-    const StageProblem question = problem(i, by_flight_);
-    const double sum = bound_stage(question, sum_share()) * (1 - kRounding);
-    const double bottleneck =
-        num_stages() == 1 ? sum : bound_stage(question, bottleneck_share()) * (1 - kRounding);
-    rose = rose || sum > kind.sum || bottleneck > kind.bottleneck;
-    kind.sum = std::max(kind.sum, sum);
-    kind.bottleneck = std::max(kind.bottleneck, bottleneck);
+  for (auto& [q, of] : flights_) {
+    for (auto& [range_kind, one] : of.kinds) {
+      if (one.refined || one.sum_cap < 0) continue;
+      one.refined = true;
+      const StageProblem question = problem(of, range_kind);
+      const double sum = bound_stage(question, sum_share()) * (1 - kRounding);
+      const double bottleneck =
+          num_stages() == 1 ? sum : bound_stage(question, bottleneck_share()) * (1 - kRounding);
+      rose = rose || sum > one.sum || bottleneck > one.bottleneck;
+      one.sum = std::max(one.sum, sum);
+      one.bottleneck = std::max(one.bottleneck, bottleneck);
+    }
   }
   return rose;
 }
 
-// Fronts of all kinds that matter. False when a limit was met.
+// Fronts of all kinds that matter, all together within the limit on work. False when it was met.
 bool ShapeSolver::solve_kinds(const StageLimits& limits) {
   bool complete = true;
-  for (std::size_t i = 0; i < kinds_.size(); ++i) {
-    Kind& kind = kinds_[i];
-    if (kind.sum_cap < 0) continue;
-    const bool known = kind.front.complete && kind.solved_sum_cap >= kind.sum_cap &&
-                       kind.solved_bottleneck_cap >= kind.bottleneck_cap &&
-                       kind.tolerance <= limits.tolerance;
-    if (known) continue;
-    std::vector<StageCap> caps = {{sum_share(), kind.sum_cap}};
-    if (repeats() > 0) caps.push_back({bottleneck_share(), kind.bottleneck_cap});
-    kind.front = solve_stage(problem(i, by_flight_), caps, limits);
-    kind.tolerance = limits.tolerance;
-    kind.solved_sum_cap = kind.sum_cap;
-    kind.solved_bottleneck_cap = kind.bottleneck_cap;
-    num_labels_ += kind.front.labels;
-    complete = complete && kind.front.complete;
+  StageLimits left = limits;
+  for (auto& [q, of] : flights_) {
+    for (auto& [range_kind, one] : of.kinds) {
+      if (one.sum_cap < 0) continue;
+      const bool known = one.front.complete && one.solved_sum_cap >= one.sum_cap &&
+                         one.solved_bottleneck_cap >= one.bottleneck_cap &&
+                         one.time_tolerance <= limits.time_tolerance &&
+                         one.once_tolerance <= limits.once_tolerance;
+      if (known) continue;
+      if (left.max_work < 0) return false;
+      std::vector<StageCap> caps = {{sum_share(), one.sum_cap}};
+      if (repeats() > 0) caps.push_back({bottleneck_share(), one.bottleneck_cap});
+      one.front = solve_stage(problem(of, range_kind), caps, left);
+      one.time_tolerance = limits.time_tolerance;
+      one.once_tolerance = limits.once_tolerance;
+      one.solved_sum_cap = one.sum_cap;
+      one.solved_bottleneck_cap = one.bottleneck_cap;
+      num_labels_ += one.front.labels;
+      work_ += one.front.work;
+      left.max_work -= one.front.work;
+      complete = complete && one.front.complete;
+    }
   }
   return complete;
 }
@@ -321,14 +376,18 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
 ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
   ShapeAnswer answer;
   if (lower_bound_ >= cutoff) return answer;
-  while (set_caps(cutoff) && refine()) find_path_bounds();
-  if (lower_bound_ >= cutoff) return answer;
-  if (set_caps(cutoff)) {
+  find_paths(cutoff);
+  bool any = set_caps(cutoff);
+  while (any && refine()) {
+    find_paths(cutoff);
+    any = set_caps(cutoff);
+  }
+  if (any) {
     const bool complete = solve_kinds(limits);
-    answer = join_stages(cutoff);
+    if (complete || limits.beam < kNoBeam) answer = join_stages(cutoff);
     answer.complete = complete;
-    // Every layer's time may be off in the sum, and a whole stage's in the slowest one.
-    answer.slack_ms = 2 * limits.tolerance * num_layers() * (1 + repeats());
+    // Every stage's time may be off in the sum, and the slowest one's once more.
+    answer.slack_ms = limits.time_tolerance * (num_stages() + repeats()) + limits.once_tolerance;
   }
   if (answer.complete) {
     lower_bound_ = std::max(lower_bound_, std::min(cutoff, answer.step_ms) - answer.slack_ms);
@@ -336,16 +395,14 @@ ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
   return answer;
 }
 
-ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
+ShapeAnswer ShapeSolver::join_stages(double cutoff) {
   const int n = num_layers(), p = num_stages();
-  const auto width = static_cast<std::size_t>(n) + 1;
-  const int num_layouts = static_cast<int>(tables_.layouts.size());
+  const int num_layouts = static_cast<int>(tables().layouts.size());
   const auto total = [&](const Path& path) {
     return path.sum + repeats() * (path.slowest + path.slowest2) + path.once;
   };
   const auto bound = [&](const Path& path, int stage) {
-    const std::size_t before =
-        static_cast<std::size_t>(stage) * width + static_cast<std::size_t>(path.begin);
+    const std::size_t before = at(stage, path.begin);
     return path.scalar_sum + sum_before_[before] +
            repeats() * std::max(path.bottleneck, bottleneck_before_[before]);
   };
@@ -355,22 +412,27 @@ ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
   std::vector<std::vector<Path>> done(1);  // [stages from the last]
   done[0].emplace_back();
   done[0][0].begin = n;
+  std::size_t arc = arcs_.size();
   for (int stage = p - 1; stage >= 0; --stage) {
-    const Times ends = border(tables_, stage);
-    std::map<std::pair<int, int>, std::vector<Path>> at;  // by (begin, layout_before)
+    const Times ends = border(tables(), stage);
     const auto& later = done.back();
-    for (int index = 0; index < static_cast<int>(later.size()); ++index) {
-      const Path& path = later[static_cast<std::size_t>(index)];
-      for (int begin = path.begin - 1; begin >= stage; --begin) {
-        if (!allowed_stage(stage, begin, path.begin)) continue;
-        const Kind& kind = kinds_[kind_index(stage, begin, path.begin)];
-        if (kind.sum_cap < 0) continue;
-        for (const StageChoice& choice : kind.front.choices) {
-          if (path.layout_before >= 0 && choice.last_layout != path.layout_before) continue;
-          for (int before = 0; before < (stage > 0 ? num_layouts : 1); ++before) {
-            const auto moved = static_cast<std::size_t>(before * num_layouts + choice.first_layout);
-            const double time = choice.time + ends.time + (stage > 0 ? transition_[moved] : 0);
-            const double time2 = choice.time2 + ends.time2 + (stage > 0 ? transition2_[moved] : 0);
+    std::map<int, std::vector<int>> later_at;  // by begin
+    for (int i = 0; i < static_cast<int>(later.size()); ++i) {
+      later_at[later[static_cast<std::size_t>(i)].begin].push_back(i);
+    }
+    std::map<std::pair<int, int>, std::vector<Path>> found;  // by (begin, layout_before)
+    for (; arc > 0 && arcs_[arc - 1].stage == stage; --arc) {
+      const Arc& here = arcs_[arc - 1];
+      const auto behind = later_at.find(here.end);
+      if (behind == later_at.end()) continue;
+      for (const StageChoice& choice : here.kind->front.choices) {
+        for (int before = 0; before < (stage > 0 ? num_layouts : 1); ++before) {
+          const auto moved = static_cast<std::size_t>(before * num_layouts + choice.first_layout);
+          const double time = choice.time + ends.time + (stage > 0 ? transition_[moved] : 0);
+          const double time2 = choice.time2 + ends.time2 + (stage > 0 ? transition2_[moved] : 0);
+          for (const int index : behind->second) {
+            const Path& path = later[static_cast<std::size_t>(index)];
+            if (path.layout_before >= 0 && choice.last_layout != path.layout_before) continue;
             Path one;
             one.sum = path.sum + time + time2;
             one.slowest = std::max(path.slowest, time);
@@ -379,12 +441,12 @@ ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
             one.scalar_sum = path.scalar_sum + time + time2 + sum_share() * choice.once;
             one.bottleneck =
                 std::max(path.bottleneck, time + time2 + bottleneck_share() * choice.once);
-            one.begin = begin;
+            one.begin = here.begin;
             one.layout_before = stage > 0 ? before : -1;
             one.choice = &choice;
             one.next = index;
             if (total(one) >= cutoff || bound(one, stage) >= cutoff) continue;
-            auto& rivals = at[{begin, one.layout_before}];
+            auto& rivals = found[{one.begin, one.layout_before}];
             if (std::any_of(rivals.begin(), rivals.end(),
                             [&](const Path& other) { return no_worse(other, one); })) {
               continue;
@@ -396,7 +458,7 @@ ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
       }
     }
     std::vector<Path> kept;
-    for (const auto& [key, rivals] : at) kept.insert(kept.end(), rivals.begin(), rivals.end());
+    for (const auto& [key, rivals] : found) kept.insert(kept.end(), rivals.begin(), rivals.end());
     done.push_back(std::move(kept));
   }
   ShapeAnswer answer;
@@ -418,51 +480,63 @@ ShapeAnswer ShapeSolver::join_stages(double cutoff) const {
 
 template <typename OfStage>
 std::int64_t ShapeSolver::least_peak(std::int64_t cutoff, OfStage of_stage) const {
-  std::vector<std::int64_t> least(static_cast<std::size_t>(num_layers()) + 1, cutoff);
+  const int n = num_layers(), p = num_stages();
+  std::vector<std::int64_t> least(static_cast<std::size_t>(n) + 1, cutoff);
   least.back() = 0;
-  for (int stage = num_stages() - 1; stage >= 0; --stage) {
+  for (int stage = p - 1; stage >= 0; --stage) {
     std::vector<std::int64_t> next(least.size(), cutoff);
-    for_ranges(stage, [&](int begin, int end) {
+    for (int end = n - (p - 1 - stage); end > stage; --end) {
       const std::int64_t behind = least[static_cast<std::size_t>(end)];
-      auto& best = next[static_cast<std::size_t>(begin)];
-      if (behind < best) best = std::min(best, std::max(of_stage(stage, begin, end), behind));
-    });
+      if (behind >= cutoff) continue;
+      for (int begin = end - 1; begin >= stage; --begin) {
+        if (!allowed_stage(stage, begin, end)) continue;
+        auto& best = next[static_cast<std::size_t>(begin)];
+        const std::int64_t bytes = of_stage(stage, begin, end);
+        best = std::min(best, std::max(bytes, behind));
+        if (bytes >= cutoff) break;  // more layers need even more
+      }
+    }
     least = std::move(next);
   }
   return least[0];
 }
 
 std::int64_t ShapeSolver::least_bytes_bound() const {
-  std::vector<std::vector<std::int64_t>> lightest;  // [in flight][type]
-  for (const auto& types : by_flight_) {
-    auto& row = lightest.emplace_back();
-    for (const auto& options : types) {
-      row.push_back(std::numeric_limits<std::int64_t>::max() / (num_layers() + 1));
-      for (const LayerOption& option : options) row.back() = std::min(row.back(), option.weight());
-    }
-  }
+  std::map<int, std::vector<std::int64_t>> lightest;  // [in flight][type]
   return least_peak(std::numeric_limits<std::int64_t>::max(), [&](int stage, int begin, int end) {
-    const auto& counts = ranges_.counts(ranges_.kind(begin, end));
-    const auto& row = lightest[static_cast<std::size_t>(in_flight_index(stage))];
-    std::int64_t bytes = tables_.reserve_bytes;
-    for (std::size_t type = 0; type < counts.size(); ++type) bytes += counts[type] * row[type];
+    const int q = cost::microbatches_in_flight(tables().shape, stage);
+    auto [row, added] = lightest.try_emplace(q);
+    if (added) {
+      for (const auto& options : question_.make_options(group_, q, false)) {
+        auto& least =
+            row->second.emplace_back(std::numeric_limits<std::int64_t>::max() / (num_layers() + 1));
+        for (const LayerOption& option : options) least = std::min(least, option.weight());
+      }
+    }
+    const auto& counts = ranges().counts(ranges().kind(begin, end));
+    std::int64_t bytes = tables().reserve_bytes;
+    for (std::size_t type = 0; type < counts.size(); ++type) {
+      bytes += counts[type] * row->second[type];
+    }
     return bytes;
   });
 }
 
 std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
   if (least_bytes_bound() >= cutoff) return cutoff;
-  const auto options = make_options(false);
-  constexpr std::int64_t kUnknown = -1;
-  std::vector<std::int64_t> of_kind(kinds_.size(), kUnknown);
+  std::map<int, Flight> lean;
+  std::map<std::pair<int, int>, std::int64_t> known;
   return least_peak(cutoff, [&](int stage, int begin, int end) {
-    std::int64_t& bytes = of_kind[kind_index(stage, begin, end)];
-    if (bytes == kUnknown) {
-      StageProblem question = problem(kind_index(stage, begin, end), options);
-      question.capacity = cutoff - 1 - tables_.reserve_bytes;
-      bytes = least_stage_bytes(question) + tables_.reserve_bytes;
-    }
-    return bytes;
+    const int q = cost::microbatches_in_flight(tables().shape, stage);
+    const int range_kind = ranges().kind(begin, end);
+    auto [bytes, added] = known.try_emplace({q, range_kind});
+    if (!added) return bytes->second;
+    auto [of, first] = lean.try_emplace(q);
+    if (first) of->second.options = question_.make_options(group_, q, false);
+    StageProblem question = problem(of->second, range_kind);
+    question.capacity = cutoff - 1 - tables().reserve_bytes;
+    bytes->second = least_stage_bytes(question) + tables().reserve_bytes;
+    return bytes->second;
   });
 }
 

@@ -9,12 +9,13 @@
 #pragma once
 #include <cstdint>
 #include <limits>
-#include <memory>
+#include <map>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
 #include "galvatron/search/layer_ranges.h"
 #include "galvatron/search/layer_solver.h"
+#include "galvatron/search/relaxation.h"
 
 namespace galvatron::search {
 
@@ -32,19 +33,55 @@ struct ShapeOptions {
   bool uneven_stages = true;  // else balanced chunks
 };
 
+// What the solvers of one shape share. `group[type][candidate]`: candidates of first and last layer
+// that may go together have the same group; -1: goes with all.
+class ShapeQuestion {
+ public:
+  // References: the owner outlives the question.
+  ShapeQuestion(const cost::CostTables& tables, const LayerRanges& ranges,
+                const std::vector<std::vector<int>>& group, const ShapeOptions& options);
+
+  using Options = std::vector<std::vector<LayerOption>>;  // [type]
+  // Candidates of one group (-1: of any) with so many microbatches in flight that no other one
+  // dominates. `timed`: in times and bytes; else in bytes alone, and nothing takes time.
+  Options make_options(int group, int in_flight, bool timed) const;
+
+  // Groups, ascending; {-1} when there are none.
+  const std::vector<int>& groups() const { return groups_; }
+  const cost::CostTables& tables() const { return tables_; }
+  const LayerRanges& ranges() const { return ranges_; }
+  const ShapeOptions& options() const { return options_; }
+
+ private:
+  int group_of(std::size_t type, int id) const {
+    return group_.empty() ? -1 : group_[type][static_cast<std::size_t>(id)];
+  }
+  void drop_dominated(std::size_t type, bool timed, std::vector<LayerOption>& options) const;
+
+  const cost::CostTables& tables_;
+  const LayerRanges& ranges_;
+  std::vector<std::vector<int>> group_;
+  ShapeOptions options_;
+  std::vector<int> groups_;
+  // [type]: ids that no other one of the same group dominates whatever is in flight.
+  std::vector<std::vector<int>> candidates_;
+};
+
 class ShapeSolver {
  public:
-  // `candidates[type]`: the candidates of the tables that may be used (all, unless the first and
-  // the last layer share a weight and so must agree). References: the owner outlives the solver.
-  ShapeSolver(const cost::CostTables& tables, const LayerRanges& ranges,
-              std::vector<std::vector<int>> candidates, const ShapeOptions& options);
+  // Candidates of one group; -1: of any (then an answer may mix groups).
+  ShapeSolver(const ShapeQuestion& question, int group);
 
-  // No plan of the shape is faster; infinity when none fits. Rises as solve() learns. ms.
+  // No plan is faster; infinity when none fits. Rises as tighten() and solve() learn. ms.
   double lower_bound() const { return lower_bound_; }
+
+  // Bounds from every stage of every length instead of one for all layers, where below `cutoff`.
+  void tighten(double cutoff);
 
   // The best plan that takes less than `cutoff`, if there is one.
   ShapeAnswer solve(double cutoff, const StageLimits& limits = {});
   std::int64_t num_labels() const { return num_labels_; }
+  std::int64_t work() const { return work_; }  // as StageLimits counts it, of all calls
 
   // Bytes of the leanest plan's fullest stage, if they are fewer than `cutoff`; else `cutoff`.
   std::int64_t least_bytes(std::int64_t cutoff) const;
@@ -54,61 +91,68 @@ class ShapeSolver {
  private:
   // What is known of the stages of one kind: so many microbatches in flight, layers of such types.
   struct Kind {
-    double bottleneck = 0;  // lower bounds of X + O / m, and of X + O / (m p)
+    double bottleneck = -1;  // lower bounds of X + O / m, and of X + O / (m p); -1: not known yet
     double sum = 0;
     bool refined = false;
     double bottleneck_cap = 0, sum_cap = 0;  // what is asked of the front
-    double solved_bottleneck_cap = -1, solved_sum_cap = -1, tolerance = 0;
+    double solved_bottleneck_cap = -1, solved_sum_cap = -1;
+    double time_tolerance = 0, once_tolerance = 0;  // of the front
     StageFront front;
+  };
+  // What stages with the same number in flight share. By type: the candidates, hulls of both
+  // scalars, and what a stage's last layer needs beside its weight.
+  struct Flight {
+    ShapeQuestion::Options options;
+    std::vector<LowerHull> bottleneck_hull, sum_hull;
+    std::vector<std::int64_t> alone;
+    std::map<int, Kind> kinds;  // by LayerRanges::kind
+  };
+  // A stage that lies on some path below the cutoff.
+  struct Arc {
+    int stage = 0, begin = 0, end = 0;
+    Kind* kind = nullptr;
   };
   // One partial pipeline: the stages from some layer to the end.
   struct Path;
 
-  int num_layers() const { return ranges_.num_layers(); }
-  int num_stages() const { return tables_.shape.pp_degree; }
+  const cost::CostTables& tables() const { return question_.tables(); }
+  const LayerRanges& ranges() const { return question_.ranges(); }
+  int num_layers() const { return ranges().num_layers(); }
+  int num_stages() const { return tables().shape.pp_degree; }
   // Microbatches after the first, which wait for the slowest stage; 0 without a pipeline, where
   // they are part of the time.
   double repeats() const;
   double bottleneck_share() const { return 1 / (1 + repeats()); }
   double sum_share() const { return bottleneck_share() / num_stages(); }
-  int in_flight_index(int stage) const;
-  std::size_t kind_index(int stage, int begin, int end) const {
-    return static_cast<std::size_t>(in_flight_index(stage) * ranges_.num_kinds() +
-                                    ranges_.kind(begin, end));
-  }
   bool allowed_stage(int stage, int begin, int end) const;
-  // Calls visit(begin, end) for every range that the stage may have.
-  template <typename Visit>
-  void for_ranges(int stage, Visit visit) const;
+  std::size_t at(int stage, int layer) const {
+    return static_cast<std::size_t>(stage * (num_layers() + 1) + layer);
+  }
 
-  // [in flight][type]: candidates that no other one dominates; `timed`: in times and bytes, else in
-  // bytes alone, and nothing takes time.
-  std::vector<std::vector<std::vector<LayerOption>>> make_options(bool timed) const;
-  void bound_kinds();
-  void find_path_bounds();
+  Flight& flight(int stage);
+  Kind& kind(int stage, int begin, int end);
+  void bound_all_layers();
+  void find_paths(double cutoff);
   bool set_caps(double cutoff);
   bool refine();
-  StageProblem problem(std::size_t kind,
-                       const std::vector<std::vector<std::vector<LayerOption>>>& options) const;
+  StageProblem problem(const Flight& flight, int range_kind) const;
   bool solve_kinds(const StageLimits& limits);
-  ShapeAnswer join_stages(double cutoff) const;
+  ShapeAnswer join_stages(double cutoff);
   // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
   template <typename OfStage>
   std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;
 
-  const cost::CostTables& tables_;
-  const LayerRanges& ranges_;
-  std::vector<std::vector<int>> candidates_;
-  ShapeOptions options_;
-  std::vector<int> in_flight_;                                    // distinct, by index
-  std::vector<std::vector<std::vector<LayerOption>>> by_flight_;  // [index][type]
+  const ShapeQuestion& question_;
+  int group_;
+  std::map<int, Flight> flights_;  // by microbatches in flight
   std::vector<double> transition_, transition2_;
-  std::vector<Kind> kinds_;
+  std::vector<Arc> arcs_;  // by stage
   // Least sum and least bottleneck of the stages before / from a stage on, by the layer where it
-  // begins. [stage * (num_layers + 1) + layer]
+  // begins: at(stage, layer).
   std::vector<double> sum_before_, sum_from_, bottleneck_before_, bottleneck_from_;
   double lower_bound_ = 0;
-  std::int64_t num_labels_ = 0;
+  double least_sum_ = 0;  // of all layers, as sum_before_ counts
+  std::int64_t num_labels_ = 0, work_ = 0;
 };
 
 }  // namespace galvatron::search
