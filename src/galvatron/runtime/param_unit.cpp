@@ -218,6 +218,7 @@ at::Tensor& ParamUnit::gradient_buffer() {
 void ParamUnit::add_gradient(int slot_index, const at::Tensor& gradient) {
   if (!gradient.defined()) return;
   const auto slot = static_cast<std::size_t>(slot_index);
+  const at::AutoDispatchBelowADInplaceOrView plain_arithmetic;  // a third of the cost of a small call
   at::Tensor target = slot_view(gradient_buffer(), slot_index);
   if (touched_[slot]) {
     target.add_(gradient);
