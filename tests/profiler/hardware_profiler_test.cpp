@@ -42,6 +42,13 @@ TEST(GroupShapes, GroupsOfAShapeCoverEveryRankOnce) {
   }
 }
 
+TEST(PairShapes, AreTheBordersOfEveryPipeline) {
+  EXPECT_EQ(pair_shapes(6), (std::vector<GroupShape>{{2, 1}, {2, 2}, {2, 3}}));
+  EXPECT_EQ(pair_shapes(3), (std::vector<GroupShape>{{2, 1}}));
+  EXPECT_EQ(group_ranks({2, 2}, 3), (std::vector<int>{1, 3}));
+  EXPECT_EQ(group_ranks({2, 1}, 2), (std::vector<int>{2, 3}));  // beyond a world of three
+}
+
 TEST(MessageSizes, AscendToTheLargest) {
   const std::vector<Bytes> sizes = message_sizes(mebibytes(1));
   EXPECT_EQ(sizes, (std::vector<Bytes>{kibibytes(4), kibibytes(32), kibibytes(256), mebibytes(1)}));
@@ -94,6 +101,13 @@ TEST(ProfileHardware, MeasuresEveryCollectiveOnEveryShape) {
     EXPECT_GE(profile.group_time(table.collective, table.shape, mebibytes(8)),
               profile.group_time(table.collective, table.shape, kibibytes(8)));
   }
+}
+
+// Three stages of one rank: the last has no partner while pairs are measured.
+TEST(ProfileHardware, MeasuresPairsOfAnOddWorld) {
+  const profiles::HardwareProfile profile = measure(3);
+  EXPECT_EQ(profile.tables.size(), 4U + 1);
+  EXPECT_GT(profile.group_time(Collective::kPointToPoint, {2, 1}, kibibytes(8)).value, 0);
 }
 
 TEST(ProfileHardware, ContentionStartsAtOneAndNeverFalls) {

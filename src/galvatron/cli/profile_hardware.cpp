@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <torch/torch.h>
 
@@ -48,17 +49,18 @@ int measure(const Options& options) {
   const bool first = world.rank() == 0;
 
   constexpr int kProgressSteps = 1000;
-  ProgressBar bar("profile-hardware", first ? kProgressSteps : 0);
+  std::optional<ProgressBar> bar;  // from the first measurement on
   profiler::HardwareProfileOptions profile_options;
   profile_options.max_bytes = options.max_bytes;
   profile_options.seconds = options.seconds;
   profile_options.ranks_per_node = environment.local_world_size;
   profile_options.seed = static_cast<std::int64_t>(options.seed);
   profile_options.progress = [&](double done, const std::string& what) {
-    bar.update(static_cast<std::int64_t>(done * kProgressSteps), what);
+    if (!bar) bar.emplace("profile-hardware", first ? kProgressSteps : 0);
+    bar->update(static_cast<std::int64_t>(done * kProgressSteps), what);
   };
   const profiles::HardwareProfile profile = profiler::profile_hardware(world, profile_options);
-  bar.finish();
+  if (bar) bar->finish();
   if (!first) return 0;
   profiles::write_hardware_profile(options.output, profile);
   std::printf("%s\n  written to %s\n", profiler::hardware_table(profile).c_str(),

@@ -1,6 +1,7 @@
 // galvatron profile-model: time and memory of one layer of each type.
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include <torch/torch.h>
 
@@ -38,7 +39,7 @@ int measure(const Options& options) {
   require_writable(options.output, "--output");
   at::set_num_threads(profiler::threads_per_rank(options.nproc));
   constexpr int kProgressSteps = 1000;
-  ProgressBar bar("profile-model", kProgressSteps);
+  std::optional<ProgressBar> bar;  // from the first measurement on
   profiler::ModelProfileOptions profile_options;
   profile_options.seq_length = options.seq_length;
   profile_options.precision = spec::parse_precision(options.precision);
@@ -49,14 +50,15 @@ int measure(const Options& options) {
   profile_options.device = c10::Device(options.device);
   profile_options.seed = static_cast<std::int64_t>(options.seed);
   profile_options.progress = [&](double done, const std::string& what) {
-    bar.update(static_cast<std::int64_t>(done * kProgressSteps), what);
+    if (!bar) bar.emplace("profile-model", kProgressSteps);
+    bar->update(static_cast<std::int64_t>(done * kProgressSteps), what);
   };
   if (options.device == "cuda") {
     comm::require_cuda(0);
     profile_options.device = c10::Device(c10::kCUDA, 0);
   }
   const profiles::ModelProfile profile = profiler::profile_model(model, profile_options);
-  bar.finish();
+  if (bar) bar->finish();
   profiles::write_model_profile(options.output, profile);
   std::printf("%s\n  written to %s\n", profiler::model_table(profile).c_str(),
               options.output.c_str());

@@ -24,6 +24,12 @@ constexpr int kMaxOperationsPerRound = 32;
 constexpr int kRoundsPerBatch = 3, kMaxRounds = 12;
 constexpr double kStableSpread = 0.1;
 
+// Whole elements for every rank of the group.
+Bytes rounded(Bytes bytes, int group_size) {
+  const std::int64_t slice = kElementBytes * group_size;
+  return {std::max<std::int64_t>(1, bytes.value / slice) * slice};
+}
+
 }  // namespace
 
 std::vector<GroupShape> group_shapes(int world_size) {
@@ -33,6 +39,14 @@ std::vector<GroupShape> group_shapes(int world_size) {
     for (const std::int64_t stride : divisors(world_size / size)) {
       shapes.push_back({static_cast<int>(size), static_cast<int>(stride)});
     }
+  }
+  return shapes;
+}
+
+std::vector<GroupShape> pair_shapes(int world_size) {
+  std::vector<GroupShape> shapes;
+  for (const std::int64_t stride : divisors(world_size)) {
+    if (stride < world_size) shapes.push_back({2, static_cast<int>(stride)});
   }
   return shapes;
 }
@@ -53,18 +67,21 @@ std::vector<Bytes> message_sizes(Bytes max_bytes) {
 }
 
 CollectiveBench::CollectiveBench(comm::World& world) : world_(world), agreement_(world) {
+  std::vector<GroupShape> shapes = group_shapes(world.size());
+  for (const GroupShape pair : pair_shapes(world.size())) shapes.push_back(pair);
   std::vector<std::vector<int>> sets;
-  for (const GroupShape shape : group_shapes(world.size())) {
-    for (int rank = 0; rank < world.size(); ++rank) sets.push_back(group_ranks(shape, rank));
+  for (const GroupShape shape : shapes) {
+    for (int rank = 0; rank < world.size(); ++rank) {
+      const std::vector<int> ranks = group_ranks(shape, rank);
+      if (ranks.back() < world.size()) sets.push_back(ranks);
+    }
   }
   world.create_groups(sets);
 }
 
 CollectiveBench::Operation CollectiveBench::make_operation(Collective collective,
-                                                           const comm::Group& group, Bytes& bytes) {
-  const std::int64_t n = group.size();
-  const std::int64_t count = std::max<std::int64_t>(1, bytes.value / kElementBytes / n) * n;
-  bytes = {count * kElementBytes};
+                                                           const comm::Group& group, Bytes bytes) {
+  const std::int64_t n = group.size(), count = bytes.value / kElementBytes;
   if (!input_.defined() || input_.numel() < count) {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(world_.device());
     input_ = at::zeros({count}, options);
@@ -111,27 +128,33 @@ CollectiveBench::Operation CollectiveBench::make_exchange(const comm::Group& pai
 double CollectiveBench::time_of_point(const Operation& operation, double seconds) {
   const c10::Device device = world_.device();
   const Deadline deadline(seconds);
-  operation();  // first use: connections, pages
-  const double once = agreement_.max(time_of(operation, device).value);
+  const auto run = [&] {
+    if (operation) operation();
+  };
+  run();  // first use: connections, pages
+  const double once = agreement_.max(time_of(run, device).value);
   const int per_round =
       std::clamp(static_cast<int>(std::ceil(kRoundMs / once)), 1, kMaxOperationsPerRound);
   std::vector<double> rounds;
   while (static_cast<int>(rounds.size()) < kMaxRounds) {
     for (int i = 0; i < kRoundsPerBatch; ++i) {
       const auto round = [&] {
-        for (int j = 0; j < per_round; ++j) operation();
+        for (int j = 0; j < per_round; ++j) run();
       };
       rounds.push_back(time_of(round, device).value / per_round);
     }
     const bool enough = deadline.passed() || relative_spread(rounds) <= kStableSpread;
     if (agreement_.mean(enough ? 1 : 0) >= 0.5) break;
   }
-  return agreement_.mean(median(std::move(rounds)));
+  const double weight = operation ? 1 : 0;
+  return agreement_.sum(weight * median(std::move(rounds))) / agreement_.sum(weight);
 }
 
 profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupShape shape,
                                                    Bytes max_bytes, double seconds) {
-  const comm::Group group = world_.group(group_ranks(shape, world_.rank()));
+  const std::vector<int> ranks = group_ranks(shape, world_.rank());
+  const bool takes_part = ranks.back() < world_.size();
+  const comm::Group group = takes_part ? world_.group(ranks) : comm::Group();
   const double messages = collective == Collective::kPointToPoint ? 2 : 1;
   const std::vector<Bytes> sizes = message_sizes(max_bytes);
   const Deadline deadline(seconds);
@@ -144,8 +167,8 @@ profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupS
       const double expected_ms = points.back().y * messages * growth * (2 + kRoundsPerBatch);
       if (expected_ms > left * 1000) break;
     }
-    Bytes bytes = sizes[i];
-    const Operation operation = make_operation(collective, group, bytes);
+    const Bytes bytes = rounded(sizes[i], shape.size);
+    const Operation operation = takes_part ? make_operation(collective, group, bytes) : Operation();
     const double ms = time_of_point(operation, left / static_cast<double>(sizes.size() - i));
     points.push_back({static_cast<double>(bytes.value), ms / messages});
   }

@@ -17,7 +17,12 @@ namespace galvatron::profiler {
 // that leave no rank over.
 std::vector<profiles::GroupShape> group_shapes(int world_size);
 
-// The group of `rank` under a shape of group_shapes(): global ranks, ascending.
+// Neighbours in pipelines of every degree: size 2, and as stride each number of ranks of a stage. A
+// stage without a partner (an odd number of stages) waits.
+std::vector<profiles::GroupShape> pair_shapes(int world_size);
+
+// The group of `rank` under a shape: global ranks, ascending. Of a pair the second may lie beyond
+// the world.
 std::vector<int> group_ranks(profiles::GroupShape shape, int rank);
 
 // Message sizes to measure, ascending: 4 KiB, eight times as much, ... and `max_bytes`.
@@ -29,16 +34,17 @@ class CollectiveBench {
   explicit CollectiveBench(comm::World& world);
 
   // Times over message_sizes(max_bytes). Sizes that would take longer than what is left of
-  // `seconds` are left out, the smallest never. Point-to-point wants a shape of two. Collective.
+  // `seconds` are left out, the smallest never. Point-to-point wants a shape of pair_shapes().
+  // Collective.
   profiles::CollectiveTable measure(profiles::Collective collective, profiles::GroupShape shape,
                                     Bytes max_bytes, double seconds);
 
  private:
   using Operation = std::function<void()>;
-  // One collective of `bytes`; sets `bytes` to what is really moved (a multiple of the group's
-  // size).
-  Operation make_operation(profiles::Collective collective, const comm::Group& group, Bytes& bytes);
+  // One collective of `bytes`, whole elements for every rank.
+  Operation make_operation(profiles::Collective collective, const comm::Group& group, Bytes bytes);
   Operation make_exchange(const comm::Group& pair, std::int64_t count);
+  // Mean over the ranks that take part; an empty operation waits for the others.
   double time_of_point(const Operation& operation, double seconds);
 
   comm::World& world_;

@@ -28,7 +28,9 @@ std::vector<Case> cases_of(int world_size) {
                                         Collective::kReduceScatter, Collective::kAllToAll}) {
       cases.push_back({collective, shape});
     }
-    if (shape.size == 2) cases.push_back({Collective::kPointToPoint, shape});
+  }
+  for (const GroupShape pair : pair_shapes(world_size)) {
+    cases.push_back({Collective::kPointToPoint, pair});
   }
   return cases;
 }
