@@ -35,7 +35,7 @@ struct SearchCommand {
   std::string schedule;
   std::optional<int> num_microbatches;
   std::optional<int> max_tp, max_pp, max_ulysses;
-  int runners_up = 3, threads = 1;
+  int runners_up = 3;
   bool explain = false, even_stages = false;
   std::string output, plan_format;
   std::string cost_model;
@@ -214,7 +214,6 @@ search::SearchOptions our_options(const SearchCommand& command) {
   options.memory_reserve = command.memory_reserve;
   options.global_batches = parse_batches(command.global_batch.empty() ? "8" : command.global_batch);
   options.num_runners_up = command.explain || !command.output.empty() ? command.runners_up : 0;
-  options.num_threads = command.threads;
   options.space.uneven_stages = !command.even_stages;
   const auto allow = [&](const std::string& text) {
     search::add_constraint(options.space, text, true);
@@ -332,9 +331,6 @@ void add_output_options(CLI::App& app, SearchCommand& command) {
   add_flag(app, "--explain", command.explain, "Print the certificate and the runner-up plans")
       ->group(group);
   add_count(app, "--runners-up", command.runners_up, 0, "How many runner-ups", 1000)->group(group);
-  add_count(app, "--threads", command.threads, 1, "Threads of the search; the answer is the same",
-            1024)
-      ->group(group);
 }
 
 void add_galvatron2_options(CLI::App& app, SearchCommand& command) {

@@ -10,6 +10,7 @@
 #include "galvatron/cost/cost_tables.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/shape_solver.h"
+#include "galvatron/search/tidy.h"
 
 namespace galvatron::search {
 namespace {
@@ -47,9 +48,10 @@ struct Shape {
 struct Candidate {
   enum class Stage {
     kShape,   // bounded by compute alone; no tables yet
-    kGroups,  // of all groups of first and last layer together
-    kGroup,   // of one group: bounded by all layers at once
-    kStages,  // bounded by every stage of every length
+    kAll,     // all groups of first and last layer together, bounded by all layers at once
+    kSplit,   // the same, bounded by stages of every length
+    kGroup,   // one group, bounded by all layers at once
+    kStages,  // one group, bounded by stages of every length
   };
   Stage stage = Stage::kShape;
   double bound = 0;  // ms per sample
@@ -228,24 +230,24 @@ class Search {
     switch (candidate.stage) {
       case Candidate::Stage::kShape:
         open(*candidate.shape);
-        candidate.stage = Candidate::Stage::kGroups;
+        candidate.stage = Candidate::Stage::kAll;
         return bound_group(std::move(candidate), -1);
-      case Candidate::Stage::kGroups: {
-        const std::vector<int> groups = candidate.shape->question->groups();
-        candidate.stage = Candidate::Stage::kGroup;
-        if (groups.size() == 1) return push(std::move(candidate));
-        for (const int group : groups) bound_group(candidate, group);
-        return;
-      }
+      case Candidate::Stage::kAll:
       case Candidate::Stage::kGroup: {
+        const bool whole = candidate.stage == Candidate::Stage::kAll &&
+                           candidate.shape->question->groups().size() > 1;
         candidate.solver->tighten(kTightenStep * candidate.solver->lower_bound());
-        candidate.stage = Candidate::Stage::kStages;
+        candidate.stage = whole ? Candidate::Stage::kSplit : Candidate::Stage::kStages;
         candidate.bound =
             std::max(candidate.bound, candidate.solver->lower_bound() / samples(candidate));
         if (candidate.bound == kInfinity) return;
         candidate.shape->fits = true;
         return push(std::move(candidate));
       }
+      case Candidate::Stage::kSplit:
+        candidate.stage = Candidate::Stage::kGroup;
+        for (const int group : candidate.shape->question->groups()) bound_group(candidate, group);
+        return;
       case Candidate::Stage::kStages:
         return attempt(std::move(candidate), best_value_, kExactWork);
     }
@@ -351,9 +353,11 @@ class Search {
     plan.precision = inputs_.job.precision;
     plan.pipeline = {shape.pipeline.pp_degree, shape.pipeline.schedule,
                      solution.answer.layers_per_stage};
-    for (std::size_t i = 0; i < solution.answer.choice.size(); ++i) {
+    const std::vector<int> choice = tidy_choice(shape.tables, solution.answer.layers_per_stage,
+                                                solution.answer.choice, options_.memory.value);
+    for (std::size_t i = 0; i < choice.size(); ++i) {
       const auto type = static_cast<std::size_t>(shape.tables.type_of_layer[i]);
-      const auto id = static_cast<std::size_t>(solution.answer.choice[i]);
+      const auto id = static_cast<std::size_t>(choice[i]);
       plan.layers.push_back(shape.tables.candidates[type][id]);
     }
     const auto problem =

@@ -25,8 +25,6 @@ struct SearchOptions {
   SearchSpace space;
   // Plans of other shapes to return beside the best, and why they lose.
   int num_runners_up = 3;
-  // The answer is the same with any number.
-  int num_threads = 1;
 };
 
 struct FoundPlan {
