@@ -61,5 +61,5 @@ message(STATUS "CUDA and NCCL plugin: ${GALVATRON_CUDA}")
 file(WRITE ${CMAKE_BINARY_DIR}/pch/torch_pch.cpp "// Owner of the shared precompiled header.\n")
 add_library(galvatron_torch_pch OBJECT ${CMAKE_BINARY_DIR}/pch/torch_pch.cpp)
 target_link_libraries(galvatron_torch_pch PUBLIC galvatron_torch)
-target_precompile_headers(galvatron_torch_pch PRIVATE
-  <torch/torch.h> <torch/csrc/distributed/c10d/Backend.hpp> <torch/csrc/distributed/c10d/Store.hpp>)
+target_precompile_headers(galvatron_torch_pch PRIVATE <galvatron/comm/torch_headers.h>)
+target_include_directories(galvatron_torch_pch PRIVATE ${CMAKE_SOURCE_DIR}/src)

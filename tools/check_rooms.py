@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "nn": ["base", "comm"],
     "models": ["base", "spec", "comm", "nn"],
     "runtime": ["base", "spec", "plan", "comm", "nn"],
-    "data": ["base", "comm"],
+    "data": ["base", "spec", "comm"],
     "train": ["base", "spec", "plan", "comm", "nn", "models", "runtime", "data"],
     "profiler": ["base", "spec", "profiles", "plan", "comm", "nn", "models", "runtime"],
     "cli": None,  # everything

@@ -35,11 +35,9 @@ class FixedBatch : public runtime::InputSource {
   FixedBatch(const Size& size)
       : tokens_(at::randint(size.vocab_size, {size.batch, size.seq_length}, at::kLong)),
         labels_(at::randint(size.vocab_size, {size.batch, size.seq_length}, at::kLong)) {}
-  nn::Inputs fetch(Range samples, Range tokens) override {
-    const auto part = [&](const at::Tensor& all) {
-      return all.narrow(0, samples.begin, samples.size()).narrow(1, tokens.begin, tokens.size());
-    };
-    return {part(tokens_), part(labels_)};
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
+    const at::Tensor& all = kind == spec::InputKind::kTokens ? tokens_ : labels_;
+    return all.narrow(0, samples.begin, samples.size()).narrow(1, tokens.begin, tokens.size());
   }
   double num_labels() override { return static_cast<double>(labels_.numel()); }
   const at::Tensor& tokens() const { return tokens_; }

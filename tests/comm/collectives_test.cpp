@@ -5,8 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 #include "comm/expected.h"

@@ -3,10 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

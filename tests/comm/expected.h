@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include <torch/torch.h>
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 

@@ -1,8 +1,7 @@
 // One process plays one rank of a large world.
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 namespace galvatron::comm {

@@ -1,4 +1,5 @@
 // Worlds: which groups exist, and how one rank's failure ends the others.
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 #include <atomic>
@@ -6,8 +7,6 @@
 #include <string>
 
 #include <gtest/gtest.h>
-
-#include <torch/torch.h>
 
 #include "galvatron/base/error.h"
 

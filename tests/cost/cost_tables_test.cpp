@@ -121,7 +121,7 @@ TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
       {.ulysses_degree = 4, .recompute = plan::Recompute::kFull}};
   const CostTables tables = build_cost_tables(example.inputs(), shape, {{{}}, candidates, {{}}});
   EXPECT_EQ(tables.type_of_layer, (std::vector<int>{0, 1, 1, 2}));
-  EXPECT_TRUE(tables.tied_ends);
+  EXPECT_EQ(tables.tied_types.size(), 2U);
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     const LayerCost& cost = tables.layer_cost(2, static_cast<int>(c));
     const ShardingUnits units = sharding_units(example.inputs(), shape, 2, candidates[c].tp_degree);

@@ -11,7 +11,7 @@ namespace {
 
 TEST(SyntheticSamples, LabelsAreTheNextInputs) {
   const SyntheticSamples source(/*size=*/10, /*seq_length=*/16, /*vocab_size=*/100, /*seed=*/1);
-  const SampleBatch batch = source.fetch(0, {0, 4}, {0, 16});
+  const NextTokens batch = source.next_tokens(0, {0, 4}, {0, 16});
   EXPECT_EQ(batch.inputs.sizes(), (std::vector<std::int64_t>{4, 16}));
   EXPECT_EQ(batch.labels.scalar_type(), at::kLong);
   EXPECT_TRUE(at::equal(batch.inputs.slice(1, 1), batch.labels.slice(1, 0, 15)));
@@ -22,10 +22,10 @@ TEST(SyntheticSamples, LabelsAreTheNextInputs) {
 
 TEST(SyntheticSamples, EpochsRepeatAndSeedsDiffer) {
   const SyntheticSamples source(10, 16, 100, 1);
-  const auto first = source.fetch(0, {0, 10}, {0, 16}).inputs;
-  EXPECT_TRUE(at::equal(first, source.fetch(20, {0, 10}, {0, 16}).inputs));
+  const auto first = source.next_tokens(0, {0, 10}, {0, 16}).inputs;
+  EXPECT_TRUE(at::equal(first, source.next_tokens(20, {0, 10}, {0, 16}).inputs));
   EXPECT_FALSE(
-      at::equal(first, SyntheticSamples(10, 16, 100, 2).fetch(0, {0, 10}, {0, 16}).inputs));
+      at::equal(first, SyntheticSamples(10, 16, 100, 2).next_tokens(0, {0, 10}, {0, 16}).inputs));
 }
 
 TEST(SyntheticSamples, RefusesEmptySizes) {

@@ -32,13 +32,13 @@ class TokenSamplesTest : public testing::Test {
 TEST_F(TokenSamplesTest, SampleIsARangeOfTokensAndLabelsAreShiftedByOne) {
   const TokenSamples source = open();
   EXPECT_EQ(source.size(), 100);
-  const SampleBatch batch = source.fetch(/*consumed=*/7, /*samples=*/{0, 2}, /*tokens=*/{0, 10});
+  const NextTokens batch = source.next_tokens(/*consumed=*/7, /*samples=*/{0, 2}, /*tokens=*/{0, 10});
   EXPECT_TRUE(at::equal(batch.inputs, at::arange(70, 90).view({2, 10})));
   EXPECT_TRUE(at::equal(batch.labels, at::arange(71, 91).view({2, 10})));
 }
 
 TEST_F(TokenSamplesTest, TheLastSampleNeedsItsLabel) {
-  EXPECT_EQ(open().fetch(99, {0, 1}, {9, 10}).labels.item<std::int64_t>(), 1000);
+  EXPECT_EQ(open().next_tokens(99, {0, 1}, {9, 10}).labels.item<std::int64_t>(), 1000);
   write_counting_pair(options_.prefix, 1000);
   EXPECT_EQ(open().size(), 99);
 }
@@ -47,10 +47,10 @@ TEST_F(TokenSamplesTest, RectanglesMakeUpTheWholeBatch) {
   options_.shuffle = true;
   const TokenSamples source = open();
   // Across an epoch's end: samples 96 .. 103 of the run.
-  const SampleBatch whole = source.fetch(96, {0, 8}, {0, 10});
+  const NextTokens whole = source.next_tokens(96, {0, 8}, {0, 10});
   for (const Range samples : {Range{0, 3}, Range{3, 8}, Range{5, 5}}) {
     for (const Range tokens : {Range{0, 4}, Range{4, 7}, Range{7, 10}, Range{2, 2}}) {
-      const SampleBatch part = source.fetch(96, samples, tokens);
+      const NextTokens part = source.next_tokens(96, samples, tokens);
       const auto cut = [&](const at::Tensor& t) {
         return t.slice(0, samples.begin, samples.end).slice(1, tokens.begin, tokens.end);
       };
@@ -76,7 +76,7 @@ TEST_F(TokenSamplesTest, EveryEpochVisitsEverySampleOnceInANewOrder) {
 
 TEST_F(TokenSamplesTest, TheOrderIsAFunctionOfTheSeed) {
   options_.shuffle = true;
-  const auto first = [this] { return open().fetch(0, {0, 20}, {0, 10}).inputs; };
+  const auto first = [this] { return open().next_tokens(0, {0, 20}, {0, 10}).inputs; };
   const at::Tensor once = first();
   EXPECT_TRUE(at::equal(once, first()));
   options_.seed += 1;

@@ -15,9 +15,8 @@
 
 #include <fmt/format.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/models/safetensors.h"
@@ -59,13 +58,11 @@ class TokenBatch : public runtime::InputSource {
     const std::int64_t last = tokens_.size(1) - 1;
     labels_.narrow(1, 0, last).copy_(tokens_.narrow(1, 1, last));
   }
-  nn::Inputs fetch(Range samples, Range tokens) override {
-    const auto cut = [&](const at::Tensor& all) {
-      return all.narrow(0, samples.begin, samples.size())
-          .narrow(1, tokens.begin, tokens.size())
-          .clone();
-    };
-    return {cut(tokens_), cut(labels_)};
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
+    const at::Tensor& all = kind == spec::InputKind::kTokens ? tokens_ : labels_;
+    return all.narrow(0, samples.begin, samples.size())
+        .narrow(1, tokens.begin, tokens.size())
+        .clone();
   }
   double num_labels() override {
     return static_cast<double>(tokens_.size(0) * (tokens_.size(1) - 1));

@@ -1,10 +1,9 @@
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 
 #include <map>
 
 #include <gtest/gtest.h>
-
-#include <torch/torch.h>
 
 namespace galvatron::models {
 namespace {

@@ -1,3 +1,4 @@
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/safetensors.h"
 
 #include <cstring>
@@ -6,8 +7,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <torch/torch.h>
 
 #include "galvatron/base/json.h"
 

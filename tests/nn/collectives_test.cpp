@@ -1,8 +1,8 @@
 // The autograd collectives on rank threads: forward against the whole tensor, backward against its transpose.
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/collectives.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/world.h"

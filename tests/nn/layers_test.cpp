@@ -1,7 +1,7 @@
 // The parts of a Transformer layer against torch's own operators, in fp64.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
 #include "galvatron/nn/cross_entropy.h"
 #include "galvatron/nn/dropout.h"
@@ -85,8 +85,8 @@ LayerCall call_for(Range samples, Range tokens, std::int64_t length) {
   LayerCall call;
   call.first_sample = samples.begin;
   call.num_samples = samples.size();
-  call.seq_length = length;
-  call.tokens = tokens;
+  call.sequence.length = length;
+  call.sequence.tokens = tokens;
   return call;
 }
 

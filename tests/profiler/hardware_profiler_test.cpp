@@ -1,13 +1,12 @@
 // The hardware profile of ranks as threads: what must hold of any measurement. Nothing is compared
 // with a clock.
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/hardware_profiler.h"
 
 #include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>
-
-#include <torch/torch.h>
 
 #include "galvatron/profiler/collective_bench.h"
 #include "galvatron/profiler/profile_tables.h"

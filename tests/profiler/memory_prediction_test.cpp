@@ -2,8 +2,7 @@
 // of each plan runs alone in a world whose collectives do nothing: its memory is that of training.
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/cost/plan_cost.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
@@ -19,9 +18,8 @@ constexpr std::int64_t kSeqLength = 64, kGlobalBatch = 16;
 
 class ZeroTokens : public runtime::InputSource {
  public:
-  nn::Inputs fetch(Range samples, Range tokens) override {
-    const at::Tensor zeros = at::zeros({samples.size(), tokens.size()}, at::kLong);
-    return {zeros, zeros.clone()};
+  at::Tensor fetch(spec::InputKind, Range samples, Range tokens) override {
+    return at::zeros({samples.size(), tokens.size()}, at::kLong);
   }
   double num_labels() override { return static_cast<double>(kSeqLength * kGlobalBatch); }
 };

@@ -1,10 +1,9 @@
 // The model profile of tiny models: real measurements, held to what must be true of them. Nothing
 // is compared with a clock.
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/model_profiler.h"
 
 #include <gtest/gtest.h>
-
-#include <torch/torch.h>
 
 #include "galvatron/profiler/profile_tables.h"
 #include "galvatron/runtime/memory_meter.h"

@@ -18,6 +18,7 @@ from transformers import (
     MistralConfig,
     PretrainedConfig,
     Qwen2Config,
+    Qwen3Config,
 )
 
 torch.set_num_threads(1)  # the models are too small to share out
@@ -59,6 +60,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama-rope-linear": LlamaConfig(**_LLAMA, rope_parameters=_rope("linear")),
     "llama-rope-yarn": LlamaConfig(**_LLAMA, rope_parameters=_rope("yarn", original_max_position_embeddings=8)),
     "qwen2": Qwen2Config(**_LLAMA, use_sliding_window=False),
+    "qwen3": Qwen3Config(**_LLAMA, head_dim=16, use_sliding_window=False),
     "mistral": MistralConfig(**_LLAMA, sliding_window=None),
     "preset-gpt2": _preset("gpt2-tiny"),
     "preset-llama": _preset("llama-tiny"),

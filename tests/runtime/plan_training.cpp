@@ -11,26 +11,28 @@
 namespace galvatron::testing {
 namespace {
 
-// Tokens that are a function of (seed, step, sample, position), every seventh label ignored.
-class HashedTokens : public runtime::InputSource {
+// Tokens and images that are a function of (seed, step, sample, position), every seventh label ignored.
+class HashedInputs : public runtime::InputSource {
  public:
-  HashedTokens(const TrainingCase& job, int step) : job_(job), step_(step) {}
+  HashedInputs(const TrainingCase& job, int step) : job_(job), step_(step) {}
 
-  nn::Inputs fetch(Range samples, Range tokens) override {
-    at::Tensor inputs = at::empty({samples.size(), tokens.size()}, at::kLong), labels = at::empty_like(inputs);
-    for (std::int64_t b = 0; b < samples.size(); ++b) {
-      for (std::int64_t s = 0; s < tokens.size(); ++s) {
-        inputs[b][s] = token(samples.begin + b, tokens.begin + s);
-        labels[b][s] = label(samples.begin + b, tokens.begin + s);
-      }
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
+    switch (kind) {
+      case spec::InputKind::kTokens: return rows(samples, tokens, [&](auto b, auto s) { return token(b, s); });
+      case spec::InputKind::kTargetTokens: return rows(samples, tokens, [&](auto b, auto s) { return token(b, s + 500); });
+      case spec::InputKind::kLabels: return rows(samples, tokens, [&](auto b, auto s) { return label(b, s); });
+      case spec::InputKind::kImages: return images(samples);
+      case spec::InputKind::kClasses: return rows(samples, {0, 1}, [&](auto b, auto) { return picture_class(b); }).squeeze(1);
     }
-    return {inputs, labels};
+    return {};
   }
 
   double num_labels() override {
+    if (job_.model.task == spec::Task::kImageClasses) return static_cast<double>(job_.global_batch);
     double count = 0;
+    const std::int64_t length = job_.model.layers.end()[-2].outputs[0].length(job_.seq_length);
     for (std::int64_t b = 0; b < job_.global_batch; ++b) {
-      for (std::int64_t s = 0; s < job_.seq_length; ++s) count += label(b, s) == nn::kIgnoreLabel ? 0 : 1;
+      for (std::int64_t s = 0; s < length; ++s) count += label(b, s) == nn::kIgnoreLabel ? 0 : 1;
     }
     return count;
   }
@@ -43,6 +45,29 @@ class HashedTokens : public runtime::InputSource {
   std::int64_t label(std::int64_t sample, std::int64_t position) const {
     const bool ignored = job_.ignore_some_labels && (sample * 31 + position) % 7 == 3;
     return ignored ? nn::kIgnoreLabel : token(sample, position + 1);
+  }
+
+  std::int64_t picture_class(std::int64_t sample) const {
+    const auto index = static_cast<std::uint64_t>(step_ * 1000 + sample);
+    return static_cast<std::int64_t>(scramble(job_.seed * 78 + index) %
+                                     static_cast<std::uint64_t>(job_.model.image.num_classes));
+  }
+  template <typename Value>
+  static at::Tensor rows(Range samples, Range tokens, const Value& value) {
+    at::Tensor out = at::empty({samples.size(), tokens.size()}, at::kLong);
+    for (std::int64_t b = 0; b < samples.size(); ++b) {
+      for (std::int64_t s = 0; s < tokens.size(); ++s) out[b][s] = value(samples.begin + b, tokens.begin + s);
+    }
+    return out;
+  }
+  at::Tensor images(Range samples) const {
+    const spec::ImageSpec& image = job_.model.image;
+    at::Tensor out = at::empty({samples.size(), image.channels, image.height, image.width}, at::kDouble);
+    for (std::int64_t b = 0; b < samples.size(); ++b) {
+      const auto key = nn::random_key(job_.seed, "image." + std::to_string(step_ * 1000 + samples.begin + b));
+      nn::fill_normal(out[b].data_ptr<double>(), out[b].numel(), key, 0, 1);
+    }
+    return out;
   }
 
   const TrainingCase& job_;
@@ -97,7 +122,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
         runtime::Engine engine(job.model, plan, world, models::make_layer, {job.seed, job.seq_length, true});
         train::AdamW optimizer(engine.units(), {});
         for (int step = 0; step < job.steps; ++step) {
-          HashedTokens tokens(job, step);
+          HashedInputs tokens(job, step);
           const double loss = engine.forward_backward(tokens, step);
           if (step == 0) collect(engine, gradients, true);
           const double norm = engine.gradient_norm();
@@ -107,7 +132,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
           result.losses.push_back(loss);
           result.grad_norms.push_back(norm);
         }
-        HashedTokens tokens(job, job.steps);
+        HashedInputs tokens(job, job.steps);
         const double evaluation = engine.evaluate(tokens);
         if (world.rank() == 0) result.evaluation = evaluation;
         collect(engine, parameters, false);

@@ -1,12 +1,12 @@
 // Trains a model for a few steps under a plan with ranks as threads, and puts the whole parameters and gradients together
 // again: what the promise "a plan never changes the result" is tested with.
 #pragma once
-#include <torch/torch.h>
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/spec/model_spec.h"

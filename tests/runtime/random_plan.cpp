@@ -33,7 +33,7 @@ Json gpt_config(Random& random) {
 Json llama_config(Random& random) {
   const std::int64_t kv_heads = pick_of<std::int64_t>(random, {1, 2, 4, 6});
   const std::int64_t heads = kv_heads * pick(random, 1, 2);
-  return {{"model_type", pick(random, 0, 1) == 0 ? "llama" : "qwen2"}, {"vocab_size", pick(random, 17, 61)},
+  return {{"model_type", pick_of<std::string>(random, {"llama", "qwen2", "qwen3"})}, {"head_dim", 4}, {"vocab_size", pick(random, 17, 61)},
           {"hidden_size", heads * 4}, {"intermediate_size", pick(random, 9, 40)}, {"num_hidden_layers", pick(random, 1, 4)},
           {"num_attention_heads", heads}, {"num_key_value_heads", kv_heads}, {"max_position_embeddings", 32},
           {"hidden_act", "silu"}, {"rms_norm_eps", 1e-6}, {"rope_theta", 10000.0}, {"initializer_range", 0.1},
@@ -101,10 +101,13 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       plan.layers[i] = valid_strategy(random, job.model.layers[i], plan.ranks_per_stage());
     }
-    if (job.model.tied_embeddings) {
-      plan.layers.back().zero_stage = plan.layers.front().zero_stage;
-      plan.layers.back().tp_degree = plan.layers.front().tp_degree;
-      plan.layers.back().ulysses_degree = 1;
+    for (const int layer : job.model.tied_layers()) {
+      plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+      const plan::LayerStrategy& first = plan.layers.front();
+      if (layer == 0) continue;
+      strategy.zero_stage = first.zero_stage;
+      strategy.tp_degree = first.tp_degree;
+      strategy.ulysses_degree = 1;
     }
     if (!plan::check_plan(plan, job.model, {world_size, job.seq_length})) return plan;
   }

@@ -1,7 +1,7 @@
 // Redistribution, ZeRO units, and the training promise on plans chosen by hand (plan_fuzz draws them at random).
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/runtime/engine.h"

@@ -1,3 +1,4 @@
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/train/weights.h"
 
 #include <fstream>
@@ -7,8 +8,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <torch/torch.h>
 
 #include "galvatron/models/registry.h"
 #include "galvatron/models/safetensors.h"

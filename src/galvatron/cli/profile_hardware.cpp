@@ -4,13 +4,12 @@
 #include <memory>
 #include <optional>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/hardware_profiler.h"
 #include "galvatron/profiler/machine.h"
 #include "galvatron/profiler/profile_tables.h"

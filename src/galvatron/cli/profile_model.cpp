@@ -3,12 +3,11 @@
 #include <memory>
 #include <optional>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/progress.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/comm/cuda.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/machine.h"
 #include "galvatron/profiler/model_profiler.h"
 #include "galvatron/profiler/profile_tables.h"

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
-#include <torch/torch.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/backends/gloo/gloo_backend.h"
 #include "galvatron/comm/backends/threads/thread_backend.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 namespace galvatron::comm {

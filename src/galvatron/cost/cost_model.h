@@ -61,8 +61,11 @@ struct LocalWork {
   // Samples to look up in the profile: Ulysses' share of the tokens is the same share of the work.
   double profile_samples = 0;
 };
-LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape,
+LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples);
+
+// The sequence that a layer works on: the first that it makes; the head's, the first that it gets.
+const spec::StreamSpec& main_stream(const CostInputs& inputs, int layer);
 
 // The head of a model with tied embeddings has no weight of its own when the embedding is on its
 // stage.

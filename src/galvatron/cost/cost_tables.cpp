@@ -39,9 +39,21 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   return out;
 }
 
+// Where models change shape on the way, every border is taken to be as wide as the widest.
+int widest_border(const CostInputs& inputs) {
+  int widest = 0;
+  Bytes most;
+  for (int layer = 1; layer < inputs.model.num_layers(); ++layer) {
+    const Bytes bytes = border_bytes(inputs, layer, {}, 1);
+    if (bytes <= most) continue;
+    most = bytes;
+    widest = layer;
+  }
+  return widest;
+}
+
 void add_transitions(CostTables& tables, const CostInputs& inputs) {
-  // The border tensor is the same in front of every layer but the first.
-  const int layer = std::min(1, tables.num_layers() - 1);
+  const int layer = widest_border(inputs);
   const MicrobatchSizes sizes =
       microbatch_sizes(inputs.job.global_batch, tables.shape.num_microbatches);
   for (const plan::TokenLayout& from : tables.layouts) {
@@ -96,7 +108,9 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
     tables.type_of_layer.push_back(layer.type);
   }
   tables.reserve_bytes = inputs.hardware.memory_reserve.value;
-  tables.tied_ends = inputs.model.tied_embeddings;
+  for (const int layer : inputs.model.tied_layers()) {
+    tables.tied_types.insert(inputs.model.layers[static_cast<std::size_t>(layer)].type);
+  }
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
     std::vector<LayerCost>& row = tables.cost.emplace_back();
     const int layer = inputs.model.first_layer_of_type(type);

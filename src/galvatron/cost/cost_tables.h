@@ -22,6 +22,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -66,9 +67,9 @@ struct CostTables {
   std::vector<double> transition_ms;
   double border_ms = 0;            // between two stages, one direction, per microbatch
   std::int64_t reserve_bytes = 0;  // HardwareProfile::memory_reserve
-  // The first and the last layer share a weight: check_plan() wants their tp_degree and zero_stage
-  // equal.
-  bool tied_ends = false;
+  // Types whose layers share a weight, so that check_plan() wants their tp_degree and zero_stage
+  // equal; empty without one.
+  std::set<int> tied_types;
 
   int num_layers() const { return static_cast<int>(type_of_layer.size()); }
   const LayerCost& layer_cost(int layer, int candidate) const {

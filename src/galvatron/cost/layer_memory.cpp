@@ -114,13 +114,9 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
     const std::int64_t slice = shape.num_microbatches > 1 ? shard(unit) : 0;
     out.reducing += Bytes{state * (unit.elements + slice)};
   }
-  const LocalWork work = local_work(inputs, shape, strategy, samples);
-  // The embedding's input are token ids; its saved tensors hold them.
+  const LocalWork work = local_work(inputs, shape, layer, strategy, samples);
   const Bytes input =
-      spec.kind == spec::LayerKind::kEmbedding
-          ? Bytes{}
-          : border_bytes(inputs, layer, plan::token_layout(strategy, shape.ranks_per_stage),
-                         samples);
+      border_bytes(inputs, layer, plan::token_layout(strategy, shape.ranks_per_stage), samples);
   profiles::LayerMeasurement cost =
       inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples);
   cost.activation += ulysses_copy(spec, strategy, work, precision);
@@ -130,9 +126,11 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
 
 Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
                    std::int64_t samples) {
-  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
-  return {largest_chunk(samples, layout.dp_degree) *
-          largest_chunk(inputs.job.seq_length, layout.seq_degree) * spec.shape.hidden_size *
+  std::int64_t features = 0;  // of all tokens of a rank
+  for (const spec::StreamSpec& stream : inputs.model.inputs_of(layer)) {
+    features += largest_chunk(stream.length(inputs.job.seq_length), layout.seq_degree) * stream.width;
+  }
+  return {largest_chunk(samples, layout.dp_degree) * features *
           spec::compute_bytes(inputs.job.precision)};
 }
 

@@ -55,7 +55,7 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
                          const plan::LayerStrategy& strategy, const ShardingUnits& units,
                          std::int64_t samples);
 
-// Bytes of the tensor between two layers on one rank, for a microbatch of `samples`.
+// Bytes of what comes into a layer on one rank, for a microbatch of `samples`; none of the first.
 Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
                    std::int64_t samples);
 

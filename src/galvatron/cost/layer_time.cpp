@@ -17,7 +17,8 @@ class LayerTimer {
         shape_(shape),
         spec_(inputs.model.layers[static_cast<std::size_t>(layer)]),
         strategy_(strategy),
-        work_(local_work(inputs, shape, strategy, samples)),
+        work_(local_work(inputs, shape, layer, strategy, samples)),
+        is_first_(layer == 0),
         units_(units),
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)) {}
@@ -85,6 +86,12 @@ class LayerTimer {
         backward = 2 * (2 * tp_gather() + tp_scatter()) + ulysses_exchanges();
         if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
         break;
+      case spec::LayerKind::kMerge:
+        // Tokens of the grid before, four for each that the layer makes, half as wide.
+        forward = merge_exchange(Collective::kAllGather);
+        backward = merge_exchange(Collective::kReduceScatter);
+        if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
+        break;
       case spec::LayerKind::kHead:
         backward = tp_gather() + cross_entropy_reductions() + tp_scatter();
         break;
@@ -102,6 +109,13 @@ class LayerTimer {
     return collective(Collective::kReduceScatter, tp_group(), region_bytes());
   }
 
+  // Among all ranks that share the sequence, tensor-parallel ones first.
+  double merge_exchange(Collective kind) const {
+    const std::int64_t inner = 2 * region_bytes();
+    return collective(kind, tp_group(), inner) +
+           collective(kind, ulysses_group(), inner * strategy_.ulysses_degree);
+  }
+
   // Queries, keys and values one way, the context back (Jacobs et al. 2023).
   double ulysses_exchanges() const {
     const std::int64_t token_bytes = spec_.shape.head_size * compute_bytes_ / strategy_.tp_degree;
@@ -116,7 +130,7 @@ class LayerTimer {
   double cross_entropy_reductions() const {
     if (strategy_.tp_degree == 1) return 0;
     constexpr std::int64_t kLogitsAtOnce = 1 << 23, kMinTokens = 64;
-    const std::int64_t vocab = largest_chunk(inputs_.model.vocab_size, strategy_.tp_degree);
+    const std::int64_t vocab = largest_chunk(spec_.vocab_size(), strategy_.tp_degree);
     const std::int64_t chunk_tokens =
         std::min(tokens(), std::max(kMinTokens, kLogitsAtOnce / vocab));
     if (chunk_tokens == 0) return 0;
@@ -135,7 +149,7 @@ class LayerTimer {
     const double reduce = strategy_.zero_stage >= 2
                               ? unit_collectives(Collective::kReduceScatter, state_bytes_, false)
                               : 0;
-    if (is(spec::LayerKind::kEmbedding)) {
+    if (is_first_) {
       // Nothing runs before the first layer's forward, nor after its backward.
       out.forward.exposed += Milliseconds{gather};
       hide(out.backward, gather);
@@ -157,7 +171,7 @@ class LayerTimer {
 
   void add_step_costs(LayerTime& out) const {
     const double sync = step_reduction();
-    if (is(spec::LayerKind::kEmbedding)) {
+    if (is_first_) {
       out.gradient_sync.exposed = Milliseconds{sync};
     } else {
       PhaseTime beside{out.backward.compute, {}, {}};
@@ -206,6 +220,7 @@ class LayerTimer {
   const spec::LayerSpec& spec_;
   const plan::LayerStrategy& strategy_;
   LocalWork work_;
+  bool is_first_;
   const ShardingUnits& units_;
   std::int64_t compute_bytes_;
   std::int64_t state_bytes_;
@@ -250,10 +265,8 @@ Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shap
 
 Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                                   std::int64_t samples) {
-  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
-  const std::int64_t tokens = largest_chunk(samples * inputs.job.seq_length, shape.ranks_per_stage);
-  const std::int64_t bytes =
-      tokens * spec.shape.hidden_size * spec::compute_bytes(inputs.job.precision);
+  const Bytes all = border_bytes(inputs, layer, {}, samples);
+  const std::int64_t bytes = largest_chunk(all.value, shape.ranks_per_stage);
   return inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
                                     Bytes{bytes});
 }

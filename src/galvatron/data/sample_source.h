@@ -1,20 +1,14 @@
-// What the training loop asks of its data: rectangles (samples x token positions) of an endless row
-// of samples.
+// What the training loop asks of its data: tensors of rectangles (samples x token positions) of an
+// endless row of samples. One class for each task.
 #pragma once
 #include <cstdint>
-#include <span>
 
 #include <ATen/core/Tensor.h>
 
 #include "galvatron/base/partition.h"
+#include "galvatron/spec/model_spec.h"
 
 namespace galvatron::data {
-
-// Shapes: B the samples asked for, S the token positions asked for. int64, on the CPU.
-struct SampleBatch {
-  at::Tensor inputs;  // [B, S]
-  at::Tensor labels;  // [B, S]: the token after each input
-};
 
 // The number of samples consumed so far is the whole state of a source: fetch() changes nothing,
 // and a run that resumes passes the count at which it stopped. Every rank sees the same samples,
@@ -23,24 +17,22 @@ class SampleSource {
  public:
   virtual ~SampleSource() = default;
 
-  virtual std::int64_t size() const = 0;  // samples per epoch, > 0
-  virtual std::int64_t seq_length() const = 0;
+  virtual std::int64_t size() const = 0;        // samples per epoch, > 0
+  virtual std::int64_t seq_length() const = 0;  // tokens that a sample counts in tokens per second
 
-  // Samples consumed + samples.begin .. consumed + samples.end - 1 of the run, positions `tokens`
-  // of each. Epochs follow one another without a gap. Ranges may be empty. REQUIRES: consumed >= 0,
-  // samples.begin >= 0, `tokens` within [0, seq_length()].
-  SampleBatch fetch(std::int64_t consumed, Range samples, Range tokens) const;
+  // Samples consumed + samples.begin .. consumed + samples.end - 1 of the run. Epochs follow one
+  // another without a gap. Tokens and labels: positions `tokens` of the sequence that `kind` belongs
+  // to, int64 [B, S]. Images: fp32 [B, channels, height, width]; classes: int64 [B]. On the CPU.
+  // Ranges may be empty. REQUIRES: a kind of this source's task.
+  virtual at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
+                           Range tokens) const = 0;
+  // Labels that count in the `count` samples after the first `consumed`.
+  virtual double num_labels(std::int64_t consumed, std::int64_t count) const = 0;
 
  protected:
   SampleSource() = default;
   SampleSource(const SampleSource&) = default;
   SampleSource& operator=(const SampleSource&) = default;
-
- private:
-  // Writes the tokens at positions first, first + 1, ... of the run's sample `sample`. The last
-  // position there is, the label of the last input, is seq_length().
-  virtual void read_tokens(std::int64_t sample, std::int64_t first,
-                           std::span<std::int64_t> out) const = 0;
 };
 
 }  // namespace galvatron::data

@@ -3,11 +3,11 @@
 #pragma once
 #include <cstdint>
 
-#include "galvatron/data/sample_source.h"
+#include "galvatron/data/token_rows.h"
 
 namespace galvatron::data {
 
-class SyntheticSamples : public SampleSource {
+class SyntheticSamples : public TokenRows {
  public:
   // `size`: samples per epoch; every epoch repeats the same ones in the same order. ConfigError
   // unless all are positive.
@@ -16,10 +16,12 @@ class SyntheticSamples : public SampleSource {
 
   std::int64_t size() const override { return size_; }
   std::int64_t seq_length() const override { return seq_length_; }
+  std::int64_t vocab_size() const override { return vocab_size_; }
 
- private:
   void read_tokens(std::int64_t sample, std::int64_t first,
                    std::span<std::int64_t> out) const override;
+
+ private:
 
   std::int64_t size_;
   std::int64_t seq_length_;

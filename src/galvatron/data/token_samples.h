@@ -6,7 +6,7 @@
 
 #include "galvatron/data/indexed_dataset.h"
 #include "galvatron/data/permutation.h"
-#include "galvatron/data/sample_source.h"
+#include "galvatron/data/token_rows.h"
 #include "galvatron/data/split.h"
 
 namespace galvatron::data {
@@ -27,25 +27,27 @@ struct TokenSamplesOptions {
 
 // Documents follow one another in a sample: nothing is padded and no token is lost but the last few
 // of the file.
-class TokenSamples : public SampleSource {
+class TokenSamples : public TokenRows {
  public:
   // ConfigError when the files are damaged, hold less than one sample, leave this part of the split
   // empty, or hold tokens beyond `vocab_size` (looked for in the first 64 Mi tokens of this part;
-  // fetch() checks what it reads).
+  // read_tokens() checks what it reads).
   TokenSamples(const TokenSamplesOptions& options, std::int64_t vocab_size);
 
   std::int64_t size() const override { return part_.size(); }
   std::int64_t seq_length() const override { return seq_length_; }
+  std::int64_t vocab_size() const override { return vocab_size_; }
   const IndexedDataset& dataset() const { return dataset_; }
 
   // Which S tokens of the file the run's sample `sample` is: it starts at token index *
   // seq_length().
   std::int64_t index_in_file(std::int64_t sample) const;
 
- private:
   // ConfigError for a token beyond the vocabulary.
   void read_tokens(std::int64_t sample, std::int64_t first,
                    std::span<std::int64_t> out) const override;
+
+ private:
   void check_corpus_info() const;
   void check_first_tokens() const;
 

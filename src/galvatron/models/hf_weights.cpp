@@ -5,9 +5,8 @@
 #include <map>
 #include <string_view>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::models {
 namespace {
@@ -76,7 +75,8 @@ std::string hf_architecture(const spec::ModelSpec& model) {
       {"gpt2", "GPT2LMHeadModel"},
       {"llama", "LlamaForCausalLM"},
       {"mistral", "MistralForCausalLM"},
-      {"qwen2", "Qwen2ForCausalLM"}};
+      {"qwen2", "Qwen2ForCausalLM"},
+      {"qwen3", "Qwen3ForCausalLM"}};
   const std::string type = model.config.at("model_type").get<std::string>();
   const auto it = kArchitectures.find(type);
   GALV_CHECK(it != kArchitectures.end(), "no architecture for model_type ", type);

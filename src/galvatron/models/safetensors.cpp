@@ -3,10 +3,9 @@
 #include <cstring>
 #include <set>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/safetensors_header.h"
 
 namespace galvatron::models {

@@ -1,8 +1,8 @@
 #include "galvatron/nn/attention.h"
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/collectives.h"
+#include "galvatron/nn/norm.h"
 #include "galvatron/nn/recompute.h"
 
 namespace galvatron::nn {
@@ -56,11 +56,20 @@ at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at
   const at::Tensor keys = repeat == 1 ? k : k.repeat_interleave(repeat, 1);
   const at::Tensor values = repeat == 1 ? v : v.repeat_interleave(repeat, 1);
   at::Tensor scores = at::matmul(q, keys.transpose(2, 3)).mul(options.scale);
-  const at::Tensor future = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
-  scores = scores.masked_fill(future, -std::numeric_limits<double>::infinity());
+  if (options.causal) {
+    const at::Tensor future = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
+    scores = scores.masked_fill(future, -std::numeric_limits<double>::infinity());
+  }
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
   return at::matmul(attention_dropout(probabilities, options.dropout, call, heads, options.num_heads), values);
+}
+
+// Heads are whole on a rank, so their norms need no other.
+at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads, const AttentionParams& params, double epsilon) {
+  const at::Tensor q = rms_norm(qkv_BTND.narrow(2, 0, heads.query), params.query_norm, epsilon);
+  const at::Tensor k = rms_norm(qkv_BTND.narrow(2, heads.query, heads.key_value), params.key_norm, epsilon);
+  return at::cat({q, k, qkv_BTND.narrow(2, heads.query + heads.key_value, heads.key_value)}, 2);
 }
 
 // qkv [B, L, n + 2k, D] of this rank's heads over the whole sequence -> context [B, L, n, D].
@@ -83,10 +92,10 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const LocalHeads& heads, c
     // On CUDA only the half-precision kernels know grouped heads; the fallback would build the score matrix.
     const std::int64_t repeat = heads.query / heads.key_value;
     return at::scaled_dot_product_attention(q, k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1), {}, 0.0,
-                                            /*is_causal=*/true, options.scale)
+                                            /*is_causal=*/options.causal, options.scale)
         .transpose(1, 2);
   }
-  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, options.scale, grouped).transpose(1, 2);
+  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/options.causal, options.scale, grouped).transpose(1, 2);
 }
 
 }  // namespace
@@ -99,18 +108,19 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
   const std::int64_t first_head = groups.tp.rank() * tp_heads.query + groups.ulysses.rank() * core_heads.query;
   const Range global_heads{first_head, first_head + core_heads.query};
 
-  at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp, call.tp_sizes);
+  at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp, call.sequence.tp_sizes);
   qkv = qkv.view({qkv.size(0), qkv.size(1), tp_heads.total(), options.head_size});
-  if (u > 1) qkv = sequence_to_heads(regroup_for_ulysses(qkv, tp_heads, u), groups.ulysses, call.ulysses_sizes);
+  if (params.query_norm.defined()) qkv = norm_heads(qkv, tp_heads, params, options.qk_norm_epsilon);
+  if (u > 1) qkv = sequence_to_heads(regroup_for_ulysses(qkv, tp_heads, u), groups.ulysses, call.sequence.ulysses_sizes);
 
   // By value: a recomputed core outlives this call.
   const auto core = [=](const at::Tensor& qkv_BLND) {
     return attention_core(qkv_BLND, core_heads, options, call, global_heads);
   };
   at::Tensor context = options.recompute_core ? recomputed(core, qkv) : core(qkv);
-  context = heads_to_sequence(context, groups.ulysses, call.ulysses_sizes);
+  context = heads_to_sequence(context, groups.ulysses, call.sequence.ulysses_sizes);
   context = context.reshape({context.size(0), context.size(1), tp_heads.query * options.head_size});
-  return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp, call.tp_sizes);
+  return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp, call.sequence.tp_sizes);
 }
 
 }  // namespace galvatron::nn

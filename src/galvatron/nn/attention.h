@@ -1,4 +1,4 @@
-// Causal self-attention with tensor parallelism over heads and Ulysses over the sequence.
+// Self-attention with tensor parallelism over heads and Ulysses over the sequence.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -16,6 +16,8 @@ struct AttentionOptions {
   double scale = 1;               // of q.k before the softmax
   std::vector<double> inverse_frequencies;  // rotary, head_size / 2 entries; empty: none
   double rotary_scale = 1;        // of cos and sin
+  bool causal = true;             // else all tokens see all
+  double qk_norm_epsilon = 0;     // of the norms below
   bool recompute_core = false;    // rotary and softmax(QK^T)V again in the backward
   Dropout dropout;                // of the probabilities
 };
@@ -25,6 +27,8 @@ struct AttentionParams {
   at::Tensor qkv_bias;       // may be undefined
   at::Tensor output_weight;  // [H, n * D]
   at::Tensor output_bias;    // may be undefined
+  at::Tensor query_norm;     // [D], RMS norm of each head; may be undefined
+  at::Tensor key_norm;       // [D]
 };
 
 // x and the result: [B, S, H] at the layer's border.

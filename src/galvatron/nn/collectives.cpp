@@ -1,11 +1,10 @@
 #include "galvatron/nn/collectives.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 #include <numeric>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/group_capsule.h"
 
 namespace galvatron::nn {

@@ -1,10 +1,11 @@
 #include "galvatron/nn/counter_random.h"
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
 
 #include <cmath>
 #include <numbers>
+
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::nn {
 namespace {

@@ -1,10 +1,9 @@
 #include "galvatron/nn/cross_entropy.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 
 #include "galvatron/base/partition.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/layer.h"
 
 namespace galvatron::nn {

@@ -1,7 +1,6 @@
 #include "galvatron/nn/dropout.h"
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
 
 namespace galvatron::nn {
@@ -22,8 +21,8 @@ at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerC
   if (!options.active(call) || x_BSH.numel() == 0) return x_BSH;
   const std::int64_t features = x_BSH.size(2);
   const at::Tensor samples = positions(call.first_sample, x_BSH.size(0), x_BSH.device()).view({-1, 1, 1});
-  const at::Tensor tokens = positions(call.tokens.begin, x_BSH.size(1), x_BSH.device()).view({1, -1, 1});
-  const at::Tensor index = (samples * call.seq_length + tokens) * features + positions(0, features, x_BSH.device());
+  const at::Tensor tokens = positions(call.sequence.tokens.begin, x_BSH.size(1), x_BSH.device()).view({1, -1, 1});
+  const at::Tensor index = (samples * call.sequence.length + tokens) * features + positions(0, features, x_BSH.device());
   return apply_mask(x_BSH, index, options);
 }
 
@@ -31,7 +30,7 @@ at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& opt
                              std::int64_t num_heads) {
   if (!options.active(call)) return probabilities;
   const auto device = probabilities.device();
-  const std::int64_t length = call.seq_length;
+  const std::int64_t length = call.sequence.length;
   const at::Tensor samples = positions(call.first_sample, probabilities.size(0), device).view({-1, 1, 1, 1});
   const at::Tensor head = positions(heads.begin, heads.size(), device).view({1, -1, 1, 1});
   const at::Tensor query = positions(0, probabilities.size(2), device).view({1, 1, -1, 1});

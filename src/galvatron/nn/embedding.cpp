@@ -1,7 +1,6 @@
 #include "galvatron/nn/embedding.h"
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/collectives.h"
 
 namespace galvatron::nn {
@@ -12,7 +11,7 @@ at::Tensor vocab_parallel_embedding(const at::Tensor& tokens_BT, const at::Tenso
   const at::Tensor local = tokens_BT - first_row;
   const at::Tensor elsewhere = local.lt(0).logical_or_(local.ge(weight.size(0)));
   const at::Tensor rows = at::embedding(weight, local.masked_fill(elsewhere, 0));
-  return reduce_scatter_sequence(rows.masked_fill(elsewhere.unsqueeze(-1), 0), groups.tp, call.tp_sizes);
+  return reduce_scatter_sequence(rows.masked_fill(elsewhere.unsqueeze(-1), 0), groups.tp, call.sequence.tp_sizes);
 }
 
 }  // namespace galvatron::nn

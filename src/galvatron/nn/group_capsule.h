@@ -1,8 +1,8 @@
 // A comm::Group inside an autograd context.
 #pragma once
-#include <torch/torch.h>
 
 #include "galvatron/comm/group.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::nn {
 

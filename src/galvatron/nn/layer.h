@@ -16,23 +16,32 @@
 
 namespace galvatron::nn {
 
-// What the data loader feeds: samples x tokens of the tensor-parallel region, int64. Undefined where not needed.
+// What the data loader feeds: int64, samples x tokens of the tensor-parallel region. Undefined where not needed.
 struct Inputs {
   at::Tensor tokens_BT;
-  at::Tensor labels_BT;  // next tokens; kIgnoreLabel does not count
+  at::Tensor labels_BT;    // kIgnoreLabel does not count
+  at::Tensor images_BCHW;  // whole images, in the compute type
+  at::Tensor classes_B;
 };
 inline constexpr std::int64_t kIgnoreLabel = -100;
 
-// Where one call of a layer stands in the global batch. All tensor-parallel ranks of a layer share `block_tokens`.
-struct LayerCall {
-  std::int64_t first_sample = 0;        // index over the whole run of the first sample here: addresses dropout masks
-  std::int64_t num_samples = 0;         // B
-  std::int64_t seq_length = 0;          // L
-  Range tokens;                         // S: this rank's tokens at the border
-  Range block_tokens;                   // T: tokens of all tp ranks together
+// How a sequence lies over the ranks of a layer. All its tensor-parallel ranks share `block_tokens`.
+struct SequenceSplit {
+  std::int64_t length = 0;                  // L
+  Range tokens;                             // S: this rank's tokens at the border
+  Range block_tokens;                       // T: tokens of all tp ranks together
   std::vector<std::int64_t> tp_sizes;       // tokens of each tp rank; sums to T
   std::vector<std::int64_t> ulysses_sizes;  // T of each ulysses rank; sums to L
-  bool training = true;                 // dropout on
+};
+
+// Where one call of a layer stands in the global batch.
+struct LayerCall {
+  std::int64_t first_sample = 0;  // index over the whole run of the first sample here: addresses dropout masks
+  std::int64_t num_samples = 0;   // B
+  SequenceSplit sequence;         // of the first stream that the layer makes; of the head, of the first it gets
+  SequenceSplit before;           // of the first stream it gets: another length where it merges patches
+  SequenceSplit context;          // of the second stream, where there is one: T5's encoder output
+  bool training = true;           // dropout on
   bool logits = false;                  // the head returns logits [B, T, V / tp] instead of the loss
   Inputs inputs;
 };

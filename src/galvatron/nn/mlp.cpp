@@ -1,8 +1,7 @@
 #include "galvatron/nn/mlp.h"
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/collectives.h"
 #include "galvatron/nn/recompute.h"
 
@@ -48,7 +47,7 @@ at::Tensor activate(const at::Tensor& x, ActivationKind kind) {
 
 at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options, const LayerGroups& groups,
                const LayerCall& call) {
-  const at::Tensor up = column_parallel_linear(x_BSH, params.up_weight, params.up_bias, groups.tp, call.tp_sizes);
+  const at::Tensor up = column_parallel_linear(x_BSH, params.up_weight, params.up_bias, groups.tp, call.sequence.tp_sizes);
   at::Tensor inner;
   if (!options.gated) {
     inner = activate(up, options.activation);
@@ -57,7 +56,7 @@ at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOption
   } else {
     inner = gated_activation(up, options.activation);
   }
-  return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp, call.tp_sizes);
+  return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp, call.sequence.tp_sizes);
 }
 
 }  // namespace galvatron::nn

@@ -1,6 +1,6 @@
 #include "galvatron/nn/norm.h"
 
-#include <torch/torch.h>
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::nn {
 namespace {

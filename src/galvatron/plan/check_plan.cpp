@@ -1,6 +1,8 @@
 #include "galvatron/plan/check_plan.h"
 
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -23,7 +25,7 @@ Problem check_model(const Plan& plan, const spec::ModelSpec& model) {
   const auto num_layers = static_cast<int>(plan.layers.size());
   if (num_layers != model.num_layers()) {
     return fmt::format(
-        "the plan has {} layers, model '{}' has {} (embedding, {} blocks, head); the counts in "
+        "the plan has {} layers, model '{}' has {}, {} of them blocks; the counts in "
         "\"layers\" must add up to that",
         num_layers, model.name, model.num_layers(), model.num_blocks());
   }
@@ -144,27 +146,42 @@ Problem check_block(const LayerStrategy& strategy, const spec::TransformerShape&
   return std::nullopt;
 }
 
-std::int64_t vocab_size(const spec::LayerSpec& layer) {
-  for (const spec::ParamSpec& param : layer.params) {
-    if (param.split.divided()) return param.shape[static_cast<std::size_t>(param.split.dim)];
-  }
-  GALV_CHECK(false, layer.name, " has no vocabulary");
-  return 0;
+Problem check_merge(const LayerStrategy& strategy) {
+  if (strategy.recompute != Recompute::kSelective) return std::nullopt;
+  return "recompute 'selective' must be 'none' or 'full' here: merging patches has no attention";
 }
 
 // Embedding and head.
 Problem check_vocabulary_layer(const LayerStrategy& strategy, const spec::LayerSpec& layer) {
-  const std::int64_t vocab = vocab_size(layer);
-  if (vocab < strategy.tp_degree) {
-    return fmt::format("tp_degree {} is more than the vocabulary of {}", strategy.tp_degree, vocab);
+  const std::int64_t vocab = layer.vocab_size();
+  if (vocab > 0 && vocab < strategy.tp_degree) {
+    const bool images = layer.inputs == std::vector{spec::InputKind::kClasses};
+    return fmt::format("tp_degree {} is more than the {} of {}", strategy.tp_degree,
+                       images ? "classes" : "vocabulary", vocab);
   }
   if (strategy.recompute != Recompute::kNone) {
     const bool head = layer.kind == spec::LayerKind::kHead;
     return fmt::format(
         "recompute '{}' must be 'none' here: {}", to_text(strategy.recompute),
-        head ? "the head never keeps its logits" : "the embedding keeps nothing but token ids");
+        head ? "the head never keeps its logits" : "an embedding keeps next to nothing");
   }
   return std::nullopt;
+}
+
+// Of all that come into a layer or leave it.
+std::int64_t shortest_sequence(const spec::ModelSpec& model, int layer,
+                               const CheckContext& context) {
+  std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+  const auto look = [&](const std::vector<spec::StreamSpec>& streams) {
+    for (const spec::StreamSpec& stream : streams) {
+      if (stream.length_kind != spec::StreamSpec::Length::kFixed && context.seq_length == 0)
+        continue;  // not known yet
+      shortest = std::min(shortest, stream.length(context.seq_length));
+    }
+  };
+  look(model.inputs_of(layer));
+  look(model.layers[static_cast<std::size_t>(layer)].outputs);
+  return shortest;
 }
 
 Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
@@ -175,11 +192,12 @@ Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const Check
             check_layer_strategy(strategy, model.layers[i], plan.ranks_per_stage())) {
       return where + *problem;
     }
-    if (context.seq_length > 0 && context.seq_length < strategy.seq_degree()) {
+    const std::int64_t shortest = shortest_sequence(model, static_cast<int>(i), context);
+    if (shortest < strategy.seq_degree()) {
       return where + fmt::format(
                          "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "
                          "ulysses_degree {})",
-                         context.seq_length, strategy.seq_degree(), strategy.tp_degree,
+                         shortest, strategy.seq_degree(), strategy.tp_degree,
                          strategy.ulysses_degree);
     }
   }
@@ -187,23 +205,27 @@ Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const Check
 }
 
 Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
-  if (!model.tied_embeddings) return std::nullopt;
-  const LayerStrategy& embedding = plan.layers.front();
-  const LayerStrategy& head = plan.layers.back();
-  if (embedding.tp_degree != head.tp_degree) {
-    return fmt::format(
-        "embedding and head share one weight, so their tp_degree must be equal, not {} and {}",
-        embedding.tp_degree, head.tp_degree);
-  }
-  if (embedding.zero_stage != head.zero_stage) {
-    return fmt::format(
-        "embedding and head share one weight, so their zero_stage must be equal, not {} and {}",
-        embedding.zero_stage, head.zero_stage);
+  const std::vector<int> tied = model.tied_layers();
+  for (std::size_t i = 1; i < tied.size(); ++i) {
+    const auto first = static_cast<std::size_t>(tied[0]), other = static_cast<std::size_t>(tied[i]);
+    const LayerStrategy& a = plan.layers[first];
+    const LayerStrategy& b = plan.layers[other];
+    const auto problem = [&](const char* what, int one, int two) {
+      return fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
+                         model.layers[first].name, model.layers[other].name, what, one, two);
+    };
+    if (a.tp_degree != b.tp_degree) return problem("tp_degree", a.tp_degree, b.tp_degree);
+    if (a.zero_stage != b.zero_stage) return problem("zero_stage", a.zero_stage, b.zero_stage);
   }
   return std::nullopt;
 }
 
 Problem check_seq_length(const spec::ModelSpec& model, const CheckContext& context) {
+  if (context.seq_length == 0) return std::nullopt;
+  if (model.fixed_seq_length > 0 && context.seq_length != model.fixed_seq_length) {
+    return fmt::format("images of {} x {} make {} tokens in model '{}', not {}", model.image.height,
+                       model.image.width, model.fixed_seq_length, model.name, context.seq_length);
+  }
   if (context.seq_length <= model.max_positions) return std::nullopt;
   return fmt::format("a sequence of {} tokens is longer than the {} positions of model '{}'",
                      context.seq_length, model.max_positions, model.name);
@@ -214,8 +236,16 @@ Problem check_seq_length(const spec::ModelSpec& model, const CheckContext& conte
 Problem check_layer_strategy(const LayerStrategy& strategy, const spec::LayerSpec& layer,
                              int ranks_per_stage) {
   if (auto problem = check_degrees(strategy, ranks_per_stage)) return problem;
-  return layer.kind == spec::LayerKind::kBlock ? check_block(strategy, layer.shape)
-                                               : check_vocabulary_layer(strategy, layer);
+  switch (layer.kind) {
+    case spec::LayerKind::kBlock:
+      return check_block(strategy, layer.shape);
+    case spec::LayerKind::kMerge:
+      return check_merge(strategy);
+    case spec::LayerKind::kEmbedding:
+    case spec::LayerKind::kHead:
+      return check_vocabulary_layer(strategy, layer);
+  }
+  return std::nullopt;
 }
 
 Problem check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {

@@ -53,7 +53,10 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
   plan.pipeline = {pp_degree, schedule, even_stages(model.num_layers(), pp_degree)};
   for (const spec::LayerSpec& layer : model.layers) {
     plan.layers.push_back(strategy);
-    if (layer.kind != spec::LayerKind::kBlock) plan.layers.back().recompute = Recompute::kNone;
+    const bool merge_whole =
+        layer.kind == spec::LayerKind::kMerge && strategy.recompute == Recompute::kFull;
+    if (layer.kind != spec::LayerKind::kBlock && !merge_whole)
+      plan.layers.back().recompute = Recompute::kNone;
   }
   return plan;
 }

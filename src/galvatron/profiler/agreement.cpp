@@ -1,6 +1,6 @@
 #include "galvatron/profiler/agreement.h"
 
-#include <torch/torch.h>
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::profiler {
 

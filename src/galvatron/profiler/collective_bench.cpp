@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/stopwatch.h"
 
 namespace galvatron::profiler {

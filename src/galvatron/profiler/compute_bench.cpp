@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/agreement.h"
 #include "galvatron/profiler/stopwatch.h"
 

@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/agreement.h"
 #include "galvatron/profiler/collective_bench.h"
 #include "galvatron/profiler/compute_bench.h"

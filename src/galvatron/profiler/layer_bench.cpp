@@ -1,12 +1,14 @@
 #include "galvatron/profiler/layer_bench.h"
 
-#include <torch/torch.h>
+#include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/memory_meter.h"
+#include "galvatron/runtime/sequence_split.h"
 #include "galvatron/runtime/unit_builder.h"
 
 namespace galvatron::profiler {
@@ -65,34 +67,61 @@ LayerBench::~LayerBench() = default;
 
 bool LayerBench::is_head() const { return options_.layer + 1 == model_.num_layers(); }
 
+const spec::LayerSpec& LayerBench::layer() const {
+  return model_.layers[static_cast<std::size_t>(options_.layer)];
+}
+
+nn::SequenceSplit LayerBench::split_of(const spec::StreamSpec& stream) const {
+  return runtime::sequence_split(plan_.layers[static_cast<std::size_t>(options_.layer)],
+                                 world_.size(), world_.rank(), stream.length(options_.seq_length));
+}
+
 nn::LayerCall LayerBench::make_call(std::int64_t samples) const {
-  const int rank = world_.rank(), size = world_.size();
-  const plan::TokenRect rect = plan::token_rect({1, size}, rank, samples, options_.seq_length);
+  const std::vector<spec::StreamSpec>& in = model_.inputs_of(options_.layer);
+  const std::vector<spec::StreamSpec>& out = layer().outputs;
   nn::LayerCall call;
   call.num_samples = samples;
-  call.seq_length = options_.seq_length;
-  call.tokens = rect.tokens;
-  call.block_tokens = {0, options_.seq_length};
-  for (int t = 0; t < size; ++t) {
-    call.tp_sizes.push_back(chunk(options_.seq_length, size, t).size());
-  }
-  call.ulysses_sizes = {options_.seq_length};
-  if (options_.layer == 0 || is_head()) {
-    const auto integers = at::TensorOptions().dtype(at::kLong).device(options_.device);
-    call.inputs.tokens_BT =
-        at::randint(model_.vocab_size, {samples, options_.seq_length}, integers);
-    call.inputs.labels_BT = at::randint_like(call.inputs.tokens_BT, model_.vocab_size);
-  }
+  call.sequence = split_of(out.empty() ? in[0] : out[0]);
+  if (!in.empty()) call.before = split_of(in[0]);
+  if (std::max(in.size(), out.size()) > 1) call.context = split_of(out.size() > 1 ? out[1] : in[1]);
+  for (const spec::InputKind kind : layer().inputs) add_input(call, kind);
   return call;
 }
 
+void LayerBench::add_input(nn::LayerCall& call, spec::InputKind kind) const {
+  const auto integers = at::TensorOptions().dtype(at::kLong).device(options_.device);
+  const std::int64_t samples = call.num_samples, tokens = call.sequence.block_tokens.size();
+  const spec::ImageSpec& image = model_.image;
+  switch (kind) {
+    case spec::InputKind::kTokens:
+    case spec::InputKind::kTargetTokens:
+      call.inputs.tokens_BT = at::randint(model_.vocab_size, {samples, tokens}, integers);
+      break;
+    case spec::InputKind::kLabels:
+      call.inputs.labels_BT = at::randint(model_.vocab_size, {samples, tokens}, integers);
+      break;
+    case spec::InputKind::kImages:
+      call.inputs.images_BCHW =
+          at::randn({samples, image.channels, image.height, image.width}, floats());
+      break;
+    case spec::InputKind::kClasses:
+      call.inputs.classes_B = at::randint(image.num_classes, {samples}, integers);
+      break;
+  }
+}
+
+at::TensorOptions LayerBench::floats() const {
+  return at::TensorOptions()
+      .dtype(runtime::compute_scalar_type(options_.precision))
+      .device(options_.device);
+}
+
 nn::Activations LayerBench::make_input(const nn::LayerCall& call) const {
-  if (options_.layer == 0) return {};
-  const spec::LayerSpec& layer = model_.layers[static_cast<std::size_t>(options_.layer)];
-  const auto floats = at::TensorOptions()
-                          .dtype(runtime::compute_scalar_type(options_.precision))
-                          .device(options_.device);
-  return {at::randn({call.num_samples, call.tokens.size(), layer.shape.hidden_size}, floats)};
+  nn::Activations x;
+  for (const spec::StreamSpec& stream : model_.inputs_of(options_.layer)) {
+    x.push_back(at::randn({call.num_samples, split_of(stream).tokens.size(), stream.width}, floats()));
+  }
+  return x;
 }
 
 LayerBytes LayerBench::measure_bytes(std::int64_t samples) {

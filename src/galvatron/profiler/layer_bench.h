@@ -49,6 +49,10 @@ class LayerBench {
 
  private:
   bool is_head() const;
+  const spec::LayerSpec& layer() const;
+  at::TensorOptions floats() const;
+  nn::SequenceSplit split_of(const spec::StreamSpec& stream) const;
+  void add_input(nn::LayerCall& call, spec::InputKind kind) const;
   nn::LayerCall make_call(std::int64_t samples) const;
   nn::Activations make_input(const nn::LayerCall& call) const;
   LayerTimes run_once(const nn::Activations& x, std::int64_t samples);

@@ -4,9 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/profiler/layer_bench.h"
 #include "galvatron/profiler/machine.h"
@@ -19,8 +18,12 @@ constexpr int kLargestDefaultDegree = 8;
 // What is wrong with dividing the model by `degree`; nullopt when nothing is.
 std::optional<std::string> problem_with_degree(const spec::ModelSpec& model, int degree,
                                                std::int64_t seq_length) {
-  if (degree > seq_length) {
-    return fmt::format("tp_degree {} is more than the {} tokens of a sample", degree, seq_length);
+  for (const spec::LayerSpec& layer : model.layers) {
+    for (const spec::StreamSpec& stream : layer.outputs) {
+      const std::int64_t length = stream.length(seq_length);
+      if (degree <= length) continue;
+      return fmt::format("tp_degree {} is more than the {} tokens of a sample", degree, length);
+    }
   }
   plan::LayerStrategy strategy;
   strategy.tp_degree = degree;
@@ -182,8 +185,10 @@ class ModelProfiler {
 
 profiles::ModelProfile profile_model(const spec::ModelSpec& model,
                                      const ModelProfileOptions& options) {
-  check_seq_length(model, options.seq_length);
-  return ModelProfiler(model, options).run();
+  ModelProfileOptions chosen = options;
+  chosen.seq_length = model.choose_seq_length(options.seq_length, options.seq_length);
+  check_seq_length(model, chosen.seq_length);
+  return ModelProfiler(model, chosen).run();
 }
 
 }  // namespace galvatron::profiler

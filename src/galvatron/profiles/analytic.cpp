@@ -13,7 +13,8 @@ namespace {
 struct Shape {
   const spec::TransformerShape& layer;
   double samples = 0;
-  double seq = 0;
+  double seq = 0;      // of the layer's own sequence
+  double context = 0;  // of the second stream, T5's encoder output
   double tp = 1;
   double E = 4;     // compute precision
   double wide = 4;  // statistics, softmax, loss: at least fp32
@@ -23,6 +24,13 @@ struct Shape {
   double query() const { return static_cast<double>(layer.num_heads * layer.head_size) / tp; }
   double kv() const { return static_cast<double>(layer.num_kv_heads * layer.head_size) / tp; }
   double inner() const { return static_cast<double>(layer.intermediate_size) / tp; }
+  // Keys that a query meets.
+  double seen() const {
+    if (layer.window.size > 0) return static_cast<double>(layer.window.size * layer.window.size);
+    return layer.causal ? seq / 2 : seq;
+  }
+  // Scores that exist for a query: the causal half is computed all the same.
+  double scores() const { return layer.window.size > 0 ? seen() : seq; }
   double heads() const { return static_cast<double>(layer.num_heads) / tp; }
 };
 
@@ -51,7 +59,7 @@ double core_saved(const Shape& s) {
   if (!s.layer.learned_positions) bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
   if (s.layer.attention_dropout > 0) {
     // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
-    bytes += s.N() * s.seq * s.heads() * (s.wide + 2 * s.E);
+    bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);
   }
   return bytes;
 }
@@ -68,8 +76,13 @@ Work block_work(const Shape& s, double parameters) {
   const double mlp = up + (fused ? 1 : 2) * s.inner();
   const double qkv = s.query() + 2 * s.kv();
 
-  const double core_flops = 2 * s.N() * s.seq * s.query();
-  w.flops = 2 * s.N() * s.H() * (qkv + s.query() + up + s.inner()) + core_flops;
+  double core_flops = 4 * s.N() * s.seen() * s.query();
+  double cross_flops = 0;
+  if (s.layer.cross_attention) {
+    core_flops += 4 * s.N() * s.context * s.query();
+    cross_flops = 2 * s.H() * (2 * s.N() * s.query() + s.samples * s.context * 2 * s.kv());
+  }
+  w.flops = 2 * s.N() * s.H() * (qkv + s.query() + up + s.inner()) + core_flops + cross_flops;
   w.traffic = s.E * (10 * s.n() * s.H() + s.N() * (up + s.inner()));
   w.backward_traffic = 2 * w.traffic;
   w.selective_flops = core_flops;
@@ -104,10 +117,10 @@ Work embedding_work(const Shape& s, double parameters) {
 
 // Logits exist for about 2^23 elements at a time (nn/cross_entropy); their gradients are made in
 // the forward. Nothing is kept: the runtime runs the head inside its backward step.
-Work head_work(const Shape& s, const spec::ModelSpec& model, double parameters) {
+Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) {
   Work w;
   constexpr double kLogitsAtOnce = 1 << 23;
-  const double vocab = static_cast<double>(model.vocab_size) / s.tp;
+  const double vocab = static_cast<double>(layer.vocab_size()) / s.tp;
   const double logits = std::min(s.N() * vocab, std::max(kLogitsAtOnce, 64 * vocab));
   const bool mixed = s.wide != s.E;
   w.flops = 2 * s.N() * s.H() * vocab;
@@ -120,15 +133,29 @@ Work head_work(const Shape& s, const spec::ModelSpec& model, double parameters) 
   return w;
 }
 
-Work work_of(const spec::LayerSpec& layer, const spec::ModelSpec& model, const Shape& shape,
-             double parameters) {
+// Patch merging: four tokens, concatenated and normalised, become one of twice their width.
+Work merge_work(const Shape& s, double parameters) {
+  Work w;
+  const double out = s.n() * s.H() * s.E, gathered = 2 * s.N() * s.H() * s.E;
+  w.flops = 2 * s.n() * parameters;
+  w.traffic = gathered + 6 * out;
+  w.backward_traffic = 2 * w.traffic;
+  w.activation = w.activation_selective = 4 * out + 2 * s.n() * s.wide;
+  w.forward_workspace = gathered + 4 * out;
+  w.backward_workspace = gathered + 4 * out + s.E * parameters;
+  return w;
+}
+
+Work work_of(const spec::LayerSpec& layer, const Shape& shape, double parameters) {
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding:
       return embedding_work(shape, parameters);
+    case spec::LayerKind::kMerge:
+      return merge_work(shape, parameters);
     case spec::LayerKind::kBlock:
       return block_work(shape, parameters);
     case spec::LayerKind::kHead:
-      return head_work(shape, model, parameters);
+      return head_work(shape, layer, parameters);
   }
   GALV_CHECK(false, "unknown layer kind");
   return {};
@@ -141,13 +168,19 @@ Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround
 LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,
                                 std::int64_t seq_length, spec::Precision precision,
                                 const DeviceSpec& device, int tp_degree, double samples) {
+  const std::vector<spec::StreamSpec>& streams =
+      layer.outputs.empty() ? model.inputs_of(model.num_layers() - 1) : layer.outputs;
+  const auto length = [&](std::size_t stream) {
+    return stream < streams.size() ? static_cast<double>(streams[stream].length(seq_length)) : 0.0;
+  };
   const Shape shape{layer.shape,
                     samples,
-                    static_cast<double>(seq_length),
+                    length(0),
+                    length(1),
                     static_cast<double>(tp_degree),
                     static_cast<double>(spec::compute_bytes(precision)),
                     static_cast<double>(spec::state_bytes(precision))};
-  const Work work = work_of(layer, model, shape, local_parameters(layer, tp_degree));
+  const Work work = work_of(layer, shape, local_parameters(layer, tp_degree));
   const double flops_per_ms = device.flops_per_ms * device.matmul_efficiency;
   const auto time = [&](double flops, double traffic) {
     return Milliseconds{flops / flops_per_ms + traffic / device.memory_bytes_per_ms};

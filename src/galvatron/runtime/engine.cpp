@@ -1,11 +1,10 @@
 #include "galvatron/runtime/engine.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
 #include <set>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/layer_runner.h"
 #include "galvatron/runtime/stage_executor.h"
 #include "galvatron/runtime/unit_builder.h"

@@ -22,10 +22,10 @@ namespace galvatron::runtime {
 class InputSource {
  public:
   virtual ~InputSource() = default;
-  // Samples of the global batch (0 <= begin <= end <= global batch) x token positions; int64 on the CPU. Either range may
-  // be empty.
-  virtual nn::Inputs fetch(Range samples, Range tokens) = 0;
-  // Labels that count in the whole global batch: the loss is the mean over them.
+  // Samples of the global batch (0 <= begin <= end <= global batch) x token positions of the sequence that the layer
+  // works on, on the CPU. Either range may be empty; images and classes come whole, whatever `tokens` says.
+  virtual at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) = 0;
+  // Labels or classes that count in the whole global batch: the loss is the mean over them.
   virtual double num_labels() = 0;
 };
 
@@ -62,7 +62,7 @@ class Engine {
   double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
   // Mean loss without gradients or dropout. Returns the same on every rank.
   double evaluate(InputSource& input);
-  // Logits [samples, seq_length, vocabulary] of a whole batch. REQUIRES: a plan for one rank and one microbatch.
+  // Logits [samples, tokens, vocabulary], or [samples, classes], of a whole batch. REQUIRES: a plan for one rank and one microbatch.
   at::Tensor logits(InputSource& input);
 
   // Distinct units of this rank in one order for all ranks of a stage.

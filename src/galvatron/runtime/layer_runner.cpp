@@ -1,10 +1,9 @@
 #include "galvatron/runtime/layer_runner.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::runtime {
 namespace {
@@ -90,7 +89,11 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
   release();
   for (std::size_t i = 0; i < params_.size(); ++i) params_[i].unit->add_gradient(params_[i].slot, gradients[i]);
   for (ParamUnit* unit : units_) unit->layer_backward_done(last_microbatch);
-  return {gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()), gradients.end()};
+  nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()), gradients.end());
+  for (std::size_t i = 0; i < grad_x.size(); ++i) {
+    if (!grad_x[i].defined()) grad_x[i] = at::zeros_like(saved.x[i]);  // a stream that the layer does not use
+  }
+  return grad_x;
 }
 
 nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerCall& call) {

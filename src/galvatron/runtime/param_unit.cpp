@@ -1,10 +1,9 @@
 #include "galvatron/runtime/param_unit.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
 
 namespace galvatron::runtime {

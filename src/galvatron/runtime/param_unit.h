@@ -41,7 +41,7 @@ struct UnitOptions {
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, moments
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
-  comm::Group tie;       // the other stage that holds a tied copy; a group of one without
+  comm::Group tie;       // the stages that hold a tied copy; a group of one without
 };
 
 // Copies a rank's part of a parameter into its place in the whole parameter, or out of it.
@@ -82,7 +82,7 @@ class ParamUnit {
   // After a layer's backward of a microbatch: starts the reduction that is due.
   void layer_backward_done(bool last_microbatch);
   void finish_reduction();  // waits for the one under way
-  void reduce_tie();        // sums tied copies of two stages; after the last microbatch, collective over the tie
+  void reduce_tie();        // sums tied copies of several stages; after the last microbatch, collective over the tie
 
   // --- what the optimizer sees: this rank's part, one-dimensional ---
   at::Tensor& master() { return master_; }

@@ -1,10 +1,9 @@
 #include "galvatron/runtime/redistribute.h"
 
-#include <torch/torch.h>
-
 #include <vector>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::runtime {
 namespace {

@@ -1,9 +1,11 @@
 #include "galvatron/runtime/stage_executor.h"
 
-#include <torch/torch.h>
+#include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/redistribute.h"
+#include "galvatron/runtime/sequence_split.h"
 #include "galvatron/runtime/unit_builder.h"
 
 namespace galvatron::runtime {
@@ -15,10 +17,12 @@ using plan::Step;
 bool is_receive(const Step& step) { return step.action == Action::kRecvActivation || step.action == Action::kRecvGradient; }
 bool is_compute(const Step& step) { return step.action == Action::kForward || step.action == Action::kBackward; }
 
-// One tag per microbatch and direction.
-int tag_of(const Step& step) {
+constexpr int kMaxStreams = 4;
+
+// One tag per microbatch, direction and stream.
+int tag_of(const Step& step, std::size_t stream) {
   const bool forward = step.action == Action::kRecvActivation || step.action == Action::kSendActivation;
-  return step.microbatch * 2 + (forward ? 0 : 1);
+  return (step.microbatch * 2 + (forward ? 0 : 1)) * kMaxStreams + static_cast<int>(stream);
 }
 
 }  // namespace
@@ -108,14 +112,20 @@ void StageExecutor::post_receive(const Step& step) {
   const bool forward = step.action == Action::kRecvActivation;
   // A border tensor has the layout of the layer that makes it.
   const int border = forward ? first_layer() - 1 : last_layer();
-  const plan::TokenRect rect = plan::token_rect(layout(border), rank_in_stage_,
-                                                plan_.samples_of_microbatch(step.microbatch).size(), seq_length_);
-  const std::int64_t features = model_.layers[static_cast<std::size_t>(border)].shape.hidden_size;
-  at::Tensor tensor = at::empty({rect.samples.size(), rect.tokens.size(), features},
-                                at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
-  comm::Pending pending;
-  if (tensor.numel() > 0) pending = (forward ? previous_ : next_).receive(tensor, forward ? 0 : 1, tag_of(step));
-  receiving_.emplace(key, Transfer{tensor, std::move(pending)});
+  const std::int64_t samples = plan_.samples_of_microbatch(step.microbatch).size();
+  Transfer transfer;
+  for (const spec::StreamSpec& stream : model_.layers[static_cast<std::size_t>(border)].outputs) {
+    const plan::TokenRect rect =
+        plan::token_rect(layout(border), rank_in_stage_, samples, stream.length(seq_length_));
+    at::Tensor tensor = at::empty({rect.samples.size(), rect.tokens.size(), stream.width},
+                                  at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
+    if (tensor.numel() > 0) {
+      const int tag = tag_of(step, transfer.streams.size());
+      transfer.pending.push_back((forward ? previous_ : next_).receive(tensor, forward ? 0 : 1, tag));
+    }
+    transfer.streams.push_back(std::move(tensor));
+  }
+  receiving_.emplace(key, std::move(transfer));
 }
 
 nn::Activations StageExecutor::received(const Step& step) {
@@ -123,8 +133,8 @@ nn::Activations StageExecutor::received(const Step& step) {
   GALV_CHECK(found != receiving_.end(), "no transfer was posted for microbatch ", step.microbatch);
   const Trace::Scope scope(trace_, step.action == Action::kRecvActivation ? "wait for activation" : "wait for gradient",
                            "communication");
-  found->second.pending.wait();
-  nn::Activations out{found->second.tensor};
+  for (comm::Pending& pending : found->second.pending) pending.wait();
+  nn::Activations out = std::move(found->second.streams);
   receiving_.erase(found);
   return out;
 }
@@ -133,49 +143,62 @@ void StageExecutor::send(const Step& step) {
   const auto found = outgoing_.find({step.action, step.microbatch});
   GALV_CHECK(found != outgoing_.end(), "nothing to send for microbatch ", step.microbatch);
   const bool forward = step.action == Action::kSendActivation;
-  for (const at::Tensor& tensor : found->second) {
+  for (std::size_t i = 0; i < found->second.size(); ++i) {
+    const at::Tensor& tensor = found->second[i];
     if (tensor.numel() == 0) continue;
-    sending_.push_back((forward ? next_ : previous_).send(tensor.contiguous(), forward ? 1 : 0, tag_of(step)));
+    sending_.push_back((forward ? next_ : previous_).send(tensor.contiguous(), forward ? 1 : 0, tag_of(step, i)));
   }
   outgoing_.erase(found);
 }
 
+nn::SequenceSplit StageExecutor::split_of(const spec::StreamSpec& stream, int layer) const {
+  return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_, stream.length(seq_length_));
+}
+
 nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepContext& context) {
-  const plan::LayerStrategy& strategy = this->strategy(layer);
   const Range samples = plan_.samples_of_microbatch(microbatch);
-  const plan::TokenRect rect = plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_);
-  const plan::TokenRect block =
-      plan::block_rect(strategy, ranks_per_stage_, rank_in_stage_, samples.size(), seq_length_);
-  const plan::RankCoordinates place = plan::coordinates(rank_in_stage_, ranks_per_stage_, strategy);
+  const Range mine = plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_).samples;
+  const std::vector<spec::StreamSpec>& in = model_.inputs_of(layer);
+  const std::vector<spec::StreamSpec>& out = model_.layers[static_cast<std::size_t>(layer)].outputs;
   nn::LayerCall call;
-  call.first_sample = context.first_sample + samples.begin + rect.samples.begin;
-  call.num_samples = rect.samples.size();
-  call.seq_length = seq_length_;
-  call.tokens = rect.tokens;
-  call.block_tokens = block.tokens;
-  for (int t = 0; t < strategy.tp_degree; ++t) {
-    call.tp_sizes.push_back(
-        chunk(seq_length_, strategy.seq_degree(), place.ulysses_rank * strategy.tp_degree + t).size());
-  }
-  for (int u = 0; u < strategy.ulysses_degree; ++u) {
-    call.ulysses_sizes.push_back(chunk(seq_length_, strategy.ulysses_degree, u).size());
-  }
+  call.first_sample = context.first_sample + samples.begin + mine.begin;
+  call.num_samples = mine.size();
+  call.sequence = split_of(out.empty() ? in[0] : out[0], layer);
+  if (!in.empty()) call.before = split_of(in[0], layer);
+  if (std::max(in.size(), out.size()) > 1) call.context = split_of(out.size() > 1 ? out[1] : in[1], layer);
   call.training = context.training;
   call.logits = context.logits;
-  if (layer == 0 || layer + 1 == model_.num_layers()) {
-    const Range global{samples.begin + rect.samples.begin, samples.begin + rect.samples.end};
-    call.inputs = context.input->fetch(global, block.tokens);
-    call.inputs.tokens_BT = call.inputs.tokens_BT.to(device_, /*non_blocking=*/true);
-    call.inputs.labels_BT = call.inputs.labels_BT.to(device_, /*non_blocking=*/true);
-  }
+  add_inputs(call, layer, context);
   return call;
 }
 
-nn::Activations StageExecutor::to_layout(const nn::Activations& x, int from_layer, int to_layer, int microbatch) {
+void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext& context) {
+  const std::int64_t first = call.first_sample - context.first_sample;  // within the global batch
+  const Range samples{first, first + call.num_samples};
+  for (const spec::InputKind kind : model_.layers[static_cast<std::size_t>(layer)].inputs) {
+    const at::Tensor fetched =
+        context.input->fetch(kind, samples, call.sequence.block_tokens).to(device_, /*non_blocking=*/true);
+    switch (kind) {
+      case spec::InputKind::kTokens:
+      case spec::InputKind::kTargetTokens: call.inputs.tokens_BT = fetched; break;
+      case spec::InputKind::kLabels: call.inputs.labels_BT = fetched; break;
+      case spec::InputKind::kImages: call.inputs.images_BCHW = fetched.to(compute_scalar_type(plan_.precision)); break;
+      case spec::InputKind::kClasses: call.inputs.classes_B = fetched; break;
+    }
+  }
+}
+
+// `x` are the streams between `border` and the layer after it.
+nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, int from_layer, int to_layer,
+                                         int microbatch) {
   const std::int64_t num_samples = plan_.samples_of_microbatch(microbatch).size();
+  const std::vector<spec::StreamSpec>& streams = model_.layers[static_cast<std::size_t>(border)].outputs;
+  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ", model_.layers[static_cast<std::size_t>(border)].name,
+             ", which makes ", streams.size());
   nn::Activations out;
-  for (const at::Tensor& tensor : x) {
-    out.push_back(redistribute(tensor, layout(from_layer), layout(to_layer), num_samples, seq_length_, stage_group_));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    out.push_back(redistribute(x[i], layout(from_layer), layout(to_layer), num_samples, streams[i].length(seq_length_),
+                               stage_group_));
   }
   return out;
 }
@@ -186,7 +209,7 @@ void StageExecutor::forward(int microbatch, const StepContext& context) {
   const Trace::Scope scope(trace_, "F" + std::to_string(microbatch), "forward");
   for (int layer = first_layer(); layer <= last_layer(); ++layer) {
     const nn::LayerCall call = make_call(layer, microbatch, context);
-    if (layer > 0) x = to_layout(x, layer - 1, layer, microbatch);
+    if (layer > 0) x = to_layout(x, layer - 1, layer - 1, layer, microbatch);
     if (layer < last_layer()) {
       runner(layer).prefetch();
       runner(layer + 1).prefetch();
@@ -212,7 +235,7 @@ void StageExecutor::backward(int microbatch, bool last, const StepContext& conte
     grad = runner(layer).backward(microbatch, grad, last, context.loss_scale);
     // At most one layer's reduction is under way behind the one that computes.
     if (layer < last_layer()) runner(layer + 1).finish_reductions();
-    if (layer > 0) grad = to_layout(grad, layer, layer - 1, microbatch);
+    if (layer > 0) grad = to_layout(grad, layer - 1, layer, layer - 1, microbatch);
   }
   runner(first_layer()).finish_reductions();
   if (stage_ > 0) outgoing_[{Action::kSendGradient, microbatch}] = std::move(grad);

@@ -26,10 +26,10 @@ class StageExecutor {
   double take_loss_sum();
 
  private:
-  // Activations under way between stages.
+  // Activations under way between stages, stream by stream.
   struct Transfer {
-    at::Tensor tensor;
-    comm::Pending pending;
+    nn::Activations streams;
+    std::vector<comm::Pending> pending;
   };
   struct StepContext {
     InputSource* input = nullptr;
@@ -45,8 +45,10 @@ class StageExecutor {
   const plan::LayerStrategy& strategy(int layer) const { return plan_.layers[static_cast<std::size_t>(layer)]; }
   plan::TokenLayout layout(int layer) const { return plan::token_layout(strategy(layer), ranks_per_stage_); }
 
+  nn::SequenceSplit split_of(const spec::StreamSpec& stream, int layer) const;
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
-  nn::Activations to_layout(const nn::Activations& x, int from_layer, int to_layer, int microbatch);
+  void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
+  nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer, int microbatch);
   void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
   void post_receives(const std::vector<plan::Step>& steps, std::size_t from);
   void post_receive(const plan::Step& step);

@@ -1,6 +1,6 @@
 #include "galvatron/runtime/unit_builder.h"
 
-#include <algorithm>
+#include <set>
 
 #include "galvatron/base/error.h"
 
@@ -23,16 +23,14 @@ at::ScalarType state_scalar_type(spec::Precision precision) {
 plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan, const std::string& tied_name, int layer,
                         int rank) {
   const int stage = plan.stage_of_layer(layer);
+  std::set<int> twins;
   for (int other = 0; other < model.num_layers(); ++other) {
-    const int other_stage = plan.stage_of_layer(other);
-    if (other_stage == stage) continue;
     for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(other)].params) {
       if (param.tied_name != tied_name) continue;
-      const int twin = rank + (other_stage - stage) * plan.ranks_per_stage();
-      return {std::min(rank, twin), std::max(rank, twin)};
+      twins.insert(rank + (plan.stage_of_layer(other) - stage) * plan.ranks_per_stage());
     }
   }
-  return {};
+  return twins.size() > 1 ? plan::RankSet(twins.begin(), twins.end()) : plan::RankSet{};
 }
 
 UnitBuilder::UnitBuilder(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world)
@@ -50,7 +48,8 @@ ParamUnit* UnitBuilder::make_unit(const std::string& name, int layer, bool tp_di
   const plan::RankCoordinates place = plan::coordinates(world_.rank(), plan_.ranks_per_stage(), strategy);
   UnitOptions options;
   options.name = name;
-  options.zero_stage = strategy.zero_stage;
+  const bool divisible = spec.params[static_cast<std::size_t>(params[0])].split.divided();
+  options.zero_stage = tied && !divisible ? 0 : strategy.zero_stage;
   options.compute_type = compute_scalar_type(plan_.precision);
   options.state_type = state_scalar_type(plan_.precision);
   options.device = world_.device();

@@ -171,6 +171,7 @@ class Search {
     const auto& candidates = candidates_of(pipeline.ranks_per_stage);
     std::vector<double> fastest(candidates.size(), kInfinity);
     for (std::size_t type = 0; type < candidates.size(); ++type) {
+      const int layer = inputs.model.first_layer_of_type(static_cast<int>(type));
       const plan::LayerStrategy* last = nullptr;
       for (const plan::LayerStrategy& one : candidates[type]) {
         const bool same_degrees =
@@ -178,7 +179,7 @@ class Search {
         last = &one;
         if (same_degrees) continue;
         const auto time_of = [&](std::int64_t samples) {
-          const double share = cost::local_work(inputs, pipeline, one, samples).profile_samples;
+          const double share = cost::local_work(inputs, pipeline, layer, one, samples).profile_samples;
           const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree, share);
           return (cost.forward + cost.backward).value;
         };
@@ -262,17 +263,15 @@ class Search {
         ShapeOptions{options_.memory.value, options_.space.uneven_stages});
   }
 
-  // First and last layer that share a weight have one tp_degree and zero_stage.
+  // Layers that share a weight have one tp_degree and zero_stage.
   static std::vector<std::vector<int>> groups_of(const cost::CostTables& tables) {
-    const auto first = static_cast<std::size_t>(tables.type_of_layer.front());
-    const auto last = static_cast<std::size_t>(tables.type_of_layer.back());
-    if (!tables.tied_ends || first == last) return {};
+    if (tables.tied_types.size() < 2) return {};
     std::vector<std::vector<int>> groups;
     for (std::size_t type = 0; type < tables.candidates.size(); ++type) {
       auto& row = groups.emplace_back();
       for (const plan::LayerStrategy& one : tables.candidates[type]) {
         constexpr int kZeroStages = 4;
-        const bool tied = type == first || type == last;
+        const bool tied = tables.tied_types.contains(static_cast<int>(type));
         row.push_back(tied ? one.tp_degree * kZeroStages + one.zero_stage : -1);
       }
     }

@@ -1,6 +1,7 @@
 #include "galvatron/search/search_space.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -69,9 +70,20 @@ void add_limit(Allowed& allowed, const std::string& name, char sign, int value, 
   (sign == '<' ? allowed.most : allowed.least) = value;
 }
 
+// Tokens of the shortest sequence that the layer makes; of the head, that it gets.
+std::int64_t shortest_sequence(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                               std::int64_t seq_length) {
+  const std::vector<spec::StreamSpec>& streams =
+      layer.outputs.empty() ? model.inputs_of(model.num_layers() - 1) : layer.outputs;
+  std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+  for (const spec::StreamSpec& stream : streams)
+    shortest = std::min(shortest, stream.length(seq_length));
+  return shortest;
+}
+
 // Divides the ranks of a stage between TP and Ulysses in every way.
 void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ranks,
-                 std::int64_t seq_length, std::vector<plan::LayerStrategy>& out) {
+                 std::int64_t shortest, std::vector<plan::LayerStrategy>& out) {
   for (const std::int64_t tp : divisors(ranks)) {
     if (!space.tp_degrees.has(static_cast<int>(tp))) continue;
     for (const std::int64_t ulysses : divisors(ranks / tp)) {
@@ -79,7 +91,7 @@ void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ran
       plan::LayerStrategy strategy;
       strategy.tp_degree = static_cast<int>(tp);
       strategy.ulysses_degree = static_cast<int>(ulysses);
-      if (strategy.seq_degree() > seq_length) continue;
+      if (strategy.seq_degree() > shortest) continue;
       if (plan::check_layer_strategy(strategy, layer, ranks)) continue;
       out.push_back(strategy);
     }
@@ -164,7 +176,7 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
     const spec::LayerSpec& layer =
         model.layers[static_cast<std::size_t>(model.first_layer_of_type(static_cast<int>(type)))];
     std::vector<plan::LayerStrategy> degrees;
-    add_degrees(space, layer, ranks_per_stage, seq_length, degrees);
+    add_degrees(space, layer, ranks_per_stage, shortest_sequence(model, layer, seq_length), degrees);
     for (const plan::LayerStrategy& one : degrees) {
       const bool shards = can_shard(layer, one, ranks_per_stage);
       for (int zero = 0; zero <= 3; ++zero) {
@@ -175,7 +187,8 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
           strategy.recompute = static_cast<plan::Recompute>(recompute);
           // Recomputing is a question for blocks only.
           const bool block = layer.kind == spec::LayerKind::kBlock;
-          if (block ? !space.recomputes.has(recompute) : recompute > 0) continue;
+          const bool merge_whole = layer.kind == spec::LayerKind::kMerge && recompute == 2;
+          if (block || merge_whole ? !space.recomputes.has(recompute) : recompute > 0) continue;
           out[type].push_back(strategy);
         }
         // Next to nothing to shard: the first allowed stage stands for all.

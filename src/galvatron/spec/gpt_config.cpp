@@ -2,7 +2,9 @@
 #include <cmath>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/config_features.h"
 #include "galvatron/spec/decoder_config.h"
+#include "galvatron/spec/families.h"
 
 namespace galvatron::spec {
 namespace {
@@ -55,6 +57,10 @@ DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
   shape.attention_dropout = reader.get_number_or("attn_pdrop", 0.1, 0, 0.999);
   shape.residual_dropout = reader.get_number_or("resid_pdrop", 0.1, 0, 0.999);
   return config;
+}
+
+ModelSpec gpt_model(const Json& config, const std::string& source) {
+  return decoder_model(read_gpt_config(config, source));
 }
 
 }  // namespace galvatron::spec

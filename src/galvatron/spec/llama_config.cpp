@@ -1,7 +1,10 @@
-// LLaMA and the models that are LLaMA with other numbers: Mistral and Qwen2. Defaults of absent
-// keys are those of transformers' LlamaConfig, MistralConfig and Qwen2Config.
+// LLaMA and the models that are LLaMA with other numbers: Mistral, Qwen2 and
+// Qwen3 (whose attention normalises queries and keys). Defaults of absent keys are those of
+// transformers' LlamaConfig, MistralConfig, Qwen2Config and Qwen3Config.
 #include "galvatron/base/error.h"
+#include "galvatron/spec/config_features.h"
 #include "galvatron/spec/decoder_config.h"
+#include "galvatron/spec/families.h"
 #include "galvatron/spec/rope.h"
 
 namespace galvatron::spec {
@@ -16,7 +19,7 @@ struct Defaults {
 
 Defaults defaults_of(const std::string& model_type) {
   if (model_type == "mistral") return {32000, 14336, 131072, 8};
-  if (model_type == "qwen2") return {151936, 22016, 32768, 32};
+  if (model_type == "qwen2" || model_type == "qwen3") return {151936, 22016, 32768, 32};
   return {32000, 11008, 2048, 0};
 }
 
@@ -68,9 +71,10 @@ std::int64_t read_kv_heads(const Json& json, JsonReader& reader, std::int64_t fa
 
 std::int64_t read_head_size(JsonReader& reader, const TransformerShape& shape,
                             const std::string& source) {
-  const std::int64_t head_size =
-      reader.get_int_or("head_dim", shape.hidden_size / shape.num_heads, 1, kMaxWidth);
-  if (!reader.has("head_dim") && shape.hidden_size % shape.num_heads != 0) {
+  const bool own_default = shape.qk_norm;  // Qwen3's
+  const std::int64_t fallback = own_default ? 128 : shape.hidden_size / shape.num_heads;
+  const std::int64_t head_size = reader.get_int_or("head_dim", fallback, 1, kMaxWidth);
+  if (!reader.has("head_dim") && !own_default && shape.hidden_size % shape.num_heads != 0) {
     throw ConfigError("[model] ", source, ": hidden_size ", shape.hidden_size,
                       " is not a multiple of num_attention_heads ", shape.num_heads);
   }
@@ -83,7 +87,8 @@ std::int64_t read_head_size(JsonReader& reader, const TransformerShape& shape,
 
 void read_biases(JsonReader& reader, const std::string& model_type, TransformerShape& shape) {
   const bool llama = model_type == "llama";
-  const bool attention_bias = llama && reader.get_bool_or("attention_bias", false);
+  const bool attention_bias =
+      (llama || model_type == "qwen3") && reader.get_bool_or("attention_bias", false);
   shape.qkv_bias = attention_bias || model_type == "qwen2";
   shape.attention_output_bias = attention_bias;
   shape.mlp_bias = llama && reader.get_bool_or("mlp_bias", false);
@@ -109,6 +114,7 @@ DecoderConfig read_llama_config(const Json& json, const std::string& source) {
   shape.hidden_size = reader.get_int_or("hidden_size", 4096, 1, kMaxWidth);
   shape.num_heads = reader.get_int_or("num_attention_heads", 32, 1, kMaxWidth);
   shape.num_kv_heads = read_kv_heads(json, reader, defaults.num_kv_heads, shape.num_heads, source);
+  shape.qk_norm = model_type == "qwen3";
   shape.head_size = read_head_size(reader, shape, source);
   shape.intermediate_size =
       reader.get_int_or("intermediate_size", defaults.intermediate_size, 1, 4 * kMaxWidth);
@@ -122,8 +128,13 @@ DecoderConfig read_llama_config(const Json& json, const std::string& source) {
   read_biases(reader, model_type, shape);
   shape.rope = read_rope(json, shape.head_size, config.max_positions, source);
   if (model_type == "mistral") refuse_mistral_window(json, reader, config.max_positions, source);
-  if (model_type == "qwen2") refuse_qwen_window(json, reader, config, source);
+  if (model_type == "qwen2" || model_type == "qwen3")
+    refuse_qwen_window(json, reader, config, source);
   return config;
+}
+
+ModelSpec llama_model(const Json& config, const std::string& source) {
+  return decoder_model(read_llama_config(config, source));
 }
 
 }  // namespace galvatron::spec

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "galvatron/base/error.h"
-#include "galvatron/spec/decoder_config.h"
+#include "galvatron/spec/config_features.h"
+#include "galvatron/spec/families.h"
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::spec {
@@ -34,6 +36,16 @@ ModelSpec load_file(const fs::path& path) {
     if (message.find(path.string()) != std::string::npos) throw;
     throw ConfigError(message, " (in ", path.string(), ")");
   }
+}
+
+// model_type -> what makes a model of its config. A family adds its line here.
+using ModelReader = ModelSpec (*)(const Json& config, const std::string& source);
+const std::map<std::string, ModelReader>& readers() {
+  static const std::map<std::string, ModelReader> kReaders = {
+      {"gpt2", gpt_model},      {"llama", llama_model}, {"mistral", llama_model},
+      {"qwen2", llama_model},   {"qwen3", llama_model},
+  };
+  return kReaders;
 }
 
 [[noreturn]] void fail_unknown_model(const std::string& model) {
@@ -83,25 +95,14 @@ ModelSpec model_from_config(const Json& json, const std::string& name) {
   JsonReader reader(json, name);
   const std::string type = reader.get_string("model_type");
   refuse_common_features(json, name);
-  DecoderConfig config;
-  if (type == "gpt2") {
-    config = read_gpt_config(json, name);
-  } else if (type == "llama" || type == "mistral" || type == "qwen2") {
-    config = read_llama_config(json, name);
-  } else if (type == "qwen3") {
-    refuse_feature(name, "model_type", "'qwen3'",
-                   ": its attention normalises queries and keys; use a qwen2 or llama model");
-  } else {
-    refuse_feature(name, "model_type", "'" + type + "'",
-                   "; supported are gpt2, llama, mistral and qwen2");
+  const auto known = readers().find(type);
+  if (known == readers().end()) {
+    std::string list;
+    for (const auto& [known_type, unused] : readers()) list += (list.empty() ? "" : ", ") + known_type;
+    refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
   }
-  ModelSpec model;
+  ModelSpec model = known->second(json, name);
   model.name = name;
-  model.family = config.family;
-  model.vocab_size = config.vocab_size;
-  model.max_positions = config.max_positions;
-  model.tied_embeddings = config.tied_embeddings;
-  model.layers = decoder_layers(config);
   model.config = json;
   return model;
 }

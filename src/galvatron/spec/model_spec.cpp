@@ -1,30 +1,54 @@
 #include "galvatron/spec/model_spec.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <set>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/span_corruption.h"
 
 namespace galvatron::spec {
 
-std::string to_text(Family family) { return family == Family::kGpt ? "gpt" : "llama"; }
+std::string to_text(Family family) {
+  constexpr std::array<const char*, 6> kNames = {"gpt", "llama", "bert", "t5", "vit", "swin"};
+  return kNames.at(static_cast<std::size_t>(family));
+}
 
 std::string to_text(LayerKind kind) {
-  switch (kind) {
-    case LayerKind::kEmbedding:
-      return "embedding";
-    case LayerKind::kBlock:
-      return "block";
-    case LayerKind::kHead:
-      return "head";
+  constexpr std::array<const char*, 4> kNames = {"embedding", "block", "merge", "head"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+std::string to_text(Task task) {
+  constexpr std::array<const char*, 4> kNames = {"next-token", "masked-tokens",
+                                                 "sequence-to-sequence", "image-classes"};
+  return kNames.at(static_cast<std::size_t>(task));
+}
+
+std::int64_t StreamSpec::length(std::int64_t seq_length) const {
+  switch (length_kind) {
+    case Length::kSequence:
+      return seq_length;
+    case Length::kTarget:
+      return span_corruption(seq_length).targets;
+    case Length::kFixed:
+      return fixed_length;
   }
-  return "";
+  return 0;
 }
 
 std::int64_t LayerSpec::num_params() const {
   std::int64_t total = 0;
   for (const ParamSpec& param : params) total += param.numel();
   return total;
+}
+
+std::int64_t LayerSpec::vocab_size() const {
+  for (const ParamSpec& param : params) {
+    if (param.split.divided()) return param.shape[static_cast<std::size_t>(param.split.dim)];
+  }
+  return 0;
 }
 
 std::string LayerSpec::full_name(const ParamSpec& param) const {
@@ -40,6 +64,33 @@ std::int64_t ModelSpec::num_params() const {
     }
   }
   return total;
+}
+
+int ModelSpec::num_blocks() const {
+  return static_cast<int>(std::count_if(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+    return layer.kind == LayerKind::kBlock;
+  }));
+}
+
+const std::vector<StreamSpec>& ModelSpec::inputs_of(int layer) const {
+  static const std::vector<StreamSpec> kNone;
+  return layer == 0 ? kNone : layers[static_cast<std::size_t>(layer) - 1].outputs;
+}
+
+std::int64_t ModelSpec::choose_seq_length(std::int64_t wish, std::int64_t usual) const {
+  if (fixed_seq_length > 0) return fixed_seq_length;
+  return wish > 0 ? wish : std::min(usual, max_positions);
+}
+
+std::vector<int> ModelSpec::tied_layers() const {
+  std::map<std::string, std::vector<int>> users;
+  for (int i = 0; i < num_layers(); ++i) {
+    for (const ParamSpec& param : layers[static_cast<std::size_t>(i)].params) {
+      if (!param.tied_name.empty() && param.split.divided()) users[param.tied_name].push_back(i);
+    }
+  }
+  GALV_CHECK(users.size() <= 1, name, " ties more than one divided parameter");
+  return users.empty() ? std::vector<int>{} : users.begin()->second;
 }
 
 std::vector<std::string> ModelSpec::type_names() const {

@@ -12,13 +12,17 @@
 
 namespace galvatron::spec {
 
-enum class Family { kGpt, kLlama };
-enum class LayerKind { kEmbedding, kBlock, kHead };
+enum class Family { kGpt, kLlama, kBert, kT5, kVit, kSwin };
+// kEmbedding: tokens or patches come in. kMerge: Swin's patch merging, between stages of blocks.
+enum class LayerKind { kEmbedding, kBlock, kMerge, kHead };
+// What the model learns to do, which says what its data are.
+enum class Task { kNextToken, kMaskedTokens, kSequenceToSequence, kImageClasses };
 enum class Activation { kGelu, kGeluTanh, kRelu, kSilu };
 enum class Norm { kLayerNorm, kRmsNorm };
 
 std::string to_text(Family family);
 std::string to_text(LayerKind kind);
+std::string to_text(Task task);
 
 // Rotary position embedding. Every variant is a set of inverse frequencies and a scale of cos and
 // sin; the numbers are Hugging Face's (modeling_rope_utils), so that weights carry over.
@@ -28,7 +32,31 @@ struct RopeSpec {
   bool operator==(const RopeSpec&) const = default;
 };
 
-// Numbers of a Transformer block of the decoder-only families.
+// What a layer takes from the data, one tensor of int64 unless said otherwise.
+enum class InputKind {
+  kTokens,        // [B, T] of the model's sequence
+  kTargetTokens,  // [B, T] of the target sequence: what the decoder reads
+  kLabels,        // [B, T] of the sequence that the head sees; -100 does not count
+  kImages,        // [B, channels, height, width], fp32
+  kClasses,       // [B]
+};
+
+// Swin's windowed attention over a grid of tokens, row by row (Liu et al. 2021).
+struct WindowSpec {
+  std::int64_t height = 0, width = 0;  // of the grid
+  std::int64_t size = 0;               // of a window, in tokens along one side; 0: no windows
+  std::int64_t shift = 0;              // of the windows, in tokens
+  bool operator==(const WindowSpec&) const = default;
+};
+
+// T5's bias by bucketed distance, one table for all blocks of a stack (Raffel et al. 2020).
+struct RelativeBiasSpec {
+  std::int64_t num_buckets = 0;  // 0: none
+  std::int64_t max_distance = 0;
+  bool operator==(const RelativeBiasSpec&) const = default;
+};
+
+// Numbers of a Transformer block.
 struct TransformerShape {
   std::int64_t hidden_size = 0;
   std::int64_t num_heads = 0;
@@ -42,7 +70,13 @@ struct TransformerShape {
   bool qkv_bias = true;
   bool attention_output_bias = true;
   bool mlp_bias = true;
-  bool learned_positions = true;  // else rotary
+  bool learned_positions = true;  // else rotary, or the bias below
+  bool causal = true;             // a token sees what lies before it; else all tokens
+  bool post_norm = false;         // norm(x + f(x)) instead of x + f(norm(x))
+  bool cross_attention = false;   // to the second stream, after the self-attention
+  bool qk_norm = false;           // RMS norm of each head's queries and keys (Qwen3)
+  RelativeBiasSpec relative_bias;
+  WindowSpec window;
   double attention_scale = 0;     // of q.k before the softmax; 0 means 1 / sqrt(head_size)
   double embedding_dropout = 0;   // probabilities in [0, 1)
   double attention_dropout = 0;
@@ -51,29 +85,63 @@ struct TransformerShape {
   bool operator==(const TransformerShape&) const = default;
 };
 
+// One tensor that travels from a layer to the next: [samples, length, width].
+struct StreamSpec {
+  enum class Length { kSequence, kTarget, kFixed };
+  Length length_kind = Length::kSequence;
+  std::int64_t fixed_length = 0;  // of kFixed
+  std::int64_t width = 0;
+  // In tokens, where the job's sequences have `seq_length`. kTarget is the length of the targets
+  // that span corruption makes of that (span_corruption.h).
+  std::int64_t length(std::int64_t seq_length) const;
+  bool operator==(const StreamSpec&) const = default;
+};
+
 struct LayerSpec {
   LayerKind kind = LayerKind::kBlock;
   std::string name;  // "embedding", "block.0" ..., "head": the prefix of its parameters' names
+  std::vector<InputKind> inputs;    // what it takes from the data
+  std::vector<StreamSpec> outputs;  // what it hands on; its own sequence first. None of the head
+  double drop_path = 0;  // probability with which a sample skips each half of the block (Swin)
   int type = 0;      // layers of equal type cost the same: profiles are per type
   TransformerShape shape;
   std::vector<ParamSpec> params;
 
   std::int64_t num_params() const;
+  // Rows that tensor parallelism divides: the vocabulary or the classes. 0 where nothing is.
+  std::int64_t vocab_size() const;
   // Full name of a parameter: its tied name, or "block.3.attention.qkv.weight".
   std::string full_name(const ParamSpec& param) const;
+};
+
+struct ImageSpec {
+  std::int64_t channels = 0, height = 0, width = 0;
+  std::int64_t num_classes = 0;
 };
 
 struct ModelSpec {
   std::string name;  // preset name or folder name, recorded in plans and profiles
   Family family = Family::kGpt;
-  std::int64_t vocab_size = 0;
-  std::int64_t max_positions = 0;  // longest sequence that the model allows
+  Task task = Task::kNextToken;
+  std::int64_t vocab_size = 0;         // of token models
+  std::int64_t max_positions = 0;      // longest sequence that the model allows
+  std::int64_t fixed_seq_length = 0;   // of image models: the tokens of an image; else 0
+  ImageSpec image;                     // of image models
   bool tied_embeddings = false;
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read
 
   int num_layers() const { return static_cast<int>(layers.size()); }
-  int num_blocks() const { return num_layers() - 2; }
+  int num_blocks() const;
+  // Streams that come into a layer: what the one before hands on.
+  const std::vector<StreamSpec>& inputs_of(int layer) const;
+  // The length that a job's sequences have: the fixed one, or `wish`, or without one (0) the
+  // longest that the model allows, at most `usual`.
+  std::int64_t choose_seq_length(std::int64_t wish, std::int64_t usual) const;
+  // Layers that share a parameter which tensor parallelism divides: their tp_degree and zero_stage
+  // must be equal. Empty without one. (A small tied parameter that is whole on every rank, such as
+  // T5's relative bias, binds nothing: it is never sharded.)
+  std::vector<int> tied_layers() const;
   std::int64_t num_params() const;  // tied parameters once
   // Names of the layer types, by LayerSpec::type: "embedding", "block", "head".
   std::vector<std::string> type_names() const;

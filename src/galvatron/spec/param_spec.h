@@ -36,6 +36,7 @@ struct ParamSpec {
   bool weight_decay = true;  // false for biases, norms and other one-dimensional parameters
   std::string
       tied_name;  // not empty: one parameter with every other of this name ("tokens.weight")
+  bool multiplies_tokens = false;  // a whole matrix that every token of the layer goes through
 
   std::int64_t numel() const;
   bool operator==(const ParamSpec&) const = default;

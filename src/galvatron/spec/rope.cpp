@@ -1,5 +1,7 @@
 #include "galvatron/spec/rope.h"
 
+#include "galvatron/spec/config_features.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>

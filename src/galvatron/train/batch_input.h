@@ -11,13 +11,10 @@ class BatchInput : public runtime::InputSource {
   BatchInput(const data::SampleSource& samples, std::int64_t global_batch, std::int64_t consumed)
       : samples_(samples), global_batch_(global_batch), consumed_(consumed) {}
 
-  nn::Inputs fetch(Range samples, Range tokens) override {
-    data::SampleBatch batch = samples_.fetch(consumed_, samples, tokens);
-    return {std::move(batch.inputs), std::move(batch.labels)};
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
+    return samples_.fetch(kind, consumed_, samples, tokens);
   }
-  double num_labels() override {
-    return static_cast<double>(global_batch_ * samples_.seq_length());
-  }
+  double num_labels() override { return samples_.num_labels(consumed_, global_batch_); }
 
  private:
   const data::SampleSource& samples_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include <torch/torch.h>
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::train {
 

@@ -1,9 +1,9 @@
 #include "galvatron/train/optimizer.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 #include <optional>
+
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::train {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/data/corpus_info.h"
+#include "galvatron/data/next_token_samples.h"
 #include "galvatron/data/synthetic_samples.h"
 #include "galvatron/data/token_samples.h"
 #include "galvatron/models/registry.h"
@@ -55,18 +55,31 @@ plan::Plan plan_file(const TrainJob& job) {
   return plan;
 }
 
-std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
-                                                 std::int64_t seq_length, data::SplitPart part) {
-  data::parse_split(job.split);
+std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, const spec::ModelSpec& model,
+                                           std::int64_t row_length, data::SplitPart part) {
   if (job.data == kSynthetic) {
     // The parts of synthetic data differ in their seed.
     const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
-    return std::make_unique<data::SyntheticSamples>(kSyntheticSamples, seq_length, model.vocab_size,
+    return std::make_unique<data::SyntheticSamples>(kSyntheticSamples, row_length, model.vocab_size,
                                                     seed);
   }
   return std::make_unique<data::TokenSamples>(
-      data::TokenSamplesOptions{job.data, seq_length, job.split, part, job.shuffle, job.seed},
+      data::TokenSamplesOptions{job.data, row_length, job.split, part, job.shuffle, job.seed},
       model.vocab_size);
+}
+
+std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
+                                                 std::int64_t seq_length, data::SplitPart part) {
+  data::parse_split(job.split);
+  switch (model.task) {
+    case spec::Task::kNextToken:
+      return std::make_unique<data::NextTokenSamples>(make_rows(job, model, seq_length, part));
+    case spec::Task::kMaskedTokens:
+    case spec::Task::kSequenceToSequence:
+    case spec::Task::kImageClasses:
+      break;
+  }
+  throw ConfigError("[train] no data for ", spec::to_text(model.task), " yet");
 }
 
 // Makes the folder and asks whether files can be written there.
@@ -157,8 +170,7 @@ PreparedJob prepare_inputs(const TrainJob& job) {
   PreparedJob out;
   out.job = job;
   out.model = load_model(job);
-  out.seq_length =
-      job.seq_length > 0 ? job.seq_length : std::min(kDefaultSeqLength, out.model.max_positions);
+  out.seq_length = out.model.choose_seq_length(job.seq_length, kDefaultSeqLength);
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   if (job.trainer.eval_interval > 0)

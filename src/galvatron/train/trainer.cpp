@@ -2,11 +2,10 @@
 
 #include <cmath>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
 #include "galvatron/comm/backends/error_text.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/batch_input.h"
 

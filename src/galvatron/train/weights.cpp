@@ -9,9 +9,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/models/safetensors.h"
 #include "galvatron/plan/rank_layout.h"

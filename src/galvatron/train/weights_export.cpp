@@ -10,10 +10,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/models/safetensors.h"
 #include "galvatron/train/weights.h"

@@ -13,10 +13,9 @@
 
 #include <unistd.h>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace {
 

@@ -5,9 +5,8 @@
 #include <type_traits>
 #include <vector>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

@@ -1,10 +1,9 @@
 #include "galvatron/models/decoder/decoder.h"
 
-#include <torch/torch.h>
-
 #include <cmath>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/attention.h"
 #include "galvatron/nn/collectives.h"
 #include "galvatron/nn/counter_random.h"
@@ -57,6 +56,8 @@ class DecoderBlock : public nn::Layer {
     qkv_bias_ = index.find("attention.qkv.bias");
     output_weight_ = index.at("attention.output.weight");
     output_bias_ = index.find("attention.output.bias");
+    query_norm_ = index.find("attention.query_norm.weight");
+    key_norm_ = index.find("attention.key_norm.weight");
     const std::string up = shape.gated_mlp ? "mlp.gate_up" : "mlp.up";
     up_weight_ = index.at(up + ".weight");
     up_bias_ = index.find(up + ".bias");
@@ -72,6 +73,8 @@ class DecoderBlock : public nn::Layer {
                                                      : 1 / std::sqrt(static_cast<double>(shape.head_size)),
                   .inverse_frequencies = shape.rope.inverse_frequencies,
                   .rotary_scale = shape.rope.scale,
+                  .causal = shape.causal,
+                  .qk_norm_epsilon = shape.norm_epsilon,
                   .recompute_core = placement.recompute_core,
                   .dropout = site(shape.attention_dropout, "attention.dropout")};
     mlp_ = {.activation = activation_kind(shape.activation), .gated = shape.gated_mlp};
@@ -82,7 +85,8 @@ class DecoderBlock : public nn::Layer {
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
                           const nn::LayerCall& call) const override {
     const nn::AttentionParams attention{params[qkv_weight_], param_or_none(params, qkv_bias_), params[output_weight_],
-                                        param_or_none(params, output_bias_)};
+                                        param_or_none(params, output_bias_), param_or_none(params, query_norm_),
+                                        param_or_none(params, key_norm_)};
     const nn::MlpParams mlp{params[up_weight_], param_or_none(params, up_bias_), params[down_weight_],
                             param_or_none(params, down_bias_)};
     const at::Tensor attended =
@@ -95,7 +99,7 @@ class DecoderBlock : public nn::Layer {
  private:
   nn::LayerGroups groups_;
   NormCall attention_norm_, mlp_norm_;
-  int qkv_weight_, qkv_bias_, output_weight_, output_bias_;
+  int qkv_weight_, qkv_bias_, output_weight_, output_bias_, query_norm_, key_norm_;
   int up_weight_, up_bias_, down_weight_, down_bias_;
   nn::AttentionOptions attention_;
   nn::MlpOptions mlp_;
@@ -113,7 +117,7 @@ class DecoderHead : public nn::Layer {
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
                           const nn::LayerCall& call) const override {
-    const at::Tensor hidden_BTH = nn::gather_sequence(norm_(x[0], params), groups_.tp, call.tp_sizes);
+    const at::Tensor hidden_BTH = nn::gather_sequence(norm_(x[0], params), groups_.tp, call.sequence.tp_sizes);
     const at::Tensor& weight = params[output_weight_];
     if (call.logits) return {at::linear(hidden_BTH, weight)};
     const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);

@@ -1,7 +1,6 @@
 #include "galvatron/models/gpt/model.h"
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/decoder/decoder.h"
 #include "galvatron/nn/counter_random.h"
 #include "galvatron/nn/dropout.h"
@@ -24,7 +23,7 @@ class GptEmbedding : public nn::Layer {
                           const nn::LayerCall& call) const override {
     const at::Tensor tokens_BSH =
         nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call);
-    const at::Tensor positions_SH = params[positions_].narrow(0, call.tokens.begin, call.tokens.size());
+    const at::Tensor positions_SH = params[positions_].narrow(0, call.sequence.tokens.begin, call.sequence.tokens.size());
     return {nn::dropout(tokens_BSH + positions_SH, dropout_, call)};
   }
 

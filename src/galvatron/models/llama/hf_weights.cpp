@@ -12,6 +12,8 @@ const DecoderHfNames& names() {
       .modules = {{"tokens", {"embed_tokens"}},
                   {"attention_norm", {"input_layernorm"}},
                   {"attention.qkv", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}},
+                  {"attention.query_norm", {"self_attn.q_norm"}},
+                  {"attention.key_norm", {"self_attn.k_norm"}},
                   {"attention.output", {"self_attn.o_proj"}},
                   {"mlp_norm", {"post_attention_layernorm"}},
                   {"mlp.gate_up", {"mlp.gate_proj", "mlp.up_proj"}},

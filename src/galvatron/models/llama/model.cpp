@@ -1,7 +1,6 @@
 #include "galvatron/models/llama/model.h"
 
-#include <torch/torch.h>
-
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/decoder/decoder.h"
 #include "galvatron/nn/embedding.h"
 

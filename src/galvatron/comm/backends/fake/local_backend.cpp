@@ -4,9 +4,8 @@
 #include <numeric>
 #include <utility>
 
-#include <torch/torch.h>
-
 #include "galvatron/comm/backends/reduce.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

@@ -9,7 +9,6 @@
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/torch.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
@@ -17,6 +16,7 @@
 #include "galvatron/comm/backends/gloo/gloo_link.h"
 #include "galvatron/comm/backends/gloo/serial_worker.h"
 #include "galvatron/comm/backends/reduce.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

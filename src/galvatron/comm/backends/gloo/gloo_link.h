@@ -11,7 +11,8 @@
 #include <vector>
 
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/torch.h>
+
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 

@@ -7,11 +7,11 @@
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
-#include <torch/torch.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/backends/error_text.h"
 #include "galvatron/comm/backends/reduce.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

@@ -3,10 +3,9 @@
 #include <functional>
 #include <utility>
 
-#include <torch/torch.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/comm/backends/reduce.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

@@ -1,4 +1,4 @@
-#include "galvatron/spec/decoder_config.h"
+#include "galvatron/spec/config_features.h"
 
 #include <array>
 #include <utility>

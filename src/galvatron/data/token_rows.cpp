@@ -1,4 +1,4 @@
-#include "galvatron/data/sample_source.h"
+#include "galvatron/data/token_rows.h"
 
 #include <algorithm>
 #include <vector>
@@ -9,12 +9,12 @@
 
 namespace galvatron::data {
 
-SampleBatch SampleSource::fetch(std::int64_t consumed, Range samples, Range tokens) const {
+NextTokens TokenRows::next_tokens(std::int64_t consumed, Range samples, Range tokens) const {
   GALV_CHECK(consumed >= 0 && samples.begin >= 0 && samples.size() >= 0, "consumed ", consumed,
              ", samples ", samples.begin, " to ", samples.end);
   GALV_CHECK(tokens.begin >= 0 && tokens.size() >= 0 && tokens.end <= seq_length(), "tokens ",
              tokens.begin, " to ", tokens.end, " of ", seq_length());
-  SampleBatch batch{at::empty({samples.size(), tokens.size()}, at::kLong),
+  NextTokens batch{at::empty({samples.size(), tokens.size()}, at::kLong),
                     at::empty({samples.size(), tokens.size()}, at::kLong)};
   if (samples.empty() || tokens.empty()) return batch;
   std::vector<std::int64_t> row(static_cast<std::size_t>(tokens.size()) + 1);

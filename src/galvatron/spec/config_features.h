@@ -1,0 +1,30 @@
+// What the readers of all families' configs have in common: limits, names, refusals.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "galvatron/base/json.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::spec {
+
+// Limits of what a config may ask for: far above any real model, low enough that no product
+// overflows.
+constexpr std::int64_t kMaxWidth = 1 << 20;  // hidden, intermediate, heads
+constexpr std::int64_t kMaxBlocks = 10'000;
+constexpr std::int64_t kMaxVocab = 1 << 30;
+constexpr std::int64_t kMaxPositions = 1 << 30;
+
+// transformers' activation names: "gelu_new", "silu", ... ConfigError names `key`.
+Activation parse_activation(const std::string& text, const std::string& key,
+                            const std::string& source);
+
+// ConfigError: `key` of `source` has a value whose meaning we do not have. `way_out` ends the
+// sentence and may be empty.
+[[noreturn]] void refuse_feature(const std::string& source, const std::string& key,
+                                 const std::string& value, const std::string& way_out);
+
+// Refuses keys that change the result in every family: quantization_config.
+void refuse_common_features(const Json& config, const std::string& source);
+
+}  // namespace galvatron::spec

@@ -1,0 +1,16 @@
+// Every family's reader: a Hugging Face config becomes a ModelSpec, without its name. Absent keys
+// take transformers' defaults; ConfigError for values that are impossible and for features that
+// change the result and that we do not have. `source` names the config in errors.
+#pragma once
+#include <string>
+
+#include "galvatron/base/json.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::spec {
+
+ModelSpec gpt_model(const Json& config, const std::string& source);
+// model_type llama, mistral, qwen2 and qwen3.
+ModelSpec llama_model(const Json& config, const std::string& source);
+
+}  // namespace galvatron::spec

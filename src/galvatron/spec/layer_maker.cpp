@@ -1,0 +1,75 @@
+#include "galvatron/spec/layer_maker.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace galvatron::spec {
+
+LayerMaker::LayerMaker(LayerKind kind, std::string name, const TransformerShape& shape,
+                       double stddev)
+    : stddev_(stddev) {
+  layer_.kind = kind;
+  layer_.name = std::move(name);
+  layer_.shape = shape;
+}
+
+void LayerMaker::norm(const std::string& name, std::int64_t width) {
+  const std::int64_t size = width > 0 ? width : layer_.shape.hidden_size;
+  add({name + ".weight", {size}, {}, {InitKind::kOnes}, false, {}});
+  if (layer_.shape.norm == Norm::kLayerNorm) zero_bias(name, size, {});
+}
+
+void LayerMaker::column_linear(const std::string& name, const std::vector<std::int64_t>& segments,
+                               std::int64_t unit, bool bias) {
+  const std::int64_t outputs = std::accumulate(segments.begin(), segments.end(), std::int64_t{0});
+  const TensorSplit split{0, segments, unit};
+  add({name + ".weight", {outputs, layer_.shape.hidden_size}, split, normal(), true, {}});
+  if (bias) zero_bias(name, outputs, split);
+}
+
+void LayerMaker::row_linear(const std::string& name, std::int64_t inputs, std::int64_t unit,
+                            bool bias, double stddev) {
+  const std::int64_t hidden = layer_.shape.hidden_size;
+  const Init init{InitKind::kNormal, stddev};
+  add({name + ".weight", {hidden, inputs}, {1, {inputs}, unit}, init, true, {}});
+  if (bias) zero_bias(name, hidden, {});
+}
+
+void LayerMaker::whole_linear(const std::string& name, std::int64_t outputs, std::int64_t inputs,
+                              bool bias) {
+  add({name + ".weight", {outputs, inputs}, {}, normal(), true, {}, true});
+  if (bias) zero_bias(name, outputs, {});
+}
+
+void LayerMaker::vocabulary(const std::string& name, std::int64_t rows,
+                            const std::string& tied_name) {
+  add({name, {rows, layer_.shape.hidden_size}, {0, {rows}, 1}, normal(), true, tied_name});
+}
+
+void LayerMaker::vocabulary_bias(const std::string& name, std::int64_t rows) {
+  add({name, {rows}, {0, {rows}, 1}, {InitKind::kZeros}, false, {}});
+}
+
+void LayerMaker::table(const std::string& name, std::int64_t rows) {
+  add({name, {rows, layer_.shape.hidden_size}, {}, normal(), true, {}});
+}
+
+void LayerMaker::zero_bias(const std::string& name, std::int64_t size, const TensorSplit& split) {
+  add({name + ".bias", {size}, split, {InitKind::kZeros}, false, {}});
+}
+
+void number_types(std::vector<LayerSpec>& layers) {
+  const auto alike = [](const LayerSpec& a, const LayerSpec& b) {
+    return a.kind == b.kind && a.shape == b.shape && a.params == b.params &&
+           a.inputs == b.inputs && a.outputs == b.outputs;
+  };
+  std::vector<const LayerSpec*> types;
+  for (LayerSpec& layer : layers) {
+    const auto it = std::find_if(types.begin(), types.end(),
+                                 [&](const LayerSpec* other) { return alike(layer, *other); });
+    layer.type = static_cast<int>(it - types.begin());
+    if (it == types.end()) types.push_back(&layer);
+  }
+}
+
+}  // namespace galvatron::spec
