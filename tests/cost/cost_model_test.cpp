@@ -66,7 +66,7 @@ TEST(LocalWork, IsTheFullestRanksShare) {
   const Example example;
   const PipelineShape shape{1, 8, 1};
   plan::LayerStrategy strategy{.tp_degree = 2, .ulysses_degree = 2};
-  const LocalWork work = local_work(example.inputs(), shape, strategy, 5);
+  const LocalWork work = local_work(example.inputs(), shape, 1, strategy, 5);
   EXPECT_EQ(work.samples, 3);  // 5 over 2
   EXPECT_EQ(work.block_tokens, 32);
   EXPECT_DOUBLE_EQ(work.profile_samples, 1.5);

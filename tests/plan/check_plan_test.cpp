@@ -52,7 +52,7 @@ TEST(CheckPlan, AnotherModel) {
 
 TEST(CheckPlan, NumberOfLayers) {
   EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.layers.pop_back(); }),
-            "the plan has 5 layers, model 'llama-tiny' has 6 (embedding, 4 blocks, head); the "
+            "the plan has 5 layers, model 'llama-tiny' has 6, 4 of them blocks; the "
             "counts in \"layers\" must add up to that");
 }
 
@@ -172,8 +172,8 @@ TEST(CheckPlan, RecomputeIsForBlocks) {
             "logits");
   EXPECT_EQ(
       layer_problem(llama(), 0, [](LayerStrategy& s) { s.recompute = Recompute::kSelective; }),
-      "layer 0 (embedding): recompute 'selective' must be 'none' here: the embedding keeps nothing "
-      "but token ids");
+      "layer 0 (embedding): recompute 'selective' must be 'none' here: an embedding keeps next to "
+      "nothing");
   EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.recompute = Recompute::kFull; }),
             "valid");
 }

@@ -43,11 +43,12 @@ void LayerMaker::whole_linear(const std::string& name, std::int64_t outputs, std
 
 void LayerMaker::vocabulary(const std::string& name, std::int64_t rows,
                             const std::string& tied_name) {
-  add({name, {rows, layer_.shape.hidden_size}, {0, {rows}, 1}, normal(), true, tied_name});
+  const TensorSplit split{0, {rows}, 1};
+  add({name, {rows, layer_.shape.hidden_size}, split, normal(), true, tied_name});
 }
 
 void LayerMaker::vocabulary_bias(const std::string& name, std::int64_t rows) {
-  add({name, {rows}, {0, {rows}, 1}, {InitKind::kZeros}, false, {}});
+  add({name, {rows}, TensorSplit{0, {rows}, 1}, {InitKind::kZeros}, false, {}});
 }
 
 void LayerMaker::table(const std::string& name, std::int64_t rows) {
