@@ -5,7 +5,7 @@ if(GALVATRON_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_MAXSIZE=5G ${GALVATRON_CCACHE})
+      CCACHE_PCH_EXTSUM=1 CCACHE_MAXSIZE=5G ${GALVATRON_CCACHE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-fpch-preprocess)
   endif()

@@ -1,6 +1,7 @@
 #include "galvatron/nn/attention.h"
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/attention_core.h"
 #include "galvatron/nn/collectives.h"
 #include "galvatron/nn/norm.h"
 #include "galvatron/nn/recompute.h"
@@ -50,21 +51,6 @@ RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
   return {table(angles.cos()), table(angles.sin())};
 }
 
-at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                              const AttentionOptions& options, const LayerCall& call, Range heads) {
-  const std::int64_t repeat = q.size(1) / k.size(1), length = q.size(2);
-  const at::Tensor keys = repeat == 1 ? k : k.repeat_interleave(repeat, 1);
-  const at::Tensor values = repeat == 1 ? v : v.repeat_interleave(repeat, 1);
-  at::Tensor scores = at::matmul(q, keys.transpose(2, 3)).mul(options.scale);
-  if (options.causal) {
-    const at::Tensor future = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
-    scores = scores.masked_fill(future, -std::numeric_limits<double>::infinity());
-  }
-  const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
-  return at::matmul(attention_dropout(probabilities, options.dropout, call, heads, options.num_heads), values);
-}
-
 // Heads are whole on a rank, so their norms need no other.
 at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads, const AttentionParams& params, double epsilon) {
   const at::Tensor q = rms_norm(qkv_BTND.narrow(2, 0, heads.query), params.query_norm, epsilon);
@@ -83,19 +69,8 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const LocalHeads& heads, c
     q = rotate(q, tables.cosine, tables.sine);
     k = rotate(k, tables.cosine, tables.sine);
   }
-  q = q.transpose(1, 2);
-  k = k.transpose(1, 2);
-  if (qkv_BLND.size(0) == 0) return (q * v.sum()).transpose(1, 2);  // an empty batch keeps its place in the graph
-  if (options.dropout.active(call)) return explicit_attention(q, k, v, options, call, global_heads).transpose(1, 2);
-  const bool grouped = heads.query != heads.key_value;
-  if (grouped && q.is_cuda() && q.scalar_type() == at::kFloat) {
-    // On CUDA only the half-precision kernels know grouped heads; the fallback would build the score matrix.
-    const std::int64_t repeat = heads.query / heads.key_value;
-    return at::scaled_dot_product_attention(q, k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1), {}, 0.0,
-                                            /*is_causal=*/options.causal, options.scale)
-        .transpose(1, 2);
-  }
-  return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/options.causal, options.scale, grouped).transpose(1, 2);
+  const AttentionCore core{options.scale, options.causal, options.dropout, options.num_heads, global_heads};
+  return attend(q.transpose(1, 2), k.transpose(1, 2), v, {}, core, call).transpose(1, 2);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@ constexpr std::int64_t kMinChunkTokens = 64;
 
 at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
 
+at::Tensor logits_of(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
+  return bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t());
+}
+
 // What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined without gradient).
 struct ChunkLoss {
   at::Tensor loss_sum;
@@ -51,24 +55,27 @@ ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std:
 
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
-                            const at::Tensor& labels, std::int64_t first_row, std::int64_t vocab_size,
+                            const std::optional<at::Tensor>& optional_bias, const at::Tensor& labels, std::int64_t first_row, std::int64_t vocab_size,
                             const comm::Group& group, bool with_grad) {
+    const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
     const std::int64_t tokens = hidden.size(0), step = cross_entropy_chunk(vocab_size, group.size());
     at::Tensor loss = at::zeros({}, hidden.options().dtype(wide));
-    at::Tensor grad_hidden, grad_weight;
+    at::Tensor grad_hidden, grad_weight, grad_bias;
     if (with_grad) {
       grad_hidden = at::empty_like(hidden);
       grad_weight = at::empty(weight.sizes(), weight.options().dtype(wide));
       if (tokens == 0) grad_weight.zero_();
+      if (bias.defined()) grad_bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
     }
     for (std::int64_t begin = 0; begin < tokens; begin += step) {
       const std::int64_t count = std::min(step, tokens - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
       const ChunkLoss part =
-          chunk_loss(at::mm(rows, weight.t()).to(wide), labels.narrow(0, begin, count), first_row, group, with_grad);
+          chunk_loss(logits_of(rows, weight, bias).to(wide), labels.narrow(0, begin, count), first_row, group, with_grad);
       loss.add_(part.loss_sum);
       if (!with_grad) continue;
+      if (bias.defined()) grad_bias.add_(part.grad_logits.sum(0));
       const at::Tensor grad_logits = part.grad_logits.to(narrow);
       at::Tensor grad_rows = grad_hidden.narrow(0, begin, count);
       at::mm_out(grad_rows, grad_logits, weight);
@@ -81,17 +88,20 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
         grad_weight.add_(at::mm(grad_logits.t(), rows));
       }
     }
-    if (with_grad) ctx->save_for_backward({grad_hidden, grad_weight.to(weight.scalar_type())});
+    if (with_grad) {
+      if (bias.defined()) grad_bias = grad_bias.to(bias.scalar_type());
+      ctx->save_for_backward({grad_hidden, grad_weight.to(weight.scalar_type()), grad_bias});
+    }
     return loss;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
     auto saved = ctx->get_saved_variables();
-    const auto scaled = [&](at::Tensor& grad) { return grad.mul_(grads[0].to(grad.scalar_type())); };
+    const auto scaled = [&](at::Tensor& grad) { return !grad.defined() ? grad : grad.mul_(grads[0].to(grad.scalar_type())); };
     // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is applied before rounding
     // matters: loss scaling multiplies by powers of two.
-    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}, {}};
+    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), {}, {}, {}, {}, {}};
   }
 };
 
@@ -101,9 +111,11 @@ std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
   return std::max(kMinChunkTokens, kChunkElements / largest_chunk(vocab_size, tp_degree));
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight, const at::Tensor& labels_M,
-                                std::int64_t first_row, std::int64_t vocab_size, const comm::Group& group) {
-  return LinearCrossEntropy::apply(hidden_MH, weight, labels_M, first_row, vocab_size, group, at::GradMode::is_enabled());
+at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight, const at::Tensor& bias,
+                                const at::Tensor& labels_M, std::int64_t first_row, std::int64_t vocab_size,
+                                const comm::Group& group) {
+  const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
+  return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row, vocab_size, group, at::GradMode::is_enabled());
 }
 
 }  // namespace galvatron::nn

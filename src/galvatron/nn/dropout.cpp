@@ -30,11 +30,12 @@ at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& opt
                              std::int64_t num_heads) {
   if (!options.active(call)) return probabilities;
   const auto device = probabilities.device();
-  const std::int64_t length = call.sequence.length;
-  const at::Tensor samples = positions(call.first_sample, probabilities.size(0), device).view({-1, 1, 1, 1});
+  const std::int64_t rows = probabilities.size(0), queries = probabilities.size(2), keys = probabilities.size(3);
+  const std::int64_t windows = call.num_samples > 0 ? rows / call.num_samples : 1;  // of a sample
+  const at::Tensor row = positions(call.first_sample * windows, rows, device).view({-1, 1, 1, 1});
   const at::Tensor head = positions(heads.begin, heads.size(), device).view({1, -1, 1, 1});
-  const at::Tensor query = positions(0, probabilities.size(2), device).view({1, 1, -1, 1});
-  const at::Tensor index = ((samples * num_heads + head) * length + query) * length + positions(0, length, device);
+  const at::Tensor query = positions(0, queries, device).view({1, 1, -1, 1});
+  const at::Tensor index = ((row * num_heads + head) * queries + query) * keys + positions(0, keys, device);
   return apply_mask(probabilities, index, options);
 }
 

@@ -16,10 +16,11 @@ struct Dropout {
   bool active(const LayerCall& call) const { return call.training && p > 0; }
 };
 
-// x [B, S, H] at the layer's border.
+// x [B, S, H] at the border of call.sequence.
 at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call);
 
-// probabilities [B, N, Q, K] of the heads in `heads` of `num_heads`, over the whole sequence.
+// probabilities [B, N, Q, K] of the heads in `heads` of `num_heads`, over whole sequences; or [B * W, N, Q, K] of the W
+// windows of each sample.
 at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& options, const LayerCall& call, Range heads,
                              std::int64_t num_heads);
 

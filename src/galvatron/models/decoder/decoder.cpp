@@ -122,7 +122,7 @@ class DecoderHead : public nn::Layer {
     if (call.logits) return {at::linear(hidden_BTH, weight)};
     const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
     const at::Tensor hidden_MH = hidden_BTH.reshape({tokens, hidden_BTH.size(2)});
-    return {nn::linear_cross_entropy(hidden_MH, weight, call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_,
+    return {nn::linear_cross_entropy(hidden_MH, weight, {}, call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_,
                                      groups_.tp)};
   }
 

@@ -1,0 +1,47 @@
+#include "galvatron/nn/attention_core.h"
+
+#include <limits>
+
+#include "galvatron/comm/torch_headers.h"
+
+namespace galvatron::nn {
+namespace {
+
+at::Tensor repeat_heads(const at::Tensor& x, std::int64_t times) {
+  return times == 1 ? x : x.repeat_interleave(times, 1);
+}
+
+at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
+                              const AttentionCore& core, const LayerCall& call) {
+  const std::int64_t repeat = q.size(1) / k.size(1);
+  at::Tensor scores = at::matmul(q, repeat_heads(k, repeat).transpose(2, 3)).mul(core.scale);
+  if (bias.defined()) scores = scores + bias;
+  if (core.causal) {
+    const at::Tensor future = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
+    scores = scores.masked_fill(future, -std::numeric_limits<double>::infinity());
+  }
+  const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
+  return at::matmul(attention_dropout(probabilities, core.dropout, call, core.heads, core.num_heads),
+                    repeat_heads(v, repeat));
+}
+
+}  // namespace
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
+                  const AttentionCore& core, const LayerCall& call) {
+  if (q.size(0) == 0) return q * (k.sum() + v.sum());
+  // torch refuses a causal mask beside a bias; with both, or with dropout, everything is written out.
+  if (core.dropout.active(call) || (core.causal && bias.defined())) return explicit_attention(q, k, v, bias, core, call);
+  const std::int64_t repeat = q.size(1) / k.size(1);
+  const auto mask = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
+  // On CUDA only the half-precision kernels know grouped heads; the fallback would build the score matrix.
+  const bool spread = repeat > 1 && q.is_cuda() && q.scalar_type() == at::kFloat;
+  if (spread) {
+    return at::scaled_dot_product_attention(q, repeat_heads(k, repeat), repeat_heads(v, repeat), mask, 0.0, core.causal,
+                                            core.scale);
+  }
+  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, core.causal, core.scale, /*enable_gqa=*/repeat > 1);
+}
+
+}  // namespace galvatron::nn

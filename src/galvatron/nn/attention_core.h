@@ -1,0 +1,23 @@
+// softmax(q k^T scale + bias) v, for the heads that a rank has over whole sequences: what all kinds of attention end in.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/nn/dropout.h"
+#include "galvatron/nn/layer.h"
+
+namespace galvatron::nn {
+
+struct AttentionCore {
+  double scale = 1;            // of q.k before the softmax
+  bool causal = false;         // token i sees tokens 0 .. i
+  Dropout dropout;             // of the probabilities
+  std::int64_t num_heads = 1;  // of the model: addresses dropout masks
+  Range heads;                 // which of them these are
+};
+
+// q [B, n, Q, D], k and v [B, m, K, D] with n a multiple of m; `bias` is undefined or broadcasts to [B, n, Q, K], in q's
+// type, and may want a gradient. Result [B, n, Q, D]. An empty batch keeps its place in the graph.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
+                  const AttentionCore& core, const LayerCall& call);
+
+}  // namespace galvatron::nn
