@@ -1,16 +1,19 @@
 // Runs a Hugging Face folder through our models, for test_hf_parity.py to compare with
 // transformers.
-//   hf_probe --model DIR --tokens FILE --output FILE [--plan FILE] [--precision fp32] [--steps N]
+//   hf_probe --model DIR --data FILE --output FILE [--plan FILE] [--precision fp32] [--steps N]
 //   [--lr X]
 //            [--weight-decay X] [--export DIR] [--export-dtype F32] [--max-shard BYTES]
-// --tokens: safetensors with int64 `input_ids` [batches, B, S]. --output: safetensors with
-//   logits [B, S, V]   of the first batch (one rank only)
+// --data: safetensors with int64 `input_ids` [batches, B, S], or for images with `pixel_values`
+// [batches, B, C, H, W] and int64 `labels` [batches, B]. --output: safetensors with
+//   logits [B, S, V]   of the first batch (one rank only); [B, classes] of images
 //   loss [1]           of the first batch
 //   grad.NAME          its gradients, with Hugging Face's names and layouts
 //   losses [N]         of N AdamW steps, one batch each, gradients clipped to norm 1
 // --export writes the weights as they are at the end. --plan: ranks are threads of this process.
 #include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 
 #include <fmt/format.h>
@@ -43,7 +46,7 @@ struct Options {
 Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i + 1 < argc; i += 2) options.values[argv[i]] = argv[i + 1];
-  for (const char* name : {"--model", "--tokens", "--output"}) {
+  for (const char* name : {"--model", "--data", "--output"}) {
     if (options.get(name).empty()) throw ConfigError("[probe] ", name, " is missing");
   }
   return options;
@@ -72,6 +75,49 @@ class TokenBatch : public runtime::InputSource {
   at::Tensor tokens_, labels_;
 };
 
+// Images with a class each.
+class ImageBatch : public runtime::InputSource {
+ public:
+  ImageBatch(at::Tensor images_BCHW, at::Tensor classes_B)
+      : images_(std::move(images_BCHW)), classes_(std::move(classes_B)) {}
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range) override {
+    const at::Tensor& all = kind == spec::InputKind::kImages ? images_ : classes_;
+    return all.narrow(0, samples.begin, samples.size()).clone();
+  }
+  double num_labels() override { return static_cast<double>(classes_.size(0)); }
+
+ private:
+  at::Tensor images_, classes_;
+};
+
+// Batches that transformers got too: input by name, [batches, B, ...].
+class Batches {
+ public:
+  Batches(const std::filesystem::path& path, spec::Task task) : reader_(path), task_(task) {}
+
+  std::int64_t count() const { return first().size(0); }
+  std::int64_t samples() const { return first().size(1); }
+  std::int64_t seq_length() const { return first().size(2); }  // of text
+
+  std::unique_ptr<runtime::InputSource> at(std::int64_t batch) const {
+    if (task_ == spec::Task::kImageClasses)
+      return std::make_unique<ImageBatch>(view("pixel_values")[batch], view("labels")[batch]);
+    return std::make_unique<TokenBatch>(view("input_ids")[batch]);
+  }
+
+ private:
+  at::Tensor view(const std::string& name) const {
+    if (reader_.find(name) == nullptr) throw ConfigError("[probe] no ", name, " in the data");
+    return reader_.view(name);
+  }
+  at::Tensor first() const {
+    return view(task_ == spec::Task::kImageClasses ? "pixel_values" : "input_ids");
+  }
+
+  models::SafetensorsReader reader_;
+  spec::Task task_;
+};
+
 at::ScalarType parse_dtype(const std::string& name) {
   for (const at::ScalarType dtype : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf}) {
     if (models::dtype_name(dtype) == name) return dtype;
@@ -82,11 +128,12 @@ at::ScalarType parse_dtype(const std::string& name) {
 class Probe {
  public:
   Probe(Options options)
-      : options_(std::move(options)), model_(spec::load_model(options_.get("--model"))) {
-    const models::SafetensorsReader reader(options_.get("--tokens"));
-    tokens_ = reader.view("input_ids");
-    const spec::JobSpec job{tokens_.size(2), tokens_.size(1),
+      : options_(std::move(options)),
+        model_(spec::load_model(options_.get("--model"))),
+        data_(options_.get("--data"), model_.task) {
+    const spec::JobSpec job{model_.choose_seq_length(data_.seq_length(), 0), data_.samples(),
                             spec::parse_precision(options_.get("--precision", "fp32"))};
+    seq_length_ = job.seq_length;
     plan_ = options_.values.contains("--plan") ? plan::read_plan(options_.get("--plan"))
                                                : plan::uniform_plan(model_, job, 1, {});
     plan::require_valid_plan(plan_, model_, {plan_.world_size, job.seq_length});
@@ -99,7 +146,7 @@ class Probe {
 
  private:
   void run_rank(comm::World& world) {
-    runtime::Engine engine(model_, plan_, world, models::make_layer, {0, tokens_.size(2), false});
+    runtime::Engine engine(model_, plan_, world, models::make_layer, {0, seq_length_, false});
     train::load_weights(engine, options_.get("--model"));
     first_batch(engine);
     steps(engine);
@@ -115,7 +162,8 @@ class Probe {
   }
 
   void first_batch(runtime::Engine& engine) {
-    TokenBatch batch(tokens_[0]);
+    const auto input = data_.at(0);
+    runtime::InputSource& batch = *input;
     const bool alone = plan_.world_size == 1 && plan_.num_microbatches == 1;
     if (alone) add_result(engine, "logits", engine.logits(batch));
     const double loss = engine.forward_backward(batch, 0);
@@ -137,8 +185,7 @@ class Probe {
     train::AdamW optimizer(engine.units(), {.weight_decay = decay});
     at::Tensor losses = at::zeros({count}, at::kDouble);
     for (int step = 0; step < count; ++step) {
-      TokenBatch batch(tokens_[step % tokens_.size(0)]);
-      losses[step] = engine.forward_backward(batch, step);
+      losses[step] = engine.forward_backward(*data_.at(step % data_.count()), step);
       optimizer.step(lr, train::clip_factor(engine.gradient_norm(), 1.0));
       engine.publish();
     }
@@ -147,7 +194,8 @@ class Probe {
 
   Options options_;
   spec::ModelSpec model_;
-  at::Tensor tokens_;  // [batches, B, S]
+  Batches data_;
+  std::int64_t seq_length_ = 0;
   plan::Plan plan_;
   NamedTensors results_;
 };

@@ -37,6 +37,7 @@ at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at:
 // --- what the families' tables are made of ---
 
 // A module of ours ("attention.qkv") and theirs: one name for the whole, or one for each segment.
+// Also a single parameter whose last name differs: {"class_token", {"embeddings.cls_token"}}.
 struct HfModule {
   std::string ours;
   std::vector<std::string> theirs;

@@ -5,6 +5,10 @@
 #include "galvatron/models/gpt/model.h"
 #include "galvatron/models/llama/hf_weights.h"
 #include "galvatron/models/llama/model.h"
+#include "galvatron/models/swin/hf_weights.h"
+#include "galvatron/models/swin/model.h"
+#include "galvatron/models/vit/hf_weights.h"
+#include "galvatron/models/vit/model.h"
 
 namespace galvatron::models {
 namespace {
@@ -19,6 +23,8 @@ FamilyEntry entry(spec::Family family) {
   switch (family) {
     case spec::Family::kGpt: return {make_gpt_layer, gpt_hf_tensors};
     case spec::Family::kLlama: return {make_llama_layer, llama_hf_tensors};
+    case spec::Family::kVit: return {make_vit_layer, vit_hf_tensors};
+    case spec::Family::kSwin: return {make_swin_layer, swin_hf_tensors};
   }
   GALV_CHECK(false, "family without layers");
 }

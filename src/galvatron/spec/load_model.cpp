@@ -44,6 +44,7 @@ const std::map<std::string, ModelReader>& readers() {
   static const std::map<std::string, ModelReader> kReaders = {
       {"gpt2", gpt_model},      {"llama", llama_model}, {"mistral", llama_model},
       {"qwen2", llama_model},   {"qwen3", llama_model},
+      {"vit", vit_model},       {"swin", swin_model},
   };
   return kReaders;
 }

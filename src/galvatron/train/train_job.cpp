@@ -7,6 +7,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/data/corpus_info.h"
+#include "galvatron/data/image_samples.h"
 #include "galvatron/data/next_token_samples.h"
 #include "galvatron/data/synthetic_samples.h"
 #include "galvatron/data/token_samples.h"
@@ -68,15 +69,28 @@ std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, const spec::Mode
       model.vocab_size);
 }
 
+std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec::ModelSpec& model,
+                                                std::int64_t seq_length, data::SplitPart part) {
+  if (job.data == kSynthetic) {
+    const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
+    return std::make_unique<data::SyntheticImages>(kSyntheticSamples, model.image, seq_length,
+                                                   seed);
+  }
+  return std::make_unique<data::ImageSamples>(
+      data::ImageSamplesOptions{job.data, job.split, part, job.shuffle, job.seed, job.images},
+      model.image, seq_length);
+}
+
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
   data::parse_split(job.split);
   switch (model.task) {
     case spec::Task::kNextToken:
       return std::make_unique<data::NextTokenSamples>(make_rows(job, model, seq_length, part));
+    case spec::Task::kImageClasses:
+      return make_images(job, model, seq_length, part);
     case spec::Task::kMaskedTokens:
     case spec::Task::kSequenceToSequence:
-    case spec::Task::kImageClasses:
       break;
   }
   throw ConfigError("[train] no data for ", spec::to_text(model.task), " yet");
@@ -244,6 +258,10 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
           {"data", job.data},
           {"split", job.split},
           {"shuffle", job.shuffle},
+          {"image_mean", job.images.mean},
+          {"image_std", job.images.std},
+          {"crop_padding", job.images.crop_padding},
+          {"flip", job.images.flip},
           {"seed", job.seed},
           {"deterministic", job.deterministic},
           {"precision", spec::to_text(prepared.plan.precision)},

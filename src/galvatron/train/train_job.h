@@ -10,6 +10,7 @@
 #include <c10/core/Device.h>
 
 #include "galvatron/comm/world.h"
+#include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/train/run_summary.h"
@@ -40,10 +41,11 @@ struct TrainJob {
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
   std::optional<spec::Precision> precision;  // else the plan's, or bf16
 
-  // PREFIX of a token file pair, or "synthetic".
+  // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
   std::string data = "synthetic";
   std::string split = "969,30,1";
   bool shuffle = true;
+  data::ImageTransform images;  // of image models
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
