@@ -1,19 +1,19 @@
 // Runs a Hugging Face folder through our models, for test_hf_parity.py to compare with
 // transformers.
-//   hf_probe --model DIR --data FILE --output FILE [--plan FILE] [--precision fp32] [--steps N]
+//   hf_probe --model DIR --tokens FILE --output FILE [--plan FILE] [--precision fp32] [--steps N]
 //   [--lr X]
 //            [--weight-decay X] [--export DIR] [--export-dtype F32] [--max-shard BYTES]
-// --data: safetensors with int64 `input_ids` [batches, B, S], or for images with `pixel_values`
-// [batches, B, C, H, W] and int64 `labels` [batches, B]. --output: safetensors with
+// --tokens: safetensors with int64 `input_ids` [batches, B, S], and for the families that take them
+//   `decoder_input_ids` and `labels` [batches, B, T]. Without labels they are the next tokens.
+//   For images `pixel_values` [batches, B, C, H, W] and `labels` [batches, B].
+// --output: safetensors with
 //   logits [B, S, V]   of the first batch (one rank only); [B, classes] of images
 //   loss [1]           of the first batch
 //   grad.NAME          its gradients, with Hugging Face's names and layouts
 //   losses [N]         of N AdamW steps, one batch each, gradients clipped to norm 1
 // --export writes the weights as they are at the end. --plan: ranks are threads of this process.
 #include <cstdlib>
-#include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 
 #include <fmt/format.h>
@@ -46,76 +46,60 @@ struct Options {
 Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i + 1 < argc; i += 2) options.values[argv[i]] = argv[i + 1];
-  for (const char* name : {"--model", "--data", "--output"}) {
+  for (const char* name : {"--model", "--tokens", "--output"}) {
     if (options.get(name).empty()) throw ConfigError("[probe] ", name, " is missing");
   }
   return options;
 }
 
-// A batch as transformers takes it with labels = input_ids: position s predicts token s + 1, and
-// the last predicts none.
-class TokenBatch : public runtime::InputSource {
+// What a model takes, whole, by kind: [batches, B, ...].
+using Inputs = std::map<spec::InputKind, at::Tensor>;
+
+// As transformers takes labels = input_ids: position s predicts token s + 1, and the last none.
+at::Tensor next_tokens(const at::Tensor& tokens_NBS) {
+  at::Tensor labels = at::full_like(tokens_NBS, nn::kIgnoreLabel);
+  const std::int64_t last = tokens_NBS.size(2) - 1;
+  labels.narrow(2, 0, last).copy_(tokens_NBS.narrow(2, 1, last));
+  return labels;
+}
+
+Inputs read_inputs(const std::string& path, spec::Task task) {
+  const models::SafetensorsReader reader(path);
+  if (task == spec::Task::kImageClasses) {
+    return {{spec::InputKind::kImages, reader.view("pixel_values").clone()},
+            {spec::InputKind::kClasses, reader.view("labels").clone()}};
+  }
+  Inputs inputs;
+  for (const auto& [kind, name] : {std::pair{spec::InputKind::kTokens, "input_ids"},
+                                   std::pair{spec::InputKind::kTargetTokens, "decoder_input_ids"},
+                                   std::pair{spec::InputKind::kLabels, "labels"}}) {
+    if (reader.find(name) != nullptr) inputs[kind] = reader.view(name).clone();
+  }
+  if (!inputs.contains(spec::InputKind::kLabels)) {
+    inputs[spec::InputKind::kLabels] = next_tokens(inputs.at(spec::InputKind::kTokens));
+  }
+  return inputs;
+}
+
+class Batch : public runtime::InputSource {
  public:
-  explicit TokenBatch(at::Tensor tokens_BS) : tokens_(std::move(tokens_BS)) {
-    labels_ = at::full_like(tokens_, nn::kIgnoreLabel);
-    const std::int64_t last = tokens_.size(1) - 1;
-    labels_.narrow(1, 0, last).copy_(tokens_.narrow(1, 1, last));
+  Batch(const Inputs& inputs, std::int64_t index) {
+    for (const auto& [kind, all] : inputs) batch_[kind] = all[index % all.size(0)];
   }
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
-    const at::Tensor& all = kind == spec::InputKind::kTokens ? tokens_ : labels_;
-    return all.narrow(0, samples.begin, samples.size())
-        .narrow(1, tokens.begin, tokens.size())
-        .clone();
+    const at::Tensor rows = batch_.at(kind).narrow(0, samples.begin, samples.size());
+    const bool whole = kind == spec::InputKind::kImages || kind == spec::InputKind::kClasses;
+    return whole ? rows.clone() : rows.narrow(1, tokens.begin, tokens.size()).clone();
   }
   double num_labels() override {
-    return static_cast<double>(tokens_.size(0) * (tokens_.size(1) - 1));
+    const bool images = batch_.contains(spec::InputKind::kClasses);
+    const at::Tensor& labels =
+        batch_.at(images ? spec::InputKind::kClasses : spec::InputKind::kLabels);
+    return labels.ne(nn::kIgnoreLabel).sum().item<double>();
   }
 
  private:
-  at::Tensor tokens_, labels_;
-};
-
-// Images with a class each.
-class ImageBatch : public runtime::InputSource {
- public:
-  ImageBatch(at::Tensor images_BCHW, at::Tensor classes_B)
-      : images_(std::move(images_BCHW)), classes_(std::move(classes_B)) {}
-  at::Tensor fetch(spec::InputKind kind, Range samples, Range) override {
-    const at::Tensor& all = kind == spec::InputKind::kImages ? images_ : classes_;
-    return all.narrow(0, samples.begin, samples.size()).clone();
-  }
-  double num_labels() override { return static_cast<double>(classes_.size(0)); }
-
- private:
-  at::Tensor images_, classes_;
-};
-
-// Batches that transformers got too: input by name, [batches, B, ...].
-class Batches {
- public:
-  Batches(const std::filesystem::path& path, spec::Task task) : reader_(path), task_(task) {}
-
-  std::int64_t count() const { return first().size(0); }
-  std::int64_t samples() const { return first().size(1); }
-  std::int64_t seq_length() const { return first().size(2); }  // of text
-
-  std::unique_ptr<runtime::InputSource> at(std::int64_t batch) const {
-    if (task_ == spec::Task::kImageClasses)
-      return std::make_unique<ImageBatch>(view("pixel_values")[batch], view("labels")[batch]);
-    return std::make_unique<TokenBatch>(view("input_ids")[batch]);
-  }
-
- private:
-  at::Tensor view(const std::string& name) const {
-    if (reader_.find(name) == nullptr) throw ConfigError("[probe] no ", name, " in the data");
-    return reader_.view(name);
-  }
-  at::Tensor first() const {
-    return view(task_ == spec::Task::kImageClasses ? "pixel_values" : "input_ids");
-  }
-
-  models::SafetensorsReader reader_;
-  spec::Task task_;
+  Inputs batch_;
 };
 
 at::ScalarType parse_dtype(const std::string& name) {
@@ -128,12 +112,14 @@ at::ScalarType parse_dtype(const std::string& name) {
 class Probe {
  public:
   Probe(Options options)
-      : options_(std::move(options)),
-        model_(spec::load_model(options_.get("--model"))),
-        data_(options_.get("--data"), model_.task) {
-    const spec::JobSpec job{model_.choose_seq_length(data_.seq_length(), 0), data_.samples(),
+      : options_(std::move(options)), model_(spec::load_model(options_.get("--model"))) {
+    inputs_ = read_inputs(options_.get("--tokens"), model_.task);
+    const bool images = model_.task == spec::Task::kImageClasses;
+    const at::Tensor& first =
+        inputs_.at(images ? spec::InputKind::kImages : spec::InputKind::kTokens);
+    seq_length_ = model_.choose_seq_length(first.size(2), 0);
+    const spec::JobSpec job{seq_length_, first.size(1),
                             spec::parse_precision(options_.get("--precision", "fp32"))};
-    seq_length_ = job.seq_length;
     plan_ = options_.values.contains("--plan") ? plan::read_plan(options_.get("--plan"))
                                                : plan::uniform_plan(model_, job, 1, {});
     plan::require_valid_plan(plan_, model_, {plan_.world_size, job.seq_length});
@@ -162,8 +148,7 @@ class Probe {
   }
 
   void first_batch(runtime::Engine& engine) {
-    const auto input = data_.at(0);
-    runtime::InputSource& batch = *input;
+    Batch batch(inputs_, 0);
     const bool alone = plan_.world_size == 1 && plan_.num_microbatches == 1;
     if (alone) add_result(engine, "logits", engine.logits(batch));
     const double loss = engine.forward_backward(batch, 0);
@@ -185,7 +170,8 @@ class Probe {
     train::AdamW optimizer(engine.units(), {.weight_decay = decay});
     at::Tensor losses = at::zeros({count}, at::kDouble);
     for (int step = 0; step < count; ++step) {
-      losses[step] = engine.forward_backward(*data_.at(step % data_.count()), step);
+      Batch batch(inputs_, step);
+      losses[step] = engine.forward_backward(batch, step);
       optimizer.step(lr, train::clip_factor(engine.gradient_norm(), 1.0));
       engine.publish();
     }
@@ -194,7 +180,7 @@ class Probe {
 
   Options options_;
   spec::ModelSpec model_;
-  Batches data_;
+  Inputs inputs_;
   std::int64_t seq_length_ = 0;
   plan::Plan plan_;
   NamedTensors results_;
