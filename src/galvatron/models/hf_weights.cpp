@@ -64,8 +64,13 @@ at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at:
 }
 
 bool is_hf_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 4> kSuffixes = {
-      ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids"};
+  static constexpr std::array<std::string_view, 9> kSuffixes = {
+      ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",
+      // BERT's pooler and next-sentence head, which masked-token training has no use for.
+      "pooler.dense.weight", "pooler.dense.bias", "cls.seq_relationship.weight",
+      "cls.seq_relationship.bias",
+      // Early T5 checkpoints carry a bias that no version of the model reads.
+      "EncDecAttention.relative_attention_bias.weight"};
   return std::any_of(kSuffixes.begin(), kSuffixes.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
@@ -76,7 +81,9 @@ std::string hf_architecture(const spec::ModelSpec& model) {
       {"llama", "LlamaForCausalLM"},
       {"mistral", "MistralForCausalLM"},
       {"qwen2", "Qwen2ForCausalLM"},
-      {"qwen3", "Qwen3ForCausalLM"}};
+      {"qwen3", "Qwen3ForCausalLM"},
+      {"bert", "BertForMaskedLM"},
+      {"t5", "T5ForConditionalGeneration"}};
   const std::string type = model.config.at("model_type").get<std::string>();
   const auto it = kArchitectures.find(type);
   GALV_CHECK(it != kArchitectures.end(), "no architecture for model_type ", type);

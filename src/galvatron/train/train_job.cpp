@@ -6,14 +6,11 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
-#include "galvatron/data/corpus_info.h"
-#include "galvatron/data/next_token_samples.h"
-#include "galvatron/data/synthetic_samples.h"
-#include "galvatron/data/token_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
+#include "galvatron/train/text_samples.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/weights.h"
 
@@ -23,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kDefaultSeqLength = 1024;
-constexpr std::int64_t kSyntheticSamples = 1 << 20;
-constexpr const char* kSynthetic = "synthetic";
 
 spec::ModelSpec load_model(const TrainJob& job) {
   if (job.model.empty() && job.init_from.empty())
@@ -55,30 +50,10 @@ plan::Plan plan_file(const TrainJob& job) {
   return plan;
 }
 
-std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, const spec::ModelSpec& model,
-                                           std::int64_t row_length, data::SplitPart part) {
-  if (job.data == kSynthetic) {
-    // The parts of synthetic data differ in their seed.
-    const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
-    return std::make_unique<data::SyntheticSamples>(kSyntheticSamples, row_length, model.vocab_size,
-                                                    seed);
-  }
-  return std::make_unique<data::TokenSamples>(
-      data::TokenSamplesOptions{job.data, row_length, job.split, part, job.shuffle, job.seed},
-      model.vocab_size);
-}
-
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
   data::parse_split(job.split);
-  switch (model.task) {
-    case spec::Task::kNextToken:
-      return std::make_unique<data::NextTokenSamples>(make_rows(job, model, seq_length, part));
-    case spec::Task::kMaskedTokens:
-    case spec::Task::kSequenceToSequence:
-    case spec::Task::kImageClasses:
-      break;
-  }
+  if (model.task != spec::Task::kImageClasses) return make_text_samples(job, model, seq_length, part);
   throw ConfigError("[train] no data for ", spec::to_text(model.task), " yet");
 }
 
@@ -93,21 +68,9 @@ void require_writable(const fs::path& folder, const char* option) {
   }
 }
 
-fs::path tokenizer_of(const TrainJob& job) {
-  if (!job.tokenizer.empty()) return job.tokenizer;
-  if (job.data != kSynthetic) {
-    const auto corpus = data::read_corpus_info(job.data);
-    if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
-      return corpus->tokenizer;
-  }
-  const bool in_checkpoint =
-      !job.init_from.empty() && fs::exists(fs::path(job.init_from) / "tokenizer.json");
-  return in_checkpoint ? fs::path(job.init_from) : fs::path();
-}
-
 ExportOptions export_options(const TrainJob& job) {
   ExportOptions options;
-  options.tokenizer = tokenizer_of(job);
+  options.tokenizer = find_tokenizer(job);
   return options;
 }
 
@@ -244,6 +207,7 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
           {"data", job.data},
           {"split", job.split},
           {"shuffle", job.shuffle},
+          {"mask_token", job.mask_token},
           {"seed", job.seed},
           {"deterministic", job.deterministic},
           {"precision", spec::to_text(prepared.plan.precision)},
