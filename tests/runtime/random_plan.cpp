@@ -78,6 +78,46 @@ Json swin_config(Random& random) {
           {"qkv_bias", pick(random, 0, 3) != 0}, {"initializer_range", 0.1}};
 }
 
+Json bert_config(Random& random) {
+  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
+  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
+  return {{"model_type", "bert"}, {"vocab_size", pick(random, 17, 61)}, {"hidden_size", heads * 4},
+          {"num_hidden_layers", pick(random, 1, 4)}, {"num_attention_heads", heads},
+          {"intermediate_size", pick(random, 9, 40)}, {"max_position_embeddings", 32},
+          {"type_vocab_size", pick(random, 1, 3)}, {"pad_token_id", pick(random, 0, 16)},
+          {"hidden_dropout_prob", dropout}, {"attention_probs_dropout_prob", dropout}, {"initializer_range", 0.1},
+          {"tie_word_embeddings", pick(random, 0, 3) != 0}};
+}
+
+Json t5_config(Random& random) {
+  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
+  return {{"model_type", "t5"}, {"vocab_size", pick(random, 17, 61)}, {"d_model", 4 * pick(random, 3, 8)},
+          {"d_kv", pick(random, 3, 5)}, {"d_ff", pick(random, 9, 40)}, {"num_layers", pick(random, 1, 3)},
+          {"num_decoder_layers", pick(random, 1, 3)}, {"num_heads", heads},
+          {"relative_attention_num_buckets", pick_of<std::int64_t>(random, {4, 8, 14})},
+          {"relative_attention_max_distance", pick(random, 9, 40)},
+          {"feed_forward_proj", pick_of<std::string>(random, {"relu", "gated-gelu", "gated-silu"})},
+          {"dropout_rate", pick(random, 0, 3) == 0 ? 0.2 : 0.0}, {"initializer_factor", pick_of<double>(random, {0.3, 1})},
+          {"tie_word_embeddings", pick(random, 0, 2) != 0}};
+}
+
+struct RandomModel {
+  Json config;
+  std::int64_t seq_length = 0;
+};
+
+RandomModel random_model(Random& random) {
+  switch (pick(random, 0, 5)) {
+    case 0: return {gpt_config(random), pick(random, 8, 19)};
+    case 1: return {llama_config(random), pick(random, 8, 19)};
+    case 2: return {bert_config(random), pick(random, 8, 19)};
+    case 3: return {vit_config(random), 0};  // of images, whose length is their own
+    case 4: return {swin_config(random), 0};
+    // Targets are about a fifth as long as the inputs and must still be divided.
+    default: return {t5_config(random), pick(random, 12, 60)};
+  }
+}
+
 plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
   plan::LayerStrategy strategy;
   const auto seq_degrees = divisors(ranks_per_stage);
@@ -117,11 +157,9 @@ plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer,
 
 TrainingCase random_case(Random& random) {
   TrainingCase job;
-  using ConfigMaker = Json (*)(Random&);
-  const auto make_config =
-      pick_of<ConfigMaker>(random, {gpt_config, llama_config, vit_config, swin_config});
-  job.model = spec::model_from_config(make_config(random), "fuzz");
-  job.seq_length = job.model.choose_seq_length(pick(random, 8, 19), 0);
+  const RandomModel drawn = random_model(random);
+  job.model = spec::model_from_config(drawn.config, "fuzz");
+  job.seq_length = job.model.choose_seq_length(drawn.seq_length, 0);
   job.global_batch = pick(random, 1, 9);
   job.seed = static_cast<std::uint64_t>(pick(random, 1, 1'000'000));
   return job;

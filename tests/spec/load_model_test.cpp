@@ -39,6 +39,10 @@ constexpr const char* kLlama = R"({"model_type": "llama", "num_hidden_layers": 2
 // Totals as transformers' own models of the same configs have them.
 TEST(Presets, HaveTheKnownParameterCounts) {
   const std::map<std::string, std::int64_t> known = {
+      {"bert-base", 109'514'298},    {"bert-huge-32", 671'079'482}, {"bert-huge-48", 985'918'522},
+      {"bert-large", 335'174'458},   {"bert-tiny", 112'765},        {"t5-3b", 2'851'598'336},
+      {"t5-base", 222'903'552},      {"t5-large", 737'668'096},     {"t5-small", 60'506'624},
+      {"t5-tiny", 197'440},
       {"gpt2", 124'439'808},         {"gpt2-0.3b", 354'823'168},    {"gpt2-1.5b", 1'557'611'200},
       {"gpt2-2.7b", 2'651'553'280},  {"gpt2-6.7b", 6'658'404'352},  {"gpt2-quickstart", 5'853'184},
       {"gpt2-tiny", 140'864},

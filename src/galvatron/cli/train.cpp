@@ -65,6 +65,11 @@ void add_model_options(CLI::App& command, TrainCommand& options) {
   add_switch(command, "--shuffle", job.shuffle,
              "New order of samples in each epoch; false: the order of the file")
       ->group(group);
+  add_text(command, "--mask-token", job.mask_token,
+           "Text or id of the token that hides others (BERT); default: the tokenizer's [MASK] or "
+           "<mask>")
+      ->default_str("")
+      ->group(group);
   add_count(command, "--seq-length", job.seq_length, 1,
             "Tokens per sample; default: what the model allows, at most 1024")
       ->default_str("")

@@ -75,8 +75,14 @@ at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at:
 }
 
 bool is_hf_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 5> kSuffixes = {
+  static constexpr std::array<std::string_view, 10> kSuffixes = {
       ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",
+      // BERT's pooler and next-sentence head, which masked-token training has no use for.
+      "pooler.dense.weight", "pooler.dense.bias", "cls.seq_relationship.weight",
+      "cls.seq_relationship.bias",
+      // Early T5 checkpoints carry a bias that no version of the model reads.
+      "EncDecAttention.relative_attention_bias.weight",
+      // Swin's index tables.
       ".relative_position_index"};
   return std::any_of(kSuffixes.begin(), kSuffixes.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
@@ -90,7 +96,9 @@ std::string hf_architecture(const spec::ModelSpec& model) {
       {"qwen2", "Qwen2ForCausalLM"},
       {"qwen3", "Qwen3ForCausalLM"},
       {"vit", "ViTForImageClassification"},
-      {"swin", "SwinForImageClassification"}};
+      {"swin", "SwinForImageClassification"},
+      {"bert", "BertForMaskedLM"},
+      {"t5", "T5ForConditionalGeneration"}};
   const std::string type = model.config.at("model_type").get<std::string>();
   const auto it = kArchitectures.find(type);
   GALV_CHECK(it != kArchitectures.end(), "no architecture for model_type ", type);

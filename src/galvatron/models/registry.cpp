@@ -1,6 +1,8 @@
 #include "galvatron/models/registry.h"
 
 #include "galvatron/base/error.h"
+#include "galvatron/models/bert/hf_weights.h"
+#include "galvatron/models/bert/model.h"
 #include "galvatron/models/gpt/hf_weights.h"
 #include "galvatron/models/gpt/model.h"
 #include "galvatron/models/llama/hf_weights.h"
@@ -9,6 +11,8 @@
 #include "galvatron/models/swin/model.h"
 #include "galvatron/models/vit/hf_weights.h"
 #include "galvatron/models/vit/model.h"
+#include "galvatron/models/t5/hf_weights.h"
+#include "galvatron/models/t5/model.h"
 
 namespace galvatron::models {
 namespace {
@@ -25,6 +29,8 @@ FamilyEntry entry(spec::Family family) {
     case spec::Family::kLlama: return {make_llama_layer, llama_hf_tensors};
     case spec::Family::kVit: return {make_vit_layer, vit_hf_tensors};
     case spec::Family::kSwin: return {make_swin_layer, swin_hf_tensors};
+    case spec::Family::kBert: return {make_bert_layer, bert_hf_tensors};
+    case spec::Family::kT5: return {make_t5_layer, t5_hf_tensors};
   }
   GALV_CHECK(false, "family without layers");
 }

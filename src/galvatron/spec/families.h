@@ -14,5 +14,7 @@ ModelSpec gpt_model(const Json& config, const std::string& source);
 ModelSpec llama_model(const Json& config, const std::string& source);
 ModelSpec vit_model(const Json& config, const std::string& source);
 ModelSpec swin_model(const Json& config, const std::string& source);
+ModelSpec bert_model(const Json& config, const std::string& source);
+ModelSpec t5_model(const Json& config, const std::string& source);
 
 }  // namespace galvatron::spec

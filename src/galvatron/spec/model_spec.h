@@ -130,6 +130,9 @@ struct ModelSpec {
   std::int64_t fixed_seq_length = 0;   // of image models: the tokens of an image; else 0
   ImageSpec image;                     // of image models
   bool tied_embeddings = false;
+  // Reading this token teaches its embedding nothing (transformers' padding_idx); -1: there is none.
+  std::int64_t padding_token = -1;
+  double output_scale = 1;  // of what the output projection reads (T5 with tied embeddings)
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read
 
