@@ -101,7 +101,9 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "t5-uneven": T5Config(**{**_T5, "num_layers": 1, "num_decoder_layers": 3}, feed_forward_proj="gated-silu"),
     "t5-v1.1": T5Config(**_T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
     "vit": ViTConfig(**_VIT, num_labels=7),
-    "vit-uneven": ViTConfig(**{**_VIT, "image_size": [13, 9], "num_channels": 1}, hidden_act="gelu_new", qkv_bias=False),
+    "vit-uneven": ViTConfig(
+        **{**_VIT, "image_size": [13, 9], "num_channels": 1}, hidden_act="gelu_new", qkv_bias=False
+    ),
     "swin": SwinConfig(**_SWIN, num_labels=7),
     "swin-three-stages": SwinConfig(
         **{**_SWIN, "depths": [1, 1, 2], "num_heads": [2, 2, 4], "image_size": 24}, qkv_bias=False

@@ -171,7 +171,9 @@ def test_double_precision_agrees_to_rounding(name, probe, tmp_path):
 
 
 @pytest.mark.parametrize("plan_name", PLANS)
-@pytest.mark.parametrize("name", ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin"])
+@pytest.mark.parametrize(
+    "name", ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin"]
+)
 def test_numbers_and_weights_survive_a_plan(name, plan_name, references, probe, tmp_path):
     reference = references(name)
     export = tmp_path / "export"

@@ -77,7 +77,7 @@ def prepare_digits(output: Path) -> Summary:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ConfigError("the digits come with scikit-learn, which is not installed: pip install scikit-learn") from None
+        raise ConfigError("the digits come with scikit-learn: pip install scikit-learn") from None
     digits = load_digits()
     # 17 shades, 0 to 16.
     images = np.minimum(digits.images * 16, 255).astype(np.uint8)[:, None]

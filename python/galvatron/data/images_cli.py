@@ -36,9 +36,9 @@ def make_images_parser() -> Parser:
     parser = Parser(prog="galvatron-data images", description=_IMAGES)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds a folder of pictures for each class")
     _add_output(parser)
-    parser.add_argument("--size", type=parse_size, default="224", help="of the images: 224 or HEIGHTxWIDTH (default: 224)")
+    parser.add_argument("--size", type=parse_size, default="224", help="224 or HEIGHTxWIDTH (default: 224)")
     parser.add_argument("--grey", action="store_true", help="one channel instead of three")
-    parser.add_argument("--stretch", action="store_true", help="change the shape of pictures instead of cutting their edges")
+    parser.add_argument("--stretch", action="store_true", help="change a picture's shape instead of cutting its edges")
     parser.add_argument("--seed", type=positive_int, default=1234, help="of the order of the pictures (default: 1234)")
     return parser
 

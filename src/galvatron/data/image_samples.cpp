@@ -130,7 +130,8 @@ at::Tensor ImageSamples::load(std::int64_t sample) const {
 at::Tensor ImageSamples::augment(const at::Tensor& image_CHW, std::int64_t sample) const {
   const auto epoch = static_cast<std::uint64_t>(order_.epoch_of(sample));
   const auto index = static_cast<std::uint64_t>(order_.index_in_file(sample));
-  std::uint64_t random = scramble(scramble(scramble(order_.seed ^ 0x696d616765ULL) + epoch) + index);
+  const std::uint64_t key = scramble(order_.seed ^ 0x696d616765ULL);
+  std::uint64_t random = scramble(scramble(key + epoch) + index);
   const auto draw = [&](std::int64_t count) {  // one of 0 .. count - 1
     random = scramble(random);
     return static_cast<std::int64_t>(random % static_cast<std::uint64_t>(count));

@@ -20,7 +20,7 @@ class NpyArray {
   const std::filesystem::path& path() const { return path_; }
   const std::vector<std::int64_t>& shape() const { return shape_; }
   at::ScalarType type() const { return type_; }
-  // Over the mapped file: for reading only, while this array lives. Rows read their own pages alone.
+  // Over the mapped file: for reading only, while this array lives. Rows read their own pages.
   at::Tensor view() const;
 
  private:

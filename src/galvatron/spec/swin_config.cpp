@@ -1,5 +1,5 @@
-// Swin for image classification as transformers' SwinConfig describes it: stages of windowed blocks,
-// patches merged between them.
+// Swin for image classification as transformers' SwinConfig describes it: stages of windowed
+// blocks, patches merged between them.
 #include <algorithm>
 
 #include "galvatron/base/error.h"
