@@ -10,6 +10,7 @@
 #include <c10/core/Device.h>
 
 #include "galvatron/comm/world.h"
+#include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/train/run_summary.h"
@@ -26,6 +27,8 @@ struct UniformPlanOptions {
   std::vector<int> layers_per_stage;  // empty: even
 };
 
+inline constexpr const char* kSyntheticData = "synthetic";
+
 struct TrainJob {
   // Preset name, config.json or folder; empty: init_from's config.
   std::string model;
@@ -40,10 +43,14 @@ struct TrainJob {
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
   std::optional<spec::Precision> precision;  // else the plan's, or bf16
 
-  // PREFIX of a token file pair, or "synthetic".
-  std::string data = "synthetic";
+  // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
+  std::string data = kSyntheticData;
   std::string split = "969,30,1";
   bool shuffle = true;
+  // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
+  // tokenizer.
+  std::string mask_token;
+  data::ImageTransform images;  // of image models
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
