@@ -97,7 +97,7 @@ TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
 }
 
 TEST(ModelFromConfig, RefusesOtherFamilies) {
-  EXPECT_EQ(refusal("gpt_neox", "{}").substr(0, 67),
+  EXPECT_EQ(refusal("gpt_neox", "{}").substr(0, 68),
             "[model] my-model: model_type = 'gpt_neox' is not supported; supporte");
   EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),
             "[json] my-model: key 'model_type' is missing");
