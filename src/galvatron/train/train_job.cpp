@@ -70,6 +70,7 @@ std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, const spec::Mode
 
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
+  if (job.make_samples) return job.make_samples(model, seq_length, part);
   data::parse_split(job.split);
   switch (model.task) {
     case spec::Task::kNextToken:
@@ -95,7 +96,7 @@ void require_writable(const fs::path& folder, const char* option) {
 
 fs::path tokenizer_of(const TrainJob& job) {
   if (!job.tokenizer.empty()) return job.tokenizer;
-  if (job.data != kSynthetic) {
+  if (job.data != kSynthetic && !job.make_samples) {
     const auto corpus = data::read_corpus_info(job.data);
     if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
       return corpus->tokenizer;

@@ -2,6 +2,7 @@
 // run by every rank.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "galvatron/comm/world.h"
 #include "galvatron/data/sample_source.h"
+#include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/train/run_summary.h"
 #include "galvatron/train/trainer.h"
@@ -25,6 +27,10 @@ struct UniformPlanOptions {
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
   std::vector<int> layers_per_stage;  // empty: even
 };
+
+// Makes the samples of one part of the data.
+using SampleMaker = std::function<std::unique_ptr<data::SampleSource>(
+    const spec::ModelSpec& model, std::int64_t seq_length, data::SplitPart part)>;
 
 struct TrainJob {
   // Preset name, config.json or folder; empty: init_from's config.
@@ -42,6 +48,8 @@ struct TrainJob {
 
   // PREFIX of a token file pair, or "synthetic".
   std::string data = "synthetic";
+  // Makes them instead, where it is set; `data` is then a name for the record.
+  SampleMaker make_samples;
   std::string split = "969,30,1";
   bool shuffle = true;
   // Of initial weights, dropout and the order of the data.
