@@ -1,3 +1,5 @@
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 #include <torch/csrc/utils/pybind.h>
 
 #include "bindings.h"

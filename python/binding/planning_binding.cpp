@@ -63,7 +63,7 @@ search::SearchRequest to_request(const Text& text) {
   out.global_batch = reader.get_string_or("global_batch", "");
   out.allow = get_words(reader, "allow");
   out.forbid = get_words(reader, "forbid");
-  out.schedule = reader.get_choice_or("schedule", "", plan::schedule_names());
+  out.schedule = choice_or(reader, "schedule", "", plan::schedule_names());
   out.num_microbatches = get_degree(reader, "num_microbatches");
   out.max_tp = get_degree(reader, "max_tp");
   out.max_pp = get_degree(reader, "max_pp");

@@ -36,7 +36,7 @@ class Options {
     value = static_cast<T>(reader_.get_int_or(key, static_cast<std::int64_t>(value), min, max));
   }
   std::string choice(const char* key, const std::string& standard, const std::vector<std::string>& names) {
-    return reader_.get_choice_or(key, standard, names);
+    return choice_or(reader_, key, standard, names);
   }
   bool given(const char* key) const { return reader_.has(key); }
 

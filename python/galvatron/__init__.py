@@ -37,7 +37,7 @@ _PLACES = {
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 
-__all__ = [  # noqa: F822
+__all__ = [
     "ConfigError",
     "FoundPlan",
     "HardwareProfile",

@@ -1,7 +1,7 @@
 """Training samples from Python: any DataLoader, Dataset or iterable as an endless row of samples.
 
-Every rank reads the same row and asks for its own rectangles of each batch. What it asks for only grows, so samples that
-were consumed are dropped.
+Every rank reads the same row and asks for its own rectangles of each batch. What it asks for only grows, so what was
+consumed is dropped.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class StreamRows:
                 self._iterator = iter(self._data)
                 item = next(self._iterator, None)
         if item is None:
-            raise ConfigError(f"[data] the data yields nothing in epoch {self._epoch}; an iterator can be read only once")
+            raise ConfigError(f"[data] the data yields nothing in epoch {self._epoch}; an iterator is read only once")
         named = named_batch(item, self._names)
         if not self._batched:
             return [named]
@@ -245,7 +245,7 @@ def _rows(data: Any, names: Sequence[str], shuffle: bool, seed: int) -> Rows:
 
 def _padded(values: Tensor, length: int, filling: int, number: int) -> Tensor:
     if len(values) > length:
-        raise ConfigError(f"[data] sample {number} has {len(values)} labels; at this seq_length there is room for {length}")
+        raise ConfigError(f"[data] sample {number} has {len(values)} labels, more than the {length} of its seq_length")
     return torch.nn.functional.pad(values, (0, length - len(values)), value=filling)
 
 
