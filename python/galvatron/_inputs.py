@@ -15,8 +15,6 @@ import torch
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from galvatron._core import ModelSpec
 
 IGNORED_LABEL = -100
@@ -25,7 +23,7 @@ IGNORED_LABEL = -100
 _CONSTANT_INPUTS = {"attention_mask": 1, "decoder_attention_mask": 1, "token_type_ids": 0}
 
 
-def spec_of(model: str | PathLike[str] | Mapping[str, Any] | Any) -> ModelSpec:
+def spec_of(model: Any) -> ModelSpec:
     """A preset name, config.json, folder, configuration dict or transformers config as a ModelSpec."""
     from galvatron._binding import core
 

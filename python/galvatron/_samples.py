@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -76,7 +76,7 @@ class StreamRows:
         self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
         self._seed = seed
         dataset = getattr(data, "dataset", None)
-        self.size = len(dataset) if hasattr(dataset, "__len__") else ENDLESS
+        self.size = len(dataset) if isinstance(dataset, Sized) else ENDLESS
         self._restart()
 
     def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
