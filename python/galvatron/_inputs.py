@@ -65,11 +65,20 @@ class InputReader:
         if self.task == IMAGE_CLASSES:
             return _renamed(given, {"pixel_values": "images", "labels": "classes"})
         out = {name: value.long() for name, value in given.items() if name in self.names}
+        self._check_labels(out)
         if self.task == SEQUENCE_TO_SEQUENCE and "decoder_input_ids" not in out and "labels" in out:
             out["decoder_input_ids"] = self._shifted_right(out["labels"])
         if self.task == NEXT_TOKEN and "labels" in out:
             out["labels"] = _shifted_left(out["labels"])
         return _renamed(out, {"input_ids": "tokens", "decoder_input_ids": "target_tokens", "labels": "labels"})
+
+    def _check_labels(self, given: Mapping[str, torch.Tensor]) -> None:
+        labels, tokens = given.get("labels"), given.get("input_ids")
+        if labels is None or tokens is None or self.task == SEQUENCE_TO_SEQUENCE or labels.shape == tokens.shape:
+            return
+        raise ConfigError(
+            f"[model] labels are {list(labels.shape)}, input_ids {list(tokens.shape)}; there is one for each token"
+        )
 
     def _shifted_right(self, labels: torch.Tensor) -> torch.Tensor:
         """What the decoder reads where it is to say `labels` (T5's rule)."""
