@@ -24,6 +24,12 @@ build: setup ## build/release/bin/galvatron
 	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target galvatron galvatron_plugins
 
+build-python: build ## the C++ side of the Python package, for .venv
+	@$(CMAKE) --build --preset release --parallel $(JOBS) --target galvatron_python
+
+wheel-test: setup ## `pip install .` in a fresh virtual environment, and what it then can
+	@tools/wheel_test.sh
+
 build-tests: setup-test
 	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
 	@$(CMAKE) --build --preset release --parallel $(JOBS)
@@ -61,4 +67,4 @@ lint: ## clang-tidy on our sources, ruff, the rooms
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help quickstart setup setup-test build build-tests test fuzz bench planner sanitize format lint clean
+.PHONY: help quickstart setup setup-test build build-python wheel-test build-tests test fuzz bench planner sanitize format lint clean

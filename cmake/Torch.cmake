@@ -32,8 +32,10 @@ target_include_directories(galvatron_torch SYSTEM INTERFACE
 target_compile_definitions(galvatron_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1 USE_C10D_GLOO FMT_HEADER_ONLY=1)
 target_link_libraries(galvatron_torch INTERFACE
   ${GALVATRON_TORCH_DIR}/lib/libtorch_cpu.so ${GALVATRON_TORCH_DIR}/lib/libc10.so Threads::Threads)
-target_link_options(galvatron_torch INTERFACE
-  -Wl,--allow-shlib-undefined -Wl,-rpath,${GALVATRON_TORCH_DIR}/lib)
+target_link_options(galvatron_torch INTERFACE -Wl,--allow-shlib-undefined)
+if(NOT SKBUILD)  # a wheel's files look for torch beside themselves: PythonPackage.cmake
+  target_link_options(galvatron_torch INTERFACE -Wl,-rpath,${GALVATRON_TORCH_DIR}/lib)
+endif()
 
 # CUDA: headers and NCCL come as wheels beside torch. A CPU-only wheel has neither; then the plugin is left out.
 set(GALVATRON_CUDA OFF)

@@ -22,6 +22,9 @@ install_system_packages() {
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  if [ "$purpose" = test ]; then
+    python3 -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || missing+=(python3-dev)
+  fi
   ((${#missing[@]})) || return 0
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
@@ -59,7 +62,8 @@ install_package() {
   local stamp
   stamp=.venv/.package-$(sha256sum pyproject.toml | cut -c1-16)
   [ -e "$stamp" ] && return 0
-  .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+  # The Python side alone (pyproject.toml): the C++ side is built by make.
+  .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
   touch "$stamp"
 }
 

@@ -1,3 +1,78 @@
-"""Galvatron's Python side: the data tool (`galvatron-data`) and the report (`galvatron-report`)."""
+"""Galvatron: automatic hybrid-parallel training of Transformers, from Python.
+
+load() a model, search() a Plan, train() with it. See docs/python.md. Names are loaded when they are first used, so that
+the data tool and the report start without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from galvatron._model import Model, cluster_names, load, preset_names
+    from galvatron._plan import LayerStrategy, Pipeline, Plan
+    from galvatron._planning import FoundPlan, HardwareProfile, ModelProfile, Prediction, SearchResult, search, simulate
+    from galvatron._training import train
+    from galvatron.errors import ConfigError, InternalError, NothingFits, RuntimeFailure
+
+_PLACES = {
+    "_model": ("Model", "cluster_names", "load", "preset_names"),
+    "_plan": ("LayerStrategy", "Pipeline", "Plan"),
+    "_planning": (
+        "FoundPlan",
+        "HardwareProfile",
+        "ModelProfile",
+        "Prediction",
+        "SearchResult",
+        "search",
+        "simulate",
+    ),
+    "_training": ("train",),
+    "errors": ("ConfigError", "InternalError", "NothingFits", "RuntimeFailure"),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "ConfigError",
+    "FoundPlan",
+    "HardwareProfile",
+    "InternalError",
+    "LayerStrategy",
+    "Model",
+    "ModelProfile",
+    "NothingFits",
+    "Pipeline",
+    "Plan",
+    "Prediction",
+    "RuntimeFailure",
+    "SearchResult",
+    "cluster_names",
+    "load",
+    "preset_names",
+    "search",
+    "simulate",
+    "train",
+]
+
+# In a checkout the C++ module lies in the build folder; an installed package holds it itself.
+_CHECKOUT = Path(__file__).resolve().parents[2]
+if (_CHECKOUT / "python" / "binding").is_dir():
+    _BUILD = Path(os.environ.get("GALVATRON_BINARY_DIR", _CHECKOUT / "build" / "release"))
+    __path__.append(str(_BUILD / "python" / "galvatron"))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'galvatron' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"galvatron.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

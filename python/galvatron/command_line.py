@@ -10,15 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from galvatron.errors import ConfigError as ConfigError
+
 EXIT_FAILURE = 1
 EXIT_CONFIG = 2
 EXIT_INTERRUPTED = 130
 
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-
-
-class ConfigError(Exception):
-    """The user gave something impossible: one sentence with the values and the way out. Exit code 2."""
 
 
 def did_you_mean(word: str, candidates: Sequence[str]) -> str:

@@ -6,8 +6,8 @@
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/plan/galvatron2_plan.h"
-#include "galvatron/profiles/cluster.h"
 #include "galvatron/search/report.h"
+#include "galvatron/search/search_request.h"
 
 namespace galvatron::cli {
 namespace {
@@ -25,18 +25,9 @@ constexpr const char* kExamples =
     "own bug.";
 
 struct SearchCommand {
+  search::SearchRequest request;
   std::string model, hardware, profile, cluster;
-  std::string precision = "bf16";
-  std::int64_t seq_length = 0;
-  int world_size = 0;
-  std::optional<Bytes> memory, memory_reserve;
-  std::string global_batch;
-  std::vector<std::string> allow, forbid;
-  std::string schedule;
-  std::optional<int> num_microbatches;
-  std::optional<int> max_tp, max_pp, max_ulysses;
-  int runners_up = 3;
-  bool explain = false, even_stages = false;
+  bool explain = false;
   std::string output, plan_format;
   std::string cost_model;
 
@@ -47,42 +38,6 @@ struct SearchCommand {
   bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
 };
 
-// "64", "32,64" or "16:128:16" (first, last, step).
-std::vector<std::int64_t> parse_batches(const std::string& text) {
-  const auto fail = [&]() {
-    throw ConfigError("--global-batch needs a number, a list (32,64) or a range (16:128:16), not '",
-                      text, "'");
-  };
-  std::vector<std::int64_t> numbers;
-  char separator = 0;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find_first_of(",:", begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    if (word.empty() || word.size() > 12 ||
-        word.find_first_not_of("0123456789") != std::string::npos) {
-      fail();
-    }
-    numbers.push_back(std::stoll(word));
-    if (end < text.size()) {
-      if (separator != 0 && separator != text[end]) fail();
-      separator = text[end];
-    }
-    begin = end + 1;
-  }
-  if (separator != ':') return numbers;
-  constexpr std::int64_t kMostBatches = 10'000;
-  if (numbers.size() == 2) numbers.push_back(1);
-  if (numbers.size() != 3 || numbers[2] < 1 || numbers[0] > numbers[1] ||
-      (numbers[1] - numbers[0]) / numbers[2] >= kMostBatches) {
-    fail();
-  }
-  std::vector<std::int64_t> out;
-  for (std::int64_t batch = numbers[0]; batch <= numbers[1]; batch += numbers[2]) {
-    out.push_back(batch);
-  }
-  return out;
-}
-
 void require(bool given, const char* option, const char* why) {
   if (!given) throw ConfigError("[search] ", option, " is missing: ", why);
 }
@@ -91,36 +46,38 @@ profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) 
   profiles::Galvatron2ProfileQuery query;
   query.directory = command.galvatron2_profiles;
   query.model = command.model;
-  query.precision = spec::parse_precision(command.precision);
-  query.world_size = command.world_size;
+  query.precision = spec::parse_precision(command.request.precision);
+  query.world_size = command.request.world_size;
   query.num_nodes = command.num_nodes;
-  query.seq_length = command.seq_length;
+  query.seq_length = command.request.seq_length;
   query.sequence_parallel = !command.no_sequence_parallel;
   query.time_mode = profiles::parse_galvatron2_time_mode(command.time_mode);
   query.memory_mode = profiles::parse_galvatron2_memory_mode(command.memory_mode);
-  query.max_degree = std::max(command.max_tp.value_or(8), command.max_ulysses.value_or(8));
+  query.max_degree =
+      std::max(command.request.max_tp.value_or(8), command.request.max_ulysses.value_or(8));
   return query;
 }
 
 search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command) {
   search::Galvatron2SearchOptions options;
-  options.job.world_size = command.world_size;
+  options.job.world_size = command.request.world_size;
   options.job.num_layers = command.num_layers;
   options.job.hidden_size = command.hidden_size;
-  options.job.seq_length = command.seq_length;
-  options.job.precision = spec::parse_precision(command.precision);
-  if (!command.schedule.empty()) options.job.schedule = plan::parse_schedule(command.schedule);
+  options.job.seq_length = command.request.seq_length;
+  options.job.precision = spec::parse_precision(command.request.precision);
+  if (!command.request.schedule.empty())
+    options.job.schedule = plan::parse_schedule(command.request.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
   options.job.async_grad_reduce = !command.no_async_grad_reduce;
   options.job.sequence_parallel = !command.no_sequence_parallel;
   options.job.global_memory_buffer = !command.no_memory_buffer;
-  options.memory = *command.memory;
-  options.global_batches = parse_batches(command.global_batch);
-  options.num_microbatches = command.num_microbatches.value_or(0);
-  options.max_tp = command.max_tp.value_or(8);
-  options.max_pp = command.max_pp.value_or(8);
-  options.max_ulysses = command.max_ulysses.value_or(8);
-  options.num_runners_up = command.explain ? command.runners_up : 0;
+  options.memory = *command.request.memory;
+  options.global_batches = search::parse_batches(command.request.global_batch);
+  options.num_microbatches = command.request.num_microbatches.value_or(0);
+  options.max_tp = command.request.max_tp.value_or(8);
+  options.max_pp = command.request.max_pp.value_or(8);
+  options.max_ulysses = command.request.max_ulysses.value_or(8);
+  options.num_runners_up = command.explain ? command.request.num_runners_up : 0;
   return options;
 }
 
@@ -128,13 +85,13 @@ int search_galvatron2(const SearchCommand& command) {
   const char* why = "Galvatron-2's profiles do not say it";
   require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
           "the cost model galvatron2 reads no others");
-  require(command.world_size > 0, "--world-size", why);
+  require(command.request.world_size > 0, "--world-size", why);
   require(command.num_layers > 0, "--num-layers", why);
   require(command.hidden_size > 0, "--hidden-size", why);
-  require(command.seq_length > 0, "--seq-length", why);
-  require(command.memory.has_value(), "--memory", why);
-  require(!command.global_batch.empty(), "--global-batch", why);
-  if (!command.allow.empty() || !command.forbid.empty()) {
+  require(command.request.seq_length > 0, "--seq-length", why);
+  require(command.request.memory.has_value(), "--memory", why);
+  require(!command.request.global_batch.empty(), "--global-batch", why);
+  if (!command.request.allow.empty() || !command.request.forbid.empty()) {
     throw ConfigError(
         "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
@@ -160,75 +117,12 @@ int search_galvatron2(const SearchCommand& command) {
   return 0;
 }
 
-// Profiles from files where they are given, else from the cluster's data sheet.
-struct Inputs {
-  spec::ModelSpec model;
-  spec::JobSpec job;
-  profiles::HardwareProfile hardware;
-  profiles::ModelProfile profile;
-};
-
-Inputs load_inputs(const SearchCommand& command, search::SearchOptions& options) {
-  Inputs in;
-  in.model = spec::load_model(command.model);
-  in.job.precision = spec::parse_precision(command.precision);
-  in.job.global_batch = options.global_batches.front();
-  std::optional<profiles::Cluster> cluster;
-  if (!command.cluster.empty()) {
-    cluster = profiles::load_cluster(command.cluster);
-    if (command.world_size > 0) cluster = cluster->resized(command.world_size);
-  }
-  const char* need = "give a measured profile, or a --cluster to compute with";
-  require(cluster || !command.hardware.empty(), "--hardware", need);
-  require(cluster || !command.profile.empty(), "--profile", need);
-  if (!command.profile.empty()) in.profile = profiles::read_model_profile(command.profile);
-  in.job.seq_length = command.seq_length;
-  if (command.seq_length == 0) {
-    constexpr std::int64_t kUsual = 1024;
-    in.job.seq_length =
-        command.profile.empty() ? std::min(kUsual, in.model.max_positions) : in.profile.seq_length;
-  }
-  if (!command.profile.empty()) {
-    in.profile.prepare(in.model, in.job.seq_length, in.job.precision);
-  } else {
-    in.profile = profiles::analytic_model_profile(in.model, in.job.seq_length, in.job.precision,
-                                                  cluster->device(in.job.precision));
-  }
-  in.hardware = command.hardware.empty()
-                    ? profiles::analytic_hardware_profile(
-                          cluster->spec, cluster->device(in.job.precision), cluster->network)
-                    : profiles::read_hardware_profile(command.hardware);
-  const Bytes device_memory = in.hardware.device_memory;
-  if (!command.memory && device_memory.value == 0) {
-    throw ConfigError(
-        "[search] --memory is missing: the hardware profile does not say how much a "
-        "device has");
-  }
-  options.memory = command.memory.value_or(device_memory);
-  return in;
-}
-
-search::SearchOptions our_options(const SearchCommand& command) {
-  search::SearchOptions options;
-  options.world_size = command.world_size;
-  options.memory_reserve = command.memory_reserve;
-  options.global_batches = parse_batches(command.global_batch.empty() ? "8" : command.global_batch);
-  options.num_runners_up = command.explain || !command.output.empty() ? command.runners_up : 0;
-  options.space.uneven_stages = !command.even_stages;
-  const auto allow = [&](const std::string& text) {
-    search::add_constraint(options.space, text, true);
-  };
-  for (const std::string& text : command.allow) allow(text);
-  for (const std::string& text : command.forbid) {
-    search::add_constraint(options.space, text, false);
-  }
-  if (!command.schedule.empty()) allow("schedule=" + command.schedule);
-  if (command.num_microbatches)
-    allow(detail::concat("num_microbatches=", *command.num_microbatches));
-  if (command.max_tp) allow(detail::concat("tp_degree<=", *command.max_tp));
-  if (command.max_pp) allow(detail::concat("pp_degree<=", *command.max_pp));
-  if (command.max_ulysses) allow(detail::concat("ulysses_degree<=", *command.max_ulysses));
-  return options;
+search::MachineKnowledge read_knowledge(const SearchCommand& command) {
+  search::MachineKnowledge out;
+  if (!command.cluster.empty()) out.cluster = profiles::load_cluster(command.cluster);
+  if (!command.profile.empty()) out.profile = profiles::read_model_profile(command.profile);
+  if (!command.hardware.empty()) out.hardware = profiles::read_hardware_profile(command.hardware);
+  return out;
 }
 
 OrderedJson record_inputs(const SearchCommand& command) {
@@ -242,10 +136,12 @@ OrderedJson record_inputs(const SearchCommand& command) {
 int search_ours(const SearchCommand& command) {
   require(!command.model.empty(), "--model", "say what is to be trained");
   if (!command.output.empty()) require_writable(command.output, "--output");
-  search::SearchOptions options = our_options(command);
-  const Inputs in = load_inputs(command, options);
-  search::SearchResult result =
-      search::search_best_plan({in.model, in.job, in.hardware, in.profile}, options);
+  search::SearchRequest request = command.request;
+  if (!command.explain && command.output.empty()) request.num_runners_up = 0;
+  const search::PreparedSearch prepared = search::prepare_search(
+      request, spec::load_model(command.model), read_knowledge(command));
+  const search::SearchOptions& options = prepared.options;
+  search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
   if (!result.best) {
     std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
     return kExitNothingFits;
@@ -285,41 +181,41 @@ void add_input_options(CLI::App& app, SearchCommand& command) {
   add_text(app, "--cluster", command.cluster,
            "Named cluster (configs/clusters) or its file: data sheet instead of profiles")
       ->group(group);
-  add_count(app, "--world-size", command.world_size, 0, "Ranks; 0: all of the profile or cluster")
+  add_count(app, "--world-size", command.request.world_size, 0, "Ranks; 0: all of the profile or cluster")
       ->group(group);
-  add_bytes(app, "--memory", command.memory, "Memory of one device; default: all it has")
+  add_bytes(app, "--memory", command.request.memory, "Memory of one device; default: all it has")
       ->group(group);
-  add_bytes(app, "--memory-reserve", command.memory_reserve,
+  add_bytes(app, "--memory-reserve", command.request.memory_reserve,
             "Kept for context and allocator, within --memory; default: as measured")
       ->group(group);
-  add_text(app, "--global-batch", command.global_batch,
+  add_text(app, "--global-batch", command.request.global_batch,
            "Samples per step: 64, or a choice: 32,64 or 16:128:16; default 8")
       ->group(group);
-  add_count(app, "--seq-length", command.seq_length, 0,
+  add_count(app, "--seq-length", command.request.seq_length, 0,
             "Tokens of a sample; 0: the profile's, else at most 1024")
       ->group(group);
-  add_choice(app, "--precision", command.precision, spec::precision_names(), "Compute precision")
+  add_choice(app, "--precision", command.request.precision, spec::precision_names(), "Compute precision")
       ->group(group);
 }
 
 void add_space_options(CLI::App& app, SearchCommand& command) {
   const char* group = "Space";
-  app.add_option("--allow", command.allow,
+  app.add_option("--allow", command.request.allow,
                  "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, ulysses_degree, "
                  "zero_stage, recompute, schedule, num_microbatches")
       ->type_name("CONSTRAINT")
       ->group(group);
-  app.add_option("--forbid", command.forbid, "Never these: recompute=full, zero_stage=0,1")
+  app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")
       ->type_name("CONSTRAINT")
       ->group(group);
-  add_choice(app, "--schedule", command.schedule, plan::schedule_names(), "Fix the schedule")
+  add_choice(app, "--schedule", command.request.schedule, plan::schedule_names(), "Fix the schedule")
       ->group(group);
-  add_count(app, "--num-microbatches", command.num_microbatches, 1, "Fix the microbatches")
+  add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")
       ->group(group);
-  add_count(app, "--max-tp", command.max_tp, 1, "Largest TP degree")->group(group);
-  add_count(app, "--max-pp", command.max_pp, 1, "Most pipeline stages")->group(group);
-  add_count(app, "--max-ulysses", command.max_ulysses, 1, "Largest Ulysses degree")->group(group);
-  add_flag(app, "--even-stages", command.even_stages, "Balanced stages only")->group(group);
+  add_count(app, "--max-tp", command.request.max_tp, 1, "Largest TP degree")->group(group);
+  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline stages")->group(group);
+  add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")->group(group);
+  add_flag(app, "--even-stages", command.request.even_stages, "Balanced stages only")->group(group);
 }
 
 void add_output_options(CLI::App& app, SearchCommand& command) {
@@ -330,7 +226,7 @@ void add_output_options(CLI::App& app, SearchCommand& command) {
       ->group(group);
   add_flag(app, "--explain", command.explain, "Print the certificate and the runner-up plans")
       ->group(group);
-  add_count(app, "--runners-up", command.runners_up, 0, "How many runner-ups", 1000)->group(group);
+  add_count(app, "--runners-up", command.request.num_runners_up, 0, "How many runner-ups", 1000)->group(group);
 }
 
 void add_galvatron2_options(CLI::App& app, SearchCommand& command) {

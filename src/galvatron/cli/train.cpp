@@ -245,14 +245,6 @@ train::TrainJob job_of(const TrainCommand& options) {
   return job;
 }
 
-c10::Device pick_device(const std::string& name) {
-  if (name == "cuda") return c10::kCUDA;
-  // The driver's own device file: asking CUDA itself would cost every CPU run its libraries.
-  if (name == "auto" && std::filesystem::exists("/dev/nvidiactl") && comm::cuda_is_available())
-    return c10::kCUDA;
-  return c10::kCPU;
-}
-
 std::string progress_text(const train::StepRecord& record) {
   std::string text = fmt::format("loss {:.4f}  {:.0f} tok/s  {}", record.loss,
                                  record.tokens_per_second(), to_text(record.memory));
@@ -264,7 +256,7 @@ std::string progress_text(const train::StepRecord& record) {
 int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environment) {
   const train::PreparedJob prepared = train::prepare(job_of(options), environment.world_size);
   comm::WorldOptions world_options;
-  world_options.device = pick_device(options.device);
+  world_options.device = comm::pick_device(options.device);
   comm::World world = comm::connect(environment, world_options);
   ProgressBar bar("training", world.rank() == 0 ? prepared.job.trainer.num_steps : 0);
   const train::RunSummary summary = train::run(
@@ -290,7 +282,7 @@ int find_plan(TrainCommand& options) {
   request.model = job.model.empty() ? job.init_from : job.model;
   request.job = train::job_spec(job, inputs.seq_length);
   request.nproc = options.nproc;
-  request.device = pick_device(options.device).is_cuda() ? "cuda" : "cpu";
+  request.device = comm::pick_device(options.device).is_cuda() ? "cuda" : "cpu";
   request.memory = options.memory;
   request.cache_dir = options.cache_dir;
   request.output =
@@ -320,7 +312,7 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
   if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
   // What is wrong with the job is said once, before any rank is started.
   train::prepare(job_of(options), options.nproc);
-  if (pick_device(options.device).is_cuda()) comm::require_cuda(options.nproc - 1);
+  if (comm::pick_device(options.device).is_cuda()) comm::require_cuda(options.nproc - 1);
   return start_ranks(options, arguments);
 }
 

@@ -8,26 +8,17 @@
 #include <dlfcn.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/own_folder.h"
 
 namespace galvatron::comm {
 namespace {
 
 constexpr const char* kPluginFile = "libgalvatron_nccl.so";
 
-// Where this code was loaded from: the binary, or the Python module's shared library.
-std::filesystem::path own_folder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&own_folder), &info) && info.dli_fname) {
-    const std::filesystem::path file = info.dli_fname;
-    if (file.extension() == ".so") return std::filesystem::absolute(file).parent_path();
-  }
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-}
-
 std::filesystem::path plugin_path() {
   const std::filesystem::path folder = own_folder();
-  for (const char* place : {"../lib", ".", "lib"}) {
+  // Beside the binary or the module: of an installation, of a build folder.
+  for (const char* place : {"../lib", "lib", "../../lib"}) {
     const std::filesystem::path candidate = folder / place / kPluginFile;
     if (std::filesystem::exists(candidate)) return candidate.lexically_normal();
   }
@@ -79,6 +70,14 @@ bool cuda_is_available() {
   } catch (const ConfigError&) {
     return false;
   }
+}
+
+c10::Device pick_device(const std::string& name) {
+  if (name == "cuda") return c10::kCUDA;
+  // The driver's own device file: asking CUDA itself would cost every CPU run its libraries.
+  if (name == "auto" && std::filesystem::exists("/dev/nvidiactl") && cuda_is_available())
+    return c10::kCUDA;
+  return c10::kCPU;
 }
 
 std::shared_ptr<World::Factory> make_nccl_factory(c10::intrusive_ptr<c10d::Store> store,

@@ -21,6 +21,9 @@ void require_cuda(int index);
 // False instead of the error.
 bool cuda_is_available();
 
+// The device that "cpu", "cuda" or "auto" means; "auto" is CUDA where there is one.
+c10::Device pick_device(const std::string& name);
+
 // What the plugin offers. All but device_count() need a usable device.
 class CudaPlugin {
  public:

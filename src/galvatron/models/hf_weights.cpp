@@ -74,6 +74,10 @@ at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at:
   return tensor.transposed ? part.t() : part;
 }
 
+at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored) {
+  return tensor.transposed ? stored.t() : stored;
+}
+
 bool is_hf_buffer(const std::string& name) {
   static constexpr std::array<std::string_view, 10> kSuffixes = {
       ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",

@@ -33,6 +33,8 @@ std::string hf_architecture(const spec::ModelSpec& model);
 
 // The part of a whole parameter (or of its gradient) as Hugging Face stores it: a view.
 at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at::Tensor& whole);
+// The way back: the part of our parameter that a stored tensor (or what is to take its place) is.
+at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored);
 
 // --- what the families' tables are made of ---
 

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/own_folder.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/families.h"
 #include "galvatron/spec/model_spec.h"
@@ -62,12 +63,12 @@ const std::map<std::string, ModelReader>& readers() {
 
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;
-  std::error_code error;
-  const fs::path binary = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* place : {"../../../configs", "../share/galvatron/configs"}) {
-    const fs::path candidate = (binary / place).lexically_normal();
-    if (!error && fs::is_directory(candidate / "models", error)) return candidate;
-    error.clear();
+  // An installation, then a build folder inside the sources: of the binary, of the Python module.
+  for (const char* place :
+       {"configs", "../configs", "../share/galvatron/configs", "../../../configs", "../../../../configs"}) {
+    const fs::path candidate = (own_folder() / place).lexically_normal();
+    std::error_code ignored;
+    if (fs::is_directory(candidate / "models", ignored)) return candidate;
   }
   return GALVATRON_SOURCE_CONFIGS;
 }

@@ -151,7 +151,7 @@ std::unique_ptr<data::SampleSource> make_text_samples(const TrainJob& job,
 
 fs::path find_tokenizer(const TrainJob& job) {
   if (!job.tokenizer.empty()) return job.tokenizer;
-  if (job.data != kSyntheticData) {
+  if (job.data != kSyntheticData && !job.make_samples) {
     const auto corpus = data::read_corpus_info(job.data);
     if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
       return corpus->tokenizer;

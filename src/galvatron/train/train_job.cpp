@@ -66,6 +66,7 @@ std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec:
 
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
+  if (job.make_samples) return job.make_samples(model, seq_length, part);
   data::parse_split(job.split);
   return model.task == spec::Task::kImageClasses ? make_images(job, model, seq_length, part)
                                                  : make_text_samples(job, model, seq_length, part);

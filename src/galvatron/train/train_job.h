@@ -2,6 +2,7 @@
 // run by every rank.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "galvatron/comm/world.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
+#include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/train/run_summary.h"
 #include "galvatron/train/trainer.h"
@@ -29,6 +31,10 @@ struct UniformPlanOptions {
 
 inline constexpr const char* kSyntheticData = "synthetic";
 
+// Makes the samples of one part of the data.
+using SampleMaker = std::function<std::unique_ptr<data::SampleSource>(
+    const spec::ModelSpec& model, std::int64_t seq_length, data::SplitPart part)>;
+
 struct TrainJob {
   // Preset name, config.json or folder; empty: init_from's config.
   std::string model;
@@ -45,6 +51,8 @@ struct TrainJob {
 
   // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
   std::string data = kSyntheticData;
+  // Makes them instead, where it is set; `data` is then a name for the record.
+  SampleMaker make_samples;
   std::string split = "969,30,1";
   bool shuffle = true;
   // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the

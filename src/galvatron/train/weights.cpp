@@ -152,7 +152,7 @@ void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>
   at::Tensor local = at::empty(slot.shape, at::TensorOptions().dtype(unit.master().scalar_type()));
   for (const HfTensor& tensor : tensors) {
     const at::Tensor stored = reader.view(find_first(reader, tensor)->name);
-    copy_rows(tensor.transposed ? stored.t() : stored, tensor.range, slot, rows, local);
+    copy_rows(models::from_hf(tensor, stored), tensor.range, slot, rows, local);
   }
   unit.assign(slot_index, local);
 }

@@ -38,6 +38,11 @@ void check_export(const std::filesystem::path& folder, const ExportOptions& opti
 void export_weights(runtime::Engine& engine, const std::filesystem::path& folder,
                     const ExportOptions& options = {});
 
+// The same from tensors at hand, by the first of their Hugging Face names. Not collective.
+using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
+void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
+                  const std::filesystem::path& folder, const ExportOptions& options = {});
+
 // A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, a moment.
 using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
 // `whole` is on the CPU and has spec.shape.

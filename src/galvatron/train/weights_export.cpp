@@ -163,6 +163,8 @@ class ExportFolder {
     }
   }
 
+  void write(const std::string& name, const at::Tensor& value) { writer_->write(name, value); }
+
   void finish() {
     writer_->finish();
     temporary_.move_to_target();
@@ -207,6 +209,16 @@ void check_export(const fs::path& folder, const ExportOptions& options) {
   if (!options.tokenizer.empty() && !fs::exists(options.tokenizer)) {
     throw ConfigError("[weights] there is no tokenizer at ", options.tokenizer.string());
   }
+}
+
+void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
+                  const fs::path& folder, const ExportOptions& options) {
+  check_export(folder, options);
+  ExportFolder out(model, folder, options);
+  for (const models::TensorInfo& info : export_tensors(model, options.dtype)) {
+    out.write(info.name, tensor(info.name));
+  }
+  out.finish();
 }
 
 void export_weights(runtime::Engine& engine, const fs::path& folder, const ExportOptions& options) {

@@ -1,0 +1,30 @@
+#include "bindings.h"
+#include "galvatron/base/error.h"
+
+namespace py = pybind11;
+
+namespace galvatron::binding {
+namespace {
+
+void raise(const char* name, const std::exception& error) {
+  const py::object type = py::module_::import("galvatron.errors").attr(name);
+  py::set_error(type, error.what());
+}
+
+void translate(std::exception_ptr raised) {
+  try {
+    if (raised) std::rethrow_exception(raised);
+  } catch (const ConfigError& error) {
+    raise("ConfigError", error);
+  } catch (const RuntimeFailure& error) {
+    raise("RuntimeFailure", error);
+  } catch (const InternalError& error) {
+    raise("InternalError", error);
+  }
+}
+
+}  // namespace
+
+void bind_errors() { py::register_local_exception_translator(translate); }
+
+}  // namespace galvatron::binding

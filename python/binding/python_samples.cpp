@@ -1,0 +1,51 @@
+#include "python_samples.h"
+
+#include <torch/csrc/utils/pybind.h>
+
+#include "galvatron/comm/torch_headers.h"
+#include "input_names.h"
+
+namespace py = pybind11;
+
+namespace galvatron::binding {
+namespace {
+
+bool has_positions(spec::InputKind kind) {
+  return kind != spec::InputKind::kImages && kind != spec::InputKind::kClasses;
+}
+
+}  // namespace
+
+SharedObject share(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* held) {
+            const py::gil_scoped_acquire acquire;
+            delete held;
+          }};
+}
+
+PythonSamples::PythonSamples(SharedObject samples, std::int64_t seq_length)
+    : samples_(std::move(samples)), seq_length_(seq_length) {
+  const py::gil_scoped_acquire acquire;
+  size_ = samples_->attr("size").cast<std::int64_t>();
+}
+
+at::Tensor PythonSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples, Range tokens) const {
+  at::Tensor rows;
+  {
+    const py::gil_scoped_acquire acquire;
+    rows = samples_->attr("rows")(input_kind_name(kind), consumed, samples.begin, samples.size()).cast<at::Tensor>();
+  }
+  return has_positions(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
+}
+
+double PythonSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
+  const py::gil_scoped_acquire acquire;
+  return samples_->attr("num_labels")(consumed, count).cast<double>();
+}
+
+std::string PythonSamples::fingerprint() const {
+  const py::gil_scoped_acquire acquire;
+  return samples_->attr("fingerprint")().cast<std::string>();
+}
+
+}  // namespace galvatron::binding

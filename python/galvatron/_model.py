@@ -1,0 +1,154 @@
+"""A model as one torch module on one device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from galvatron._binding import core
+from galvatron._inputs import InputReader, spec_of
+from galvatron.errors import ConfigError
+
+
+class Model(nn.Module):
+    """A whole model whose parameters have transformers' names and shapes. Made by load().
+
+    A call takes the family's inputs by keyword and returns a dict of tensors that carry gradients:
+
+    - ``input_ids`` int64 [B, T], ``labels`` int64 [B, T] as in transformers: equal to input_ids for next-token models
+      (the shift happens inside); -100 does not count;
+    - T5 also takes ``decoder_input_ids`` [B, U]; without them they are the labels [B, U] shifted right;
+    - vision models take ``pixel_values`` [B, channels, height, width] and ``labels`` int64 [B].
+
+    The result holds ``logits``, [B, T, vocabulary] or [B, classes], and with labels ``loss``, the mean cross entropy
+    over the labels that count (a scalar, fp32, or fp64 for a model in fp64). ConfigError for an input that is missing,
+    unknown or of a wrong shape.
+
+    It is a torch module in every other respect: parameters(), state_dict(), to(), train() and eval() are torch's.
+    Dropout is on after train() and draws a new mask for each call.
+    """
+
+    def __init__(self, model: core.OneRankModel, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__()
+        self._model = model
+        self._reader = InputReader(model.spec)
+        self._names: list[str] = []
+        self._samples_seen = 0
+        for name, aliases, value in model.make_parameters(dtype, device):
+            self._names.append(name)
+            parameter = nn.Parameter(value)
+            for place in [name, *aliases]:
+                _place(self, place, parameter)
+
+    @property
+    def spec(self) -> core.ModelSpec:
+        return self._model.spec
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The Hugging Face configuration that the model was made from."""
+        return json.loads(self.spec.config)
+
+    def forward(self, **inputs: Tensor | None) -> dict[str, Tensor]:
+        parameters = self._parameter_list()
+        device, dtype = parameters[0].device, parameters[0].dtype
+        batch = {kind: value.to(device) for kind, value in self._reader.read(inputs).items()}
+        if "images" in batch:
+            batch["images"] = batch["images"].to(dtype)
+        labels = batch.pop("labels", batch.pop("classes", None))
+        logits = self._model.logits(parameters, batch, self._samples_seen, self.training)
+        if self.training:
+            self._samples_seen += logits.shape[0]
+        if labels is None:
+            return {"logits": logits}
+        return {"loss": _mean_loss(logits, labels), "logits": logits}
+
+    def save(self, folder: str | PathLike[str], tokenizer: str | PathLike[str] = "") -> None:
+        """Writes a folder that transformers' from_pretrained loads, weights in the type that they have.
+
+        `tokenizer`: a tokenizer.json or a folder whose tokenizer files are copied. The folder appears whole or not at
+        all; it replaces an earlier export, and nothing else (ConfigError).
+        """
+        self._model.save(self._parameter_list(), folder, tokenizer)
+
+    def _parameter_list(self) -> list[Tensor]:
+        return [self.get_parameter(name) for name in self._names]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        parameters = self._parameter_list()
+        twin = Model(self._model, parameters[0].dtype, parameters[0].device)
+        twin.load_state_dict(self.state_dict())
+        twin.train(self.training)
+        twin._samples_seen = self._samples_seen
+        memo[id(self)] = twin
+        return twin
+
+
+def load(
+    model: str | PathLike[str] | Mapping[str, Any] | Any,
+    dtype: torch.dtype = torch.float32,
+    *,
+    device: str | torch.device = "cpu",
+    seed: int = 1234,
+) -> Model:
+    """A model in evaluation mode, as from_pretrained gives it.
+
+    `model` is a folder with config.json and safetensors (its weights are loaded, whatever their type), or a preset
+    name, a config.json, a configuration dict or a transformers config: then weights are random, each element a function
+    of `seed`, the parameter's name and its index, the same from which training starts.
+    `dtype`: of weights and compute: torch.float32, float64, bfloat16 or float16.
+
+    ConfigError for an unknown family, a feature that we do not have, a shard that is missing or damaged, tensors that
+    are missing, unexpected or of a wrong shape or type.
+    """
+    spec = spec_of(model)
+    made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
+    folder = _weights_folder(model)
+    if folder is not None:
+        made._model.load(made._parameter_list(), folder)
+    return made.eval()
+
+
+def preset_names() -> list[str]:
+    """Models that load(), search() and train() know by name."""
+    return core.preset_names()
+
+
+def cluster_names() -> list[str]:
+    """Clusters that search() knows by name."""
+    return core.cluster_names()
+
+
+def _weights_folder(model: object) -> Path | None:
+    if not isinstance(model, (str, PathLike)) or str(model) in core.preset_names():
+        return None
+    folder = Path(model)
+    if not folder.is_dir():
+        return None
+    if not any(folder.glob("*.safetensors*")):
+        raise ConfigError(
+            f"[weights] {folder} holds no safetensors; for random weights name its file: {folder / 'config.json'}"
+        )
+    return folder
+
+
+def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    """Registers "transformer.h.0.ln_1.weight" as torch names it: modules inside modules."""
+    *path, leaf = name.split(".")
+    module = root
+    for part in path:
+        if part not in module._modules:
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    module.register_parameter(leaf, parameter)
+
+
+def _mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    return nn.functional.cross_entropy(wide.flatten(0, -2), labels.flatten())

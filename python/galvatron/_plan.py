@@ -1,0 +1,128 @@
+"""Plans: one strategy for each layer, and one pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+from galvatron._binding import core
+from galvatron._inputs import spec_of
+from galvatron.errors import ConfigError
+
+
+@dataclass(slots=True)
+class LayerStrategy:
+    """How one layer is spread over the ranks of its pipeline stage."""
+
+    tp_degree: int = 1
+    """Ranks that share its matrices."""
+    ulysses_degree: int = 1
+    """Ranks that share each sequence."""
+    cp_degree: int = 1
+    ep_degree: int = 1
+    zero_stage: int = 0
+    """0 replicated, 1 optimizer states sharded, 2 and gradients, 3 and parameters."""
+    recompute: str = "none"
+    """What its backward computes again: "none", "selective" (the attention core) or "full"."""
+
+
+@dataclass(slots=True)
+class Pipeline:
+    degree: int = 1
+    schedule: str = "1f1b"
+    """ "1f1b" or "gpipe"."""
+    layers_per_stage: list[int] = field(default_factory=list)
+    """Layers of each stage, embedding and head included. Empty: spread evenly."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """A complete answer to how a model is trained on some ranks. Edit its attributes, then check() and write() it."""
+
+    model: str
+    """Name of the model that it was made for."""
+    world_size: int
+    global_batch: int
+    """Samples per optimizer step."""
+    layers: list[LayerStrategy]
+    """One per layer: the embedding, the blocks, the head."""
+    num_microbatches: int = 1
+    precision: str = "bf16"
+    """Of compute: "fp64", "fp32", "bf16" or "fp16"."""
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    search: dict[str, Any] | None = None
+    """What the search foretold, for readers; nothing reads it back for meaning."""
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Plan:
+        """A plan file. ConfigError for unknown keys and values out of range."""
+        return cls._of(core.read_plan(path))
+
+    @classmethod
+    def from_dict(cls, plan: Mapping[str, Any]) -> Plan:
+        """The same from the file's content."""
+        return cls._of(core.checked_plan(json.dumps(plan)))
+
+    @classmethod
+    def uniform(cls, model: Any, **options: Any) -> Plan:
+        """One strategy for all layers of a model.
+
+        Options: world_size, global_batch, precision, tp_degree, ulysses_degree, zero_stage, recompute, pp_degree,
+        num_microbatches, schedule. What is left of the ranks is data parallelism. ConfigError for other options; the
+        plan is not yet checked.
+        """
+        return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's content: layers in groups of equal ones."""
+        return json.loads(core.checked_plan(self._text()))
+
+    def to_text(self) -> str:
+        """The file itself, as a person reads it."""
+        return core.plan_text(self._text())
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Writes the file; it appears whole or not at all."""
+        core.write_plan(path, self._text())
+
+    def problem(self, model: Any, world_size: int = 0, seq_length: int = 0) -> str | None:
+        """What is wrong with the plan, as one sentence with the values and the way out; None when it can be trained.
+
+        `model`: as load() takes it. `world_size`: ranks on offer; 0: any. `seq_length`: tokens of a sample; 0: any.
+        """
+        return core.plan_problem(self._text(), spec_of(model), world_size, seq_length)
+
+    def check(self, model: Any, world_size: int = 0, seq_length: int = 0) -> None:
+        """problem() as a ConfigError."""
+        problem = self.problem(model, world_size, seq_length)
+        if problem is not None:
+            raise ConfigError(problem)
+
+    def dp_degree(self, layer: int) -> int:
+        """Data-parallel degree of a layer: ranks of its stage over the ways in which its sequence is split."""
+        one = self.layers[layer]
+        return self.world_size // self.pipeline.degree // (one.tp_degree * one.ulysses_degree * one.cp_degree)
+
+    def __str__(self) -> str:
+        return core.plan_summary(self._text())
+
+    @classmethod
+    def _of(cls, text: str) -> Plan:
+        plan = json.loads(text)
+        for key in ("format", "version"):
+            del plan[key]
+        groups = plan.pop("layers")
+        layers = [LayerStrategy(**group) for group in groups for _ in range(group.pop("count"))]
+        return cls(layers=layers, pipeline=Pipeline(**plan.pop("pipeline")), **plan)
+
+    def _text(self) -> str:
+        plan = dataclasses.asdict(self)
+        if plan["search"] is None:
+            del plan["search"]
+        if not plan["pipeline"]["layers_per_stage"]:
+            del plan["pipeline"]["layers_per_stage"]
+        return json.dumps({"format": "galvatron-plan", "version": 1, **plan})

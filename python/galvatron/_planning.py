@@ -1,0 +1,195 @@
+"""Profiles, search and simulation: planning without running anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from galvatron._binding import core
+from galvatron._inputs import spec_of
+from galvatron._plan import Plan
+from galvatron.errors import NothingFits
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+
+class HardwareProfile(dict[str, Any]):
+    """What `galvatron profile-hardware` measured: the content of its file (docs/profiling.md), to read and edit."""
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Self:
+        """ConfigError for a file that is no such profile, naming the key."""
+        return cls(json.loads(core.read_hardware_profile(path)))
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Checked as when it is read."""
+        core.write_hardware_profile(path, json.dumps(self))
+
+
+class ModelProfile(dict[str, Any]):
+    """What `galvatron profile-model` measured: the content of its file (docs/profiling.md), to read and edit."""
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Self:
+        """ConfigError for a file that is no such profile, naming the key."""
+        return cls(json.loads(core.read_model_profile(path)))
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Checked as when it is read."""
+        core.write_model_profile(path, json.dumps(self))
+
+
+@dataclass
+class Prediction:
+    """Time and memory of one training step under a plan."""
+
+    step_ms: float
+    peak_memory_bytes: int
+    """Of the fullest device, the reserve included."""
+    tokens_per_second: float
+    details: dict[str, Any]
+    """The same by stage and by layer, as in a plan's `search` section; times in ms, memory in bytes."""
+    timeline: dict[str, Any] | None = None
+    """simulate() only: a step's Chrome trace, for json.dump() and Perfetto."""
+    table: str = ""
+    """simulate() only: for a terminal."""
+
+    @classmethod
+    def _of(cls, cost: dict[str, Any], **more: Any) -> Prediction:
+        return cls(cost["step_ms"], cost["peak_memory_bytes"], cost["tokens_per_second"], cost, **more)
+
+
+@dataclass
+class FoundPlan:
+    plan: Plan
+    prediction: Prediction
+
+    @classmethod
+    def _of(cls, found: dict[str, Any]) -> FoundPlan:
+        return cls(Plan.from_dict(found["plan"]), Prediction._of(found["cost"]))
+
+
+@dataclass
+class SearchResult:
+    """What a search found."""
+
+    best: FoundPlan
+    runners_up: list[FoundPlan]
+    """The best plans of other shapes, ascending step time per sample."""
+    explanation: str
+    """The plan, the proof that nothing is better, and why the runners-up lose: what `search --explain` prints."""
+
+    @property
+    def plan(self) -> Plan:
+        return self.best.plan
+
+    @property
+    def prediction(self) -> Prediction:
+        return self.best.prediction
+
+
+class SearchOptions(TypedDict, total=False):
+    """Options of search(), named as those of `galvatron search`."""
+
+    world_size: int
+    """Ranks; default: all of the profile or cluster."""
+    memory: int | str
+    """Of one device: bytes, or text such as "16GiB"; default: all it has."""
+    memory_reserve: int | str
+    """Kept for context and allocator, within `memory`; default: as measured."""
+    global_batch: int | str | list[int]
+    """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
+    seq_length: int
+    """Tokens of a sample; default: the profile's, else at most 1024."""
+    precision: str
+    """ "bf16" (default), "fp16", "fp32" or "fp64"."""
+    allow: list[str]
+    """Only these, such as "tp_degree<=2" or "recompute=none,full"."""
+    forbid: list[str]
+    """Never these, such as "zero_stage=0,1"."""
+    schedule: str
+    num_microbatches: int
+    max_tp: int
+    max_pp: int
+    max_ulysses: int
+    even_stages: bool
+    """Balanced stages only."""
+    runners_up: int
+    """How many plans of other shapes to return beside the best; default 3."""
+
+
+def search(
+    model: Any,
+    *,
+    hardware: str | PathLike[str] | Mapping[str, Any] | None = None,
+    profile: str | PathLike[str] | Mapping[str, Any] | None = None,
+    cluster: str | PathLike[str] | None = None,
+    **options: Unpack[SearchOptions],
+) -> SearchResult:
+    """The fastest plan within the memory, by exact optimisation: the answer of `galvatron search`.
+
+    `model`: as load() takes it; a preset name, config.json, folder or configuration.
+    `hardware`, `profile`: measured profiles, as files or as HardwareProfile and ModelProfile (or dicts); `cluster`: a
+    named cluster or its file, whose data sheet stands for the profiles that are not given.
+
+    NothingFits when no plan does; ConfigError for options that leave no plan to consider.
+    """
+    words = {key: _as_text(value) if key in _TEXTS else value for key, value in options.items()}
+    found = json.loads(
+        core.search(
+            spec_of(model),
+            json.dumps(words),
+            _profile_text(hardware, HardwareProfile),
+            _profile_text(profile, ModelProfile),
+            None if cluster is None else str(cluster),
+        )
+    )
+    if "miss" in found:
+        miss = found["miss"]
+        raise NothingFits(miss.pop("sentence"), **miss)
+    return SearchResult(
+        FoundPlan._of(found["best"]), [FoundPlan._of(other) for other in found["runners_up"]], found["explanation"]
+    )
+
+
+def simulate(
+    model: Any,
+    plan: Plan | str | PathLike[str],
+    *,
+    hardware: str | PathLike[str] | Mapping[str, Any],
+    profile: str | PathLike[str] | Mapping[str, Any],
+    seq_length: int = 0,
+) -> Prediction:
+    """Time, memory and timeline of a plan that somebody wrote, without running it: `galvatron simulate`.
+
+    `seq_length`: tokens of a sample; 0: those of the profile. ConfigError when the plan cannot be trained.
+    """
+    found = json.loads(
+        core.simulate(
+            spec_of(model),
+            (plan if isinstance(plan, Plan) else Plan.read(plan))._text(),
+            _profile_text(hardware, HardwareProfile) or "",
+            _profile_text(profile, ModelProfile) or "",
+            seq_length,
+        )
+    )
+    return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])
+
+
+_TEXTS = {"memory", "memory_reserve", "global_batch"}
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _profile_text(
+    profile: str | PathLike[str] | Mapping[str, Any] | None, kind: type[HardwareProfile] | type[ModelProfile]
+) -> str | None:
+    if profile is None:
+        return None
+    return json.dumps(profile if isinstance(profile, Mapping) else kind.read(profile))

@@ -1,0 +1,259 @@
+"""Training samples from Python: any DataLoader, Dataset or iterable as an endless row of samples.
+
+Every rank reads the same row and asks for its own rectangles of each batch. What it asks for only grows, so what was
+consumed is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from galvatron._inputs import IGNORED_LABEL, NEXT_TOKEN, SEQUENCE_TO_SEQUENCE, InputReader, named_batch
+from galvatron.errors import ConfigError
+
+if TYPE_CHECKING:
+    from galvatron._core import ModelSpec
+
+Sample = dict[str, Tensor]  # by input name, without the batch dimension
+
+ENDLESS = 1 << 40  # samples per epoch of what does not know its length
+COMPARED_SAMPLES = 4
+
+
+class Rows(Protocol):
+    """An endless row of samples by number; epochs follow one another."""
+
+    size: int
+
+    def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
+        """At least these, ascending; of those passed on the way, the ones from `keep_from` on too."""
+
+
+class MapRows:
+    """Of a dataset with len() and []: only what is asked for is read."""
+
+    def __init__(self, data: Any, names: Sequence[str], shuffle: bool, seed: int) -> None:
+        self.size = len(data)
+        self._data = data
+        self._names = names
+        self._shuffle = shuffle
+        self._seed = seed
+        self._order: tuple[int, Tensor] | None = None
+        if self.size == 0:
+            raise ConfigError("[data] the dataset is empty")
+
+    def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
+        places = [self._place(number) for number in numbers]
+        many = getattr(self._data, "__getitems__", None)
+        items = many(places) if many else [self._data[place] for place in places]
+        return {n: named_batch(item, self._names) for n, item in zip(numbers, items, strict=True)}
+
+    def _place(self, number: int) -> int:
+        epoch, place = divmod(number, self.size)
+        if not self._shuffle:
+            return place
+        if self._order is None or self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(self._seed + epoch)
+            self._order = (epoch, torch.randperm(self.size, generator=generator))
+        return int(self._order[1][place])
+
+
+class StreamRows:
+    """Of an iterable of batches (a DataLoader) or of samples, started anew for each epoch."""
+
+    def __init__(self, data: Iterable[Any], names: Sequence[str], seed: int) -> None:
+        self._data = data
+        self._names = names
+        self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
+        self._seed = seed
+        dataset = getattr(data, "dataset", None)
+        self.size = len(dataset) if isinstance(dataset, Sized) else ENDLESS
+        self._restart()
+
+    def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
+        if numbers[0] < self._next:
+            self._restart()
+        out: dict[int, Sample] = {}
+        while self._next <= numbers[-1]:
+            for sample in self._next_samples():
+                if self._next >= keep_from:
+                    out[self._next] = sample
+                self._next += 1
+        return out
+
+    def _restart(self) -> None:
+        self._next = 0
+        self._epoch = -1
+        self._iterator: Iterator[Any] = iter(())
+        self._randomness = Randomness(self._seed)
+
+    def _next_samples(self) -> list[Sample]:
+        with self._randomness:
+            item = next(self._iterator, None)
+            if item is None:
+                self._epoch += 1
+                self._iterator = iter(self._data)
+                item = next(self._iterator, None)
+        if item is None:
+            raise ConfigError(f"[data] the data yields nothing in epoch {self._epoch}; an iterator is read only once")
+        named = named_batch(item, self._names)
+        if not self._batched:
+            return [named]
+        return [{key: value[i] for key, value in named.items()} for i in range(len(next(iter(named.values()))))]
+
+
+class Randomness:
+    """Random state of its own for the code inside: the same on every rank, and nothing of the caller's is used up."""
+
+    def __init__(self, seed: int) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(_set_random_state, _random_state())
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            self._inside = _random_state()
+
+    def __enter__(self) -> None:
+        self._outside = _random_state()
+        _set_random_state(self._inside)
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = _random_state()
+        _set_random_state(self._outside)
+
+
+class Samples:
+    """What the C++ side asks for (python_samples.h)."""
+
+    def __init__(self, data: Any, spec: ModelSpec, *, shuffle: bool, seed: int) -> None:
+        self._reader = InputReader(spec)
+        self._spec = spec
+        self._rows = _rows(data, self._reader.names, shuffle, seed)
+        self._kept: dict[int, Sample] = {}
+        self._sample: Sample | None = None  # the first of all
+        self._consumed = 0
+        self._seq_length = 0
+        self.size = self._rows.size
+
+    @property
+    def first_length(self) -> int:
+        """Tokens of the first sample; 0 where samples are images."""
+        sample = self._first()
+        first = self._reader.names[0]
+        if first not in sample:
+            raise ConfigError(f"[data] samples have no '{first}'; they have {', '.join(sample) or 'nothing we know'}")
+        return len(sample[first]) if first == "input_ids" else 0
+
+    def expect(self, seq_length: int) -> Samples:
+        """Every sample must have this many tokens."""
+        self._seq_length = seq_length
+        return self
+
+    def rows(self, kind: str, consumed: int, begin: int, count: int) -> Tensor:
+        """Input `kind` of `count` samples from number consumed + begin on; `consumed` never goes back but to start."""
+        self._drop(consumed)
+        if count == 0:
+            return self._batch(consumed, 1)[kind][:0]
+        return self._batch(consumed + begin, count)[kind]
+
+    def num_labels(self, consumed: int, count: int) -> float:
+        """Labels that count in the `count` samples after `consumed`."""
+        self._drop(consumed)
+        if self._labels_are_tokens():  # no need to read what other ranks read
+            return float(count * (self._seq_length - 1))
+        batch = self._batch(consumed, count)
+        labels = batch.get("labels", batch.get("classes"))
+        assert labels is not None
+        return float((labels != IGNORED_LABEL).sum())
+
+    def fingerprint(self) -> str:
+        batch = self._batch(0, min(COMPARED_SAMPLES, self.size))
+        digest = hashlib.sha256()
+        for kind in sorted(batch):
+            digest.update(kind.encode() + batch[kind].contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _labels_are_tokens(self) -> bool:
+        return self._reader.task == NEXT_TOKEN and "labels" not in self._first()
+
+    def _first(self) -> Sample:
+        if self._sample is None:
+            self._sample = self._raw(0, 1)[0]
+        return self._sample
+
+    def _drop(self, consumed: int) -> None:
+        self._consumed = consumed
+        for number in [n for n in self._kept if n < consumed]:
+            del self._kept[number]
+
+    def _raw(self, first: int, count: int) -> list[Sample]:
+        numbers = range(first, first + count)
+        missing = [n for n in numbers if n not in self._kept]
+        if missing:
+            self._kept.update(self._rows.read(missing, self._consumed))
+        return [self._kept[n] for n in numbers]
+
+    def _batch(self, first: int, count: int) -> dict[str, Tensor]:
+        samples = [self._fitted(first + i, sample) for i, sample in enumerate(self._raw(first, count))]
+        batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+        out = self._reader.read(batch)
+        if "images" in out:
+            out["images"] = out["images"].float()
+        return out
+
+    def _fitted(self, number: int, sample: Sample) -> Sample:
+        """With labels, and of the length that every sample has."""
+        out = dict(sample)
+        if self._reader.task == NEXT_TOKEN:
+            out.setdefault("labels", out.get("input_ids", torch.empty(0)))
+        for name in (self._reader.names[0], "labels"):
+            if name not in out:
+                raise ConfigError(f"[data] sample {number} has no '{name}'; it has {', '.join(sample) or 'nothing'}")
+        if self._reader.task == SEQUENCE_TO_SEQUENCE:
+            target = self._spec.target_length(self._seq_length)
+            out["labels"] = _padded(out["labels"], target, IGNORED_LABEL, number)
+        length = len(out["input_ids"]) if "input_ids" in out else self._seq_length
+        if length != self._seq_length:
+            raise ConfigError(
+                f"[data] sample {number} has {length} tokens, the others {self._seq_length}: cut or pack them to one "
+                "length, with labels of -100 where nothing is to be learned"
+            )
+        return out
+
+
+def _rows(data: Any, names: Sequence[str], shuffle: bool, seed: int) -> Rows:
+    if isinstance(data, DataLoader):
+        return StreamRows(data, names, seed)
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+        return MapRows(data, names, shuffle, seed)
+    if hasattr(data, "__iter__"):
+        return StreamRows(data, names, seed)
+    raise ConfigError(
+        f"[data] {type(data).__name__} is no data: give a PREFIX of token files, 'synthetic', a DataLoader, a dataset "
+        "with len() and [], or an iterable of samples"
+    )
+
+
+def _padded(values: Tensor, length: int, filling: int, number: int) -> Tensor:
+    if len(values) > length:
+        raise ConfigError(f"[data] sample {number} has {len(values)} labels, more than the {length} of its seq_length")
+    return torch.nn.functional.pad(values, (0, length - len(values)), value=filling)
+
+
+def _random_state() -> tuple[Any, ...]:
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def _set_random_state(state: tuple[Any, ...]) -> None:
+    torch.set_rng_state(state[0])
+    random.setstate(state[1])
+    np.random.set_state(state[2])

@@ -1,0 +1,171 @@
+"""Training in this process: one rank, or one of a launcher's ranks."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from galvatron._binding import core
+from galvatron._inputs import spec_of
+from galvatron._plan import Plan
+from galvatron._samples import Samples
+from galvatron.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_DEFAULT_SEED = 1234
+
+
+class TrainOptions(TypedDict, total=False):
+    """Options of train(), named as those of `galvatron train` and with its defaults (docs/training.md)."""
+
+    init_from: str | PathLike[str]
+    """Hugging Face checkpoint folder whose weights are the first ones; without it they are random."""
+    steps: int
+    """Optimizer steps; 100."""
+    seq_length: int
+    """Tokens of a sample; default: that of the data's samples, or what the model allows, at most 1024."""
+    global_batch: int
+    """Samples per step; default: the plan's, or 8."""
+    precision: str
+    """Of compute; default: the plan's, or "bf16"."""
+    seed: int
+    """Of first weights, dropout and the order of the data; 1234."""
+    split: str
+    """Weights of training, validation and test samples of a token file; "969,30,1"."""
+    shuffle: bool
+    """New order of samples in each epoch, of token files and datasets; True."""
+    # One strategy for all layers, without a plan.
+    tp_degree: int
+    ulysses_degree: int
+    zero_stage: int
+    recompute: str
+    pp_degree: int
+    layers_per_stage: list[int]
+    num_microbatches: int
+    schedule: str
+    # AdamW.
+    lr: float
+    min_lr: float
+    lr_schedule: str
+    """ "constant", "linear", "cosine" or "wsd"."""
+    warmup_steps: int
+    decay_steps: int
+    weight_decay: float
+    beta1: float
+    beta2: float
+    adam_eps: float
+    max_grad_norm: float
+    """Gradients above this norm are scaled down to it; 0: never."""
+    # Ranks and output.
+    device: str
+    """ "auto", "cpu" or "cuda"."""
+    deterministic: bool
+    run_dir: str | PathLike[str]
+    """Folder for metrics.jsonl, plan.json, summary.json and trace.json."""
+    metrics: str | PathLike[str]
+    trace: str | PathLike[str]
+    eval_interval: int
+    """Steps between evaluations; 0: none."""
+    eval_batches: int
+    save: str | PathLike[str]
+    """Folder of checkpoints."""
+    save_interval: int
+    resume: str | PathLike[str]
+    export: str | PathLike[str]
+    """Hugging Face folder of the final weights."""
+    tokenizer: str | PathLike[str]
+
+
+def train(
+    model: str | PathLike[str] | Mapping[str, Any] | Any | None = None,
+    *,
+    data: Any = "synthetic",
+    valid_data: Any = None,
+    plan: Plan | str | PathLike[str] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+    **options: Unpack[TrainOptions],
+) -> dict[str, Any]:
+    """Trains in this process and returns what a run leaves behind.
+
+    Under torchrun, srun or mpirun this process is one of their ranks and every rank calls train() with the same
+    arguments; alone it is the only rank.
+
+    `model`: preset name, config.json, folder or configuration; None: that of `init_from`.
+    `data`: the PREFIX of a token file pair, "synthetic", a PyTorch DataLoader, a dataset with len() and [] (PyTorch's
+    or Hugging Face's), or an iterable of samples. Samples and batches are mappings of transformers' names
+    (`input_ids` int64 [T], `labels`, `pixel_values` float [channels, height, width]; other columns are left alone), a
+    tuple in that order, or one tensor. Every rank must be given the same data in the same order and takes its part of
+    each batch by itself. A DataLoader's own batch size does not matter: `global_batch` samples make a step.
+    `valid_data`: the same for evaluations (token files have `split` instead).
+    `plan`: a Plan or its file. Without one, one strategy for all layers as the options say.
+    `on_step`: called on every rank after each step with the line of metrics.jsonl as a dict (`step`, `loss`, `lr`,
+    `tokens_per_second`, `memory_bytes`, ...).
+
+    Returns summary.json as a dict, with `losses`, one per step: the mean over all labels of the global batch.
+
+    ConfigError before anything starts for what cannot be trained; RuntimeFailure when a rank or the machine fails.
+    KeyboardInterrupt ends the run after the step under way.
+    """
+    settings: dict[str, Any] = {
+        key: str(value) if isinstance(value, PathLike) else value for key, value in options.items()
+    }
+    with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
+        if model is not None:
+            settings["model"] = _model_path(model, Path(scratch))
+        if plan is not None:
+            settings["plan"] = _plan_path(plan, Path(scratch))
+        maker = _sample_maker(data, valid_data, settings)
+        hear = None if on_step is None else lambda line: on_step(json.loads(line))
+        return json.loads(core.train(json.dumps(settings), maker, hear))
+
+
+def _model_path(model: Any, scratch: Path) -> str:
+    if isinstance(model, (str, PathLike)):
+        return str(model)
+    spec = spec_of(model)
+    path = scratch / f"{Path(spec.name).name}.json"
+    path.write_text(spec.config)
+    return str(path)
+
+
+def _plan_path(plan: Plan | str | PathLike[str], scratch: Path) -> str:
+    if not isinstance(plan, Plan):
+        return str(plan)
+    plan.write(scratch / "plan.json")
+    return str(scratch / "plan.json")
+
+
+def _sample_maker(data: Any, valid_data: Any, settings: dict[str, Any]) -> Callable[[str, int], Samples] | None:
+    """Also settles what the data decide: the sequence length."""
+    if isinstance(data, (str, PathLike)):
+        if valid_data is not None:
+            raise ConfigError("[data] token files are divided by split; valid_data goes with data from Python")
+        settings["data"] = str(data)
+        return None
+    source = settings.get("model") or settings.get("init_from")
+    if source is None:
+        raise ConfigError("[train] give a model, or init_from")
+    spec = spec_of(source)
+    shuffle, seed = settings.get("shuffle", True), settings.get("seed", _DEFAULT_SEED)
+    parts = {
+        part: Samples(given, spec, shuffle=shuffle and part == "train", seed=seed)
+        for part, given in (("train", data), ("valid", valid_data))
+        if given is not None
+    }
+    settings["data"] = type(data).__name__
+    length = parts["train"].first_length
+    if length > 0:
+        settings.setdefault("seq_length", length)
+
+    def make(part: str, seq_length: int) -> Samples:
+        if part not in parts:
+            raise ConfigError("[data] eval_interval needs valid_data beside data from Python")
+        return parts[part].expect(seq_length)
+
+    return make

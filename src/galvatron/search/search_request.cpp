@@ -1,0 +1,115 @@
+#include "galvatron/search/search_request.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::search {
+namespace {
+
+constexpr std::int64_t kUsualSeqLength = 1024;
+constexpr std::int64_t kMostBatches = 10'000;
+
+[[noreturn]] void fail_batches(const std::string& text) {
+  throw ConfigError("--global-batch needs a number, a list (32,64) or a range (16:128:16), not '",
+                    text, "'");
+}
+
+SearchOptions search_options(const SearchRequest& request) {
+  SearchOptions options;
+  options.world_size = request.world_size;
+  options.memory_reserve = request.memory_reserve;
+  options.global_batches =
+      parse_batches(request.global_batch.empty() ? "8" : request.global_batch);
+  options.num_runners_up = request.num_runners_up;
+  options.space.uneven_stages = !request.even_stages;
+  const auto allow = [&](const std::string& text) { add_constraint(options.space, text, true); };
+  for (const std::string& text : request.allow) allow(text);
+  for (const std::string& text : request.forbid) add_constraint(options.space, text, false);
+  if (!request.schedule.empty()) allow("schedule=" + request.schedule);
+  if (request.num_microbatches)
+    allow(detail::concat("num_microbatches=", *request.num_microbatches));
+  if (request.max_tp) allow(detail::concat("tp_degree<=", *request.max_tp));
+  if (request.max_pp) allow(detail::concat("pp_degree<=", *request.max_pp));
+  if (request.max_ulysses) allow(detail::concat("ulysses_degree<=", *request.max_ulysses));
+  return options;
+}
+
+void require(bool given, const char* option) {
+  if (given) return;
+  throw ConfigError("[search] ", option,
+                    " is missing: give a measured profile, or a --cluster to compute with");
+}
+
+std::int64_t seq_length(const SearchRequest& request, const spec::ModelSpec& model,
+                        const MachineKnowledge& knowledge) {
+  if (request.seq_length == 0 && knowledge.profile) return knowledge.profile->seq_length;
+  return model.choose_seq_length(request.seq_length, kUsualSeqLength);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> parse_batches(const std::string& text) {
+  std::vector<std::int64_t> numbers;
+  char separator = 0;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of(",:", begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (word.empty() || word.size() > 12 ||
+        word.find_first_not_of("0123456789") != std::string::npos) {
+      fail_batches(text);
+    }
+    numbers.push_back(std::stoll(word));
+    if (end < text.size()) {
+      if (separator != 0 && separator != text[end]) fail_batches(text);
+      separator = text[end];
+    }
+    begin = end + 1;
+  }
+  if (separator != ':') return numbers;
+  if (numbers.size() == 2) numbers.push_back(1);
+  if (numbers.size() != 3 || numbers[2] < 1 || numbers[0] > numbers[1] ||
+      (numbers[1] - numbers[0]) / numbers[2] >= kMostBatches) {
+    fail_batches(text);
+  }
+  std::vector<std::int64_t> out;
+  for (std::int64_t batch = numbers[0]; batch <= numbers[1]; batch += numbers[2]) {
+    out.push_back(batch);
+  }
+  return out;
+}
+
+PreparedSearch prepare_search(const SearchRequest& request, spec::ModelSpec model,
+                              MachineKnowledge knowledge) {
+  auto& cluster = knowledge.cluster;
+  if (cluster && request.world_size > 0) cluster = cluster->resized(request.world_size);
+  require(cluster || knowledge.hardware, "--hardware");
+  require(cluster || knowledge.profile, "--profile");
+  PreparedSearch out;
+  out.model = std::move(model);
+  out.options = search_options(request);
+  out.job.precision = spec::parse_precision(request.precision);
+  out.job.global_batch = out.options.global_batches.front();
+  out.job.seq_length = seq_length(request, out.model, knowledge);
+  if (knowledge.profile) {
+    out.profile = std::move(*knowledge.profile);
+    out.profile.prepare(out.model, out.job.seq_length, out.job.precision);
+  } else {
+    out.profile = profiles::analytic_model_profile(
+        out.model, out.job.seq_length, out.job.precision, cluster->device(out.job.precision));
+  }
+  out.hardware = knowledge.hardware
+                     ? std::move(*knowledge.hardware)
+                     : profiles::analytic_hardware_profile(
+                           cluster->spec, cluster->device(out.job.precision), cluster->network);
+  if (!request.memory && out.hardware.device_memory.value == 0) {
+    throw ConfigError(
+        "[search] --memory is missing: the hardware profile does not say how much a "
+        "device has");
+  }
+  out.options.memory = request.memory.value_or(out.hardware.device_memory);
+  return out;
+}
+
+}  // namespace galvatron::search

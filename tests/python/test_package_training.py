@@ -1,0 +1,183 @@
+"""Training through the Python package: on data of every kind, against the command line, on two ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_command, needs_module
+from torch.utils.data import DataLoader, TensorDataset
+
+import galvatron
+from galvatron.data.indexed_dataset import IndexedDatasetWriter
+
+pytestmark = needs_module
+
+LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def token_rows(count: int = 10, length: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, TINY_VOCABULARY, (count, length))
+
+
+def same_losses(first: dict, second: dict) -> None:
+    assert first["losses"] == second["losses"]
+
+
+def test_training_reads_token_files_as_the_command_line_does(tmp_path):
+    writer = IndexedDatasetWriter(tmp_path / "corpus.bin", np.dtype(np.uint16))
+    writer.add_document(token_rows(40).flatten())
+    writer.finish(tmp_path / "corpus.idx")
+    heard: list[dict] = []
+    summary = galvatron.train(TINY, data=tmp_path / "corpus", **QUICK, run_dir=tmp_path / "run", on_step=heard.append)
+    assert [line["loss"] for line in heard] == summary["losses"]
+    assert summary["losses"][-1] < summary["losses"][0]
+    assert summary["tokens_per_second"] > 0 and summary["ranks"][0]["peak_memory_bytes"] > 0
+    options = [word for key, value in QUICK.items() for word in (f"--{key.replace('_', '-')}", value)]
+    done = galvatron_command(
+        "train", "--model", TINY, "--data", tmp_path / "corpus", *options, "--metrics", tmp_path / "metrics.jsonl"
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert theirs == summary["losses"]
+
+
+def test_training_takes_any_data_of_python():
+    rows = torch.from_numpy(token_rows())
+    loader = DataLoader(TensorDataset(rows), batch_size=3)  # batches need not be those of the steps
+    reference = galvatron.train(TINY, data=loader, **{**QUICK, "steps": 6})  # 24 samples: more than two epochs
+    assert len(set(reference["losses"])) == 6
+    kinds = {
+        "list of dicts": [{"input_ids": row.tolist(), "text": "left alone"} for row in rows],
+        "torch dataset": TensorDataset(rows),
+        "with labels": [{"input_ids": row, "labels": row} for row in rows],
+        "loader of dicts": DataLoader([{"input_ids": row} for row in rows], batch_size=10),
+        "loader without batches": DataLoader(list(rows), batch_size=None),
+        "loader with workers": DataLoader(TensorDataset(rows), batch_size=4, num_workers=1),
+    }
+    for name, data in kinds.items():
+        summary = galvatron.train(TINY, data=data, shuffle=False, **{**QUICK, "steps": 6})
+        assert summary["losses"] == reference["losses"], name
+        assert summary["options"]["data"] == type(data).__name__
+
+
+def test_training_takes_a_hugging_face_dataset():
+    datasets = pytest.importorskip("datasets")
+    rows = token_rows()
+    data = datasets.Dataset.from_dict({"input_ids": rows, "title": ["t"] * len(rows)})
+    plain = galvatron.train(TINY, data=list(torch.from_numpy(rows)), shuffle=False, **QUICK)
+    same_losses(galvatron.train(TINY, data=data, shuffle=False, **QUICK), plain)
+    same_losses(galvatron.train(TINY, data=data.to_iterable_dataset(), **QUICK), plain)
+    first, second = (galvatron.train(TINY, data=data, **QUICK) for _ in range(2))
+    same_losses(first, second)
+    assert first["losses"] != plain["losses"], "shuffled"
+
+
+def test_a_shuffling_loader_repeats_and_leaves_the_callers_randomness_alone():
+    loader = DataLoader(TensorDataset(torch.from_numpy(token_rows())), batch_size=4, shuffle=True)
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    first = galvatron.train(TINY, data=loader, **QUICK)
+    assert torch.equal(torch.rand(1), expected)
+    same_losses(first, galvatron.train(TINY, data=loader, **QUICK))
+    assert first["losses"] != galvatron.train(TINY, data=loader, **QUICK, seed=5)["losses"]
+
+
+def test_labels_of_python_count_as_in_a_call():
+    rows = torch.from_numpy(token_rows(4))
+    labels = rows.masked_fill(rows % 2 == 0, -100)
+    data = [{"input_ids": row, "labels": label} for row, label in zip(rows, labels, strict=True)]
+    summary = galvatron.train(TINY, data=data, shuffle=False, **QUICK)
+    loss = galvatron.load(TINY)(input_ids=rows, labels=labels)["loss"]
+    assert summary["losses"][0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_evaluation_on_other_data():
+    rows = torch.from_numpy(token_rows(8))
+    heard: list[dict] = []
+    galvatron.train(TINY, data=list(rows[:4]), valid_data=DataLoader(TensorDataset(rows[4:]), batch_size=2),
+                    eval_interval=1, eval_batches=1, on_step=heard.append, **{**QUICK, "lr": 0.0})  # fmt: skip
+    losses = [line["valid_loss"] for line in heard]
+    expected = galvatron.load(TINY)(input_ids=rows[4:], labels=rows[4:])["loss"].item()
+    assert losses == pytest.approx([expected] * 3, rel=1e-5)
+
+
+def test_what_a_callback_raises_ends_the_run():
+    class Enough(Exception):
+        pass
+
+    heard: list[int] = []
+
+    def stop(line: dict) -> None:
+        heard.append(line["step"])
+        if line["step"] == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        galvatron.train(TINY, **QUICK, on_step=stop)
+    assert heard == [1, 2]
+
+
+def test_an_interrupt_ends_the_run_after_its_step():
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        galvatron.train(TINY, **{**QUICK, "steps": 100_000})
+    timer.join()
+
+
+TWO_RANKS = """
+import json, os, sys, torch, galvatron
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+rank = int(os.environ["RANK"])
+data = TensorDataset(torch.tensor(json.loads(sys.argv[1])))
+options = {"plan": galvatron.Plan.read(sys.argv[3]), **json.loads(sys.argv[2])}
+runs = {
+    "loader": {"data": DataLoader(data, batch_size=3)},
+    "dataset": {"data": data, "shuffle": False},
+    "shuffled": {"data": DataLoader(data, shuffle=True)},
+}
+out = {name: galvatron.train("gpt2-tiny", **run, **options)["losses"] for name, run in runs.items()}
+try:
+    divided = DistributedSampler(data, num_replicas=2, rank=rank)
+    galvatron.train("gpt2-tiny", data=DataLoader(data, sampler=divided), **options)
+except galvatron.ConfigError as error:
+    out["divided"] = str(error)
+with open(f"{sys.argv[4]}{rank}", "w") as file:
+    json.dump(out, file)
+"""
+
+
+@pytest.mark.parametrize("strategy", [{"zero_stage": 3}, {"tp_degree": 2}, {"pp_degree": 2, "num_microbatches": 2}])
+def test_two_ranks_of_torchrun_are_one_run(strategy, tmp_path):
+    rows = token_rows()
+    options = {key: value for key, value in QUICK.items() if key not in ("global_batch", "precision")}
+    plan = galvatron.Plan.uniform(TINY, world_size=2, global_batch=4, precision="fp32", **strategy)
+    plan.write(tmp_path / "plan.json")
+    (tmp_path / "script.py").write_text(TWO_RANKS)
+    environment = {key: value for key, value in os.environ.items() if key not in LAUNCH_VARIABLES}
+    environment["PYTHONPATH"] = str(ROOT / "python")
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", tmp_path / "script.py",
+         json.dumps(rows.tolist()), json.dumps(options), tmp_path / "plan.json", tmp_path / "losses"],
+        capture_output=True, text=True, timeout=240, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    of_ranks = [json.loads((tmp_path / f"losses{rank}").read_text()) for rank in range(2)]
+    assert of_ranks[0] == of_ranks[1]
+    loader = DataLoader(TensorDataset(torch.from_numpy(rows)), batch_size=3)
+    alone = galvatron.train(TINY, data=loader, **QUICK)
+    assert of_ranks[0]["loader"] == pytest.approx(alone["losses"], rel=1e-5)
+    assert of_ranks[0]["dataset"] == of_ranks[0]["loader"]
+    shuffled = DataLoader(TensorDataset(torch.from_numpy(rows)), shuffle=True)
+    assert of_ranks[0]["shuffled"] == pytest.approx(galvatron.train(TINY, data=shuffled, **QUICK)["losses"], rel=1e-5)
+    assert "gets other samples than rank 0" in of_ranks[0]["divided"]
