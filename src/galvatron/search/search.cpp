@@ -259,23 +259,8 @@ class Search {
     shape.tables = cost::build_cost_tables(inputs_of(shape.global_batch), shape.pipeline,
                                            candidates_of(shape.pipeline.ranks_per_stage));
     shape.question = std::make_unique<ShapeQuestion>(
-        shape.tables, *ranges_, groups_of(shape.tables),
+        shape.tables, *ranges_, tied_groups(shape.tables),
         ShapeOptions{options_.memory.value, options_.space.uneven_stages});
-  }
-
-  // Layers that share a weight have one tp_degree and zero_stage.
-  static std::vector<std::vector<int>> groups_of(const cost::CostTables& tables) {
-    if (tables.tied_types.size() < 2) return {};
-    std::vector<std::vector<int>> groups;
-    for (std::size_t type = 0; type < tables.candidates.size(); ++type) {
-      auto& row = groups.emplace_back();
-      for (const plan::LayerStrategy& one : tables.candidates[type]) {
-        constexpr int kZeroStages = 4;
-        const bool tied = tables.tied_types.contains(static_cast<int>(type));
-        row.push_back(tied ? one.tp_degree * kZeroStages + one.zero_stage : -1);
-      }
-    }
-    return groups;
   }
 
   void bound_group(Candidate candidate, int group) {
