@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "galvatron/base/error.h"
-#include "galvatron/base/progress.h"
 #include "galvatron/cost/cost_tables.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/shape_solver.h"
@@ -84,25 +83,19 @@ class Search {
   }
 
   SearchResult run() {
-    timed("shapes", [&] { make_shapes(); });
-    timed("search", [&] { search_best_first(); });
+    Certificate& certificate = result_.certificate;
+    certificate.timed("shapes", [&] { make_shapes(); });
+    certificate.timed("search", [&] { search_best_first(); });
     if (solutions_.empty()) {
-      timed("closest miss", [&] { find_closest_miss(); });
+      certificate.timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
     }
-    timed("prediction", [&] { finish(); });
-    timed("runners-up", [&] { find_runners_up(); });
+    certificate.timed("prediction", [&] { finish(); });
+    certificate.timed("runners-up", [&] { find_runners_up(); });
     return std::move(result_);
   }
 
  private:
-  template <typename Work>
-  void timed(const std::string& name, Work work) {
-    const double start = now_seconds();
-    work();
-    result_.certificate.phases.push_back({name, {1000 * (now_seconds() - start)}});
-  }
-
   cost::CostInputs inputs_of(std::int64_t global_batch) const {
     spec::JobSpec job = inputs_.job;
     job.global_batch = global_batch;
