@@ -194,8 +194,8 @@ def test_the_way_back_is_exact(name, references, probe, tmp_path, caplog):
         warnings.simplefilter("error")
         model = hf_models.load_strictly(tmp_path / "export", caplog)
     assert type(model.config) is type(CONFIGS[name])
-    with torch.no_grad():
-        assert torch.equal(model(**reference.batch()).logits, reference.logits)
+    # With gradients, as the reference: without them torch takes another kernel where a bias is learned.
+    assert torch.equal(model(**reference.batch()).logits.detach(), reference.logits)
 
 
 @pytest.mark.parametrize("name", ["llama-tied", "bert", "t5", "vit", "swin"])
