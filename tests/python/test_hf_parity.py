@@ -188,8 +188,8 @@ def test_the_way_back_is_exact(name, references, probe, tmp_path, caplog):
         warnings.simplefilter("error")
         model = hf_models.load_strictly(tmp_path / "export", caplog)
     assert type(model.config) is type(CONFIGS[name])
-    with torch.no_grad():
-        assert torch.equal(model(**reference.batch()).logits, reference.logits)
+    # With gradients, as the reference was made: without, torch takes another kernel for T5's attention.
+    assert torch.equal(model(**reference.batch()).logits.detach(), reference.logits)
 
 
 @pytest.mark.parametrize("name", ["llama-tied", "bert", "t5"])
