@@ -87,6 +87,11 @@ TEST(LlamaConfig, AWindowInEffectIsRefused) {
   EXPECT_NE(refusal("qwen2", R"({"layer_types": ["full_attention", "sliding_attention"]})"), "");
 }
 
+TEST(LlamaConfig, HasAPaddingTokenWhereTheConfigNamesOne) {
+  EXPECT_EQ(model("llama", "{}").padding_token, -1);
+  EXPECT_EQ(model("llama", R"({"pad_token_id": 2})").padding_token, 2);
+}
+
 TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
   EXPECT_NO_THROW(model("mistral", R"({"max_position_embeddings": 4096})"));
   EXPECT_NO_THROW(model("mistral", R"({"sliding_window": null})"));
