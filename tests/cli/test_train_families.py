@@ -32,7 +32,7 @@ def hardware(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("model", "mask"), [("bert-tiny", ["--mask-token", 508]), ("t5-tiny", [])])
+@pytest.mark.parametrize(("model", "mask"), [("bert-tiny", ["--mask-token", 508, "--whole-words"]), ("t5-tiny", [])])
 def test_learns_from_real_text_under_a_searched_plan(model, mask, galvatron, stdlib, hardware, tmp_path: Path):
     def run(command: str, *arguments: object) -> None:
         result = galvatron(command, "--model", model, "--seq-length", 64, "--precision", "fp32", *arguments)
@@ -60,6 +60,9 @@ def test_masking_needs_a_mask_token(galvatron, stdlib):
     result = galvatron("train", "--model", "bert-tiny", "--data", stdlib, "--seq-length", 64, "--mask-token", 509)
     assert result.returncode == 2
     assert "the mask token has id 509, outside the vocabulary of 509" in result.stderr
+    result = galvatron("train", "--model", "bert-tiny", "--data", "synthetic", "--seq-length", 64, "--whole-words")
+    assert result.returncode == 2
+    assert "--whole-words needs to know what a word is" in result.stderr
 
 
 def test_sentinels_need_room_above_the_text(galvatron, stdlib, tmp_path: Path):

@@ -208,6 +208,7 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
           {"split", job.split},
           {"shuffle", job.shuffle},
           {"mask_token", job.mask_token},
+          {"whole_words", job.whole_words},
           {"seed", job.seed},
           {"deterministic", job.deterministic},
           {"precision", spec::to_text(prepared.plan.precision)},
