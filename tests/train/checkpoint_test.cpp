@@ -6,7 +6,6 @@
 
 #include <ATen/Parallel.h>
 
-#include "galvatron/data/synthetic_samples.h"
 #include "galvatron/models/registry.h"
 
 #include "config_error.h"
@@ -30,7 +29,7 @@ class Checkpoint : public testing::Test {
     std::map<std::int64_t, double> losses;
     comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
       at::set_num_threads(1);
-      const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size, kSeed);
+      const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
       runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, !resume});
       Trainer trainer(engine, samples, nullptr, make_options(kSteps));
       if (resume) load_checkpoint(find_checkpoint(folder_), engine, trainer);

@@ -1,5 +1,9 @@
 // A model that trains in milliseconds, and plans that spread it in very different ways.
 #pragma once
+#include <memory>
+
+#include "galvatron/data/next_token_samples.h"
+#include "galvatron/data/synthetic_samples.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/spec/model_spec.h"
 #include "galvatron/train/trainer.h"
@@ -20,6 +24,11 @@ inline spec::ModelSpec tiny_gpt() {
                                   {"embd_pdrop", 0.0},
                                   {"attn_pdrop", 0.0}},
                                  "tiny");
+}
+
+inline data::NextTokenSamples synthetic_samples(const spec::ModelSpec& model, std::uint64_t seed = 0) {
+  return data::NextTokenSamples(
+      std::make_unique<data::SyntheticSamples>(kSamples, kSeqLength, model.vocab_size, seed));
 }
 
 inline plan::Plan make_plan(int world_size, const plan::LayerStrategy& strategy, int pp_degree = 1,

@@ -8,7 +8,6 @@
 #include <ATen/Parallel.h>
 
 #include "galvatron/base/error.h"
-#include "galvatron/data/synthetic_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/train/timeline.h"
@@ -25,8 +24,8 @@ std::vector<StepRecord> train(const plan::Plan& plan, const TrainerOptions& opti
   std::vector<StepRecord> records;
   comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
     at::set_num_threads(1);
-    const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size, kSeed);
-    const data::SyntheticSamples valid(kSamples, kSeqLength, model.vocab_size, kSeed + 1);
+    const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
+    const data::NextTokenSamples valid = synthetic_samples(model, kSeed + 1);
     runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
     Trainer trainer(engine, samples, &valid, options);
     trainer.run([&](const StepRecord& record) {
@@ -98,7 +97,7 @@ TEST(Trainer, AFailureNamesItsStepAndEndsThePeers) {
                    2,
                    [&](comm::World& world) {
                      at::set_num_threads(1);
-                     const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size);
+                     const data::NextTokenSamples samples = synthetic_samples(model);
                      runtime::Engine engine(model, plan, world, models::make_layer,
                                             {kSeed, kSeqLength, true});
                      Trainer trainer(engine, samples, nullptr, make_options(5));
@@ -123,7 +122,7 @@ TEST(Timeline, HoldsEveryRanksLastStep) {
   const plan::Plan plan = make_plan(2, {}, 2, 4);
   comm::run_rank_threads(2, [&](comm::World& world) {
     at::set_num_threads(1);
-    const data::SyntheticSamples samples(kSamples, kSeqLength, model.vocab_size);
+    const data::NextTokenSamples samples = synthetic_samples(model);
     runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
     Trainer trainer(engine, samples, nullptr, make_options(2));
     trainer.run(nullptr);

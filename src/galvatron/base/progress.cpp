@@ -36,6 +36,10 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
   done_ = done;
   detail_ = detail;
   const double now = now_seconds();
+  if (first_done_ < 0) {
+    first_done_ = done;
+    first_update_ = now;
+  }
   if (total_ <= 0 || now - last_drawn_ < (terminal_ ? kTerminalInterval : kPipedInterval)) return;
   last_drawn_ = now;
   draw();
@@ -61,10 +65,11 @@ void ProgressBar::draw() {
     line = fmt::format("{} {} {:3.0f}%", title_, bar, fraction * 100);
   }
   if (!detail_.empty()) line += "  " + detail_;
-  if (done_ >= total_ || done_ == 0) {
+  if (done_ >= total_ || done_ <= first_done_) {
     line += fmt::format("  {}", to_text(Milliseconds{elapsed * 1e3}));
   } else {
-    line += fmt::format("  {} left", to_text(Milliseconds{elapsed * (1 / fraction - 1) * 1e3}));
+    const double each = (now_seconds() - first_update_) / static_cast<double>(done_ - first_done_);
+    line += fmt::format("  {} left", to_text(Milliseconds{each * static_cast<double>(total_ - done_) * 1e3}));
   }
   if (terminal_) {
     // The bar's glyphs take three bytes a column.

@@ -31,6 +31,8 @@ class ProgressBar {
   std::int64_t drawn_done_ = -1;
   std::string detail_;
   double started_;
+  std::int64_t first_done_ = -1;  // of the first update: a resumed run starts in the middle
+  double first_update_ = 0;       // when that was
   double last_drawn_ = 0;
 };
 

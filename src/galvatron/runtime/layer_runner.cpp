@@ -87,8 +87,14 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
       torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
   y.clear();
   release();
-  for (std::size_t i = 0; i < params_.size(); ++i) params_[i].unit->add_gradient(params_[i].slot, gradients[i]);
-  for (ParamUnit* unit : units_) unit->layer_backward_done(last_microbatch);
+  for (ParamUnit* unit : units_) {
+    std::vector<at::Tensor> by_slot(unit->slots().size());
+    for (std::size_t i = 0; i < params_.size(); ++i) {
+      if (params_[i].unit == unit) by_slot[static_cast<std::size_t>(params_[i].slot)] = gradients[i];
+    }
+    unit->add_gradients(by_slot);
+    unit->layer_backward_done(last_microbatch);
+  }
   nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()), gradients.end());
   for (std::size_t i = 0; i < grad_x.size(); ++i) {
     if (!grad_x[i].defined()) grad_x[i] = at::zeros_like(saved.x[i]);  // a stream that the layer does not use

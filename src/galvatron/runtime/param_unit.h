@@ -79,7 +79,7 @@ class ParamUnit {
   // --- gradients ---
   void start_step();                                        // forgets the last step's gradients
   void add_use() { ++uses_; }                               // a layer of this stage that uses the unit
-  void add_gradient(int slot, const at::Tensor& gradient);  // undefined counts as zero
+  void add_gradients(const std::vector<at::Tensor>& by_slot);  // undefined counts as zero
   // After a layer's backward of a microbatch: starts the reduction that is due.
   void layer_backward_done(bool last_microbatch);
   void finish_reduction();  // waits for the one under way
@@ -102,6 +102,8 @@ class ParamUnit {
   void make_leaves();
   void set_storage(bool present);
   at::Tensor& gradient_buffer();
+  bool take_all_at_once(const std::vector<at::Tensor>& by_slot);
+  void add_gradient(int slot, const at::Tensor& gradient);
   void start_reduction();
 
   UnitOptions options_;
