@@ -141,8 +141,9 @@ TEST(Dropout, OfAnotherStreamIsAddressedByItsOwnPlace) {
   const Dropout options{0.25, random_key(3, "site")};
   LayerCall call = call_for({0, 4}, {0, 10}, 10);
   const at::Tensor whole = dropout(at::ones({4, 10, 6}, at::kDouble), options, call);
-  call.sequence = {.length = 5, .tokens = {0, 5}};
-  const SequenceSplit context{.length = 10, .tokens = {2, 6}};
+  SequenceSplit context = call.sequence;
+  context.tokens = {2, 6};
+  call.sequence.length = 5;
   const at::Tensor part = dropout(at::ones({4, 4, 6}, at::kDouble), options, call, context);
   EXPECT_TRUE(at::equal(part, whole.slice(1, 2, 6)));
 }
