@@ -83,6 +83,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**_LLAMA),
     "llama-tied": LlamaConfig(**_LLAMA, tie_word_embeddings=True, rope_theta=500.0, head_dim=16),
     "llama-biases": LlamaConfig(**_LLAMA, attention_bias=True, mlp_bias=True),
+    "llama-padding": LlamaConfig(**_LLAMA, pad_token_id=5),
     "llama-rope-llama3": LlamaConfig(
         **_LLAMA,
         rope_parameters=_rope("llama3", low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16),
