@@ -190,12 +190,10 @@ Inputs load_inputs(const SearchCommand& command, search::SearchOptions& options)
   require(cluster || !command.hardware.empty(), "--hardware", need);
   require(cluster || !command.profile.empty(), "--profile", need);
   if (!command.profile.empty()) in.profile = profiles::read_model_profile(command.profile);
-  in.job.seq_length = command.seq_length;
-  if (command.seq_length == 0) {
-    constexpr std::int64_t kUsual = 1024;
-    in.job.seq_length =
-        command.profile.empty() ? std::min(kUsual, in.model.max_positions) : in.profile.seq_length;
-  }
+  constexpr std::int64_t kUsual = 1024;
+  const bool as_measured = command.seq_length == 0 && !command.profile.empty();
+  in.job.seq_length = as_measured ? in.profile.seq_length
+                                  : in.model.choose_seq_length(command.seq_length, kUsual);
   if (!command.profile.empty()) {
     in.profile.prepare(in.model, in.job.seq_length, in.job.precision);
   } else {
