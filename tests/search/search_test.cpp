@@ -163,7 +163,8 @@ void expect_best_of_all_plans(const PlanningExample& example, SearchOptions opti
   constexpr int kBudgets = 12;
   double slowest = 0, fastest = 0;
   for (int i = -1; i <= kBudgets; ++i) {
-    options.memory = {leanest + (i < 0 ? -1 : (fullest - leanest) / kBudgets * i / (i < 6 ? 8 : 1))};
+    const std::int64_t step = (fullest - leanest) / kBudgets / (i < kBudgets / 2 ? 8 : 1);
+    options.memory = {leanest + (i < 0 ? -1 : step * i)};
     SCOPED_TRACE(testing::Message() << example.model.name << " in " << options.memory.value);
     double best = kInfinity;
     for (const ScoredPlan& one : all) {

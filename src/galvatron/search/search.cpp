@@ -187,8 +187,9 @@ class Search {
         last = &one;
         if (same_degrees) continue;
         const auto time_of = [&](std::int64_t samples) {
-          const double share = cost::local_work(inputs, pipeline, layer, one, samples).profile_samples;
-          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree, share);
+          const cost::LocalWork work = cost::local_work(inputs, pipeline, layer, one, samples);
+          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree,
+                                                   work.profile_samples);
           return (cost.forward + cost.backward).value;
         };
         fastest[type] = std::min(fastest[type],
