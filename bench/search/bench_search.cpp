@@ -1,6 +1,6 @@
-// The search on one core: Galvatron-2's recorded questions beside its own answers, the same model on
-// more devices, and our own cost model up to a trillion parameters on 4096 devices. The least time
-// of several runs.
+// The search on one core: Galvatron-2's recorded questions beside its own answers, the same model
+// on more devices, and our own cost model up to a trillion parameters on 4096 devices. The least
+// time of several runs.
 #include <algorithm>
 #include <limits>
 

@@ -86,12 +86,10 @@ def test_nothing_fits(search, tmp_path: Path, arguments):
         ([*OURS, "--max-tp", 0], "--max-tp"),
         ([*OURS, "--num-microbatches", 17], "leave no plan"),
         ([*OURS, "--world-size", 12], "12 devices are no whole number"),
-        ([*OURS, "--memory", "36"], "--memory"),
         ([*OURS, "--memory", "-1GiB"], "--memory"),
         ([*OURS, "--global-batch", "16:8"], "--global-batch needs a number"),
         ([*OURS, "--global-batch", 0], "--global-batch 0"),
-        ([*OURS, "--seq-length", 2048], "2048"),
-        ([*OURS, "--output", "nowhere/plan.json"], "nowhere"),
+        ([*OURS, "--seq-length", 2048], "--seq-length 2048 is outside 1 .. 1024"),
         ([*OURS, "--galvatron2-profiles", ".", "--cost-model", "galvatron"], "feed --cost-model galvatron2 only"),
         (THEIRS[2:], "--galvatron2-profiles is missing"),
         ([*THEIRS, "--allow", "tp_degree=2"], "--allow and --forbid belong to our own cost model"),
@@ -104,6 +102,11 @@ def test_nothing_fits(search, tmp_path: Path, arguments):
 )
 def test_refusals(refused, arguments, words):
     assert words in refused(*arguments)
+
+
+def test_output_that_cannot_be_written(refused, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert "--output" in refused(*OURS, "--output", "file/plan.json")
 
 
 @pytest.mark.parametrize(

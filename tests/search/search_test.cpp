@@ -163,7 +163,8 @@ void expect_best_of_all_plans(const PlanningExample& example, SearchOptions opti
   constexpr int kBudgets = 12;
   double slowest = 0, fastest = 0;
   for (int i = -1; i <= kBudgets; ++i) {
-    options.memory = {leanest + (i < 0 ? -1 : (fullest - leanest) / kBudgets * i / (i < 6 ? 8 : 1))};
+    const std::int64_t step = (fullest - leanest) / kBudgets / (i < kBudgets / 2 ? 8 : 1);
+    options.memory = {leanest + (i < 0 ? -1 : step * i)};
     SCOPED_TRACE(testing::Message() << example.model.name << " in " << options.memory.value);
     double best = kInfinity;
     for (const ScoredPlan& one : all) {
@@ -303,6 +304,11 @@ TEST(Search, RefusesWhatNoPlanCanMeet) {
   EXPECT_NE(message([](auto& one) { one.memory = {}; }).find("--memory must be positive"),
             std::string::npos);
   EXPECT_NE(message([](auto& one) { one.global_batches = {0}; }).find("--global-batch 0"),
+            std::string::npos);
+  PlanningExample longer = example;
+  longer.job.seq_length = 4096;
+  EXPECT_NE(config_error_of([&] { longer.search(with_memory(gibibytes(1))); })
+                .find("--seq-length 4096 is outside 1 .. 128"),
             std::string::npos);
   // No layer has 3 or 5 as a divisor of its ranks.
   EXPECT_NE(message([](auto& one) { allow(one, {"tp_degree=3"}); }).find("leave no plan"),

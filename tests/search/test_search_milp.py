@@ -202,9 +202,9 @@ class PathProgram(Program):
                                 self.from_stage[to].append(arc)
         for key, node in self.node.items():
             if key[0] > 0:
-                self.row({node: -1, **{arc: 1 for arc in self.inflow[key]}}, 0, 0)
+                self.row({node: -1, **dict.fromkeys(self.inflow[key], 1)}, 0, 0)
             if key[0] + 1 < instance.n:
-                self.row({node: -1, **{arc: 1 for arc in self.outflow[key]}}, 0, 0)
+                self.row({node: -1, **dict.fromkeys(self.outflow[key], 1)}, 0, 0)
         for layer in range(instance.n):
             self.row({node: 1 for key, node in self.node.items() if key[0] == layer}, 1, 1)
 

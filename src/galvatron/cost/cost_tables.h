@@ -4,8 +4,8 @@
 // For one PipelineShape (p stages, R ranks each, m microbatches, schedule) every layer i has a type
 // k and picks a candidate of cost[k]. What layer i - 1 hands to layer i crosses a border: a change
 // of layout there takes t(i) = transition_ms[layout of i - 1][layout of i] (it belongs to the stage
-// of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s of
-// layers first..last takes
+// of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s
+// of layers first..last takes
 //
 //   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? x(first) : 0)
 //   backward(s) = sum backward_ms + sum t(i) + (s < p - 1 ? x(last + 1) : 0)

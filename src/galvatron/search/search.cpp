@@ -80,6 +80,7 @@ class Search {
       throw ConfigError("[search] --world-size ", options_.world_size, " must be at least 1");
     }
     if (options_.memory.value < 1) throw ConfigError("[search] --memory must be positive");
+    check_seq_length();
   }
 
   SearchResult run() {
@@ -96,6 +97,20 @@ class Search {
   }
 
  private:
+  void check_seq_length() const {
+    const std::int64_t length = inputs_.job.seq_length;
+    const std::int64_t fixed = inputs_.model.fixed_seq_length;
+    if (fixed > 0 && length != fixed) {
+      throw ConfigError("[search] --seq-length ", length, ": an image of model '",
+                        inputs_.model.name, "' has ", fixed, " tokens");
+    }
+    if (fixed == 0 && (length < 1 || length > inputs_.model.max_positions)) {
+      throw ConfigError("[search] --seq-length ", length, " is outside 1 .. ",
+                        inputs_.model.max_positions, ", the positions of model '",
+                        inputs_.model.name, "'");
+    }
+  }
+
   cost::CostInputs inputs_of(std::int64_t global_batch) const {
     spec::JobSpec job = inputs_.job;
     job.global_batch = global_batch;
@@ -172,8 +187,9 @@ class Search {
         last = &one;
         if (same_degrees) continue;
         const auto time_of = [&](std::int64_t samples) {
-          const double share = cost::local_work(inputs, pipeline, layer, one, samples).profile_samples;
-          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree, share);
+          const cost::LocalWork work = cost::local_work(inputs, pipeline, layer, one, samples);
+          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree,
+                                                   work.profile_samples);
           return (cost.forward + cost.backward).value;
         };
         fastest[type] = std::min(fastest[type],

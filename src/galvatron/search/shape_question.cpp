@@ -1,6 +1,7 @@
 #include "galvatron/search/shape_question.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace galvatron::search {
@@ -114,25 +115,36 @@ TimePair ShapeQuestion::transfers(int begin, int end) const {
 
 void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
                                    std::vector<LayerOption>& options) const {
+  for (LayerOption& one : options) {
+    if (timed) break;
+    one.time = one.time2 = one.once = 0;
+    one.layout = 0;
+  }
+  // Sorted, only earlier ones of the same layout and group can dominate.
+  const auto kind = [&](const LayerOption& option) {
+    return std::pair{option.layout, group_of(type, option.id)};
+  };
+  const auto key = [&](const LayerOption& option) {
+    return std::tuple{kind(option),  option.time,  option.time2, option.once,
+                      option.fixed, option.kept, option.id};
+  };
+  std::sort(options.begin(), options.end(),
+            [&](const LayerOption& a, const LayerOption& b) { return key(a) < key(b); });
   const auto cost_of = [&](const LayerOption& option) -> const cost::LayerCost& {
     return tables_.cost[type][static_cast<std::size_t>(option.id)];
   };
   std::vector<LayerOption> kept;
-  const auto beats = [&](const LayerOption& a, const LayerOption& b) {
-    return group_of(type, a.id) == group_of(type, b.id) && dominates(a, cost_of(a), b, cost_of(b));
-  };
-  for (LayerOption& one : options) {
-    if (!timed) {
-      one.time = one.time2 = one.once = 0;
-      one.layout = 0;
-    }
-    if (std::any_of(kept.begin(), kept.end(),
-                    [&](const LayerOption& other) { return beats(other, one); })) {
-      continue;
-    }
-    std::erase_if(kept, [&](const LayerOption& other) { return beats(one, other); });
-    kept.push_back(one);
+  std::size_t first = 0;  // of the same kind
+  for (const LayerOption& one : options) {
+    if (!kept.empty() && kind(kept.back()) != kind(one)) first = kept.size();
+    const auto beats = [&](const LayerOption& other) {
+      return dominates(other, cost_of(other), one, cost_of(one));
+    };
+    const auto begin = kept.begin() + static_cast<std::ptrdiff_t>(first);
+    if (std::none_of(begin, kept.end(), beats)) kept.push_back(one);
   }
+  std::sort(kept.begin(), kept.end(),
+            [](const LayerOption& a, const LayerOption& b) { return a.id < b.id; });
   options = std::move(kept);
 }
 

@@ -1,5 +1,5 @@
-// What is asked of one pipeline shape: its tables, the layers' useful strategies, the limits. Shared
-// by all solvers of the shape (shape_solver.h).
+// What is asked of one pipeline shape: its tables, the layers' useful strategies, the limits.
+// Shared by all solvers of the shape (shape_solver.h).
 #pragma once
 #include <cstdint>
 #include <vector>
