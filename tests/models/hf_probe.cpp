@@ -3,8 +3,11 @@
 //   hf_probe --model DIR --tokens FILE --output FILE [--plan FILE] [--precision fp32] [--steps N]
 //   [--lr X]
 //            [--weight-decay X] [--export DIR] [--export-dtype F32] [--max-shard BYTES]
-// --tokens: safetensors with int64 `input_ids` [batches, B, S]. --output: safetensors with
-//   logits [B, S, V]   of the first batch (one rank only)
+// --tokens: safetensors with int64 `input_ids` [batches, B, S], and for the families that take them
+//   `decoder_input_ids` and `labels` [batches, B, T]. Without labels they are the next tokens.
+//   For images `pixel_values` [batches, B, C, H, W] and `labels` [batches, B].
+// --output: safetensors with
+//   logits [B, S, V]   of the first batch (one rank only); [B, classes] of images
 //   loss [1]           of the first batch
 //   grad.NAME          its gradients, with Hugging Face's names and layouts
 //   losses [N]         of N AdamW steps, one batch each, gradients clipped to norm 1
@@ -49,27 +52,54 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// A batch as transformers takes it with labels = input_ids: position s predicts token s + 1, and
-// the last predicts none.
-class TokenBatch : public runtime::InputSource {
+// What a model takes, whole, by kind: [batches, B, ...].
+using Inputs = std::map<spec::InputKind, at::Tensor>;
+
+// As transformers takes labels = input_ids: position s predicts token s + 1, and the last none.
+at::Tensor next_tokens(const at::Tensor& tokens_NBS) {
+  at::Tensor labels = at::full_like(tokens_NBS, nn::kIgnoreLabel);
+  const std::int64_t last = tokens_NBS.size(2) - 1;
+  labels.narrow(2, 0, last).copy_(tokens_NBS.narrow(2, 1, last));
+  return labels;
+}
+
+Inputs read_inputs(const std::string& path, spec::Task task) {
+  const models::SafetensorsReader reader(path);
+  if (task == spec::Task::kImageClasses) {
+    return {{spec::InputKind::kImages, reader.view("pixel_values").clone()},
+            {spec::InputKind::kClasses, reader.view("labels").clone()}};
+  }
+  Inputs inputs;
+  for (const auto& [kind, name] : {std::pair{spec::InputKind::kTokens, "input_ids"},
+                                   std::pair{spec::InputKind::kTargetTokens, "decoder_input_ids"},
+                                   std::pair{spec::InputKind::kLabels, "labels"}}) {
+    if (reader.find(name) != nullptr) inputs[kind] = reader.view(name).clone();
+  }
+  if (!inputs.contains(spec::InputKind::kLabels)) {
+    inputs[spec::InputKind::kLabels] = next_tokens(inputs.at(spec::InputKind::kTokens));
+  }
+  return inputs;
+}
+
+class Batch : public runtime::InputSource {
  public:
-  explicit TokenBatch(at::Tensor tokens_BS) : tokens_(std::move(tokens_BS)) {
-    labels_ = at::full_like(tokens_, nn::kIgnoreLabel);
-    const std::int64_t last = tokens_.size(1) - 1;
-    labels_.narrow(1, 0, last).copy_(tokens_.narrow(1, 1, last));
+  Batch(const Inputs& inputs, std::int64_t index) {
+    for (const auto& [kind, all] : inputs) batch_[kind] = all[index % all.size(0)];
   }
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
-    const at::Tensor& all = kind == spec::InputKind::kTokens ? tokens_ : labels_;
-    return all.narrow(0, samples.begin, samples.size())
-        .narrow(1, tokens.begin, tokens.size())
-        .clone();
+    const at::Tensor rows = batch_.at(kind).narrow(0, samples.begin, samples.size());
+    const bool whole = kind == spec::InputKind::kImages || kind == spec::InputKind::kClasses;
+    return whole ? rows.clone() : rows.narrow(1, tokens.begin, tokens.size()).clone();
   }
   double num_labels() override {
-    return static_cast<double>(tokens_.size(0) * (tokens_.size(1) - 1));
+    const bool images = batch_.contains(spec::InputKind::kClasses);
+    const at::Tensor& labels =
+        batch_.at(images ? spec::InputKind::kClasses : spec::InputKind::kLabels);
+    return labels.ne(nn::kIgnoreLabel).sum().item<double>();
   }
 
  private:
-  at::Tensor tokens_, labels_;
+  Inputs batch_;
 };
 
 at::ScalarType parse_dtype(const std::string& name) {
@@ -83,9 +113,12 @@ class Probe {
  public:
   Probe(Options options)
       : options_(std::move(options)), model_(spec::load_model(options_.get("--model"))) {
-    const models::SafetensorsReader reader(options_.get("--tokens"));
-    tokens_ = reader.view("input_ids");
-    const spec::JobSpec job{tokens_.size(2), tokens_.size(1),
+    inputs_ = read_inputs(options_.get("--tokens"), model_.task);
+    const bool images = model_.task == spec::Task::kImageClasses;
+    const at::Tensor& first =
+        inputs_.at(images ? spec::InputKind::kImages : spec::InputKind::kTokens);
+    seq_length_ = model_.choose_seq_length(first.size(2), 0);
+    const spec::JobSpec job{seq_length_, first.size(1),
                             spec::parse_precision(options_.get("--precision", "fp32"))};
     plan_ = options_.values.contains("--plan") ? plan::read_plan(options_.get("--plan"))
                                                : plan::uniform_plan(model_, job, 1, {});
@@ -99,7 +132,7 @@ class Probe {
 
  private:
   void run_rank(comm::World& world) {
-    runtime::Engine engine(model_, plan_, world, models::make_layer, {0, tokens_.size(2), false});
+    runtime::Engine engine(model_, plan_, world, models::make_layer, {0, seq_length_, false});
     train::load_weights(engine, options_.get("--model"));
     first_batch(engine);
     steps(engine);
@@ -115,7 +148,7 @@ class Probe {
   }
 
   void first_batch(runtime::Engine& engine) {
-    TokenBatch batch(tokens_[0]);
+    Batch batch(inputs_, 0);
     const bool alone = plan_.world_size == 1 && plan_.num_microbatches == 1;
     if (alone) add_result(engine, "logits", engine.logits(batch));
     const double loss = engine.forward_backward(batch, 0);
@@ -137,7 +170,7 @@ class Probe {
     train::AdamW optimizer(engine.units(), {.weight_decay = decay});
     at::Tensor losses = at::zeros({count}, at::kDouble);
     for (int step = 0; step < count; ++step) {
-      TokenBatch batch(tokens_[step % tokens_.size(0)]);
+      Batch batch(inputs_, step);
       losses[step] = engine.forward_backward(batch, step);
       optimizer.step(lr, train::clip_factor(engine.gradient_norm(), 1.0));
       engine.publish();
@@ -147,7 +180,8 @@ class Probe {
 
   Options options_;
   spec::ModelSpec model_;
-  at::Tensor tokens_;  // [batches, B, S]
+  Inputs inputs_;
+  std::int64_t seq_length_ = 0;
   plan::Plan plan_;
   NamedTensors results_;
 };

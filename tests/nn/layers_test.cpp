@@ -8,6 +8,7 @@
 #include "galvatron/nn/layer.h"
 #include "galvatron/nn/norm.h"
 #include "galvatron/nn/recompute.h"
+#include "galvatron/nn/relative_bias.h"
 
 namespace galvatron::nn {
 namespace {
@@ -62,11 +63,44 @@ TEST(LinearCrossEntropy, ManyChunksEqualOne) {
 }
 
 TEST(Recomputed, SameValueAndGradient) {
-  const at::Tensor x = random({4, 4}, 1);
-  const auto fn = [](const at::Tensor& t) { return (t.sin() * t).exp(); };
-  const at::Tensor kept = fn(x).sum(), again = recomputed(fn, x).sum();
+  const at::Tensor x = random({4, 4}, 1), z = random({4}, 2);
+  const auto fn = [](const std::vector<at::Tensor>& in) { return (in[0].sin() * in[1]).exp(); };
+  const at::Tensor kept = fn({x, z}).sum(), again = recomputed(fn, {x, z}).sum();
   EXPECT_TRUE(at::equal(kept, again));
-  EXPECT_TRUE(at::equal(torch::autograd::grad({kept}, {x})[0], torch::autograd::grad({again}, {x})[0]));
+  const auto a = torch::autograd::grad({kept}, {x, z}), b = torch::autograd::grad({again}, {x, z});
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+}
+
+std::vector<std::int64_t> buckets_of(const RelativeBias& bias, std::int64_t length) {
+  const at::Tensor buckets = relative_buckets(bias, length);
+  const auto* data = buckets.data_ptr<std::int64_t>();
+  return {data, data + buckets.numel()};
+}
+
+// The numbers that transformers' T5Attention._relative_position_bucket gives.
+TEST(RelativeBias, BucketsAreExactThenLogarithmic) {
+  EXPECT_EQ(buckets_of({8, 16, true}, 9), (std::vector<std::int64_t>{3, 3, 3, 2, 2, 2, 2, 1, 0, 5, 6, 6, 6, 6, 7, 7, 7}));
+  EXPECT_EQ(buckets_of({8, 16, false}, 9), (std::vector<std::int64_t>{6, 5, 5, 4, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST(RelativeBias, IsTheTablesEntryForEachDistanceAndHead) {
+  const RelativeBias bias{8, 16, true};
+  const std::int64_t length = 7;
+  const at::Tensor table = random({8, 6}, 1), grad = random({1, 2, length, length}, 2).detach();
+  const at::Tensor whole = relative_bias(table, bias, {3, 5}, length);
+  ASSERT_EQ(whole.sizes(), (at::IntArrayRef{1, 2, length, length}));
+  const std::vector<std::int64_t> buckets = buckets_of(bias, length);
+  at::Tensor expected_grad = at::zeros({8, 6}, at::kDouble);
+  for (std::int64_t h = 0; h < 2; ++h) {
+    for (std::int64_t q = 0; q < length; ++q) {
+      for (std::int64_t k = 0; k < length; ++k) {
+        const std::int64_t bucket = buckets[static_cast<std::size_t>(k - q + length - 1)];
+        EXPECT_EQ(whole[0][h][q][k].item<double>(), table[bucket][3 + h].item<double>());
+        expected_grad[bucket][3 + h] += grad[0][h][q][k];
+      }
+    }
+  }
+  expect_close(torch::autograd::grad({whole}, {table}, {grad})[0], expected_grad);
 }
 
 TEST(CounterRandom, IsNormalAndAddressable) {

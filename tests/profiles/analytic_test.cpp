@@ -45,6 +45,17 @@ TEST_P(AnalyticLayer, SelectiveRecomputeKeepsLess) {
   EXPECT_LT(block.selective_recompute, block.forward);
 }
 
+TEST(AnalyticLayer, ImagesAreWorkByThePatchAndTheSample) {
+  for (const char* name : {"vit-tiny", "swin-tiny"}) {
+    const spec::ModelSpec model = spec::load_model(name);
+    for (int type = 0; type < static_cast<int>(model.type_names().size()); ++type) {
+      const double flops = spec::forward_flops(layer(model, type), model, model.fixed_seq_length);
+      EXPECT_NEAR(at(model, type, 1, 3).forward.value, 3 * flops / 1e6, 1e-9 * (1 + flops))
+          << name << " " << type;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiny, AnalyticLayer, testing::Values("gpt2-tiny", "llama-tiny"));
 
 TEST(AnalyticLayer, BlockActivationsByHand) {

@@ -10,15 +10,23 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    BertConfig,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
     PretrainedConfig,
     Qwen2Config,
     Qwen3Config,
+    SwinConfig,
+    T5Config,
+    ViTConfig,
 )
 
 torch.set_num_threads(1)  # the models are too small to share out
@@ -34,6 +42,28 @@ _GPT = {
 _LLAMA = {
     "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 6,
     "num_key_value_heads": 2, "max_position_embeddings": 32, "vocab_size": 64, "bos_token_id": 0, "eos_token_id": 1,
+}  # fmt: skip
+
+
+_BERT = {
+    "vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 50,
+    "max_position_embeddings": 32, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+}  # fmt: skip
+_T5 = {
+    "vocab_size": 61, "d_model": 48, "d_kv": 10, "d_ff": 50, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4,
+    "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16, "dropout_rate": 0.0,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+
+
+_VIT = {
+    "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 50, "image_size": 12,
+    "patch_size": 3, "layer_norm_eps": 1e-6,
+}  # fmt: skip
+# A grid of 7 x 9 tokens and then one of 4 x 5, in windows of 3 x 3: padding, shifts and an odd merge.
+_SWIN = {
+    "embed_dim": 24, "depths": [2, 1], "num_heads": [4, 8], "image_size": [14, 17], "patch_size": 2, "window_size": 3,
+    "mlp_ratio": 1.5, "drop_path_rate": 0.0,
 }  # fmt: skip
 
 
@@ -65,7 +95,27 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "preset-gpt2": _preset("gpt2-tiny"),
     "preset-llama": _preset("llama-tiny"),
     "preset-qwen2.5": _preset("qwen2.5-tiny"),
+    "bert": BertConfig(**_BERT),
+    "bert-untied": BertConfig(**_BERT, tie_word_embeddings=False, hidden_act="gelu_new", pad_token_id=None),
+    "t5": T5Config(**_T5),
+    "t5-uneven": T5Config(**{**_T5, "num_layers": 1, "num_decoder_layers": 3}, feed_forward_proj="gated-silu"),
+    "t5-v1.1": T5Config(**_T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "vit": ViTConfig(**_VIT, num_labels=7),
+    "vit-uneven": ViTConfig(
+        **{**_VIT, "image_size": [13, 9], "num_channels": 1}, hidden_act="gelu_new", qkv_bias=False
+    ),
+    "swin": SwinConfig(**_SWIN, num_labels=7),
+    "swin-three-stages": SwinConfig(
+        **{**_SWIN, "depths": [1, 1, 2], "num_heads": [2, 2, 4], "image_size": 24}, qkv_bias=False
+    ),
+    "swin-positions": SwinConfig(**{**_SWIN, "image_size": 12}, use_absolute_embeddings=True, num_channels=1),
+    "preset-vit": _preset("vit-tiny"),
+    "preset-swin": _preset("swin-tiny"),
+    "preset-bert": _preset("bert-tiny"),
+    "preset-t5": _preset("t5-tiny"),
 }
+# transformers 5 ties every T5 and says so when it reads one that is not, its own included.
+UNTIED_T5_WARNING = "both are present in the checkpoints with different values, so we will NOT tie them"
 
 
 @dataclasses.dataclass
@@ -73,17 +123,49 @@ class Reference:
     """What transformers says about a model: the judge's side."""
 
     folder: Path
-    tokens: torch.Tensor  # [batches, B, S]
+    inputs: dict[str, torch.Tensor]  # [batches, B, S]
     logits: torch.Tensor
     loss: float
     gradients: dict[str, torch.Tensor]
+    unread: set[str]  # parameters that the model never uses
     losses: list[float]  # of NUM_STEPS AdamW steps
+
+    def batch(self, step: int = 0) -> dict[str, torch.Tensor]:
+        return batch_of(self.inputs, step)
+
+
+def auto_class(config: PretrainedConfig) -> type:
+    if is_image_model(config):
+        return AutoModelForImageClassification
+    return {"bert": AutoModelForMaskedLM, "t5": AutoModelForSeq2SeqLM}.get(config.model_type, AutoModelForCausalLM)
+
+
+def is_image_model(config: PretrainedConfig) -> bool:
+    return config.model_type in ("vit", "swin")
+
+
+def stored_names(model: torch.nn.Module, folder: Path) -> dict[str, str]:
+    """Name of each parameter in the checkpoint: transformers renames some when it writes. Told by their values."""
+    stored = load_file(folder / "model.safetensors")
+
+    def find(name: str, value: torch.Tensor) -> str:
+        if name in stored:
+            return name
+        same = [key for key, other in stored.items() if other.shape == value.shape and torch.equal(other, value)]
+        assert len(same) == 1, f"{name} is stored as {same}"
+        return same[0]
+
+    return {name: find(name, value.detach()) for name, value in model.named_parameters()}
 
 
 def random_model(name: str) -> torch.nn.Module:
     """A model none of whose parameters is zero or one, so that a mixed-up name cannot hide."""
     torch.manual_seed(sum(map(ord, name)))
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(CONFIGS[name]))
+    model = auto_class(CONFIGS[name]).from_config(copy.deepcopy(CONFIGS[name]))
+    if name == "t5-v1.1":
+        # As the checkpoints of T5 v1.1 are; a config alone no longer makes transformers do it.
+        model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+        model.config.tie_word_embeddings = False
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -93,7 +175,7 @@ def random_model(name: str) -> torch.nn.Module:
 def lift_to_double(model: torch.nn.Module) -> torch.nn.Module:
     """In double precision altogether: transformers keeps RMS norms and rotary tables in single precision."""
     for module in model.double().modules():
-        if type(module).__name__.endswith("RMSNorm"):
+        if type(module).__name__.endswith("RMSNorm") or type(module).__name__ == "T5LayerNorm":
             module.forward = functools.partial(_rms_norm, module)
         if type(module).__name__.endswith("RotaryEmbedding"):
             module.forward = functools.partial(_rotary_tables, module)
@@ -122,29 +204,73 @@ def make_reference(name: str, folder: Path, double: bool = False) -> Reference:
     if double:
         lift_to_double(model)
     model.save_pretrained(folder)
-    tokens = torch.randint(0, model.config.vocab_size, (NUM_BATCHES, BATCH, SEQ_LENGTH))
-    logits = model(input_ids=tokens[0]).logits
-    loss = next_token_loss(model, tokens[0])
+    names = stored_names(model, folder)
+    inputs = random_inputs(model.config)
+    inputs = {key: value.to(model.dtype) if value.is_floating_point() else value for key, value in inputs.items()}
+    batch = batch_of(inputs)
+    logits = model(**batch).logits
+    loss = loss_of(model, batch)
     loss.backward()
     return Reference(
         folder,
-        tokens,
+        inputs,
         logits.detach(),
         loss.item(),
-        {key: value.grad.clone() for key, value in model.named_parameters()},
-        adamw_losses(model, tokens),
+        {names[key]: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None},
+        {names[key] for key, value in model.named_parameters() if value.grad is None},
+        adamw_losses(model, inputs),
     )
 
 
-def next_token_loss(model: torch.nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+def target_length(seq_length: int) -> int:
+    """Of the longest span corruption whose inputs are no longer than this (src/galvatron/spec/span_corruption.h)."""
+    lengths = []
+    for text in range(2, 2 * seq_length):
+        noise = min(max(round(text * 0.15), 1), text - 1)
+        spans = max(round(noise / 3), 1)
+        if text - noise + spans + 1 <= seq_length:
+            lengths.append(noise + spans + 1)
+    return lengths[-1]
+
+
+def random_inputs(config: PretrainedConfig) -> dict[str, torch.Tensor]:
+    """Batches [batches, B, S] of what a model of this kind is called with; a third of the given labels count."""
+
+    def tokens(length: int) -> torch.Tensor:
+        return torch.randint(0, config.vocab_size, (NUM_BATCHES, BATCH, length))
+
+    if is_image_model(config):
+        size = config.image_size if isinstance(config.image_size, list | tuple) else [config.image_size] * 2
+        images = torch.randn(NUM_BATCHES, BATCH, config.num_channels, *size)
+        return {"pixel_values": images, "labels": torch.randint(0, config.num_labels, (NUM_BATCHES, BATCH))}
+    inputs = {"input_ids": tokens(SEQ_LENGTH)}
+    if config.model_type == "t5":
+        inputs["decoder_input_ids"] = tokens(target_length(SEQ_LENGTH))
+        inputs["labels"] = tokens(target_length(SEQ_LENGTH))
+    if config.model_type == "bert":
+        labels = tokens(SEQ_LENGTH)
+        inputs["labels"] = labels.masked_fill(torch.rand(labels.shape) > 1 / 3, -100)
+    return inputs
+
+
+def batch_of(inputs: dict[str, torch.Tensor], step: int = 0) -> dict[str, torch.Tensor]:
+    return {name: batches[step % NUM_BATCHES] for name, batches in inputs.items()}
+
+
+def loss_of(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """The model's own loss; in double precision written out, since transformers takes logits.float()."""
-    output = model(input_ids=tokens, labels=tokens)
+    if "pixel_values" in batch:
+        return torch.nn.functional.cross_entropy(model(batch["pixel_values"]).logits, batch["labels"])
+    tokens = batch["input_ids"]
+    output = model(**{"labels": tokens, **batch})
     if output.logits.dtype != torch.float64:
         return output.loss
+    if "labels" in batch:
+        return torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), batch["labels"].flatten())
     return torch.nn.functional.cross_entropy(output.logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 
-def adamw_losses(model: torch.nn.Module, tokens: torch.Tensor) -> list[float]:
+def adamw_losses(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> list[float]:
     """Losses of AdamW steps with weight decay on matrices alone and gradients clipped to norm 1."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -152,9 +278,8 @@ def adamw_losses(model: torch.nn.Module, tokens: torch.Tensor) -> list[float]:
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.95), eps=1e-8)
     losses = []
     for step in range(NUM_STEPS):
-        batch = tokens[step % NUM_BATCHES]
         optimizer.zero_grad()
-        loss = next_token_loss(model, batch)
+        loss = loss_of(model, batch_of(inputs, step))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -163,10 +288,17 @@ def adamw_losses(model: torch.nn.Module, tokens: torch.Tensor) -> list[float]:
 
 
 def load_strictly(folder: Path, caplog) -> torch.nn.Module:
-    """from_pretrained that accepts no warning and no key too many or too few."""
+    """from_pretrained that accepts no warning of ours and no key too many or too few."""
     transformers.logging.enable_propagation()
     caplog.clear()
-    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
-    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+    config = AutoConfig.from_pretrained(folder)
+    model, info = auto_class(config).from_pretrained(folder, output_loading_info=True)
+    messages = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
+    if (
+        json.loads((folder / "config.json").read_text()).get("tie_word_embeddings") is False
+        and config.model_type == "t5"
+    ):
+        messages = [message for message in messages if UNTIED_T5_WARNING not in message]
+    assert messages == []
     assert {key: value for key, value in info.items() if value} == {}
     return model.eval()

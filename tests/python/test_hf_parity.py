@@ -29,8 +29,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def plan(pp_degree: int, world_size: int, *layers: dict[str, object]) -> dict[str, object]:
-    """Of a model of four layers: embedding, two blocks, head."""
+def plan(pp_degree: int, world_size: int, *layers: dict[str, int | str]) -> dict[str, object]:
+    num_layers = sum(int(layer["count"]) for layer in layers)
     return {
         "format": "galvatron-plan",
         "version": 1,
@@ -42,25 +42,33 @@ def plan(pp_degree: int, world_size: int, *layers: dict[str, object]) -> dict[st
         "pipeline": {
             "degree": pp_degree,
             "schedule": "1f1b",
-            "layers_per_stage": [4] if pp_degree == 1 else [1, 3],
+            "layers_per_stage": [num_layers] if pp_degree == 1 else [num_layers // 3, num_layers - num_layers // 3],
         },
         "layers": list(layers),
     }
 
 
-PLANS = {
-    "tp2-zero3-pp2": plan(2, 4, {"count": 4, "tp_degree": 2, "zero_stage": 3}),
-    "tp2-dp2-zero2-pp2": plan(2, 8, {"count": 4, "tp_degree": 2, "zero_stage": 2}),
-    "zero1-dp3": plan(1, 3, {"count": 4, "zero_stage": 1}),
-    "mixed": plan(
-        1,
-        4,
-        {"count": 1, "tp_degree": 2, "zero_stage": 1},
-        {"count": 1, "ulysses_degree": 2, "zero_stage": 3, "recompute": "full"},
-        {"count": 1, "zero_stage": 2, "recompute": "selective"},
-        {"count": 1, "tp_degree": 2, "zero_stage": 1},
-    ),
-}
+_TIED = {"count": 1, "tp_degree": 2, "zero_stage": 1}
+_ULYSSES = {"count": 1, "ulysses_degree": 2, "zero_stage": 3, "recompute": "full"}
+_SELECTIVE = {"count": 1, "zero_stage": 2, "recompute": "selective"}
+_BOTH = {"count": 1, "tp_degree": 2, "ulysses_degree": 2, "recompute": "selective"}
+
+
+def plans(num_layers: int, *mixed: dict[str, int | str]) -> dict[str, dict[str, object]]:
+    """Uniform plans for so many layers, and one that is not."""
+    return {
+        "tp2-zero3-pp2": plan(2, 4, {"count": num_layers, "tp_degree": 2, "zero_stage": 3}),
+        "tp2-dp2-zero2-pp2": plan(2, 8, {"count": num_layers, "tp_degree": 2, "zero_stage": 2}),
+        "zero1-dp3": plan(1, 3, {"count": num_layers, "zero_stage": 1}),
+        "mixed": plan(1, 4, *mixed),
+    }
+
+
+# Embedding, two blocks, head; of T5 embedding and two blocks twice.
+PLANS = plans(4, _TIED, _ULYSSES, _SELECTIVE, _TIED)
+# Embedding, two blocks, a merge, a block, head; the pipeline is cut inside the first stage of blocks.
+SWIN_PLANS = plans(6, _TIED, _BOTH, _SELECTIVE, _ULYSSES, _BOTH, _TIED)
+T5_PLANS = plans(7, _TIED, _BOTH, _ULYSSES, _TIED, _BOTH, _ULYSSES, _TIED)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +94,7 @@ def probe(tmp_path) -> Probe:
     """Runs the probe on a reference's tokens; options by keyword."""
 
     def run(reference: Reference, model: Path | None = None, **options: object) -> dict[str, torch.Tensor]:
-        save_file({"input_ids": reference.tokens}, tmp_path / "tokens.safetensors")
+        save_file(reference.inputs, tmp_path / "tokens.safetensors")
         arguments: list[object] = ["--model", model or reference.folder]
         arguments += ["--tokens", tmp_path / "tokens.safetensors", "--output", tmp_path / "out.safetensors"]
         for key, value in options.items():
@@ -98,9 +106,10 @@ def probe(tmp_path) -> Probe:
     return run
 
 
-def write_plan(name: str, folder: Path) -> Path:
+def write_plan(name: str, folder: Path, model: str = "") -> Path:
     path = folder / "plan.json"
-    path.write_text(json.dumps(PLANS[name]))
+    family = {"t5": T5_PLANS, "swin": SWIN_PLANS}.get(model.partition("-")[0], PLANS)
+    path.write_text(json.dumps(family[name]))
     return path
 
 
@@ -111,8 +120,11 @@ def assert_near(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float, scal
     assert worst <= tolerance * scale, f"{what} differs by {worst:.2e}, scale {scale:.2e}"
 
 
-def assert_same_gradients(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], tolerance: float) -> None:
-    assert {key[5:] for key in ours if key.startswith("grad.")} == set(theirs)
+def assert_same_gradients(ours: dict[str, torch.Tensor], reference: Reference, tolerance: float) -> None:
+    theirs = reference.gradients
+    assert {key[5:] for key in ours if key.startswith("grad.")} == set(theirs) | reference.unread
+    for name in reference.unread:
+        assert not ours["grad." + name].any(), name
     largest = max(gradient.abs().max().item() for gradient in theirs.values())
     for name, gradient in theirs.items():
         # The key's bias has a gradient of exactly zero: rounding against rounding.
@@ -137,13 +149,16 @@ def test_numbers_are_those_of_transformers(name, references, probe):
     logits_scale = reference.logits.abs().max().item()
     assert_near(ours["logits"], reference.logits, 1e-5, logits_scale, "logits")
     assert ours["loss"].item() == pytest.approx(reference.loss, rel=1e-5)
-    assert_same_gradients(ours, reference.gradients, 1e-5)
+    assert_same_gradients(ours, reference, 1e-5)
     assert ours["losses"].tolist() == pytest.approx(reference.losses, rel=1e-4)
     assert reference.losses[-1] < reference.losses[0], "the trajectory moves"
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt2", "gpt2-untied", "llama", "llama-biases", "llama-rope-linear", "qwen2", "mistral"]
+    "name",
+    ["gpt2", "gpt2-untied", "llama", "llama-biases", "llama-rope-linear", "qwen2", "mistral"]
+    + ["bert", "bert-untied", "t5", "t5-uneven", "t5-v1.1"]
+    + ["vit", "vit-uneven", "swin", "swin-three-stages", "swin-positions"],
 )
 def test_double_precision_agrees_to_rounding(name, probe, tmp_path):
     """Where transformers' own single-precision parts are lifted, nothing is left that differs."""
@@ -151,18 +166,20 @@ def test_double_precision_agrees_to_rounding(name, probe, tmp_path):
     ours = probe(reference, precision="fp64", steps=hf_models.NUM_STEPS)
     assert_near(ours["logits"], reference.logits, 1e-10, reference.logits.abs().max().item(), "logits")
     assert ours["loss"].item() == pytest.approx(reference.loss, rel=1e-10)
-    assert_same_gradients(ours, reference.gradients, 1e-10)
+    assert_same_gradients(ours, reference, 1e-10)
     assert ours["losses"].tolist() == pytest.approx(reference.losses, rel=1e-9)
 
 
 @pytest.mark.parametrize("plan_name", PLANS)
-@pytest.mark.parametrize("name", ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2"])
+@pytest.mark.parametrize(
+    "name", ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin"]
+)
 def test_numbers_and_weights_survive_a_plan(name, plan_name, references, probe, tmp_path):
     reference = references(name)
     export = tmp_path / "export"
-    ours = probe(reference, plan=write_plan(plan_name, tmp_path), export=export)
+    ours = probe(reference, plan=write_plan(plan_name, tmp_path, name), export=export)
     assert ours["loss"].item() == pytest.approx(reference.loss, rel=1e-5)
-    assert_same_gradients(ours, reference.gradients, 1e-5)
+    assert_same_gradients(ours, reference, 1e-5)
     assert_same_tensors(export, reference.folder)
     trained = probe(reference, plan=tmp_path / "plan.json", steps=hf_models.NUM_STEPS)
     assert trained["losses"].tolist() == pytest.approx(reference.losses, rel=1e-4)
@@ -178,16 +195,16 @@ def test_the_way_back_is_exact(name, references, probe, tmp_path, caplog):
         model = hf_models.load_strictly(tmp_path / "export", caplog)
     assert type(model.config) is type(CONFIGS[name])
     with torch.no_grad():
-        assert torch.equal(model(input_ids=reference.tokens[0]).logits, reference.logits)
+        assert torch.equal(model(**reference.batch()).logits, reference.logits)
 
 
-def test_trained_weights_load_in_transformers(references, probe, tmp_path, caplog):
-    reference = references("llama-tied")
+@pytest.mark.parametrize("name", ["llama-tied", "bert", "t5", "vit", "swin"])
+def test_trained_weights_load_in_transformers(name, references, probe, tmp_path, caplog):
+    reference = references(name)
     trained = probe(reference, steps=5, export=tmp_path / "export")
     model = hf_models.load_strictly(tmp_path / "export", caplog)
-    batch = reference.tokens[5 % hf_models.NUM_BATCHES]
     with torch.no_grad():
-        loss = model(input_ids=batch, labels=batch).loss.item()
+        loss = hf_models.loss_of(model, reference.batch(5)).item()
     assert loss == pytest.approx(reference.losses[5], rel=1e-4)
     assert loss < trained["losses"][3].item(), "the same batch two steps before"
 
@@ -238,7 +255,7 @@ def test_a_tied_copy_must_be_a_copy(references, probe, tmp_path):
 
 
 def refusal(model: Path, reference: Reference, tmp_path: Path, *arguments: object) -> str:
-    save_file({"input_ids": reference.tokens}, tmp_path / "tokens.safetensors")
+    save_file(reference.inputs, tmp_path / "tokens.safetensors")
     places = ["--model", model, "--tokens", tmp_path / "tokens.safetensors", "--output", tmp_path / "out"]
     done = run_probe(*places, *arguments)
     assert done.returncode == 2, done.stderr

@@ -10,7 +10,8 @@ namespace galvatron::testing {
 
 using Random = std::mt19937_64;
 
-// A GPT or LLaMA of a few layers with odd sizes: vocabulary, intermediate size, sequence and batch rarely divide evenly.
+// A model of any family, of a few layers with odd sizes: vocabulary, intermediate size, sequence and batch rarely divide
+// evenly.
 TrainingCase random_case(Random& random);
 
 // Any mix of strategies per layer that check_plan accepts.

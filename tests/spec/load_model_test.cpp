@@ -39,6 +39,10 @@ constexpr const char* kLlama = R"({"model_type": "llama", "num_hidden_layers": 2
 // Totals as transformers' own models of the same configs have them.
 TEST(Presets, HaveTheKnownParameterCounts) {
   const std::map<std::string, std::int64_t> known = {
+      {"bert-base", 109'514'298},    {"bert-huge-32", 671'079'482}, {"bert-huge-48", 985'918'522},
+      {"bert-large", 335'174'458},   {"bert-tiny", 112'765},        {"t5-3b", 2'851'598'336},
+      {"t5-base", 222'903'552},      {"t5-large", 737'668'096},     {"t5-small", 60'506'624},
+      {"t5-tiny", 197'440},
       {"gpt2", 124'439'808},         {"gpt2-0.3b", 354'823'168},    {"gpt2-1.5b", 1'557'611'200},
       {"gpt2-2.7b", 2'651'553'280},  {"gpt2-6.7b", 6'658'404'352},  {"gpt2-quickstart", 5'853'184},
       {"gpt2-tiny", 140'864},
@@ -46,6 +50,9 @@ TEST(Presets, HaveTheKnownParameterCounts) {
       {"llama-7b", 6'738'415'616},   {"llama-tiny", 250'432},       {"llama2-70b", 68'976'648'192},
       {"llama2-7b", 6'738'415'616},  {"llama3-8b", 8'030'261'248},  {"qwen2.5-72b", 72'706'203'648},
       {"qwen2.5-7b", 7'615'616'512}, {"qwen2.5-tiny", 403'680},
+      {"swin-huge", 1'016'178'840},  {"swin-large", 196'735'516},   {"swin-tiny", 53'734},
+      {"vit-base", 86'567'656},      {"vit-huge", 632'199'400},     {"vit-large", 304'326'632},
+      {"vit-tiny", 77'530},          {"vit-xhuge", 10'075'631'080},
   };
   std::map<std::string, std::int64_t> found;
   for (const std::string& name : preset_names()) found[name] = load_model(name).num_params();

@@ -1,4 +1,4 @@
-"""`galvatron-data`: text in, token files out."""
+"""`galvatron-data`: text in, token files out; pictures in, array files out (images_cli.py)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ inputs:
   a file        .txt .md .rst .py (one document each), .jsonl .json, .parquet; also with .gz after it
   a folder      every such file below it, sorted
   a pattern     'books/**/*.txt' (quote it)
+  images, digits as the first word: pictures instead of text; galvatron-data images --help
   stdlib        the source text of this Python's standard library: real text without a download
                 (a folder of that name is written ./stdlib)
 
@@ -173,7 +174,12 @@ def _summary_text(summary, asked_vocab_size: int | None) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] in (["images"], ["digits"]):
+        from galvatron.data import images_cli
+
+        return run_command(f"galvatron-data {words[0]}", lambda: images_cli.run(words))
+    arguments = make_parser().parse_args(words)
     return run_command("galvatron-data", lambda: run(arguments))
 
 

@@ -187,6 +187,16 @@ CLI::Option* add_counts(CLI::App& command, const std::string& name, std::vector<
              });
 }
 
+CLI::Option* add_numbers(CLI::App& command, const std::string& name, std::vector<double>& value,
+                         double min, double max, const std::string& help) {
+  return add(command, name, help, "X,X,...", fmt::format("{}", fmt::join(value, ",")),
+             [&value, name, min, max](const std::string& text) {
+               value.clear();
+               for (const std::string& part : parse_list(text))
+                 value.push_back(parse_number(part, name, min, max));
+             });
+}
+
 CLI::Option* add_choices(CLI::App& command, const std::string& name,
                          std::vector<std::string>& value, const std::vector<std::string>& choices,
                          const std::string& help) {

@@ -52,6 +52,9 @@ CLI::Option* add_flag(CLI::App& command, const std::string& name, bool& value,
 CLI::Option* add_counts(CLI::App& command, const std::string& name, std::vector<int>& value,
                         int min, const std::string& help,
                         int max = std::numeric_limits<int>::max());
+// "0.5,0.5": finite numbers within [min, max].
+CLI::Option* add_numbers(CLI::App& command, const std::string& name, std::vector<double>& value,
+                         double min, double max, const std::string& help);
 // "a,b,c": names of `choices`.
 CLI::Option* add_choices(CLI::App& command, const std::string& name,
                          std::vector<std::string>& value, const std::vector<std::string>& choices,

@@ -54,7 +54,9 @@ void add_model_options(CLI::App& command, TrainCommand& options) {
       command, "--init-from", job.init_from,
       "Hugging Face checkpoint folder whose weights are the first ones; without it they are random")
       ->group(group);
-  add_path(command, "--data", job.data, "PREFIX of PREFIX.bin and PREFIX.idx, or 'synthetic'")
+  add_path(command, "--data", job.data,
+           "PREFIX of PREFIX.bin and PREFIX.idx, for image models of PREFIX.images.npy and "
+           "PREFIX.labels.npy; or 'synthetic'")
       ->default_str("")
       ->required()
       ->group(group);
@@ -63,11 +65,32 @@ void add_model_options(CLI::App& command, TrainCommand& options) {
   add_switch(command, "--shuffle", job.shuffle,
              "New order of samples in each epoch; false: the order of the file")
       ->group(group);
+  add_text(command, "--mask-token", job.mask_token,
+           "Text or id of the token that hides others (BERT); default: the tokenizer's [MASK] or "
+           "<mask>")
+      ->default_str("")
+      ->group(group);
   add_count(command, "--seq-length", job.seq_length, 1,
             "Tokens per sample; default: what the model allows, at most 1024")
       ->default_str("")
       ->group(group);
   add_seed(command, "--seed", job.seed, "Seed of first weights, dropout and data order")
+      ->group(group);
+}
+
+void add_image_options(CLI::App& command, data::ImageTransform& images) {
+  constexpr double kMax = 1e6;
+  const char* group = "Images";
+  add_numbers(command, "--image-mean", images.mean, -kMax, kMax,
+              "Taken off each pixel, which is in 0 .. 1 in byte images: one number, or one for "
+              "each channel")
+      ->group(group);
+  add_numbers(command, "--image-std", images.std, 0, kMax, "What a pixel is divided by then")
+      ->group(group);
+  add_count(command, "--crop-padding", images.crop_padding, 0,
+            "Train on random parts of images with black borders of so many pixels", 4096)
+      ->group(group);
+  add_flag(command, "--flip", images.flip, "Train on mirrored images every other time")
       ->group(group);
 }
 
@@ -300,6 +323,7 @@ void add_train_command(CommandLine& line) {
   CLI::App& command = line.add("train", "Train a model under a plan", kExamples,
                                [options, &line] { return run_train(*options, line.arguments()); });
   add_model_options(command, *options);
+  add_image_options(command, options->job.images);
   add_plan_options(command, *options);
   add_optimizer_options(command, *options);
   add_run_options(command, *options);

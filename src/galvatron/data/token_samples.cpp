@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "galvatron/base/error.h"
-#include "galvatron/base/scramble.h"
 #include "galvatron/data/corpus_info.h"
 
 namespace galvatron::data {
@@ -37,9 +36,7 @@ TokenSamples::TokenSamples(const TokenSamplesOptions& options, std::int64_t voca
     : dataset_(options.prefix),
       seq_length_(options.seq_length),
       vocab_size_(vocab_size),
-      part_(choose_part(dataset_, options)),
-      shuffle_(options.shuffle),
-      seed_(options.seed) {
+      order_{choose_part(dataset_, options), options.shuffle, options.seed} {
   check_corpus_info();
   check_first_tokens();
 }
@@ -60,18 +57,9 @@ void TokenSamples::check_corpus_info() const {
 }
 
 void TokenSamples::check_first_tokens() const {
-  const std::int64_t begin = part_.begin * seq_length_;
-  const std::int64_t end = std::min(part_.end * seq_length_ + 1, begin + kTokensCheckedAtStart);
+  const std::int64_t begin = order_.part.begin * seq_length_;
+  const std::int64_t end = std::min(order_.part.end * seq_length_ + 1, begin + kTokensCheckedAtStart);
   check_token(dataset_.most_extreme_token({begin, end}), vocab_size_, dataset_.prefix());
-}
-
-std::int64_t TokenSamples::index_in_file(std::int64_t sample) const {
-  GALV_CHECK(sample >= 0, "sample ", sample);
-  const std::int64_t epoch = sample / size();
-  const std::int64_t place = sample % size();
-  if (!shuffle_) return part_.begin + place;
-  const Permutation order(size(), scramble(seed_) + static_cast<std::uint64_t>(epoch));
-  return part_.begin + order(place);
 }
 
 void TokenSamples::read_tokens(std::int64_t sample, std::int64_t first,

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "galvatron/data/epoch_order.h"
 #include "galvatron/data/indexed_dataset.h"
-#include "galvatron/data/permutation.h"
 #include "galvatron/data/token_rows.h"
 #include "galvatron/data/split.h"
 
@@ -34,14 +34,14 @@ class TokenSamples : public TokenRows {
   // read_tokens() checks what it reads).
   TokenSamples(const TokenSamplesOptions& options, std::int64_t vocab_size);
 
-  std::int64_t size() const override { return part_.size(); }
+  std::int64_t size() const override { return order_.part.size(); }
   std::int64_t seq_length() const override { return seq_length_; }
   std::int64_t vocab_size() const override { return vocab_size_; }
   const IndexedDataset& dataset() const { return dataset_; }
 
   // Which S tokens of the file the run's sample `sample` is: it starts at token index *
   // seq_length().
-  std::int64_t index_in_file(std::int64_t sample) const;
+  std::int64_t index_in_file(std::int64_t sample) const { return order_.index_in_file(sample); }
 
   // ConfigError for a token beyond the vocabulary.
   void read_tokens(std::int64_t sample, std::int64_t first,
@@ -54,9 +54,7 @@ class TokenSamples : public TokenRows {
   IndexedDataset dataset_;
   std::int64_t seq_length_;
   std::int64_t vocab_size_;
-  Range part_;  // samples of the file
-  bool shuffle_;
-  std::uint64_t seed_;
+  EpochOrder order_;
 };
 
 }  // namespace galvatron::data

@@ -11,13 +11,23 @@
 namespace galvatron::models {
 namespace {
 
-// "attention.qkv.weight" is module "attention.qkv" and leaf ".weight".
-const HfModule& module_of(const std::vector<HfModule>& modules, const std::string& name) {
-  const std::string module = name.substr(0, name.rfind('.'));
-  const auto it = std::find_if(modules.begin(), modules.end(),
-                               [&](const HfModule& candidate) { return candidate.ours == module; });
+// A parameter's row in a family's table, and what follows its names: "attention.qkv.weight" is leaf
+// ".weight" of module "attention.qkv"; a parameter that has a row of its own is all of it.
+struct ModuleLeaf {
+  const HfModule* module = nullptr;
+  std::string leaf;
+};
+
+ModuleLeaf module_of(const std::vector<HfModule>& modules, const std::string& name) {
+  const std::size_t dot = std::min(name.rfind('.'), name.size());
+  const auto find = [&](const std::string& ours) {
+    return std::find_if(modules.begin(), modules.end(),
+                        [&](const HfModule& candidate) { return candidate.ours == ours; });
+  };
+  if (const auto whole = find(name); whole != modules.end()) return {&*whole, ""};
+  const auto it = find(name.substr(0, dot));
   GALV_CHECK(it != modules.end(), "no Hugging Face name for ", name);
-  return *it;
+  return {&*it, name.substr(dot)};
 }
 
 std::vector<Range> segment_ranges(const spec::ParamSpec& param, std::size_t num_parts) {
@@ -38,15 +48,16 @@ std::vector<Range> segment_ranges(const spec::ParamSpec& param, std::size_t num_
 
 std::vector<HfTensor> hf_tensors_of(const spec::ParamSpec& param,
                                     const std::vector<HfModule>& modules, const HfPath& path) {
-  const HfModule& module = module_of(modules, param.name);
-  const std::string leaf = param.name.substr(param.name.rfind('.'));
+  const auto [found, leaf] = module_of(modules, param.name);
+  const HfModule& module = *found;
   const std::vector<Range> ranges = segment_ranges(param, module.theirs.size());
   const auto dim = static_cast<std::size_t>(std::max(param.split.dim, 0));
   std::vector<HfTensor> tensors;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     HfTensor tensor;
     const std::string name = path.path + module.theirs[i] + leaf;
-    tensor.names = {path.prefix + name, name};
+    tensor.names = {path.prefix + name};
+    if (!path.prefix.empty()) tensor.names.push_back(name);
     tensor.shape = param.shape;
     tensor.shape[dim] = ranges[i].size();
     tensor.range = ranges[i];
@@ -68,8 +79,15 @@ at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored) {
 }
 
 bool is_hf_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 4> kSuffixes = {
-      ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids"};
+  static constexpr std::array<std::string_view, 10> kSuffixes = {
+      ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",
+      // BERT's pooler and next-sentence head, which masked-token training has no use for.
+      "pooler.dense.weight", "pooler.dense.bias", "cls.seq_relationship.weight",
+      "cls.seq_relationship.bias",
+      // Early T5 checkpoints carry a bias that no version of the model reads.
+      "EncDecAttention.relative_attention_bias.weight",
+      // Swin's index tables.
+      ".relative_position_index"};
   return std::any_of(kSuffixes.begin(), kSuffixes.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
@@ -80,7 +98,11 @@ std::string hf_architecture(const spec::ModelSpec& model) {
       {"llama", "LlamaForCausalLM"},
       {"mistral", "MistralForCausalLM"},
       {"qwen2", "Qwen2ForCausalLM"},
-      {"qwen3", "Qwen3ForCausalLM"}};
+      {"qwen3", "Qwen3ForCausalLM"},
+      {"vit", "ViTForImageClassification"},
+      {"swin", "SwinForImageClassification"},
+      {"bert", "BertForMaskedLM"},
+      {"t5", "T5ForConditionalGeneration"}};
   const std::string type = model.config.at("model_type").get<std::string>();
   const auto it = kArchitectures.find(type);
   GALV_CHECK(it != kArchitectures.end(), "no architecture for model_type ", type);

@@ -25,7 +25,7 @@ struct HfTensor {
 std::vector<HfTensor> hf_tensors(const spec::ModelSpec& model, int layer,
                                  const spec::ParamSpec& param);
 
-// Masks and tables that old checkpoints carry and that are no parameters.
+// What checkpoints carry and our models have no use for: masks and tables that are no parameters, heads of other tasks.
 bool is_hf_buffer(const std::string& name);
 
 // "GPT2LMHeadModel", ...: what a config.json names as the architecture of our whole model.
@@ -39,6 +39,7 @@ at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored);
 // --- what the families' tables are made of ---
 
 // A module of ours ("attention.qkv") and theirs: one name for the whole, or one for each segment.
+// Also a single parameter whose last name differs: {"class_token", {"embeddings.cls_token"}}.
 struct HfModule {
   std::string ours;
   std::vector<std::string> theirs;

@@ -1,10 +1,18 @@
 #include "galvatron/models/registry.h"
 
 #include "galvatron/base/error.h"
+#include "galvatron/models/bert/hf_weights.h"
+#include "galvatron/models/bert/model.h"
 #include "galvatron/models/gpt/hf_weights.h"
 #include "galvatron/models/gpt/model.h"
 #include "galvatron/models/llama/hf_weights.h"
 #include "galvatron/models/llama/model.h"
+#include "galvatron/models/swin/hf_weights.h"
+#include "galvatron/models/swin/model.h"
+#include "galvatron/models/vit/hf_weights.h"
+#include "galvatron/models/vit/model.h"
+#include "galvatron/models/t5/hf_weights.h"
+#include "galvatron/models/t5/model.h"
 
 namespace galvatron::models {
 namespace {
@@ -19,6 +27,10 @@ FamilyEntry entry(spec::Family family) {
   switch (family) {
     case spec::Family::kGpt: return {make_gpt_layer, gpt_hf_tensors};
     case spec::Family::kLlama: return {make_llama_layer, llama_hf_tensors};
+    case spec::Family::kVit: return {make_vit_layer, vit_hf_tensors};
+    case spec::Family::kSwin: return {make_swin_layer, swin_hf_tensors};
+    case spec::Family::kBert: return {make_bert_layer, bert_hf_tensors};
+    case spec::Family::kT5: return {make_t5_layer, t5_hf_tensors};
   }
   GALV_CHECK(false, "family without layers");
 }

@@ -5,6 +5,7 @@
 #include "galvatron/nn/collectives.h"
 #include "galvatron/nn/norm.h"
 #include "galvatron/nn/recompute.h"
+#include "galvatron/nn/relative_bias.h"
 
 namespace galvatron::nn {
 namespace {
@@ -15,19 +16,6 @@ struct LocalHeads {
   std::int64_t key_value = 0;
   std::int64_t total() const { return query + 2 * key_value; }
 };
-
-// qkv rows lie as [q heads | k heads | v heads]; Ulysses rank i must get its share of each. Regroup to
-// [rank][q | k | v] so that equal chunks of the head dimension are whole parts.
-at::Tensor regroup_for_ulysses(const at::Tensor& qkv_BTND, const LocalHeads& heads, int u) {
-  const std::int64_t batch = qkv_BTND.size(0), tokens = qkv_BTND.size(1), head_size = qkv_BTND.size(3);
-  const auto part = [&](std::int64_t begin, std::int64_t count) {
-    return qkv_BTND.narrow(2, begin, count).reshape({batch, tokens, u, count / u, head_size});
-  };
-  return at::cat({part(0, heads.query), part(heads.query, heads.key_value),
-                  part(heads.query + heads.key_value, heads.key_value)},
-                 3)
-      .view({batch, tokens, heads.total(), head_size});
-}
 
 // The first half of each head is paired with the second, as Hugging Face does. x [B, L, n, D]; tables [L, 1, D / 2].
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
@@ -58,9 +46,21 @@ at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads, const
   return at::cat({q, k, qkv_BTND.narrow(2, heads.query + heads.key_value, heads.key_value)}, 2);
 }
 
-// qkv [B, L, n + 2k, D] of this rank's heads over the whole sequence -> context [B, L, n, D].
-at::Tensor attention_core(const at::Tensor& qkv_BLND, const LocalHeads& heads, const AttentionOptions& options,
-                          const LayerCall& call, Range global_heads) {
+// What a token of zeros becomes, as the core's heads of this rank see it: windows are padded before the projection.
+at::Tensor window_padding(const at::Tensor& qkv_bias, const LocalHeads& region, const LocalHeads& core, int ulysses_rank,
+                          std::int64_t head_size) {
+  if (!qkv_bias.defined()) return {};
+  const at::Tensor bias = qkv_bias.view({1, 1, region.total(), head_size});
+  const auto part = [&](std::int64_t begin, std::int64_t count) { return bias.narrow(2, begin + ulysses_rank * count, count); };
+  return at::cat({part(0, core.query), part(region.query, core.key_value),
+                  part(region.query + region.key_value, core.key_value)},
+                 2);
+}
+
+// qkv [B, L, n + 2k, D] of this rank's heads over the whole sequence, or over windows of it -> context [B, L, n, D].
+// bias_table may be undefined.
+at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_table, const LocalHeads& heads,
+                          const AttentionOptions& options, const LayerCall& call, Range global_heads) {
   at::Tensor q = qkv_BLND.narrow(2, 0, heads.query);
   at::Tensor k = qkv_BLND.narrow(2, heads.query, heads.key_value);
   const at::Tensor v = qkv_BLND.narrow(2, heads.query + heads.key_value, heads.key_value).transpose(1, 2);
@@ -70,7 +70,13 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const LocalHeads& heads, c
     k = rotate(k, tables.cosine, tables.sine);
   }
   const AttentionCore core{options.scale, options.causal, options.dropout, options.num_heads, global_heads};
-  return attend(q.transpose(1, 2), k.transpose(1, 2), v, {}, core, call).transpose(1, 2);
+  at::Tensor bias;
+  if (options.window.active()) {
+    bias = window_bias(bias_table, qkv_BLND.size(0) / options.window.windows(), options.window);
+  } else if (bias_table.defined()) {
+    bias = relative_bias(bias_table, options.relative_bias, global_heads, qkv_BLND.size(1));
+  }
+  return attend(q.transpose(1, 2), k.transpose(1, 2), v, bias, core, call).transpose(1, 2);
 }
 
 }  // namespace
@@ -86,13 +92,25 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
   at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp, call.sequence.tp_sizes);
   qkv = qkv.view({qkv.size(0), qkv.size(1), tp_heads.total(), options.head_size});
   if (params.query_norm.defined()) qkv = norm_heads(qkv, tp_heads, params, options.qk_norm_epsilon);
-  if (u > 1) qkv = sequence_to_heads(regroup_for_ulysses(qkv, tp_heads, u), groups.ulysses, call.sequence.ulysses_sizes);
+  const std::vector<std::int64_t> segments{tp_heads.query, tp_heads.key_value, tp_heads.key_value};
+  qkv = fused_to_heads(qkv, segments, groups.ulysses, call.sequence.ulysses_sizes);
 
+  const std::int64_t batch = qkv.size(0);
+  if (options.window.active()) {
+    qkv = to_windows(qkv, window_padding(params.qkv_bias, tp_heads, core_heads, groups.ulysses.rank(), options.head_size),
+                     options.window);
+  }
+  std::vector<at::Tensor> inputs{qkv};
+  if (params.relative_bias.defined()) inputs.push_back(params.relative_bias);
+  if (params.window_bias.defined()) {
+    inputs.push_back(params.window_bias.narrow(1, groups.ulysses.rank() * core_heads.query, core_heads.query));
+  }
   // By value: a recomputed core outlives this call.
-  const auto core = [=](const at::Tensor& qkv_BLND) {
-    return attention_core(qkv_BLND, core_heads, options, call, global_heads);
+  const auto core = [=](const std::vector<at::Tensor>& in) {
+    return attention_core(in[0], in.size() > 1 ? in[1] : at::Tensor(), core_heads, options, call, global_heads);
   };
-  at::Tensor context = options.recompute_core ? recomputed(core, qkv) : core(qkv);
+  at::Tensor context = options.recompute_core ? recomputed(core, inputs) : core(inputs);
+  if (options.window.active()) context = from_windows(context, batch, options.window);
   context = heads_to_sequence(context, groups.ulysses, call.sequence.ulysses_sizes);
   context = context.reshape({context.size(0), context.size(1), tp_heads.query * options.head_size});
   return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp, call.sequence.tp_sizes);

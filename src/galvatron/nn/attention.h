@@ -6,6 +6,8 @@
 
 #include "galvatron/nn/dropout.h"
 #include "galvatron/nn/layer.h"
+#include "galvatron/nn/relative_bias.h"
+#include "galvatron/nn/window_attention.h"
 
 namespace galvatron::nn {
 
@@ -18,6 +20,8 @@ struct AttentionOptions {
   double rotary_scale = 1;        // of cos and sin
   bool causal = true;             // else all tokens see all
   double qk_norm_epsilon = 0;     // of the norms below
+  RelativeBias relative_bias;     // how the table below is read
+  WindowOptions window;           // tokens see those of their window alone
   bool recompute_core = false;    // rotary and softmax(QK^T)V again in the backward
   Dropout dropout;                // of the probabilities
 };
@@ -29,6 +33,8 @@ struct AttentionParams {
   at::Tensor output_bias;    // may be undefined
   at::Tensor query_norm;     // [D], RMS norm of each head; may be undefined
   at::Tensor key_norm;       // [D]
+  at::Tensor window_bias;    // [(2 * size - 1)^2, n] by offset inside a window; undefined without windows
+  at::Tensor relative_bias;  // [buckets, heads of the model], whole; may be undefined
 };
 
 // x and the result: [B, S, H] at the layer's border.

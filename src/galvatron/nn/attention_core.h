@@ -20,4 +20,9 @@ struct AttentionCore {
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
                   const AttentionCore& core, const LayerCall& call);
 
+// Fused projections [B, T, sum of `segments`, D] of a rank's tokens, segments of heads such as [q | k | v] one after
+// another -> its share of every segment over the whole sequence, [B, L, sum / u, D]. `sizes[i]` is T of rank i.
+at::Tensor fused_to_heads(const at::Tensor& x_BTND, const std::vector<std::int64_t>& segments, const comm::Group& ulysses,
+                          const std::vector<std::int64_t>& sizes);
+
 }  // namespace galvatron::nn

@@ -15,15 +15,30 @@ at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& index, const Dropou
   return x * keep.to(x.scalar_type()).mul_(1 / (1 - options.p));
 }
 
+// x holds samples, tokens and features of a whole [samples, length, num_features], from the given ones on.
+at::Tensor drop_elements(const at::Tensor& x, const Dropout& options, const LayerCall& call, std::int64_t length,
+                         std::int64_t first_token, std::int64_t first_feature, std::int64_t num_features) {
+  if (!options.active(call) || x.numel() == 0) return x;
+  const at::Tensor samples = positions(call.first_sample, x.size(0), x.device()).view({-1, 1, 1});
+  const at::Tensor tokens = positions(first_token, x.size(1), x.device()).view({1, -1, 1});
+  const at::Tensor features = positions(first_feature, x.size(2), x.device());
+  return apply_mask(x, (samples * length + tokens) * num_features + features, options);
+}
+
 }  // namespace
 
 at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call) {
-  if (!options.active(call) || x_BSH.numel() == 0) return x_BSH;
-  const std::int64_t features = x_BSH.size(2);
-  const at::Tensor samples = positions(call.first_sample, x_BSH.size(0), x_BSH.device()).view({-1, 1, 1});
-  const at::Tensor tokens = positions(call.sequence.tokens.begin, x_BSH.size(1), x_BSH.device()).view({1, -1, 1});
-  const at::Tensor index = (samples * call.sequence.length + tokens) * features + positions(0, features, x_BSH.device());
-  return apply_mask(x_BSH, index, options);
+  return dropout(x_BSH, options, call, call.sequence);
+}
+
+at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call, const SequenceSplit& split) {
+  return drop_elements(x_BSH, options, call, split.length, split.tokens.begin, 0, x_BSH.size(2));
+}
+
+at::Tensor region_dropout(const at::Tensor& x_BTF, const Dropout& options, const LayerCall& call, Range features,
+                          std::int64_t num_features) {
+  return drop_elements(x_BTF, options, call, call.sequence.length, call.sequence.block_tokens.begin, features.begin,
+                       num_features);
 }
 
 at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& options, const LayerCall& call, Range heads,

@@ -18,6 +18,11 @@ struct Dropout {
 
 // x [B, S, H] at the border of call.sequence.
 at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call);
+// The same of another stream: `split` is call.context or call.before.
+at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerCall& call, const SequenceSplit& split);
+// x [B, T, f] inside the tensor-parallel region: this rank's `features` of `num_features`.
+at::Tensor region_dropout(const at::Tensor& x_BTF, const Dropout& options, const LayerCall& call, Range features,
+                          std::int64_t num_features);
 
 // probabilities [B, N, Q, K] of the heads in `heads` of `num_heads`, over whole sequences; or [B * W, N, Q, K] of the W
 // windows of each sample.

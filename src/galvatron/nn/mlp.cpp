@@ -56,6 +56,8 @@ at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOption
   } else {
     inner = gated_activation(up, options.activation);
   }
+  const Range features = chunk(options.inner_size, groups.tp.size(), groups.tp.rank());
+  inner = region_dropout(inner, options.dropout, call, features, options.inner_size);
   return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp, call.sequence.tp_sizes);
 }
 

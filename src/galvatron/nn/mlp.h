@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include "galvatron/nn/dropout.h"
 #include "galvatron/nn/layer.h"
 
 namespace galvatron::nn {
@@ -11,6 +12,8 @@ enum class ActivationKind { kGelu, kGeluTanh, kRelu, kSilu };
 struct MlpOptions {
   ActivationKind activation = ActivationKind::kGeluTanh;
   bool gated = false;  // act(gate) * up, with gate and up the halves of one weight
+  std::int64_t inner_size = 0;  // of the model, not of this rank; addresses the masks of the dropout
+  Dropout dropout;              // of what the down projection reads
 };
 
 struct MlpParams {

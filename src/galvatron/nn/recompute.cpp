@@ -5,31 +5,37 @@
 namespace galvatron::nn {
 namespace {
 
-using PureFunction = std::function<at::Tensor(const at::Tensor&)>;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 struct FunctionHolder : torch::CustomClassHolder {
-  explicit FunctionHolder(PureFunction f) : fn(std::move(f)) {}
-  PureFunction fn;
+  explicit FunctionHolder(RecomputedFunction f) : fn(std::move(f)) {}
+  RecomputedFunction fn;
 };
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const PureFunction& fn) {
-    ctx->save_for_backward({x});
+  // Only a TensorList counts as inputs of the graph; a vector would be taken for a constant.
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const RecomputedFunction& fn) {
+    ctx->save_for_backward(inputs.vec());
     ctx->saved_data["fn"] = c10::IValue::make_capsule(c10::make_intrusive<FunctionHolder>(fn));
-    return fn(x);
+    return fn(inputs.vec());
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 const torch::autograd::variable_list& grads) {
-    const at::Tensor x = ctx->get_saved_variables()[0].detach().requires_grad_();
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    variable_list inputs;
+    for (const at::Tensor& saved : ctx->get_saved_variables()) inputs.push_back(saved.detach().requires_grad_());
     const auto capsule = ctx->saved_data["fn"].toCapsule();
     at::AutoGradMode with_grad(true);
-    const at::Tensor y = static_cast<FunctionHolder*>(capsule.get())->fn(x);
-    return {torch::autograd::grad({y}, {x}, {grads[0]})[0], {}};
+    const at::Tensor y = static_cast<FunctionHolder*>(capsule.get())->fn(inputs);
+    variable_list out = torch::autograd::grad({y}, inputs, {grads[0]});
+    out.emplace_back();  // of fn
+    return out;
   }
 };
 
 }  // namespace
 
-at::Tensor recomputed(const PureFunction& fn, const at::Tensor& x) { return Recomputed::apply(x, fn); }
+at::Tensor recomputed(const RecomputedFunction& fn, const std::vector<at::Tensor>& inputs) {
+  return Recomputed::apply(at::TensorList(inputs), fn);
+}
 
 }  // namespace galvatron::nn

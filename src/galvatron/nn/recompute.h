@@ -3,11 +3,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <vector>
 
 namespace galvatron::nn {
 
-// y = fn(x) with x kept instead of what fn keeps. `fn` must be a pure function of x and of captured tensors that need no
-// gradient. One input, one output (Chen et al. 2016).
-at::Tensor recomputed(const std::function<at::Tensor(const at::Tensor&)>& fn, const at::Tensor& x);
+using RecomputedFunction = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+
+// y = fn(inputs) with the inputs kept instead of what fn keeps. `fn` must be a pure function of them, of captured values
+// and of captured tensors that need no gradient (Chen et al. 2016). REQUIRES: every input is defined and matters to y.
+at::Tensor recomputed(const RecomputedFunction& fn, const std::vector<at::Tensor>& inputs);
 
 }  // namespace galvatron::nn

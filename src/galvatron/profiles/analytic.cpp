@@ -56,10 +56,13 @@ double local_parameters(const spec::LayerSpec& layer, int tp_degree) {
 // What the attention core keeps beside its input qkv and its result.
 double core_saved(const Shape& s) {
   double bytes = s.N() * s.heads() * s.wide;                                    // log-sum-exp
-  if (!s.layer.learned_positions) bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
+  if (!s.layer.rope.inverse_frequencies.empty()) bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
   if (s.layer.attention_dropout > 0) {
     // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
     bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);
+  } else if (s.layer.relative_bias.num_buckets > 0 || s.layer.window.size > 0) {
+    // No fused kernel gives a gradient to the bias: the probabilities are kept.
+    bytes += s.N() * s.heads() * s.scores() * s.wide;
   }
   return bytes;
 }
@@ -103,6 +106,20 @@ Work block_work(const Shape& s, double parameters) {
   return w;
 }
 
+// Patches: a rank makes its own tokens from whole images and keeps the pixels of its patches.
+Work patches_work(const Shape& s, double pixels, double parameters) {
+  Work w;
+  const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
+  const double patches = s.n() * pixels * s.E, rows = s.n() * s.H() * s.E;
+  w.flops = 2 * s.n() * pixels * s.H();
+  w.traffic = 2 * patches + 3 * rows;
+  w.backward_traffic = 2 * w.traffic;
+  w.activation = w.activation_selective = patches + rows + mask;
+  w.forward_workspace = patches + 2 * rows;
+  w.backward_workspace = s.E * parameters + 2 * rows;
+  return w;
+}
+
 Work embedding_work(const Shape& s, double parameters) {
   Work w;
   const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
@@ -115,16 +132,22 @@ Work embedding_work(const Shape& s, double parameters) {
   return w;
 }
 
+// Of images: one row of logits for a sample, not for a token.
+bool tells_classes(const spec::LayerSpec& layer) {
+  return layer.inputs == std::vector{spec::InputKind::kClasses};
+}
+
 // Logits exist for about 2^23 elements at a time (nn/cross_entropy); their gradients are made in
 // the forward. Nothing is kept: the runtime runs the head inside its backward step.
 Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) {
   Work w;
   constexpr double kLogitsAtOnce = 1 << 23;
   const double vocab = static_cast<double>(layer.vocab_size()) / s.tp;
-  const double logits = std::min(s.N() * vocab, std::max(kLogitsAtOnce, 64 * vocab));
+  const double rows = tells_classes(layer) ? s.samples : s.N();
+  const double logits = std::min(rows * vocab, std::max(kLogitsAtOnce, 64 * vocab));
   const bool mixed = s.wide != s.E;
-  w.flops = 2 * s.N() * s.H() * vocab;
-  w.traffic = s.N() * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
+  w.flops = 2 * rows * s.H() * vocab;
+  w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
   w.forward_workspace = hidden + logits * (s.wide + (mixed ? s.E : 0));
@@ -137,7 +160,8 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
 Work merge_work(const Shape& s, double parameters) {
   Work w;
   const double out = s.n() * s.H() * s.E, gathered = 2 * s.N() * s.H() * s.E;
-  w.flops = 2 * s.n() * parameters;
+  // The reduction alone: four widths come in, H goes out.
+  w.flops = 2 * s.n() * 2 * s.H() * s.H();
   w.traffic = gathered + 6 * out;
   w.backward_traffic = 2 * w.traffic;
   w.activation = w.activation_selective = 4 * out + 2 * s.n() * s.wide;
@@ -146,9 +170,22 @@ Work merge_work(const Shape& s, double parameters) {
   return w;
 }
 
+// Numbers that the projection of one patch reads.
+double pixels_of_patch(const spec::LayerSpec& layer) {
+  double pixels = 0;
+  for (const spec::ParamSpec& param : layer.params) {
+    if (param.multiplies_tokens)
+      pixels += static_cast<double>(param.numel() / layer.shape.hidden_size);
+  }
+  return pixels;
+}
+
 Work work_of(const spec::LayerSpec& layer, const Shape& shape, double parameters) {
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding:
+      if (layer.inputs == std::vector{spec::InputKind::kImages}) {
+        return patches_work(shape, pixels_of_patch(layer), parameters);
+      }
       return embedding_work(shape, parameters);
     case spec::LayerKind::kMerge:
       return merge_work(shape, parameters);

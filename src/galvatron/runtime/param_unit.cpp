@@ -17,11 +17,12 @@ struct ElementRun {
   std::int64_t local = 0;   // index into the local part
   std::int64_t global = 0;  // index into the whole parameter, row-major
   std::int64_t count = 0;
+  std::size_t segment = 0;  // of the split dimension
 };
 
 std::vector<ElementRun> element_runs(const ParamSlot& slot) {
   const spec::ParamSpec& spec = *slot.spec;
-  if (!spec.split.divided()) return {{0, 0, slot.numel}};
+  if (!spec.split.divided()) return {{0, 0, slot.numel, 0}};
   std::int64_t outer = 1, inner = 1;
   const int dim = spec.split.dim;
   for (int d = 0; d < dim; ++d) outer *= spec.shape[static_cast<std::size_t>(d)];
@@ -29,9 +30,10 @@ std::vector<ElementRun> element_runs(const ParamSlot& slot) {
   std::vector<ElementRun> runs;
   std::int64_t local = 0;
   for (std::int64_t o = 0; o < outer; ++o) {
-    for (const Range& range : slot.ranges) {
+    for (std::size_t s = 0; s < slot.ranges.size(); ++s) {
+      const Range& range = slot.ranges[s];
       const std::int64_t count = range.size() * inner;
-      runs.push_back({local, (o * spec.shape[static_cast<std::size_t>(dim)] + range.begin) * inner, count});
+      runs.push_back({local, (o * spec.shape[static_cast<std::size_t>(dim)] + range.begin) * inner, count, s});
       local += count;
     }
   }
@@ -142,7 +144,7 @@ void ParamUnit::initialise(std::uint64_t seed) {
         values.narrow(0, part.begin - owned_.begin, part.size()).fill_(1);
       } else if (slot.spec->init.kind == spec::InitKind::kNormal) {
         fill_normal(values, part.begin - owned_.begin, part.size(), key, run.global + part.begin - begin,
-                    slot.spec->init.stddev);
+                    slot.spec->init.stddev_at(run.segment));
       }
     }
   }

@@ -22,32 +22,11 @@ LayerSpec embedding_layer(const DecoderConfig& config) {
   return maker.take();
 }
 
-void head_norm(LayerMaker& maker, const std::string& name, std::int64_t head_size) {
-  maker.add({name + ".weight", {head_size}, {}, {InitKind::kOnes}, false, {}});
-}
-
 LayerSpec block_layer(const DecoderConfig& config, std::int64_t index) {
-  const TransformerShape& shape = config.shape;
-  const std::int64_t query = shape.num_heads * shape.head_size;
-  const std::int64_t key = shape.num_kv_heads * shape.head_size;
-  const std::int64_t inner = shape.intermediate_size;
-  LayerMaker maker(LayerKind::kBlock, "block." + std::to_string(index), shape, config.init_stddev);
+  LayerMaker maker(LayerKind::kBlock, "block." + std::to_string(index), config.shape,
+                   config.init_stddev);
   maker.makes(hidden_stream(config));
-  maker.norm("attention_norm");
-  maker.column_linear("attention.qkv", {query, key, key}, shape.head_size, shape.qkv_bias);
-  if (shape.qk_norm) {
-    head_norm(maker, "attention.query_norm", shape.head_size);
-    head_norm(maker, "attention.key_norm", shape.head_size);
-  }
-  maker.row_linear("attention.output", query, shape.head_size, shape.attention_output_bias,
-                   config.residual_init_stddev);
-  maker.norm("mlp_norm");
-  if (shape.gated_mlp) {
-    maker.column_linear("mlp.gate_up", {inner, inner}, 1, shape.mlp_bias);
-  } else {
-    maker.column_linear("mlp.up", {inner}, 1, shape.mlp_bias);
-  }
-  maker.row_linear("mlp.down", inner, 1, shape.mlp_bias, config.residual_init_stddev);
+  maker.pre_norm_block(config.residual_init_stddev);
   return maker.take();
 }
 

@@ -12,5 +12,9 @@ namespace galvatron::spec {
 ModelSpec gpt_model(const Json& config, const std::string& source);
 // model_type llama, mistral, qwen2 and qwen3.
 ModelSpec llama_model(const Json& config, const std::string& source);
+ModelSpec vit_model(const Json& config, const std::string& source);
+ModelSpec swin_model(const Json& config, const std::string& source);
+ModelSpec bert_model(const Json& config, const std::string& source);
+ModelSpec t5_model(const Json& config, const std::string& source);
 
 }  // namespace galvatron::spec

@@ -59,6 +59,29 @@ void LayerMaker::zero_bias(const std::string& name, std::int64_t size, const Ten
   add({name + ".bias", {size}, split, {InitKind::kZeros}, false, {}});
 }
 
+void LayerMaker::pre_norm_block(double residual_stddev) {
+  const TransformerShape shape = layer_.shape;
+  const std::int64_t query = shape.num_heads * shape.head_size;
+  const std::int64_t key = shape.num_kv_heads * shape.head_size;
+  const std::int64_t inner = shape.intermediate_size;
+  norm("attention_norm");
+  column_linear("attention.qkv", {query, key, key}, shape.head_size, shape.qkv_bias);
+  if (shape.qk_norm) {
+    for (const char* name : {"attention.query_norm.weight", "attention.key_norm.weight"}) {
+      add({name, {shape.head_size}, {}, {InitKind::kOnes}, false, {}});
+    }
+  }
+  row_linear("attention.output", query, shape.head_size, shape.attention_output_bias,
+             residual_stddev);
+  norm("mlp_norm");
+  if (shape.gated_mlp) {
+    column_linear("mlp.gate_up", {inner, inner}, 1, shape.mlp_bias);
+  } else {
+    column_linear("mlp.up", {inner}, 1, shape.mlp_bias);
+  }
+  row_linear("mlp.down", inner, 1, shape.mlp_bias, residual_stddev);
+}
+
 void number_types(std::vector<LayerSpec>& layers) {
   const auto alike = [](const LayerSpec& a, const LayerSpec& b) {
     return a.kind == b.kind && a.shape == b.shape && a.params == b.params &&

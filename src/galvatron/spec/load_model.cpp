@@ -43,8 +43,9 @@ ModelSpec load_file(const fs::path& path) {
 using ModelReader = ModelSpec (*)(const Json& config, const std::string& source);
 const std::map<std::string, ModelReader>& readers() {
   static const std::map<std::string, ModelReader> kReaders = {
-      {"gpt2", gpt_model},      {"llama", llama_model}, {"mistral", llama_model},
-      {"qwen2", llama_model},   {"qwen3", llama_model},
+      {"gpt2", gpt_model},    {"llama", llama_model}, {"mistral", llama_model},
+      {"qwen2", llama_model}, {"qwen3", llama_model}, {"bert", bert_model},
+      {"t5", t5_model},       {"vit", vit_model},     {"swin", swin_model},
   };
   return kReaders;
 }

@@ -41,7 +41,8 @@ enum class InputKind {
   kClasses,       // [B]
 };
 
-// Swin's windowed attention over a grid of tokens, row by row (Liu et al. 2021).
+// A grid of tokens, row by row, and Swin's windows over it (Liu et al. 2021). Of a layer that makes
+// patches the grid that it makes, of a merge the one that it gets.
 struct WindowSpec {
   std::int64_t height = 0, width = 0;  // of the grid
   std::int64_t size = 0;               // of a window, in tokens along one side; 0: no windows
@@ -81,6 +82,7 @@ struct TransformerShape {
   double embedding_dropout = 0;   // probabilities in [0, 1)
   double attention_dropout = 0;
   double residual_dropout = 0;
+  double mlp_dropout = 0;  // of what the MLP's second matrix reads
   RopeSpec rope;  // empty with learned positions
   bool operator==(const TransformerShape&) const = default;
 };
@@ -102,7 +104,7 @@ struct LayerSpec {
   std::string name;  // "embedding", "block.0" ..., "head": the prefix of its parameters' names
   std::vector<InputKind> inputs;    // what it takes from the data
   std::vector<StreamSpec> outputs;  // what it hands on; its own sequence first. None of the head
-  double drop_path = 0;  // probability with which a sample skips each half of the block (Swin)
+  double drop_path = 0;  // probability with which a sample skips the attention (Swin)
   int type = 0;      // layers of equal type cost the same: profiles are per type
   TransformerShape shape;
   std::vector<ParamSpec> params;
@@ -128,6 +130,9 @@ struct ModelSpec {
   std::int64_t fixed_seq_length = 0;   // of image models: the tokens of an image; else 0
   ImageSpec image;                     // of image models
   bool tied_embeddings = false;
+  // Reading this token teaches its embedding nothing (transformers' padding_idx); -1: there is none.
+  std::int64_t padding_token = -1;
+  double output_scale = 1;  // of what the output projection reads (T5 with tied embeddings)
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read
 

@@ -14,6 +14,11 @@ enum class InitKind { kZeros, kOnes, kNormal };
 struct Init {
   InitKind kind = InitKind::kZeros;
   double stddev = 0;  // of kNormal, mean 0
+  // Of each segment of the split dimension, where they differ.
+  std::vector<double> stddev_of_segment = {};
+  double stddev_at(std::size_t segment) const {
+    return stddev_of_segment.empty() ? stddev : stddev_of_segment[segment];
+  }
   bool operator==(const Init&) const = default;
 };
 

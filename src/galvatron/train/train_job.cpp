@@ -6,14 +6,12 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
-#include "galvatron/data/corpus_info.h"
-#include "galvatron/data/next_token_samples.h"
-#include "galvatron/data/synthetic_samples.h"
-#include "galvatron/data/token_samples.h"
+#include "galvatron/data/image_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
+#include "galvatron/train/text_samples.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/weights.h"
 
@@ -23,8 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kDefaultSeqLength = 1024;
-constexpr std::int64_t kSyntheticSamples = 1 << 20;
-constexpr const char* kSynthetic = "synthetic";
 
 spec::ModelSpec load_model(const TrainJob& job) {
   if (job.model.empty() && job.init_from.empty())
@@ -55,32 +51,25 @@ plan::Plan plan_file(const TrainJob& job) {
   return plan;
 }
 
-std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, const spec::ModelSpec& model,
-                                           std::int64_t row_length, data::SplitPart part) {
-  if (job.data == kSynthetic) {
+std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec::ModelSpec& model,
+                                                std::int64_t seq_length, data::SplitPart part) {
+  if (job.data == kSyntheticData) {
+    constexpr std::int64_t kSyntheticImages = 1 << 20;
     // The parts of synthetic data differ in their seed.
     const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
-    return std::make_unique<data::SyntheticSamples>(kSyntheticSamples, row_length, model.vocab_size,
-                                                    seed);
+    return std::make_unique<data::SyntheticImages>(kSyntheticImages, model.image, seq_length, seed);
   }
-  return std::make_unique<data::TokenSamples>(
-      data::TokenSamplesOptions{job.data, row_length, job.split, part, job.shuffle, job.seed},
-      model.vocab_size);
+  return std::make_unique<data::ImageSamples>(
+      data::ImageSamplesOptions{job.data, job.split, part, job.shuffle, job.seed, job.images},
+      model.image, seq_length);
 }
 
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
   if (job.make_samples) return job.make_samples(model, seq_length, part);
   data::parse_split(job.split);
-  switch (model.task) {
-    case spec::Task::kNextToken:
-      return std::make_unique<data::NextTokenSamples>(make_rows(job, model, seq_length, part));
-    case spec::Task::kMaskedTokens:
-    case spec::Task::kSequenceToSequence:
-    case spec::Task::kImageClasses:
-      break;
-  }
-  throw ConfigError("[train] no data for ", spec::to_text(model.task), " yet");
+  return model.task == spec::Task::kImageClasses ? make_images(job, model, seq_length, part)
+                                                 : make_text_samples(job, model, seq_length, part);
 }
 
 // Makes the folder and asks whether files can be written there.
@@ -94,21 +83,9 @@ void require_writable(const fs::path& folder, const char* option) {
   }
 }
 
-fs::path tokenizer_of(const TrainJob& job) {
-  if (!job.tokenizer.empty()) return job.tokenizer;
-  if (job.data != kSynthetic && !job.make_samples) {
-    const auto corpus = data::read_corpus_info(job.data);
-    if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
-      return corpus->tokenizer;
-  }
-  const bool in_checkpoint =
-      !job.init_from.empty() && fs::exists(fs::path(job.init_from) / "tokenizer.json");
-  return in_checkpoint ? fs::path(job.init_from) : fs::path();
-}
-
 ExportOptions export_options(const TrainJob& job) {
   ExportOptions options;
-  options.tokenizer = tokenizer_of(job);
+  options.tokenizer = find_tokenizer(job);
   return options;
 }
 
@@ -245,6 +222,11 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
           {"data", job.data},
           {"split", job.split},
           {"shuffle", job.shuffle},
+          {"image_mean", job.images.mean},
+          {"image_std", job.images.std},
+          {"crop_padding", job.images.crop_padding},
+          {"flip", job.images.flip},
+          {"mask_token", job.mask_token},
           {"seed", job.seed},
           {"deterministic", job.deterministic},
           {"precision", spec::to_text(prepared.plan.precision)},

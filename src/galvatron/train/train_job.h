@@ -11,6 +11,7 @@
 #include <c10/core/Device.h>
 
 #include "galvatron/comm/world.h"
+#include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
 #include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
@@ -27,6 +28,8 @@ struct UniformPlanOptions {
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
   std::vector<int> layers_per_stage;  // empty: even
 };
+
+inline constexpr const char* kSyntheticData = "synthetic";
 
 // Makes the samples of one part of the data.
 using SampleMaker = std::function<std::unique_ptr<data::SampleSource>(
@@ -46,12 +49,16 @@ struct TrainJob {
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
   std::optional<spec::Precision> precision;  // else the plan's, or bf16
 
-  // PREFIX of a token file pair, or "synthetic".
-  std::string data = "synthetic";
+  // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
+  std::string data = kSyntheticData;
   // Makes them instead, where it is set; `data` is then a name for the record.
   SampleMaker make_samples;
   std::string split = "969,30,1";
   bool shuffle = true;
+  // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
+  // tokenizer.
+  std::string mask_token;
+  data::ImageTransform images;  // of image models
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.

@@ -1,0 +1,142 @@
+"""Pictures in, a pair of array files out: PREFIX.images.npy and PREFIX.labels.npy."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from galvatron.command_line import ConfigError
+from galvatron.files import AtomicFiles
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+INFO_FORMAT = "galvatron-images"
+INFO_VERSION = 1
+# No larger array is made before the first picture is read.
+MAX_SIDE = 1 << 14
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    size: tuple[int, int] = (224, 224)  # height, width in pixels
+    channels: int = 3  # 1: grey, 3: colours
+    crop: bool = True  # the middle of the picture in its own shape; else it is stretched
+    seed: int = 1234  # of the order of the pictures
+    show_progress: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    images: int
+    classes: list[str]
+    shape: tuple[int, int, int]  # channels, height, width
+
+
+def find_classes(folder: Path) -> list[tuple[Path, int]]:
+    """Every picture below FOLDER/CLASS/, with the number of its class: classes are numbered by their names' order."""
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; give one that holds a folder of pictures for each class")
+    classes = class_names(folder)
+    if len(classes) < 2:
+        raise ConfigError(f"{folder} has {len(classes)} folders of pictures; a class each, at least two are needed")
+    pictures = []
+    for number, name in enumerate(classes):
+        found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if not found:
+            raise ConfigError(f"{folder / name} holds no pictures ({', '.join(sorted(EXTENSIONS))})")
+        pictures += [(path, number) for path in found]
+    return pictures
+
+
+def class_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def prepare_folder(folder: Path, output: Path, options: ImageOptions) -> Summary:
+    """Writes a folder of class folders. Pictures are mixed, so that every part of a split has every class."""
+    pictures = find_classes(folder)
+    random.Random(options.seed).shuffle(pictures)
+    shape = (options.channels, *options.size)
+    bar = tqdm(pictures, desc="images", unit="image", disable=not options.show_progress)
+    arrays = (read_picture(path, options) for path, _ in bar)
+    labels = [label for _, label in pictures]
+    return _write(output, arrays, shape, labels, class_names(folder), str(folder))
+
+
+def prepare_digits(output: Path) -> Summary:
+    """Writes scikit-learn's handwritten digits: 1,797 real pictures of 8 x 8 that come with the package."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ConfigError("the digits come with scikit-learn: pip install scikit-learn") from None
+    digits = load_digits()
+    # 17 shades, 0 to 16.
+    images = np.minimum(digits.images * 16, 255).astype(np.uint8)[:, None]
+    labels = digits.target.tolist()
+    return _write(output, images, images.shape[1:], labels, [str(n) for n in range(10)], "scikit-learn's digits")
+
+
+def read_picture(path: Path, options: ImageOptions) -> np.ndarray:
+    """A picture as bytes [channels, height, width]."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise ConfigError("pictures are read with Pillow, which is not installed: pip install pillow") from None
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(_resized(picture.convert("L" if options.channels == 1 else "RGB"), options))
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise ConfigError(f"{path} cannot be read as a picture: {error}") from None
+    return pixels[None] if options.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _resized(picture: Image, options: ImageOptions) -> Image:
+    from PIL import Image, ImageOps
+
+    height, width = options.size
+    if options.crop:
+        return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _write(
+    output: Path,
+    images: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    labels: list[int],
+    classes: list[str],
+    source: str,
+) -> Summary:
+    """One image in memory at a time; files appear under their names when all are complete."""
+    with AtomicFiles() as files:
+        with files.path(_named(output, ".images.npy")).open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), *shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for image in images:
+                file.write(np.ascontiguousarray(image, dtype=np.uint8).tobytes())
+        with files.path(_named(output, ".labels.npy")).open("wb") as file:
+            np.save(file, np.asarray(labels, dtype=np.int64))
+        info = {
+            "format": INFO_FORMAT,
+            "version": INFO_VERSION,
+            "images": len(labels),
+            "shape": list(shape),
+            "classes": classes,
+            "source": source,
+        }
+        files.write_text(_named(output, ".images.json"), json.dumps(info, indent=2) + "\n")
+        files.commit()
+    return Summary(len(labels), classes, shape)
+
+
+def _named(prefix: Path, ending: str) -> Path:
+    return prefix.with_name(prefix.name + ending)

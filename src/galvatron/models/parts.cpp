@@ -1,0 +1,142 @@
+#include "galvatron/models/parts.h"
+
+#include <cmath>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/collectives.h"
+#include "galvatron/nn/counter_random.h"
+#include "galvatron/nn/cross_entropy.h"
+#include "galvatron/nn/norm.h"
+
+namespace galvatron::models {
+
+ParamIndex::ParamIndex(const spec::LayerSpec& layer) : layer_(&layer) {}
+
+int ParamIndex::find(const std::string& name) const {
+  for (std::size_t i = 0; i < layer_->params.size(); ++i) {
+    if (layer_->params[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+int ParamIndex::at(const std::string& name) const {
+  const int index = find(name);
+  GALV_CHECK(index >= 0, "layer ", layer_->name, " declares no parameter ", name);
+  return index;
+}
+
+const at::Tensor& param_or_none(const std::vector<at::Tensor>& params, int index) {
+  static const at::Tensor kNone;
+  return index < 0 ? kNone : params[static_cast<std::size_t>(index)];
+}
+
+std::int64_t first_vocab_row(const spec::ModelSpec& model, const comm::Group& tp) {
+  return chunk(model.vocab_size, tp.size(), tp.rank()).begin;
+}
+
+nn::ActivationKind activation_kind(spec::Activation activation) {
+  switch (activation) {
+    case spec::Activation::kGelu: return nn::ActivationKind::kGelu;
+    case spec::Activation::kGeluTanh: return nn::ActivationKind::kGeluTanh;
+    case spec::Activation::kRelu: return nn::ActivationKind::kRelu;
+    case spec::Activation::kSilu: return nn::ActivationKind::kSilu;
+  }
+  GALV_CHECK(false, "unknown activation");
+}
+
+double attention_scale(const spec::TransformerShape& shape) {
+  return shape.attention_scale > 0 ? shape.attention_scale : 1 / std::sqrt(static_cast<double>(shape.head_size));
+}
+
+nn::Dropout dropout_at(const spec::LayerSpec& layer, const nn::LayerPlacement& placement, double p,
+                       const std::string& site) {
+  return {p, nn::random_key(placement.seed, layer.name + "." + site)};
+}
+
+NormCall::NormCall(const spec::LayerSpec& layer, const std::string& prefix)
+    : norm_(layer.shape.norm),
+      epsilon_(layer.shape.norm_epsilon),
+      weight_(ParamIndex(layer).at(prefix + ".weight")),
+      bias_(ParamIndex(layer).find(prefix + ".bias")) {}
+
+at::Tensor NormCall::operator()(const at::Tensor& x, const std::vector<at::Tensor>& params) const {
+  if (norm_ == spec::Norm::kRmsNorm) return nn::rms_norm(x, params[weight_], epsilon_);
+  return nn::layer_norm(x, params[weight_], param_or_none(params, bias_), epsilon_);
+}
+
+AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+    : groups_(placement.groups) {
+  const spec::TransformerShape& shape = layer.shape;
+  options_ = {.num_heads = shape.num_heads,
+              .num_kv_heads = shape.num_kv_heads,
+              .head_size = shape.head_size,
+              .scale = attention_scale(shape),
+              .inverse_frequencies = shape.rope.inverse_frequencies,
+              .rotary_scale = shape.rope.scale,
+              .causal = shape.causal,
+              .qk_norm_epsilon = shape.norm_epsilon,
+              .relative_bias = {shape.relative_bias.num_buckets, shape.relative_bias.max_distance, !shape.causal},
+              .window = {shape.window.height, shape.window.width, shape.window.size, shape.window.shift},
+              .recompute_core = placement.recompute_core,
+              .dropout = dropout_at(layer, placement, shape.attention_dropout, "attention.dropout")};
+  const ParamIndex index(layer);
+  qkv_weight_ = index.at("attention.qkv.weight");
+  qkv_bias_ = index.find("attention.qkv.bias");
+  output_weight_ = index.at("attention.output.weight");
+  output_bias_ = index.find("attention.output.bias");
+  query_norm_ = index.find("attention.query_norm.weight");
+  key_norm_ = index.find("attention.key_norm.weight");
+  window_bias_ = index.find("attention.window_bias");
+  relative_bias_ = index.find("attention.relative_bias.weight");
+}
+
+at::Tensor AttentionCall::operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params,
+                                     const nn::LayerCall& call) const {
+  const nn::AttentionParams attention{params[qkv_weight_], param_or_none(params, qkv_bias_), params[output_weight_],
+                                      param_or_none(params, output_bias_), param_or_none(params, query_norm_),
+                                      param_or_none(params, key_norm_), param_or_none(params, window_bias_),
+                                      param_or_none(params, relative_bias_)};
+  return nn::self_attention(x_BSH, attention, options_, groups_, call);
+}
+
+MlpCall::MlpCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement) : groups_(placement.groups) {
+  const spec::TransformerShape& shape = layer.shape;
+  options_ = {.activation = activation_kind(shape.activation),
+              .gated = shape.gated_mlp,
+              .inner_size = shape.intermediate_size,
+              .dropout = dropout_at(layer, placement, shape.mlp_dropout, "mlp.dropout")};
+  const ParamIndex index(layer);
+  const std::string up = shape.gated_mlp ? "mlp.gate_up" : "mlp.up";
+  up_weight_ = index.at(up + ".weight");
+  up_bias_ = index.find(up + ".bias");
+  down_weight_ = index.at("mlp.down.weight");
+  down_bias_ = index.find("mlp.down.bias");
+}
+
+at::Tensor MlpCall::operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params,
+                               const nn::LayerCall& call) const {
+  const nn::MlpParams mlp{params[up_weight_], param_or_none(params, up_bias_), params[down_weight_],
+                          param_or_none(params, down_bias_)};
+  return nn::mlp(x_BSH, mlp, options_, groups_, call);
+}
+
+VocabularyOutput::VocabularyOutput(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                                   const nn::LayerPlacement& placement)
+    : tp_(placement.groups.tp),
+      weight_(ParamIndex(layer).at("output.weight")),
+      bias_(ParamIndex(layer).find("output.bias")),
+      vocab_size_(model.vocab_size),
+      first_row_(first_vocab_row(model, placement.groups.tp)) {}
+
+at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH, const std::vector<at::Tensor>& params,
+                                        const nn::LayerCall& call) const {
+  const at::Tensor hidden_BTH = nn::gather_sequence(hidden_BSH, tp_, call.sequence.tp_sizes);
+  const at::Tensor &weight = params[weight_], &bias = param_or_none(params, bias_);
+  if (call.logits) return at::linear(hidden_BTH, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
+  return nn::linear_cross_entropy(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
+                                  call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_, tp_);
+}
+
+}  // namespace galvatron::models

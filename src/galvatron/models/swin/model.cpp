@@ -1,0 +1,110 @@
+#include "galvatron/models/swin/model.h"
+
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/models/image/image.h"
+#include "galvatron/models/parts.h"
+#include "galvatron/nn/collectives.h"
+#include "galvatron/nn/drop_path.h"
+#include "galvatron/nn/patches.h"
+
+namespace galvatron::models {
+namespace {
+
+// Patches and their norm; every rank makes its own tokens from whole images.
+class SwinEmbedding : public nn::Layer {
+ public:
+  SwinEmbedding(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+      : patches_(layer),
+        norm_(layer, "patch_norm"),
+        positions_(ParamIndex(layer).find("positions")),
+        dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {}
+
+  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
+                          const nn::LayerCall& call) const override {
+    const Range tokens = call.sequence.tokens;
+    at::Tensor x_BSH = norm_(patches_(call.inputs.images_BCHW, params, tokens), params);
+    if (positions_ >= 0) {
+      x_BSH = x_BSH + params[positions_].narrow(1, tokens.begin, tokens.size());
+    }
+    return {nn::dropout(x_BSH, dropout_, call)};
+  }
+
+ private:
+  PatchProjection patches_;
+  NormCall norm_;
+  int positions_;
+  nn::Dropout dropout_;
+};
+
+// A pre-norm block whose attention whole samples may skip. Only the attention: as transformers'.
+class SwinBlock : public nn::Layer {
+ public:
+  SwinBlock(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+      : attention_norm_(layer, "attention_norm"),
+        mlp_norm_(layer, "mlp_norm"),
+        attention_(layer, placement),
+        mlp_(layer, placement),
+        attention_residual_(dropout_at(layer, placement, layer.shape.residual_dropout,
+                                       "attention.residual.dropout")),
+        mlp_residual_(
+            dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")),
+        drop_path_(dropout_at(layer, placement, layer.drop_path, "drop_path")) {}
+
+  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
+                          const nn::LayerCall& call) const override {
+    const at::Tensor attended = attention_(attention_norm_(x[0], params), params, call);
+    const at::Tensor branch = nn::dropout(attended, attention_residual_, call);
+    const at::Tensor middle = x[0] + nn::drop_path(branch, drop_path_, call);
+    const at::Tensor processed = mlp_(mlp_norm_(middle, params), params, call);
+    return {middle + nn::dropout(processed, mlp_residual_, call)};
+  }
+
+ private:
+  NormCall attention_norm_, mlp_norm_;
+  AttentionCall attention_;
+  MlpCall mlp_;
+  nn::Dropout attention_residual_, mlp_residual_, drop_path_;
+};
+
+// Two by two tokens become one of twice their width. A token's neighbours may lie on other ranks:
+// each gets the whole grid and makes its own part of the next one.
+class PatchMerging : public nn::Layer {
+ public:
+  PatchMerging(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+      : groups_(placement.groups),
+        rows_(layer.shape.window.height),
+        columns_(layer.shape.window.width),
+        norm_(layer, "merged_norm"),
+        reduction_(ParamIndex(layer).at("reduction.weight")) {}
+
+  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
+                          const nn::LayerCall& call) const override {
+    const at::Tensor block_BTC = nn::gather_sequence(x[0], groups_.tp, call.before.tp_sizes);
+    const at::Tensor whole_BLC =
+        nn::gather_sequence(block_BTC, groups_.ulysses, call.before.ulysses_sizes);
+    const at::Tensor merged = nn::merge_patches(whole_BLC, rows_, columns_, call.sequence.tokens);
+    return {at::linear(norm_(merged, params), params[reduction_])};
+  }
+
+ private:
+  nn::LayerGroups groups_;
+  std::int64_t rows_, columns_;
+  NormCall norm_;
+  int reduction_;
+};
+
+}  // namespace
+
+std::unique_ptr<nn::Layer> make_swin_layer(const spec::ModelSpec& model, int index,
+                                           const nn::LayerPlacement& placement) {
+  const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
+  switch (layer.kind) {
+    case spec::LayerKind::kEmbedding: return std::make_unique<SwinEmbedding>(layer, placement);
+    case spec::LayerKind::kBlock: return std::make_unique<SwinBlock>(layer, placement);
+    case spec::LayerKind::kMerge: return std::make_unique<PatchMerging>(layer, placement);
+    case spec::LayerKind::kHead: return make_image_head(model, index, placement, Pooling::kMean);
+  }
+  return nullptr;
+}
+
+}  // namespace galvatron::models

@@ -1,0 +1,35 @@
+#include "galvatron/models/vit/hf_weights.h"
+
+namespace galvatron::models {
+namespace {
+
+const std::vector<HfModule>& modules() {
+  static const std::vector<HfModule> kModules = {
+      {"patches", {"embeddings.patch_embeddings.projection"}},
+      {"class_token", {"embeddings.cls_token"}},
+      {"positions", {"embeddings.position_embeddings"}},
+      {"attention_norm", {"layernorm_before"}},
+      {"attention.qkv",
+       {"attention.attention.query", "attention.attention.key", "attention.attention.value"}},
+      {"attention.output", {"attention.output.dense"}},
+      {"mlp_norm", {"layernorm_after"}},
+      {"mlp.up", {"intermediate.dense"}},
+      {"mlp.down", {"output.dense"}},
+      {"norm", {"layernorm"}},
+      {"classifier", {"classifier"}}};
+  return kModules;
+}
+
+}  // namespace
+
+std::vector<HfTensor> vit_hf_tensors(const spec::ModelSpec& model, int layer,
+                                     const spec::ParamSpec& param) {
+  const bool is_block =
+      model.layers[static_cast<std::size_t>(layer)].kind == spec::LayerKind::kBlock;
+  const std::string prefix = param.name.starts_with("classifier.") ? "" : "vit.";
+  const std::string path =
+      is_block ? "encoder.layer." + std::to_string(layer - 1) + "." : std::string();
+  return hf_tensors_of(param, modules(), {prefix, path});
+}
+
+}  // namespace galvatron::models

@@ -1,0 +1,68 @@
+// ViT for image classification as transformers' ViTConfig describes it.
+#include "galvatron/base/error.h"
+#include "galvatron/spec/config_features.h"
+#include "galvatron/spec/families.h"
+#include "galvatron/spec/image_config.h"
+
+namespace galvatron::spec {
+namespace {
+
+TransformerShape read_shape(JsonReader& reader) {
+  TransformerShape shape;
+  shape.hidden_size = reader.get_int_or("hidden_size", 768, 1, kMaxWidth);
+  shape.num_heads = reader.get_int_or("num_attention_heads", 12, 1, kMaxWidth);
+  if (shape.hidden_size % shape.num_heads != 0 && !reader.has("head_dim")) {
+    throw ConfigError("[model] ", reader.source(), ": hidden_size ", shape.hidden_size,
+                      " is not a multiple of num_attention_heads ", shape.num_heads);
+  }
+  shape.num_kv_heads = shape.num_heads;
+  shape.head_size =
+      reader.get_int_or("head_dim", shape.hidden_size / shape.num_heads, 1, kMaxWidth);
+  shape.intermediate_size = reader.get_int_or("intermediate_size", 3072, 1, kMaxWidth);
+  shape.activation =
+      parse_activation(reader.get_string_or("hidden_act", "gelu"), "hidden_act", reader.source());
+  shape.norm_epsilon = reader.get_number_or("layer_norm_eps", 1e-12, 0, 1);
+  shape.qkv_bias = reader.get_bool_or("qkv_bias", true);
+  shape.causal = false;
+  shape.residual_dropout = reader.get_number_or("hidden_dropout_prob", 0, 0, 0.999);
+  shape.embedding_dropout = shape.residual_dropout;
+  shape.attention_dropout = reader.get_number_or("attention_probs_dropout_prob", 0, 0, 0.999);
+  return shape;
+}
+
+}  // namespace
+
+ModelSpec vit_model(const Json& json, const std::string& source) {
+  JsonReader reader(json, source);
+  const ImageConfig config = read_image_config(reader, 224, 16);
+  const TransformerShape shape = read_shape(reader);
+  const std::int64_t num_blocks = reader.get_int_or("num_hidden_layers", 12, 1, kMaxBlocks);
+  const double stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
+  // Pixels beyond the last whole patch are left out, as a convolution does.
+  const std::int64_t rows = config.image.height / config.patch_height;
+  const std::int64_t columns = config.image.width / config.patch_width;
+  const std::int64_t length = rows * columns + 1;
+  const StreamSpec stream{StreamSpec::Length::kFixed, length, shape.hidden_size};
+
+  TransformerShape embedded = shape;
+  embedded.window = {rows, columns};
+  LayerMaker embedding(LayerKind::kEmbedding, "embedding", embedded, stddev);
+  embedding.takes(InputKind::kImages);
+  embedding.makes(stream);
+  add_patch_projection(embedding, config, stddev);
+  const Init init{InitKind::kNormal, stddev};
+  embedding.add({"class_token", {1, 1, shape.hidden_size}, {}, init, true, {}});
+  embedding.add({"positions", {1, length, shape.hidden_size}, {}, init, true, {}});
+
+  std::vector<LayerSpec> layers = {embedding.take()};
+  for (std::int64_t i = 0; i < num_blocks; ++i) {
+    LayerMaker block(LayerKind::kBlock, "block." + std::to_string(i), shape, stddev);
+    block.makes(stream);
+    block.pre_norm_block(stddev);
+    layers.push_back(block.take());
+  }
+  layers.push_back(image_head(config, shape, stddev));
+  return image_model(Family::kVit, config, length, std::move(layers));
+}
+
+}  // namespace galvatron::spec

@@ -1,0 +1,122 @@
+"""galvatron-data images and digits: pictures become array files, and bad input one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from galvatron.command_line import ConfigError
+from galvatron.data.images import ImageOptions, prepare_digits, prepare_folder, read_picture
+
+
+def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (20, 10)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    for i in range(6):
+        paint(tmp_path / f"pets/cat/{i}.png", (i, 100, 0))
+    for i in range(4):
+        paint(tmp_path / f"pets/dog/young/{i}.bmp", (i, 0, 200), size=(8, 30))
+    (tmp_path / "pets/dog/notes.txt").write_text("no picture")
+    (tmp_path / "pets/.cache").mkdir()
+    return tmp_path / "pets"
+
+
+PYTHON_DIR = Path(__file__).resolve().parents[2] / "python"
+
+
+def run_tool(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "galvatron.data.cli", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_DIR)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_class_folders_become_arrays(pets, tmp_path):
+    summary = prepare_folder(pets, tmp_path / "out/pets", ImageOptions(size=(6, 8)))
+    images, labels = np.load(tmp_path / "out/pets.images.npy"), np.load(tmp_path / "out/pets.labels.npy")
+    assert (summary.images, summary.classes, summary.shape) == (10, ["cat", "dog"], (3, 6, 8))
+    assert images.shape == (10, 3, 6, 8) and images.dtype == np.uint8
+    assert labels.dtype == np.int64 and sorted(labels) == [0] * 6 + [1] * 4
+    for image, label in zip(images, labels, strict=True):
+        assert (image[1 if label == 0 else 2] == (100 if label == 0 else 200)).all()
+    info = json.loads((tmp_path / "out/pets.images.json").read_text())
+    assert info["classes"] == ["cat", "dog"] and info["shape"] == [3, 6, 8]
+
+
+def test_pictures_are_mixed_the_same_way_each_time(pets, tmp_path):
+    def labels(seed: int) -> list[int]:
+        prepare_folder(pets, tmp_path / "out", ImageOptions(size=(2, 2), seed=seed))
+        return np.load(tmp_path / "out.labels.npy").tolist()
+
+    assert labels(1) == labels(1) != labels(2)
+    assert labels(1) != sorted(labels(1)), "a split's parts hold every class"
+
+
+def test_pictures_keep_their_shape_or_are_stretched(tmp_path):
+    picture = Image.new("L", (30, 10))
+    picture.paste(255, (10, 0, 20, 10))  # white in the middle third
+    picture.save(tmp_path / "a.png")
+    cut = read_picture(tmp_path / "a.png", ImageOptions(size=(10, 10), channels=1))
+    assert cut.shape == (1, 10, 10) and (cut == 255).all()
+    stretched = read_picture(tmp_path / "a.png", ImageOptions(size=(10, 10), channels=1, crop=False))
+    assert (stretched == 0).any() and (stretched == 255).any()
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    from sklearn.datasets import load_digits
+
+    prepare_digits(tmp_path / "digits")
+    images, labels = np.load(tmp_path / "digits.images.npy"), np.load(tmp_path / "digits.labels.npy")
+    digits = load_digits()
+    assert images.shape == (1797, 1, 8, 8)
+    assert np.array_equal(labels, digits.target)
+    assert np.abs(images[:, 0] / 255 * 16 - digits.images).max() < 0.1
+
+
+def test_the_command_says_what_it_wrote(pets, tmp_path):
+    done = run_tool("images", pets, "--output", tmp_path / "p", "--size", "4x6", "--grey")
+    assert done.returncode == 0, done.stderr
+    assert "10 of 1 x 4 x 6 bytes" in done.stdout and "cat, dog" in done.stdout
+    assert run_tool("digits", "--output", tmp_path / "d", "--quiet").stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["images", "missing", "--output", "x"], "missing is no folder"),
+        (["images", ".", "--output", "x"], "has 0 folders of pictures; a class each, at least two are needed"),
+        (["images", ".", "--output", "x", "--size", "0"], "'0' is no size"),
+        (["images", ".", "--output", "x", "--size", "99999"], "'99999' is no size"),
+        (["digits"], "the following arguments are required: --output"),
+        (["digits", "--output", "."], "--output . is no prefix of a file name"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run_tool(*arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_picture_leaves_nothing(pets, tmp_path):
+    (pets / "cat/broken.png").write_bytes(b"\x89PNG and no more")
+    with pytest.raises(ConfigError, match=r"broken.png cannot be read as a picture"):
+        prepare_folder(pets, tmp_path / "out/pets", ImageOptions(size=(2, 2)))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_empty_class_is_named(pets, tmp_path):
+    (pets / "fish").mkdir()
+    with pytest.raises(ConfigError, match=r"fish holds no pictures"):
+        prepare_folder(pets, tmp_path / "pets", ImageOptions())
