@@ -35,6 +35,17 @@ class Options {
   void count(const char* key, T& value, std::int64_t min, std::int64_t max = kMost<T>) {
     value = static_cast<T>(reader_.get_int_or(key, static_cast<std::int64_t>(value), min, max));
   }
+  // One number, or a list.
+  void numbers(const char* key, std::vector<double>& values) {
+    if (!reader_.has(key)) return reader_.ignore(key);
+    const Json& given = reader_.get(key);
+    const Json list = given.is_array() ? given : Json::array({given});
+    values.clear();
+    for (const Json& value : list) {
+      const Json entry = {{key, value}};
+      values.push_back(JsonReader(entry, "train").get_number(key, -kMaxNumber, kMaxNumber));
+    }
+  }
   std::string choice(const char* key, const std::string& standard, const std::vector<std::string>& names) {
     return choice_or(reader_, key, standard, names);
   }
@@ -114,6 +125,11 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("data", job.data);
   options.text("split", job.split);
   options.flag("shuffle", job.shuffle);
+  options.text("mask_token", job.mask_token);
+  options.numbers("image_mean", job.images.mean);
+  options.numbers("image_std", job.images.std);
+  options.count("crop_padding", job.images.crop_padding, 0);
+  options.flag("flip", job.images.flip);
   options.count("seed", job.seed, 0);
   options.flag("deterministic", job.deterministic);
   device = options.choice("device", "auto", {"auto", "cpu", "cuda"});

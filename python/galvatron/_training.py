@@ -40,6 +40,14 @@ class TrainOptions(TypedDict, total=False):
     """Weights of training, validation and test samples of a token file; "969,30,1"."""
     shuffle: bool
     """New order of samples in each epoch, of token files and datasets; True."""
+    mask_token: str | int
+    """Text or id of the token that hides others (BERT); default: the tokenizer's."""
+    image_mean: float | list[float]
+    """Taken off each pixel of image arrays; one number, or one for each channel."""
+    image_std: float | list[float]
+    crop_padding: int
+    """Train on random parts of image arrays with black borders of so many pixels."""
+    flip: bool
     # One strategy for all layers, without a plan.
     tp_degree: int
     ulysses_degree: int
@@ -113,7 +121,8 @@ def train(
     KeyboardInterrupt ends the run after the step under way.
     """
     settings: dict[str, Any] = {
-        key: str(value) if isinstance(value, PathLike) else value for key, value in options.items()
+        key: str(value) if isinstance(value, PathLike) or key == "mask_token" else value
+        for key, value in options.items()
     }
     with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
         if model is not None:
