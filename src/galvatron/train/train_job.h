@@ -50,6 +50,7 @@ struct TrainJob {
   // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
   // tokenizer.
   std::string mask_token;
+  bool whole_words = false;  // hide whole words, not single tokens
   data::ImageTransform images;  // of image models
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
