@@ -14,7 +14,7 @@ import torch
 from conftest import SOURCE_DIR, losses, read_metrics
 from transformers import AutoModelForImageClassification
 
-STEPS = 400
+STEPS, BATCH = 400, 32
 # Of a split 4,1: the last images of the file.
 NUM_TRAINING = 1438
 
@@ -38,21 +38,32 @@ def accuracy(model: Path, digits: Path) -> float:
     return (logits.argmax(1).numpy() == labels).mean().item()
 
 
+def search_plan(galvatron, model: str) -> None:
+    """Measures machine and model and writes plan.json for four ranks, in seconds."""
+    steps = [
+        ["profile-hardware", "--nproc", 4, "--seconds", 5, "--max-bytes", "1MiB", "--output", "hardware.json"],
+        ["profile-model", "--model", model, "--nproc", 4, "--precision", "fp32", "--seconds", 4, "--output", "model.json"],
+        ["search", "--model", model, "--hardware", "hardware.json", "--profile", "model.json", "--world-size", 4]
+        + ["--precision", "fp32", "--global-batch", BATCH, "--memory", "1GiB", "--output", "plan.json"],
+    ]
+    for step in steps:
+        result = galvatron(*step)
+        assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("model", ["vit-tiny", "swin-tiny"])
 def test_learns_to_read_digits(model, galvatron, digits, tmp_path: Path):
-    common = ["--plan", "auto", "--memory", "1GiB", "--nproc", 4, "--run-dir", "run", "--cache-dir", "cache"]
-    common += ["--precision", "fp32", "--global-batch", 32, "--lr", 3e-3, "--warmup-steps", 10]
+    search_plan(galvatron, model)
     result = galvatron(
-        "train", "--model", model, "--data", digits, "--split", "4,1", "--steps", STEPS,
-        "--eval-interval", STEPS, "--export", "out", *common,
+        "train", "--model", model, "--data", digits, "--split", "4,1", "--plan", "plan.json", "--nproc", 4,
+        "--lr", 3e-3, "--warmup-steps", 10, "--steps", STEPS, "--eval-interval", STEPS, "--metrics", "m.jsonl",
+        "--export", "out",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    plan = json.loads((tmp_path / "run/plan.json").read_text())
-    assert (plan["world_size"], plan["model"]) == (4, model)
-    curve = losses(tmp_path / "run/metrics.jsonl")
-    assert curve[0] == pytest.approx(np.log(10), rel=0.1)
-    assert sum(curve[-5:]) / 5 < 0.5
-    assert read_metrics(tmp_path / "run/metrics.jsonl")[-1]["valid_loss"] < 0.8
+    curve = losses(tmp_path / "m.jsonl")
+    assert curve[0] > 2
+    assert sum(curve[-5:]) / 5 < 0.3
+    assert read_metrics(tmp_path / "m.jsonl")[-1]["valid_loss"] < 0.8
     assert accuracy(tmp_path / "out", digits) > 0.85
 
 
