@@ -62,9 +62,8 @@ TEST(Candidates, EveryDivisorThatTheLayersAllow) {
             (std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {4, 1}}));
   for (const auto& [tp, ulysses] : degrees(0)) EXPECT_EQ(12 % (tp * ulysses), 0);
   // More parts than tokens.
-  for (const plan::LayerStrategy& one : layer_candidates({}, model, 12, 3)[1]) {
-    EXPECT_LE(one.seq_degree(), 3);
-  }
+  const auto of_three_tokens = layer_candidates({}, model, 12, 3);
+  for (const plan::LayerStrategy& one : of_three_tokens[1]) EXPECT_LE(one.seq_degree(), 3);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/search/report.h"
 
 #include "config_error.h"
 #include "search/planning_example.h"
@@ -218,6 +219,10 @@ TEST(Search, SolvesSeveralKindsOfLayers) {
       ASSERT_TRUE(result.best) << model.name;
       EXPECT_EQ(result.certificate.gap(), 0) << model.name;
       EXPECT_EQ(plan::check_plan(result.best->plan, model, {8, 256}), std::nullopt);
+      const std::string text = to_text(*result.best, options.memory);
+      const bool hierarchical = model.name == "hierarchical";
+      EXPECT_NE(text.find(hierarchical ? "x block" : "x encoder"), std::string::npos) << text;
+      EXPECT_NE(text.find(hierarchical ? "embedding" : "target_embedding"), std::string::npos);
     }
   }
 }

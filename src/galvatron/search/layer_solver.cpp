@@ -23,6 +23,8 @@ struct ToGo {
   double price = 0;
   double limit = kInfinity;
   std::vector<double> cost;
+  // [layers in front]: the same without changes of layout, for the memory that is left.
+  std::vector<RelaxedCurve> relaxed;
 };
 
 // One partial choice: the layers from some layer to the stage's last.
@@ -51,7 +53,10 @@ class StageSolver {
       to_go_.push_back(std::move(one));
     }
     if (!only_bytes) drop_options();
-    for (ToGo& one : to_go_) fill(one);
+    for (ToGo& one : to_go_) {
+      fill(one);
+      if (!only_bytes && one.limit < kInfinity) fill_relaxed(one);
+    }
   }
 
   StageFront run() {
@@ -103,21 +108,39 @@ class StageSolver {
     return least == kNoBytes ? 0 : std::max<std::int64_t>(least, 0);
   }
 
-  Relaxed relaxed(double once_share) const {
-    std::vector<int> count(options_.size());
-    for (const int type : problem_.types) ++count[static_cast<std::size_t>(type)];
-    std::vector<LowerHull> hulls(options_.size());
-    std::vector<HullCount> items;
+  // [type], of those that the stage has.
+  std::vector<LowerHull> hulls(double once_share) const {
+    std::vector<LowerHull> out(options_.size());
     for (std::size_t type = 0; type < options_.size(); ++type) {
-      if (count[type] == 0) continue;
+      const int name = static_cast<int>(type);
+      if (std::find(problem_.types.begin(), problem_.types.end(), name) == problem_.types.end()) {
+        continue;
+      }
       std::vector<WeightedCost> points;
       for (const LayerOption& option : options_[type]) {
         points.push_back({static_cast<double>(option.weight()), scalar(option, once_share)});
       }
-      hulls[type] = LowerHull(std::move(points));
-      items.push_back({&hulls[type], count[type]});
+      out[type] = LowerHull(std::move(points));
     }
+    return out;
+  }
+
+  Relaxed relaxed(double once_share) const {
+    const std::vector<LowerHull> of_type = hulls(once_share);
+    std::vector<HullCount> items(options_.size());
+    for (std::size_t type = 0; type < items.size(); ++type) items[type].hull = &of_type[type];
+    for (const int type : problem_.types) ++items[static_cast<std::size_t>(type)].count;
     return relax(items, static_cast<double>(problem_.capacity - least_alone_));
+  }
+
+  void fill_relaxed(ToGo& out) const {
+    const std::vector<LowerHull> of_type = hulls(out.once_share);
+    std::vector<HullCount> items(options_.size());
+    for (std::size_t type = 0; type < items.size(); ++type) items[type].hull = &of_type[type];
+    for (const int type : problem_.types) {
+      out.relaxed.emplace_back(items);
+      ++items[static_cast<std::size_t>(type)].count;
+    }
   }
 
   // Options whose single use already breaks a cap.
@@ -319,17 +342,18 @@ class StageSolver {
   bool promising(std::size_t layer, Label& label) const {
     if (label.peak > problem_.capacity - lightest_[layer]) return false;
     const LayerOption& option = options_of(type_of(layer))[static_cast<std::size_t>(label.option)];
+    const auto left = static_cast<double>(problem_.capacity - label.peak);
     for (const ToGo& one : to_go_) {
-      const double togo = layer == 0
-                              ? 0
-                              : one.cost[layer * static_cast<std::size_t>(num_layouts()) +
-                                         static_cast<std::size_t>(option.layout)];
-      const double cost = label.time + label.time2 + one.once_share * label.once + togo +
-                          one.price * static_cast<double>(label.peak - problem_.capacity);
-      const double least =
-          layer == 0 ? label.time + label.time2 + one.once_share * label.once : cost;
+      const double so_far = label.time + label.time2 + one.once_share * label.once;
+      double least = so_far;
+      if (layer > 0) {
+        const double priced = one.cost[layer * static_cast<std::size_t>(num_layouts()) +
+                                       static_cast<std::size_t>(option.layout)];
+        least += priced - one.price * left;
+        if (!one.relaxed.empty()) least = std::max(least, so_far + one.relaxed[layer].at(left));
+      }
       if (least > one.limit * (1 + kRounding)) return false;
-      label.estimate = cost;
+      label.estimate = least;
     }
     return true;
   }

@@ -66,4 +66,39 @@ Relaxed relax(const std::vector<HullCount>& items, double capacity) {
   return out;
 }
 
+// All items start at their lightest option; weight is added where that saves most.
+RelaxedCurve::RelaxedCurve(const std::vector<HullCount>& items) {
+  WeightedCost at;
+  std::vector<Step> steps;
+  for (const auto& [hull, count] : items) {
+    if (count == 0) continue;
+    if (hull->empty()) return;
+    const auto& points = hull->points();
+    at.weight += count * points.front().weight;
+    at.cost += count * points.front().cost;
+    for (std::size_t i = 1; i < points.size(); ++i) {
+      const double added = points[i].weight - points[i - 1].weight;
+      steps.push_back({(points[i - 1].cost - points[i].cost) / added, count * added});
+    }
+  }
+  std::sort(steps.begin(), steps.end(),
+            [](const Step& a, const Step& b) { return a.price > b.price; });
+  points_.push_back(at);
+  for (const Step& step : steps) {
+    at.weight += step.weight;
+    at.cost -= step.price * step.weight;
+    points_.push_back(at);
+  }
+}
+
+double RelaxedCurve::at(double capacity) const {
+  const auto beyond =
+      std::upper_bound(points_.begin(), points_.end(), capacity,
+                       [](double weight, const WeightedCost& point) { return weight < point.weight; });
+  if (beyond == points_.begin()) return std::numeric_limits<double>::infinity();
+  const WeightedCost& a = *std::prev(beyond);
+  if (beyond == points_.end()) return a.cost;
+  return a.cost + (beyond->cost - a.cost) * (capacity - a.weight) / (beyond->weight - a.weight);
+}
+
 }  // namespace galvatron::search

@@ -37,4 +37,14 @@ struct Relaxed {
 
 Relaxed relax(const std::vector<HullCount>& items, double capacity);
 
+// The least sum of relax() for every capacity: falling and convex.
+class RelaxedCurve {
+ public:
+  explicit RelaxedCurve(const std::vector<HullCount>& items);
+  double at(double capacity) const;  // infinity when nothing fits
+
+ private:
+  std::vector<WeightedCost> points_;  // ascending weight
+};
+
 }  // namespace galvatron::search

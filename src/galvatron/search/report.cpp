@@ -9,6 +9,13 @@
 namespace galvatron::search {
 namespace {
 
+// "block" of "block.3".
+std::string kind_of(const std::string& layer_name) {
+  const std::size_t digits = layer_name.find_last_not_of("0123456789") + 1;
+  const bool numbered = digits > 1 && digits < layer_name.size() && layer_name[digits - 1] == '.';
+  return numbered ? layer_name.substr(0, digits - 1) : layer_name;
+}
+
 std::string degree(int value) { return value == 1 ? "-" : std::to_string(value); }
 
 // "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
@@ -72,24 +79,24 @@ std::string galvatron2_rows(const plan::Galvatron2Plan& plan) {
 
 }  // namespace
 
-std::string plan_table(const plan::Plan& plan) {
+std::string plan_table(const FoundPlan& found) {
+  const plan::Plan& plan = found.plan;
   TextTable table({"stage", "layers", "tp", "ulysses", "dp", "zero", "recompute"});
   table.align(1, TextTable::Align::kLeft);
-  const auto last = static_cast<std::int64_t>(plan.layers.size()) - 1;
   for (int stage = 0; stage < plan.pipeline.degree; ++stage) {
     const Range layers = plan.layers_of_stage(stage);
     for (std::int64_t begin = layers.begin; begin < layers.end;) {
       const plan::LayerStrategy& one = plan.layers[static_cast<std::size_t>(begin)];
+      const std::string& name = found.layer_names[static_cast<std::size_t>(begin)];
       std::int64_t end = begin + 1;
-      const bool alone = begin == 0 || begin == last;
-      while (!alone && end < std::min(layers.end, last) &&
-             plan.layers[static_cast<std::size_t>(end)] == one) {
+      while (end < layers.end && plan.layers[static_cast<std::size_t>(end)] == one &&
+             kind_of(found.layer_names[static_cast<std::size_t>(end)]) == kind_of(name)) {
         ++end;
       }
-      const std::string what = begin == 0      ? "embedding"
-                               : begin == last ? "head"
-                                               : fmt::format("{} x block", end - begin);
-      table.add_row({std::to_string(stage), what, degree(one.tp_degree), degree(one.ulysses_degree),
+      const bool single = kind_of(name) == name;
+      table.add_row({std::to_string(stage),
+                     single ? name : fmt::format("{} x {}", end - begin, kind_of(name)),
+                     degree(one.tp_degree), degree(one.ulysses_degree),
                      std::to_string(plan.dp_degree(static_cast<int>(begin))),
                      std::to_string(one.zero_stage),
                      one.recompute == plan::Recompute::kNone ? "-" : to_text(one.recompute)});
@@ -100,7 +107,7 @@ std::string plan_table(const plan::Plan& plan) {
 }
 
 std::string to_text(const FoundPlan& found, Bytes budget) {
-  return plan_table(found.plan) + "\n" + cost::plan_cost_table(found.cost, found.plan, budget);
+  return plan_table(found) + "\n" + cost::plan_cost_table(found.cost, found.plan, budget);
 }
 
 std::string explain(const SearchResult& result) {

@@ -7,8 +7,8 @@
 
 namespace galvatron::search {
 
-// Runs of equal layers by strategy: one row per run and stage.
-std::string plan_table(const plan::Plan& plan);
+// Runs of layers of one kind by strategy: one row per run and stage.
+std::string plan_table(const FoundPlan& found);
 
 // The plan, its stages' memory against the budget, where the step's time goes.
 std::string to_text(const FoundPlan& found, Bytes budget);

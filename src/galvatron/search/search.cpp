@@ -362,6 +362,9 @@ class Search {
   FoundPlan describe(const Solution& solution) const {
     FoundPlan found;
     found.plan = make_plan(solution);
+    for (const spec::LayerSpec& layer : inputs_.model.layers) {
+      found.layer_names.push_back(layer.name);
+    }
     found.cost = cost::estimate(inputs_of(solution.shape->global_batch), found.plan);
     GALV_CHECK(std::abs(found.cost.step_time.value - solution.answer.step_ms) <=
                    1e-9 * solution.answer.step_ms,

@@ -30,6 +30,7 @@ struct SearchOptions {
 struct FoundPlan {
   plan::Plan plan;
   cost::PlanCost cost;
+  std::vector<std::string> layer_names;  // of the model
 };
 
 // When nothing fits: the plan that needs the least memory.

@@ -148,17 +148,29 @@ void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
   options = std::move(kept);
 }
 
+std::vector<LayerOption> ShapeQuestion::options_of(std::size_t type, int group, int in_flight,
+                                                   bool timed) const {
+  std::vector<LayerOption> out;
+  for (const int id : candidates_[type]) {
+    const int own = group_of(type, id);
+    if (group >= 0 && own >= 0 && own != group) continue;
+    out.push_back(
+        make_option(tables_, tables_.cost[type][static_cast<std::size_t>(id)], in_flight, id));
+  }
+  drop_dominated(type, timed, out);
+  return out;
+}
+
 ShapeQuestion::Options ShapeQuestion::make_options(int group, int in_flight, bool timed) const {
   Options out;
   for (std::size_t type = 0; type < candidates_.size(); ++type) {
-    auto& row = out.emplace_back();
-    for (const int id : candidates_[type]) {
-      const int own = group_of(type, id);
-      if (group >= 0 && own >= 0 && own != group) continue;
-      row.push_back(
-          make_option(tables_, tables_.cost[type][static_cast<std::size_t>(id)], in_flight, id));
+    if (tables_.tied_types.contains(static_cast<int>(type))) {
+      out.push_back(options_of(type, group, in_flight, timed));
+      continue;
     }
-    drop_dominated(type, timed, row);
+    const auto [known, added] = untied_options_.try_emplace({type, in_flight, timed});
+    if (added) known->second = options_of(type, -1, in_flight, timed);
+    out.push_back(known->second);
   }
   return out;
 }

@@ -2,6 +2,8 @@
 // Shared by all solvers of the shape (shape_solver.h).
 #pragma once
 #include <cstdint>
+#include <map>
+#include <tuple>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
@@ -50,6 +52,8 @@ class ShapeQuestion {
   int group_of(std::size_t type, int id) const {
     return group_.empty() ? -1 : group_[type][static_cast<std::size_t>(id)];
   }
+  std::vector<LayerOption> options_of(std::size_t type, int group, int in_flight,
+                                      bool timed) const;
   void drop_dominated(std::size_t type, bool timed, std::vector<LayerOption>& options) const;
 
   const cost::CostTables& tables_;
@@ -61,6 +65,8 @@ class ShapeQuestion {
   std::vector<int> groups_;
   // [type]: ids that no other one of the same group dominates whatever is in flight.
   std::vector<std::vector<int>> candidates_;
+  // Of types that are alike for all groups, once asked for: by type, in_flight, timed.
+  mutable std::map<std::tuple<std::size_t, int, bool>, std::vector<LayerOption>> untied_options_;
 };
 
 }  // namespace galvatron::search
