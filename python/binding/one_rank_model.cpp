@@ -97,30 +97,6 @@ std::int64_t stream_length(const spec::StreamSpec& stream, const ModelInputs& in
   return 0;
 }
 
-void check_tokens(const at::Tensor& tokens, const spec::ModelSpec& model, const char* name) {
-  if (tokens.dim() != 2) throw ConfigError("[model] ", name, " must be [samples, tokens], not of ", tokens.dim(), " dimensions");
-  if (tokens.size(1) < 1 || (model.max_positions > 0 && tokens.size(1) > model.max_positions)) {
-    throw ConfigError("[model] ", name, " has ", tokens.size(1), " tokens a sample; '", model.name, "' takes 1 to ",
-                      model.max_positions);
-  }
-  if (tokens.numel() == 0) return;
-  const auto [least, most] = tokens.aminmax();
-  const std::int64_t low = least.item<std::int64_t>(), high = most.item<std::int64_t>();
-  if (low >= 0 && high < model.vocab_size) return;
-  throw ConfigError("[model] ", name, " holds token ", low < 0 ? low : high, "; the vocabulary of '", model.name,
-                    "' has ", model.vocab_size);
-}
-
-void check_images(const at::Tensor& images, const spec::ModelSpec& model) {
-  const spec::ImageSpec& image = model.image;
-  if (images.dim() == 4 && images.size(1) == image.channels && images.size(2) == image.height &&
-      images.size(3) == image.width) {
-    return;
-  }
-  throw ConfigError("[model] pixel_values is ", models::shape_text(images.sizes().vec()), ", must be [samples, ",
-                    image.channels, ", ", image.height, ", ", image.width, "]");
-}
-
 }  // namespace
 
 OneRankModel::OneRankModel(spec::ModelSpec model, std::uint64_t seed) : model_(std::move(model)), seed_(seed) {
@@ -230,9 +206,6 @@ nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs, std:
 
 at::Tensor OneRankModel::logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs,
                                 std::int64_t first_sample, bool training) const {
-  for (const auto& [kind, value] : inputs) {
-    kind == spec::InputKind::kImages ? check_images(value, model_) : check_tokens(value, model_, input_name(kind));
-  }
   if (inputs.empty()) throw ConfigError("[model] ", input_name(input_kinds().at(0)), " is missing");
   const std::vector<at::Tensor> whole = join_parameters(parameters);
   nn::Activations x;

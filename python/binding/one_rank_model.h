@@ -40,7 +40,8 @@ class OneRankModel {
             const std::filesystem::path& tokenizer) const;
 
   // Logits [B, T, vocabulary] or [B, classes]. `parameters` in the order of make_parameters(). `first_sample` addresses
-  // dropout masks. ConfigError for an input that is missing or of a wrong shape.
+  // dropout masks. ConfigError for an input that is missing. REQUIRES: inputs of the model's shapes, tokens of its
+  // vocabulary.
   at::Tensor logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs, std::int64_t first_sample,
                     bool training) const;
 
