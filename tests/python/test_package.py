@@ -175,7 +175,7 @@ def wrong_calls(folder: Path):
     model, vision = galvatron.load(TINY), galvatron.load("vit-tiny")
     images = torch.zeros(2, *vision.spec.image_shape)
     yield lambda: galvatron.load("gpt3-tiny"), "'gpt3-tiny' is no preset and no file or folder, did you mean 'gpt2-"
-    yield lambda: galvatron.load({"model_type": "mamba"}), "'mamba'; supported are"
+    yield lambda: galvatron.load({"model_type": "mamba"}), "'mamba' is not supported; supported are"
     yield lambda: galvatron.load(TINY, torch.int8), "dtype is float32, float64, bfloat16 or float16, not Char"
     yield lambda: galvatron.load(folder), "holds no safetensors"
     yield lambda: model(labels=tokens), "input_ids is missing"
@@ -197,7 +197,7 @@ def wrong_calls(folder: Path):
     yield lambda: galvatron.train(TINY, data=iter([]), **QUICK), "yields nothing in epoch 0"
     yield lambda: galvatron.train(TINY, data=[{"text": "x"}], **QUICK), "samples have no 'input_ids'"
     yield lambda: galvatron.train(TINY, data=[tokens[0]], **QUICK), "sample 0 has 8 tokens, the others 16"
-    yield lambda: galvatron.train(TINY, stepz=3), "'stepz', did you mean 'steps'?"
+    yield lambda: galvatron.train(TINY, stepz=3), "'stepz' is unknown, did you mean 'steps'?"
     yield lambda: galvatron.train(TINY, data=[tokens[0]], eval_interval=1, steps=1), "needs valid_data"
     yield lambda: galvatron.train(TINY, plan="none.json"), "none.json"
     yield lambda: galvatron.train(TINY, plan="none.json", tp_degree=2), "tp_degree and plan exclude each other"
@@ -297,7 +297,7 @@ def example_profiles() -> tuple[dict, dict]:
     hardware = {
         "format": "galvatron-hardware-profile", "version": 1, "provenance": provenance, "device": "cpu",
         "world_size": 2, "ranks_per_node": 2, "device_memory_bytes": 1 << 30, "memory_reserve_bytes": 1 << 20,
-        "overlap_slowdown": 1.5, "compute_contention": [], "optimizer_ns_per_element": 1.0, "links": {},
+        "overlap_slowdown": 1.5, "compute_contention": [], "optimizer_ns_per_element": 1.0,
         "collectives": [
             {"operation": operation, "group_size": 2, "stride": 1, "points": points}
             for operation in ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "p2p")

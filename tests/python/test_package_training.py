@@ -100,6 +100,33 @@ def test_labels_of_python_count_as_in_a_call():
     assert summary["losses"][0] == pytest.approx(loss.item(), rel=1e-5)
 
 
+def samples_of(name: str) -> list[dict[str, torch.Tensor]]:
+    spec = galvatron.load(name).spec
+    generator = torch.Generator().manual_seed(0)
+
+    def tokens(length: int) -> torch.Tensor:
+        return torch.randint(2, spec.vocab_size, (length,), generator=generator)
+
+    if spec.task == "image-classes":
+        images = torch.randn(4, *spec.image_shape, generator=generator)
+        return [{"pixel_values": image, "labels": torch.tensor(i % spec.num_classes)} for i, image in enumerate(images)]
+    if spec.task == "masked-tokens":
+        rows = [tokens(16) for _ in range(4)]
+        return [{"input_ids": row, "labels": row.masked_fill(row % 3 > 0, -100)} for row in rows]
+    return [{"input_ids": tokens(16), "labels": tokens(4)} for _ in range(4)]  # fewer labels than there is room for
+
+
+@pytest.mark.parametrize("name", ["bert-tiny", "t5-tiny", "vit-tiny", "swin-tiny"])
+def test_every_task_trains_on_data_of_python(name):
+    samples = samples_of(name)
+    options = {**QUICK, "steps": 5, "lr": 1e-3}
+    del options["seq_length"]  # that of the samples
+    losses = galvatron.train(name, data=samples, shuffle=False, **options)["losses"]
+    batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+    assert losses[0] == pytest.approx(galvatron.load(name)(**batch)["loss"].item(), rel=1e-5)
+    assert losses[-1] < losses[0]
+
+
 def test_evaluation_on_other_data():
     rows = torch.from_numpy(token_rows(8))
     heard: list[dict] = []
