@@ -91,6 +91,18 @@ def test_a_shuffling_loader_repeats_and_leaves_the_callers_randomness_alone():
     assert first["losses"] != galvatron.train(TINY, data=loader, **QUICK, seed=5)["losses"]
 
 
+def test_training_goes_on_from_a_model(tmp_path):
+    rows = list(torch.from_numpy(token_rows()))
+    galvatron.train(TINY, data=rows, **QUICK, export=tmp_path / "trained")
+    model = galvatron.load(tmp_path / "trained")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    summary = galvatron.train(model, data=rows, **QUICK)
+    same_losses(summary, galvatron.train(init_from=tmp_path / "trained", data=rows, **QUICK))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    with pytest.raises(galvatron.ConfigError, match="exclude each other"):
+        galvatron.train(model, init_from=tmp_path / "trained")
+
+
 def test_labels_of_python_count_as_in_a_call():
     rows = torch.from_numpy(token_rows(4))
     labels = rows.masked_fill(rows % 2 == 0, -100)
