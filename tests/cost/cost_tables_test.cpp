@@ -34,7 +34,8 @@ CostTables chain(std::vector<LayerCost> layers) {
     tables.cost.push_back({layers[i]});
   }
   tables.layouts = {{1, 1}};
-  tables.transition_ms = {0};
+  tables.borders = {{{0}, 0}};
+  tables.border_behind.assign(layers.size(), 0);
   return tables;
 }
 
@@ -133,9 +134,10 @@ TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
               plan::token_layout(candidates[c], 4));
   }
   EXPECT_EQ(tables.layouts.size(), 3u);
-  EXPECT_EQ(tables.border_ms, 0);
-  for (int from = 0; from < 3; ++from) EXPECT_EQ(tables.transition(from, from), 0);
-  EXPECT_GT(tables.transition(0, 1), 0);
+  EXPECT_EQ(tables.borders.size(), 1u);
+  EXPECT_EQ(tables.border(1).transfer_ms, 0);
+  for (int from = 0; from < 3; ++from) EXPECT_EQ(tables.transition(1, from, from), 0);
+  EXPECT_GT(tables.transition(1, 0, 1), 0);
 }
 
 TEST(BuildCostTables, MicrobatchesOfTwoSizesAreAveraged) {
@@ -155,14 +157,15 @@ TEST(StageNumbers, ChargeBordersAndTransitionsToTheLaterLayer) {
   const std::vector<int> choice = {0, 0, 1, 0};
   const StageNumbers first = stage_numbers(tables, choice, {0, 2}, 0);
   const StageNumbers second = stage_numbers(tables, choice, {2, 4}, 1);
-  const double change = tables.transition(0, 1);
+  const double change = tables.transition(1, 0, 1);
   ASSERT_GT(change, 0);
-  ASSERT_GT(tables.border_ms, 0);
+  const double border_ms = tables.border(2).transfer_ms;
+  ASSERT_GT(border_ms, 0);
   EXPECT_DOUBLE_EQ(first.forward_ms,
                    tables.layer_cost(0, 0).forward_ms + tables.layer_cost(1, 0).forward_ms);
   EXPECT_DOUBLE_EQ(first.backward_ms, tables.layer_cost(0, 0).backward_ms +
-                                          tables.layer_cost(1, 0).backward_ms + tables.border_ms);
-  EXPECT_NEAR(second.forward_ms, tables.layer_cost(2, 1).forward_ms + tables.border_ms + 2 * change,
+                                          tables.layer_cost(1, 0).backward_ms + border_ms);
+  EXPECT_NEAR(second.forward_ms, tables.layer_cost(2, 1).forward_ms + border_ms + 2 * change,
               1e-12);
   EXPECT_NEAR(
       second.backward_ms,

@@ -6,19 +6,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "galvatron/base/json.h"
+#include "cost/galvatron2_case.h"
 
 namespace galvatron::cost {
 namespace {
 
 using plan::Galvatron2Strategy;
 
-const std::filesystem::path kData =
-    std::filesystem::path(GALVATRON_SOURCE_DIR) / "tests/data/galvatron2";
-
 profiles::Galvatron2Profiles llama_profiles() {
   profiles::Galvatron2ProfileQuery query;
-  query.directory = kData / "profiles";
+  query.directory = galvatron2_data() / "profiles";
   return read_galvatron2_profiles(query);
 }
 
@@ -41,7 +38,7 @@ TEST(Galvatron2Cost, GoldenLayers) {
   const auto profiles = llama_profiles();
   const Galvatron2Job job;
   const Galvatron2CostModel model(job, profiles);
-  const Json golden = read_json_file(kData / "golden_costs.json");
+  const Json golden = read_json_file(galvatron2_data() / "golden_costs.json");
   for (const Json& row : golden["layer"]) {
     const std::string text = row[2];
     const Galvatron2Shape shape{row[0], row[1], pp_degree(text)};
@@ -59,7 +56,7 @@ TEST(Galvatron2Cost, GoldenEmbeddings) {
   const auto profiles = llama_profiles();
   const Galvatron2Job job;
   const Galvatron2CostModel model(job, profiles);
-  const Json golden = read_json_file(kData / "golden_costs.json");
+  const Json golden = read_json_file(galvatron2_data() / "golden_costs.json");
   for (const Json& row : golden["embed"]) {
     const std::string text = row[2];
     const Galvatron2Shape shape{row[0], row[1], pp_degree(text)};
@@ -82,7 +79,7 @@ TEST(Galvatron2Cost, GoldenPipelines) {
   const auto profiles = llama_profiles();
   const Galvatron2Job job;
   const Galvatron2CostModel model(job, profiles);
-  const Json golden = read_json_file(kData / "golden_costs.json");
+  const Json golden = read_json_file(galvatron2_data() / "golden_costs.json");
   for (const Json& row : golden["pipeline"]) {
     std::vector<Galvatron2Strategy> layers;
     for (const std::string text : row["strategies"]) {
@@ -108,45 +105,26 @@ TEST(Galvatron2Cost, GoldenPipelines) {
   EXPECT_EQ(golden["pipeline"].size(), 3u);
 }
 
-// A case's question as our values.
-struct Case {
-  explicit Case(const std::filesystem::path& path) : json(read_json_file(path)) {
-    profiles::Galvatron2ProfileQuery query;
-    query.directory = kData / "cases" / std::string(json["profiles"]["dir"]);
-    query.world_size = int(json["cluster"]["num_nodes"]) * int(json["cluster"]["gpus_per_node"]);
-    query.seq_length = json["model"]["seq_length"];
-    profiles = read_galvatron2_profiles(query);
-    job.world_size = query.world_size;
-    job.num_layers = json["model"]["num_layers"];
-    job.hidden_size = json["model"]["hidden_size"];
-    job.seq_length = query.seq_length;
-  }
-  Json json;
-  profiles::Galvatron2Profiles profiles;
-  Galvatron2Job job;
-};
-
 TEST(Galvatron2Cost, RecordedPlansScoreAsRecorded) {
   int count = 0;
-  for (const auto& file : std::filesystem::directory_iterator(kData / "cases")) {
-    if (file.path().extension() != ".json") continue;
-    const Case question(file.path());
+  for (const auto& file : galvatron2_case_files()) {
+    const Galvatron2Case question(file);
     const Json& upstream = question.json["upstream"];
-    const auto plan = plan::galvatron2_plan_from_json(upstream["plan"], file.path().string());
+    const auto plan = plan::galvatron2_plan_from_json(upstream["plan"], file.string());
     const Galvatron2Score ours = score(question.job, question.profiles, plan);
-    expect_close(ours.samples_per_second, upstream["throughput"], file.path().string());
+    expect_close(ours.samples_per_second, upstream["throughput"], file.string());
     // Its memory counts whole MB per layer, so it is at most one MB a layer above ours, the reserve
     // of 20 %, and the gather buffer even of plans without tensor parallelism.
     const Galvatron2CostModel model(question.job, question.profiles);
     const Galvatron2Shape shape{plan.global_batch, plan.num_microbatches, plan.pp_degree};
     const double buffer = model.fixed_mb(shape, plan.vocabulary.degree) - model.fixed_mb(shape, 0);
     const double budget = double(question.json["memory_gb"]) * 1024;
-    const double limit = galvatron2_limit_mb(gibibytes(question.json["memory_gb"]));
+    const double limit = galvatron2_limit_mb(question.memory);
     for (std::size_t stage = 0; stage < ours.stage_mb.size(); ++stage) {
       const double theirs = double(upstream["memory_mb_per_stage"][stage]) - (budget - limit);
-      EXPECT_LE(ours.stage_mb[stage], theirs + 2) << file.path();
-      EXPECT_GE(ours.stage_mb[stage], theirs - question.job.num_layers - 2 - buffer) << file.path();
-      EXPECT_LE(ours.stage_mb[stage], limit) << file.path();
+      EXPECT_LE(ours.stage_mb[stage], theirs + 2) << file;
+      EXPECT_GE(ours.stage_mb[stage], theirs - question.job.num_layers - 2 - buffer) << file;
+      EXPECT_LE(ours.stage_mb[stage], limit) << file;
     }
     ++count;
   }

@@ -14,7 +14,7 @@ constexpr std::int64_t kLength = 100, kVocab = 1000, kMask = 999, kEpoch = 50;
 using Kind = spec::InputKind;
 
 MaskedSamples make(std::uint64_t seed = 1) {
-  return {std::make_unique<SyntheticSamples>(kEpoch, kLength, kVocab, 7), {kMask, seed}};
+  return {std::make_unique<SyntheticSamples>(kEpoch, kLength, kVocab, 7), {kMask, seed, {}}};
 }
 
 at::Tensor original(std::int64_t consumed, std::int64_t count) {
@@ -68,8 +68,27 @@ TEST(MaskedSamples, EveryEpochAndEverySeedHidesOtherTokens) {
   EXPECT_FALSE(at::equal(labels(make(), 5), labels(make(2), 5)));
 }
 
+TEST(MaskedSamples, WholeWordsAreChosenTogether) {
+  // Odd tokens go on with the word of an even or odd one before them.
+  WordPieces words;
+  for (std::int64_t token = 0; token < kVocab; ++token) {
+    words.begins_inside.push_back(token % 2 == 1);
+    words.ends_inside.push_back(true);
+  }
+  const MaskedSamples source(std::make_unique<SyntheticSamples>(kEpoch, kLength, kVocab, 7), {kMask, 1, words});
+  const std::int64_t count = 40;
+  const at::Tensor chosen = source.fetch(Kind::kLabels, 0, {0, count}, {0, kLength}).ne(-100), text = original(0, count);
+  EXPECT_TRUE(chosen.sum(1).eq(15).all().item<bool>());
+  // Where one token of a word is chosen and its neighbour is not: at the one word that is cut.
+  const at::Tensor same_word = text.slice(1, 1).remainder(2).eq(1);
+  const at::Tensor cut = chosen.slice(1, 1).ne(chosen.slice(1, 0, -1)).logical_and(same_word);
+  EXPECT_TRUE(cut.sum(1).le(1).all().item<bool>());
+  EXPECT_GT(chosen.slice(1, 1).logical_and(chosen.slice(1, 0, -1)).logical_and(same_word).sum().item<std::int64_t>(), 100);
+  expect_parts_make_up_the_whole(source, Kind::kTokens, kLength, kEpoch - 4);
+}
+
 TEST(MaskedSamples, AShortSampleHidesOneToken) {
-  const MaskedSamples source(std::make_unique<SyntheticSamples>(5, 2, kVocab), {kMask});
+  const MaskedSamples source(std::make_unique<SyntheticSamples>(5, 2, kVocab), {kMask, 1, {}});
   EXPECT_EQ(source.num_labels(0, 3), 3);
   EXPECT_EQ(source.fetch(Kind::kLabels, 0, {0, 3}, {0, 2}).ne(-100).sum().item<std::int64_t>(), 3);
 }

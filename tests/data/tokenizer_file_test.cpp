@@ -38,6 +38,25 @@ TEST_F(TokenizerFile, AFolderStandsForItsFile) {
   EXPECT_EQ(find_token(std::filesystem::path(path_).parent_path(), "a"), 5);
 }
 
+TEST_F(TokenizerFile, WordPieceMarksWhatGoesOn) {
+  write(R"({"model": {"type": "WordPiece", "continuing_subword_prefix": "##",
+                      "vocab": {"play": 0, "##ing": 1, "the": 2}}})");
+  const WordPieces words = read_word_pieces(path_, 4);
+  EXPECT_TRUE(words.continues(0, 1));
+  EXPECT_FALSE(words.continues(0, 2));
+  EXPECT_FALSE(words.continues(1, 3)) << "not in the file: a word of its own";
+}
+
+TEST_F(TokenizerFile, ElsewhereLettersThatMeetAreOneWord) {
+  write("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"\u0120play\": 0, \"ing\": 1, \"(\": 2, \"x\": 3, \"\u010a\": 4}}}");
+  const WordPieces words = read_word_pieces(path_, 5);
+  EXPECT_TRUE(words.continues(0, 1)) << "playing";
+  EXPECT_FALSE(words.continues(1, 0)) << "a space between";
+  EXPECT_FALSE(words.continues(1, 2)) << "ing(";
+  EXPECT_FALSE(words.continues(2, 3)) << "(x";
+  EXPECT_FALSE(words.continues(4, 3)) << "a new line between";
+}
+
 TEST_F(TokenizerFile, DamagedFilesAreTold) {
   EXPECT_NE(config_error_of([&] { find("a"); }).find("tokenizer.json"), std::string::npos);
   for (const char* text : {"[]", "{}", R"({"model": 3})"}) {

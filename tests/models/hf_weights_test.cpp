@@ -1,6 +1,7 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 
+#include <algorithm>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -59,6 +60,37 @@ TEST(HfWeights, TheHeadIsTheEmbeddingWhereTied) {
   const int head = tied.num_layers() - 1;
   const HfTensor tensor = hf_tensors(tied, head, find_param(tied, head, "output.weight"))[0];
   EXPECT_EQ(tensor.names, (Names{"transformer.wte.weight", "wte.weight", "lm_head.weight"}));
+}
+
+TEST(HfWeights, T5SharesItsTokensAndOneBiasOfEachStack) {
+  const spec::ModelSpec model = spec::load_model("t5-tiny");  // two blocks in each stack
+  const int decoder = 3, head = model.num_layers() - 1;
+  const Names tokens{"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"};
+  EXPECT_EQ(hf_tensors(model, decoder, find_param(model, decoder, "tokens.weight"))[0].names, tokens);
+  EXPECT_EQ(hf_tensors(model, head, find_param(model, head, "output.weight"))[0].names, tokens);
+  for (const int block : {1, 2}) {
+    EXPECT_EQ(names_of(model, block, "attention.relative_bias.weight"),
+              Names{"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"});
+  }
+  EXPECT_EQ(names_of(model, 5, "cross_attention.key_value.weight"),
+            (Names{"decoder.block.1.layer.1.EncDecAttention.k.weight",
+                   "decoder.block.1.layer.1.EncDecAttention.v.weight"}));
+  EXPECT_EQ(names_of(model, 2, "mlp.down.weight"), Names{"encoder.block.1.layer.1.DenseReluDense.wo.weight"});
+  EXPECT_EQ(names_of(model, 5, "mlp.down.weight"), Names{"decoder.block.1.layer.2.DenseReluDense.wo.weight"});
+}
+
+TEST(HfWeights, BertsTiedPartsHaveAliases) {
+  const spec::ModelSpec model = spec::load_model("bert-tiny");
+  const int head = model.num_layers() - 1;
+  const auto names = [&](int layer, const char* param) {
+    return hf_tensors(model, layer, find_param(model, layer, param))[0].names;
+  };
+  EXPECT_EQ(names(head, "output.weight"),
+            (Names{"bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight",
+                   "cls.predictions.decoder.weight"}));
+  EXPECT_EQ(names(head, "output.bias"), (Names{"cls.predictions.bias", "cls.predictions.decoder.bias"}));
+  const Names old = names(1, "mlp_norm.weight");
+  EXPECT_NE(std::find(old.begin(), old.end(), "bert.encoder.layer.0.output.LayerNorm.gamma"), old.end());
 }
 
 // What gives every preset's every parameter: each element of a whole parameter lies in one tensor.

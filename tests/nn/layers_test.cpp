@@ -124,6 +124,30 @@ LayerCall call_for(Range samples, Range tokens, std::int64_t length) {
   return call;
 }
 
+TEST(Dropout, InsideTheRegionFeaturesAreDivided) {
+  const Dropout options{0.25, random_key(3, "site")};
+  const at::Tensor x = at::ones({4, 10, 6}, at::kDouble);
+  LayerCall call = call_for({0, 4}, {0, 10}, 10);
+  call.sequence.block_tokens = {0, 10};
+  const at::Tensor whole = region_dropout(x, options, call, {0, 6}, 6);
+  EXPECT_GT(whole.eq(0).sum().item<std::int64_t>(), 20);
+  call.first_sample = 1;
+  call.sequence.block_tokens = {4, 7};
+  const at::Tensor part = region_dropout(at::ones({2, 3, 2}, at::kDouble), options, call, {3, 5}, 6);
+  EXPECT_TRUE(at::equal(part, whole.slice(0, 1, 3).slice(1, 4, 7).slice(2, 3, 5)));
+}
+
+TEST(Dropout, OfAnotherStreamIsAddressedByItsOwnPlace) {
+  const Dropout options{0.25, random_key(3, "site")};
+  LayerCall call = call_for({0, 4}, {0, 10}, 10);
+  const at::Tensor whole = dropout(at::ones({4, 10, 6}, at::kDouble), options, call);
+  SequenceSplit context = call.sequence;
+  context.tokens = {2, 6};
+  call.sequence.length = 5;
+  const at::Tensor part = dropout(at::ones({4, 4, 6}, at::kDouble), options, call, context);
+  EXPECT_TRUE(at::equal(part, whole.slice(1, 2, 6)));
+}
+
 TEST(Dropout, MaskDependsOnTheGlobalPositionOnly) {
   const Dropout options{0.25, random_key(3, "site")};
   const at::Tensor x = at::ones({4, 10, 6}, at::kDouble);

@@ -189,6 +189,22 @@ TEST(CheckPlan, SequenceLength) {
       << "a sequence that does not divide is spread by balanced chunks";
 }
 
+TEST(CheckPlan, TheTargetsOfT5AreShorter) {
+  // 40 tokens of input have targets of 10.
+  const spec::ModelSpec t5 = spec::load_model("t5-tiny");
+  const auto with_ulysses = [&](int layer, int degree) {
+    return problem(t5, [&](Plan& plan) {
+      plan.world_size = 32;
+      LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+      strategy.ulysses_degree = degree;
+    }, {0, 40});
+  };
+  EXPECT_EQ(with_ulysses(0, 16), "valid");
+  EXPECT_EQ(with_ulysses(3, 16),
+            "layer 3 (decoder.embedding): a sequence of 10 tokens cannot be split 16 ways (tp_degree "
+            "1 x ulysses_degree 16)");
+}
+
 TEST(CheckPlan, TiedEmbeddings) {
   EXPECT_EQ(layer_problem(gpt(), 0, [](LayerStrategy& s) { s.tp_degree = 2; }),
             "embedding and head share one weight, so their tp_degree must be equal, not 2 and 1");

@@ -1,6 +1,8 @@
 // Redistribution, ZeRO units, and the training promise on plans chosen by hand (plan_fuzz draws them at random).
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
@@ -100,8 +102,20 @@ TEST(Engine, LossFallsAndGradientsAreNotZero) {
   }
 }
 
+// T5's decoder with the encoder's output beside it.
+bool two_streams_cross_a_stage(const FuzzCase& test) {
+  int layer = 0;
+  for (const int layers : test.plan.pipeline.layers_per_stage) {
+    layer += layers;
+    if (layer < test.job.model.num_layers() && test.job.model.inputs_of(layer).size() > 1) return true;
+  }
+  return false;
+}
+
 TEST(PlanFuzz, CasesCoverWhatTheyShould) {
   int tp = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
+  int streams_across = 0;
+  std::map<spec::Family, int> families;
   std::array<int, 4> zero{};
   constexpr int kCases = 300;
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
@@ -120,11 +134,15 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
     pipelines += test.plan.pipeline.degree > 1;
     gpipe += test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
     dropout += test.job.model.layers[1].shape.residual_dropout > 0;
+    ++families[test.job.model.family];
+    streams_across += two_streams_cross_a_stage(test);
     tied_across += test.plan.pipeline.degree > 1 && test.job.model.tied_embeddings;
   }
-  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across}) {
+  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across, streams_across}) {
     EXPECT_GE(count, kCases / 20);
   }
+  for (const auto& [family, count] : families) EXPECT_GE(count, kCases / 10) << spec::to_text(family);
+  EXPECT_GE(families.size(), 4u);
   for (const int count : zero) EXPECT_GE(count, kCases / 3);
 }
 

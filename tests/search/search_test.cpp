@@ -1,86 +1,327 @@
 #include "galvatron/search/search.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "galvatron/plan/check_plan.h"
-#include "galvatron/profiles/analytic.h"
+
+#include "config_error.h"
+#include "search/planning_example.h"
+#include "search/several_kinds.h"
 
 namespace galvatron::search {
 namespace {
 
-// A model on a data-sheet cluster.
-struct Example {
-  spec::ModelSpec model;
-  spec::JobSpec job;
-  profiles::HardwareProfile hardware;
-  profiles::ModelProfile profile;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-  Example(const std::string& name, int world_size, std::int64_t global_batch,
-          std::int64_t seq_length)
-      : model(spec::load_model(name)) {
-    job = {seq_length, global_batch, spec::Precision::kBf16};
-    spec::ClusterSpec cluster;
-    cluster.devices_per_node = std::min(world_size, 8);
-    cluster.num_nodes = world_size / cluster.devices_per_node;
-    const profiles::DeviceSpec device{"a100", 312e9, 0.5, 1.5e9, 0.02};
-    const profiles::NetworkSpec network{{0.01, 250e6}, {0.02, 20e6}, 1.1, gibibytes(1)};
-    hardware = profiles::analytic_hardware_profile(cluster, device, network);
-    profile = profiles::analytic_model_profile(model, seq_length, job.precision, device);
-  }
-  cost::CostInputs inputs() const { return {model, job, hardware, profile}; }
-};
+SearchOptions with_memory(Bytes memory) {
+  SearchOptions options;
+  options.memory = memory;
+  options.num_runners_up = 0;
+  return options;
+}
+
+using Constraints = std::vector<const char*>;
+void allow(SearchOptions& options, const Constraints& constraints) {
+  for (const char* text : constraints) add_constraint(options.space, text, true);
+}
+
+double ms_per_sample(const SearchResult& result) {
+  if (!result.best) return kInfinity;
+  return result.best->cost.step_time.value / static_cast<double>(result.best->plan.global_batch);
+}
 
 TEST(Search, FindsAPlanThatFits) {
-  const Example example("gpt2", 8, 16, 512);
-  SearchOptions options;
-  options.memory = gibibytes(8);
-  const SearchResult result = search_best_plan(example.inputs(), options);
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const SearchResult result = example.search(with_memory(gibibytes(8)));
   ASSERT_TRUE(result.best);
-  EXPECT_LE(result.best->cost.peak_memory(), options.memory);
+  EXPECT_LE(result.best->cost.peak_memory(), gibibytes(8));
   EXPECT_EQ(plan::check_plan(result.best->plan, example.model, {8, 512}), std::nullopt);
 }
 
 TEST(Search, SaysWhatTheLeanestPlanNeeds) {
-  const Example example("gpt2-1.5b", 8, 16, 512);
-  SearchOptions options;
-  options.memory = mebibytes(1100);
-  const SearchResult result = search_best_plan(example.inputs(), options);
+  const PlanningExample example("gpt2-1.5b", 8, 16, 512);
+  SearchOptions options = with_memory(mebibytes(1100));
+  const SearchResult result = example.search(options);
   EXPECT_FALSE(result.best);
   ASSERT_TRUE(result.closest_miss);
   // With exactly that much there is a plan, with one byte less there is none.
   options.memory = result.closest_miss->needed;
-  EXPECT_TRUE(search_best_plan(example.inputs(), options).best);
+  EXPECT_TRUE(example.search(options).best);
   options.memory.value -= 1;
-  EXPECT_FALSE(search_best_plan(example.inputs(), options).best);
+  EXPECT_FALSE(example.search(options).best);
 }
 
-TEST(Search, Show) {
-  if (!::getenv("SHOW")) GTEST_SKIP();
-  struct {
-    const char* model;
-    int world;
-    int batch;
-    int seq;
-    int gib;
-  } cases[] = {{"gpt2", 8, 16, 512, 2},        {"gpt2", 8, 16, 512, 8},
-               {"gpt2-1.5b", 8, 64, 1024, 16}, {"llama2-7b", 8, 64, 2048, 36},
-               {"llama2-7b", 8, 64, 2048, 24}, {"llama2-7b", 64, 256, 2048, 24}};
-  for (const auto& one : cases) {
-    const Example example(one.model, one.world, one.batch, one.seq);
-    SearchOptions options;
-    options.memory = gibibytes(one.gib);
-    const SearchResult result = search_best_plan(example.inputs(), options);
-    fmt::print("== {} {} ranks batch {} {} GiB\n", one.model, one.world, one.batch, one.gib);
-    if (result.best) {
-      fmt::print("  {}\n{}\n", plan::summarize(result.best->plan),
-                 cost::plan_cost_table(result.best->cost, result.best->plan, options.memory));
-    } else {
-      fmt::print("  nothing fits: needs {}\n", to_text(result.closest_miss->needed));
+// Every strategy of a stage's layers that the options allow. Where TP takes all ranks of a block
+// only the lowest ZeRO stage is in the space (search_space.h).
+std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExample& example,
+                                                            const SearchOptions& options,
+                                                            int ranks) {
+  std::vector<std::vector<plan::LayerStrategy>> out;
+  for (const spec::LayerSpec& layer : example.model.layers) {
+    auto& row = out.emplace_back();
+    const bool block = layer.kind == spec::LayerKind::kBlock;
+    for (int tp = 1; tp <= ranks; ++tp) {
+      for (int ulysses = 1; tp * ulysses <= ranks; ++ulysses) {
+        for (int zero = 0; zero < 4; ++zero) {
+          for (int recompute = 0; recompute < 3; ++recompute) {
+            const plan::LayerStrategy one{.tp_degree = tp,
+                                          .ulysses_degree = ulysses,
+                                          .zero_stage = zero,
+                                          .recompute = static_cast<plan::Recompute>(recompute)};
+            const bool inside = options.space.tp_degrees.has(tp) &&
+                                options.space.ulysses_degrees.has(ulysses) &&
+                                options.space.zero_stages.has(zero) &&
+                                (block ? options.space.recomputes.has(recompute) : recompute == 0);
+            const bool whole = ranks == 1 || (block && tp == ranks);
+            int lowest = 0;
+            while (!options.space.zero_stages.has(lowest)) ++lowest;
+            if (!inside || (whole && zero > lowest)) continue;
+            if (!plan::check_layer_strategy(one, layer, ranks)) row.push_back(one);
+          }
+        }
+      }
     }
-    fmt::print("{}", to_text(result.certificate));
-    std::fflush(stdout);
   }
+  return out;
+}
+
+// Every way to pick one of each row.
+template <typename Visit>
+void all_layers(const std::vector<std::vector<plan::LayerStrategy>>& rows, Visit visit) {
+  std::vector<std::size_t> picked(rows.size(), 0);
+  std::vector<plan::LayerStrategy> layers(rows.size());
+  while (true) {
+    for (std::size_t i = 0; i < rows.size(); ++i) layers[i] = rows[i][picked[i]];
+    visit(layers);
+    std::size_t i = 0;
+    while (i < rows.size() && ++picked[i] == rows[i].size()) picked[i++] = 0;
+    if (i == rows.size()) return;
+  }
+}
+
+template <typename Visit>
+void all_stage_sizes(int layers, int stages, std::vector<int> sizes, Visit visit) {
+  if (stages == 1) {
+    sizes.push_back(layers);
+    return visit(sizes);
+  }
+  for (int size = 1; size <= layers - (stages - 1); ++size) {
+    auto more = sizes;
+    more.push_back(size);
+    all_stage_sizes(layers - size, stages - 1, more, visit);
+  }
+}
+
+struct ScoredPlan {
+  double step_ms = 0;
+  Bytes peak;
+};
+
+// Every valid plan of the options' space, both schedules, priced by cost::estimate().
+std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOptions& options,
+                                  int world_size) {
+  std::vector<ScoredPlan> out;
+  for (int p = 1; p <= world_size; ++p) {
+    if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
+    const auto rows = strategies_of(example, options, world_size / p);
+    for (int m = 1; m <= example.job.global_batch; ++m) {
+      if (!options.space.num_microbatches.has(m)) continue;
+      all_stage_sizes(example.model.num_layers(), p, {}, [&](const std::vector<int>& sizes) {
+        all_layers(rows, [&](const std::vector<plan::LayerStrategy>& layers) {
+          for (const plan::ScheduleKind kind :
+               {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
+            plan::Plan plan;
+            plan.model = example.model.name;
+            plan.world_size = world_size;
+            plan.global_batch = example.job.global_batch;
+            plan.num_microbatches = m;
+            plan.precision = example.job.precision;
+            plan.pipeline = {p, kind, sizes};
+            plan.layers = layers;
+            if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) break;
+            const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
+            out.push_back({cost.step_time.value, cost.peak_memory()});
+            if (p == 1) break;
+          }
+        });
+      });
+    }
+  }
+  return out;
+}
+
+// The whole search against every plan, at budgets from what nothing fits to what all fit.
+void expect_best_of_all_plans(const PlanningExample& example, SearchOptions options,
+                              int world_size) {
+  const std::vector<ScoredPlan> all = all_plans(example, options, world_size);
+  ASSERT_GT(all.size(), 1000u);
+  std::int64_t leanest = std::numeric_limits<std::int64_t>::max(), fullest = 0;
+  for (const ScoredPlan& one : all) {
+    leanest = std::min(leanest, one.peak.value);
+    fullest = std::max(fullest, one.peak.value);
+  }
+  constexpr int kBudgets = 12;
+  double slowest = 0, fastest = 0;
+  for (int i = -1; i <= kBudgets; ++i) {
+    const std::int64_t step = (fullest - leanest) / kBudgets / (i < kBudgets / 2 ? 8 : 1);
+    options.memory = {leanest + (i < 0 ? -1 : step * i)};
+    SCOPED_TRACE(testing::Message() << example.model.name << " in " << options.memory.value);
+    double best = kInfinity;
+    for (const ScoredPlan& one : all) {
+      if (one.peak <= options.memory) best = std::min(best, one.step_ms);
+    }
+    const SearchResult result = example.search(options);
+    ASSERT_EQ(result.best.has_value(), best < kInfinity);
+    if (!result.best) continue;
+    EXPECT_NEAR(result.best->cost.step_time.value, best, 1e-9 * best);
+    EXPECT_LE(result.best->cost.peak_memory(), options.memory);
+    EXPECT_EQ(result.certificate.gap(), 0);
+    if (slowest == 0) slowest = best;
+    fastest = best;
+  }
+  EXPECT_LT(fastest, slowest);  // memory mattered
+}
+
+TEST(Search, EqualsEveryPlanOfASmallModel) {
+  const PlanningExample example("gpt2-tiny", 4, 4, 64);
+  SearchOptions options = with_memory({});
+  allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",
+                  "num_microbatches=1,2,4"});
+  expect_best_of_all_plans(example, options, 4);
+}
+
+TEST(Search, EqualsEveryPlanOfAHierarchicalModel) {
+  const PlanningExample example(hierarchical_model(1), 4, 4, 256);
+  SearchOptions options = with_memory({});
+  allow(options, {"tp_degree=1", "ulysses_degree=1,2", "zero_stage=0,3", "recompute=none",
+                  "num_microbatches=1,2"});
+  expect_best_of_all_plans(example, options, 4);
+}
+
+TEST(Search, EqualsEveryPlanOfAnEncoderAndDecoder) {
+  const PlanningExample example(encoder_decoder_model(1), 4, 4, 256);
+  EXPECT_EQ(example.model.tied_layers().size(), 3u);
+  SearchOptions options = with_memory({});
+  allow(options, {"tp_degree=1,2", "ulysses_degree=1", "zero_stage=1,3", "recompute=none,full",
+                  "num_microbatches=2,4"});
+  expect_best_of_all_plans(example, options, 4);
+}
+
+// Deeper models of the same kinds: a plan, its proof, and stages that are not cut evenly.
+TEST(Search, SolvesSeveralKindsOfLayers) {
+  for (const spec::ModelSpec& model : {hierarchical_model(6), encoder_decoder_model(8)}) {
+    const PlanningExample example(model, 8, 32, 256);
+    SearchOptions options = with_memory(gibibytes(2));
+    for (const char* pipelines : {"pp_degree>=1", "pp_degree>=2"}) {
+      allow(options, {pipelines});
+      const SearchResult result = example.search(options);
+      ASSERT_TRUE(result.best) << model.name;
+      EXPECT_EQ(result.certificate.gap(), 0) << model.name;
+      EXPECT_EQ(plan::check_plan(result.best->plan, model, {8, 256}), std::nullopt);
+    }
+  }
+}
+
+TEST(Search, MoreMemoryIsNeverSlower) {
+  const PlanningExample example("gpt2-1.5b", 8, 16, 1024);
+  double before = kInfinity;
+  int found = 0;
+  for (std::int64_t mib = 3000; mib <= 20'000; mib += 1000) {
+    const SearchResult result = example.search(with_memory(mebibytes(mib)));
+    ASSERT_TRUE(result.best || found == 0) << mib;
+    if (!result.best) continue;
+    ++found;
+    // A gap says how much of this is still open.
+    EXPECT_LE(ms_per_sample(result), before * (1 + result.certificate.gap() + 1e-12)) << mib;
+    EXPECT_EQ(result.certificate.gap(), 0) << mib;
+    before = ms_per_sample(result);
+  }
+  EXPECT_GT(found, 10);
+}
+
+TEST(Search, MoreOptionsAreNeverWorse) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const std::vector<Constraints> ever_wider = {
+      {"tp_degree=1", "pp_degree=1", "ulysses_degree=1", "recompute=none", "zero_stage=0"},
+      {"tp_degree=1", "pp_degree=1", "ulysses_degree=1", "recompute=none"},
+      {"tp_degree=1", "pp_degree=1", "ulysses_degree=1"},
+      {"tp_degree=1", "pp_degree=1"},
+      {"tp_degree<=2", "pp_degree<=2"},
+      {"tp_degree<=4"},
+      {}};
+  for (const std::int64_t mib : {1800, 2200, 4000}) {
+    double before = kInfinity;
+    for (const auto& constraints : ever_wider) {
+      SearchOptions options = with_memory(mebibytes(mib));
+      allow(options, constraints);
+      const double now = ms_per_sample(example.search(options));
+      EXPECT_LE(now, before * (1 + 1e-12)) << mib;
+      before = now;
+    }
+    EXPECT_LT(before, kInfinity);
+  }
+}
+
+TEST(Search, AChoiceOfBatchesIsAsGoodAsItsBest) {
+  const PlanningExample example("gpt2", 8, 8, 512);
+  SearchOptions options = with_memory(gibibytes(3));
+  double best = kInfinity;
+  for (const std::int64_t batch : {8, 12, 16}) {
+    options.global_batches = {batch};
+    PlanningExample one = example;
+    one.job.global_batch = batch;
+    best = std::min(best, ms_per_sample(one.search(options)));
+  }
+  options.global_batches = {8, 12, 16};
+  EXPECT_NEAR(ms_per_sample(example.search(options)), best, 1e-9 * best);
+}
+
+TEST(Search, TheSameQuestionHasTheSameAnswer) {
+  const PlanningExample example("gpt2-1.5b", 8, 16, 1024);
+  SearchOptions options = with_memory(gibibytes(6));
+  options.num_runners_up = 3;
+  const SearchResult one = example.search(options), two = example.search(options);
+  ASSERT_TRUE(one.best);
+  EXPECT_EQ(plan::plan_to_json(one.best->plan), plan::plan_to_json(two.best->plan));
+  EXPECT_EQ(one.certificate.nodes, two.certificate.nodes);
+  ASSERT_EQ(one.runners_up.size(), 3u);
+  for (std::size_t i = 0; i < one.runners_up.size(); ++i) {
+    EXPECT_EQ(plan::plan_to_json(one.runners_up[i].plan),
+              plan::plan_to_json(two.runners_up[i].plan));
+    EXPECT_GE(one.runners_up[i].cost.step_time, one.best->cost.step_time);
+  }
+}
+
+TEST(Search, RefusesWhatNoPlanCanMeet) {
+  const PlanningExample example("gpt2-tiny", 4, 4, 64);
+  const auto message = [&](auto change) {
+    SearchOptions options = with_memory(gibibytes(1));
+    change(options);
+    return config_error_of([&] { example.search(options); });
+  };
+  EXPECT_NE(message([](auto& one) { one.world_size = -4; }).find("--world-size -4"),
+            std::string::npos);
+  EXPECT_NE(message([](auto& one) { one.memory = {}; }).find("--memory must be positive"),
+            std::string::npos);
+  EXPECT_NE(message([](auto& one) { one.global_batches = {0}; }).find("--global-batch 0"),
+            std::string::npos);
+  PlanningExample longer = example;
+  longer.job.seq_length = 4096;
+  EXPECT_NE(config_error_of([&] { longer.search(with_memory(gibibytes(1))); })
+                .find("--seq-length 4096 is outside 1 .. 128"),
+            std::string::npos);
+  // No layer has 3 or 5 as a divisor of its ranks.
+  EXPECT_NE(message([](auto& one) { allow(one, {"tp_degree=3"}); }).find("leave no plan"),
+            std::string::npos);
+  EXPECT_NE(message([](auto& one) { allow(one, {"pp_degree=5"}); }).find("leave no plan"),
+            std::string::npos);
+  // More microbatches than samples.
+  EXPECT_NE(message([](auto& one) { allow(one, {"num_microbatches=64"}); }).find("leave no plan"),
+            std::string::npos);
+  EXPECT_NE(message([](auto& one) {
+              add_constraint(one.space, "schedule=gpipe,1f1b", false);
+            }).find("no schedule"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ TEST(BertConfig, AnUntiedOutputHasItsOwnWeightAndTheBiasThatNothingReads) {
 TEST(BertConfig, PaddingMayBeAbsent) {
   EXPECT_EQ(bert(R"({"pad_token_id": null})").padding_token, -1);
   EXPECT_EQ(bert(R"({"pad_token_id": 7})").padding_token, 7);
+  EXPECT_EQ(bert(R"({"pad_token_id": -1})").padding_token, 30521) << "as torch's Embedding counts";
 }
 
 TEST(BertConfig, RefusesWhatWouldChangeTheResult) {

@@ -87,6 +87,11 @@ TEST(LlamaConfig, AWindowInEffectIsRefused) {
   EXPECT_NE(refusal("qwen2", R"({"layer_types": ["full_attention", "sliding_attention"]})"), "");
 }
 
+TEST(LlamaConfig, HasAPaddingTokenWhereTheConfigNamesOne) {
+  EXPECT_EQ(model("llama", "{}").padding_token, -1);
+  EXPECT_EQ(model("llama", R"({"pad_token_id": 2})").padding_token, 2);
+}
+
 TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
   EXPECT_NO_THROW(model("mistral", R"({"max_position_embeddings": 4096})"));
   EXPECT_NO_THROW(model("mistral", R"({"sliding_window": null})"));
@@ -99,7 +104,7 @@ TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
 TEST(ModelFromConfig, RefusesOtherFamilies) {
   const std::string text = refusal("gpt_neox", "{}");
   EXPECT_TRUE(text.starts_with("[model] my-model: model_type = 'gpt_neox' is not supported; supported are "));
-  for (const char* known : {"gpt2", "llama", "mistral", "qwen2", "qwen3"})
+  for (const char* known : {"bert", "gpt2", "llama", "mistral", "qwen2", "qwen3", "t5"})
     EXPECT_NE(text.find(known), std::string::npos) << text;
   EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),
             "[json] my-model: key 'model_type' is missing");

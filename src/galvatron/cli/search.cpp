@@ -81,6 +81,21 @@ search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command)
   return options;
 }
 
+// Prints the plan, or what is nearest to one; `write_plan` puts it into --output.
+template <typename Result, typename WritePlan>
+int report(const SearchCommand& command, const Result& result, Bytes memory, WritePlan write_plan) {
+  if (!result.best) {
+    std::printf("%s\n", to_text(*result.closest_miss, memory).c_str());
+    return kExitNothingFits;
+  }
+  std::printf("%s", to_text(*result.best, memory).c_str());
+  if (command.explain) std::printf("%s", explain(result).c_str());
+  if (command.output.empty()) return 0;
+  write_plan();
+  std::printf("  written to %s\n", command.output.c_str());
+  return 0;
+}
+
 int search_galvatron2(const SearchCommand& command) {
   const char* why = "Galvatron-2's profiles do not say it";
   require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
@@ -100,21 +115,14 @@ int search_galvatron2(const SearchCommand& command) {
   const search::Galvatron2SearchOptions options = galvatron2_options(command);
   const auto profiles = profiles::read_galvatron2_profiles(galvatron2_query(command));
   const auto result = search::search_galvatron2(options, profiles);
-  if (!result.best) {
-    std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
-    return kExitNothingFits;
-  }
-  std::printf("%s", to_text(*result.best, options.memory).c_str());
-  if (command.explain) std::printf("%s", explain(result).c_str());
-  if (command.output.empty()) return 0;
-  if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
-    plan::write_galvatron2_plan(command.output, result.best->plan);
-  } else {
-    plan::write_plan(command.output, plan::from_galvatron2(result.best->plan, profiles.model,
-                                                           options.job.precision));
-  }
-  std::printf("  written to %s\n", command.output.c_str());
-  return 0;
+  return report(command, result, options.memory, [&] {
+    if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
+      plan::write_galvatron2_plan(command.output, result.best->plan);
+    } else {
+      plan::write_plan(command.output, plan::from_galvatron2(result.best->plan, profiles.model,
+                                                             options.job.precision));
+    }
+  });
 }
 
 search::MachineKnowledge read_knowledge(const SearchCommand& command) {
@@ -141,24 +149,17 @@ int search_ours(const SearchCommand& command) {
   const search::PreparedSearch prepared =
       search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
   const search::SearchOptions& options = prepared.options;
-  search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
-  if (!result.best) {
-    std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
-    return kExitNothingFits;
-  }
-  std::printf("%s", to_text(*result.best, options.memory).c_str());
-  if (command.explain) std::printf("%s", explain(result).c_str());
-  if (command.output.empty()) return 0;
-  if (command.plan_format == "galvatron2") {
-    plan::write_galvatron2_plan(command.output, plan::to_galvatron2(result.best->plan));
-  } else {
+  const search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
+  return report(command, result, options.memory, [&] {
+    if (command.plan_format == "galvatron2") {
+      plan::write_galvatron2_plan(command.output, plan::to_galvatron2(result.best->plan));
+      return;
+    }
     plan::Plan plan = result.best->plan;
     plan.search = search_to_json(result, options.memory);
     plan.search["inputs"] = record_inputs(command);
     plan::write_plan(command.output, plan);
-  }
-  std::printf("  written to %s\n", command.output.c_str());
-  return 0;
+  });
 }
 
 int run_search(const SearchCommand& command) {

@@ -70,6 +70,9 @@ void add_model_options(CLI::App& command, TrainCommand& options) {
            "<mask>")
       ->default_str("")
       ->group(group);
+  add_flag(command, "--whole-words", job.whole_words,
+           "Hide whole words instead of single tokens (BERT); needs the tokenizer")
+      ->group(group);
   add_count(command, "--seq-length", job.seq_length, 1,
             "Tokens per sample; default: what the model allows, at most 1024")
       ->default_str("")

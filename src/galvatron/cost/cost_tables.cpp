@@ -39,36 +39,41 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   return out;
 }
 
-// Where models change shape on the way, every border is taken to be as wide as the widest.
-int widest_border(const CostInputs& inputs) {
-  int widest = 0;
-  Bytes most;
-  for (int layer = 1; layer < inputs.model.num_layers(); ++layer) {
-    const Bytes bytes = border_bytes(inputs, layer, {}, 1);
-    if (bytes <= most) continue;
-    most = bytes;
-    widest = layer;
-  }
-  return widest;
-}
-
-void add_transitions(CostTables& tables, const CostInputs& inputs) {
-  const int layer = widest_border(inputs);
+Border make_border(const CostInputs& inputs, const CostTables& tables, int layer) {
   const MicrobatchSizes sizes =
       microbatch_sizes(inputs.job.global_batch, tables.shape.num_microbatches);
+  Border border;
   for (const plan::TokenLayout& from : tables.layouts) {
     for (const plan::TokenLayout& to : tables.layouts) {
       const auto time_of = [&](std::int64_t samples) {
         return transition_time(inputs, tables.shape, layer, from, to, samples).value;
       };
-      tables.transition_ms.push_back(sizes.mean(time_of(sizes.large), time_of(sizes.small)));
+      border.transition_ms.push_back(sizes.mean(time_of(sizes.large), time_of(sizes.small)));
     }
   }
-  if (tables.shape.pp_degree == 1) return;
+  if (tables.shape.pp_degree == 1) return border;
   const auto time_of = [&](std::int64_t samples) {
     return border_transfer_time(inputs, tables.shape, layer, samples).value;
   };
-  tables.border_ms = sizes.mean(time_of(sizes.large), time_of(sizes.small));
+  border.transfer_ms = sizes.mean(time_of(sizes.large), time_of(sizes.small));
+  return border;
+}
+
+// One border per set of streams: layers of one type hand on the same.
+void add_borders(CostTables& tables, const CostInputs& inputs) {
+  std::vector<const std::vector<spec::StreamSpec>*> known;
+  tables.border_behind.assign(tables.cost.size(), 0);
+  for (int layer = 1; layer < tables.num_layers(); ++layer) {
+    const std::vector<spec::StreamSpec>& streams = inputs.model.inputs_of(layer);
+    const auto it = std::find_if(known.begin(), known.end(),
+                                 [&](const auto* other) { return *other == streams; });
+    const auto before = static_cast<std::size_t>(layer - 1);
+    tables.border_behind[static_cast<std::size_t>(tables.type_of_layer[before])] =
+        static_cast<int>(it - known.begin());
+    if (it != known.end()) continue;
+    known.push_back(&streams);
+    tables.borders.push_back(make_border(inputs, tables, layer));
+  }
 }
 
 // Moments of one layer, beside the activations up to it.
@@ -124,19 +129,24 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
     }
   }
   tables.candidates = std::move(candidates);
-  add_transitions(tables, inputs);
+  add_borders(tables, inputs);
   return tables;
 }
 
 StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,
                            int stage) {
   StageNumbers out;
-  out.forward_ms = stage > 0 ? tables.border_ms : 0;
-  out.backward_ms = stage < tables.shape.pp_degree - 1 ? tables.border_ms : 0;
+  const auto transfer_ms = [&](std::int64_t layer) {
+    return tables.border(static_cast<int>(layer)).transfer_ms;
+  };
+  out.forward_ms = stage > 0 ? transfer_ms(layers.begin) : 0;
+  out.backward_ms = stage < tables.shape.pp_degree - 1 ? transfer_ms(layers.end) : 0;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
     const double transition =
-        i > 0 ? tables.transition(chosen(tables, choice, i - 1).layout, layer.layout) : 0;
+        i > 0 ? tables.transition(static_cast<int>(i), chosen(tables, choice, i - 1).layout,
+                                  layer.layout)
+              : 0;
     out.forward_ms += layer.forward_ms + transition;
     out.backward_ms += layer.backward_ms + transition;
     out.once_ms += layer.once_ms;

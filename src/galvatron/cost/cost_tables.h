@@ -2,12 +2,13 @@
 // memory. The search sees nothing else: no shapes, no collectives.
 //
 // For one PipelineShape (p stages, R ranks each, m microbatches, schedule) every layer i has a type
-// k and picks a candidate of cost[k]. With t(i) = transition_ms[layout of i - 1][layout of i] for i
-// > 0 (it belongs to the stage of i, also where i - 1 lies on the stage before), stage s of layers
-// first..last takes
+// k and picks a candidate of cost[k]. What layer i - 1 hands to layer i crosses a border: a change
+// of layout there takes t(i) = transition_ms[layout of i - 1][layout of i] (it belongs to the stage
+// of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s
+// of layers first..last takes
 //
-//   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? border_ms : 0)
-//   backward(s) = sum backward_ms + sum t(i) + (s < p - 1 ? border_ms : 0)
+//   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? x(first) : 0)
+//   backward(s) = sum backward_ms + sum t(i) + (s < p - 1 ? x(last + 1) : 0)
 //   once(s)     = sum once_ms
 //
 //   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)       + max_s once
@@ -57,15 +58,21 @@ struct LayerCost {
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
                              bool b_is_last);
 
+// What one layer hands to the next: tensors of certain shapes. One direction, per microbatch.
+struct Border {
+  // [from * layouts + to]: a change of layout inside the ranks of a stage; 0 on the diagonal.
+  std::vector<double> transition_ms;
+  double transfer_ms = 0;  // to the next stage
+};
+
 struct CostTables {
   PipelineShape shape;
   std::vector<int> type_of_layer;                            // one per layer of the model
   std::vector<std::vector<plan::LayerStrategy>> candidates;  // [type][candidate], as given
   std::vector<std::vector<LayerCost>> cost;                  // [type][candidate]
   std::vector<plan::TokenLayout> layouts;
-  // [from * layouts.size() + to], one direction, per microbatch; 0 on the diagonal.
-  std::vector<double> transition_ms;
-  double border_ms = 0;            // between two stages, one direction, per microbatch
+  std::vector<Border> borders;
+  std::vector<int> border_behind;  // [type]: index into borders of what its layers hand on
   std::int64_t reserve_bytes = 0;  // HardwareProfile::memory_reserve
   // Types whose layers share a weight, so that check_plan() wants their tp_degree and zero_stage
   // equal; empty without one.
@@ -76,9 +83,15 @@ struct CostTables {
     return cost[static_cast<std::size_t>(type_of_layer[static_cast<std::size_t>(layer)])]
                [static_cast<std::size_t>(candidate)];
   }
-  double transition(int from_layout, int to_layout) const {
-    return transition_ms[static_cast<std::size_t>(from_layout) * layouts.size() +
-                         static_cast<std::size_t>(to_layout)];
+  // In front of `layer`. REQUIRES: 0 < layer < num_layers().
+  const Border& border(int layer) const {
+    const auto before = static_cast<std::size_t>(layer - 1);
+    return borders[static_cast<std::size_t>(
+        border_behind[static_cast<std::size_t>(type_of_layer[before])])];
+  }
+  double transition(int layer, int from_layout, int to_layout) const {
+    return border(layer).transition_ms[static_cast<std::size_t>(from_layout) * layouts.size() +
+                                       static_cast<std::size_t>(to_layout)];
   }
 };
 

@@ -1,5 +1,5 @@
 // Galvatron-2's own formulas of time and memory, so that its profiles give its own figures:
-// docs/design/search.md names each. Nothing else uses them; our model is cost_tables.h.
+// docs/design/search.md, section 5. Nothing else uses them; our model is cost_tables.h.
 //
 // Times are ms, memory is MB of 2^20 bytes, as in its files.
 #pragma once

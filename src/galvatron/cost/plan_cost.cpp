@@ -101,7 +101,8 @@ StageMemory stage_memory(const MemoryPeak& peak, const std::vector<LayerRow>& ro
 }
 
 // Where the step's time goes, seen from the stage that computes longest.
-void split_step_time(PlanCost& cost, const PipelineShape& shape, double border_ms) {
+void split_step_time(PlanCost& cost, const CostTables& tables) {
+  const PipelineShape& shape = tables.shape;
   const double m = shape.num_microbatches;
   for (int stage = 0; stage < shape.pp_degree; ++stage) {
     double compute = 0, exposed = 0, hidden = 0;
@@ -114,8 +115,11 @@ void split_step_time(PlanCost& cost, const PipelineShape& shape, double border_m
       hidden +=
           m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
     }
-    const int borders = (stage > 0 ? 1 : 0) + (stage < shape.pp_degree - 1 ? 1 : 0);
-    exposed += m * borders * border_ms;
+    const Range layers = cost.stages[static_cast<std::size_t>(stage)].layers;
+    if (stage > 0) exposed += m * tables.border(static_cast<int>(layers.begin)).transfer_ms;
+    if (stage < shape.pp_degree - 1) {
+      exposed += m * tables.border(static_cast<int>(layers.end)).transfer_ms;
+    }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
     cost.compute = {compute};
     cost.exposed_communication = {exposed};
@@ -148,7 +152,9 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
     StageTimes& stage_times = times.emplace_back();
     stage_times.forward.resize(static_cast<std::size_t>(shape.num_microbatches));
     stage_times.backward.resize(static_cast<std::size_t>(shape.num_microbatches));
-    stage_times.transfer = {made.tables.border_ms};
+    if (stage < shape.pp_degree - 1) {
+      stage_times.transfer = {made.tables.border(static_cast<int>(layers.end)).transfer_ms};
+    }
     for (auto i = static_cast<int>(layers.begin); i < static_cast<int>(layers.end); ++i) {
       cost.layers.push_back(layer_row(inputs, plan, stage, i, stage_times));
     }
@@ -165,7 +171,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
-  split_step_time(cost, shape, made.tables.border_ms);
+  split_step_time(cost, made.tables);
   return cost;
 }
 

@@ -29,7 +29,7 @@ struct ImageSamplesOptions {
   SplitPart part = SplitPart::kTrain;
   bool shuffle = true;
   std::uint64_t seed = 1234;
-  ImageTransform transform;
+  ImageTransform transform = {};
 };
 
 class ImageSamples : public SampleSource {

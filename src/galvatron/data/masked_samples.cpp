@@ -24,6 +24,35 @@ std::uint64_t sample_key(std::uint64_t seed, std::int64_t sample) {
   return scramble(scramble(seed ^ 0x6d61736bULL) ^ static_cast<std::uint64_t>(sample));
 }
 
+std::vector<bool> choose_tokens(std::int64_t length, std::int64_t count, std::uint64_t key) {
+  const Permutation order(length, key);
+  std::vector<bool> chosen;
+  for (std::int64_t position = 0; position < length; ++position) {
+    chosen.push_back(order(position) < count);
+  }
+  return chosen;
+}
+
+// Words in a random order, until `count` tokens are chosen.
+std::vector<bool> choose_words(const std::vector<std::int64_t>& row, const WordPieces& pieces,
+                               std::int64_t count, std::uint64_t key) {
+  std::vector<std::size_t> begins;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (i == 0 || !pieces.continues(row[i - 1], row[i])) begins.push_back(i);
+  }
+  const Permutation order(static_cast<std::int64_t>(begins.size()), key);
+  std::vector<std::size_t> word_at(begins.size());
+  for (std::size_t word = 0; word < begins.size(); ++word) {
+    word_at[static_cast<std::size_t>(order(static_cast<std::int64_t>(word)))] = word;
+  }
+  begins.push_back(row.size());
+  std::vector<bool> chosen(row.size(), false);
+  for (const std::size_t word : word_at) {
+    for (std::size_t i = begins[word]; i < begins[word + 1] && count > 0; ++i, --count) chosen[i] = true;
+  }
+  return chosen;
+}
+
 }  // namespace
 
 MaskedSamples::MaskedSamples(std::unique_ptr<TokenRows> rows, const MaskingOptions& options)
@@ -46,6 +75,13 @@ std::int64_t MaskedSamples::shown(std::int64_t token, std::uint64_t key,
   }
 }
 
+std::vector<bool> MaskedSamples::choose(std::int64_t sample, std::uint64_t key) const {
+  if (options_.words.empty()) return choose_tokens(seq_length(), num_chosen_, key);
+  std::vector<std::int64_t> row(static_cast<std::size_t>(seq_length()));
+  rows_->read_tokens(sample, 0, row);
+  return choose_words(row, options_.words, num_chosen_, key);
+}
+
 at::Tensor MaskedSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                                 Range tokens) const {
   const bool labels = kind == spec::InputKind::kLabels;
@@ -57,10 +93,10 @@ at::Tensor MaskedSamples::fetch(spec::InputKind kind, std::int64_t consumed, Ran
     if (tokens.empty()) break;
     rows_->read_tokens(sample, tokens.begin, row);
     const std::uint64_t key = sample_key(options_.seed, sample);
-    const Permutation order(seq_length(), key);
+    const std::vector<bool> is_chosen = choose(sample, key);
     for (std::int64_t position = tokens.begin; position < tokens.end; ++position) {
       const std::int64_t token = row[static_cast<std::size_t>(position - tokens.begin)];
-      const bool chosen = order(position) < num_chosen_;
+      const bool chosen = is_chosen[static_cast<std::size_t>(position)];
       *out++ = labels ? (chosen ? token : kIgnoredLabel)
                       : (chosen ? shown(token, key, position) : token);
     }

@@ -2,15 +2,19 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "galvatron/data/sample_source.h"
 #include "galvatron/data/token_rows.h"
+#include "galvatron/data/tokenizer_file.h"
 
 namespace galvatron::data {
 
 struct MaskingOptions {
   std::int64_t mask_token = 0;  // stands for a hidden token
   std::uint64_t seed = 1234;
+  // Not empty: whole words are chosen, but for the last one, which is cut where the count is full.
+  WordPieces words;
 };
 
 // Of each sample the same number of tokens is chosen, 15 %: four fifths of them become the mask
@@ -29,6 +33,8 @@ class MaskedSamples : public SampleSource {
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
 
  private:
+  // By position, of a whole sample.
+  std::vector<bool> choose(std::int64_t sample, std::uint64_t key) const;
   std::int64_t shown(std::int64_t token, std::uint64_t key, std::int64_t position) const;
 
   std::unique_ptr<TokenRows> rows_;

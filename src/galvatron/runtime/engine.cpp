@@ -1,5 +1,6 @@
 #include "galvatron/runtime/engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -34,6 +35,7 @@ struct Engine::State {
   EngineOptions options;
   Trace trace;
   std::vector<std::unique_ptr<ParamUnit>> units;
+  std::vector<ParamUnit*> tied;  // by name: stages meet them in different orders, and must reduce them in one
   std::vector<ParamHandle> parameters;
   std::unique_ptr<StageExecutor> executor;
 
@@ -65,6 +67,10 @@ void Engine::State::build(const LayerFactory& make_layer) {
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
+  for (const auto& unit : units) {
+    if (unit->is_tied()) tied.push_back(unit.get());
+  }
+  std::sort(tied.begin(), tied.end(), [](const ParamUnit* a, const ParamUnit* b) { return a->name() < b->name(); });
   executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length, std::move(runners), trace);
 }
 
@@ -94,7 +100,7 @@ double Engine::forward_backward(InputSource& input, std::int64_t step, double lo
   for (const auto& unit : state_->units) unit->start_step();
   state_->executor->run(input, step, loss_scale / input.num_labels());
   for (const auto& unit : state_->units) unit->finish_reduction();
-  for (const auto& unit : state_->units) unit->reduce_tie();
+  for (ParamUnit* unit : state_->tied) unit->reduce_tie();
   return state_->mean_loss(input);
 }
 

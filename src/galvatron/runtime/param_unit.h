@@ -53,6 +53,7 @@ class ParamUnit {
   ParamUnit(UnitOptions options, std::vector<ParamSlot> slots);
 
   const std::string& name() const { return options_.name; }
+  bool is_tied() const { return options_.tie.size() > 1; }  // to copies on other stages
   int zero_stage() const { return options_.zero_stage; }
   const std::vector<ParamSlot>& slots() const { return slots_; }
   int slot_of(const std::string& full_name) const;  // -1 when absent

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/progress.h"
 #include "galvatron/base/units.h"
 
 namespace galvatron::search {
@@ -29,6 +30,14 @@ struct Certificate {
     Milliseconds time;
   };
   std::vector<Phase> phases;
+
+  // Runs `work` and records how long it took.
+  template <typename Work>
+  void timed(const std::string& name, Work work) {
+    const double start = now_seconds();
+    work();
+    phases.push_back({name, {1000 * (now_seconds() - start)}});
+  }
 };
 
 // "lower bound ..., gap ...; n candidates, ...": a few lines, each ends in '\n'.

@@ -125,6 +125,76 @@ std::vector<Galvatron2Solver::Passage> Galvatron2Solver::passages(const Stages& 
 // One passage per stage, with the fewest changes in and between stages, no slower than the answer.
 // Only the sum of the middle stages' times matters, so a dynamic program over (last layout,
 // changes) keeps the least sum; first and last stage are enumerated.
+class Galvatron2Solver::FewestChanges {
+ public:
+  FewestChanges(const Galvatron2Solver& solver, const Stages& stages,
+                std::vector<std::vector<Passage>> choices, double most_ms)
+      : solver_(solver), stages_(stages), choices_(std::move(choices)), most_ms_(most_ms) {}
+
+  // Empty when there is none.
+  std::vector<Passage> run() {
+    for (std::size_t first = 0; first < choices_[0].size(); ++first) start_with(first);
+    std::vector<Passage> out;
+    for (std::size_t i = 0; i < best_.size(); ++i) out.push_back(choices_[i][best_[i]]);
+    return out;
+  }
+
+ private:
+  struct State {
+    double sum = 0;
+    std::vector<std::size_t> picked;
+    int last = 0, changes = 0;
+  };
+
+  void start_with(std::size_t first) {
+    const Passage& passage = choices_[0][first];
+    std::vector<State> states = {{0, {first}, passage.last, passage.changes}};
+    for (std::size_t stage = 1; stage < stages_.size(); ++stage) {
+      std::vector<State> next;
+      for (const State& state : states) {
+        for (std::size_t k = 0; k < choices_[stage].size(); ++k) {
+          const Passage& then = choices_[stage][k];
+          State one{state.sum + then.cost, state.picked, then.last,
+                    state.changes + then.changes + (then.first != state.last ? 1 : 0)};
+          one.picked.push_back(k);
+          if (one.changes >= fewest_) continue;
+          stage + 1 == stages_.size() ? finish(one) : keep_least(next, std::move(one));
+        }
+      }
+      states = std::move(next);
+    }
+  }
+
+  static void keep_least(std::vector<State>& states, State one) {
+    const auto same = std::find_if(states.begin(), states.end(), [&](const State& other) {
+      return other.last == one.last && other.changes == one.changes;
+    });
+    if (same == states.end()) {
+      states.push_back(std::move(one));
+    } else if (one.sum < same->sum) {
+      *same = std::move(one);
+    }
+  }
+
+  void finish(const State& state) {
+    std::vector<double> cost;
+    for (std::size_t stage = 0; stage < state.picked.size(); ++stage) {
+      cost.push_back(choices_[stage][state.picked[stage]].cost);
+    }
+    const std::vector<double> no_reductions(cost.size(), 0);
+    if (solver_.step_ms(stages_, cost, no_reductions) > most_ms_) return;
+    fewest_ = state.changes;
+    best_ = state.picked;
+  }
+
+  const Galvatron2Solver& solver_;
+  const Stages& stages_;
+  std::vector<std::vector<Passage>> choices_;  // by stage
+  double most_ms_;
+  std::vector<std::size_t> best_;
+  int fewest_ = std::numeric_limits<int>::max();
+};
+
 std::vector<Galvatron2Solver::Passage> Galvatron2Solver::fewest_changes(
     const Stages& stages, const Galvatron2Answer& answer) const {
   const double most = answer.step_ms * (1 + kRounding);
@@ -137,51 +207,7 @@ std::vector<Galvatron2Solver::Passage> Galvatron2Solver::fewest_changes(
   for (std::size_t i = 0; i < stages.size(); ++i) {
     choices.push_back(passages(stages, i, answer.counts[i], latest(stages, least, i, most)));
   }
-  struct State {
-    double sum = 0;
-    std::vector<std::size_t> picked;
-    int last = 0, changes = 0;
-  };
-  std::vector<std::size_t> best;
-  int fewest = std::numeric_limits<int>::max();
-  for (std::size_t first = 0; first < choices[0].size(); ++first) {
-    std::vector<State> states = {{0, {first}, choices[0][first].last, choices[0][first].changes}};
-    for (std::size_t i = 1; i < stages.size(); ++i) {
-      const bool final = i + 1 == stages.size();
-      std::vector<State> next;
-      for (const State& state : states) {
-        for (std::size_t k = 0; k < choices[i].size(); ++k) {
-          const Passage& passage = choices[i][k];
-          State one{state.sum + passage.cost, state.picked, passage.last,
-                    state.changes + passage.changes + (passage.first != state.last ? 1 : 0)};
-          if (one.changes >= fewest) continue;
-          one.picked.push_back(k);
-          if (final) {
-            std::vector<double> cost;
-            for (std::size_t s = 0; s < one.picked.size(); ++s) {
-              cost.push_back(choices[s][one.picked[s]].cost);
-            }
-            if (step_ms(stages, cost, std::vector<double>(cost.size(), 0)) > most) continue;
-            fewest = one.changes;
-            best = one.picked;
-            continue;
-          }
-          const auto same = std::find_if(next.begin(), next.end(), [&](const State& other) {
-            return other.last == one.last && other.changes == one.changes;
-          });
-          if (same == next.end()) {
-            next.push_back(std::move(one));
-          } else if (one.sum < same->sum) {
-            *same = std::move(one);
-          }
-        }
-      }
-      states = std::move(next);
-    }
-  }
-  std::vector<Passage> out;
-  for (std::size_t i = 0; i < best.size(); ++i) out.push_back(choices[i][best[i]]);
-  return out;
+  return FewestChanges(*this, stages, std::move(choices), most).run();
 }
 
 void Galvatron2Solver::append_stage(std::vector<plan::Galvatron2Strategy>& layers,

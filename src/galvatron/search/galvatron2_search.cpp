@@ -4,7 +4,6 @@
 #include <limits>
 #include <memory>
 
-#include "galvatron/base/progress.h"
 #include "galvatron/search/galvatron2_solver.h"
 
 namespace galvatron::search {
@@ -30,24 +29,18 @@ class Search {
         limit_mb_(cost::galvatron2_limit_mb(options.memory)) {}
 
   Galvatron2SearchResult run() {
-    timed("costs", [&] { build(); });
-    timed("bounds", [&] { bound_all(); });
-    timed("solve", [&] { solve_all(); });
+    Certificate& certificate = result_.certificate;
+    certificate.timed("costs", [&] { build(); });
+    certificate.timed("bounds", [&] { bound_all(); });
+    certificate.timed("solve", [&] { solve_all(); });
     if (best_value_ == kInfinity) return std::move(result_);
-    timed("arrange", [&] { pick_fewest_transitions(); });
-    timed("runners-up", [&] { find_runners_up(); });
+    certificate.timed("arrange", [&] { pick_fewest_transitions(); });
+    certificate.timed("runners-up", [&] { find_runners_up(); });
     finish_certificate();
     return std::move(result_);
   }
 
  private:
-  template <typename Work>
-  void timed(const std::string& name, Work work) {
-    const double start = now_seconds();
-    work();
-    result_.certificate.phases.push_back({name, {1000 * (now_seconds() - start)}});
-  }
-
   void build() {
     spaces_ = galvatron2_spaces(options_, model_);
     for (const Galvatron2Space& space : spaces_) {

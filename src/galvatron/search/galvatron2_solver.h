@@ -52,6 +52,8 @@ class Galvatron2Solver {
     Counts counts;
   };
 
+  class FewestChanges;  // galvatron2_arrange.cpp
+
   int num_stages() const { return space_.num_stages(); }
   double step_ms(const Stages& stages, const std::vector<double>& cost,
                  const std::vector<double>& late) const;

@@ -87,9 +87,10 @@ class StageSolver {
     return options_[static_cast<std::size_t>(type)];
   }
   int type_of(std::size_t layer) const { return problem_.types[layer]; }
-  double transition(int from, int to) const {
-    const auto at = static_cast<std::size_t>(from * problem_.num_layouts + to);
-    return problem_.transition[at] + problem_.transition2[at];
+  int num_layouts() const { return problem_.changes->num_layouts(); }
+  // Between this layer and the next.
+  const LayoutChange& change_behind(std::size_t layer) const {
+    return problem_.changes->behind(type_of(layer));
   }
 
   // At its last layer a stage needs beside the sum of weights at least this.
@@ -146,7 +147,7 @@ class StageSolver {
 
   // By how many layers are in front: the cheapest way through them, transitions included.
   void fill(ToGo& out) const {
-    const auto layouts = static_cast<std::size_t>(problem_.num_layouts);
+    const auto layouts = static_cast<std::size_t>(num_layouts());
     const std::size_t n = problem_.types.size();
     // through[to]: layers so far, the last of them in layout `to`.
     std::vector<double> through(layouts, kInfinity);
@@ -160,36 +161,20 @@ class StageSolver {
                                           out.price * static_cast<double>(option.weight()));
       }
       through = next;
+      const LayoutChange& change = change_behind(layer);
       for (std::size_t behind = 0; behind < layouts; ++behind) {
         double& least = out.cost[(layer + 1) * layouts + behind];
         least = kInfinity;
         for (std::size_t at = 0; at < layouts; ++at) {
-          const double moved =
-              layer + 1 == n ? 0 : transition(static_cast<int>(at), static_cast<int>(behind));
+          const std::size_t pair = at * layouts + behind;
+          const double moved = layer + 1 == n ? 0 : change.time[pair] + change.time2[pair];
           least = std::min(least, through[at] + moved);
         }
       }
     }
   }
 
-  // [a][b]: how much more a transition from any layout to `a` can take than one to `b`.
-  static std::vector<double> detours(const std::vector<double>& transition, int num_layouts) {
-    const auto n = static_cast<std::size_t>(num_layouts);
-    std::vector<double> out(n * n, 0);
-    for (std::size_t a = 0; a < n; ++a) {
-      for (std::size_t b = 0; b < n; ++b) {
-        for (std::size_t from = 0; from < n; ++from) {
-          out[a * n + b] =
-              std::max(out[a * n + b], transition[from * n + a] - transition[from * n + b]);
-        }
-      }
-    }
-    return out;
-  }
-
   void tabulate() {
-    detour_ = detours(problem_.transition, problem_.num_layouts);
-    detour2_ = detours(problem_.transition2, problem_.num_layouts);
     const std::size_t n = problem_.types.size();
     heaviest_.assign(n + 1, 0);
     lightest_.assign(n + 1, 0);
@@ -272,17 +257,18 @@ class StageSolver {
       const auto& pairs = pairs_[pair_index(type_of(layer), next_type)];
       const std::size_t flags = (layer == 0 ? 2u : 0u) + (layer + 2 == n ? 1u : 0u);
       const auto& behind = steps_[layer + 1];
+      const LayoutChange& change = change_behind(layer);
       work_ += static_cast<std::int64_t>(behind.size());
       for (std::size_t i = 0; i < behind.size(); ++i) {
         const Label& next = behind[i];
         const auto b = static_cast<std::size_t>(next.option);
         const std::int64_t transient = pairs[a * next_options.size() + b][flags];
         const auto moved =
-            static_cast<std::size_t>(option.layout * problem_.num_layouts + next_options[b].layout);
+            static_cast<std::size_t>(option.layout * num_layouts() + next_options[b].layout);
         label.sum = next.sum + option.fixed;
         label.peak = option.weight() + std::max(next.sum + transient, next.peak);
-        label.time = next.time + option.time + problem_.transition[moved];
-        label.time2 = next.time2 + option.time2 + problem_.transition2[moved];
+        label.time = next.time + option.time + change.time[moved];
+        label.time2 = next.time2 + option.time2 + change.time2[moved];
         label.once = next.once + option.once;
         label.lost_time = next.lost_time;
         label.lost_once = next.lost_once;
@@ -305,6 +291,7 @@ class StageSolver {
   }
 
   void keep_useful(std::size_t layer, std::vector<Label>& labels) {
+    in_front_ = layer > 0 ? &change_behind(layer - 1) : &problem_.changes->anywhere();
     std::sort(labels.begin(), labels.end(), earlier);
     std::vector<Label>& kept = steps_[layer];
     std::vector<std::size_t> order;  // of kept, those that made others useless lately in front
@@ -335,7 +322,7 @@ class StageSolver {
     for (const ToGo& one : to_go_) {
       const double togo = layer == 0
                               ? 0
-                              : one.cost[layer * static_cast<std::size_t>(problem_.num_layouts) +
+                              : one.cost[layer * static_cast<std::size_t>(num_layouts()) +
                                          static_cast<std::size_t>(option.layout)];
       const double cost = label.time + label.time2 + one.once_share * label.once + togo +
                           one.price * static_cast<double>(label.peak - problem_.capacity);
@@ -367,8 +354,8 @@ class StageSolver {
     double time = a.time, time2 = a.time2;
     if (layer > 0 || problem_.first_layout_counts) {
       const std::size_t moved = move_index(layer, a, b);
-      time += detour_[moved];
-      time2 += detour2_[moved];
+      time += in_front_->detour[moved];
+      time2 += in_front_->detour2[moved];
     }
     if (layer > 0) {
       // Once `sum` is blurred no transient in front of it counts.
@@ -392,7 +379,7 @@ class StageSolver {
   std::size_t move_index(std::size_t layer, const Label& a, const Label& b) const {
     const auto& options = options_of(type_of(layer));
     return static_cast<std::size_t>(options[static_cast<std::size_t>(a.option)].layout *
-                                        problem_.num_layouts +
+                                        num_layouts() +
                                     options[static_cast<std::size_t>(b.option)].layout);
   }
 
@@ -428,7 +415,7 @@ class StageSolver {
   std::int64_t least_alone_ = 0;
   std::int64_t largest_transient_ = 0;
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
-  std::vector<double> detour_, detour2_;           // [layout a * layouts + layout b]
+  const LayoutChange* in_front_ = nullptr;         // of the layer whose labels are compared
   std::int64_t work_ = 0;
   std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
   // [type a * types + type b][option y * options of b + option z]: y needs no more than z behind

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "galvatron/search/layout_change.h"
+
 namespace galvatron::search {
 
 // One strategy of a layer type. `time` and `time2` are two times whose maxima over the stages count
@@ -30,8 +32,7 @@ struct LayerOption {
 struct StageProblem {
   std::vector<std::vector<LayerOption>> options;  // [type]
   std::vector<int> types;                         // of the stage's layers, first to last
-  int num_layouts = 0;
-  std::vector<double> transition, transition2;  // [from * num_layouts + to]
+  const LayoutChanges* changes = nullptr;  // between its layers, and in front of the first
   std::int64_t capacity = 0;
   // false: nothing is in front of the stage.
   bool first_layout_counts = true;

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "galvatron/base/error.h"
-#include "galvatron/base/progress.h"
 #include "galvatron/cost/cost_tables.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/shape_solver.h"
@@ -81,26 +80,35 @@ class Search {
       throw ConfigError("[search] --world-size ", options_.world_size, " must be at least 1");
     }
     if (options_.memory.value < 1) throw ConfigError("[search] --memory must be positive");
+    check_seq_length();
   }
 
   SearchResult run() {
-    timed("shapes", [&] { make_shapes(); });
-    timed("search", [&] { search_best_first(); });
+    Certificate& certificate = result_.certificate;
+    certificate.timed("shapes", [&] { make_shapes(); });
+    certificate.timed("search", [&] { search_best_first(); });
     if (solutions_.empty()) {
-      timed("closest miss", [&] { find_closest_miss(); });
+      certificate.timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
     }
-    timed("prediction", [&] { finish(); });
-    timed("runners-up", [&] { find_runners_up(); });
+    certificate.timed("prediction", [&] { finish(); });
+    certificate.timed("runners-up", [&] { find_runners_up(); });
     return std::move(result_);
   }
 
  private:
-  template <typename Work>
-  void timed(const std::string& name, Work work) {
-    const double start = now_seconds();
-    work();
-    result_.certificate.phases.push_back({name, {1000 * (now_seconds() - start)}});
+  void check_seq_length() const {
+    const std::int64_t length = inputs_.job.seq_length;
+    const std::int64_t fixed = inputs_.model.fixed_seq_length;
+    if (fixed > 0 && length != fixed) {
+      throw ConfigError("[search] --seq-length ", length, ": an image of model '",
+                        inputs_.model.name, "' has ", fixed, " tokens");
+    }
+    if (fixed == 0 && (length < 1 || length > inputs_.model.max_positions)) {
+      throw ConfigError("[search] --seq-length ", length, " is outside 1 .. ",
+                        inputs_.model.max_positions, ", the positions of model '",
+                        inputs_.model.name, "'");
+    }
   }
 
   cost::CostInputs inputs_of(std::int64_t global_batch) const {
@@ -179,8 +187,9 @@ class Search {
         last = &one;
         if (same_degrees) continue;
         const auto time_of = [&](std::int64_t samples) {
-          const double share = cost::local_work(inputs, pipeline, layer, one, samples).profile_samples;
-          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree, share);
+          const cost::LocalWork work = cost::local_work(inputs, pipeline, layer, one, samples);
+          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree,
+                                                   work.profile_samples);
           return (cost.forward + cost.backward).value;
         };
         fastest[type] = std::min(fastest[type],
@@ -259,23 +268,8 @@ class Search {
     shape.tables = cost::build_cost_tables(inputs_of(shape.global_batch), shape.pipeline,
                                            candidates_of(shape.pipeline.ranks_per_stage));
     shape.question = std::make_unique<ShapeQuestion>(
-        shape.tables, *ranges_, groups_of(shape.tables),
+        shape.tables, *ranges_, tied_groups(shape.tables),
         ShapeOptions{options_.memory.value, options_.space.uneven_stages});
-  }
-
-  // Layers that share a weight have one tp_degree and zero_stage.
-  static std::vector<std::vector<int>> groups_of(const cost::CostTables& tables) {
-    if (tables.tied_types.size() < 2) return {};
-    std::vector<std::vector<int>> groups;
-    for (std::size_t type = 0; type < tables.candidates.size(); ++type) {
-      auto& row = groups.emplace_back();
-      for (const plan::LayerStrategy& one : tables.candidates[type]) {
-        constexpr int kZeroStages = 4;
-        const bool tied = tables.tied_types.contains(static_cast<int>(type));
-        row.push_back(tied ? one.tp_degree * kZeroStages + one.zero_stage : -1);
-      }
-    }
-    return groups;
   }
 
   void bound_group(Candidate candidate, int group) {

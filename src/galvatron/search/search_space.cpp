@@ -70,14 +70,20 @@ void add_limit(Allowed& allowed, const std::string& name, char sign, int value, 
   (sign == '<' ? allowed.most : allowed.least) = value;
 }
 
-// Tokens of the shortest sequence that the layer makes; of the head, that it gets.
-std::int64_t shortest_sequence(const spec::ModelSpec& model, const spec::LayerSpec& layer,
-                               std::int64_t seq_length) {
-  const std::vector<spec::StreamSpec>& streams =
-      layer.outputs.empty() ? model.inputs_of(model.num_layers() - 1) : layer.outputs;
+// Tokens of the shortest sequence that any layer of the type gets or makes.
+std::int64_t shortest_sequence(const spec::ModelSpec& model, int type, std::int64_t seq_length) {
   std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
-  for (const spec::StreamSpec& stream : streams)
-    shortest = std::min(shortest, stream.length(seq_length));
+  const auto look = [&](const std::vector<spec::StreamSpec>& streams) {
+    for (const spec::StreamSpec& stream : streams) {
+      shortest = std::min(shortest, stream.length(seq_length));
+    }
+  };
+  for (int i = 0; i < model.num_layers(); ++i) {
+    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    if (layer.type != type) continue;
+    look(model.inputs_of(i));
+    look(layer.outputs);
+  }
   return shortest;
 }
 
@@ -176,7 +182,8 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
     const spec::LayerSpec& layer =
         model.layers[static_cast<std::size_t>(model.first_layer_of_type(static_cast<int>(type)))];
     std::vector<plan::LayerStrategy> degrees;
-    add_degrees(space, layer, ranks_per_stage, shortest_sequence(model, layer, seq_length), degrees);
+    const std::int64_t shortest = shortest_sequence(model, static_cast<int>(type), seq_length);
+    add_degrees(space, layer, ranks_per_stage, shortest, degrees);
     for (const plan::LayerStrategy& one : degrees) {
       const bool shards = can_shard(layer, one, ranks_per_stage);
       for (int zero = 0; zero <= 3; ++zero) {

@@ -12,10 +12,9 @@
 #include <map>
 #include <vector>
 
-#include "galvatron/cost/cost_tables.h"
-#include "galvatron/search/layer_ranges.h"
 #include "galvatron/search/layer_solver.h"
 #include "galvatron/search/relaxation.h"
+#include "galvatron/search/shape_question.h"
 
 namespace galvatron::search {
 
@@ -26,45 +25,6 @@ struct ShapeAnswer {
   bool complete = true;               // false: a better one may have been missed
   double slack_ms = 0;                // complete, but for plans faster by less than this
   bool found() const { return !choice.empty(); }
-};
-
-struct ShapeOptions {
-  std::int64_t budget = 0;    // bytes, reserve included
-  bool uneven_stages = true;  // else balanced chunks
-};
-
-// What the solvers of one shape share. `group[type][candidate]`: candidates of first and last layer
-// that may go together have the same group; -1: goes with all.
-class ShapeQuestion {
- public:
-  // References: the owner outlives the question.
-  ShapeQuestion(const cost::CostTables& tables, const LayerRanges& ranges,
-                const std::vector<std::vector<int>>& group, const ShapeOptions& options);
-
-  using Options = std::vector<std::vector<LayerOption>>;  // [type]
-  // Candidates of one group (-1: of any) with so many microbatches in flight that no other one
-  // dominates. `timed`: in times and bytes; else in bytes alone, and nothing takes time.
-  Options make_options(int group, int in_flight, bool timed) const;
-
-  // Groups, ascending; {-1} when there are none.
-  const std::vector<int>& groups() const { return groups_; }
-  const cost::CostTables& tables() const { return tables_; }
-  const LayerRanges& ranges() const { return ranges_; }
-  const ShapeOptions& options() const { return options_; }
-
- private:
-  int group_of(std::size_t type, int id) const {
-    return group_.empty() ? -1 : group_[type][static_cast<std::size_t>(id)];
-  }
-  void drop_dominated(std::size_t type, bool timed, std::vector<LayerOption>& options) const;
-
-  const cost::CostTables& tables_;
-  const LayerRanges& ranges_;
-  std::vector<std::vector<int>> group_;
-  ShapeOptions options_;
-  std::vector<int> groups_;
-  // [type]: ids that no other one of the same group dominates whatever is in flight.
-  std::vector<std::vector<int>> candidates_;
 };
 
 class ShapeSolver {
@@ -112,8 +72,7 @@ class ShapeSolver {
     int stage = 0, begin = 0, end = 0;
     Kind* kind = nullptr;
   };
-  // One partial pipeline: the stages from some layer to the end.
-  struct Path;
+  class Join;  // shape_join.cpp
 
   const cost::CostTables& tables() const { return question_.tables(); }
   const LayerRanges& ranges() const { return question_.ranges(); }
@@ -137,7 +96,7 @@ class ShapeSolver {
   bool refine();
   StageProblem problem(const Flight& flight, int range_kind) const;
   bool solve_kinds(const StageLimits& limits);
-  ShapeAnswer join_stages(double cutoff);
+  ShapeAnswer join_stages(double cutoff) const;
   // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
   template <typename OfStage>
   std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;
@@ -145,7 +104,6 @@ class ShapeSolver {
   const ShapeQuestion& question_;
   int group_;
   std::map<int, Flight> flights_;  // by microbatches in flight
-  std::vector<double> transition_, transition2_;
   std::vector<Arc> arcs_;  // by stage
   // Least sum and least bottleneck of the stages before / from a stage on, by the layer where it
   // begins: at(stage, layer).

@@ -65,12 +65,6 @@ BertConfig read_config(JsonReader& reader, const std::string& source) {
   return config;
 }
 
-// The padding token's row of the embedding; -1 where the config says null.
-std::int64_t read_padding_token(const Json& json, JsonReader& reader, std::int64_t vocab_size) {
-  if (json.contains("pad_token_id") && json["pad_token_id"].is_null()) return -1;
-  return reader.get_int_or("pad_token_id", 0, 0, vocab_size - 1);
-}
-
 const char* tied_name(const BertConfig& config) {
   return config.tied_embeddings ? "tokens.weight" : "";
 }
@@ -128,7 +122,7 @@ ModelSpec bert_model(const Json& json, const std::string& source) {
   model.vocab_size = config.vocab_size;
   model.max_positions = config.max_positions;
   model.tied_embeddings = config.tied_embeddings;
-  model.padding_token = read_padding_token(json, reader, config.vocab_size);
+  model.padding_token = read_padding_token(json, reader, /*absent=*/0, config.vocab_size);
   model.layers.push_back(embedding_layer(config));
   for (std::int64_t i = 0; i < config.num_blocks; ++i) model.layers.push_back(block_layer(config, i));
   model.layers.push_back(head_layer(config));

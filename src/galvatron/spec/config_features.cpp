@@ -33,6 +33,14 @@ void refuse_feature(const std::string& source, const std::string& key, const std
   throw ConfigError("[model] ", source, ": ", key, " = ", value, " is not supported", way_out);
 }
 
+std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,
+                                std::int64_t vocab_size) {
+  const char* key = "pad_token_id";
+  if (!reader.has(key)) return config.contains(key) ? -1 : absent;
+  const std::int64_t id = reader.get_int(key, -vocab_size, vocab_size - 1);
+  return id < 0 ? id + vocab_size : id;
+}
+
 void refuse_common_features(const Json& config, const std::string& source) {
   const auto it = config.find("quantization_config");
   if (it != config.end() && !it->is_null()) {

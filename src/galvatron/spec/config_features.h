@@ -24,6 +24,11 @@ Activation parse_activation(const std::string& text, const std::string& key,
 [[noreturn]] void refuse_feature(const std::string& source, const std::string& key,
                                  const std::string& value, const std::string& way_out);
 
+// `pad_token_id`: the token that embeddings take no gradient from; `absent` where the config lacks
+// the key, -1 where it is null. A negative id counts from the end of the vocabulary.
+std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,
+                                std::int64_t vocab_size);
+
 // Refuses keys that change the result in every family: quantization_config.
 void refuse_common_features(const Json& config, const std::string& source);
 

@@ -134,7 +134,10 @@ DecoderConfig read_llama_config(const Json& json, const std::string& source) {
 }
 
 ModelSpec llama_model(const Json& config, const std::string& source) {
-  return decoder_model(read_llama_config(config, source));
+  ModelSpec model = decoder_model(read_llama_config(config, source));
+  JsonReader reader(config, source);
+  model.padding_token = read_padding_token(config, reader, /*absent=*/-1, model.vocab_size);
+  return model;
 }
 
 }  // namespace galvatron::spec

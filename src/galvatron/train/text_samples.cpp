@@ -81,7 +81,15 @@ std::int64_t mask_token(const TrainJob& job, const spec::ModelSpec& model) {
 
 std::unique_ptr<data::SampleSource> masked_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                    std::int64_t seq_length, data::SplitPart part) {
-  const data::MaskingOptions options{mask_token(job, model), job.seed};
+  data::MaskingOptions options{mask_token(job, model), job.seed, {}};
+  if (job.whole_words) {
+    const fs::path tokenizer = find_tokenizer(job);
+    if (tokenizer.empty()) {
+      throw ConfigError("[train] --whole-words needs to know what a word is, and ", job.data,
+                        " comes with no tokenizer; name one with --tokenizer");
+    }
+    options.words = data::read_word_pieces(tokenizer, model.vocab_size);
+  }
   return std::make_unique<data::MaskedSamples>(make_rows(job, model.vocab_size, seq_length, part),
                                                options);
 }

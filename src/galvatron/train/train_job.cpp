@@ -227,6 +227,7 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
           {"crop_padding", job.images.crop_padding},
           {"flip", job.images.flip},
           {"mask_token", job.mask_token},
+          {"whole_words", job.whole_words},
           {"seed", job.seed},
           {"deterministic", job.deterministic},
           {"precision", spec::to_text(prepared.plan.precision)},

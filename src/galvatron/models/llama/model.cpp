@@ -12,17 +12,20 @@ class TokenEmbedding : public nn::Layer {
   TokenEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
       : groups_(placement.groups),
         tokens_(ParamIndex(layer).at("tokens.weight")),
-        first_row_(first_vocab_row(model, placement.groups.tp)) {}
+        first_row_(first_vocab_row(model, placement.groups.tp)),
+        padding_token_(model.padding_token) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
-    return {nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call)};
+    return {nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call,
+                                         padding_token_)};
   }
 
  private:
   nn::LayerGroups groups_;
   int tokens_;
   std::int64_t first_row_;
+  std::int64_t padding_token_;
 };
 
 }  // namespace

@@ -1,13 +1,13 @@
-// The recorded search questions of tests/data/galvatron2/cases as our values.
+// The recorded questions of tests/data/galvatron2/cases as our values.
 #pragma once
 #include <algorithm>
 #include <filesystem>
 #include <vector>
 
 #include "galvatron/base/json.h"
-#include "galvatron/search/galvatron2_search.h"
+#include "galvatron/cost/galvatron2_cost.h"
 
-namespace galvatron::search {
+namespace galvatron::cost {
 
 inline std::filesystem::path galvatron2_data() {
   return std::filesystem::path(GALVATRON_SOURCE_DIR) / "tests/data/galvatron2";
@@ -17,26 +17,22 @@ struct Galvatron2Case {
   explicit Galvatron2Case(const std::filesystem::path& path) : json(read_json_file(path)) {
     const Json& model = json["model"];
     const Json& settings = json["settings"];
-    profiles::Galvatron2ProfileQuery query;
     query.directory = galvatron2_data() / "cases" / std::string(json["profiles"]["dir"]);
     query.world_size = int(json["cluster"]["num_nodes"]) * int(json["cluster"]["gpus_per_node"]);
     query.seq_length = model["seq_length"];
-    options.job.world_size = query.world_size;
-    options.job.num_layers = model["num_layers"];
-    options.job.hidden_size = model["hidden_size"];
-    options.job.seq_length = query.seq_length;
-    options.memory = gibibytes(json["memory_gb"]);
-    options.global_batches = {json["global_batch"]};
-    if (!settings["chunks"].is_null()) options.num_microbatches = settings["chunks"];
-    options.max_tp = settings["max_tp"];
-    options.max_pp = settings["max_pp"];
-    options.max_ulysses = settings["max_sp"];
-    query.max_degree = std::max(options.max_tp, options.max_ulysses);
+    query.max_degree = std::max(int(settings["max_tp"]), int(settings["max_sp"]));
     profiles = read_galvatron2_profiles(query);
+    job.world_size = query.world_size;
+    job.num_layers = model["num_layers"];
+    job.hidden_size = model["hidden_size"];
+    job.seq_length = query.seq_length;
+    memory = gibibytes(json["memory_gb"]);
   }
   Json json;
+  profiles::Galvatron2ProfileQuery query;
   profiles::Galvatron2Profiles profiles;
-  Galvatron2SearchOptions options;
+  Galvatron2Job job;
+  Bytes memory;
 };
 
 inline std::vector<std::filesystem::path> galvatron2_case_files() {
@@ -48,4 +44,4 @@ inline std::vector<std::filesystem::path> galvatron2_case_files() {
   return out;
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::cost

@@ -1,0 +1,127 @@
+"""galvatron search as a user starts it: plans, refusals in one sentence, "nothing fits"."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).resolve().parents[1] / "data" / "galvatron2" / "cases"
+PROFILES = CASES / "profiles" / "llama2-7b_1x8"
+THEIRS = [
+    *("--galvatron2-profiles", PROFILES, "--cost-model", "galvatron2", "--world-size", 8, "--memory", "36GiB"),
+    *("--global-batch", 64, "--num-layers", 32, "--hidden-size", 4096, "--seq-length", 2048, "--precision", "bf16"),
+    *("--schedule", "1f1b", "--default-dp-type", "zero2", "--time-profile-mode", "batch"),
+    *("--max-tp", 8, "--max-pp", 8, "--max-ulysses", 8),
+]
+OURS = ["--model", "gpt2", "--cluster", "8xA100", "--global-batch", 16]
+
+
+@pytest.fixture
+def search(galvatron):
+    return lambda *arguments: galvatron("search", *arguments)
+
+
+@pytest.fixture
+def refused(search):
+    def run(*arguments: object) -> str:
+        result = search(*arguments)
+        assert result.returncode == 2, (result.returncode, result.stdout, result.stderr)
+        assert result.stdout == ""
+        lines = result.stderr.splitlines()
+        assert len(lines) == 1, result.stderr
+        return lines[0]
+
+    return run
+
+
+def test_their_question_and_their_plan_file(search, tmp_path: Path):
+    result = search(*THEIRS, "--num-microbatches", 8, "--plan-format", "galvatron2", "--output", "plan.json")
+    assert result.returncode == 0, result.stderr
+    case = json.loads((CASES / "llama2-7b_8gpu_36gb_b64_m8.json").read_text())
+    assert f"{case['best_known']:.6g} samples/s" in result.stdout
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["chunks"] == 8
+    assert len(plan["tp_sizes_enc"].split(",")) == 32
+
+
+def test_our_question(search, tmp_path: Path):
+    result = search(*OURS, "--memory", "4GiB", "--explain", "--output", "plan.json")
+    assert result.returncode == 0, result.stderr
+    for words in ("stage", "predicted step", "tokens/s", "certificate", "gap 0: optimal", "runner-ups", "bubble"):
+        assert words in result.stdout
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["search"]["certificate"]["gap"] == 0
+    assert plan["search"]["inputs"] == {"cluster": "8xA100"}
+
+
+def test_constraints_hold(search, tmp_path: Path):
+    result = search(*OURS, "--allow", "tp_degree=2", "--forbid", "recompute=full,selective", "--output", "plan.json")
+    assert result.returncode == 0, result.stderr
+    layers = json.loads((tmp_path / "plan.json").read_text())["layers"]
+    assert all(layer["tp_degree"] == 2 for layer in layers)
+    assert all(layer.get("recompute", "none") == "none" for layer in layers)
+
+
+@pytest.mark.parametrize("arguments", [[*OURS, "--memory", "2200MiB"], [*THEIRS, "--memory", "2GiB"]])
+def test_nothing_fits(search, tmp_path: Path, arguments):
+    result = search(*arguments, "--output", "plan.json")
+    assert result.returncode == 3, (result.stdout, result.stderr)
+    assert len(result.stdout.splitlines()) == 1
+    assert "nothing fits in" in result.stdout
+    assert "the leanest plan needs" in result.stdout
+    assert not (tmp_path / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "gpt2"], "--hardware is missing"),
+        (["--cluster", "8xA100"], "--model is missing"),
+        ([*OURS, "--cluster", "8xA10"], "did you mean '8xA100'?"),
+        ([*OURS, "--allow", "tp_degree=5"], "leave no plan for 8 ranks"),
+        ([*OURS, "--allow", "tp_degre=2"], "did you mean 'tp_degree'?"),
+        ([*OURS, "--max-tp", 0], "--max-tp"),
+        ([*OURS, "--num-microbatches", 17], "leave no plan"),
+        ([*OURS, "--world-size", 12], "12 devices are no whole number"),
+        ([*OURS, "--memory", "-1GiB"], "--memory"),
+        ([*OURS, "--global-batch", "16:8"], "--global-batch needs a number"),
+        ([*OURS, "--global-batch", 0], "--global-batch 0"),
+        ([*OURS, "--seq-length", 2048], "--seq-length 2048 is outside 1 .. 1024"),
+        ([*OURS, "--galvatron2-profiles", ".", "--cost-model", "galvatron"], "feed --cost-model galvatron2 only"),
+        (THEIRS[2:], "--galvatron2-profiles is missing"),
+        ([*THEIRS, "--allow", "tp_degree=2"], "--allow and --forbid belong to our own cost model"),
+        ([*THEIRS, "--world-size", 6], "no allreduce_bandwidth_"),
+        ([*THEIRS, "--num-microbatches", 3], "divides over 8 devices"),
+        ([*THEIRS, "--global-batch", 7, "--max-tp", 1, "--max-pp", 1, "--max-ulysses", 1], "--global-batch 7"),
+        ([*THEIRS, "--seq-length", 1024], "1024"),
+        ([*THEIRS, "--time-profile-mode", "bacth"], "did you mean 'batch'?"),
+    ],
+)
+def test_refusals(refused, arguments, words):
+    assert words in refused(*arguments)
+
+
+def test_output_that_cannot_be_written(refused, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert "--output" in refused(*OURS, "--output", "file/plan.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "'overlap_coe' is missing"),
+        ('{"overlap_coe": NaN}', "overlap_coefficient.json"),
+        ('{"overlap_coe": -1}', "'overlap_coe' is -1"),
+        ('{"overlap_coe": 1e99}', "'overlap_coe' is 1e+99"),
+        ('{"overlap_coe": "1.2"}', "must be a number"),
+    ],
+)
+def test_broken_profile(refused, tmp_path: Path, text, words):
+    shutil.copytree(PROFILES, tmp_path / "profiles")
+    (tmp_path / "profiles" / "overlap_coefficient.json").write_text(text)
+    sentence = refused(*THEIRS, "--galvatron2-profiles", "profiles")
+    assert words in sentence
+    assert "overlap_coefficient.json" in sentence

@@ -1,0 +1,99 @@
+"""Image models on real images, scikit-learn's handwritten digits, under a plan that the search finds for four ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SOURCE_DIR, losses, read_metrics
+from transformers import AutoModelForImageClassification
+
+STEPS = 400
+# Of a split 4,1: the last images of the file.
+NUM_TRAINING = 1438
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    prefix = tmp_path_factory.mktemp("images") / "digits"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE_DIR / "python")}
+    command = [sys.executable, "-m", "galvatron.data", "digits", "--output", str(prefix), "--quiet"]
+    subprocess.run(command, check=True, env=environment)
+    return prefix
+
+
+def accuracy(model: Path, digits: Path) -> float:
+    """Of transformers with our weights, on images that training never saw."""
+    images = np.load(f"{digits}.images.npy")[NUM_TRAINING:]
+    labels = np.load(f"{digits}.labels.npy")[NUM_TRAINING:]
+    pixels = (torch.from_numpy(images) / 255 - 0.5) / 0.5
+    with torch.no_grad():
+        logits = AutoModelForImageClassification.from_pretrained(model).eval()(pixels).logits
+    return (logits.argmax(1).numpy() == labels).mean().item()
+
+
+@pytest.mark.parametrize("model", ["vit-tiny", "swin-tiny"])
+def test_learns_to_read_digits(model, galvatron, digits, tmp_path: Path):
+    common = ["--plan", "auto", "--memory", "1GiB", "--nproc", 4, "--run-dir", "run", "--cache-dir", "cache"]
+    common += ["--precision", "fp32", "--global-batch", 32, "--lr", 3e-3, "--warmup-steps", 10]
+    result = galvatron(
+        "train", "--model", model, "--data", digits, "--split", "4,1", "--steps", STEPS,
+        "--eval-interval", STEPS, "--export", "out", *common,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    plan = json.loads((tmp_path / "run/plan.json").read_text())
+    assert (plan["world_size"], plan["model"]) == (4, model)
+    curve = losses(tmp_path / "run/metrics.jsonl")
+    assert curve[0] == pytest.approx(np.log(10), rel=0.1)
+    assert sum(curve[-5:]) / 5 < 0.5
+    assert read_metrics(tmp_path / "run/metrics.jsonl")[-1]["valid_loss"] < 0.8
+    assert accuracy(tmp_path / "out", digits) > 0.85
+
+
+@pytest.mark.parametrize("model", ["vit-tiny", "swin-tiny"])
+def test_a_plan_keeps_the_losses(model, galvatron, digits, tmp_path: Path):
+    """Also where images are cut and mirrored at random."""
+    common = ["train", "--model", model, "--data", digits, "--precision", "fp32", "--steps", 8, "--global-batch", 12]
+    common += ["--crop-padding", 2, "--flip", "--lr", 1e-3]
+    assert galvatron(*common, "--metrics", "one.jsonl").returncode == 0
+    result = galvatron(
+        *common, "--nproc", 4, "--pp-degree", 2, "--ulysses-degree", 2, "--num-microbatches", 3, "--zero-stage", 3,
+        "--metrics", "four.jsonl",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert losses(tmp_path / "four.jsonl") == pytest.approx(losses(tmp_path / "one.jsonl"), rel=1e-5)
+
+
+def refusal(result: subprocess.CompletedProcess) -> str:
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_images_of_a_wrong_size_are_told(galvatron, digits, tmp_path: Path):
+    config = json.loads((SOURCE_DIR / "configs/models/vit-tiny.json").read_text())
+    (tmp_path / "large.json").write_text(json.dumps({**config, "image_size": 16}))
+    message = refusal(galvatron("train", "--model", "large.json", "--data", digits))
+    assert "holds images of 1 x 8 x 8 (channels x height x width), the model takes 1 x 16 x 16" in message
+    (tmp_path / "few.json").write_text(json.dumps({**config, "num_labels": 9}))
+    message = refusal(galvatron("train", "--model", "few.json", "--data", digits))
+    assert "gives image 9 the class 9, the model has classes 0 .. 8" in message
+    (tmp_path / "cut.labels.npy").write_bytes(Path(f"{digits}.labels.npy").read_bytes())
+    (tmp_path / "cut.images.npy").write_bytes(Path(f"{digits}.images.npy").read_bytes()[:-1])
+    message = refusal(galvatron("train", "--model", "vit-tiny", "--data", "cut"))
+    assert "it is truncated" in message
+    message = refusal(galvatron("train", "--model", "vit-tiny", "--data", digits, "--image-std", "0"))
+    assert "--image-std 0 must be above 0" in message
+
+
+def test_degrees_that_do_not_divide_a_stage_are_told(galvatron, digits):
+    """Two heads in Swin's first stage, four in the second."""
+    common = ["train", "--model", "swin-tiny", "--data", digits, "--nproc", 4]
+    message = refusal(galvatron(*common, "--tp-degree", 4))
+    assert "layer 1 (block.0): tp_degree 4 x ulysses_degree 1 = 4 does not divide the 2 attention heads" in message

@@ -1,0 +1,210 @@
+#include "galvatron/profiles/galvatron2_profiles.h"
+
+#include <fstream>
+#include <limits>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "galvatron/base/json.h"
+
+#include "config_error.h"
+
+namespace galvatron::profiles {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRecorded =
+    fs::path(GALVATRON_SOURCE_DIR) / "tests/data/galvatron2/cases/profiles/llama2-7b_1x8";
+const char* kBandwidth = "allreduce_bandwidth_1nodes_8gpus_per_node.json";
+const char* kP2p = "p2p_bandwidth_1nodes_8gpus_per_node.json";
+const char* kTimes = "sp_time_1nodes_8gpus_per_node.json";
+const char* kOverlap = "overlap_coefficient.json";
+const char* kCompute = "computation_profiling_bf16_llama2-7b_all.json";
+const char* kMemory = "memory_profiling_bf16_llama2-7b_all.json";
+
+// A copy of the recorded profiles that a test may spoil.
+class Galvatron2ProfilesTest : public testing::Test {
+ protected:
+  Galvatron2ProfilesTest()
+      : folder_(fs::temp_directory_path() / ("galvatron2_profiles_" + std::to_string(::getpid()))) {
+    fs::remove_all(folder_);
+    fs::copy(kRecorded, folder_);
+    query_.directory = folder_;
+  }
+  ~Galvatron2ProfilesTest() override { fs::remove_all(folder_); }
+
+  Json load(const char* file) const { return read_json_file(folder_ / file); }
+  void store(const char* file, const std::string& text) const {
+    std::ofstream(folder_ / file) << text;
+  }
+  // What reading says once `change` was done to a file; the file is restored.
+  template <typename Change>
+  std::string after(const char* file, Change change) {
+    Json json = load(file);
+    change(json);
+    store(file, json.dump());
+    const std::string message = read_error();
+    fs::copy_file(kRecorded / file, folder_ / file, fs::copy_options::overwrite_existing);
+    return message;
+  }
+  std::string read_error() {
+    return config_error_of([&] { read_galvatron2_profiles(query_); });
+  }
+
+  fs::path folder_;
+  Galvatron2ProfileQuery query_;
+};
+
+testing::AssertionResult says(const std::string& message, std::vector<std::string> words) {
+  if (message.find('\n') != std::string::npos) {
+    return testing::AssertionFailure() << "more than one line: " << message;
+  }
+  for (const std::string& word : words) {
+    if (message.find(word) == std::string::npos) {
+      return testing::AssertionFailure() << "'" << message << "' does not say '" << word << "'";
+    }
+  }
+  return testing::AssertionSuccess();
+}
+
+TEST_F(Galvatron2ProfilesTest, ReadsWhatWasRecorded) {
+  const Galvatron2Profiles profiles = read_galvatron2_profiles(query_);
+  EXPECT_EQ(profiles.model, "llama2-7b");
+  const Json bandwidth = load(kBandwidth);
+  EXPECT_EQ(profiles.consecutive_bandwidth.at(4), double(bandwidth["allreduce_size_4_consec_1"]));
+  EXPECT_EQ(profiles.strided_bandwidth.at(2), double(bandwidth["allreduce_size_2_consec_0"]));
+  EXPECT_EQ(profiles.p2p_bandwidth.at(2), double(load(kP2p)["pp_size_2"]));
+  EXPECT_EQ(profiles.overlap_slowdown, double(load(kOverlap)["overlap_coe"]));
+  EXPECT_GT(profiles.layer_forward.slope, 0);
+  EXPECT_GT(profiles.parameter_mb, 700);  // 202 million parameters in fp32
+}
+
+TEST_F(Galvatron2ProfilesTest, NamesTheMissingFile) {
+  for (const char* file : {kOverlap, kCompute, kMemory}) {
+    fs::remove(folder_ / file);
+    EXPECT_TRUE(says(read_error(), {folder_.string()})) << file;
+    fs::copy_file(kRecorded / file, folder_ / file);
+  }
+  EXPECT_EQ(read_error(), "");
+  fs::remove(folder_ / kBandwidth);
+  EXPECT_TRUE(says(read_error(), {"allreduce_bandwidth_", "of 8 devices"}));
+  query_.directory = folder_ / "nowhere";
+  EXPECT_TRUE(says(read_error(), {"cannot list the folder", "nowhere"}));
+}
+
+TEST_F(Galvatron2ProfilesTest, NamesTheMissingKey) {
+  EXPECT_TRUE(says(after(kOverlap, [](Json& json) { json.erase("overlap_coe"); }),
+                   {kOverlap, "'overlap_coe' is missing"}));
+  EXPECT_TRUE(says(after(kMemory, [](Json& json) { json.erase("layertype_0_sp"); }),
+                   {"memory_profiling_bf16_", "layer entries"}));
+  for (const char* key : {"other_memory_pp_off_sp", "other_memory_pp_on_first_sp",
+                          "other_memory_pp_on_last_sp"}) {
+    EXPECT_TRUE(says(after(kMemory, [&](Json& json) { json.erase(key); }), {kMemory, key}));
+  }
+  const auto layer = [](Json& json) -> Json& { return json["layertype_0_sp"]["2048"]; };
+  EXPECT_TRUE(says(after(kMemory, [&](Json& json) { layer(json).erase("parameter_size"); }),
+                   {kMemory, "2048", "'parameter_size' is missing"}));
+  const auto drop_checkpoint = [&](Json& json) {
+    layer(json)["tp_activation_per_bsz_dict"].erase("checkpoint");
+  };
+  EXPECT_TRUE(says(after(kMemory, drop_checkpoint), {kMemory, "2048", "'checkpoint'"}));
+  EXPECT_TRUE(says(after(kMemory, [&](Json& json) { json["layertype_0_sp"].erase("2048"); }),
+                   {kMemory, "layertype_0_sp", "2048"}));
+}
+
+// Entries that only some plans need are missed when they are asked for.
+TEST_F(Galvatron2ProfilesTest, NamesTheMissingDegree) {
+  Json json = load(kBandwidth);
+  json.erase("allreduce_size_4_consec_1");
+  store(kBandwidth, json.dump());
+  const Galvatron2Profiles profiles = read_galvatron2_profiles(query_);
+  EXPECT_TRUE(says(config_error_of([&] { profiles.consecutive_bandwidth.at(4); }),
+                   {kBandwidth, "'allreduce_size_4_consec_1' is missing"}));
+  EXPECT_TRUE(says(config_error_of([&] { profiles.all_to_all.at(64); }),
+                   {kTimes, "all2all_size_64_*MB_time"}));
+}
+
+TEST_F(Galvatron2ProfilesTest, RefusesAbsurdNumbers) {
+  const std::vector<Json> absurd = {-1, 0, 1e300, "12", nullptr, true, Json::array({1}),
+                                    Json::object()};
+  for (const Json& value : absurd) {
+    const auto set = [&](const char* file, const char* key) {
+      return after(file, [&](Json& json) { json[key] = value; });
+    };
+    EXPECT_TRUE(says(set(kBandwidth, "allreduce_size_4_consec_1"),
+                     {kBandwidth, "'allreduce_size_4_consec_1'"}));
+    EXPECT_TRUE(says(set(kP2p, "pp_size_2"), {kP2p, "'pp_size_2'"}));
+    EXPECT_TRUE(says(set(kTimes, "allreduce_size_4_8MB_time"),
+                     {kTimes, "'allreduce_size_4_8MB_time'"}));
+    EXPECT_TRUE(says(set(kOverlap, "overlap_coe"), {kOverlap, "'overlap_coe'"}));
+    EXPECT_TRUE(says(set(kCompute, "layertype_0_bsz4_seq2048"),
+                     {kCompute, "'layertype_0_bsz4_seq2048'"}));
+    EXPECT_TRUE(says(after(kMemory,
+                           [&](Json& json) {
+                             json["layertype_0_sp"]["2048"]["parameter_size"] = value;
+                           }),
+                     {kMemory, "'parameter_size'"}));
+  }
+  // Faster side by side than one after the other.
+  EXPECT_TRUE(says(after(kOverlap, [](Json& json) { json["overlap_coe"] = 0.5; }),
+                   {kOverlap, "0.5"}));
+}
+
+TEST_F(Galvatron2ProfilesTest, RefusesWhatIsNoJson) {
+  for (const char* text : {"", "{", "[1, 2]", "3", "{\"overlap_coe\": NaN}", "\x01\x02"}) {
+    store(kOverlap, text);
+    EXPECT_TRUE(says(read_error(), {kOverlap})) << text;
+  }
+}
+
+TEST_F(Galvatron2ProfilesTest, RefusesContradictions) {
+  // The same profile under both names.
+  fs::copy_file(folder_ / kMemory, folder_ / "memory_profiling_bf16_llama2-7b.json");
+  EXPECT_TRUE(says(read_error(), {"are both there"}));
+  fs::remove(folder_ / "memory_profiling_bf16_llama2-7b.json");
+  // Profiles of two models, of two machines of eight.
+  fs::copy_file(folder_ / kMemory, folder_ / "memory_profiling_bf16_other_all.json");
+  EXPECT_TRUE(says(read_error(), {"llama2-7b", "other", "--model"}));
+  fs::remove(folder_ / "memory_profiling_bf16_other_all.json");
+  fs::copy_file(folder_ / kBandwidth,
+                folder_ / "allreduce_bandwidth_2nodes_4gpus_per_node.json");
+  EXPECT_TRUE(says(read_error(), {"1nodes_8gpus_per_node", "2nodes_4gpus", "--num-nodes"}));
+  query_.num_nodes = 1;
+  EXPECT_EQ(read_error(), "");
+  // Larger batches that take less time.
+  EXPECT_TRUE(says(after(kCompute,
+                         [](Json& json) {
+                           for (int bsz = 1; bsz <= 10; ++bsz) {
+                             const std::string key =
+                                 "layertype_0_bsz" + std::to_string(bsz) + "_seq2048";
+                             json[key] = 100.0 / (bsz * bsz);
+                           }
+                         }),
+                   {kCompute, "layertype_0", "contradicts itself"}));
+  EXPECT_TRUE(says(after(kMemory, [](Json& json) { json["layertype_1_sp"] = Json::object(); }),
+                   {kMemory, "several layer types"}));
+}
+
+TEST_F(Galvatron2ProfilesTest, SaysWhatAFitLacks) {
+  EXPECT_TRUE(says(after(kCompute,
+                         [](Json& json) {
+                           for (int bsz = 3; bsz <= 12; ++bsz) {
+                             json.erase("layertype_0_bsz" + std::to_string(bsz) + "_seq2048");
+                           }
+                         }),
+                   {kCompute, "layertype_0_bsz*_seq2048 has 2 batch sizes", "at least 8"}));
+  query_.seq_length = 4096;
+  EXPECT_TRUE(says(read_error(), {"4096"}));
+}
+
+TEST(Galvatron2Modes, HintAtTheRightWord) {
+  EXPECT_TRUE(says(config_error_of([] { parse_galvatron2_time_mode("bacth"); }),
+                   {"'bacth'", "did you mean 'batch'?"}));
+  EXPECT_TRUE(says(config_error_of([] { parse_galvatron2_memory_mode("stati"); }),
+                   {"'stati'", "did you mean 'static'?"}));
+}
+
+}  // namespace
+}  // namespace galvatron::profiles

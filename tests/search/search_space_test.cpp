@@ -1,0 +1,71 @@
+#include "galvatron/search/search_space.h"
+
+#include <gtest/gtest.h>
+
+#include "config_error.h"
+
+namespace galvatron::search {
+namespace {
+
+TEST(Constraints, AllowForbidAndLimit) {
+  SearchSpace space;
+  add_constraint(space, "tp_degree=1,2,4", true);
+  add_constraint(space, "tp_degree=2", false);
+  EXPECT_TRUE(space.tp_degrees.has(4));
+  EXPECT_FALSE(space.tp_degrees.has(2));
+  EXPECT_FALSE(space.tp_degrees.has(8));
+  add_constraint(space, "pp_degree<=4", true);
+  add_constraint(space, "pp_degree>=2", true);
+  EXPECT_EQ(pipeline_degrees(space, 24, 100), (std::vector<int>{2, 3, 4}));
+  add_constraint(space, "recompute=full", false);
+  EXPECT_FALSE(space.recomputes.has(static_cast<int>(plan::Recompute::kFull)));
+  EXPECT_TRUE(space.recomputes.has(static_cast<int>(plan::Recompute::kSelective)));
+}
+
+TEST(Constraints, SayWhatIsWrong) {
+  const auto message = [](const std::string& text, bool allow = true) {
+    SearchSpace space;
+    return config_error_of([&] { add_constraint(space, text, allow); });
+  };
+  EXPECT_NE(message("tp_degre=2").find("did you mean 'tp_degree'?"), std::string::npos);
+  EXPECT_NE(message("tp_degree").find("has no value"), std::string::npos);
+  EXPECT_NE(message("tp_degree<2").find("must use <=, >= or ="), std::string::npos);
+  EXPECT_NE(message("schedule<=gpipe").find("has no order"), std::string::npos);
+  EXPECT_NE(message("tp_degree<=2", false).find("allow the other one"), std::string::npos);
+  for (const char* text : {"tp_degree=0", "tp_degree=-1", "tp_degree=two", "tp_degree=",
+                           "tp_degree=99999999999999", "tp_degree=1,,2", "recompute=some"}) {
+    EXPECT_NE(message(text), "") << text;
+  }
+}
+
+TEST(Microbatches, FewestOfEverySize) {
+  EXPECT_EQ(microbatch_counts({}, 8), (std::vector<int>{1, 2, 3, 4, 8}));
+  EXPECT_EQ(microbatch_counts({}, 7), (std::vector<int>{1, 2, 3, 4, 7}));
+  SearchSpace space;
+  add_constraint(space, "num_microbatches=3,5,9", true);
+  EXPECT_EQ(microbatch_counts(space, 7), (std::vector<int>{3, 5}));
+}
+
+TEST(Candidates, EveryDivisorThatTheLayersAllow) {
+  // 4 heads, a vocabulary of 509.
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const auto candidates = layer_candidates({}, model, 12, 64);
+  const auto degrees = [&](int type) {
+    std::vector<std::pair<int, int>> out;
+    for (const plan::LayerStrategy& one : candidates[static_cast<std::size_t>(type)]) {
+      const std::pair pair{one.tp_degree, one.ulysses_degree};
+      if (out.empty() || out.back() != pair) out.push_back(pair);
+    }
+    return out;
+  };
+  EXPECT_EQ(degrees(1),
+            (std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {4, 1}}));
+  for (const auto& [tp, ulysses] : degrees(0)) EXPECT_EQ(12 % (tp * ulysses), 0);
+  // More parts than tokens.
+  for (const plan::LayerStrategy& one : layer_candidates({}, model, 12, 3)[1]) {
+    EXPECT_LE(one.seq_degree(), 3);
+  }
+}
+
+}  // namespace
+}  // namespace galvatron::search
