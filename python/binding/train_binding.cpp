@@ -135,6 +135,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("split", job.split);
   options.flag("shuffle", job.shuffle);
   options.text("mask_token", job.mask_token);
+  options.flag("whole_words", job.whole_words);
   options.numbers("image_mean", job.images.mean);
   options.numbers("image_std", job.images.std);
   options.count("crop_padding", job.images.crop_padding, 0);

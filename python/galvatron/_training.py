@@ -43,6 +43,8 @@ class TrainOptions(TypedDict, total=False):
     """New order of samples in each epoch, of token files and datasets; True."""
     mask_token: str | int
     """Text or id of the token that hides others (BERT); default: the tokenizer's."""
+    whole_words: bool
+    """Hide whole words, not single tokens."""
     image_mean: float | list[float]
     """Taken off each pixel of image arrays; one number, or one for each channel."""
     image_std: float | list[float]

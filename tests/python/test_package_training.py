@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_comman
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
+from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
 pytestmark = needs_module
@@ -47,6 +49,14 @@ def test_training_reads_token_files_as_the_command_line_does(tmp_path):
     assert done.returncode == 0, done.stderr
     theirs = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert theirs == summary["losses"]
+
+
+def test_options_are_those_of_the_command_line():
+    text = galvatron_command("train", "--help").stdout
+    of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
+    of_launcher = {"nproc", "master_port", "memory", "cache_dir", "config", "help"}
+    arguments = {"model", "data", "plan"}
+    assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
 
 
 def test_training_takes_any_data_of_python():
