@@ -1,5 +1,6 @@
-#include "bindings.h"
 #include "galvatron/base/error.h"
+
+#include "bindings.h"
 
 namespace py = pybind11;
 

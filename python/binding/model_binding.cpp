@@ -1,10 +1,12 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
+
 #include <torch/csrc/utils/pybind.h>
 
-#include "bindings.h"
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+
+#include "bindings.h"
 #include "input_names.h"
 #include "one_rank_model.h"
 
@@ -17,7 +19,8 @@ at::ScalarType checked_type(at::ScalarType dtype) {
   for (const at::ScalarType known : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
     if (dtype == known) return dtype;
   }
-  throw ConfigError("[model] dtype is float32, float64, bfloat16 or float16, not ", c10::toString(dtype));
+  throw ConfigError("[model] dtype is float32, float64, bfloat16 or float16, not ",
+                    c10::toString(dtype));
 }
 
 py::list make_parameters(const OneRankModel& model, at::ScalarType dtype, at::Device device) {
@@ -27,12 +30,14 @@ py::list make_parameters(const OneRankModel& model, at::ScalarType dtype, at::De
     made = model.make_parameters(checked_type(dtype), device);
   }
   py::list out;
-  for (NamedTensor& tensor : made) out.append(py::make_tuple(tensor.name, tensor.aliases, tensor.value));
+  for (NamedTensor& tensor : made)
+    out.append(py::make_tuple(tensor.name, tensor.aliases, tensor.value));
   return out;
 }
 
 at::Tensor logits(const OneRankModel& model, const std::vector<at::Tensor>& parameters,
-                  const std::map<std::string, at::Tensor>& inputs, std::int64_t first_sample, bool training) {
+                  const std::map<std::string, at::Tensor>& inputs, std::int64_t first_sample,
+                  bool training) {
   ModelInputs by_kind;
   for (const auto& [name, value] : inputs) by_kind[parse_input_kind(name)] = value;
   const py::gil_scoped_release release;
@@ -55,8 +60,10 @@ void bind_models(py::module_& module) {
       .def_property_readonly("input_kinds", &input_kinds)
       .def("make_parameters", &make_parameters, py::arg("dtype"), py::arg("device"))
       .def("load", &OneRankModel::load, py::arg("parameters"), py::arg("folder"), no_gil)
-      .def("save", &OneRankModel::save, py::arg("parameters"), py::arg("folder"), py::arg("tokenizer"), no_gil)
-      .def("logits", &logits, py::arg("parameters"), py::arg("inputs"), py::arg("first_sample"), py::arg("training"));
+      .def("save", &OneRankModel::save, py::arg("parameters"), py::arg("folder"),
+           py::arg("tokenizer"), no_gil)
+      .def("logits", &logits, py::arg("parameters"), py::arg("inputs"), py::arg("first_sample"),
+           py::arg("training"));
 }
 
 }  // namespace galvatron::binding

@@ -1,4 +1,5 @@
-// galvatron._core: what the Python package calls. The package around it (python/galvatron) is the interface for users.
+// galvatron._core: what the Python package calls. The package around it (python/galvatron) is the
+// interface for users.
 #include "bindings.h"
 
 namespace py = pybind11;

@@ -17,14 +17,15 @@ bool side_by_side(at::TensorList parts) {
   const at::Tensor& first = parts[0];
   std::int64_t offset = first.storage_offset();
   for (const at::Tensor& part : parts) {
-    if (!part.is_contiguous() || !part.is_alias_of(first) || part.storage_offset() != offset) return false;
+    if (!part.is_contiguous() || !part.is_alias_of(first) || part.storage_offset() != offset)
+      return false;
     offset += part.numel();
   }
   return true;
 }
 
-// Concatenation along dimension 0 of tensors that lie side by side: nothing is copied, and the gradient is handed out
-// in slices.
+// Concatenation along dimension 0 of tensors that lie side by side: nothing is copied, and the
+// gradient is handed out in slices.
 struct JoinRows : torch::autograd::Function<JoinRows> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, at::TensorList parts) {
     std::vector<std::int64_t> sizes, shape = parts[0].sizes().vec();
@@ -35,7 +36,8 @@ struct JoinRows : torch::autograd::Function<JoinRows> {
     at::Tensor whole = at::empty({0}, parts[0].options());
     whole.set_(parts[0].storage(), parts[0].storage_offset(), shape, parts[0].strides());
     // A write to a part between forward and backward is noticed, as torch does for its own views.
-    torch::autograd::impl::set_version_counter(whole, torch::autograd::impl::version_counter(parts[0]));
+    torch::autograd::impl::set_version_counter(whole,
+                                               torch::autograd::impl::version_counter(parts[0]));
     return whole;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -69,11 +71,16 @@ nn::SequenceSplit whole_sequence(std::int64_t length) {
 
 const char* input_name(spec::InputKind kind) {
   switch (kind) {
-    case spec::InputKind::kTokens: return "input_ids";
-    case spec::InputKind::kTargetTokens: return "decoder_input_ids";
-    case spec::InputKind::kLabels: return "labels";
-    case spec::InputKind::kImages: return "pixel_values";
-    case spec::InputKind::kClasses: return "labels";
+    case spec::InputKind::kTokens:
+      return "input_ids";
+    case spec::InputKind::kTargetTokens:
+      return "decoder_input_ids";
+    case spec::InputKind::kLabels:
+      return "labels";
+    case spec::InputKind::kImages:
+      return "pixel_values";
+    case spec::InputKind::kClasses:
+      return "labels";
   }
   return "";
 }
@@ -90,40 +97,20 @@ const at::Tensor& input(const ModelInputs& inputs, spec::InputKind kind) {
 
 std::int64_t stream_length(const spec::StreamSpec& stream, const ModelInputs& inputs) {
   switch (stream.length_kind) {
-    case spec::StreamSpec::Length::kSequence: return input(inputs, spec::InputKind::kTokens).size(1);
-    case spec::StreamSpec::Length::kTarget: return input(inputs, spec::InputKind::kTargetTokens).size(1);
-    case spec::StreamSpec::Length::kFixed: return stream.fixed_length;
+    case spec::StreamSpec::Length::kSequence:
+      return input(inputs, spec::InputKind::kTokens).size(1);
+    case spec::StreamSpec::Length::kTarget:
+      return input(inputs, spec::InputKind::kTargetTokens).size(1);
+    case spec::StreamSpec::Length::kFixed:
+      return stream.fixed_length;
   }
   return 0;
 }
 
-void check_tokens(const at::Tensor& tokens, const spec::ModelSpec& model, const char* name) {
-  if (tokens.dim() != 2) throw ConfigError("[model] ", name, " must be [samples, tokens], not of ", tokens.dim(), " dimensions");
-  if (tokens.size(1) < 1 || (model.max_positions > 0 && tokens.size(1) > model.max_positions)) {
-    throw ConfigError("[model] ", name, " has ", tokens.size(1), " tokens a sample; '", model.name, "' takes 1 to ",
-                      model.max_positions);
-  }
-  if (tokens.numel() == 0) return;
-  const auto [least, most] = tokens.aminmax();
-  const std::int64_t low = least.item<std::int64_t>(), high = most.item<std::int64_t>();
-  if (low >= 0 && high < model.vocab_size) return;
-  throw ConfigError("[model] ", name, " holds token ", low < 0 ? low : high, "; the vocabulary of '", model.name,
-                    "' has ", model.vocab_size);
-}
-
-void check_images(const at::Tensor& images, const spec::ModelSpec& model) {
-  const spec::ImageSpec& image = model.image;
-  if (images.dim() == 4 && images.size(1) == image.channels && images.size(2) == image.height &&
-      images.size(3) == image.width) {
-    return;
-  }
-  throw ConfigError("[model] pixel_values is ", models::shape_text(images.sizes().vec()), ", must be [samples, ",
-                    image.channels, ", ", image.height, ", ", image.width, "]");
-}
-
 }  // namespace
 
-OneRankModel::OneRankModel(spec::ModelSpec model, std::uint64_t seed) : model_(std::move(model)), seed_(seed) {
+OneRankModel::OneRankModel(spec::ModelSpec model, std::uint64_t seed)
+    : model_(std::move(model)), seed_(seed) {
   for (int i = 0; i < model_.num_layers(); ++i) add_layer(i);
 }
 
@@ -132,56 +119,66 @@ void OneRankModel::add_layer(int layer) {
   std::vector<std::size_t>& indices = layer_parameters_.emplace_back();
   for (const spec::ParamSpec& param : spec.params) {
     const auto same = [&](const Parameter& other) {
-      return model_.layers[static_cast<std::size_t>(other.layer)].full_name(*other.spec) == spec.full_name(param);
+      return model_.layers[static_cast<std::size_t>(other.layer)].full_name(*other.spec) ==
+             spec.full_name(param);
     };
     const auto found = std::find_if(parameters_.begin(), parameters_.end(), same);
     indices.push_back(static_cast<std::size_t>(found - parameters_.begin()));
     if (found != parameters_.end()) continue;
-    const std::size_t first = parameters_.empty() ? 0 : parameters_.back().first + parameters_.back().tensors.size();
+    const std::size_t first =
+        parameters_.empty() ? 0 : parameters_.back().first + parameters_.back().tensors.size();
     parameters_.push_back({layer, &param, models::hf_tensors(model_, layer, param), first});
   }
   layers_.push_back(models::make_layer(model_, layer, {{}, /*recompute_core=*/false, seed_}));
 }
 
 // A unit of one parameter draws it as the runtime does.
-at::Tensor OneRankModel::first_value(const Parameter& parameter, at::ScalarType dtype, c10::Device device) const {
+at::Tensor OneRankModel::first_value(const Parameter& parameter, at::ScalarType dtype,
+                                     c10::Device device) const {
   const spec::ParamSpec& spec = *parameter.spec;
   runtime::UnitOptions options;
   options.state_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
   options.compute_type = options.state_type;
   const std::string name = model_.layers[static_cast<std::size_t>(parameter.layer)].full_name(spec);
-  runtime::ParamUnit unit(options, {{&spec, name, spec::local_ranges(spec, 1, 0), spec.shape, 0, spec.numel()}});
+  runtime::ParamUnit unit(
+      options, {{&spec, name, spec::local_ranges(spec, 1, 0), spec.shape, 0, spec.numel()}});
   unit.initialise(seed_);
-  return unit.slot_view(unit.master(), 0).to(at::TensorOptions().dtype(dtype).device(device), false, /*copy=*/true);
+  return unit.slot_view(unit.master(), 0)
+      .to(at::TensorOptions().dtype(dtype).device(device), false, /*copy=*/true);
 }
 
-std::vector<NamedTensor> OneRankModel::make_parameters(at::ScalarType dtype, c10::Device device) const {
+std::vector<NamedTensor> OneRankModel::make_parameters(at::ScalarType dtype,
+                                                       c10::Device device) const {
   const at::NoGradGuard no_grad;
   std::vector<NamedTensor> out;
   for (const Parameter& parameter : parameters_) {
     const at::Tensor whole = first_value(parameter, dtype, device);
     for (const models::HfTensor& tensor : parameter.tensors) {
-      out.push_back({tensor.names[0], other_names(tensor), models::to_hf(tensor, *parameter.spec, whole)});
+      out.push_back(
+          {tensor.names[0], other_names(tensor), models::to_hf(tensor, *parameter.spec, whole)});
     }
   }
   return out;
 }
 
-void OneRankModel::load(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder) const {
+void OneRankModel::load(const std::vector<at::Tensor>& parameters,
+                        const std::filesystem::path& folder) const {
   const at::NoGradGuard no_grad;
   train::check_weights(model_, folder);
   const models::SafetensorsReader reader(folder);
   for (const Parameter& parameter : parameters_) {
     for (std::size_t i = 0; i < parameter.tensors.size(); ++i) {
       const std::vector<std::string>& names = parameter.tensors[i].names;
-      const auto stored = std::find_if(names.begin(), names.end(), [&](const auto& name) { return reader.find(name); });
+      const auto stored = std::find_if(names.begin(), names.end(),
+                                       [&](const auto& name) { return reader.find(name); });
       at::Tensor target = parameters.at(parameter.first + i);
       target.copy_(reader.view(*stored));
     }
   }
 }
 
-void OneRankModel::save(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder,
+void OneRankModel::save(const std::vector<at::Tensor>& parameters,
+                        const std::filesystem::path& folder,
                         const std::filesystem::path& tokenizer) const {
   std::map<std::string, at::Tensor> by_name;
   for (const Parameter& parameter : parameters_) {
@@ -192,10 +189,12 @@ void OneRankModel::save(const std::vector<at::Tensor>& parameters, const std::fi
   train::ExportOptions options;
   options.dtype = parameters.at(0).scalar_type();
   options.tokenizer = tokenizer;
-  train::save_weights(model_, [&](const std::string& name) { return by_name.at(name); }, folder, options);
+  train::save_weights(
+      model_, [&](const std::string& name) { return by_name.at(name); }, folder, options);
 }
 
-std::vector<at::Tensor> OneRankModel::join_parameters(const std::vector<at::Tensor>& parameters) const {
+std::vector<at::Tensor> OneRankModel::join_parameters(
+    const std::vector<at::Tensor>& parameters) const {
   std::vector<at::Tensor> out;
   for (const Parameter& parameter : parameters_) {
     std::vector<at::Tensor> parts;
@@ -207,11 +206,13 @@ std::vector<at::Tensor> OneRankModel::join_parameters(const std::vector<at::Tens
   return out;
 }
 
-nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs, std::int64_t first_sample,
-                                      bool training) const {
+nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
+                                      std::int64_t first_sample, bool training) const {
   const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
   const std::vector<spec::StreamSpec>&in = model_.inputs_of(layer), &out = spec.outputs;
-  const auto split = [&](const spec::StreamSpec& stream) { return whole_sequence(stream_length(stream, inputs)); };
+  const auto split = [&](const spec::StreamSpec& stream) {
+    return whole_sequence(stream_length(stream, inputs));
+  };
   nn::LayerCall call;
   call.first_sample = first_sample;
   call.num_samples = inputs.begin()->second.size(0);
@@ -228,18 +229,18 @@ nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs, std:
   return call;
 }
 
-at::Tensor OneRankModel::logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs,
-                                std::int64_t first_sample, bool training) const {
-  for (const auto& [kind, value] : inputs) {
-    kind == spec::InputKind::kImages ? check_images(value, model_) : check_tokens(value, model_, input_name(kind));
-  }
+at::Tensor OneRankModel::logits(const std::vector<at::Tensor>& parameters,
+                                const ModelInputs& inputs, std::int64_t first_sample,
+                                bool training) const {
   if (inputs.empty()) throw ConfigError("[model] ", input_name(input_kinds().at(0)), " is missing");
   const std::vector<at::Tensor> whole = join_parameters(parameters);
   nn::Activations x;
   for (int i = 0; i < model_.num_layers(); ++i) {
     std::vector<at::Tensor> own;
-    for (const std::size_t index : layer_parameters_[static_cast<std::size_t>(i)]) own.push_back(whole[index]);
-    x = layers_[static_cast<std::size_t>(i)]->forward(own, x, make_call(i, inputs, first_sample, training));
+    for (const std::size_t index : layer_parameters_[static_cast<std::size_t>(i)])
+      own.push_back(whole[index]);
+    x = layers_[static_cast<std::size_t>(i)]->forward(own, x,
+                                                      make_call(i, inputs, first_sample, training));
   }
   return x.at(0);
 }

@@ -1,14 +1,14 @@
-// A whole model as one function on one rank: every layer in one autograd graph, with parameters that the caller owns
-// and that are shaped as Hugging Face stores them. Knows no model family.
+// A whole model as one function on one rank: every layer in one autograd graph, with parameters
+// that the caller owns and that are shaped as Hugging Face stores them. Knows no model family.
 #pragma once
-#include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
-
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/nn/layer.h"
@@ -31,7 +31,8 @@ class OneRankModel {
 
   const spec::ModelSpec& model() const { return model_; }
 
-  // One tensor for each that a checkpoint holds, tied ones once, with the first weights that training would start from.
+  // One tensor for each that a checkpoint holds, tied ones once, with the first weights that
+  // training would start from.
   std::vector<NamedTensor> make_parameters(at::ScalarType dtype, c10::Device device) const;
   // Reads a checkpoint into such tensors. ConfigError that lists what does not fit.
   void load(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder) const;
@@ -39,10 +40,11 @@ class OneRankModel {
   void save(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder,
             const std::filesystem::path& tokenizer) const;
 
-  // Logits [B, T, vocabulary] or [B, classes]. `parameters` in the order of make_parameters(). `first_sample` addresses
-  // dropout masks. ConfigError for an input that is missing or of a wrong shape.
-  at::Tensor logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs, std::int64_t first_sample,
-                    bool training) const;
+  // Logits [B, T, vocabulary] or [B, classes]. `parameters` in the order of make_parameters().
+  // `first_sample` addresses dropout masks. ConfigError for an input that is missing. REQUIRES:
+  // inputs of the model's shapes, tokens of its vocabulary.
+  at::Tensor logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs,
+                    std::int64_t first_sample, bool training) const;
 
   // Distinct kinds that the layers take, in their order; labels and classes included.
   std::vector<spec::InputKind> input_kinds() const;
@@ -57,14 +59,17 @@ class OneRankModel {
   };
 
   void add_layer(int layer);
-  at::Tensor first_value(const Parameter& parameter, at::ScalarType dtype, c10::Device device) const;
+  at::Tensor first_value(const Parameter& parameter, at::ScalarType dtype,
+                         c10::Device device) const;
   std::vector<at::Tensor> join_parameters(const std::vector<at::Tensor>& parameters) const;
-  nn::LayerCall make_call(int layer, const ModelInputs& inputs, std::int64_t first_sample, bool training) const;
+  nn::LayerCall make_call(int layer, const ModelInputs& inputs, std::int64_t first_sample,
+                          bool training) const;
 
   spec::ModelSpec model_;
   std::uint64_t seed_;
   std::vector<Parameter> parameters_;
-  std::vector<std::vector<std::size_t>> layer_parameters_;  // indices into parameters_, as the layer declares them
+  std::vector<std::vector<std::size_t>>
+      layer_parameters_;  // indices into parameters_, as the layer declares them
   std::vector<std::unique_ptr<nn::Layer>> layers_;
 };
 

@@ -1,11 +1,12 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
-#include "bindings.h"
 #include "galvatron/base/error.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/report.h"
 #include "galvatron/search/search_request.h"
+
+#include "bindings.h"
 
 namespace py = pybind11;
 
@@ -18,14 +19,18 @@ using Text = std::string;  // JSON
 constexpr std::int64_t kMaxRanks = 1 << 20;
 constexpr std::int64_t kMaxCount = 1'000'000'000;
 
-plan::Plan to_plan(const Text& text) { return plan::plan_from_json(from_text(text, "the plan"), "the plan"); }
+plan::Plan to_plan(const Text& text) {
+  return plan::plan_from_json(from_text(text, "the plan"), "the plan");
+}
 
 profiles::HardwareProfile to_hardware(const Text& text) {
-  return profiles::hardware_profile_from_json(from_text(text, "the hardware profile"), "the hardware profile");
+  return profiles::hardware_profile_from_json(from_text(text, "the hardware profile"),
+                                              "the hardware profile");
 }
 
 profiles::ModelProfile to_profile(const Text& text) {
-  return profiles::model_profile_from_json(from_text(text, "the model profile"), "the model profile");
+  return profiles::model_profile_from_json(from_text(text, "the model profile"),
+                                           "the model profile");
 }
 
 std::vector<std::string> get_words(JsonReader& reader, const std::string& key) {
@@ -35,7 +40,8 @@ std::vector<std::string> get_words(JsonReader& reader, const std::string& key) {
     return out;
   }
   for (const Json& word : reader.get_array(key)) {
-    if (!word.is_string()) throw ConfigError("[search] ", key, " holds ", word.dump(), ", which is no text");
+    if (!word.is_string())
+      throw ConfigError("[search] ", key, " holds ", word.dump(), ", which is no text");
     out.push_back(word.get<std::string>());
   }
   return out;
@@ -69,7 +75,8 @@ search::SearchRequest to_request(const Text& text) {
   out.max_pp = get_degree(reader, "max_pp");
   out.max_ulysses = get_degree(reader, "max_ulysses");
   out.even_stages = reader.get_bool_or("even_stages", false);
-  out.num_runners_up = static_cast<int>(reader.get_int_or("runners_up", out.num_runners_up, 0, 1000));
+  out.num_runners_up =
+      static_cast<int>(reader.get_int_or("runners_up", out.num_runners_up, 0, 1000));
   reader.finish();
   return out;
 }
@@ -87,13 +94,15 @@ OrderedJson miss_to_json(const search::ClosestMiss& miss, Bytes budget) {
           {"global_batch", miss.global_batch}};
 }
 
-Text search_plans(const spec::ModelSpec& model, const Text& options, const std::optional<Text>& hardware,
-                  const std::optional<Text>& profile, const std::optional<std::string>& cluster) {
+Text search_plans(const spec::ModelSpec& model, const Text& options,
+                  const std::optional<Text>& hardware, const std::optional<Text>& profile,
+                  const std::optional<std::string>& cluster) {
   search::MachineKnowledge knowledge;
   if (hardware) knowledge.hardware = to_hardware(*hardware);
   if (profile) knowledge.profile = to_profile(*profile);
   if (cluster) knowledge.cluster = profiles::load_cluster(*cluster);
-  const search::PreparedSearch prepared = search::prepare_search(to_request(options), model, std::move(knowledge));
+  const search::PreparedSearch prepared =
+      search::prepare_search(to_request(options), model, std::move(knowledge));
   search::SearchResult result = search::search_best_plan(prepared.inputs(), prepared.options);
   const Bytes budget = prepared.options.memory;
   OrderedJson out;
@@ -104,21 +113,22 @@ Text search_plans(const spec::ModelSpec& model, const Text& options, const std::
   result.best->plan.search = search::search_to_json(result, budget);
   out["best"] = found_to_json(*result.best);
   out["runners_up"] = OrderedJson::array();
-  for (const search::FoundPlan& other : result.runners_up) out["runners_up"].push_back(found_to_json(other));
+  for (const search::FoundPlan& other : result.runners_up)
+    out["runners_up"].push_back(found_to_json(other));
   out["explanation"] = to_text(*result.best, budget) + explain(result);
   return out.dump();
 }
 
-Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& hardware_text, const Text& profile_text,
-              std::int64_t wish) {
+Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& hardware_text,
+              const Text& profile_text, std::int64_t wish) {
   const plan::Plan plan = to_plan(plan_text);
   const profiles::HardwareProfile hardware = to_hardware(hardware_text);
   profiles::ModelProfile profile = to_profile(profile_text);
   const std::int64_t seq_length = wish > 0 ? wish : profile.seq_length;
   plan::require_valid_plan(plan, model, {0, seq_length});
   profile.prepare(model, seq_length, plan.precision);
-  const cost::PlanCost cost =
-      cost::estimate({model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
+  const cost::PlanCost cost = cost::estimate(
+      {model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
   const OrderedJson out = {{"cost", cost::plan_cost_to_json(cost)},
                            {"timeline", cost::to_chrome_trace(cost.timeline, plan.model)},
                            {"table", cost::plan_cost_table(cost, plan, {})}};
@@ -133,18 +143,21 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   };
   spec::JobSpec job;
   job.global_batch = count("global_batch", job.global_batch);
-  job.precision = spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
+  job.precision =
+      spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
   plan::LayerStrategy strategy;
   strategy.tp_degree = count("tp_degree", 1);
   strategy.ulysses_degree = count("ulysses_degree", 1);
   strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
-  strategy.recompute = plan::parse_recompute(reader.get_choice_or("recompute", "none", plan::recompute_names()));
+  strategy.recompute =
+      plan::parse_recompute(reader.get_choice_or("recompute", "none", plan::recompute_names()));
   const int world_size = count("world_size", 1), pp_degree = count("pp_degree", 1);
   const int num_microbatches = count("num_microbatches", 1);
-  const auto schedule = plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
+  const auto schedule =
+      plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
   reader.finish();
-  return plan::plan_to_json(
-             plan::uniform_plan(model, job, world_size, strategy, pp_degree, num_microbatches, schedule))
+  return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
+                                               num_microbatches, schedule))
       .dump();
 }
 
@@ -157,55 +170,84 @@ void bind_models_as_planned(py::module_& module) {
       .def_readonly("name", &spec::ModelSpec::name)
       .def_readonly("vocab_size", &spec::ModelSpec::vocab_size)
       .def_readonly("max_positions", &spec::ModelSpec::max_positions)
-      .def_property_readonly("task", [](const spec::ModelSpec& model) { return spec::to_text(model.task); })
-      .def_property_readonly("config", [](const spec::ModelSpec& model) { return model.config.dump(); })
+      .def_property_readonly("task",
+                             [](const spec::ModelSpec& model) { return spec::to_text(model.task); })
+      .def_property_readonly(
+          "image_shape",
+          [](const spec::ModelSpec& model) {
+            const spec::ImageSpec& image = model.image;
+            return std::vector<std::int64_t>{image.channels, image.height, image.width};
+          })
+      .def_property_readonly("num_classes",
+                             [](const spec::ModelSpec& model) { return model.image.num_classes; })
+      .def_property_readonly("config",
+                             [](const spec::ModelSpec& model) { return model.config.dump(); })
       .def_property_readonly("num_params", &spec::ModelSpec::num_params)
       .def_property_readonly("num_layers", &spec::ModelSpec::num_layers)
       .def("target_length", &target_length, py::arg("seq_length"));
   module.def("load_model", &spec::load_model, py::arg("model"));
-  module.def("model_from_config",
-             [](const Text& config, const std::string& name) {
-               return spec::model_from_config(from_text(config, name.c_str()), name);
-             },
-             py::arg("config"), py::arg("name"));
+  module.def(
+      "model_from_config",
+      [](const Text& config, const std::string& name) {
+        return spec::model_from_config(from_text(config, name.c_str()), name);
+      },
+      py::arg("config"), py::arg("name"));
   module.def("preset_names", &spec::preset_names);
   module.def("cluster_names", &profiles::cluster_names);
 }
 
 void bind_plans(py::module_& module) {
-  module.def("read_plan", [](const fs::path& path) { return plan::plan_to_json(plan::read_plan(path)).dump(); },
-             py::arg("path"));
-  module.def("checked_plan", [](const Text& plan) { return plan::plan_to_json(to_plan(plan)).dump(); },
-             py::arg("plan"));
-  module.def("plan_text", [](const Text& plan) { return plan::plan_to_text(to_plan(plan)); }, py::arg("plan"));
-  module.def("plan_summary", [](const Text& plan) { return plan::summarize(to_plan(plan)); }, py::arg("plan"));
-  module.def("write_plan", [](const fs::path& path, const Text& plan) { plan::write_plan(path, to_plan(plan)); },
-             py::arg("path"), py::arg("plan"));
-  module.def("plan_problem",
-             [](const Text& plan, const spec::ModelSpec& model, int world_size, std::int64_t seq_length) {
-               return plan::check_plan(to_plan(plan), model, {world_size, seq_length});
-             },
-             py::arg("plan"), py::arg("model"), py::arg("world_size"), py::arg("seq_length"));
+  module.def(
+      "read_plan",
+      [](const fs::path& path) { return plan::plan_to_json(plan::read_plan(path)).dump(); },
+      py::arg("path"));
+  module.def(
+      "checked_plan", [](const Text& plan) { return plan::plan_to_json(to_plan(plan)).dump(); },
+      py::arg("plan"));
+  module.def(
+      "plan_text", [](const Text& plan) { return plan::plan_to_text(to_plan(plan)); },
+      py::arg("plan"));
+  module.def(
+      "plan_summary", [](const Text& plan) { return plan::summarize(to_plan(plan)); },
+      py::arg("plan"));
+  module.def(
+      "write_plan",
+      [](const fs::path& path, const Text& plan) { plan::write_plan(path, to_plan(plan)); },
+      py::arg("path"), py::arg("plan"));
+  module.def(
+      "plan_problem",
+      [](const Text& plan, const spec::ModelSpec& model, int world_size, std::int64_t seq_length) {
+        return plan::check_plan(to_plan(plan), model, {world_size, seq_length});
+      },
+      py::arg("plan"), py::arg("model"), py::arg("world_size"), py::arg("seq_length"));
   module.def("uniform_plan", &uniform_plan, py::arg("model"), py::arg("options"));
 }
 
 void bind_profiles(py::module_& module) {
-  module.def("read_hardware_profile",
-             [](const fs::path& path) {
-               return profiles::hardware_profile_to_json(profiles::read_hardware_profile(path)).dump();
-             },
-             py::arg("path"));
-  module.def("write_hardware_profile",
-             [](const fs::path& path, const Text& text) { profiles::write_hardware_profile(path, to_hardware(text)); },
-             py::arg("path"), py::arg("profile"));
-  module.def("read_model_profile",
-             [](const fs::path& path) {
-               return profiles::model_profile_to_json(profiles::read_model_profile(path)).dump();
-             },
-             py::arg("path"));
-  module.def("write_model_profile",
-             [](const fs::path& path, const Text& text) { profiles::write_model_profile(path, to_profile(text)); },
-             py::arg("path"), py::arg("profile"));
+  module.def(
+      "read_hardware_profile",
+      [](const fs::path& path) {
+        return profiles::hardware_profile_to_json(profiles::read_hardware_profile(path)).dump();
+      },
+      py::arg("path"));
+  module.def(
+      "write_hardware_profile",
+      [](const fs::path& path, const Text& text) {
+        profiles::write_hardware_profile(path, to_hardware(text));
+      },
+      py::arg("path"), py::arg("profile"));
+  module.def(
+      "read_model_profile",
+      [](const fs::path& path) {
+        return profiles::model_profile_to_json(profiles::read_model_profile(path)).dump();
+      },
+      py::arg("path"));
+  module.def(
+      "write_model_profile",
+      [](const fs::path& path, const Text& text) {
+        profiles::write_model_profile(path, to_profile(text));
+      },
+      py::arg("path"), py::arg("profile"));
 }
 
 }  // namespace
@@ -215,10 +257,10 @@ void bind_planning(py::module_& module) {
   bind_plans(module);
   bind_profiles(module);
   const auto no_gil = py::call_guard<py::gil_scoped_release>();
-  module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"), py::arg("profile"),
-             py::arg("cluster"), no_gil);
-  module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"), py::arg("profile"),
-             py::arg("seq_length"), no_gil);
+  module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
+             py::arg("profile"), py::arg("cluster"), no_gil);
+  module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),
+             py::arg("profile"), py::arg("seq_length"), no_gil);
 }
 
 }  // namespace galvatron::binding

@@ -3,6 +3,7 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include "galvatron/comm/torch_headers.h"
+
 #include "input_names.h"
 
 namespace py = pybind11;
@@ -29,11 +30,13 @@ PythonSamples::PythonSamples(SharedObject samples, std::int64_t seq_length)
   size_ = samples_->attr("size").cast<std::int64_t>();
 }
 
-at::Tensor PythonSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples, Range tokens) const {
+at::Tensor PythonSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
+                                Range tokens) const {
   at::Tensor rows;
   {
     const py::gil_scoped_acquire acquire;
-    rows = samples_->attr("rows")(input_kind_name(kind), consumed, samples.begin, samples.size()).cast<at::Tensor>();
+    rows = samples_->attr("rows")(input_kind_name(kind), consumed, samples.begin, samples.size())
+               .cast<at::Tensor>();
   }
   return has_positions(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
 }

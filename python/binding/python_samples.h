@@ -1,8 +1,8 @@
 // Training samples that Python code makes: galvatron._samples.Samples as a SampleSource.
 #pragma once
-#include <pybind11/pybind11.h>
-
 #include <memory>
+
+#include <pybind11/pybind11.h>
 
 #include "galvatron/data/sample_source.h"
 
@@ -19,7 +19,8 @@ class PythonSamples : public data::SampleSource {
 
   std::int64_t size() const override { return size_; }
   std::int64_t seq_length() const override { return seq_length_; }
-  at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples, Range tokens) const override;
+  at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
+                   Range tokens) const override;
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
   // Equal for equal first samples: ranks compare it.
   std::string fingerprint() const;

@@ -1,9 +1,8 @@
-#include <pybind11/stl.h>
-
 #include <atomic>
 #include <limits>
 
-#include "bindings.h"
+#include <pybind11/stl.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
@@ -11,6 +10,8 @@
 #include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/gather.h"
 #include "galvatron/train/train_job.h"
+
+#include "bindings.h"
 #include "python_samples.h"
 
 namespace py = pybind11;
@@ -19,8 +20,9 @@ namespace galvatron::binding {
 namespace {
 
 template <typename T>
-constexpr std::int64_t kMost = sizeof(T) < sizeof(std::int64_t) ? std::numeric_limits<std::int32_t>::max()
-                                                                : std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMost = sizeof(T) < sizeof(std::int64_t)
+                                   ? std::numeric_limits<std::int32_t>::max()
+                                   : std::numeric_limits<std::int64_t>::max();
 constexpr double kMaxNumber = 1e30;
 
 // Options of train() by name: what is not given keeps the default that the command line has.
@@ -30,7 +32,9 @@ class Options {
 
   void text(const char* key, std::string& value) { value = reader_.get_string_or(key, value); }
   void flag(const char* key, bool& value) { value = reader_.get_bool_or(key, value); }
-  void number(const char* key, double& value) { value = reader_.get_number_or(key, value, 0, kMaxNumber); }
+  void number(const char* key, double& value) {
+    value = reader_.get_number_or(key, value, 0, kMaxNumber);
+  }
   template <typename T>
   void count(const char* key, T& value, std::int64_t min, std::int64_t max = kMost<T>) {
     value = static_cast<T>(reader_.get_int_or(key, static_cast<std::int64_t>(value), min, max));
@@ -46,7 +50,8 @@ class Options {
       values.push_back(JsonReader(entry, "train").get_number(key, -kMaxNumber, kMaxNumber));
     }
   }
-  std::string choice(const char* key, const std::string& standard, const std::vector<std::string>& names) {
+  std::string choice(const char* key, const std::string& standard,
+                     const std::vector<std::string>& names) {
     return choice_or(reader_, key, standard, names);
   }
   bool given(const char* key) const { return reader_.has(key); }
@@ -59,10 +64,12 @@ void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, Jso
   options.count("tp_degree", uniform.strategy.tp_degree, 1);
   options.count("ulysses_degree", uniform.strategy.ulysses_degree, 1);
   options.count("zero_stage", uniform.strategy.zero_stage, 0, 3);
-  uniform.strategy.recompute = plan::parse_recompute(options.choice("recompute", "none", plan::recompute_names()));
+  uniform.strategy.recompute =
+      plan::parse_recompute(options.choice("recompute", "none", plan::recompute_names()));
   options.count("pp_degree", uniform.pp_degree, 1);
   options.count("num_microbatches", uniform.num_microbatches, 1);
-  uniform.schedule = plan::parse_schedule(options.choice("schedule", "1f1b", plan::schedule_names()));
+  uniform.schedule =
+      plan::parse_schedule(options.choice("schedule", "1f1b", plan::schedule_names()));
   if (reader.has("layers_per_stage")) {
     for (const Json& layers : reader.get_array("layers_per_stage")) {
       const Json entry = {{"layers_per_stage", layers}};
@@ -77,8 +84,8 @@ void read_trainer(Options& options, train::TrainerOptions& trainer) {
   options.count("steps", trainer.num_steps, 1);
   options.number("lr", trainer.lr.peak);
   options.number("min_lr", trainer.lr.min);
-  trainer.lr.shape =
-      train::parse_lr_shape(options.choice("lr_schedule", to_text(trainer.lr.shape), train::lr_shape_names()));
+  trainer.lr.shape = train::parse_lr_shape(
+      options.choice("lr_schedule", to_text(trainer.lr.shape), train::lr_shape_names()));
   options.count("warmup_steps", trainer.lr.warmup_steps, 0);
   options.count("decay_steps", trainer.lr.decay_steps, 0);
   options.number("weight_decay", trainer.adamw.weight_decay);
@@ -101,8 +108,9 @@ void read_outputs(Options& options, train::TrainJob& job) {
   options.text("tokenizer", job.tokenizer);
 }
 
-constexpr const char* kPlanReplaces[] = {"tp_degree", "ulysses_degree", "zero_stage", "recompute", "pp_degree",
-                                         "layers_per_stage", "num_microbatches", "schedule"};
+constexpr const char* kPlanReplaces[] = {"tp_degree",        "ulysses_degree", "zero_stage",
+                                         "recompute",        "pp_degree",      "layers_per_stage",
+                                         "num_microbatches", "schedule"};
 
 train::TrainJob read_job(const std::string& text, std::string& device) {
   const Json json = from_text(text, "train");
@@ -114,7 +122,8 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("plan", job.plan);
   for (const char* key : kPlanReplaces) {
     if (job.plan.empty() || !options.given(key)) continue;
-    throw ConfigError("[train] ", key, " and plan exclude each other: the plan has a strategy for every layer");
+    throw ConfigError("[train] ", key,
+                      " and plan exclude each other: the plan has a strategy for every layer");
   }
   options.count("seq_length", job.seq_length, 1);
   std::int64_t global_batch = 0;
@@ -126,6 +135,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("split", job.split);
   options.flag("shuffle", job.shuffle);
   options.text("mask_token", job.mask_token);
+  options.flag("whole_words", job.whole_words);
   options.numbers("image_mean", job.images.mean);
   options.numbers("image_std", job.images.std);
   options.count("crop_padding", job.images.crop_padding, 0);
@@ -149,16 +159,19 @@ comm::LaunchEnvironment next_environment() {
   return environment;
 }
 
-// Every rank must iterate the same samples; a sampler that divides them, or an unseeded shuffle, would be silent.
+// Every rank must iterate the same samples; a sampler that divides them, or an unseeded shuffle,
+// would be silent.
 void require_same_samples(const train::PreparedJob& prepared, comm::World& world) {
   const auto* samples = dynamic_cast<const PythonSamples*>(prepared.samples.get());
   if (!samples || world.size() == 1) return;
   const std::vector<std::string> prints = train::gather_texts(world, samples->fingerprint());
   for (std::size_t rank = 1; rank < prints.size(); ++rank) {
     if (prints[rank] == prints[0]) continue;
-    throw ConfigError("[data] rank ", rank, " gets other samples than rank 0: every rank must be given the same data "
-                      "in the same order, and takes its part of each batch by itself (no DistributedSampler, no "
-                      "shuffle with a seed of its own)");
+    throw ConfigError(
+        "[data] rank ", rank,
+        " gets other samples than rank 0: every rank must be given the same data "
+        "in the same order, and takes its part of each batch by itself (no DistributedSampler, no "
+        "shuffle with a seed of its own)");
   }
 }
 
@@ -168,9 +181,11 @@ std::string train(const std::string& options, const std::optional<py::function>&
   train::TrainJob job = read_job(options, device);
   if (make_samples) {
     const SharedObject maker = share(*make_samples);
-    job.make_samples = [maker](const spec::ModelSpec&, std::int64_t seq_length, data::SplitPart part) {
+    job.make_samples = [maker](const spec::ModelSpec&, std::int64_t seq_length,
+                               data::SplitPart part) {
       const py::gil_scoped_acquire acquire;
-      return std::make_unique<PythonSamples>(share((*maker)(data::to_text(part), seq_length)), seq_length);
+      return std::make_unique<PythonSamples>(share((*maker)(data::to_text(part), seq_length)),
+                                             seq_length);
     };
   }
   std::vector<double> losses;

@@ -13,6 +13,8 @@ class ModelSpec:
     vocab_size: int
     max_positions: int
     config: str
+    image_shape: list[int]
+    num_classes: int
     num_params: int
     num_layers: int
     def target_length(self, seq_length: int) -> int: ...

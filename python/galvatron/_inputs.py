@@ -39,11 +39,11 @@ def spec_of(model: Any) -> ModelSpec:
 
 
 class InputReader:
-    """Makes a batch by kind of one by name, for one model."""
+    """Makes a batch by kind of one by name, for one model, and checks it."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.task = spec.task
-        self._name = spec.name
+        self._spec = spec
         self._config: dict[str, Any] = json.loads(spec.config)
 
     @property
@@ -55,24 +55,51 @@ class InputReader:
             return ["input_ids", "labels", "decoder_input_ids"]
         return ["input_ids", "labels"]
 
+    @property
+    def pad_token(self) -> int:
+        return int(self._config.get("pad_token_id") or 0)
+
     def read(self, batch: Mapping[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
-        """By kind; labels are shifted to the position that predicts them. ConfigError for what is no input."""
+        """By kind; labels lie where they are predicted. ConfigError for what the model cannot take."""
         given = {name: value for name, value in batch.items() if value is not None}
         for name in given:
             if name not in self.names and name not in _CONSTANT_INPUTS:
-                raise ConfigError(f"[model] '{self._name}' has no input '{name}'; it takes {', '.join(self.names)}")
+                known = ", ".join(self.names)
+                raise ConfigError(f"[model] '{self._spec.name}' has no input '{name}'; it takes {known}")
         _check_constant(given)
         if self.task == IMAGE_CLASSES:
+            self._check_images(given)
             return _renamed(given, {"pixel_values": "images", "labels": "classes"})
         out = {name: value.long() for name, value in given.items() if name in self.names}
-        self._check_labels(out)
+        for name, value in out.items():
+            self._check_tokens(name, value)
+        self._check_label_shape(out)
         if self.task == SEQUENCE_TO_SEQUENCE and "decoder_input_ids" not in out and "labels" in out:
             out["decoder_input_ids"] = self._shifted_right(out["labels"])
         if self.task == NEXT_TOKEN and "labels" in out:
             out["labels"] = _shifted_left(out["labels"])
         return _renamed(out, {"input_ids": "tokens", "decoder_input_ids": "target_tokens", "labels": "labels"})
 
-    def _check_labels(self, given: Mapping[str, torch.Tensor]) -> None:
+    def _check_tokens(self, name: str, value: torch.Tensor) -> None:
+        spec = self._spec
+        if value.ndim != 2:
+            raise ConfigError(f"[model] {name} must be [samples, tokens], not of {value.ndim} dimensions")
+        if value.shape[1] < 1 or value.shape[1] > spec.max_positions:
+            raise ConfigError(
+                f"[model] {name} has {value.shape[1]} tokens a sample; '{spec.name}' takes 1 to {spec.max_positions}"
+            )
+        _check_range(name, value, spec.vocab_size, "token", f"the vocabulary of '{spec.name}' has {spec.vocab_size}")
+
+    def _check_images(self, given: Mapping[str, torch.Tensor]) -> None:
+        spec = self._spec
+        images, classes = given.get("pixel_values"), given.get("labels")
+        if images is not None and list(images.shape[1:]) != spec.image_shape:
+            shape = ", ".join(map(str, spec.image_shape))
+            raise ConfigError(f"[model] pixel_values is {list(images.shape)}, must be [samples, {shape}]")
+        if classes is not None:
+            _check_range("labels", classes, spec.num_classes, "class", f"'{spec.name}' has {spec.num_classes}")
+
+    def _check_label_shape(self, given: Mapping[str, torch.Tensor]) -> None:
         labels, tokens = given.get("labels"), given.get("input_ids")
         if labels is None or tokens is None or self.task == SEQUENCE_TO_SEQUENCE or labels.shape == tokens.shape:
             return
@@ -82,12 +109,11 @@ class InputReader:
 
     def _shifted_right(self, labels: torch.Tensor) -> torch.Tensor:
         """What the decoder reads where it is to say `labels` (T5's rule)."""
-        pad = int(self._config.get("pad_token_id") or 0)
         start = self._config.get("decoder_start_token_id")
         out = torch.empty_like(labels)
         out[:, 1:] = labels[:, :-1]
-        out[:, 0] = pad if start is None else int(start)
-        return out.masked_fill(out == IGNORED_LABEL, pad)
+        out[:, 0] = self.pad_token if start is None else int(start)
+        return out.masked_fill(out == IGNORED_LABEL, self.pad_token)
 
 
 # ModelSpec.task.
@@ -117,6 +143,14 @@ def _shifted_left(labels: torch.Tensor) -> torch.Tensor:
     out = torch.full_like(labels, IGNORED_LABEL)
     out[:, :-1] = labels[:, 1:]
     return out
+
+
+def _check_range(name: str, value: torch.Tensor, end: int, what: str, there_are: str) -> None:
+    wrong = (value < 0) | (value >= end)
+    if name == "labels":
+        wrong &= value != IGNORED_LABEL
+    if bool(wrong.any()):
+        raise ConfigError(f"[model] {name} holds {what} {int(value[wrong][0])}; {there_are}")
 
 
 def _check_constant(batch: Mapping[str, torch.Tensor]) -> None:

@@ -108,6 +108,7 @@ class Plan:
         return self.world_size // self.pipeline.degree // (one.tp_degree * one.ulysses_degree * one.cp_degree)
 
     def __str__(self) -> str:
+        """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2"."""
         return core.plan_summary(self._text())
 
     @classmethod

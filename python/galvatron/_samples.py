@@ -204,7 +204,10 @@ class Samples:
 
     def _batch(self, first: int, count: int) -> dict[str, Tensor]:
         samples = [self._fitted(first + i, sample) for i, sample in enumerate(self._raw(first, count))]
-        batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+        try:
+            batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+        except (RuntimeError, KeyError) as error:
+            raise ConfigError(f"[data] samples {first} to {first + count - 1} are not alike: {error}") from None
         out = self._reader.read(batch)
         if "images" in out:
             out["images"] = out["images"].float()
@@ -221,6 +224,8 @@ class Samples:
         if self._reader.task == SEQUENCE_TO_SEQUENCE:
             target = self._spec.target_length(self._seq_length)
             out["labels"] = _padded(out["labels"], target, IGNORED_LABEL, number)
+            if "decoder_input_ids" in out:
+                out["decoder_input_ids"] = _padded(out["decoder_input_ids"], target, self._reader.pad_token, number)
         length = len(out["input_ids"]) if "input_ids" in out else self._seq_length
         if length != self._seq_length:
             raise ConfigError(

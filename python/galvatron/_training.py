@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from galvatron._binding import core
 from galvatron._inputs import spec_of
+from galvatron._model import Model
 from galvatron._plan import Plan
 from galvatron._samples import Samples
 from galvatron.errors import ConfigError
@@ -42,6 +43,8 @@ class TrainOptions(TypedDict, total=False):
     """New order of samples in each epoch, of token files and datasets; True."""
     mask_token: str | int
     """Text or id of the token that hides others (BERT); default: the tokenizer's."""
+    whole_words: bool
+    """Hide whole words, not single tokens."""
     image_mean: float | list[float]
     """Taken off each pixel of image arrays; one number, or one for each channel."""
     image_std: float | list[float]
@@ -104,7 +107,8 @@ def train(
     Under torchrun, srun or mpirun this process is one of their ranks and every rank calls train() with the same
     arguments; alone it is the only rank.
 
-    `model`: preset name, config.json, folder or configuration; None: that of `init_from`.
+    `model`: preset name, config.json, folder or configuration, with random weights; or a Model, whose weights are the
+    first ones and which stays as it is (`export` writes the result); None: that of `init_from`.
     `data`: the PREFIX of a token file pair, "synthetic", a PyTorch DataLoader, a dataset with len() and [] (PyTorch's
     or Hugging Face's), or an iterable of samples. Samples and batches are mappings of transformers' names
     (`input_ids` int64 [T], `labels`, `pixel_values` float [channels, height, width]; other columns are left alone), a
@@ -125,13 +129,23 @@ def train(
         for key, value in options.items()
     }
     with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
-        if model is not None:
+        if isinstance(model, Model):
+            _start_from(model, settings, Path(scratch))
+        elif model is not None:
             settings["model"] = _model_path(model, Path(scratch))
         if plan is not None:
             settings["plan"] = _plan_path(plan, Path(scratch))
         maker = _sample_maker(data, valid_data, settings)
         hear = None if on_step is None else lambda line: on_step(json.loads(line))
         return json.loads(core.train(json.dumps(settings), maker, hear))
+
+
+def _start_from(model: Model, settings: dict[str, Any], scratch: Path) -> None:
+    if "init_from" in settings:
+        raise ConfigError("[train] a Model and init_from exclude each other: both are the first weights")
+    folder = scratch / "first" / Path(model.spec.name).name
+    model.save(folder)
+    settings["init_from"] = str(folder)
 
 
 def _model_path(model: Any, scratch: Path) -> str:
@@ -144,6 +158,8 @@ def _model_path(model: Any, scratch: Path) -> str:
 
 
 def _plan_path(plan: Plan | str | PathLike[str], scratch: Path) -> str:
+    if plan == "auto":
+        raise ConfigError("[train] plan 'auto' is the command line's: search a plan before, by galvatron.search")
     if not isinstance(plan, Plan):
         return str(plan)
     plan.write(scratch / "plan.json")

@@ -20,8 +20,8 @@ import galvatron
 pytestmark = needs_module
 
 # Where transformers' own single-precision parts can be lifted.
-IN_DOUBLE = ["gpt2", "gpt2-untied", "llama", "llama-biases", "qwen2", "mistral", "bert", "bert-untied", "t5", "t5-uneven",
-             "t5-v1.1", "vit", "vit-uneven", "swin", "swin-three-stages", "swin-positions"]  # fmt: skip
+IN_DOUBLE = ["gpt2", "gpt2-untied", "llama", "llama-biases", "qwen2", "mistral", "bert", "bert-untied", "t5",
+             "t5-uneven", "t5-v1.1", "vit", "vit-uneven", "swin", "swin-three-stages", "swin-positions"]  # fmt: skip
 SINGLE, DOUBLE = (torch.float32, 1e-5), (torch.float64, 1e-10)
 
 
@@ -172,15 +172,24 @@ def test_labels_that_do_not_count_and_masks_that_mask_nothing(references):
 
 def wrong_calls(folder: Path):
     tokens = torch.zeros(2, 8, dtype=torch.long)
-    model = galvatron.load(TINY)
+    model, vision = galvatron.load(TINY), galvatron.load("vit-tiny")
+    images = torch.zeros(2, *vision.spec.image_shape)
     yield lambda: galvatron.load("gpt3-tiny"), "'gpt3-tiny' is no preset and no file or folder, did you mean 'gpt2-"
-    yield lambda: galvatron.load({"model_type": "mamba"}), "'mamba'; supported are"
+    yield lambda: galvatron.load({"model_type": "mamba"}), "'mamba' is not supported; supported are"
     yield lambda: galvatron.load(TINY, torch.int8), "dtype is float32, float64, bfloat16 or float16, not Char"
     yield lambda: galvatron.load(folder), "holds no safetensors"
     yield lambda: model(labels=tokens), "input_ids is missing"
     yield lambda: model(input_ids=tokens[0]), "input_ids must be [samples, tokens], not of 1 dimensions"
     yield lambda: model(input_ids=tokens + TINY_VOCABULARY), "holds token 509; the vocabulary of 'gpt2-tiny' has 509"
     yield lambda: model(input_ids=tokens.repeat(1, 100)), "has 800 tokens a sample; 'gpt2-tiny' takes 1 to 128"
+    yield lambda: model(input_ids=tokens, labels=tokens - 1), "labels holds token -1; the vocabulary"
+    yield lambda: model(input_ids=tokens, labels=tokens[:, 1:]), "labels are [2, 7], input_ids [2, 8]"
+    yield lambda: vision(pixel_values=torch.zeros(2, 3, 5, 5)), "pixel_values is [2, 3, 5, 5], must be [samples, "
+    yield lambda: vision(pixel_values=images, labels=tokens[:, 0] + 1000), "labels holds class 1000"
+    yield (
+        lambda: galvatron.train(TINY, data=[tokens[0] + TINY_VOCABULARY], **{**QUICK, "seq_length": 8}),
+        "holds token 509",
+    )
     yield lambda: model(pixel_values=tokens), "has no input 'pixel_values'; it takes input_ids, labels"
     yield lambda: model(input_ids=tokens, attention_mask=tokens), "attention_mask is not 1 everywhere"
     yield lambda: galvatron.train(TINY, data=[], **QUICK), "the dataset is empty"
@@ -188,7 +197,7 @@ def wrong_calls(folder: Path):
     yield lambda: galvatron.train(TINY, data=iter([]), **QUICK), "yields nothing in epoch 0"
     yield lambda: galvatron.train(TINY, data=[{"text": "x"}], **QUICK), "samples have no 'input_ids'"
     yield lambda: galvatron.train(TINY, data=[tokens[0]], **QUICK), "sample 0 has 8 tokens, the others 16"
-    yield lambda: galvatron.train(TINY, stepz=3), "'stepz', did you mean 'steps'?"
+    yield lambda: galvatron.train(TINY, stepz=3), "'stepz' is unknown, did you mean 'steps'?"
     yield lambda: galvatron.train(TINY, data=[tokens[0]], eval_interval=1, steps=1), "needs valid_data"
     yield lambda: galvatron.train(TINY, plan="none.json"), "none.json"
     yield lambda: galvatron.train(TINY, plan="none.json", tp_degree=2), "tp_degree and plan exclude each other"
@@ -210,7 +219,7 @@ def test_what_is_wrong_is_one_sentence(tmp_path):
         assert isinstance(caught.value, ValueError)
         assert "\n" not in str(caught.value)
         count += 1
-    assert count == 26
+    assert count == 31
 
 
 def test_a_checkpoint_that_does_not_fit(references):
@@ -288,7 +297,7 @@ def example_profiles() -> tuple[dict, dict]:
     hardware = {
         "format": "galvatron-hardware-profile", "version": 1, "provenance": provenance, "device": "cpu",
         "world_size": 2, "ranks_per_node": 2, "device_memory_bytes": 1 << 30, "memory_reserve_bytes": 1 << 20,
-        "overlap_slowdown": 1.5, "compute_contention": [], "optimizer_ns_per_element": 1.0, "links": {},
+        "overlap_slowdown": 1.5, "compute_contention": [], "optimizer_ns_per_element": 1.0,
         "collectives": [
             {"operation": operation, "group_size": 2, "stride": 1, "points": points}
             for operation in ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "p2p")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_comman
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
+from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
 pytestmark = needs_module
@@ -47,6 +49,14 @@ def test_training_reads_token_files_as_the_command_line_does(tmp_path):
     assert done.returncode == 0, done.stderr
     theirs = [json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert theirs == summary["losses"]
+
+
+def test_options_are_those_of_the_command_line():
+    text = galvatron_command("train", "--help").stdout
+    of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
+    of_launcher = {"nproc", "master_port", "memory", "cache_dir", "config", "help"}
+    arguments = {"model", "data", "plan"}
+    assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
 
 
 def test_training_takes_any_data_of_python():
@@ -91,6 +101,18 @@ def test_a_shuffling_loader_repeats_and_leaves_the_callers_randomness_alone():
     assert first["losses"] != galvatron.train(TINY, data=loader, **QUICK, seed=5)["losses"]
 
 
+def test_training_goes_on_from_a_model(tmp_path):
+    rows = list(torch.from_numpy(token_rows()))
+    galvatron.train(TINY, data=rows, **QUICK, export=tmp_path / "trained")
+    model = galvatron.load(tmp_path / "trained")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    summary = galvatron.train(model, data=rows, **QUICK)
+    same_losses(summary, galvatron.train(init_from=tmp_path / "trained", data=rows, **QUICK))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    with pytest.raises(galvatron.ConfigError, match="exclude each other"):
+        galvatron.train(model, init_from=tmp_path / "trained")
+
+
 def test_labels_of_python_count_as_in_a_call():
     rows = torch.from_numpy(token_rows(4))
     labels = rows.masked_fill(rows % 2 == 0, -100)
@@ -98,6 +120,33 @@ def test_labels_of_python_count_as_in_a_call():
     summary = galvatron.train(TINY, data=data, shuffle=False, **QUICK)
     loss = galvatron.load(TINY)(input_ids=rows, labels=labels)["loss"]
     assert summary["losses"][0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def samples_of(name: str) -> list[dict[str, torch.Tensor]]:
+    spec = galvatron.load(name).spec
+    generator = torch.Generator().manual_seed(0)
+
+    def tokens(length: int) -> torch.Tensor:
+        return torch.randint(2, spec.vocab_size, (length,), generator=generator)
+
+    if spec.task == "image-classes":
+        images = torch.randn(4, *spec.image_shape, generator=generator)
+        return [{"pixel_values": image, "labels": torch.tensor(i % spec.num_classes)} for i, image in enumerate(images)]
+    if spec.task == "masked-tokens":
+        rows = [tokens(16) for _ in range(4)]
+        return [{"input_ids": row, "labels": row.masked_fill(row % 3 > 0, -100)} for row in rows]
+    return [{"input_ids": tokens(16), "labels": tokens(4)} for _ in range(4)]  # fewer labels than there is room for
+
+
+@pytest.mark.parametrize("name", ["bert-tiny", "t5-tiny", "vit-tiny", "swin-tiny"])
+def test_every_task_trains_on_data_of_python(name):
+    samples = samples_of(name)
+    options = {**QUICK, "steps": 5, "lr": 1e-3}
+    del options["seq_length"]  # that of the samples
+    losses = galvatron.train(name, data=samples, shuffle=False, **options)["losses"]
+    batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
+    assert losses[0] == pytest.approx(galvatron.load(name)(**batch)["loss"].item(), rel=1e-5)
+    assert losses[-1] < losses[0]
 
 
 def test_evaluation_on_other_data():

@@ -16,7 +16,9 @@ TEST(ParseBatches, TakesANumberAListOrARange) {
 
 TEST(ParseBatches, RefusesEverythingElse) {
   for (const char* text : {"", "x", "1,", "1:2,3", "5:3", "1:2:0", "1:1000000", "-1"}) {
-    EXPECT_NE(config_error_of([&] { parse_batches(text); }).find("--global-batch needs"), std::string::npos) << text;
+    EXPECT_NE(config_error_of([&] { parse_batches(text); }).find("--global-batch needs"),
+              std::string::npos)
+        << text;
   }
 }
 
@@ -34,8 +36,11 @@ TEST(PrepareSearch, ADataSheetStandsForWhatWasNotMeasured) {
 }
 
 TEST(PrepareSearch, SaysWhatIsMissing) {
-  const std::string message = config_error_of([] { prepare_search({}, spec::load_model("gpt2-tiny"), {}); });
-  EXPECT_EQ(message, "[search] --hardware is missing: give a measured profile, or a --cluster to compute with");
+  const std::string message =
+      config_error_of([] { prepare_search({}, spec::load_model("gpt2-tiny"), {}); });
+  EXPECT_EQ(
+      message,
+      "[search] --hardware is missing: give a measured profile, or a --cluster to compute with");
 }
 
 }  // namespace

@@ -146,8 +146,8 @@ int search_ours(const SearchCommand& command) {
   if (!command.output.empty()) require_writable(command.output, "--output");
   search::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
-  const search::PreparedSearch prepared = search::prepare_search(
-      request, spec::load_model(command.model), read_knowledge(command));
+  const search::PreparedSearch prepared =
+      search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
   const search::SearchOptions& options = prepared.options;
   const search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
   return report(command, result, options.memory, [&] {
@@ -182,7 +182,8 @@ void add_input_options(CLI::App& app, SearchCommand& command) {
   add_text(app, "--cluster", command.cluster,
            "Named cluster (configs/clusters) or its file: data sheet instead of profiles")
       ->group(group);
-  add_count(app, "--world-size", command.request.world_size, 0, "Ranks; 0: all of the profile or cluster")
+  add_count(app, "--world-size", command.request.world_size, 0,
+            "Ranks; 0: all of the profile or cluster")
       ->group(group);
   add_bytes(app, "--memory", command.request.memory, "Memory of one device; default: all it has")
       ->group(group);
@@ -195,7 +196,8 @@ void add_input_options(CLI::App& app, SearchCommand& command) {
   add_count(app, "--seq-length", command.request.seq_length, 0,
             "Tokens of a sample; 0: the profile's, else at most 1024")
       ->group(group);
-  add_choice(app, "--precision", command.request.precision, spec::precision_names(), "Compute precision")
+  add_choice(app, "--precision", command.request.precision, spec::precision_names(),
+             "Compute precision")
       ->group(group);
 }
 
@@ -209,13 +211,15 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")
       ->type_name("CONSTRAINT")
       ->group(group);
-  add_choice(app, "--schedule", command.request.schedule, plan::schedule_names(), "Fix the schedule")
+  add_choice(app, "--schedule", command.request.schedule, plan::schedule_names(),
+             "Fix the schedule")
       ->group(group);
   add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")
       ->group(group);
   add_count(app, "--max-tp", command.request.max_tp, 1, "Largest TP degree")->group(group);
   add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline stages")->group(group);
-  add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")->group(group);
+  add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")
+      ->group(group);
   add_flag(app, "--even-stages", command.request.even_stages, "Balanced stages only")->group(group);
 }
 
@@ -227,7 +231,8 @@ void add_output_options(CLI::App& app, SearchCommand& command) {
       ->group(group);
   add_flag(app, "--explain", command.explain, "Print the certificate and the runner-up plans")
       ->group(group);
-  add_count(app, "--runners-up", command.request.num_runners_up, 0, "How many runner-ups", 1000)->group(group);
+  add_count(app, "--runners-up", command.request.num_runners_up, 0, "How many runner-ups", 1000)
+      ->group(group);
 }
 
 void add_galvatron2_options(CLI::App& app, SearchCommand& command) {

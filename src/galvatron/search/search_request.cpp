@@ -20,8 +20,7 @@ SearchOptions search_options(const SearchRequest& request) {
   SearchOptions options;
   options.world_size = request.world_size;
   options.memory_reserve = request.memory_reserve;
-  options.global_batches =
-      parse_batches(request.global_batch.empty() ? "8" : request.global_batch);
+  options.global_batches = parse_batches(request.global_batch.empty() ? "8" : request.global_batch);
   options.num_runners_up = request.num_runners_up;
   options.space.uneven_stages = !request.even_stages;
   const auto allow = [&](const std::string& text) { add_constraint(options.space, text, true); };
@@ -96,8 +95,8 @@ PreparedSearch prepare_search(const SearchRequest& request, spec::ModelSpec mode
     out.profile = std::move(*knowledge.profile);
     out.profile.prepare(out.model, out.job.seq_length, out.job.precision);
   } else {
-    out.profile = profiles::analytic_model_profile(
-        out.model, out.job.seq_length, out.job.precision, cluster->device(out.job.precision));
+    out.profile = profiles::analytic_model_profile(out.model, out.job.seq_length, out.job.precision,
+                                                   cluster->device(out.job.precision));
   }
   out.hardware = knowledge.hardware
                      ? std::move(*knowledge.hardware)

@@ -25,8 +25,8 @@ struct SearchRequest {
   int num_runners_up = 3;
 };
 
-// What is known about the machine: measured profiles, or a data sheet in the place of those that are
-// not there.
+// What is known about the machine: measured profiles, or a data sheet in the place of those that
+// are not there.
 struct MachineKnowledge {
   std::optional<profiles::HardwareProfile> hardware;
   std::optional<profiles::ModelProfile> profile;

@@ -64,8 +64,8 @@ const std::map<std::string, ModelReader>& readers() {
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;
   // An installation, then a build folder inside the sources: of the binary, of the Python module.
-  for (const char* place :
-       {"configs", "../configs", "../share/galvatron/configs", "../../../configs", "../../../../configs"}) {
+  for (const char* place : {"configs", "../configs", "../share/galvatron/configs",
+                            "../../../configs", "../../../../configs"}) {
     const fs::path candidate = (own_folder() / place).lexically_normal();
     std::error_code ignored;
     if (fs::is_directory(candidate / "models", ignored)) return candidate;
