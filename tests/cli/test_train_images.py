@@ -99,6 +99,8 @@ def test_images_of_a_wrong_size_are_told(galvatron, digits, tmp_path: Path):
     (tmp_path / "cut.images.npy").write_bytes(Path(f"{digits}.images.npy").read_bytes()[:-1])
     message = refusal(galvatron("train", "--model", "vit-tiny", "--data", "cut"))
     assert "it is truncated" in message
+    message = refusal(galvatron("train", "--model", "vit-tiny", "--data", digits, "--seq-length", 16))
+    assert "--seq-length 16, but an image is 17 tokens in model 'vit-tiny'" in message
     message = refusal(galvatron("train", "--model", "vit-tiny", "--data", digits, "--image-std", "0"))
     assert "--image-std 0 must be above 0" in message
 

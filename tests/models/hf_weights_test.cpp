@@ -93,6 +93,28 @@ TEST(HfWeights, BertsTiedPartsHaveAliases) {
   EXPECT_NE(std::find(old.begin(), old.end(), "bert.encoder.layer.0.output.LayerNorm.gamma"), old.end());
 }
 
+TEST(HfWeights, SwinsLayersAreNumberedInTheirStages) {
+  const spec::ModelSpec model = spec::load_model("swin-tiny");  // two blocks, a merge, two blocks
+  EXPECT_EQ(names_of(model, 5, "attention.window_bias"),
+            Names{"swin.encoder.layers.1.blocks.1.attention.self.relative_position_bias_table"});
+  EXPECT_EQ(names_of(model, 3, "merged_norm.bias"),
+            Names{"swin.encoder.layers.0.downsample.norm.bias"});
+  EXPECT_EQ(names_of(model, 6, "norm.weight"), Names{"swin.layernorm.weight"});
+  EXPECT_EQ(names_of(model, 6, "classifier.bias"), Names{"classifier.bias"});
+}
+
+TEST(HfWeights, VitsClassTokenHasANameOfItsOwn) {
+  const spec::ModelSpec model = spec::load_model("vit-tiny");
+  const std::vector<HfTensor> tensors =
+      hf_tensors(model, 0, find_param(model, 0, "class_token"));
+  ASSERT_EQ(tensors.size(), 1u);
+  EXPECT_EQ(tensors[0].names, (Names{"vit.embeddings.cls_token", "embeddings.cls_token"}));
+  EXPECT_EQ(tensors[0].shape, (std::vector<std::int64_t>{1, 1, 48}));
+  EXPECT_EQ(names_of(model, 2, "attention.qkv.bias")[1],
+            "vit.encoder.layer.1.attention.attention.key.bias");
+  EXPECT_TRUE(is_hf_buffer("swin.encoder.layers.0.blocks.0.attention.self.relative_position_index"));
+}
+
 // What gives every preset's every parameter: each element of a whole parameter lies in one tensor.
 TEST(HfWeights, CoversEveryParameterOfEveryPreset) {
   for (const std::string& preset : spec::preset_names()) {

@@ -223,5 +223,46 @@ TEST(RequireValidPlan, ThrowsTheSentenceWithItsTag) {
             "[plan] global_batch 0 must be at least 1");
 }
 
+// What a strategy means for images: each sentence names what cannot be divided.
+std::string image_problem(const char* name, std::size_t layer, const LayerStrategy& strategy,
+                          std::int64_t seq_length = 0) {
+  const spec::ModelSpec model = spec::load_model(name);
+  Plan plan = plain_plan(model);
+  plan.layers[layer] = strategy;
+  return check_plan(plan, model, {8, seq_length}).value_or("valid");
+}
+
+TEST(CheckPlan, WindowsAreDividedByTheHeadsOfTheirStage) {
+  const LayerStrategy both{.tp_degree = 2, .ulysses_degree = 2};
+  EXPECT_EQ(image_problem("swin-tiny", 1, both),
+            "layer 1 (block.0): tp_degree 2 x ulysses_degree 2 = 4 does not divide the 2 attention "
+            "heads; both split heads");
+  EXPECT_EQ(image_problem("swin-tiny", 4, both), "valid") << "the second stage has four";
+}
+
+TEST(CheckPlan, MergesHaveNoAttentionToRecompute) {
+  EXPECT_EQ(image_problem("swin-tiny", 3, {.recompute = Recompute::kSelective}),
+            "layer 3 (merge.0): recompute 'selective' must be 'none' or 'full' here: merging "
+            "patches has no attention");
+  EXPECT_EQ(image_problem("swin-tiny", 3, {.recompute = Recompute::kFull}), "valid");
+}
+
+TEST(CheckPlan, GridsAreAsShortAsTheirShortestSide) {
+  EXPECT_EQ(image_problem("swin-tiny", 3, {.tp_degree = 8}),
+            "layer 3 (merge.0): a sequence of 4 tokens cannot be split 8 ways (tp_degree 8 x "
+            "ulysses_degree 1)")
+      << "16 come in, 4 go out";
+}
+
+TEST(CheckPlan, ClassesAndImagesHaveTheirSizes) {
+  const spec::ModelSpec model = spec::load_model("vit-tiny");
+  LayerStrategy sixteen{.tp_degree = 16};
+  EXPECT_EQ(check_layer_strategy(sixteen, model.layers.back(), 16).value_or("valid"),
+            "tp_degree 16 is more than the classes of 10");
+  EXPECT_EQ(image_problem("vit-tiny", 0, {.tp_degree = 8}, 17), "valid") << "17 tokens in 8 parts";
+  EXPECT_EQ(image_problem("vit-tiny", 0, {}, 32),
+            "images of 8 x 8 make 17 tokens in model 'vit-tiny', not 32");
+}
+
 }  // namespace
 }  // namespace galvatron::plan

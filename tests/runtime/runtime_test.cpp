@@ -112,9 +112,19 @@ bool two_streams_cross_a_stage(const FuzzCase& test) {
   return false;
 }
 
+// Swin: a layer of this kind whose sequence is divided.
+bool splits(const FuzzCase& test, spec::LayerKind kind) {
+  for (std::size_t i = 0; i < test.plan.layers.size(); ++i) {
+    const spec::LayerSpec& layer = test.job.model.layers[i];
+    const bool windows = layer.kind == spec::LayerKind::kMerge || layer.shape.window.size > 0;
+    if (layer.kind == kind && windows && test.plan.layers[i].seq_degree() > 1) return true;
+  }
+  return false;
+}
+
 TEST(PlanFuzz, CasesCoverWhatTheyShould) {
   int tp = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
-  int streams_across = 0;
+  int streams_across = 0, windows_split = 0, merges_split = 0;
   std::map<spec::Family, int> families;
   std::array<int, 4> zero{};
   constexpr int kCases = 300;
@@ -135,14 +145,18 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
     gpipe += test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
     dropout += test.job.model.layers[1].shape.residual_dropout > 0;
     ++families[test.job.model.family];
+    windows_split += splits(test, spec::LayerKind::kBlock);
+    merges_split += splits(test, spec::LayerKind::kMerge);
     streams_across += two_streams_cross_a_stage(test);
     tied_across += test.plan.pipeline.degree > 1 && test.job.model.tied_embeddings;
   }
-  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across, streams_across}) {
+  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across}) {
     EXPECT_GE(count, kCases / 20);
   }
+  // Of one family in six.
+  for (const int count : {streams_across, windows_split, merges_split}) EXPECT_GE(count, kCases / 40);
   for (const auto& [family, count] : families) EXPECT_GE(count, kCases / 10) << spec::to_text(family);
-  EXPECT_GE(families.size(), 4u);
+  EXPECT_EQ(families.size(), 6u);
   for (const int count : zero) EXPECT_GE(count, kCases / 3);
 }
 

@@ -72,6 +72,13 @@ std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec
                                                  : make_text_samples(job, model, seq_length, part);
 }
 
+void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
+  const std::int64_t fixed = model.fixed_seq_length;
+  if (fixed == 0 || job.seq_length == 0 || job.seq_length == fixed) return;
+  throw ConfigError("[train] --seq-length ", job.seq_length, ", but an image is ", fixed,
+                    " tokens in model '", model.name, "'; leave --seq-length away");
+}
+
 // Makes the folder and asks whether files can be written there.
 void require_writable(const fs::path& folder, const char* option) {
   const fs::path path = folder.empty() ? fs::path(".") : folder;
@@ -148,6 +155,7 @@ PreparedJob prepare_inputs(const TrainJob& job) {
   PreparedJob out;
   out.job = job;
   out.model = load_model(job);
+  refuse_other_length(job, out.model);
   out.seq_length = out.model.choose_seq_length(job.seq_length, kDefaultSeqLength);
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
