@@ -43,6 +43,7 @@ std::unique_ptr<nn::Layer> make_gpt_layer(const spec::ModelSpec& model, int inde
     case spec::LayerKind::kEmbedding: return std::make_unique<GptEmbedding>(model, layer, placement);
     case spec::LayerKind::kBlock: return make_decoder_block(model, index, placement);
     case spec::LayerKind::kHead: return make_decoder_head(model, index, placement);
+    case spec::LayerKind::kMerge: break;
   }
   return nullptr;
 }
