@@ -6,6 +6,7 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/models/safetensors.h"
+#include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/param_unit.h"
 #include "galvatron/train/weights.h"
 
@@ -209,22 +210,17 @@ std::vector<at::Tensor> OneRankModel::join_parameters(
 nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
                                       std::int64_t first_sample, bool training) const {
   const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
-  const std::vector<spec::StreamSpec>&in = model_.inputs_of(layer), &out = spec.outputs;
-  const auto split = [&](const spec::StreamSpec& stream) {
-    return whole_sequence(stream_length(stream, inputs));
-  };
   nn::LayerCall call;
   call.first_sample = first_sample;
   call.num_samples = inputs.begin()->second.size(0);
-  call.sequence = split(out.empty() ? in[0] : out[0]);
-  if (!in.empty()) call.before = split(in[0]);
-  if (std::max(in.size(), out.size()) > 1) call.context = split(out.size() > 1 ? out[1] : in[1]);
+  runtime::set_sequences(call, model_, layer, [&](const spec::StreamSpec& stream) {
+    return whole_sequence(stream_length(stream, inputs));
+  });
   call.training = training;
-  call.logits = out.empty();
+  call.logits = spec.outputs.empty();
   for (const spec::InputKind kind : spec.inputs) {
     if (is_answer(kind)) continue;  // logits need none
-    const at::Tensor& value = input(inputs, kind);
-    (kind == spec::InputKind::kImages ? call.inputs.images_BCHW : call.inputs.tokens_BT) = value;
+    runtime::input_slot(call.inputs, kind) = input(inputs, kind);
   }
   return call;
 }

@@ -31,14 +31,9 @@ MicrobatchSizes microbatch_sizes(std::int64_t global_batch, int num_microbatches
   return out;
 }
 
-const spec::StreamSpec& main_stream(const CostInputs& inputs, int layer) {
-  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
-  return spec.outputs.empty() ? inputs.model.inputs_of(layer)[0] : spec.outputs[0];
-}
-
 LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples) {
-  const std::int64_t length = main_stream(inputs, layer).length(inputs.job.seq_length);
+  const std::int64_t length = inputs.model.streams_of(layer)[0].length(inputs.job.seq_length);
   const int dp = plan::token_layout(strategy, shape.ranks_per_stage).dp_degree;
   LocalWork work;
   work.samples = largest_chunk(samples, dp);

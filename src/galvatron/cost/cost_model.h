@@ -64,9 +64,6 @@ struct LocalWork {
 LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples);
 
-// The sequence that a layer works on: the first that it makes; the head's, the first that it gets.
-const spec::StreamSpec& main_stream(const CostInputs& inputs, int layer);
-
 // The head of a model with tied embeddings has no weight of its own when the embedding is on its
 // stage.
 bool head_shares_embedding(const CostInputs& inputs, const PipelineShape& shape, int layer);

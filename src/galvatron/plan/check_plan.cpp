@@ -1,8 +1,6 @@
 #include "galvatron/plan/check_plan.h"
 
-#include <algorithm>
 #include <array>
-#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -168,22 +166,6 @@ Problem check_vocabulary_layer(const LayerStrategy& strategy, const spec::LayerS
   return std::nullopt;
 }
 
-// Of all that come into a layer or leave it.
-std::int64_t shortest_sequence(const spec::ModelSpec& model, int layer,
-                               const CheckContext& context) {
-  std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
-  const auto look = [&](const std::vector<spec::StreamSpec>& streams) {
-    for (const spec::StreamSpec& stream : streams) {
-      if (stream.length_kind != spec::StreamSpec::Length::kFixed && context.seq_length == 0)
-        continue;  // not known yet
-      shortest = std::min(shortest, stream.length(context.seq_length));
-    }
-  };
-  look(model.inputs_of(layer));
-  look(model.layers[static_cast<std::size_t>(layer)].outputs);
-  return shortest;
-}
-
 Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const LayerStrategy& strategy = plan.layers[i];
@@ -192,7 +174,8 @@ Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const Check
             check_layer_strategy(strategy, model.layers[i], plan.ranks_per_stage())) {
       return where + *problem;
     }
-    const std::int64_t shortest = shortest_sequence(model, static_cast<int>(i), context);
+    const std::int64_t shortest =
+        model.shortest_sequence(static_cast<int>(i), context.seq_length);
     if (shortest < strategy.seq_degree()) {
       return where + fmt::format(
                          "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "

@@ -8,7 +8,7 @@
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/memory_meter.h"
-#include "galvatron/runtime/sequence_split.h"
+#include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/unit_builder.h"
 
 namespace galvatron::profiler {
@@ -77,37 +77,32 @@ nn::SequenceSplit LayerBench::split_of(const spec::StreamSpec& stream) const {
 }
 
 nn::LayerCall LayerBench::make_call(std::int64_t samples) const {
-  const std::vector<spec::StreamSpec>& in = model_.inputs_of(options_.layer);
-  const std::vector<spec::StreamSpec>& out = layer().outputs;
   nn::LayerCall call;
   call.num_samples = samples;
-  call.sequence = split_of(out.empty() ? in[0] : out[0]);
-  if (!in.empty()) call.before = split_of(in[0]);
-  if (std::max(in.size(), out.size()) > 1) call.context = split_of(out.size() > 1 ? out[1] : in[1]);
-  for (const spec::InputKind kind : layer().inputs) add_input(call, kind);
+  runtime::set_sequences(call, model_, options_.layer,
+                         [this](const spec::StreamSpec& stream) { return split_of(stream); });
+  for (const spec::InputKind kind : layer().inputs) {
+    runtime::input_slot(call.inputs, kind) =
+        random_input(kind, samples, call.sequence.block_tokens.size());
+  }
   return call;
 }
 
-void LayerBench::add_input(nn::LayerCall& call, spec::InputKind kind) const {
+at::Tensor LayerBench::random_input(spec::InputKind kind, std::int64_t samples,
+                                    std::int64_t tokens) const {
   const auto integers = at::TensorOptions().dtype(at::kLong).device(options_.device);
-  const std::int64_t samples = call.num_samples, tokens = call.sequence.block_tokens.size();
   const spec::ImageSpec& image = model_.image;
   switch (kind) {
     case spec::InputKind::kTokens:
     case spec::InputKind::kTargetTokens:
-      call.inputs.tokens_BT = at::randint(model_.vocab_size, {samples, tokens}, integers);
-      break;
     case spec::InputKind::kLabels:
-      call.inputs.labels_BT = at::randint(model_.vocab_size, {samples, tokens}, integers);
-      break;
+      return at::randint(model_.vocab_size, {samples, tokens}, integers);
     case spec::InputKind::kImages:
-      call.inputs.images_BCHW =
-          at::randn({samples, image.channels, image.height, image.width}, floats());
-      break;
+      return at::randn({samples, image.channels, image.height, image.width}, floats());
     case spec::InputKind::kClasses:
-      call.inputs.classes_B = at::randint(image.num_classes, {samples}, integers);
-      break;
+      return at::randint(image.num_classes, {samples}, integers);
   }
+  GALV_CHECK(false, "unknown kind of input");
 }
 
 at::TensorOptions LayerBench::floats() const {

@@ -52,7 +52,7 @@ class LayerBench {
   const spec::LayerSpec& layer() const;
   at::TensorOptions floats() const;
   nn::SequenceSplit split_of(const spec::StreamSpec& stream) const;
-  void add_input(nn::LayerCall& call, spec::InputKind kind) const;
+  at::Tensor random_input(spec::InputKind kind, std::int64_t samples, std::int64_t tokens) const;
   nn::LayerCall make_call(std::int64_t samples) const;
   nn::Activations make_input(const nn::LayerCall& call) const;
   LayerTimes run_once(const nn::Activations& x, std::int64_t samples);

@@ -1,11 +1,9 @@
 #include "galvatron/runtime/stage_executor.h"
 
-#include <algorithm>
-
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/redistribute.h"
-#include "galvatron/runtime/sequence_split.h"
 #include "galvatron/runtime/unit_builder.h"
 
 namespace galvatron::runtime {
@@ -151,21 +149,15 @@ void StageExecutor::send(const Step& step) {
   outgoing_.erase(found);
 }
 
-nn::SequenceSplit StageExecutor::split_of(const spec::StreamSpec& stream, int layer) const {
-  return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_, stream.length(seq_length_));
-}
-
 nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepContext& context) {
   const Range samples = plan_.samples_of_microbatch(microbatch);
   const Range mine = plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_).samples;
-  const std::vector<spec::StreamSpec>& in = model_.inputs_of(layer);
-  const std::vector<spec::StreamSpec>& out = model_.layers[static_cast<std::size_t>(layer)].outputs;
   nn::LayerCall call;
   call.first_sample = context.first_sample + samples.begin + mine.begin;
   call.num_samples = mine.size();
-  call.sequence = split_of(out.empty() ? in[0] : out[0], layer);
-  if (!in.empty()) call.before = split_of(in[0], layer);
-  if (std::max(in.size(), out.size()) > 1) call.context = split_of(out.size() > 1 ? out[1] : in[1], layer);
+  set_sequences(call, model_, layer, [&](const spec::StreamSpec& stream) {
+    return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_, stream.length(seq_length_));
+  });
   call.training = context.training;
   call.logits = context.logits;
   add_inputs(call, layer, context);
@@ -176,15 +168,9 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   const std::int64_t first = call.first_sample - context.first_sample;  // within the global batch
   const Range samples{first, first + call.num_samples};
   for (const spec::InputKind kind : model_.layers[static_cast<std::size_t>(layer)].inputs) {
-    const at::Tensor fetched =
-        context.input->fetch(kind, samples, call.sequence.block_tokens).to(device_, /*non_blocking=*/true);
-    switch (kind) {
-      case spec::InputKind::kTokens:
-      case spec::InputKind::kTargetTokens: call.inputs.tokens_BT = fetched; break;
-      case spec::InputKind::kLabels: call.inputs.labels_BT = fetched; break;
-      case spec::InputKind::kImages: call.inputs.images_BCHW = fetched.to(compute_scalar_type(plan_.precision)); break;
-      case spec::InputKind::kClasses: call.inputs.classes_B = fetched; break;
-    }
+    at::Tensor& slot = input_slot(call.inputs, kind);
+    slot = context.input->fetch(kind, samples, call.sequence.block_tokens).to(device_, /*non_blocking=*/true);
+    if (kind == spec::InputKind::kImages) slot = slot.to(compute_scalar_type(plan_.precision));
   }
 }
 

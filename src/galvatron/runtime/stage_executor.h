@@ -45,7 +45,6 @@ class StageExecutor {
   const plan::LayerStrategy& strategy(int layer) const { return plan_.layers[static_cast<std::size_t>(layer)]; }
   plan::TokenLayout layout(int layer) const { return plan::token_layout(strategy(layer), ranks_per_stage_); }
 
-  nn::SequenceSplit split_of(const spec::StreamSpec& stream, int layer) const;
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
   nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer, int microbatch);

@@ -73,16 +73,9 @@ void add_limit(Allowed& allowed, const std::string& name, char sign, int value, 
 // Tokens of the shortest sequence that any layer of the type gets or makes.
 std::int64_t shortest_sequence(const spec::ModelSpec& model, int type, std::int64_t seq_length) {
   std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
-  const auto look = [&](const std::vector<spec::StreamSpec>& streams) {
-    for (const spec::StreamSpec& stream : streams) {
-      shortest = std::min(shortest, stream.length(seq_length));
-    }
-  };
   for (int i = 0; i < model.num_layers(); ++i) {
-    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
-    if (layer.type != type) continue;
-    look(model.inputs_of(i));
-    look(layer.outputs);
+    if (model.layers[static_cast<std::size_t>(i)].type != type) continue;
+    shortest = std::min(shortest, model.shortest_sequence(i, seq_length));
   }
   return shortest;
 }

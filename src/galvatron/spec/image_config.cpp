@@ -75,6 +75,17 @@ ImageConfig read_image_config(JsonReader& reader, std::int64_t image_size,
   return config;
 }
 
+void read_image_block(JsonReader& reader, double norm_epsilon, TransformerShape& shape) {
+  shape.activation =
+      parse_activation(reader.get_string_or("hidden_act", "gelu"), "hidden_act", reader.source());
+  shape.norm_epsilon = reader.get_number_or("layer_norm_eps", norm_epsilon, 0, 1);
+  shape.qkv_bias = reader.get_bool_or("qkv_bias", true);
+  shape.causal = false;
+  shape.residual_dropout = reader.get_number_or("hidden_dropout_prob", 0, 0, 0.999);
+  shape.embedding_dropout = shape.residual_dropout;
+  shape.attention_dropout = reader.get_number_or("attention_probs_dropout_prob", 0, 0, 0.999);
+}
+
 void add_patch_projection(LayerMaker& maker, const ImageConfig& config, double stddev) {
   const std::int64_t hidden = maker.layer().shape.hidden_size;
   const Init init{InitKind::kNormal, stddev};

@@ -19,6 +19,10 @@ struct ImageConfig {
 // classification into at least two classes.
 ImageConfig read_image_config(JsonReader& reader, std::int64_t image_size, std::int64_t patch_size);
 
+// Into `shape`: what blocks of both families are told by the same keys. `norm_epsilon`: where the
+// config says none.
+void read_image_block(JsonReader& reader, double norm_epsilon, TransformerShape& shape);
+
 // "patches": every patch of a [B, C, height, width] image becomes a token of the maker's hidden
 // size. Stored as the convolution that it is: [hidden, C, patch_height, patch_width].
 void add_patch_projection(LayerMaker& maker, const ImageConfig& config, double stddev);

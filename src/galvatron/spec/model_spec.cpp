@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -75,6 +76,22 @@ int ModelSpec::num_blocks() const {
 const std::vector<StreamSpec>& ModelSpec::inputs_of(int layer) const {
   static const std::vector<StreamSpec> kNone;
   return layer == 0 ? kNone : layers[static_cast<std::size_t>(layer) - 1].outputs;
+}
+
+const std::vector<StreamSpec>& ModelSpec::streams_of(int layer) const {
+  const LayerSpec& spec = layers[static_cast<std::size_t>(layer)];
+  return spec.outputs.empty() ? inputs_of(layer) : spec.outputs;
+}
+
+std::int64_t ModelSpec::shortest_sequence(int layer, std::int64_t seq_length) const {
+  std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+  for (const auto* streams : {&inputs_of(layer), &layers[static_cast<std::size_t>(layer)].outputs}) {
+    for (const StreamSpec& stream : *streams) {
+      const bool known = seq_length > 0 || stream.length_kind == StreamSpec::Length::kFixed;
+      if (known) shortest = std::min(shortest, stream.length(seq_length));
+    }
+  }
+  return shortest;
 }
 
 std::int64_t ModelSpec::choose_seq_length(std::int64_t wish, std::int64_t usual) const {

@@ -65,15 +65,7 @@ SwinConfig read_config(JsonReader& reader) {
   config.drop_path = reader.get_number_or("drop_path_rate", 0.1, 0, 0.999);
   config.stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
   config.absolute_positions = reader.get_bool_or("use_absolute_embeddings", false);
-  TransformerShape& shape = config.shape;
-  shape.activation =
-      parse_activation(reader.get_string_or("hidden_act", "gelu"), "hidden_act", reader.source());
-  shape.norm_epsilon = reader.get_number_or("layer_norm_eps", 1e-5, 0, 1);
-  shape.qkv_bias = reader.get_bool_or("qkv_bias", true);
-  shape.causal = false;
-  shape.residual_dropout = reader.get_number_or("hidden_dropout_prob", 0, 0, 0.999);
-  shape.embedding_dropout = shape.residual_dropout;
-  shape.attention_dropout = reader.get_number_or("attention_probs_dropout_prob", 0, 0, 0.999);
+  read_image_block(reader, 1e-5, config.shape);
   return config;
 }
 

@@ -19,14 +19,7 @@ TransformerShape read_shape(JsonReader& reader) {
   shape.head_size =
       reader.get_int_or("head_dim", shape.hidden_size / shape.num_heads, 1, kMaxWidth);
   shape.intermediate_size = reader.get_int_or("intermediate_size", 3072, 1, kMaxWidth);
-  shape.activation =
-      parse_activation(reader.get_string_or("hidden_act", "gelu"), "hidden_act", reader.source());
-  shape.norm_epsilon = reader.get_number_or("layer_norm_eps", 1e-12, 0, 1);
-  shape.qkv_bias = reader.get_bool_or("qkv_bias", true);
-  shape.causal = false;
-  shape.residual_dropout = reader.get_number_or("hidden_dropout_prob", 0, 0, 0.999);
-  shape.embedding_dropout = shape.residual_dropout;
-  shape.attention_dropout = reader.get_number_or("attention_probs_dropout_prob", 0, 0, 0.999);
+  read_image_block(reader, 1e-12, shape);
   return shape;
 }
 

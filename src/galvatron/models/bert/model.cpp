@@ -2,6 +2,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/models/decoder/decoder.h"
 #include "galvatron/models/parts.h"
 #include "galvatron/nn/embedding.h"
 
@@ -38,33 +39,6 @@ class BertEmbedding : public nn::Layer {
   nn::Dropout dropout_;
 };
 
-// norm(x + attention(x)), then norm(x + mlp(x)).
-class BertBlock : public nn::Layer {
- public:
-  BertBlock(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
-      : attention_norm_(layer, "attention_norm"),
-        mlp_norm_(layer, "mlp_norm"),
-        attention_(layer, placement),
-        mlp_(layer, placement),
-        attention_residual_(
-            dropout_at(layer, placement, layer.shape.residual_dropout, "attention.residual.dropout")),
-        mlp_residual_(dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")) {}
-
-  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
-                          const nn::LayerCall& call) const override {
-    const at::Tensor attended = nn::dropout(attention_(x[0], params, call), attention_residual_, call);
-    const at::Tensor middle = attention_norm_(attended + x[0], params);
-    const at::Tensor processed = nn::dropout(mlp_(middle, params, call), mlp_residual_, call);
-    return {mlp_norm_(processed + middle, params)};
-  }
-
- private:
-  NormCall attention_norm_, mlp_norm_;
-  AttentionCall attention_;
-  MlpCall mlp_;
-  nn::Dropout attention_residual_, mlp_residual_;
-};
-
 // A transform of this rank's own tokens, then the vocabulary.
 class BertHead : public nn::Layer {
  public:
@@ -94,7 +68,7 @@ std::unique_ptr<nn::Layer> make_bert_layer(const spec::ModelSpec& model, int ind
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding: return std::make_unique<BertEmbedding>(model, layer, placement);
-    case spec::LayerKind::kBlock: return std::make_unique<BertBlock>(layer, placement);
+    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
     case spec::LayerKind::kHead: return std::make_unique<BertHead>(model, layer, placement);
     case spec::LayerKind::kMerge: break;
   }

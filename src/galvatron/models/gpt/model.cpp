@@ -41,7 +41,7 @@ std::unique_ptr<nn::Layer> make_gpt_layer(const spec::ModelSpec& model, int inde
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding: return std::make_unique<GptEmbedding>(model, layer, placement);
-    case spec::LayerKind::kBlock: return make_decoder_block(model, index, placement);
+    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
     case spec::LayerKind::kHead: return make_decoder_head(model, index, placement);
     case spec::LayerKind::kMerge: break;
   }

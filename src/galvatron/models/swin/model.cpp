@@ -1,10 +1,10 @@
 #include "galvatron/models/swin/model.h"
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/models/decoder/decoder.h"
 #include "galvatron/models/image/image.h"
 #include "galvatron/models/parts.h"
 #include "galvatron/nn/collectives.h"
-#include "galvatron/nn/drop_path.h"
 #include "galvatron/nn/patches.h"
 
 namespace galvatron::models {
@@ -34,36 +34,6 @@ class SwinEmbedding : public nn::Layer {
   NormCall norm_;
   int positions_;
   nn::Dropout dropout_;
-};
-
-// A pre-norm block whose attention whole samples may skip. Only the attention: as transformers'.
-class SwinBlock : public nn::Layer {
- public:
-  SwinBlock(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
-      : attention_norm_(layer, "attention_norm"),
-        mlp_norm_(layer, "mlp_norm"),
-        attention_(layer, placement),
-        mlp_(layer, placement),
-        attention_residual_(dropout_at(layer, placement, layer.shape.residual_dropout,
-                                       "attention.residual.dropout")),
-        mlp_residual_(
-            dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")),
-        drop_path_(dropout_at(layer, placement, layer.drop_path, "drop_path")) {}
-
-  nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
-                          const nn::LayerCall& call) const override {
-    const at::Tensor attended = attention_(attention_norm_(x[0], params), params, call);
-    const at::Tensor branch = nn::dropout(attended, attention_residual_, call);
-    const at::Tensor middle = x[0] + nn::drop_path(branch, drop_path_, call);
-    const at::Tensor processed = mlp_(mlp_norm_(middle, params), params, call);
-    return {middle + nn::dropout(processed, mlp_residual_, call)};
-  }
-
- private:
-  NormCall attention_norm_, mlp_norm_;
-  AttentionCall attention_;
-  MlpCall mlp_;
-  nn::Dropout attention_residual_, mlp_residual_, drop_path_;
 };
 
 // Two by two tokens become one of twice their width. A token's neighbours may lie on other ranks:
@@ -100,7 +70,7 @@ std::unique_ptr<nn::Layer> make_swin_layer(const spec::ModelSpec& model, int ind
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding: return std::make_unique<SwinEmbedding>(layer, placement);
-    case spec::LayerKind::kBlock: return std::make_unique<SwinBlock>(layer, placement);
+    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
     case spec::LayerKind::kMerge: return std::make_unique<PatchMerging>(layer, placement);
     case spec::LayerKind::kHead: return make_image_head(model, index, placement, Pooling::kMean);
   }

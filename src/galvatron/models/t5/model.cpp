@@ -163,8 +163,7 @@ std::unique_ptr<nn::Layer> make_t5_layer(const spec::ModelSpec& model, int index
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding: return make_embedding(model, layer, placement);
     case spec::LayerKind::kBlock:
-      // An encoder block is a pre-norm block like a decoder-only family's.
-      if (!layer.shape.cross_attention) return make_decoder_block(model, index, placement);
+      if (!layer.shape.cross_attention) return make_transformer_block(model, index, placement);
       return std::make_unique<T5DecoderBlock>(layer, placement);
     case spec::LayerKind::kHead: return std::make_unique<T5Head>(model, layer, placement);
     case spec::LayerKind::kMerge: break;

@@ -43,7 +43,7 @@ std::unique_ptr<nn::Layer> make_vit_layer(const spec::ModelSpec& model, int inde
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding: return std::make_unique<VitEmbedding>(layer, placement);
-    case spec::LayerKind::kBlock: return make_decoder_block(model, index, placement);
+    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
     case spec::LayerKind::kHead:
       return make_image_head(model, index, placement, Pooling::kFirstToken);
     case spec::LayerKind::kMerge: break;

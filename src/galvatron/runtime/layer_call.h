@@ -1,0 +1,22 @@
+// What a layer's code is told about the sequences and inputs of one call, for whoever calls layers.
+#pragma once
+#include <functional>
+
+#include "galvatron/nn/layer.h"
+#include "galvatron/plan/rank_layout.h"
+#include "galvatron/spec/model_spec.h"
+
+namespace galvatron::runtime {
+
+// How a sequence of any length lies over the ranks of a layer.
+nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
+                                 std::int64_t length);
+
+// Fills in the layer's own sequence, what comes in and its context; `split` says how a stream lies over the ranks.
+void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
+                   const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split);
+
+// Where a layer finds this kind of input.
+at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind);
+
+}  // namespace galvatron::runtime
