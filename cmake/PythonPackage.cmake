@@ -9,7 +9,7 @@ function(galvatron_package target destination torch_from_there)
   if(SKBUILD)
     set_target_properties(${target} PROPERTIES BUILD_WITH_INSTALL_RPATH ON)
   endif()
-  install(TARGETS ${target} RUNTIME DESTINATION ${destination} LIBRARY DESTINATION ${destination} COMPONENT python)
+  install(TARGETS ${target} RUNTIME DESTINATION ${destination} COMPONENT python LIBRARY DESTINATION ${destination} COMPONENT python)
 endfunction()
 
 galvatron_package(galvatron galvatron/bin ../..)
