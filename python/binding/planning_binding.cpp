@@ -147,6 +147,7 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
       spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
   plan::LayerStrategy strategy;
   strategy.tp_degree = count("tp_degree", 1);
+  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
   strategy.ulysses_degree = count("ulysses_degree", 1);
   strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
   strategy.recompute =

@@ -20,6 +20,8 @@ class LayerStrategy:
 
     tp_degree: int = 1
     """Ranks that share its matrices."""
+    tp_consecutive: bool = True
+    """Are these neighbours? If not, they lie as far apart as the stage allows."""
     ulysses_degree: int = 1
     """Ranks that share each sequence."""
     cp_degree: int = 1
@@ -71,8 +73,8 @@ class Plan:
     def uniform(cls, model: Any, **options: Any) -> Plan:
         """One strategy for all layers of a model.
 
-        Options: world_size, global_batch, precision, tp_degree, ulysses_degree, zero_stage, recompute, pp_degree,
-        num_microbatches, schedule. What is left of the ranks is data parallelism. ConfigError for other options; the
+        Options: world_size, global_batch, precision, tp_degree, tp_consecutive, ulysses_degree, zero_stage, recompute,
+        pp_degree, num_microbatches, schedule. What is left of the ranks is data parallelism. ConfigError for other options; the
         plan is not yet checked.
         """
         return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))

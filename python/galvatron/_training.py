@@ -53,6 +53,7 @@ class TrainOptions(TypedDict, total=False):
     flip: bool
     # One strategy for all layers, without a plan.
     tp_degree: int
+    tp_consecutive: bool
     ulysses_degree: int
     zero_stage: int
     recompute: str

@@ -112,6 +112,22 @@ TEST(CheckPlan, Degrees) {
       "1152921504606846976 does not divide the 4 ranks of a stage");
 }
 
+TEST(CheckPlan, StridedTp) {
+  const auto strided = [&](int layer, int tp) {
+    return layer_problem(llama(), layer, [&](LayerStrategy& s) {
+      s.tp_degree = tp;
+      s.tp_consecutive = false;
+    });
+  };
+  EXPECT_EQ(strided(1, 2), "valid");
+  EXPECT_EQ(strided(0, 4),
+            "layer 0 (embedding): tp_consecutive must be true where tp_degree is 4 of the 4 ranks "
+            "of a stage: there is only one way to place them");
+  EXPECT_EQ(strided(1, 1),
+            "layer 1 (block.0): tp_consecutive must be true where tp_degree is 1 of the 4 ranks of "
+            "a stage: there is only one way to place them");
+}
+
 TEST(CheckPlan, DegreesThatTheRuntimeLacks) {
   EXPECT_EQ(layer_problem(llama(), 1, [](LayerStrategy& s) { s.cp_degree = 2; }),
             "layer 1 (block.0): cp_degree 2 is not supported yet; use 1, and ulysses_degree to "

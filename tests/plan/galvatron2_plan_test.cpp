@@ -96,6 +96,19 @@ TEST(Galvatron2Plan, GoesToOursAndBack) {
   EXPECT_EQ(to_galvatron2(ours), theirs);
 }
 
+TEST(Galvatron2Plan, KeepsWhereTpRanksLie) {
+  Json json = recorded();
+  json["tp_consecutive_flags"] = "0,0,1,1";
+  json["use_sp"] = "0,1,0,0";
+  const Galvatron2Plan theirs = galvatron2_plan_from_json(json, "plan.json");
+  const Plan ours = from_galvatron2(theirs, "llama2-7b", spec::Precision::kBf16);
+  EXPECT_FALSE(ours.layers[1].tp_consecutive);
+  EXPECT_TRUE(ours.layers[2].tp_consecutive) << "Ulysses ranks are always neighbours";
+  EXPECT_TRUE(ours.layers[3].tp_consecutive);
+  EXPECT_EQ(to_galvatron2(ours), theirs);
+  EXPECT_EQ(galvatron2_plan_to_json(theirs)["tp_consecutive_flags"], "0,1,1,1");
+}
+
 TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
   const Plan good = from_galvatron2(galvatron2_plan_from_json(recorded(), "plan.json"), "m",
                                     spec::Precision::kBf16);

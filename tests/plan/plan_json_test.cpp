@@ -103,7 +103,8 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
       plan.layers.push_back(repeat
                                 ? plan.layers.back()
                                 : LayerStrategy{1 + pick(8), 1 + pick(8), 1 + pick(3), 1 + pick(3),
-                                                pick(4), static_cast<Recompute>(pick(3))});
+                                                pick(4), static_cast<Recompute>(pick(3)),
+                                                pick(2) == 0});
     }
     const Plan back = parse(plan_to_text(plan));
     EXPECT_EQ(back.layers, plan.layers) << "seed " << kSeed << " round " << round;

@@ -124,6 +124,8 @@ plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
   const std::int64_t seq_degree = pick_of(random, seq_degrees);
   strategy.tp_degree = static_cast<int>(pick_of(random, divisors(seq_degree)));
   strategy.ulysses_degree = static_cast<int>(seq_degree) / strategy.tp_degree;
+  const bool one_way = strategy.tp_degree == 1 || strategy.tp_degree == ranks_per_stage;
+  strategy.tp_consecutive = one_way || pick(random, 0, 2) > 0;
   strategy.zero_stage = static_cast<int>(pick(random, 0, 3));
   strategy.recompute = pick_of<plan::Recompute>(
       random, {plan::Recompute::kNone, plan::Recompute::kSelective, plan::Recompute::kFull});
@@ -186,6 +188,7 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
       if (layer == 0) continue;
       strategy.zero_stage = first.zero_stage;
       strategy.tp_degree = first.tp_degree;
+      strategy.tp_consecutive = first.tp_consecutive;
       strategy.ulysses_degree = 1;
     }
     if (!plan::check_plan(plan, job.model, {world_size, job.seq_length})) return plan;
@@ -230,8 +233,9 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
   for_each_layer([](plan::LayerStrategy& s) { s.zero_stage = 0; });
+  for_each_layer([](plan::LayerStrategy& s) { s.tp_consecutive = true; });
   for_each_layer([](plan::LayerStrategy& s) { s.ulysses_degree = 1; });
-  for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1; });
+  for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1, s.tp_consecutive = true; });
   for (bool progress = true; progress;) {
     progress = false;
     for (const Simplify& step : steps) {

@@ -123,7 +123,7 @@ bool splits(const FuzzCase& test, spec::LayerKind kind) {
 }
 
 TEST(PlanFuzz, CasesCoverWhatTheyShould) {
-  int tp = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
+  int tp = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0, strided = 0;
   int streams_across = 0, windows_split = 0, merges_split = 0;
   std::map<spec::Family, int> families;
   std::array<int, 4> zero{};
@@ -131,16 +131,17 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     const FuzzCase test = fuzz_case(seed);
     EXPECT_FALSE(plan::check_plan(test.plan, test.job.model, {test.plan.world_size, test.job.seq_length}));
-    bool layer_tp = false, layer_ulysses = false, layer_both = false, layer_recompute = false, differ = false;
+    bool layer_strided = false, layer_tp = false, layer_ulysses = false, layer_both = false, layer_recompute = false, differ = false;
     for (const plan::LayerStrategy& layer : test.plan.layers) {
       layer_tp |= layer.tp_degree > 1;
+      layer_strided |= !layer.tp_consecutive;
       layer_ulysses |= layer.ulysses_degree > 1;
       layer_both |= layer.tp_degree > 1 && layer.ulysses_degree > 1;
       layer_recompute |= layer.recompute != plan::Recompute::kNone;
       differ |= layer != test.plan.layers[0];
       ++zero[static_cast<std::size_t>(layer.zero_stage)];
     }
-    tp += layer_tp, ulysses += layer_ulysses, both += layer_both, recompute += layer_recompute, mixed += differ;
+    strided += layer_strided, tp += layer_tp, ulysses += layer_ulysses, both += layer_both, recompute += layer_recompute, mixed += differ;
     pipelines += test.plan.pipeline.degree > 1;
     gpipe += test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
     dropout += test.job.model.layers[1].shape.residual_dropout > 0;
@@ -150,7 +151,7 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
     streams_across += two_streams_cross_a_stage(test);
     tied_across += test.plan.pipeline.degree > 1 && test.job.model.tied_embeddings;
   }
-  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across}) {
+  for (const int count : {tp, strided, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across}) {
     EXPECT_GE(count, kCases / 20);
   }
   // Of one family in six.

@@ -64,11 +64,13 @@ std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExampl
     for (int tp = 1; tp <= ranks; ++tp) {
       for (int ulysses = 1; tp * ulysses <= ranks; ++ulysses) {
         for (int zero = 0; zero < 4; ++zero) {
-          for (int recompute = 0; recompute < 3; ++recompute) {
+          for (int way = 0; way < 6; ++way) {
+            const int recompute = way / 2;
             const plan::LayerStrategy one{.tp_degree = tp,
                                           .ulysses_degree = ulysses,
                                           .zero_stage = zero,
-                                          .recompute = static_cast<plan::Recompute>(recompute)};
+                                          .recompute = static_cast<plan::Recompute>(recompute),
+                                          .tp_consecutive = way % 2 == 0};
             const bool inside = options.space.tp_degrees.has(tp) &&
                                 options.space.ulysses_degrees.has(ulysses) &&
                                 options.space.zero_stages.has(zero) &&
@@ -152,8 +154,9 @@ std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOp
 }
 
 // The whole search against every plan, at budgets from what nothing fits to what all fit.
-void expect_best_of_all_plans(const PlanningExample& example, SearchOptions options,
-                              int world_size) {
+// `best_plans`: those found.
+void expect_best_of_all_plans(const PlanningExample& example, SearchOptions options, int world_size,
+                              std::vector<plan::Plan>* best_plans = nullptr) {
   const std::vector<ScoredPlan> all = all_plans(example, options, world_size);
   ASSERT_GT(all.size(), 1000u);
   std::int64_t leanest = std::numeric_limits<std::int64_t>::max(), fullest = 0;
@@ -177,6 +180,7 @@ void expect_best_of_all_plans(const PlanningExample& example, SearchOptions opti
     EXPECT_NEAR(result.best->cost.step_time.value, best, 1e-9 * best);
     EXPECT_LE(result.best->cost.peak_memory(), options.memory);
     EXPECT_EQ(result.certificate.gap(), 0);
+    if (best_plans) best_plans->push_back(result.best->plan);
     if (slowest == 0) slowest = best;
     fastest = best;
   }
@@ -189,6 +193,38 @@ TEST(Search, EqualsEveryPlanOfASmallModel) {
   allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",
                   "num_microbatches=1,2,4"});
   expect_best_of_all_plans(example, options, 4);
+}
+
+// Two nodes: TP may lie inside them or across. Few tokens, and messages that cost by their size
+// alone, so that both are best somewhere.
+TEST(Search, EqualsEveryPlanOfTwoNodes) {
+  PlanningExample example("gpt2-tiny", 4, 4, 8, 2);
+  for (auto& [name, link] : example.hardware.links) link.latency_ms = 0;
+  SearchOptions options = with_memory({});
+  allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",
+                  "num_microbatches=1,2,4"});
+  std::vector<plan::Plan> best;
+  expect_best_of_all_plans(example, options, 4, &best);
+  const auto across = [](const plan::Plan& plan) {
+    return std::any_of(plan.layers.begin(), plan.layers.end(),
+                       [](const auto& layer) { return !layer.tp_consecutive; });
+  };
+  EXPECT_GT(std::count_if(best.begin(), best.end(), across), 0);
+}
+
+// Few tokens and large matrices: parameters move more than activations, so they stay in a node.
+TEST(Search, PutsTpAcrossNodesWhereThatPays) {
+  const PlanningExample example("llama2-7b", 8, 8, 128, 4);
+  SearchOptions options = with_memory(gibibytes(40));
+  allow(options, {"pp_degree=1", "tp_degree=2", "ulysses_degree=1", "zero_stage=3"});
+  const SearchResult free = example.search(options);
+  ASSERT_TRUE(free.best);
+  EXPECT_FALSE(free.best->plan.layers[1].tp_consecutive);
+  EXPECT_EQ(free.certificate.gap(), 0);
+  allow(options, {"tp_consecutive=true"});
+  const SearchResult near = example.search(options);
+  ASSERT_TRUE(near.best);
+  EXPECT_LT(free.best->cost.step_time, near.best->cost.step_time);
 }
 
 TEST(Search, EqualsEveryPlanOfAHierarchicalModel) {

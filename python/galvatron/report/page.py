@@ -261,6 +261,8 @@ def _strategy_text(run: LayerRun) -> str:
     for name, degree in (("tp", run.tp_degree), ("ulysses", run.ulysses_degree), ("cp", run.cp_degree)):
         if degree > 1:
             parts.append(f"{name} {degree}")
+    if not run.tp_consecutive:
+        parts.append("tp strided")
     if run.zero_stage:
         parts.append(f"zero {run.zero_stage}")
     if run.recompute != "none":
@@ -276,7 +278,7 @@ def _plan_table(plan: Plan, colours: dict[tuple, str]) -> str:
     columns = [
         ("stage", lambda run: run.stage),
         ("layers", lambda run: _layers_text(run).split(" ", 1)[1]),
-        ("tp", lambda run: run.tp_degree),
+        ("tp", lambda run: run.tp_degree if run.tp_consecutive else f"{run.tp_degree} strided"),
         ("ulysses", lambda run: run.ulysses_degree),
         ("cp", lambda run: run.cp_degree),
         ("ep", lambda run: run.ep_degree),

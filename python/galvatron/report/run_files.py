@@ -43,6 +43,12 @@ class Reader:
             raise ConfigError(f"{self.source}: '{key}' must be a whole number, not {number}")
         return fallback if number is None else int(number)
 
+    def flag(self, key: str, fallback: bool) -> bool:
+        found = self.value.get(key)
+        if found is not None and not isinstance(found, bool):
+            raise ConfigError(f"{self.source}: '{key}' must be true or false, not {json.dumps(found)[:40]}")
+        return fallback if found is None else found
+
     def text(self, key: str, fallback: str = "") -> str:
         found = self.value.get(key)
         return fallback if found is None else str(found)
@@ -68,6 +74,7 @@ class LayerRun:
     count: int
     stage: int
     tp_degree: int
+    tp_consecutive: bool
     ulysses_degree: int
     cp_degree: int
     ep_degree: int
@@ -77,7 +84,15 @@ class LayerRun:
 
     @property
     def strategy(self) -> tuple:
-        return (self.tp_degree, self.ulysses_degree, self.cp_degree, self.ep_degree, self.zero_stage, self.recompute)
+        return (
+            self.tp_degree,
+            self.tp_consecutive,
+            self.ulysses_degree,
+            self.cp_degree,
+            self.ep_degree,
+            self.zero_stage,
+            self.recompute,
+        )
 
 
 @dataclass(frozen=True)
@@ -258,6 +273,7 @@ def _layer_runs(groups: list[Reader], borders: list[int], ranks_per_stage: int) 
                     count=cut - first,
                     stage=stage,
                     tp_degree=tp,
+                    tp_consecutive=group.flag("tp_consecutive", True),
                     ulysses_degree=ulysses,
                     cp_degree=cp,
                     ep_degree=group.integer("ep_degree", 1),

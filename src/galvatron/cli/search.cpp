@@ -205,7 +205,7 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   const char* group = "Space";
   app.add_option("--allow", command.request.allow,
                  "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, ulysses_degree, "
-                 "zero_stage, recompute, schedule, num_microbatches")
+                 "tp_consecutive, zero_stage, recompute, schedule, num_microbatches")
       ->type_name("CONSTRAINT")
       ->group(group);
   app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")

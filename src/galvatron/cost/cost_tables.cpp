@@ -119,10 +119,10 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
     std::vector<LayerCost>& row = tables.cost.emplace_back();
     const int layer = inputs.model.first_layer_of_type(type);
-    std::map<int, ShardingUnits> units_of;  // by tp_degree
+    std::map<std::pair<int, bool>, ShardingUnits> units_of;  // by what TP does
     for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
-      auto [units, added] = units_of.try_emplace(strategy.tp_degree);
-      if (added) units->second = sharding_units(inputs, shape, layer, strategy.tp_degree);
+      auto [units, added] = units_of.try_emplace({strategy.tp_degree, strategy.tp_consecutive});
+      if (added) units->second = sharding_units(inputs, shape, layer, strategy);
       row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
       row.back().layout =
           layout_index(tables.layouts, plan::token_layout(strategy, shape.ranks_per_stage));

@@ -59,7 +59,7 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
   const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
-  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy.tp_degree);
+  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
   const auto of_size = [&](std::int64_t samples) {
     return sized_layer(inputs, shape, plan, layer, units, samples);
   };

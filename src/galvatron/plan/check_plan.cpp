@@ -120,6 +120,13 @@ Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
         "tp_degree {} x ulysses_degree {} = {} does not divide the {} ranks of a stage",
         strategy.tp_degree, strategy.ulysses_degree, seq_degree, ranks_per_stage);
   }
+  if (!strategy.tp_consecutive &&
+      (strategy.tp_degree == 1 || strategy.tp_degree == ranks_per_stage)) {
+    return fmt::format(
+        "tp_consecutive must be true where tp_degree is {} of the {} ranks of a stage: there is "
+        "only one way to place them",
+        strategy.tp_degree, ranks_per_stage);
+  }
   if (strategy.zero_stage < 0 || strategy.zero_stage > 3) {
     return fmt::format("zero_stage {} is outside 0 .. 3", strategy.zero_stage);
   }
@@ -193,12 +200,15 @@ Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
     const auto first = static_cast<std::size_t>(tied[0]), other = static_cast<std::size_t>(tied[i]);
     const LayerStrategy& a = plan.layers[first];
     const LayerStrategy& b = plan.layers[other];
-    const auto problem = [&](const char* what, int one, int two) {
+    const auto problem = [&](const char* what, auto one, auto two) {
       return fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
                          model.layers[first].name, model.layers[other].name, what, one, two);
     };
     if (a.tp_degree != b.tp_degree) return problem("tp_degree", a.tp_degree, b.tp_degree);
     if (a.zero_stage != b.zero_stage) return problem("zero_stage", a.zero_stage, b.zero_stage);
+    if (a.tp_consecutive != b.tp_consecutive) {
+      return problem("tp_consecutive", a.tp_consecutive, b.tp_consecutive);
+    }
   }
   return std::nullopt;
 }

@@ -33,6 +33,7 @@ std::string to_text(const LayerStrategy& strategy) {
     if (degree != 1) add(word + std::to_string(degree));
   };
   add_degree("tp", strategy.tp_degree);
+  if (!strategy.tp_consecutive) out += out.empty() ? "strided" : "-strided";
   add_degree("uly", strategy.ulysses_degree);
   add_degree("cp", strategy.cp_degree);
   add_degree("ep", strategy.ep_degree);

@@ -12,6 +12,9 @@ namespace galvatron::plan {
 // Coordinates of one rank for one layer's strategy.
 //   rank = stage * ranks_per_stage
 //        + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
+// and where the strategy's TP ranks are not consecutive
+//   rank = stage * ranks_per_stage
+//        + tp_rank * (dp_degree * ulysses_degree) + dp_rank * ulysses_degree + ulysses_rank
 struct RankCoordinates {
   int stage = 0;
   int dp_rank = 0;
@@ -24,6 +27,13 @@ struct RankCoordinates {
 RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& strategy);
 
 using RankSet = std::vector<int>;  // ascending global ranks
+
+// Distances between ranks that differ in one coordinate by one. Those that hold the same values of
+// what TP divides lie `ulysses` apart.
+struct RankStrides {
+  int tp = 1, ulysses = 1, dp = 1;
+};
+RankStrides rank_strides(const LayerStrategy& strategy, int ranks_per_stage);
 
 // Ranks of a stage.
 RankSet stage_ranks(int stage, int ranks_per_stage);
@@ -40,6 +50,9 @@ RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strate
 struct TokenLayout {
   int dp_degree = 1;
   int seq_degree = 1;
+  // Of the sequence's ways, those that lie outermost in the order of ranks: tp_degree where TP ranks
+  // are not consecutive.
+  int outer_degree = 1;
   bool operator==(const TokenLayout&) const = default;
 };
 TokenLayout token_layout(const LayerStrategy& strategy, int ranks_per_stage);

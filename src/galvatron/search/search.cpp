@@ -8,6 +8,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cost/cost_tables.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/search/placement.h"
 #include "galvatron/search/shape_solver.h"
 #include "galvatron/search/tidy.h"
 
@@ -160,8 +161,9 @@ class Search {
   const std::vector<std::vector<plan::LayerStrategy>>& candidates_of(int ranks_per_stage) {
     auto [it, added] = candidates_.try_emplace(ranks_per_stage);
     if (!added) return it->second;
-    it->second =
-        layer_candidates(options_.space, inputs_.model, ranks_per_stage, inputs_.job.seq_length);
+    const bool crosses_nodes = ranks_per_stage > hardware_.ranks_per_node;
+    it->second = layer_candidates(options_.space, inputs_.model, ranks_per_stage,
+                                  inputs_.job.seq_length, crosses_nodes);
     if (std::any_of(it->second.begin(), it->second.end(),
                     [](const auto& row) { return row.empty(); })) {
       it->second.clear();
@@ -267,6 +269,7 @@ class Search {
   void open(Shape& shape) {
     shape.tables = cost::build_cost_tables(inputs_of(shape.global_batch), shape.pipeline,
                                            candidates_of(shape.pipeline.ranks_per_stage));
+    drop_useless_placements(shape.tables);
     shape.question = std::make_unique<ShapeQuestion>(
         shape.tables, *ranges_, tied_groups(shape.tables),
         ShapeOptions{options_.memory.value, options_.space.uneven_stages});

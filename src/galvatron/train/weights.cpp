@@ -160,10 +160,8 @@ void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>
 // Of the stage that holds the parameter, the ranks whose parts make it whole: one for each tp rank.
 std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
   const int first = plan.stage_of_layer(layer) * plan.ranks_per_stage();
-  const int tp_degree = plan.layers[static_cast<std::size_t>(layer)].tp_degree;
-  std::vector<int> ranks;
-  for (int t = 0; t < (param.split.divided() ? tp_degree : 1); ++t) ranks.push_back(first + t);
-  return ranks;
+  if (!param.split.divided()) return {first};
+  return plan::tp_ranks(first, plan.ranks_per_stage(), plan.layers[static_cast<std::size_t>(layer)]);
 }
 
 runtime::ParamSlot slot_of_part(const spec::ParamSpec& param, int num_parts, int part) {
