@@ -7,7 +7,6 @@
 namespace galvatron::cost {
 namespace {
 
-constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;
 
 LayerMemory memory(const Example& example, int layer, const plan::LayerStrategy& strategy,
                    PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {

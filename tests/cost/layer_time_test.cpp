@@ -7,7 +7,6 @@
 namespace galvatron::cost {
 namespace {
 
-constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;
 constexpr double kEps = 1e-9;
 constexpr double kBlockBytes = 4.0 * kBlockElements;
 

@@ -4,6 +4,7 @@
 
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/report.h"
+#include "galvatron/search/tolerance.h"
 
 #include "config_error.h"
 #include "search/planning_example.h"
@@ -11,8 +12,6 @@
 
 namespace galvatron::search {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 SearchOptions with_memory(Bytes memory) {
   SearchOptions options;

@@ -12,7 +12,7 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSearchExamples =
     "Examples:\n"
     "  galvatron search --model llama2-7b --hardware hardware.json --profile llama2-7b.json "
     "--memory 36GiB --global-batch 64 --output plan.json\n"
@@ -271,7 +271,7 @@ void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
 
 void add_search_command(CommandLine& line) {
   const auto command = std::make_shared<SearchCommand>();
-  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kExamples,
+  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kSearchExamples,
                            [command] { return run_search(*command); });
   add_input_options(app, *command);
   add_space_options(app, *command);

@@ -16,7 +16,7 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kTrainExamples =
     "Examples:\n"
     "  galvatron train --model gpt2-tiny --data synthetic --steps 20 --nproc 2 --precision fp32\n"
     "  galvatron train --model llama2-7b --plan plan.json --data corpus --steps 1000 --nproc 8 "
@@ -325,7 +325,7 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
 
 void add_train_command(CommandLine& line) {
   const auto options = std::make_shared<TrainCommand>();
-  CLI::App& command = line.add("train", "Train a model under a plan", kExamples,
+  CLI::App& command = line.add("train", "Train a model under a plan", kTrainExamples,
                                [options, &line] { return run_train(*options, line.arguments()); });
   add_model_options(command, *options);
   add_image_options(command, options->job.images);

@@ -13,7 +13,7 @@ namespace galvatron::plan {
 namespace {
 
 constexpr int kMaxDegree = 1 << 20;
-constexpr int kMaxLayers = 1 << 16;
+constexpr int kMaxGalvatron2Layers = 1 << 16;
 
 [[noreturn]] void fail(const std::string& source, const std::string& problem) {
   throw ConfigError("[galvatron2 plan] ", source, ": ", problem);
@@ -34,7 +34,7 @@ std::vector<int> read_list(JsonReader& reader, const std::string& key, int min, 
                                         word.substr(0, 40), min, max));
     }
     out.push_back(value);
-    if (out.size() > static_cast<std::size_t>(kMaxLayers)) {
+    if (out.size() > static_cast<std::size_t>(kMaxGalvatron2Layers)) {
       fail(reader.source(), "key '" + key + "' is too long");
     }
     begin = end + 1;
@@ -224,7 +224,7 @@ Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& so
   }
   plan.layers_per_stage = galvatron2_stages(num_layers, plan.pp_degree);
   if (reader.has("pp_division")) {
-    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxLayers);
+    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxGalvatron2Layers);
   }
   reader.ignore("pp_division");
   const std::string schedule =

@@ -11,12 +11,11 @@
 #include "galvatron/search/placement.h"
 #include "galvatron/search/shape_solver.h"
 #include "galvatron/search/tidy.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-12;
 constexpr std::size_t kBeam = 50;
 // A beam looks for plans up to so much above the bound.
 constexpr double kNearBound = 1.15;
