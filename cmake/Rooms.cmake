@@ -65,6 +65,7 @@ function(galvatron_room_tests name)
   if(arg_TORCH)
     galvatron_use_torch(${target})
   else()
+    target_link_libraries(${target} PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
     galvatron_use_precompiled(${target} galvatron_planning_test_pch)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)  # most of a build is compiling tests
   endif()

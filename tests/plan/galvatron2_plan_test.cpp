@@ -17,7 +17,7 @@ Json recorded() {
     "vtp": 2, "vsp": 0, "embed_sdp": 1})");
 }
 
-std::string refusal(const char* key, const Json& value) {
+std::string galvatron2_refusal(const char* key, const Json& value) {
   Json json = recorded();
   json[key] = value;
   return config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); });
@@ -71,7 +71,7 @@ TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
       {"cp_sizes_enc", "1,2,1,1", "other than 1"},
       {"tp_size_enc", "1", "tp_size_enc"}};
   for (const auto& [key, value, words] : wrong) {
-    const std::string said = refusal(key, value);
+    const std::string said = galvatron2_refusal(key, value);
     EXPECT_NE(said.find("plan.json"), std::string::npos) << key << ": " << said;
     EXPECT_NE(said.find(words), std::string::npos) << key << ": " << said;
   }
