@@ -1,4 +1,4 @@
-// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that
+// Where a rank stands: rank <-> (pipeline rank, dp, ulysses, tp), innermost fastest, and the rank sets that
 // communicate. All functions are pure, so every rank can work out every other rank's groups.
 #pragma once
 #include <cstdint>
@@ -10,7 +10,7 @@
 namespace galvatron::plan {
 
 // Coordinates of one rank for one layer's strategy.
-//   rank = stage * ranks_per_stage
+//   rank = pp_rank * ranks_per_stage
 //        + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
 struct RankCoordinates {
   int stage = 0;
@@ -25,8 +25,8 @@ RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& 
 
 using RankSet = std::vector<int>;  // ascending global ranks
 
-// Ranks of a stage.
-RankSet stage_ranks(int stage, int ranks_per_stage);
+// Ranks of a pipeline rank's stages.
+RankSet stage_ranks(int pp_rank, int ranks_per_stage);
 // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
 RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
 RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
