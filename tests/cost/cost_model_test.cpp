@@ -46,8 +46,8 @@ std::vector<FlightMoment> moments(int p, int m, int v, int rank) {
 
 TEST(FlightMoments, OfTwoRanksWithTwoStages) {
   // F0 F1 F0.1 F1.1 F2 B0.1 F3 B1.1 F2.1 ...
-  EXPECT_EQ(moments(2, 4, 2, 0), (std::vector<FlightMoment>{{{3, 2}, 0}, {{3, 2}, 1}, {{4, 1}, 0},
-                                                            {{4, 1}, 1}}));
+  EXPECT_EQ(moments(2, 4, 2, 0),
+            (std::vector<FlightMoment>{{{3, 2}, 0}, {{3, 2}, 1}, {{4, 1}, 0}, {{4, 1}, 1}}));
 }
 
 // The moments are those of the whole list, however long: nothing in it holds more.
@@ -59,8 +59,7 @@ TEST(FlightMoments, CoverEveryStepOfTheSchedule) {
           const auto found = moments(p, m, v, rank);
           std::vector<bool> met(found.size(), false);
           std::vector<int> now(static_cast<std::size_t>(v), 0);
-          for (const plan::Step& step :
-               plan::schedule_interleaved_1f1b(rank, p, v, m)) {
+          for (const plan::Step& step : plan::schedule_interleaved_1f1b(rank, p, v, m)) {
             int& chunk = now[static_cast<std::size_t>(step.chunk)];
             const bool forward = step.action == plan::Action::kForward;
             if (forward) ++chunk;

@@ -130,10 +130,12 @@ TEST(RankMemoryPeak, IsTheLargestOverTheStepsOfTheSchedule) {
     const std::vector<Range> stages = {{0, 3}, {5, 8}};  // of rank 0
     std::int64_t states = 0, activations[2] = {}, running[2] = {};
     for (int c = 0; c < 2; ++c) {
-      const MemoryPeak peak = stage_memory_peak(alone, choice, stages[static_cast<std::size_t>(c)], 0);
+      const MemoryPeak peak =
+          stage_memory_peak(alone, choice, stages[static_cast<std::size_t>(c)], 0);
       states += peak.state_bytes;
       running[c] = peak.activation_bytes + peak.transient_bytes;
-      for (auto i = stages[static_cast<std::size_t>(c)].begin; i < stages[static_cast<std::size_t>(c)].end; ++i) {
+      for (auto i = stages[static_cast<std::size_t>(c)].begin;
+           i < stages[static_cast<std::size_t>(c)].end; ++i) {
         activations[c] += layers[static_cast<std::size_t>(i)].activation_bytes;
       }
     }
@@ -144,7 +146,8 @@ TEST(RankMemoryPeak, IsTheLargestOverTheStepsOfTheSchedule) {
       largest = std::max(largest, kept + running[step.chunk]);
       if (forward) kept += activations[step.chunk];
     }
-    EXPECT_EQ(rank_memory_peak(tables, choice, stages, flight_moments(tables.shape, 0)).total(), states + largest)
+    EXPECT_EQ(rank_memory_peak(tables, choice, stages, flight_moments(tables.shape, 0)).total(),
+              states + largest)
         << "seed " << kSeed << ", round " << round;
   }
 }

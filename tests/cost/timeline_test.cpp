@@ -254,7 +254,8 @@ double between(std::mt19937_64& random, double low, double high) {
 
 TEST(PipelineTime, IsNearForNearlyEqualInterleavedStages) {
   const Spread spread = compare_interleaved(1, [](auto& random, std::vector<StageTimes>& stages) {
-    for (StageTimes& one : stages) one = stage(between(random, 1, 1.1), 2 * between(random, 1, 1.1));
+    for (StageTimes& one : stages)
+      one = stage(between(random, 1, 1.1), 2 * between(random, 1, 1.1));
   });
   EXPECT_LE(spread.above, 1.01);
   EXPECT_LE(spread.below, 1.08);

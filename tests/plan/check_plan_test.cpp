@@ -102,7 +102,10 @@ TEST(CheckPlan, InterleavedStages) {
   EXPECT_EQ(with_stages(2, {2, 2, 2, 0}),
             "stage 3 has 0 layers; every stage needs at least 1, so pp_degree x stages per rank "
             "can be at most 6");
-  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.pipeline.layers_per_stage = {1, 2, 2, 1}; }),
+  EXPECT_EQ(problem(llama(),
+                    [](Plan& plan) {
+                      plan.pipeline.layers_per_stage = {1, 2, 2, 1};
+                    }),
             "layers_per_stage has 4 entries, pp_degree is 2; give one entry per stage, or schedule "
             "interleaved, which runs several stages on a rank");
 }

@@ -15,9 +15,9 @@ namespace {
 
 std::string with_transfers(ScheduleKind kind, int pp_rank, int pp_degree, int num_microbatches,
                            int stages_per_rank = 1) {
-  return to_text(add_transfers(
-      make_schedule(kind, pp_rank, pp_degree, num_microbatches, stages_per_rank), pp_rank,
-      pp_degree, stages_per_rank));
+  return to_text(
+      add_transfers(make_schedule(kind, pp_rank, pp_degree, num_microbatches, stages_per_rank),
+                    pp_rank, pp_degree, stages_per_rank));
 }
 
 TEST(Schedule1F1B, FirstStageOfTwoWarmsUpOnce) {
@@ -61,8 +61,7 @@ TEST(ScheduleInterleaved, OneStagePerRankIs1F1BWithALongerWarmup) {
 
 TEST(AddTransfers, WrapAroundBetweenChunks) {
   const auto kind = ScheduleKind::kInterleaved;
-  EXPECT_EQ(with_transfers(kind, 0, 2, 1, 2),
-            "F0 sA0 rA0.1 F0.1 sA0.1 rG0.1 B0.1 sG0.1 rG0 B0");
+  EXPECT_EQ(with_transfers(kind, 0, 2, 1, 2), "F0 sA0 rA0.1 F0.1 sA0.1 rG0.1 B0.1 sG0.1 rG0 B0");
   EXPECT_EQ(with_transfers(kind, 1, 2, 1, 2), "rA0 F0 sA0 rA0.1 F0.1 B0.1 sG0.1 rG0 B0 sG0");
 }
 
@@ -103,8 +102,8 @@ int run_together(const Lists& of) {
         make_schedule(of.kind, rank, of.pp_degree, of.num_microbatches, of.stages_per_rank), rank,
         of.pp_degree, of.stages_per_rank));
   }
-  using Message = std::pair<int, int>;                                // (stage, microbatch)
-  std::map<std::pair<int, Action>, std::deque<Message>> mailbox;      // (receiver, its action)
+  using Message = std::pair<int, int>;                            // (stage, microbatch)
+  std::map<std::pair<int, Action>, std::deque<Message>> mailbox;  // (receiver, its action)
   const auto post = [&](int stage, Action action, int microbatch) {
     mailbox[{stage % of.pp_degree, action}].push_back({stage, microbatch});
   };

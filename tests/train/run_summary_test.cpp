@@ -80,12 +80,11 @@ TEST(RunSummary, ARankShowsAllItsStages) {
   plan.search["stages"].push_back(plan.search["stages"][0]);
   plan.search["stages"].push_back(plan.search["stages"][1]);
   const RunSummary summary = summarize(plan, "cpu", example_records(), {{1}, {2}, {3}, {4}});
-  EXPECT_EQ(summary_to_json(summary, {})["ranks"][3],
-            (OrderedJson{{"rank", 3},
-                         {"stage", 1},
-                         {"peak_memory_bytes", 4},
-                         {"predicted_memory_bytes", 500},
-                         {"stages", {1, 3}}}));
+  EXPECT_EQ(summary_to_json(summary, {})["ranks"][3], (OrderedJson{{"rank", 3},
+                                                                   {"stage", 1},
+                                                                   {"peak_memory_bytes", 4},
+                                                                   {"predicted_memory_bytes", 500},
+                                                                   {"stages", {1, 3}}}));
   const std::string table = summary_table(summary);
   EXPECT_NE(table.find("4 stages on 2 pipeline ranks, interleaved"), std::string::npos) << table;
   EXPECT_NE(table.find("0-1, 3-3"), std::string::npos) << table;

@@ -44,8 +44,8 @@ struct PlanCost {
   Milliseconds
       simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
   double tokens_per_second = 0;  // job tokens / step_time
-  // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication +
-  // bubble = step_time.
+  // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
+  // + bubble = step_time.
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum

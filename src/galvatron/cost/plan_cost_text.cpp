@@ -19,9 +19,9 @@ OrderedJson memory_to_json(const StageMemory& memory) {
 }
 
 OrderedJson stage_to_json(const StageCost& stage) {
-  return {{"first_layer", stage.layers.begin}, {"num_layers", stage.layers.size()},
-          {"forward_ms", stage.forward.value}, {"backward_ms", stage.backward.value},
-          {"once_ms", stage.once.value},       {"pp_rank", stage.pp_rank},
+  return {{"first_layer", stage.layers.begin},     {"num_layers", stage.layers.size()},
+          {"forward_ms", stage.forward.value},     {"backward_ms", stage.backward.value},
+          {"once_ms", stage.once.value},           {"pp_rank", stage.pp_rank},
           {"memory", memory_to_json(stage.memory)}};
 }
 
@@ -42,9 +42,7 @@ std::string percent(Milliseconds part, Milliseconds whole) {
   return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
 }
 
-std::string layers_text(Range layers) {
-  return fmt::format("{}-{}", layers.begin, layers.end - 1);
-}
+std::string layers_text(Range layers) { return fmt::format("{}-{}", layers.begin, layers.end - 1); }
 
 }  // namespace
 
@@ -82,11 +80,11 @@ std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes 
     const double used = whole.value > 0 ? static_cast<double>(memory.total().value) /
                                               static_cast<double>(whole.value)
                                         : 0;
-    table.add_row(
-        {std::to_string(i), layers_text(stage.layers), to_text(stage.forward),
-         to_text(stage.backward), to_text(memory.states.total()),
-         to_text(memory.activations), to_text(memory.transient), to_text(memory.reserve),
-         to_text(memory.total()), text_bar(used, 12) + fmt::format(" {:.0f} %", 100 * used)});
+    table.add_row({std::to_string(i), layers_text(stage.layers), to_text(stage.forward),
+                   to_text(stage.backward), to_text(memory.states.total()),
+                   to_text(memory.activations), to_text(memory.transient), to_text(memory.reserve),
+                   to_text(memory.total()),
+                   text_bar(used, 12) + fmt::format(" {:.0f} %", 100 * used)});
   }
   const Milliseconds step = cost.step_time;
   return table.to_string() +

@@ -134,8 +134,7 @@ class Simulator {
     out_.pipeline = std::max(out_.pipeline, Milliseconds{at});
     const auto add = [&](int stage, EventKind kind, Milliseconds length) {
       if (length.value <= 0) return;
-      out_.events.push_back(
-          {stage, stage / num_ranks_, kind, -1, {at}, {at + length.value}});
+      out_.events.push_back({stage, stage / num_ranks_, kind, -1, {at}, {at + length.value}});
       at += length.value;
     };
     for (int s = rank; s < num_stages_; s += num_ranks_) {
@@ -229,9 +228,8 @@ Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
 
 OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title) {
   const int num_ranks = static_cast<int>(timeline.busy.size());
-  const bool interleaved =
-      std::any_of(timeline.events.begin(), timeline.events.end(),
-                  [](const TimelineEvent& event) { return event.chunk > 0; });
+  const bool interleaved = std::any_of(timeline.events.begin(), timeline.events.end(),
+                                       [](const TimelineEvent& event) { return event.chunk > 0; });
   OrderedJson events = OrderedJson::array();
   events.push_back(
       {{"name", "process_name"}, {"ph", "M"}, {"pid", 0}, {"args", {{"name", title}}}});

@@ -1,6 +1,6 @@
-// Exact simulation of schedules: when each step of each pipeline rank starts and ends, with transfers that
-// take time. The list of steps is the executor's own (plan/schedule.h). Drawn by the report and
-// exported for Perfetto.
+// Exact simulation of schedules: when each step of each pipeline rank starts and ends, with
+// transfers that take time. The list of steps is the executor's own (plan/schedule.h). Drawn by the
+// report and exported for Perfetto.
 #pragma once
 #include <string>
 #include <vector>
@@ -30,7 +30,8 @@ struct TimelineEvent {
   Milliseconds start;
   Milliseconds end;
 };
-std::string to_text(const TimelineEvent& event);  // "F3", "B0.1" (of chunk 1), "transfer 3", "update"
+std::string to_text(
+    const TimelineEvent& event);  // "F3", "B0.1" (of chunk 1), "transfer 3", "update"
 
 struct Timeline {
   std::vector<TimelineEvent> events;  // ascending start

@@ -1,5 +1,6 @@
-// Where a rank stands: rank <-> (pipeline rank, dp, ulysses, tp), innermost fastest, and the rank sets that
-// communicate. All functions are pure, so every rank can work out every other rank's groups.
+// Where a rank stands: rank <-> (pipeline rank, dp, ulysses, tp), innermost fastest, and the rank
+// sets that communicate. All functions are pure, so every rank can work out every other rank's
+// groups.
 #pragma once
 #include <cstdint>
 #include <vector>

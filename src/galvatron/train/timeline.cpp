@@ -27,7 +27,9 @@ OrderedJson thread_name(int rank, const plan::Plan& plan) {
           {"ph", "M"},
           {"pid", 0},
           {"tid", rank},
-          {"args", {{"name", fmt::format("rank {} (stage{} {})", rank, stages.size() > 1 ? "s" : "", fmt::join(stages, ", "))}}}};
+          {"args",
+           {{"name", fmt::format("rank {} (stage{} {})", rank, stages.size() > 1 ? "s" : "",
+                                 fmt::join(stages, ", "))}}}};
 }
 
 }  // namespace

@@ -34,9 +34,9 @@ plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::
                         int world_size) {
   const UniformPlanOptions& uniform = job.uniform;
   const spec::JobSpec spec = job_spec(job, seq_length);
-  plan::Plan plan = plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
-                                       uniform.num_microbatches, uniform.schedule,
-                                       uniform.stages_per_rank);
+  plan::Plan plan =
+      plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
+                         uniform.num_microbatches, uniform.schedule, uniform.stages_per_rank);
   if (!uniform.layers_per_stage.empty() && uniform.stages_per_rank > 0) {
     throw ConfigError("[train] --stages-per-rank ", uniform.stages_per_rank,
                       " and --layers-per-stage exclude each other: the second says how many stages "
@@ -218,8 +218,7 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
     if (on_step) on_step(record);
   });
 
-  const OrderedJson timeline =
-      gather_timeline(world, engine.trace(), prepared.plan);
+  const OrderedJson timeline = gather_timeline(world, engine.trace(), prepared.plan);
   const RunSummary summary =
       summarize(prepared.plan, device_text(world.device()), recorder.records(),
                 gather_peak_memory(world, trainer.peak_memory()));

@@ -157,7 +157,8 @@ void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>
   unit.assign(slot_index, local);
 }
 
-// Of the pipeline rank that holds the parameter, the ranks whose parts make it whole: one for each tp rank.
+// Of the pipeline rank that holds the parameter, the ranks whose parts make it whole: one for each
+// tp rank.
 std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
   const int stage = plan.stage_of_layer(layer);
   const int first = plan.pipeline.pp_rank_of_stage(stage) * plan.ranks_per_stage();
