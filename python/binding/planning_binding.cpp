@@ -156,9 +156,10 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
       plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
+  const int stages_per_rank = count("stages_per_rank", plan::usual_stages_per_rank(schedule));
   reader.finish();
   return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
-                                               num_microbatches, schedule))
+                                               num_microbatches, schedule, stages_per_rank))
       .dump();
 }
 

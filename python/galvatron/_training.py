@@ -58,6 +58,8 @@ class TrainOptions(TypedDict, total=False):
     zero_stage: int
     recompute: str
     pp_degree: int
+    stages_per_rank: int
+    """Even stages that each pipeline rank runs under the interleaved schedule; default 2."""
     layers_per_stage: list[int]
     num_microbatches: int
     schedule: str

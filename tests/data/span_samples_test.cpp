@@ -74,7 +74,9 @@ TEST(SpanSamples, SentinelsCountDown) {
   const spec::SpanCorruption lengths = spec::span_corruption(64);
   std::int64_t next = kFirst;
   for (const std::int64_t token : fetch_row(source, Kind::kTokens, 3, lengths.inputs)) {
-    if (token >= kSpanVocab) EXPECT_EQ(token, next--);
+    if (token >= kSpanVocab) {
+      EXPECT_EQ(token, next--);
+    }
   }
   EXPECT_EQ(next, kFirst - lengths.spans);
 }

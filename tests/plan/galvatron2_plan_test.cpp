@@ -131,6 +131,11 @@ TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
   EXPECT_NE(message([](Plan& plan) { plan.pipeline.layers_per_stage = {1, 5}; })
                 .find("nothing but embedding or head"),
             std::string::npos);
+  EXPECT_EQ(message([](Plan& plan) {
+              plan.pipeline = {2, ScheduleKind::kInterleaved, {2, 1, 1, 2}};
+            }),
+            "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
+            "Galvatron-2 has one: search with --schedule 1f1b");
 }
 
 }  // namespace

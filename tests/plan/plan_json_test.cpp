@@ -81,6 +81,11 @@ TEST(PlanJson, AbsentKeysHaveDefaults) {
   const Plan staged = parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 4,
       "global_batch": 8, "layers": [{"count": 5}], "pipeline": {"degree": 2}})");
   EXPECT_EQ(staged.pipeline.layers_per_stage, (std::vector<int>{2, 3}));
+  const Plan interleaved = parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 4,
+      "global_batch": 8, "layers": [{"count": 5}],
+      "pipeline": {"degree": 2, "schedule": "interleaved"}})");
+  EXPECT_EQ(interleaved.pipeline.layers_per_stage, (std::vector<int>{1, 1, 1, 2}))
+      << "two stages on a rank";
 }
 
 TEST(PlanJson, RandomPlansComeBackTheSame) {
@@ -96,8 +101,10 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
     plan.precision = static_cast<spec::Precision>(pick(4));
     const int layers = 3 + pick(12);
     plan.pipeline.degree = 1 + pick(3);
-    plan.pipeline.schedule = static_cast<ScheduleKind>(pick(2));
-    plan.pipeline.layers_per_stage = even_stages(layers, plan.pipeline.degree);
+    plan.pipeline.schedule = static_cast<ScheduleKind>(pick(3));
+    const bool interleaved = plan.pipeline.schedule == ScheduleKind::kInterleaved;
+    plan.pipeline.layers_per_stage =
+        even_stages(layers, interleaved ? layers : plan.pipeline.degree);
     for (int i = 0; i < layers; ++i) {
       const bool repeat = i > 0 && pick(2) == 0;
       plan.layers.push_back(repeat

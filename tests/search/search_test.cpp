@@ -119,10 +119,52 @@ struct ScoredPlan {
   Bytes peak;
 };
 
-// Every valid plan of the options' space, both schedules, priced by cost::estimate().
+// Every interleaved plan of even stages with one strategy for all layers of a type, TP on
+// neighbours.
+void add_interleaved_plans(const PlanningExample& example, const SearchOptions& options,
+                           int world_size, std::vector<ScoredPlan>& out) {
+  const int num_layers = example.model.num_layers();
+  for (int p = 2; p <= world_size; ++p) {
+    if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
+    const auto of_layer = strategies_of(example, options, world_size / p);
+    std::vector<std::vector<plan::LayerStrategy>> rows;  // by type
+    for (std::size_t type = 0; type < example.model.type_names().size(); ++type) {
+      const int layer = example.model.first_layer_of_type(static_cast<int>(type));
+      rows.push_back(of_layer[static_cast<std::size_t>(layer)]);
+      std::erase_if(rows.back(), [](const auto& one) { return !one.tp_consecutive; });
+    }
+    for (int m = 1; m <= example.job.global_batch; ++m) {
+      if (!options.space.num_microbatches.has(m)) continue;
+      for (int stages = 2 * p; stages <= num_layers; stages += p) {
+        all_layers(rows, [&](const std::vector<plan::LayerStrategy>& of_type) {
+          plan::Plan plan;
+          plan.model = example.model.name;
+          plan.world_size = world_size;
+          plan.global_batch = example.job.global_batch;
+          plan.num_microbatches = m;
+          plan.precision = example.job.precision;
+          plan.pipeline = {p, plan::ScheduleKind::kInterleaved,
+                           plan::even_stages(num_layers, stages)};
+          for (const spec::LayerSpec& layer : example.model.layers) {
+            plan.layers.push_back(of_type[static_cast<std::size_t>(layer.type)]);
+          }
+          if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) return;
+          const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
+          out.push_back({cost.step_time.value, cost.peak_memory()});
+        });
+      }
+    }
+  }
+}
+
+// Every valid plan of the options' space, all schedules, priced by cost::estimate().
 std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOptions& options,
                                   int world_size) {
   std::vector<ScoredPlan> out;
+  if (options.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved))) {
+    add_interleaved_plans(example, options, world_size, out);
+  }
+  if (!options.space.schedules.has(static_cast<int>(plan::ScheduleKind::k1F1B))) return out;
   for (int p = 1; p <= world_size; ++p) {
     if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
     const auto rows = strategies_of(example, options, world_size / p);
@@ -243,6 +285,29 @@ TEST(Search, EqualsEveryPlanOfAnEncoderAndDecoder) {
   expect_best_of_all_plans(example, options, 4);
 }
 
+// The interleaved part alone: its best plan and its leanest.
+TEST(Search, EqualsEveryInterleavedPlan) {
+  const PlanningExample decoder("gpt2-tiny", 4, 6, 64);
+  SearchOptions options = with_memory({});
+  allow(options, {"schedule=interleaved", "zero_stage=0,1,3"});
+  expect_best_of_all_plans(decoder, options, 4);
+  const PlanningExample several(encoder_decoder_model(1), 4, 4, 256);
+  allow(options, {"recompute=none,full", "ulysses_degree=1"});
+  expect_best_of_all_plans(several, options, 4);
+}
+
+TEST(Search, ForbiddenInterleavedPipelinesAreNotLookedAt) {
+  const PlanningExample example("gpt2", 8, 32, 512);
+  SearchOptions options = with_memory(gibibytes(8));
+  const SearchResult all = example.search(options);
+  add_constraint(options.space, "schedule=interleaved", false);
+  const SearchResult without = example.search(options);
+  ASSERT_TRUE(all.best && without.best);
+  EXPECT_GT(all.certificate.interleaved, 0);
+  EXPECT_EQ(without.certificate.interleaved, 0);
+  EXPECT_LE(ms_per_sample(all), ms_per_sample(without));
+}
+
 // Deeper models of the same kinds: a plan, its proof, and stages that are not cut evenly.
 TEST(Search, SolvesSeveralKindsOfLayers) {
   for (const spec::ModelSpec& model : {hierarchical_model(6), encoder_decoder_model(8)}) {
@@ -359,7 +424,7 @@ TEST(Search, RefusesWhatNoPlanCanMeet) {
   EXPECT_NE(message([](auto& one) { allow(one, {"num_microbatches=64"}); }).find("leave no plan"),
             std::string::npos);
   EXPECT_NE(message([](auto& one) {
-              add_constraint(one.space, "schedule=gpipe,1f1b", false);
+              add_constraint(one.space, "schedule=gpipe,1f1b,interleaved", false);
             }).find("no schedule"),
             std::string::npos);
 }

@@ -215,7 +215,10 @@ def _add_plan(page: _Page, run: Run) -> None:
         page.section("Plan", _missing(PLAN, "its plan is not shown"))
         return
     plan = run.plan
-    stages = f"{plan.pp_degree} pipeline stage{'s' if plan.pp_degree > 1 else ''}"
+    num_stages = max((run.stage for run in plan.runs), default=0) + 1
+    stages = f"{num_stages} pipeline stage{'s' if num_stages > 1 else ''}"
+    if num_stages > plan.pp_degree:
+        stages += f" on {plan.pp_degree} pipeline ranks"
     facts = f"{stages} ({plan.schedule}) of {plan.world_size // plan.pp_degree} ranks each"
     colours = _strategy_colours(plan)
     page.section("Plan", f'<p class="lead">{escape(facts)}</p>', _strip(plan, colours), _plan_table(plan, colours))

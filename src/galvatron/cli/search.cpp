@@ -58,6 +58,11 @@ profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) 
   return query;
 }
 
+void refuse_interleaved(const std::string& schedule, const char* what) {
+  if (schedule != "interleaved") return;
+  throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
+}
+
 search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command) {
   search::Galvatron2SearchOptions options;
   options.job.world_size = command.request.world_size;
@@ -65,6 +70,7 @@ search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command)
   options.job.hidden_size = command.hidden_size;
   options.job.seq_length = command.request.seq_length;
   options.job.precision = spec::parse_precision(command.request.precision);
+  refuse_interleaved(command.request.schedule, "the cost model galvatron2");
   if (!command.request.schedule.empty())
     options.job.schedule = plan::parse_schedule(command.request.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
@@ -146,6 +152,11 @@ int search_ours(const SearchCommand& command) {
   if (!command.output.empty()) require_writable(command.output, "--output");
   search::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
+  // A format without a word for several stages on a rank.
+  if (command.plan_format == "galvatron2") {
+    refuse_interleaved(request.schedule, "--plan-format galvatron2");
+    request.forbid.push_back("schedule=interleaved");
+  }
   const search::PreparedSearch prepared =
       search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
   const search::SearchOptions& options = prepared.options;
@@ -217,7 +228,7 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")
       ->group(group);
   add_count(app, "--max-tp", command.request.max_tp, 1, "Largest TP degree")->group(group);
-  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline stages")->group(group);
+  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline ranks")->group(group);
   add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")
       ->group(group);
   add_flag(app, "--even-stages", command.request.even_stages, "Balanced stages only")->group(group);

@@ -129,13 +129,20 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
                 3),
       add_choice(command, "--recompute", options.recompute, plan::recompute_names(),
                  "What each block computes again in backward"),
-      add_count(command, "--pp-degree", uniform.pp_degree, 1, "Pipeline stages"),
+      add_count(command, "--pp-degree", uniform.pp_degree, 1,
+                "Pipeline ranks: parts of the ranks that hold different layers"),
+      add_count(command, "--stages-per-rank", uniform.stages_per_rank, 1,
+                "Even stages that each pipeline rank runs; default: 2 for interleaved, else 1")
+          ->default_str(""),
       add_counts(command, "--layers-per-stage", uniform.layers_per_stage, 1,
-                 "Layers of each stage, embedding and head included; default: even"),
+                 "Layers of each stage, embedding and head included; default: even. Interleaved: a "
+                 "multiple of pp-degree entries, stage s on pipeline rank s % pp-degree"),
       add_count(command, "--num-microbatches", uniform.num_microbatches, 1,
                 "Pieces of a batch that run one by one"),
-      add_choice(command, "--schedule", options.schedule, plan::schedule_names(),
-                 "Order of microbatches in the pipeline")};
+      add_choice(
+          command, "--schedule", options.schedule, plan::schedule_names(),
+          "Order of microbatches in the pipeline; interleaved: several stages on each pipeline "
+          "rank, for a smaller bubble")};
   for (CLI::Option* option : global) option->group(one);
   options.global_options = global;
 }

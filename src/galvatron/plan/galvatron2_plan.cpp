@@ -296,6 +296,11 @@ Galvatron2Plan to_galvatron2(const Plan& plan) {
   if (plan.layers.size() < 3) {
     throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
   }
+  if (plan.pipeline.schedule == ScheduleKind::kInterleaved) {
+    throw ConfigError("[galvatron2 plan] the plan has ", plan.pipeline.stages_per_rank(),
+                      " stages per pipeline rank (schedule interleaved); Galvatron-2 has one: "
+                      "search with --schedule 1f1b");
+  }
   Galvatron2Plan out;
   out.world_size = plan.world_size;
   out.pp_degree = plan.pipeline.degree;

@@ -31,6 +31,9 @@ struct LayerStrategy {
   bool operator==(const LayerStrategy&) const = default;
 };
 
+// Do both divide and shard parameters alike, so that two layers can share one?
+bool split_parameters_alike(const LayerStrategy& a, const LayerStrategy& b);
+
 // "tp2 uly4 zero3 full", "tp2-strided" where TP ranks are no neighbours, "dp" alone for the plain strategy: for tables and messages.
 std::string to_text(const LayerStrategy& strategy);
 

@@ -49,7 +49,8 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
     }
   } else {
     reader.ignore("layers_per_stage");
-    pipeline.layers_per_stage = even_stages(num_layers, pipeline.degree);
+    const int stages = pipeline.degree * usual_stages_per_rank(pipeline.schedule);
+    pipeline.layers_per_stage = even_stages(num_layers, stages);
   }
   reader.finish();
   return pipeline;

@@ -34,8 +34,8 @@ RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& 
   return out;
 }
 
-RankSet stage_ranks(int stage, int ranks_per_stage) {
-  return strided(stage * ranks_per_stage, ranks_per_stage, 1);
+RankSet stage_ranks(int pp_rank, int ranks_per_stage) {
+  return strided(pp_rank * ranks_per_stage, ranks_per_stage, 1);
 }
 
 RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy) {

@@ -1,5 +1,6 @@
-// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that
-// communicate. All functions are pure, so every rank can work out every other rank's groups.
+// Where a rank stands: rank <-> (pipeline rank, dp, ulysses, tp), innermost fastest, and the rank
+// sets that communicate. All functions are pure, so every rank can work out every other rank's
+// groups.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,10 +11,10 @@
 namespace galvatron::plan {
 
 // Coordinates of one rank for one layer's strategy.
-//   rank = stage * ranks_per_stage
+//   rank = pp_rank * ranks_per_stage
 //        + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
 // and where the strategy's TP ranks are not consecutive
-//   rank = stage * ranks_per_stage
+//   rank = pp_rank * ranks_per_stage
 //        + tp_rank * (dp_degree * ulysses_degree) + dp_rank * ulysses_degree + ulysses_rank
 struct RankCoordinates {
   int stage = 0;
@@ -35,8 +36,8 @@ struct RankStrides {
 };
 RankStrides rank_strides(const LayerStrategy& strategy, int ranks_per_stage);
 
-// Ranks of a stage.
-RankSet stage_ranks(int stage, int ranks_per_stage);
+// Ranks of a pipeline rank's stages.
+RankSet stage_ranks(int pp_rank, int ranks_per_stage);
 // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
 RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
 RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
