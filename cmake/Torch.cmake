@@ -60,14 +60,8 @@ endif()
 message(STATUS "CUDA and NCCL plugin: ${GALVATRON_CUDA}")
 
 # One precompiled header for everything that includes torch; rooms reuse it.
-file(WRITE ${CMAKE_BINARY_DIR}/pch/torch_pch.cpp "// Owner of the shared precompiled header.\n")
-add_library(galvatron_torch_pch OBJECT ${CMAKE_BINARY_DIR}/pch/torch_pch.cpp)
-target_link_libraries(galvatron_torch_pch PUBLIC galvatron_torch)
-target_precompile_headers(galvatron_torch_pch PRIVATE <galvatron/comm/torch_headers.h>)
-target_include_directories(galvatron_torch_pch PRIVATE ${CMAKE_SOURCE_DIR}/src)
-# ccache takes this for what the header holds: its bytes differ from one build folder to the next.
-file(SHA256 ${CMAKE_SOURCE_DIR}/src/galvatron/comm/torch_headers.h galvatron_torch_headers_hash)
-set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-             ${CMAKE_SOURCE_DIR}/src/galvatron/comm/torch_headers.h)
-file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/CMakeFiles/galvatron_torch_pch.dir/cmake_pch.hxx.gch.sum
-     CONTENT "torch ${GALVATRON_TORCH_VERSION} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_BUILD_TYPE} ${galvatron_torch_headers_hash}\n")
+set(torch_headers ${CMAKE_SOURCE_DIR}/src/galvatron/comm/torch_headers.h)
+file(SHA256 ${torch_headers} torch_headers_hash)
+set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${torch_headers})
+galvatron_precompiled(galvatron_torch_pch HEADERS <galvatron/comm/torch_headers.h> LINK galvatron_torch
+                      VERSION torch ${GALVATRON_TORCH_VERSION} ${torch_headers_hash})

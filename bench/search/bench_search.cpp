@@ -81,18 +81,6 @@ void more_devices() {
   fmt::print("llama2-7b under Galvatron-2's formulas on more devices\n{}\n", table.to_string());
 }
 
-// 128 layers of 25600: a trillion parameters (Narayanan et al. 2021, table 1).
-spec::ModelSpec trillion() {
-  return spec::model_from_config({{"model_type", "gpt2"},
-                                  {"vocab_size", 51200},
-                                  {"n_positions", 2048},
-                                  {"n_embd", 25600},
-                                  {"n_layer", 128},
-                                  {"n_head", 160},
-                                  {"tie_word_embeddings", true}},
-                                 "gpt-1t");
-}
-
 struct Question {
   const char* model;
   const char* cluster;
@@ -115,8 +103,7 @@ void our_model() {
   TextTable table({"model", "cluster", "batch", "memory", "step", "gap", "looked into", "ms"});
   table.align(1, TextTable::Align::kLeft);
   for (const Question& question : questions) {
-    const bool named = std::string(question.model) != "gpt-1t";
-    const spec::ModelSpec model = named ? spec::load_model(question.model) : trillion();
+    const spec::ModelSpec model = spec::load_model(question.model);
     const spec::JobSpec job{question.seq_length, question.batch, spec::Precision::kBf16};
     const profiles::Cluster cluster = profiles::load_cluster(question.cluster);
     const profiles::DeviceSpec device = cluster.device(job.precision);

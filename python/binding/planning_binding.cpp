@@ -147,6 +147,7 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
       spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
   plan::LayerStrategy strategy;
   strategy.tp_degree = count("tp_degree", 1);
+  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
   strategy.ulysses_degree = count("ulysses_degree", 1);
   strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
   strategy.recompute =
@@ -155,9 +156,10 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
       plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
+  const int stages_per_rank = count("stages_per_rank", plan::usual_stages_per_rank(schedule));
   reader.finish();
   return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
-                                               num_microbatches, schedule))
+                                               num_microbatches, schedule, stages_per_rank))
       .dump();
 }
 

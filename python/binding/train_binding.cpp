@@ -62,6 +62,7 @@ class Options {
 
 void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, JsonReader& reader) {
   options.count("tp_degree", uniform.strategy.tp_degree, 1);
+  options.flag("tp_consecutive", uniform.strategy.tp_consecutive);
   options.count("ulysses_degree", uniform.strategy.ulysses_degree, 1);
   options.count("zero_stage", uniform.strategy.zero_stage, 0, 3);
   uniform.strategy.recompute =
@@ -70,6 +71,7 @@ void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, Jso
   options.count("num_microbatches", uniform.num_microbatches, 1);
   uniform.schedule =
       plan::parse_schedule(options.choice("schedule", "1f1b", plan::schedule_names()));
+  options.count("stages_per_rank", uniform.stages_per_rank, 1);
   if (reader.has("layers_per_stage")) {
     for (const Json& layers : reader.get_array("layers_per_stage")) {
       const Json entry = {{"layers_per_stage", layers}};
@@ -108,9 +110,9 @@ void read_outputs(Options& options, train::TrainJob& job) {
   options.text("tokenizer", job.tokenizer);
 }
 
-constexpr const char* kPlanReplaces[] = {"tp_degree",        "ulysses_degree", "zero_stage",
-                                         "recompute",        "pp_degree",      "layers_per_stage",
-                                         "num_microbatches", "schedule"};
+constexpr const char* kPlanReplaces[] = {
+    "tp_degree", "tp_consecutive",   "ulysses_degree",   "zero_stage", "recompute",
+    "pp_degree", "layers_per_stage", "num_microbatches", "schedule",   "stages_per_rank"};
 
 train::TrainJob read_job(const std::string& text, std::string& device) {
   const Json json = from_text(text, "train");

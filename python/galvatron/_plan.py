@@ -20,6 +20,8 @@ class LayerStrategy:
 
     tp_degree: int = 1
     """Ranks that share its matrices."""
+    tp_consecutive: bool = True
+    """Are these neighbours? If not, they lie as far apart as the stage allows."""
     ulysses_degree: int = 1
     """Ranks that share each sequence."""
     cp_degree: int = 1
@@ -34,9 +36,10 @@ class LayerStrategy:
 class Pipeline:
     degree: int = 1
     schedule: str = "1f1b"
-    """ "1f1b" or "gpipe"."""
+    """ "1f1b", "gpipe" or "interleaved"."""
     layers_per_stage: list[int] = field(default_factory=list)
-    """Layers of each stage, embedding and head included. Empty: spread evenly."""
+    """Layers of each stage, embedding and head included. Empty: spread evenly. Under "interleaved" a multiple of `degree` entries,
+    stage s on pipeline rank s % degree."""
 
 
 @dataclass(slots=True)
@@ -71,9 +74,9 @@ class Plan:
     def uniform(cls, model: Any, **options: Any) -> Plan:
         """One strategy for all layers of a model.
 
-        Options: world_size, global_batch, precision, tp_degree, ulysses_degree, zero_stage, recompute, pp_degree,
-        num_microbatches, schedule. What is left of the ranks is data parallelism. ConfigError for other options; the
-        plan is not yet checked.
+        Options: world_size, global_batch, precision, tp_degree, tp_consecutive, ulysses_degree, zero_stage, recompute,
+        pp_degree, num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism. ConfigError
+        for other options; the plan is not yet checked.
         """
         return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))
 

@@ -53,10 +53,13 @@ class TrainOptions(TypedDict, total=False):
     flip: bool
     # One strategy for all layers, without a plan.
     tp_degree: int
+    tp_consecutive: bool
     ulysses_degree: int
     zero_stage: int
     recompute: str
     pp_degree: int
+    stages_per_rank: int
+    """Even stages that each pipeline rank runs under the interleaved schedule; default 2."""
     layers_per_stage: list[int]
     num_microbatches: int
     schedule: str

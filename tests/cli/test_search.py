@@ -96,6 +96,11 @@ def test_nothing_fits(search, tmp_path: Path, arguments):
         ([*THEIRS, "--world-size", 6], "no allreduce_bandwidth_"),
         ([*THEIRS, "--num-microbatches", 3], "divides over 8 devices"),
         ([*THEIRS, "--global-batch", 7, "--max-tp", 1, "--max-pp", 1, "--max-ulysses", 1], "--global-batch 7"),
+        ([*THEIRS, "--schedule", "interleaved"], "the cost model galvatron2 has no schedule interleaved"),
+        (
+            [*OURS, "--plan-format", "galvatron2", "--schedule", "interleaved"],
+            "--plan-format galvatron2 has no schedule interleaved; use 1f1b or gpipe",
+        ),
         ([*THEIRS, "--seq-length", 1024], "1024"),
         ([*THEIRS, "--time-profile-mode", "bacth"], "did you mean 'batch'?"),
     ],

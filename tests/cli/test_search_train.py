@@ -18,6 +18,7 @@ SMALL = ["--global-batch", 8, "--seq-length", 32, "--precision", "fp32"]
         ("gpt2-tiny", 4, ["--allow", "pp_degree=2", "--allow", "num_microbatches=4"]),
         ("gpt2-tiny", 8, ["--allow", "tp_degree=2", "--allow", "zero_stage=3"]),
         ("llama-tiny", 4, ["--allow", "ulysses_degree>=2", "--forbid", "recompute=none"]),
+        ("llama-tiny", 4, ["--allow", "pp_degree=2", "--schedule", "interleaved"]),
         ("llama-tiny", 8, ["--allow", "pp_degree=4", "--schedule", "gpipe"]),
     ],
 )

@@ -78,6 +78,26 @@ def test_goes_on_from_a_checkpoint_to_the_bit(train, tmp_path: Path):
     assert losses(tmp_path / "rest.jsonl") == losses(tmp_path / "m.jsonl")[3:]
 
 
+def test_interleaved_stages_keep_the_losses_and_share_checkpoints(train, tmp_path: Path):
+    train("--steps", 8, "--metrics", "one.jsonl")
+    pipeline = ["--nproc", 2, "--steps", 8, "--pp-degree", 2, "--num-microbatches", 4, "--zero-stage", 2]
+    interleaved = [*pipeline, "--schedule", "interleaved"]
+    result = train(*interleaved, "--metrics", "two.jsonl", "--run-dir", "run", "--save", "save", "--save-interval", 4)
+    assert "4 stages on 2 pipeline ranks, interleaved" in result.stdout
+    expected = losses(tmp_path / "one.jsonl")
+    assert losses(tmp_path / "two.jsonl") == pytest.approx(expected, rel=1e-5)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert [rank["stages"] for rank in summary["ranks"]] == [[0, 2], [1, 3]]
+    trace = json.loads((tmp_path / "run" / "trace.json").read_text())
+    assert {"F3.1", "B0"} < {event["name"] for event in trace["traceEvents"]}
+
+    # On under 1F1B, and from there interleaved again, with stages of one's own choice.
+    train(*pipeline, "--resume", "save/step-000004", "--metrics", "1f1b.jsonl", "--save", "1f1b", "--save-interval", 2)
+    assert losses(tmp_path / "1f1b.jsonl") == pytest.approx(expected[4:], rel=1e-5)
+    train(*interleaved, "--resume", "1f1b/step-000006", "--layers-per-stage", "1,1,1,1", "--metrics", "back.jsonl")
+    assert losses(tmp_path / "back.jsonl") == pytest.approx(expected[6:], rel=1e-5)
+
+
 def test_exported_weights_start_another_run(train, tmp_path: Path):
     train("--nproc", 2, "--steps", 20, "--tp-degree", 2, "--export", "out", "--metrics", "m.jsonl")
     train("--steps", 1, "--init-from", tmp_path / "out", "--metrics", "next.jsonl")

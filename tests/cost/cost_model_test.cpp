@@ -1,5 +1,7 @@
 #include "galvatron/cost/cost_model.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "cost/example_costs.h"
@@ -36,6 +38,54 @@ TEST(MicrobatchesInFlight, AreWhatTheSchedulesHold) {
       }
     }
   }
+}
+
+std::vector<FlightMoment> moments(int p, int m, int v, int rank) {
+  return flight_moments({p, 1, m, plan::ScheduleKind::kInterleaved, v}, rank);
+}
+
+TEST(FlightMoments, OfTwoRanksWithTwoStages) {
+  // F0 F1 F0.1 F1.1 F2 B0.1 F3 B1.1 F2.1 ...
+  EXPECT_EQ(moments(2, 4, 2, 0),
+            (std::vector<FlightMoment>{{{3, 2}, 0}, {{3, 2}, 1}, {{4, 1}, 0}, {{4, 1}, 1}}));
+}
+
+// The moments are those of the whole list, however long: nothing in it holds more.
+TEST(FlightMoments, CoverEveryStepOfTheSchedule) {
+  for (int p = 2; p <= 5; ++p) {
+    for (int v = 2; v <= 3; ++v) {
+      for (const int m : {1, 2, p, p + 1, 3 * p, 5 * p, 8 * p, 8 * p + 3}) {
+        for (int rank = 0; rank < p; ++rank) {
+          const auto found = moments(p, m, v, rank);
+          std::vector<bool> met(found.size(), false);
+          std::vector<int> now(static_cast<std::size_t>(v), 0);
+          for (const plan::Step& step : plan::schedule_interleaved_1f1b(rank, p, v, m)) {
+            int& chunk = now[static_cast<std::size_t>(step.chunk)];
+            const bool forward = step.action == plan::Action::kForward;
+            if (forward) ++chunk;
+            bool covered = false;
+            for (std::size_t i = 0; i < found.size(); ++i) {
+              if (found[i].running != step.chunk) continue;
+              bool as_many = true;
+              for (std::size_t c = 0; c < now.size(); ++c) {
+                as_many = as_many && found[i].in_flight[c] >= now[c];
+              }
+              covered = covered || as_many;
+              if (found[i].in_flight == now) met[i] = true;
+            }
+            EXPECT_TRUE(covered) << "p " << p << " v " << v << " m " << m << " rank " << rank;
+            if (!forward) --chunk;
+          }
+          EXPECT_EQ(std::count(met.begin(), met.end(), false), 0) << "p " << p << " m " << m;
+        }
+      }
+    }
+  }
+}
+
+TEST(FlightMoments, OneStagePerRankHasOneMoment) {
+  EXPECT_EQ(flight_moments({4, 1, 8, plan::ScheduleKind::k1F1B}, 1),
+            (std::vector<FlightMoment>{{{3}, 0}}));
 }
 
 TEST(MicrobatchSizes, CountTheChunksOfTheBatch) {

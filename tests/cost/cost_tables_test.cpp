@@ -113,6 +113,45 @@ TEST(StageMemoryPeak, EarlierStagesHoldMoreMicrobatches) {
   EXPECT_EQ(one.state_bytes, 2 * 16 * kBlockElements);
 }
 
+// Two stages of a rank, walked step by step: what all microbatches in flight keep, and the newest
+// of the stage that runs as it goes through it alone.
+TEST(RankMemoryPeak, IsTheLargestOverTheStepsOfTheSchedule) {
+  constexpr std::uint64_t kSeed = 6;
+  std::mt19937_64 random(kSeed);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<LayerCost> layers;
+    for (int i = 0; i < 8; ++i) layers.push_back(random_cost(random));
+    CostTables tables = chain(layers);
+    const int m = std::uniform_int_distribution<int>(1, 9)(random);
+    tables.shape = {2, 1, m, plan::ScheduleKind::kInterleaved, 2};
+    CostTables alone = tables;
+    alone.shape = {1, 1, 1};
+    const std::vector<int> choice(8, 0);
+    const std::vector<Range> stages = {{0, 3}, {5, 8}};  // of rank 0
+    std::int64_t states = 0, activations[2] = {}, running[2] = {};
+    for (int c = 0; c < 2; ++c) {
+      const MemoryPeak peak =
+          stage_memory_peak(alone, choice, stages[static_cast<std::size_t>(c)], 0);
+      states += peak.state_bytes;
+      running[c] = peak.activation_bytes + peak.transient_bytes;
+      for (auto i = stages[static_cast<std::size_t>(c)].begin;
+           i < stages[static_cast<std::size_t>(c)].end; ++i) {
+        activations[c] += layers[static_cast<std::size_t>(i)].activation_bytes;
+      }
+    }
+    std::int64_t kept = 0, largest = 0;
+    for (const plan::Step& step : plan::schedule_interleaved_1f1b(0, 2, 2, m)) {
+      const bool forward = step.action == plan::Action::kForward;
+      if (!forward) kept -= activations[step.chunk];
+      largest = std::max(largest, kept + running[step.chunk]);
+      if (forward) kept += activations[step.chunk];
+    }
+    EXPECT_EQ(rank_memory_peak(tables, choice, stages, flight_moments(tables.shape, 0)).total(),
+              states + largest)
+        << "seed " << kSeed << ", round " << round;
+  }
+}
+
 TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
   const Example example;
   const PipelineShape shape{1, 4, 2};
@@ -125,7 +164,7 @@ TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
   EXPECT_EQ(tables.tied_types.size(), 2U);
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     const LayerCost& cost = tables.layer_cost(2, static_cast<int>(c));
-    const ShardingUnits units = sharding_units(example.inputs(), shape, 2, candidates[c].tp_degree);
+    const ShardingUnits units = sharding_units(example.inputs(), shape, 2, candidates[c]);
     const LayerTime time = layer_time(example.inputs(), shape, 2, candidates[c], units, 4);
     EXPECT_DOUBLE_EQ(cost.forward_ms, time.forward.total().value);
     EXPECT_DOUBLE_EQ(cost.backward_ms, time.backward.total().value);

@@ -10,6 +10,7 @@ namespace galvatron::cost {
 constexpr double kBandwidth = 1e5;              // bytes per ms
 constexpr std::int64_t kBlockElements = 49984;  // a multiple of 64
 constexpr std::int64_t kTokensElements = 509 * 64;
+constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;  // layers
 
 struct Example {
   spec::ModelSpec model = spec::load_model("gpt2-tiny");

@@ -7,11 +7,10 @@
 namespace galvatron::cost {
 namespace {
 
-constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;
 
 LayerMemory memory(const Example& example, int layer, const plan::LayerStrategy& strategy,
                    PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
-  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy.tp_degree);
+  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy);
   return layer_memory(example.inputs(), shape, layer, strategy, units, samples);
 }
 
@@ -47,7 +46,7 @@ TEST(LayerStates, InFp64TakeEightBytes) {
 
 TEST(ShardingUnits, OfABlockUnderTensorParallelism) {
   const Example example;
-  const ShardingUnits units = sharding_units(example.inputs(), {1, 4, 1}, kBlock, 2);
+  const ShardingUnits units = sharding_units(example.inputs(), {1, 4, 1}, kBlock, {.tp_degree = 2});
   // Divided: all weights and the biases of the column-parallel products; whole: norms, row biases.
   EXPECT_EQ(units.units[0].elements, (192 * 65 + 64 * 64 + 256 * 65 + 64 * 256) / 2);
   EXPECT_EQ(units.units[0].replicas, 2);
@@ -60,7 +59,7 @@ TEST(ShardingUnits, OfABlockUnderTensorParallelism) {
 TEST(ShardingUnits, ArePaddedToSixteenElementsPerRank) {
   const Example example;
   // 509 tokens over 2: 255 rows of 64 on the fuller rank, 3 replicas.
-  const ShardingUnits units = sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, 2);
+  const ShardingUnits units = sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, {.tp_degree = 2});
   EXPECT_EQ(units.units[2].elements, round_up(255 * 64, 16 * 3));
   EXPECT_EQ(units.units[1].elements, round_up(128 * 64, 16 * 6));
   EXPECT_EQ(units.units[0].elements, 0);

@@ -7,13 +7,12 @@
 namespace galvatron::cost {
 namespace {
 
-constexpr int kEmbedding = 0, kBlock = 1, kHead = 3;
 constexpr double kEps = 1e-9;
 constexpr double kBlockBytes = 4.0 * kBlockElements;
 
 LayerTime time_of(const Example& example, int layer, const plan::LayerStrategy& strategy,
                   PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
-  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy.tp_degree);
+  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy);
   return layer_time(example.inputs(), shape, layer, strategy, units, samples);
 }
 

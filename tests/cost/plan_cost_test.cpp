@@ -71,6 +71,29 @@ TEST(PlanCost, AMixOfStrategiesPaysForTheChange) {
   EXPECT_GT(mixed.step_time, same.step_time);
 }
 
+// gpt2-tiny: embedding, two blocks and head are a stage each, two on a rank.
+TEST(PlanCost, AnInterleavedRankHoldsItsStagesTogether) {
+  const Example example;
+  const plan::Plan plan =
+      plan::uniform_plan(example.model, example.job, 2, {}, 2, 4, plan::ScheduleKind::kInterleaved);
+  ASSERT_EQ(plan::check_plan(plan, example.model), std::nullopt);
+  const PlanCost cost = estimate(example.inputs(), plan);
+  ASSERT_EQ(cost.stages.size(), 4u);
+  EXPECT_EQ(cost.stages[2].pp_rank, 0);
+  EXPECT_EQ(cost.stages[0].memory.total(), cost.stages[2].memory.total());
+  EXPECT_EQ(cost.stages[1].memory.states.total().value,
+            16 * (kBlockElements + kTokensElements + 2 * 64))
+      << "block.0 and head";
+  EXPECT_NEAR((cost.compute + cost.exposed_communication + cost.bubble).value, cost.step_time.value,
+              1e-9);
+  EXPECT_EQ(cost.timeline.busy.size(), 2u);
+  EXPECT_NEAR(cost.simulated_time / cost.step_time, 1, 0.25);
+  const OrderedJson json = plan_cost_to_json(cost);
+  EXPECT_EQ(json["stages"][3]["pp_rank"], 1);
+  const std::string table = plan_cost_table(cost, plan, {});
+  EXPECT_NE(table.find("with stage 1"), std::string::npos) << table;
+}
+
 TEST(PlanCost, JsonAndTableShowTheNumbers) {
   const Example example;
   const plan::Plan plan = example.plan(8, {.zero_stage = 3}, 2, 4);

@@ -85,9 +85,30 @@ TEST(Simulate, ChromeTraceHasOneEventForEachStep) {
   EXPECT_EQ(trace["traceEvents"][5]["dur"], 1000.0);
 }
 
+TEST(Simulate, InterleavedStagesGoRoundTheRanks) {
+  const std::vector<StageTimes> stages(4, stage(1, 2));
+  const Timeline timeline = simulate(plan::ScheduleKind::kInterleaved, 2, stages, 2);
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 F1@1 B0@11 B1@13 ");
+  EXPECT_EQ(of_stage(timeline, 2), "F0.1@2 F1.1@3 B0.1@6 B1.1@9 ");
+  EXPECT_EQ(of_stage(timeline, 3), "F0.1@3 B0.1@4 F1.1@6 B1.1@7 ");
+  EXPECT_EQ(timeline.busy.size(), 2u);
+  EXPECT_DOUBLE_EQ(timeline.total.value, 15);  // (2 m + p - 1) * 3
+  const OrderedJson trace = to_chrome_trace(timeline, "tiny");
+  EXPECT_EQ(trace["traceEvents"][3]["args"]["name"], "pipeline rank 1");
+}
+
+// The last rank hands what chunk 0 made to the first.
+TEST(Simulate, InterleavedTransfersWrapAround) {
+  const std::vector<StageTimes> stages(4, stage(1, 1, 3));
+  const Timeline timeline = simulate(plan::ScheduleKind::kInterleaved, 1, stages, 2);
+  EXPECT_EQ(of_stage(timeline, 2), "F0.1@8 B0.1@17 ");
+  EXPECT_DOUBLE_EQ(timeline.total.value, 8 * 1 + 6 * 3);
+}
+
 // --- the closed formula against the simulator ---
 
-double formula(plan::ScheduleKind kind, int m, const std::vector<StageTimes>& stages) {
+double formula(plan::ScheduleKind kind, int m, const std::vector<StageTimes>& stages,
+               int stages_per_rank = 1) {
   std::vector<StageNumbers> numbers;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const double before = s > 0 ? stages[s - 1].transfer.value : 0;
@@ -95,8 +116,8 @@ double formula(plan::ScheduleKind kind, int m, const std::vector<StageTimes>& st
     numbers.push_back({stages[s].forward[0].value + before, stages[s].backward[0].value + after,
                        (stages[s].gradient_sync + stages[s].update).value});
   }
-  const int p = static_cast<int>(stages.size());
-  return pipeline_time_ms({p, 1, m, kind}, numbers);
+  const int p = static_cast<int>(stages.size()) / stages_per_rank;
+  return pipeline_time_ms({p, 1, m, kind, stages_per_rank}, numbers);
 }
 
 // Stages whose backward takes `low` to `high` times their forward.
@@ -187,6 +208,78 @@ TEST(PipelineTime, IsNearForNearlyEqualStages) {
     EXPECT_LE(formula(plan::ScheduleKind::k1F1B, m, stages), 1.1 * simulated)
         << "seed " << kSeed << ", case " << i;
   }
+}
+
+// --- interleaved ---
+
+constexpr auto kInterleaved = plan::ScheduleKind::kInterleaved;
+
+TEST(PipelineTime, IsExactForEqualInterleavedStages) {
+  for (int p = 2; p <= 6; ++p) {
+    for (int v = 2; v <= 4; ++v) {
+      for (int m = 1; m <= 3 * p + 1; ++m) {
+        const std::vector<StageTimes> stages(static_cast<std::size_t>(p * v), stage(1, 2.5));
+        const double expected = (std::max(m, p) * v + std::min(m, p) - 1) * 3.5;
+        EXPECT_NEAR(formula(kInterleaved, m, stages, v), expected, 1e-9);
+        EXPECT_NEAR(simulate(kInterleaved, m, stages, v).total.value, expected, 1e-9)
+            << p << " ranks, " << v << " stages each, " << m << " microbatches";
+      }
+    }
+  }
+}
+
+// Largest formula over simulated time, and the other way round; `make` fills a pipeline's stages.
+template <typename Make>
+Spread compare_interleaved(std::uint64_t seed, Make make) {
+  std::mt19937_64 random(seed);
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  Spread out;
+  for (int i = 0; i < 3000; ++i) {
+    const int p = pick(2, 6), v = pick(2, 4), m = pick(1, 24);
+    std::vector<StageTimes> stages(static_cast<std::size_t>(p * v), stage(1, 2));
+    make(random, stages);
+    const double simulated = simulate(kInterleaved, m, stages, v).total.value;
+    const double closed = formula(kInterleaved, m, stages, v);
+    out.above = std::max(out.above, simulated / closed);
+    out.below = std::max(out.below, closed / simulated);
+  }
+  return out;
+}
+
+double between(std::mt19937_64& random, double low, double high) {
+  return std::uniform_real_distribution<double>(low, high)(random);
+}
+
+TEST(PipelineTime, IsNearForNearlyEqualInterleavedStages) {
+  const Spread spread = compare_interleaved(1, [](auto& random, std::vector<StageTimes>& stages) {
+    for (StageTimes& one : stages)
+      one = stage(between(random, 1, 1.1), 2 * between(random, 1, 1.1));
+  });
+  EXPECT_LE(spread.above, 1.01);
+  EXPECT_LE(spread.below, 1.08);
+}
+
+// Equal blocks between a lighter or heavier embedding and head.
+TEST(PipelineTime, IsNotBelowForInterleavedStagesWithUnlikeEnds) {
+  const Spread spread = compare_interleaved(2, [](auto& random, std::vector<StageTimes>& stages) {
+    stages.front() = stage(between(random, 0.5, 1), between(random, 1, 2));
+    stages.back() = stage(1, between(random, 1, 12));
+  });
+  EXPECT_LE(spread.above, 1.005);
+  EXPECT_LE(spread.below, 1.3);
+}
+
+TEST(PipelineTime, IsAThirdOffAtMostForWildInterleavedStages) {
+  const Spread spread = compare_interleaved(3, [](auto& random, std::vector<StageTimes>& stages) {
+    for (StageTimes& one : stages) {
+      const double forward = between(random, 0.1, 5);
+      one = stage(forward, forward * between(random, 1, 5));
+    }
+  });
+  EXPECT_LE(spread.above, 1.5);
+  EXPECT_LE(spread.below, 1.7);
 }
 
 }  // namespace

@@ -10,19 +10,19 @@
 namespace galvatron::data {
 namespace {
 
-constexpr std::int64_t kLength = 100, kVocab = 1000, kMask = 999, kEpoch = 50;
+constexpr std::int64_t kLength = 100, kMaskedVocab = 1000, kMask = 999, kMaskedEpoch = 50;
 using Kind = spec::InputKind;
 
-MaskedSamples make(std::uint64_t seed = 1) {
-  return {std::make_unique<SyntheticSamples>(kEpoch, kLength, kVocab, 7), {kMask, seed, {}}};
+MaskedSamples masked_samples(std::uint64_t seed = 1) {
+  return {std::make_unique<SyntheticSamples>(kMaskedEpoch, kLength, kMaskedVocab, 7), {kMask, seed, {}}};
 }
 
 at::Tensor original(std::int64_t consumed, std::int64_t count) {
-  return SyntheticSamples(kEpoch, kLength, kVocab, 7).next_tokens(consumed, {0, count}, {0, kLength}).inputs;
+  return SyntheticSamples(kMaskedEpoch, kLength, kMaskedVocab, 7).next_tokens(consumed, {0, count}, {0, kLength}).inputs;
 }
 
 TEST(MaskedSamples, ChoosesFifteenPercentOfEachSampleAndCountsThem) {
-  const MaskedSamples source = make();
+  const MaskedSamples source = masked_samples();
   const at::Tensor labels = source.fetch(Kind::kLabels, 0, {0, 40}, {0, kLength});
   EXPECT_TRUE(labels.ne(-100).sum(1).eq(15).all().item<bool>());
   EXPECT_EQ(source.num_labels(0, 40), 40 * 15);
@@ -30,7 +30,7 @@ TEST(MaskedSamples, ChoosesFifteenPercentOfEachSampleAndCountsThem) {
 }
 
 TEST(MaskedSamples, LabelsAreTheTokensThemselvesAndOnlyChosenOnesChange) {
-  const MaskedSamples source = make();
+  const MaskedSamples source = masked_samples();
   const at::Tensor tokens = source.fetch(Kind::kTokens, 0, {0, 40}, {0, kLength});
   const at::Tensor labels = source.fetch(Kind::kLabels, 0, {0, 40}, {0, kLength});
   const at::Tensor text = original(0, 40), chosen = labels.ne(-100);
@@ -39,7 +39,7 @@ TEST(MaskedSamples, LabelsAreTheTokensThemselvesAndOnlyChosenOnesChange) {
 }
 
 TEST(MaskedSamples, MostChosenTokensAreMaskedSomeReplacedSomeKept) {
-  const MaskedSamples source = make();
+  const MaskedSamples source = masked_samples();
   const std::int64_t count = 2000;
   const at::Tensor tokens = source.fetch(Kind::kTokens, 0, {0, count}, {0, kLength});
   const at::Tensor chosen = source.fetch(Kind::kLabels, 0, {0, count}, {0, kLength}).ne(-100);
@@ -55,7 +55,7 @@ TEST(MaskedSamples, MostChosenTokensAreMaskedSomeReplacedSomeKept) {
 TEST(MaskedSamples, NoLayoutChangesASample) {
   // Across an epoch's end.
   for (const Kind kind : {Kind::kTokens, Kind::kLabels}) {
-    expect_parts_make_up_the_whole(make(), kind, kLength, kEpoch - 4);
+    expect_parts_make_up_the_whole(masked_samples(), kind, kLength, kMaskedEpoch - 4);
   }
 }
 
@@ -63,19 +63,19 @@ TEST(MaskedSamples, EveryEpochAndEverySeedHidesOtherTokens) {
   const auto labels = [](const MaskedSamples& source, std::int64_t consumed) {
     return source.fetch(Kind::kLabels, consumed, {0, 3}, {0, kLength});
   };
-  EXPECT_TRUE(at::equal(labels(make(), 5), labels(make(), 5)));
-  EXPECT_FALSE(at::equal(labels(make(), 5), labels(make(), 5 + kEpoch)));
-  EXPECT_FALSE(at::equal(labels(make(), 5), labels(make(2), 5)));
+  EXPECT_TRUE(at::equal(labels(masked_samples(), 5), labels(masked_samples(), 5)));
+  EXPECT_FALSE(at::equal(labels(masked_samples(), 5), labels(masked_samples(), 5 + kMaskedEpoch)));
+  EXPECT_FALSE(at::equal(labels(masked_samples(), 5), labels(masked_samples(2), 5)));
 }
 
 TEST(MaskedSamples, WholeWordsAreChosenTogether) {
   // Odd tokens go on with the word of an even or odd one before them.
   WordPieces words;
-  for (std::int64_t token = 0; token < kVocab; ++token) {
+  for (std::int64_t token = 0; token < kMaskedVocab; ++token) {
     words.begins_inside.push_back(token % 2 == 1);
     words.ends_inside.push_back(true);
   }
-  const MaskedSamples source(std::make_unique<SyntheticSamples>(kEpoch, kLength, kVocab, 7), {kMask, 1, words});
+  const MaskedSamples source(std::make_unique<SyntheticSamples>(kMaskedEpoch, kLength, kMaskedVocab, 7), {kMask, 1, words});
   const std::int64_t count = 40;
   const at::Tensor chosen = source.fetch(Kind::kLabels, 0, {0, count}, {0, kLength}).ne(-100), text = original(0, count);
   EXPECT_TRUE(chosen.sum(1).eq(15).all().item<bool>());
@@ -84,11 +84,11 @@ TEST(MaskedSamples, WholeWordsAreChosenTogether) {
   const at::Tensor cut = chosen.slice(1, 1).ne(chosen.slice(1, 0, -1)).logical_and(same_word);
   EXPECT_TRUE(cut.sum(1).le(1).all().item<bool>());
   EXPECT_GT(chosen.slice(1, 1).logical_and(chosen.slice(1, 0, -1)).logical_and(same_word).sum().item<std::int64_t>(), 100);
-  expect_parts_make_up_the_whole(source, Kind::kTokens, kLength, kEpoch - 4);
+  expect_parts_make_up_the_whole(source, Kind::kTokens, kLength, kMaskedEpoch - 4);
 }
 
 TEST(MaskedSamples, AShortSampleHidesOneToken) {
-  const MaskedSamples source(std::make_unique<SyntheticSamples>(5, 2, kVocab), {kMask, 1, {}});
+  const MaskedSamples source(std::make_unique<SyntheticSamples>(5, 2, kMaskedVocab), {kMask, 1, {}});
   EXPECT_EQ(source.num_labels(0, 3), 3);
   EXPECT_EQ(source.fetch(Kind::kLabels, 0, {0, 3}, {0, 2}).ne(-100).sum().item<std::int64_t>(), 3);
 }

@@ -12,15 +12,15 @@
 namespace galvatron::data {
 namespace {
 
-constexpr std::int64_t kVocab = 2000;
+constexpr std::int64_t kTokenVocab = 2000;
 
 // 1001 tokens, each its own position: 100 samples of 10.
 class TokenSamplesTest : public testing::Test {
  protected:
   void SetUp() override { write_counting_pair(options_.prefix, 1001); }
 
-  TokenSamples open() const { return TokenSamples(options_, kVocab); }
-  std::string problem(std::int64_t vocab_size = kVocab) const {
+  TokenSamples open() const { return TokenSamples(options_, kTokenVocab); }
+  std::string problem(std::int64_t vocab_size = kTokenVocab) const {
     return config_error_of([&] { TokenSamples(options_, vocab_size); });
   }
 

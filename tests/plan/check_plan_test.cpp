@@ -83,6 +83,33 @@ TEST(CheckPlan, LayersPerStage) {
   EXPECT_EQ(with_stages({5, 1}), "valid");
 }
 
+TEST(CheckPlan, InterleavedStages) {
+  const auto with_stages = [](int degree, std::vector<int> layers) {
+    return problem(llama(), [&](Plan& plan) {
+      plan.pipeline = {degree, ScheduleKind::kInterleaved, layers};
+    });
+  };
+  EXPECT_EQ(with_stages(2, {1, 2, 2, 1}), "valid");
+  EXPECT_EQ(with_stages(2, {1, 1, 1, 1, 1, 1}), "valid");
+  EXPECT_EQ(with_stages(1, {3, 3}),
+            "schedule interleaved needs a pp_degree of at least 2, not 1; use 1f1b");
+  EXPECT_EQ(with_stages(2, {3, 3}),
+            "schedule interleaved with one stage on each of 2 pipeline ranks is 1f1b; use that, or "
+            "give layers_per_stage 4 entries or more");
+  EXPECT_EQ(with_stages(2, {2, 2, 2}),
+            "layers_per_stage has 3 entries, which is no multiple of pp_degree 2; schedule "
+            "interleaved gives every pipeline rank as many stages");
+  EXPECT_EQ(with_stages(2, {2, 2, 2, 0}),
+            "stage 3 has 0 layers; every stage needs at least 1, so pp_degree x stages per rank "
+            "can be at most 6");
+  EXPECT_EQ(problem(llama(),
+                    [](Plan& plan) {
+                      plan.pipeline.layers_per_stage = {1, 2, 2, 1};
+                    }),
+            "layers_per_stage has 4 entries, pp_degree is 2; give one entry per stage, or schedule "
+            "interleaved, which runs several stages on a rank");
+}
+
 TEST(CheckPlan, Batch) {
   EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.global_batch = 0; }),
             "global_batch 0 must be at least 1");
@@ -110,6 +137,22 @@ TEST(CheckPlan, Degrees) {
       layer_problem(llama(), 0, [](LayerStrategy& s) { s.tp_degree = s.ulysses_degree = 1 << 30; }),
       "layer 0 (embedding): tp_degree 1073741824 x ulysses_degree 1073741824 = "
       "1152921504606846976 does not divide the 4 ranks of a stage");
+}
+
+TEST(CheckPlan, StridedTp) {
+  const auto strided = [&](int layer, int tp) {
+    return layer_problem(llama(), layer, [&](LayerStrategy& s) {
+      s.tp_degree = tp;
+      s.tp_consecutive = false;
+    });
+  };
+  EXPECT_EQ(strided(1, 2), "valid");
+  EXPECT_EQ(strided(0, 4),
+            "layer 0 (embedding): tp_consecutive must be true where tp_degree is 4 of the 4 ranks "
+            "of a stage: there is only one way to place them");
+  EXPECT_EQ(strided(1, 1),
+            "layer 1 (block.0): tp_consecutive must be true where tp_degree is 1 of the 4 ranks of "
+            "a stage: there is only one way to place them");
 }
 
 TEST(CheckPlan, DegreesThatTheRuntimeLacks) {

@@ -17,7 +17,7 @@ Json recorded() {
     "vtp": 2, "vsp": 0, "embed_sdp": 1})");
 }
 
-std::string refusal(const char* key, const Json& value) {
+std::string galvatron2_refusal(const char* key, const Json& value) {
   Json json = recorded();
   json[key] = value;
   return config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); });
@@ -71,7 +71,7 @@ TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
       {"cp_sizes_enc", "1,2,1,1", "other than 1"},
       {"tp_size_enc", "1", "tp_size_enc"}};
   for (const auto& [key, value, words] : wrong) {
-    const std::string said = refusal(key, value);
+    const std::string said = galvatron2_refusal(key, value);
     EXPECT_NE(said.find("plan.json"), std::string::npos) << key << ": " << said;
     EXPECT_NE(said.find(words), std::string::npos) << key << ": " << said;
   }
@@ -96,6 +96,19 @@ TEST(Galvatron2Plan, GoesToOursAndBack) {
   EXPECT_EQ(to_galvatron2(ours), theirs);
 }
 
+TEST(Galvatron2Plan, KeepsWhereTpRanksLie) {
+  Json json = recorded();
+  json["tp_consecutive_flags"] = "0,0,1,1";
+  json["use_sp"] = "0,1,0,0";
+  const Galvatron2Plan theirs = galvatron2_plan_from_json(json, "plan.json");
+  const Plan ours = from_galvatron2(theirs, "llama2-7b", spec::Precision::kBf16);
+  EXPECT_FALSE(ours.layers[1].tp_consecutive);
+  EXPECT_TRUE(ours.layers[2].tp_consecutive) << "Ulysses ranks are always neighbours";
+  EXPECT_TRUE(ours.layers[3].tp_consecutive);
+  EXPECT_EQ(to_galvatron2(ours), theirs);
+  EXPECT_EQ(galvatron2_plan_to_json(theirs)["tp_consecutive_flags"], "0,1,1,1");
+}
+
 TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
   const Plan good = from_galvatron2(galvatron2_plan_from_json(recorded(), "plan.json"), "m",
                                     spec::Precision::kBf16);
@@ -118,6 +131,11 @@ TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
   EXPECT_NE(message([](Plan& plan) { plan.pipeline.layers_per_stage = {1, 5}; })
                 .find("nothing but embedding or head"),
             std::string::npos);
+  EXPECT_EQ(message([](Plan& plan) {
+              plan.pipeline = {2, ScheduleKind::kInterleaved, {2, 1, 1, 2}};
+            }),
+            "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
+            "Galvatron-2 has one: search with --schedule 1f1b");
 }
 
 }  // namespace

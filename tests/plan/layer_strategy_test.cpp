@@ -17,6 +17,8 @@ TEST(LayerStrategyText, NamesWhatIsNotPlain) {
   strategy.recompute = Recompute::kFull;
   EXPECT_EQ(to_text(strategy), "tp2 uly4 zero3 full");
   EXPECT_EQ(strategy.seq_degree(), 8);
+  strategy.tp_consecutive = false;
+  EXPECT_EQ(to_text(strategy), "tp2-strided uly4 zero3 full");
 }
 
 TEST(RecomputeText, NamesGoBothWays) {

@@ -32,7 +32,7 @@ constexpr const char* kPlan = R"({
 Plan parse(const std::string& text) { return plan_from_json(parse_json(text, "p.json"), "p.json"); }
 
 // kPlan with one key changed or, with a null value, removed.
-std::string refusal(const std::string& key, const Json& value) {
+std::string plan_refusal(const std::string& key, const Json& value) {
   Json json = Json::parse(kPlan);
   if (value.is_null()) {
     json.erase(key);
@@ -81,6 +81,11 @@ TEST(PlanJson, AbsentKeysHaveDefaults) {
   const Plan staged = parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 4,
       "global_batch": 8, "layers": [{"count": 5}], "pipeline": {"degree": 2}})");
   EXPECT_EQ(staged.pipeline.layers_per_stage, (std::vector<int>{2, 3}));
+  const Plan interleaved = parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 4,
+      "global_batch": 8, "layers": [{"count": 5}],
+      "pipeline": {"degree": 2, "schedule": "interleaved"}})");
+  EXPECT_EQ(interleaved.pipeline.layers_per_stage, (std::vector<int>{1, 1, 1, 2}))
+      << "two stages on a rank";
 }
 
 TEST(PlanJson, RandomPlansComeBackTheSame) {
@@ -96,14 +101,17 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
     plan.precision = static_cast<spec::Precision>(pick(4));
     const int layers = 3 + pick(12);
     plan.pipeline.degree = 1 + pick(3);
-    plan.pipeline.schedule = static_cast<ScheduleKind>(pick(2));
-    plan.pipeline.layers_per_stage = even_stages(layers, plan.pipeline.degree);
+    plan.pipeline.schedule = static_cast<ScheduleKind>(pick(3));
+    const bool interleaved = plan.pipeline.schedule == ScheduleKind::kInterleaved;
+    plan.pipeline.layers_per_stage =
+        even_stages(layers, interleaved ? layers : plan.pipeline.degree);
     for (int i = 0; i < layers; ++i) {
       const bool repeat = i > 0 && pick(2) == 0;
       plan.layers.push_back(repeat
                                 ? plan.layers.back()
                                 : LayerStrategy{1 + pick(8), 1 + pick(8), 1 + pick(3), 1 + pick(3),
-                                                pick(4), static_cast<Recompute>(pick(3))});
+                                                pick(4), static_cast<Recompute>(pick(3)),
+                                                pick(2) == 0});
     }
     const Plan back = parse(plan_to_text(plan));
     EXPECT_EQ(back.layers, plan.layers) << "seed " << kSeed << " round " << round;
@@ -113,40 +121,40 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
 }
 
 TEST(PlanJson, RefusesWhatIsNoPlanOfOurs) {
-  EXPECT_EQ(refusal("format", "galvatron-profile"),
+  EXPECT_EQ(plan_refusal("format", "galvatron-profile"),
             "[plan] p.json is no plan of ours: its \"format\" is 'galvatron-profile', not "
             "'galvatron-plan'");
-  EXPECT_EQ(refusal("version", 2), "[plan] p.json has version 2; this program reads version 1");
+  EXPECT_EQ(plan_refusal("version", 2), "[plan] p.json has version 2; this program reads version 1");
   EXPECT_NE(config_error_of([] { parse(R"({"pp_deg": 2, "tp_sizes_enc": "1,1"})"); }), "");
 }
 
 TEST(PlanJson, RefusesUnknownKeysAndNamesTheNearest) {
-  EXPECT_EQ(refusal("num_microbatch", 4),
+  EXPECT_EQ(plan_refusal("num_microbatch", 4),
             "[json] p.json: key 'num_microbatch' is unknown, did you mean 'num_microbatches'?");
-  EXPECT_EQ(refusal("layers", Json::parse(R"([{"count": 34, "tp_degre": 2}])")),
+  EXPECT_EQ(plan_refusal("layers", Json::parse(R"([{"count": 34, "tp_degre": 2}])")),
             "[json] p.json: layers[0]: key 'tp_degre' is unknown, did you mean 'tp_degree'?");
-  EXPECT_EQ(refusal("pipeline", Json::parse(R"({"degree": 1, "schedul": "gpipe"})")),
+  EXPECT_EQ(plan_refusal("pipeline", Json::parse(R"({"degree": 1, "schedul": "gpipe"})")),
             "[json] p.json: pipeline: key 'schedul' is unknown, did you mean 'schedule'?");
 }
 
 TEST(PlanJson, RefusesValuesOutOfRange) {
-  EXPECT_EQ(refusal("world_size", 0), "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
-  EXPECT_EQ(refusal("precision", "fp8"),
+  EXPECT_EQ(plan_refusal("world_size", 0), "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
+  EXPECT_EQ(plan_refusal("precision", "fp8"),
             "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16, did you "
             "mean 'fp64'?");
-  EXPECT_NE(refusal("global_batch", Json()).find("'global_batch' is missing"), std::string::npos);
-  EXPECT_NE(refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),
+  EXPECT_NE(plan_refusal("global_batch", Json()).find("'global_batch' is missing"), std::string::npos);
+  EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),
             std::string::npos);
-  EXPECT_NE(refusal("layers", Json::parse(R"([{"count": 1000000000}])")).find("'count'"),
+  EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"count": 1000000000}])")).find("'count'"),
             std::string::npos);
-  EXPECT_NE(refusal("layers", Json::parse(R"([{"recompute": "fully"}])")).find("'full'"),
+  EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"recompute": "fully"}])")).find("'full'"),
             std::string::npos);
-  EXPECT_NE(refusal("pipeline", Json::parse(R"({"layers_per_stage": [34, 0]})"))
+  EXPECT_NE(plan_refusal("pipeline", Json::parse(R"({"layers_per_stage": [34, 0]})"))
                 .find("'layers_per_stage' is 0"),
             std::string::npos);
-  EXPECT_NE(refusal("layers", 3).find("must be an array"), std::string::npos);
+  EXPECT_NE(plan_refusal("layers", 3).find("must be an array"), std::string::npos);
   const Json groups = Json(3, Json{{"count", 9000}});
-  EXPECT_NE(refusal("layers", groups).find("layers"), std::string::npos);
+  EXPECT_NE(plan_refusal("layers", groups).find("layers"), std::string::npos);
 }
 
 // A plan with a damaged byte is a plan or one sentence, never a crash.

@@ -43,6 +43,18 @@ TEST(PlanValue, DerivesDataParallelDegreesAndStages) {
   EXPECT_THROW(plan.stage_of_layer(5), InternalError);
 }
 
+TEST(PlanValue, InterleavedStagesGoRoundThePipelineRanks) {
+  Plan plan = two_stage_plan();
+  plan.pipeline = {2, ScheduleKind::kInterleaved, {1, 2, 1, 1}};
+  EXPECT_EQ(plan.ranks_per_stage(), 4);
+  EXPECT_EQ(plan.pipeline.num_stages(), 4);
+  EXPECT_EQ(plan.pipeline.stages_per_rank(), 2);
+  EXPECT_EQ(plan.pipeline.stages_of_rank(1), (std::vector<int>{1, 3}));
+  EXPECT_EQ(plan.pipeline.pp_rank_of_stage(2), 0);
+  EXPECT_EQ(plan.stage_of_layer(3), 2);
+  EXPECT_EQ(plan.layers_of_stage(2), (Range{3, 4}));
+}
+
 TEST(PlanValue, MicrobatchesAreBalancedChunksOfTheBatch) {
   const Plan plan = two_stage_plan();
   std::int64_t samples = 0;

@@ -19,7 +19,11 @@ std::vector<Case> all_cases() {
   for (const int ranks : {1, 2, 3, 4, 6, 8, 12}) {
     for (int tp = 1; tp <= ranks; ++tp) {
       for (int ulysses = 1; tp * ulysses <= ranks; ++ulysses) {
-        if (ranks % (tp * ulysses) == 0) cases.push_back({ranks, {tp, ulysses}});
+        if (ranks % (tp * ulysses) != 0) continue;
+        LayerStrategy strategy{tp, ulysses};
+        cases.push_back({ranks, strategy});
+        strategy.tp_consecutive = false;
+        if (tp > 1 && tp < ranks) cases.push_back({ranks, strategy});
       }
     }
   }
@@ -43,14 +47,28 @@ TEST(RankLayout, EightRanksOfTwoStages) {
   EXPECT_EQ(replica_ranks(13, 8, kTp2Uly2, false), stage_ranks(1, 8));
 }
 
+TEST(RankLayout, EightRanksWithStridedTp) {
+  LayerStrategy strategy = kTp2Uly2;
+  strategy.tp_consecutive = false;
+  EXPECT_EQ(tp_ranks(13, 8, strategy), (RankSet{9, 13}));
+  EXPECT_EQ(ulysses_ranks(13, 8, strategy), (RankSet{12, 13}));
+  EXPECT_EQ(replica_ranks(13, 8, strategy, true), (RankSet{12, 13, 14, 15}));
+  EXPECT_EQ(replica_ranks(13, 8, strategy, false), stage_ranks(1, 8));
+  // Sequences in four parts: tensor-parallel ranks 1 and 5 hold the last two.
+  const TokenLayout layout = token_layout(strategy, 8);
+  EXPECT_EQ(token_rect(layout, 1, 2, 8), (TokenRect{{0, 1}, {4, 6}}));
+  EXPECT_EQ(token_rect(layout, 5, 2, 8), (TokenRect{{0, 1}, {6, 8}}));
+}
+
 TEST(RankLayout, CoordinatesFollowTheFormula) {
   for (const auto& [ranks, strategy] : all_cases()) {
     for (int rank = 0; rank < 2 * ranks; ++rank) {
       const RankCoordinates at = coordinates(rank, ranks, strategy);
-      EXPECT_EQ(at.stage * ranks +
-                    (at.dp_rank * strategy.ulysses_degree + at.ulysses_rank) * strategy.tp_degree +
-                    at.tp_rank,
-                rank);
+      const int replica = at.dp_rank * strategy.ulysses_degree + at.ulysses_rank;
+      const int in_stage = strategy.tp_consecutive
+                               ? replica * strategy.tp_degree + at.tp_rank
+                               : at.tp_rank * (ranks / strategy.tp_degree) + replica;
+      EXPECT_EQ(at.stage * ranks + in_stage, rank);
       EXPECT_LT(at.tp_rank, strategy.tp_degree);
       EXPECT_LT(at.ulysses_rank, strategy.ulysses_degree);
       EXPECT_LT(at.dp_rank, ranks / strategy.seq_degree());

@@ -13,9 +13,11 @@
 namespace galvatron::plan {
 namespace {
 
-std::string with_transfers(ScheduleKind kind, int stage, int num_stages, int num_microbatches) {
+std::string with_transfers(ScheduleKind kind, int pp_rank, int pp_degree, int num_microbatches,
+                           int stages_per_rank = 1) {
   return to_text(
-      add_transfers(make_schedule(kind, stage, num_stages, num_microbatches), stage, num_stages));
+      add_transfers(make_schedule(kind, pp_rank, pp_degree, num_microbatches, stages_per_rank),
+                    pp_rank, pp_degree, stages_per_rank));
 }
 
 TEST(Schedule1F1B, FirstStageOfTwoWarmsUpOnce) {
@@ -38,6 +40,31 @@ TEST(ScheduleGPipe, RunsBackwardInReverse) {
   EXPECT_EQ(to_text(schedule_gpipe(3)), "F0 F1 F2 B2 B1 B0");
 }
 
+TEST(ScheduleInterleaved, TwoRanksWithTwoStagesEach) {
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(0, 2, 2, 4)),
+            "F0 F1 F0.1 F1.1 F2 B0.1 F3 B1.1 F2.1 B0 F3.1 B1 B2.1 B3.1 B2 B3");
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(1, 2, 2, 4)),
+            "F0 F1 F0.1 B0.1 F1.1 B1.1 F2 B0 F3 B1 F2.1 B2.1 F3.1 B3.1 B2 B3");
+}
+
+// Three microbatches of two ranks are one group; one microbatch runs as in a full group of two.
+TEST(ScheduleInterleaved, AnyNumberOfMicrobatches) {
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(1, 2, 2, 3)),
+            "F0 F1 F2 F0.1 B0.1 F1.1 B1.1 F2.1 B2.1 B0 B1 B2");
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(0, 2, 2, 1)), "F0 F0.1 B0.1 B0");
+}
+
+TEST(ScheduleInterleaved, OneStagePerRankIs1F1BWithALongerWarmup) {
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(0, 2, 1, 4)), "F0 F1 F2 B0 F3 B1 B2 B3");
+  EXPECT_EQ(to_text(schedule_interleaved_1f1b(1, 2, 1, 4)), to_text(schedule_1f1b(1, 2, 4)));
+}
+
+TEST(AddTransfers, WrapAroundBetweenChunks) {
+  const auto kind = ScheduleKind::kInterleaved;
+  EXPECT_EQ(with_transfers(kind, 0, 2, 1, 2), "F0 sA0 rA0.1 F0.1 sA0.1 rG0.1 B0.1 sG0.1 rG0 B0");
+  EXPECT_EQ(with_transfers(kind, 1, 2, 1, 2), "rA0 F0 sA0 rA0.1 F0.1 B0.1 sG0.1 rG0 B0 sG0");
+}
+
 TEST(AddTransfers, FirstMiddleAndLastStage) {
   EXPECT_EQ(with_transfers(ScheduleKind::k1F1B, 0, 3, 2), "F0 sA0 F1 sA1 rG0 B0 rG1 B1");
   EXPECT_EQ(with_transfers(ScheduleKind::k1F1B, 1, 3, 2),
@@ -57,32 +84,47 @@ TEST(MaxInFlight, IsTheStagesDistanceFromTheEndUnder1F1B) {
   }
 }
 
-// Runs the stages' lists side by side; a receive waits for its message. Returns the number of
-// steps done, which falls short of all steps when the lists deadlock.
-int run_together(ScheduleKind kind, int num_stages, int num_microbatches) {
+struct Lists {
+  ScheduleKind kind = ScheduleKind::k1F1B;
+  int pp_degree = 1;
+  int num_microbatches = 1;
+  int stages_per_rank = 1;
+};
+
+// Runs the ranks' lists side by side; a receive waits for its message. Messages of one kind from
+// one rank to another must be wanted in the order in which they are sent, as NCCL has no tags.
+// Returns the number of steps done, which falls short of all steps when the lists deadlock.
+int run_together(const Lists& of) {
   std::vector<std::vector<Step>> lists;
-  std::vector<std::size_t> at(static_cast<std::size_t>(num_stages), 0);
-  for (int stage = 0; stage < num_stages; ++stage) {
-    lists.push_back(
-        add_transfers(make_schedule(kind, stage, num_stages, num_microbatches), stage, num_stages));
+  std::vector<std::size_t> at(static_cast<std::size_t>(of.pp_degree), 0);
+  for (int rank = 0; rank < of.pp_degree; ++rank) {
+    lists.push_back(add_transfers(
+        make_schedule(of.kind, rank, of.pp_degree, of.num_microbatches, of.stages_per_rank), rank,
+        of.pp_degree, of.stages_per_rank));
   }
-  std::map<std::pair<int, Action>, std::deque<int>> mailbox;  // (receiver, its action)
+  using Message = std::pair<int, int>;                            // (stage, microbatch)
+  std::map<std::pair<int, Action>, std::deque<Message>> mailbox;  // (receiver, its action)
+  const auto post = [&](int stage, Action action, int microbatch) {
+    mailbox[{stage % of.pp_degree, action}].push_back({stage, microbatch});
+  };
   int done = 0;
   for (bool moved = true; moved;) {
     moved = false;
-    for (int stage = 0; stage < num_stages; ++stage) {
-      auto& position = at[static_cast<std::size_t>(stage)];
-      const auto& list = lists[static_cast<std::size_t>(stage)];
+    for (int rank = 0; rank < of.pp_degree; ++rank) {
+      auto& position = at[static_cast<std::size_t>(rank)];
+      const auto& list = lists[static_cast<std::size_t>(rank)];
       if (position == list.size()) continue;
       const Step step = list[position];
+      const int stage = step.chunk * of.pp_degree + rank;
       if (step.action == Action::kSendActivation) {
-        mailbox[{stage + 1, Action::kRecvActivation}].push_back(step.microbatch);
+        post(stage + 1, Action::kRecvActivation, step.microbatch);
       } else if (step.action == Action::kSendGradient) {
-        mailbox[{stage - 1, Action::kRecvGradient}].push_back(step.microbatch);
+        post(stage - 1, Action::kRecvGradient, step.microbatch);
       } else if (step.action != Action::kForward && step.action != Action::kBackward) {
-        auto& queue = mailbox[{stage, step.action}];
+        auto& queue = mailbox[{rank, step.action}];
         if (queue.empty()) continue;
-        EXPECT_EQ(queue.front(), step.microbatch) << "messages arrive in another order";
+        EXPECT_EQ(queue.front(), (Message{stage, step.microbatch}))
+            << "messages arrive in another order";
         queue.pop_front();
       }
       ++position, ++done, moved = true;
@@ -96,35 +138,58 @@ TEST(Schedules, NeverDeadlockAndDeliverInOrder) {
     for (int stages = 1; stages <= 6; ++stages) {
       for (int microbatches = 1; microbatches <= 9; ++microbatches) {
         const int steps = microbatches * (2 * stages + 4 * (stages - 1));
-        EXPECT_EQ(run_together(kind, stages, microbatches), steps)
+        EXPECT_EQ(run_together({kind, stages, microbatches}), steps)
             << to_text(kind) << ", " << stages << " stages, " << microbatches << " microbatches";
       }
     }
   }
 }
 
-TEST(Schedules, RunEveryMicrobatchOnceForwardThenBackward) {
-  for (int stage = 0; stage < 5; ++stage) {
-    const auto steps = make_schedule(ScheduleKind::k1F1B, stage, 5, 7);
-    std::vector<int> state(7, 0);
-    for (const Step& step : steps) {
-      auto& done = state[static_cast<std::size_t>(step.microbatch)];
-      EXPECT_EQ(done, step.action == Action::kForward ? 0 : 1);
-      ++done;
+TEST(Schedules, NeverDeadlockInterleaved) {
+  for (int ranks = 1; ranks <= 7; ++ranks) {
+    for (int per_rank = 1; per_rank <= 4; ++per_rank) {
+      for (int microbatches = 1; microbatches <= 25; ++microbatches) {
+        const int stages = ranks * per_rank;
+        const int steps = microbatches * (2 * stages + 4 * (stages - 1));
+        EXPECT_EQ(run_together({ScheduleKind::kInterleaved, ranks, microbatches, per_rank}), steps)
+            << ranks << " ranks, " << per_rank << " stages each, " << microbatches
+            << " microbatches";
+      }
     }
-    EXPECT_EQ(state, std::vector<int>(7, 2));
+  }
+}
+
+void expect_each_once(const std::vector<Step>& steps, int num_microbatches, int stages_per_rank) {
+  std::map<std::pair<int, int>, int> state;
+  for (const Step& step : steps) {
+    int& done = state[{step.chunk, step.microbatch}];
+    EXPECT_EQ(done, step.action == Action::kForward ? 0 : 1) << to_text(steps);
+    ++done;
+  }
+  EXPECT_EQ(static_cast<int>(state.size()), num_microbatches * stages_per_rank);
+  for (const auto& [key, done] : state) EXPECT_EQ(done, 2);
+}
+
+TEST(Schedules, RunEveryMicrobatchOnceForwardThenBackward) {
+  for (int rank = 0; rank < 5; ++rank) {
+    expect_each_once(make_schedule(ScheduleKind::k1F1B, rank, 5, 7), 7, 1);
+    for (const int microbatches : {1, 4, 5, 7, 13}) {
+      expect_each_once(make_schedule(ScheduleKind::kInterleaved, rank, 5, microbatches, 3),
+                       microbatches, 3);
+    }
   }
 }
 
 TEST(ScheduleNames, GoBothWays) {
   for (const std::string& name : schedule_names()) EXPECT_EQ(to_text(parse_schedule(name)), name);
   EXPECT_EQ(config_error_of([] { parse_schedule("1f1"); }),
-            "[schedule] '1f1' is not one of gpipe, 1f1b, did you mean '1f1b'?");
+            "[schedule] '1f1' is not one of gpipe, 1f1b, interleaved, did you mean '1f1b'?");
 }
 
 TEST(MakeSchedule, RefusesAStageThatDoesNotExist) {
   EXPECT_THROW(make_schedule(ScheduleKind::k1F1B, 2, 2, 1), InternalError);
   EXPECT_THROW(make_schedule(ScheduleKind::kGPipe, 0, 1, 0), InternalError);
+  EXPECT_THROW(make_schedule(ScheduleKind::k1F1B, 0, 2, 1, /*stages_per_rank=*/2), InternalError);
 }
 
 }  // namespace

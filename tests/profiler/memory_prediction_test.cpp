@@ -87,6 +87,10 @@ const std::vector<PlanCase>& cases() {
       {"ulysses2_tp2_zero2", strategy(2, 2, 2)},
       {"pipeline4_1f1b", strategy(1, 1, 0), 4, 4},
       {"pipeline2_gpipe", strategy(1, 1, 0), 2, 4, ScheduleKind::kGPipe},
+      {"interleaved2", strategy(1, 1, 0), 2, 4, ScheduleKind::kInterleaved},
+      {"interleaved2_tp2_zero2", strategy(2, 1, 2), 2, 4, ScheduleKind::kInterleaved},
+      {"interleaved4_2_microbatches", strategy(1, 1, 1), 4, 2, ScheduleKind::kInterleaved},
+      {"interleaved4_zero3", strategy(1, 1, 3), 4, 8, ScheduleKind::kInterleaved},
       {"pipeline2_recompute", strategy(2, 1, 1, Recompute::kFull), 2, 4},
       {"bf16_zero3", strategy(1, 1, 3), 1, 2, ScheduleKind::k1F1B, spec::Precision::kBf16},
       {"bf16_tp4", strategy(4, 1, 1), 1, 1, ScheduleKind::k1F1B, spec::Precision::kBf16},
@@ -144,7 +148,7 @@ TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   hardware.links = {{"intra_node", {0.01, 1e6}}, {"inter_node", {0.01, 1e6}}};
   const cost::PlanCost predicted =
       cost::estimate({model, job, hardware, profile(model, param.precision)}, plan);
-  for (int stage = 0; stage < param.pp_degree; ++stage) {
+  for (int stage = 0; stage < param.pp_degree; ++stage) {  // one of each pipeline rank
     const std::int64_t measured = measured_peak(model, plan, stage * plan.ranks_per_stage());
     const std::int64_t expected =
         predicted.stages[static_cast<std::size_t>(stage)].memory.total().value;

@@ -13,12 +13,12 @@
 namespace galvatron::profiler {
 namespace {
 
-constexpr std::int64_t kSeqLength = 32;
-constexpr std::int64_t kRotaryTableBytes = kSeqLength * 16 / 2 * 4;  // head size 16, fp32
+constexpr std::int64_t kShortLength = 32;
+constexpr std::int64_t kRotaryTableBytes = kShortLength * 16 / 2 * 4;  // head size 16, fp32
 
 ModelProfileOptions small_options() {
   ModelProfileOptions options;
-  options.seq_length = kSeqLength;
+  options.seq_length = kShortLength;
   options.precision = spec::Precision::kFp32;
   options.microbatch_sizes = {1, 2};
   options.seconds = 0;
@@ -99,14 +99,14 @@ TEST_P(ModelProfiler, SelectiveRecomputationKeepsLess) {
 // Its output is made while the layer runs, its parameters' gradients before they are added up.
 TEST_P(ModelProfiler, WorkspacesHoldWhatEveryLayerMakes) {
   const spec::ModelSpec model = spec::load_model(GetParam());
-  const std::int64_t border = 2 * kSeqLength * model.layers[1].shape.hidden_size * 4;
+  const std::int64_t border = 2 * kShortLength * model.layers[1].shape.hidden_size * 4;
   const auto& m = find(profile(), "block", 1, 2);
   EXPECT_GE(m.forward_workspace.value, border);
   // At the end of the backward what was saved is gone.
   EXPECT_GE((m.backward_workspace + m.activation).value,
             2 * border + model.layers[1].num_params() * 4);
   // The head keeps no logits: only the labels that it was fed.
-  EXPECT_EQ(find(profile(), "head", 1, 2).activation.value, 2 * kSeqLength * 8);
+  EXPECT_EQ(find(profile(), "head", 1, 2).activation.value, 2 * kShortLength * 8);
 }
 
 TEST_P(ModelProfiler, SurvivesItsJson) {

@@ -7,7 +7,7 @@
 namespace galvatron::profiles {
 namespace {
 
-HardwareProfile example() {
+HardwareProfile example_hardware() {
   HardwareProfile out;
   out.provenance = {"node7", "2025-06-01T12:00:00Z", {{"torch", "2.11.0"}}, 7, "measured"};
   out.device = "cpu: test";
@@ -28,12 +28,12 @@ Json as_json(const HardwareProfile& profile) {
   return Json::parse(hardware_profile_to_json(profile).dump());
 }
 
-std::string refusal(const Json& json) {
+std::string hardware_refusal(const Json& json) {
   return config_error_of([&] { hardware_profile_from_json(json, "hw.json"); });
 }
 
 TEST(HardwareProfileJson, RoundTrip) {
-  const HardwareProfile before = example();
+  const HardwareProfile before = example_hardware();
   const HardwareProfile after = hardware_profile_from_json(as_json(before), "hw.json");
   EXPECT_EQ(after.provenance, before.provenance);
   EXPECT_EQ(after.device, before.device);
@@ -53,7 +53,7 @@ TEST(HardwareProfileJson, RoundTrip) {
 }
 
 TEST(HardwareProfileJson, KeysCarryUnits) {
-  const Json json = as_json(example());
+  const Json json = as_json(example_hardware());
   EXPECT_EQ(json["format"], "galvatron-hardware-profile");
   EXPECT_EQ(json["version"], 1);
   EXPECT_EQ(json["memory_reserve_bytes"], 150 << 20);
@@ -64,32 +64,32 @@ TEST(HardwareProfileJson, KeysCarryUnits) {
 }
 
 TEST(HardwareProfileJson, RefusesAnotherFormat) {
-  Json json = as_json(example());
+  Json json = as_json(example_hardware());
   json["format"] = "galvatron-plan";
-  EXPECT_NE(refusal(json).find("galvatron-plan"), std::string::npos);
-  json = as_json(example());
+  EXPECT_NE(hardware_refusal(json).find("galvatron-plan"), std::string::npos);
+  json = as_json(example_hardware());
   json["version"] = 2;
-  EXPECT_NE(refusal(json).find("version 2"), std::string::npos);
+  EXPECT_NE(hardware_refusal(json).find("version 2"), std::string::npos);
 }
 
 TEST(HardwareProfileJson, NamesTheBadEntry) {
-  Json json = as_json(example());
+  Json json = as_json(example_hardware());
   json["collectives"][1]["operation"] = "all_redcue";
-  EXPECT_NE(refusal(json).find("collectives[1]"), std::string::npos) << refusal(json);
-  EXPECT_NE(refusal(json).find("all_reduce"), std::string::npos) << refusal(json);
-  json = as_json(example());
+  EXPECT_NE(hardware_refusal(json).find("collectives[1]"), std::string::npos) << hardware_refusal(json);
+  EXPECT_NE(hardware_refusal(json).find("all_reduce"), std::string::npos) << hardware_refusal(json);
+  json = as_json(example_hardware());
   json["collectives"][0]["points"][1]["ms"] = -1;
-  EXPECT_NE(refusal(json).find("points[1]"), std::string::npos) << refusal(json);
-  json = as_json(example());
+  EXPECT_NE(hardware_refusal(json).find("points[1]"), std::string::npos) << hardware_refusal(json);
+  json = as_json(example_hardware());
   json["collectives"][0]["points"][0]["bytes"] = 0;
-  EXPECT_NE(refusal(json).find("bytes"), std::string::npos) << refusal(json);
+  EXPECT_NE(hardware_refusal(json).find("bytes"), std::string::npos) << hardware_refusal(json);
 }
 
 TEST(HardwareProfileJson, RefusesAbsurdValues) {
   const auto with = [](const char* key, const Json& value) {
-    Json json = as_json(example());
+    Json json = as_json(example_hardware());
     json[key] = value;
-    return refusal(json);
+    return hardware_refusal(json);
   };
   EXPECT_NE(with("world_size", 0), "");
   EXPECT_NE(with("world_size", "eight"), "");
@@ -105,16 +105,16 @@ TEST(HardwareProfileJson, RefusesAbsurdValues) {
 }
 
 TEST(HardwareProfileJson, RefusesAShapeThatIsThereTwice) {
-  Json json = as_json(example());
+  Json json = as_json(example_hardware());
   json["collectives"].push_back(json["collectives"][0]);
-  EXPECT_NE(refusal(json).find("twice"), std::string::npos) << refusal(json);
+  EXPECT_NE(hardware_refusal(json).find("twice"), std::string::npos) << hardware_refusal(json);
 }
 
 TEST(HardwareProfileJson, ATableNeedsPointsOrABandwidth) {
-  Json json = as_json(example());
+  Json json = as_json(example_hardware());
   json["collectives"][0].erase("points");
   json["collectives"][0].erase("bandwidth_bytes_per_ms");
-  EXPECT_NE(refusal(json).find("neither"), std::string::npos) << refusal(json);
+  EXPECT_NE(hardware_refusal(json).find("neither"), std::string::npos) << hardware_refusal(json);
 }
 
 }  // namespace

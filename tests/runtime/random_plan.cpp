@@ -124,6 +124,8 @@ plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
   const std::int64_t seq_degree = pick_of(random, seq_degrees);
   strategy.tp_degree = static_cast<int>(pick_of(random, divisors(seq_degree)));
   strategy.ulysses_degree = static_cast<int>(seq_degree) / strategy.tp_degree;
+  const bool one_way = strategy.tp_degree == 1 || strategy.tp_degree == ranks_per_stage;
+  strategy.tp_consecutive = one_way || pick(random, 0, 2) > 0;
   strategy.zero_stage = static_cast<int>(pick(random, 0, 3));
   strategy.recompute = pick_of<plan::Recompute>(
       random, {plan::Recompute::kNone, plan::Recompute::kSelective, plan::Recompute::kFull});
@@ -141,6 +143,13 @@ std::vector<int> random_partition(Random& random, int layers, int stages) {
   std::vector<int> sizes;
   for (std::size_t i = 1; i < cuts.size(); ++i) sizes.push_back(cuts[i] - cuts[i - 1]);
   return sizes;
+}
+
+plan::ScheduleKind random_schedule(Random& random, bool may_interleave) {
+  const std::int64_t drawn = pick(random, 0, may_interleave ? 3 : 1);
+  return drawn == 0   ? plan::ScheduleKind::k1F1B
+         : drawn == 1 ? plan::ScheduleKind::kGPipe
+                      : plan::ScheduleKind::kInterleaved;
 }
 
 // Draws until check_plan agrees: for one layer, then for the whole.
@@ -171,11 +180,14 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
     for (const std::int64_t d : divisors(world_size)) {
       if (d <= job.model.num_layers()) degrees.push_back(d);
     }
-    const int stages = static_cast<int>(pick_of(random, degrees));
+    const int pp_degree = static_cast<int>(pick_of(random, degrees));
+    const auto most_chunks = std::min<std::int64_t>(4, job.model.num_layers() / pp_degree);
+    const auto schedule = random_schedule(random, pp_degree > 1 && most_chunks > 1);
+    const bool interleaved = schedule == plan::ScheduleKind::kInterleaved;
+    const int stages = pp_degree * static_cast<int>(interleaved ? pick(random, 2, most_chunks) : 1);
     plan::Plan plan = plan::uniform_plan(
-        job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {}, stages,
-        static_cast<int>(pick(random, 1, job.global_batch)),
-        pick(random, 0, 1) == 0 ? plan::ScheduleKind::k1F1B : plan::ScheduleKind::kGPipe);
+        job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {}, pp_degree,
+        static_cast<int>(pick(random, 1, job.global_batch)), schedule);
     plan.pipeline.layers_per_stage = random_partition(random, job.model.num_layers(), stages);
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       plan.layers[i] = valid_strategy(random, job.model.layers[i], plan.ranks_per_stage());
@@ -186,6 +198,7 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
       if (layer == 0) continue;
       strategy.zero_stage = first.zero_stage;
       strategy.tp_degree = first.tp_degree;
+      strategy.tp_consecutive = first.tp_consecutive;
       strategy.ulysses_degree = 1;
     }
     if (!plan::check_plan(plan, job.model, {world_size, job.seq_length})) return plan;
@@ -221,17 +234,22 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
     });
   };
   steps.push_back([](FuzzCase& test) {
-    test.plan.pipeline.degree = 1;
     test.plan.world_size = test.plan.ranks_per_stage();
-    test.plan.pipeline.layers_per_stage = {static_cast<int>(test.plan.layers.size())};
+    test.plan.pipeline = {1, plan::ScheduleKind::k1F1B, {static_cast<int>(test.plan.layers.size())}};
+  });
+  steps.push_back([](FuzzCase& test) {
+    plan::Pipeline& pipeline = test.plan.pipeline;
+    pipeline.schedule = plan::ScheduleKind::k1F1B;
+    pipeline.layers_per_stage = plan::even_stages(static_cast<int>(test.plan.layers.size()), pipeline.degree);
   });
   steps.push_back([](FuzzCase& test) { test.plan.num_microbatches = 1; });
   steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
   for_each_layer([](plan::LayerStrategy& s) { s.zero_stage = 0; });
+  for_each_layer([](plan::LayerStrategy& s) { s.tp_consecutive = true; });
   for_each_layer([](plan::LayerStrategy& s) { s.ulysses_degree = 1; });
-  for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1; });
+  for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1, s.tp_consecutive = true; });
   for (bool progress = true; progress;) {
     progress = false;
     for (const Simplify& step : steps) {

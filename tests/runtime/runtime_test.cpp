@@ -123,7 +123,8 @@ bool splits(const FuzzCase& test, spec::LayerKind kind) {
 }
 
 TEST(PlanFuzz, CasesCoverWhatTheyShould) {
-  int tp = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
+  int tp = 0, strided = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
+  int interleaved = 0, tied_interleaved = 0, few_microbatches = 0;
   int streams_across = 0, windows_split = 0, merges_split = 0;
   std::map<spec::Family, int> families;
   std::array<int, 4> zero{};
@@ -131,18 +132,23 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     const FuzzCase test = fuzz_case(seed);
     EXPECT_FALSE(plan::check_plan(test.plan, test.job.model, {test.plan.world_size, test.job.seq_length}));
-    bool layer_tp = false, layer_ulysses = false, layer_both = false, layer_recompute = false, differ = false;
+    bool layer_strided = false, layer_tp = false, layer_ulysses = false, layer_both = false, layer_recompute = false, differ = false;
     for (const plan::LayerStrategy& layer : test.plan.layers) {
       layer_tp |= layer.tp_degree > 1;
+      layer_strided |= !layer.tp_consecutive;
       layer_ulysses |= layer.ulysses_degree > 1;
       layer_both |= layer.tp_degree > 1 && layer.ulysses_degree > 1;
       layer_recompute |= layer.recompute != plan::Recompute::kNone;
       differ |= layer != test.plan.layers[0];
       ++zero[static_cast<std::size_t>(layer.zero_stage)];
     }
-    tp += layer_tp, ulysses += layer_ulysses, both += layer_both, recompute += layer_recompute, mixed += differ;
+    strided += layer_strided, tp += layer_tp, ulysses += layer_ulysses, both += layer_both, recompute += layer_recompute, mixed += differ;
     pipelines += test.plan.pipeline.degree > 1;
     gpipe += test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
+    const bool chunks = test.plan.pipeline.stages_per_rank() > 1;
+    interleaved += chunks;
+    tied_interleaved += chunks && test.job.model.tied_embeddings;
+    few_microbatches += chunks && test.plan.num_microbatches < test.plan.pipeline.degree;
     dropout += test.job.model.layers[1].shape.residual_dropout > 0;
     ++families[test.job.model.family];
     windows_split += splits(test, spec::LayerKind::kBlock);
@@ -150,11 +156,11 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
     streams_across += two_streams_cross_a_stage(test);
     tied_across += test.plan.pipeline.degree > 1 && test.job.model.tied_embeddings;
   }
-  for (const int count : {tp, ulysses, both, recompute, mixed, pipelines, gpipe, dropout, tied_across}) {
+  for (const int count : {tp, strided, ulysses, both, recompute, mixed, pipelines, gpipe, interleaved, dropout, tied_across}) {
     EXPECT_GE(count, kCases / 20);
   }
-  // Of one family in six.
-  for (const int count : {streams_across, windows_split, merges_split}) EXPECT_GE(count, kCases / 40);
+  // Of one family in six, or of one schedule in three.
+  for (const int count : {streams_across, windows_split, merges_split, tied_interleaved, few_microbatches}) EXPECT_GE(count, kCases / 40);
   for (const auto& [family, count] : families) EXPECT_GE(count, kCases / 10) << spec::to_text(family);
   EXPECT_EQ(families.size(), 6u);
   for (const int count : zero) EXPECT_GE(count, kCases / 3);

@@ -1,19 +1,12 @@
 #include "galvatron/search/count_solver.h"
 
-#include <random>
-
 #include <gtest/gtest.h>
+
+#include "galvatron/search/tolerance.h"
+#include "search/random_tables.h"
 
 namespace galvatron::search {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-struct Random {
-  std::mt19937_64 engine;
-  int whole(int low, int high) { return std::uniform_int_distribution(low, high)(engine); }
-  double real(double low, double high) { return std::uniform_real_distribution(low, high)(engine); }
-};
 
 // Every way to give `items` to options next.., calling visit(counts, weight, cost, late).
 template <typename Visit>

@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/search/tolerance.h"
 #include "search/random_tables.h"
 
 namespace galvatron::search {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 LowerHull random_hull(Random& random) {
   std::vector<WeightedCost> options;

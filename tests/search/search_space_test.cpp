@@ -49,7 +49,7 @@ TEST(Microbatches, FewestOfEverySize) {
 TEST(Candidates, EveryDivisorThatTheLayersAllow) {
   // 4 heads, a vocabulary of 509.
   const spec::ModelSpec model = spec::load_model("gpt2-tiny");
-  const auto candidates = layer_candidates({}, model, 12, 64);
+  const auto candidates = layer_candidates({}, model, 12, 64, false);
   const auto degrees = [&](int type) {
     std::vector<std::pair<int, int>> out;
     for (const plan::LayerStrategy& one : candidates[static_cast<std::size_t>(type)]) {
@@ -62,7 +62,7 @@ TEST(Candidates, EveryDivisorThatTheLayersAllow) {
             (std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {4, 1}}));
   for (const auto& [tp, ulysses] : degrees(0)) EXPECT_EQ(12 % (tp * ulysses), 0);
   // More parts than tokens.
-  const auto of_three_tokens = layer_candidates({}, model, 12, 3);
+  const auto of_three_tokens = layer_candidates({}, model, 12, 3, true);
   for (const plan::LayerStrategy& one : of_three_tokens[1]) EXPECT_LE(one.seq_degree(), 3);
 }
 

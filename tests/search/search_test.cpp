@@ -4,6 +4,7 @@
 
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/report.h"
+#include "galvatron/search/tolerance.h"
 
 #include "config_error.h"
 #include "search/planning_example.h"
@@ -11,8 +12,6 @@
 
 namespace galvatron::search {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 SearchOptions with_memory(Bytes memory) {
   SearchOptions options;
@@ -64,11 +63,13 @@ std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExampl
     for (int tp = 1; tp <= ranks; ++tp) {
       for (int ulysses = 1; tp * ulysses <= ranks; ++ulysses) {
         for (int zero = 0; zero < 4; ++zero) {
-          for (int recompute = 0; recompute < 3; ++recompute) {
+          for (int way = 0; way < 6; ++way) {
+            const int recompute = way / 2;
             const plan::LayerStrategy one{.tp_degree = tp,
                                           .ulysses_degree = ulysses,
                                           .zero_stage = zero,
-                                          .recompute = static_cast<plan::Recompute>(recompute)};
+                                          .recompute = static_cast<plan::Recompute>(recompute),
+                                          .tp_consecutive = way % 2 == 0};
             const bool inside = options.space.tp_degrees.has(tp) &&
                                 options.space.ulysses_degrees.has(ulysses) &&
                                 options.space.zero_stages.has(zero) &&
@@ -118,10 +119,52 @@ struct ScoredPlan {
   Bytes peak;
 };
 
-// Every valid plan of the options' space, both schedules, priced by cost::estimate().
+// Every interleaved plan of even stages with one strategy for all layers of a type, TP on
+// neighbours.
+void add_interleaved_plans(const PlanningExample& example, const SearchOptions& options,
+                           int world_size, std::vector<ScoredPlan>& out) {
+  const int num_layers = example.model.num_layers();
+  for (int p = 2; p <= world_size; ++p) {
+    if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
+    const auto of_layer = strategies_of(example, options, world_size / p);
+    std::vector<std::vector<plan::LayerStrategy>> rows;  // by type
+    for (std::size_t type = 0; type < example.model.type_names().size(); ++type) {
+      const int layer = example.model.first_layer_of_type(static_cast<int>(type));
+      rows.push_back(of_layer[static_cast<std::size_t>(layer)]);
+      std::erase_if(rows.back(), [](const auto& one) { return !one.tp_consecutive; });
+    }
+    for (int m = 1; m <= example.job.global_batch; ++m) {
+      if (!options.space.num_microbatches.has(m)) continue;
+      for (int stages = 2 * p; stages <= num_layers; stages += p) {
+        all_layers(rows, [&](const std::vector<plan::LayerStrategy>& of_type) {
+          plan::Plan plan;
+          plan.model = example.model.name;
+          plan.world_size = world_size;
+          plan.global_batch = example.job.global_batch;
+          plan.num_microbatches = m;
+          plan.precision = example.job.precision;
+          plan.pipeline = {p, plan::ScheduleKind::kInterleaved,
+                           plan::even_stages(num_layers, stages)};
+          for (const spec::LayerSpec& layer : example.model.layers) {
+            plan.layers.push_back(of_type[static_cast<std::size_t>(layer.type)]);
+          }
+          if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) return;
+          const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
+          out.push_back({cost.step_time.value, cost.peak_memory()});
+        });
+      }
+    }
+  }
+}
+
+// Every valid plan of the options' space, all schedules, priced by cost::estimate().
 std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOptions& options,
                                   int world_size) {
   std::vector<ScoredPlan> out;
+  if (options.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved))) {
+    add_interleaved_plans(example, options, world_size, out);
+  }
+  if (!options.space.schedules.has(static_cast<int>(plan::ScheduleKind::k1F1B))) return out;
   for (int p = 1; p <= world_size; ++p) {
     if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
     const auto rows = strategies_of(example, options, world_size / p);
@@ -152,8 +195,9 @@ std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOp
 }
 
 // The whole search against every plan, at budgets from what nothing fits to what all fit.
-void expect_best_of_all_plans(const PlanningExample& example, SearchOptions options,
-                              int world_size) {
+// `best_plans`: those found.
+void expect_best_of_all_plans(const PlanningExample& example, SearchOptions options, int world_size,
+                              std::vector<plan::Plan>* best_plans = nullptr) {
   const std::vector<ScoredPlan> all = all_plans(example, options, world_size);
   ASSERT_GT(all.size(), 1000u);
   std::int64_t leanest = std::numeric_limits<std::int64_t>::max(), fullest = 0;
@@ -177,6 +221,7 @@ void expect_best_of_all_plans(const PlanningExample& example, SearchOptions opti
     EXPECT_NEAR(result.best->cost.step_time.value, best, 1e-9 * best);
     EXPECT_LE(result.best->cost.peak_memory(), options.memory);
     EXPECT_EQ(result.certificate.gap(), 0);
+    if (best_plans) best_plans->push_back(result.best->plan);
     if (slowest == 0) slowest = best;
     fastest = best;
   }
@@ -189,6 +234,38 @@ TEST(Search, EqualsEveryPlanOfASmallModel) {
   allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",
                   "num_microbatches=1,2,4"});
   expect_best_of_all_plans(example, options, 4);
+}
+
+// Two nodes: TP may lie inside them or across. Few tokens, and messages that cost by their size
+// alone, so that both are best somewhere.
+TEST(Search, EqualsEveryPlanOfTwoNodes) {
+  PlanningExample example("gpt2-tiny", 4, 4, 8, 2);
+  for (auto& [name, link] : example.hardware.links) link.latency_ms = 0;
+  SearchOptions options = with_memory({});
+  allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",
+                  "num_microbatches=1,2,4"});
+  std::vector<plan::Plan> best;
+  expect_best_of_all_plans(example, options, 4, &best);
+  const auto across = [](const plan::Plan& plan) {
+    return std::any_of(plan.layers.begin(), plan.layers.end(),
+                       [](const auto& layer) { return !layer.tp_consecutive; });
+  };
+  EXPECT_GT(std::count_if(best.begin(), best.end(), across), 0);
+}
+
+// Few tokens and large matrices: parameters move more than activations, so they stay in a node.
+TEST(Search, PutsTpAcrossNodesWhereThatPays) {
+  const PlanningExample example("llama2-7b", 8, 8, 128, 4);
+  SearchOptions options = with_memory(gibibytes(40));
+  allow(options, {"pp_degree=1", "tp_degree=2", "ulysses_degree=1", "zero_stage=3"});
+  const SearchResult free = example.search(options);
+  ASSERT_TRUE(free.best);
+  EXPECT_FALSE(free.best->plan.layers[1].tp_consecutive);
+  EXPECT_EQ(free.certificate.gap(), 0);
+  allow(options, {"tp_consecutive=true"});
+  const SearchResult near = example.search(options);
+  ASSERT_TRUE(near.best);
+  EXPECT_LT(free.best->cost.step_time, near.best->cost.step_time);
 }
 
 TEST(Search, EqualsEveryPlanOfAHierarchicalModel) {
@@ -206,6 +283,29 @@ TEST(Search, EqualsEveryPlanOfAnEncoderAndDecoder) {
   allow(options, {"tp_degree=1,2", "ulysses_degree=1", "zero_stage=1,3", "recompute=none,full",
                   "num_microbatches=2,4"});
   expect_best_of_all_plans(example, options, 4);
+}
+
+// The interleaved part alone: its best plan and its leanest.
+TEST(Search, EqualsEveryInterleavedPlan) {
+  const PlanningExample decoder("gpt2-tiny", 4, 6, 64);
+  SearchOptions options = with_memory({});
+  allow(options, {"schedule=interleaved", "zero_stage=0,1,3"});
+  expect_best_of_all_plans(decoder, options, 4);
+  const PlanningExample several(encoder_decoder_model(1), 4, 4, 256);
+  allow(options, {"recompute=none,full", "ulysses_degree=1"});
+  expect_best_of_all_plans(several, options, 4);
+}
+
+TEST(Search, ForbiddenInterleavedPipelinesAreNotLookedAt) {
+  const PlanningExample example("gpt2", 8, 32, 512);
+  SearchOptions options = with_memory(gibibytes(8));
+  const SearchResult all = example.search(options);
+  add_constraint(options.space, "schedule=interleaved", false);
+  const SearchResult without = example.search(options);
+  ASSERT_TRUE(all.best && without.best);
+  EXPECT_GT(all.certificate.interleaved, 0);
+  EXPECT_EQ(without.certificate.interleaved, 0);
+  EXPECT_LE(ms_per_sample(all), ms_per_sample(without));
 }
 
 // Deeper models of the same kinds: a plan, its proof, and stages that are not cut evenly.
@@ -324,7 +424,7 @@ TEST(Search, RefusesWhatNoPlanCanMeet) {
   EXPECT_NE(message([](auto& one) { allow(one, {"num_microbatches=64"}); }).find("leave no plan"),
             std::string::npos);
   EXPECT_NE(message([](auto& one) {
-              add_constraint(one.space, "schedule=gpipe,1f1b", false);
+              add_constraint(one.space, "schedule=gpipe,1f1b,interleaved", false);
             }).find("no schedule"),
             std::string::npos);
 }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/find_param.h"
+
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::spec {
@@ -39,13 +41,6 @@ std::string describe(const LayerSpec& layer) {
     out << "\n";
   }
   return out.str();
-}
-
-const ParamSpec& find(const LayerSpec& layer, const std::string& name) {
-  for (const ParamSpec& param : layer.params) {
-    if (param.name == name) return param;
-  }
-  throw std::runtime_error("no parameter " + name + " in " + layer.name);
 }
 
 TEST(DecoderLayers, OfGptAreEmbeddingBlocksAndHead) {
@@ -102,12 +97,12 @@ TEST(DecoderLayers, HaveTheBiasesThatTheConfigAsksFor) {
 TEST(DecoderLayers, TiedWeightsAreOneParameter) {
   const ModelSpec tied = small_gpt();
   const ModelSpec untied = small_gpt(R"({"tie_word_embeddings": false})");
-  const ParamSpec& tokens = find(tied.layers.front(), "tokens.weight");
-  const ParamSpec& output = find(tied.layers.back(), "output.weight");
+  const ParamSpec& tokens = find_param(tied.layers.front(), "tokens.weight");
+  const ParamSpec& output = find_param(tied.layers.back(), "output.weight");
   EXPECT_EQ(tied.layers.front().full_name(tokens), "tokens.weight");
   EXPECT_EQ(tied.layers.back().full_name(output), "tokens.weight");
   EXPECT_EQ(tokens.init, output.init);
-  const ParamSpec& own = find(untied.layers.back(), "output.weight");
+  const ParamSpec& own = find_param(untied.layers.back(), "output.weight");
   EXPECT_EQ(untied.layers.back().full_name(own), "head.output.weight");
   EXPECT_EQ(untied.num_params() - tied.num_params(), 50 * 8);
 }
@@ -115,13 +110,13 @@ TEST(DecoderLayers, TiedWeightsAreOneParameter) {
 TEST(DecoderLayers, StartAsHuggingFaceDoes) {
   const ModelSpec gpt = small_gpt(R"({"initializer_range": 0.5})");
   const Init residual{InitKind::kNormal, 0.5 / std::sqrt(2.0 * 2)};
-  EXPECT_EQ(find(gpt.layers[1], "attention.output.weight").init, residual);
-  EXPECT_EQ(find(gpt.layers[1], "mlp.down.weight").init, residual);
-  EXPECT_EQ(find(gpt.layers[1], "mlp.up.weight").init, (Init{InitKind::kNormal, 0.5}));
-  EXPECT_EQ(find(gpt.layers[1], "mlp.up.bias").init, (Init{InitKind::kZeros, 0}));
-  EXPECT_EQ(find(gpt.layers[1], "mlp_norm.weight").init, (Init{InitKind::kOnes, 0}));
+  EXPECT_EQ(find_param(gpt.layers[1], "attention.output.weight").init, residual);
+  EXPECT_EQ(find_param(gpt.layers[1], "mlp.down.weight").init, residual);
+  EXPECT_EQ(find_param(gpt.layers[1], "mlp.up.weight").init, (Init{InitKind::kNormal, 0.5}));
+  EXPECT_EQ(find_param(gpt.layers[1], "mlp.up.bias").init, (Init{InitKind::kZeros, 0}));
+  EXPECT_EQ(find_param(gpt.layers[1], "mlp_norm.weight").init, (Init{InitKind::kOnes, 0}));
   const ModelSpec llama = small_llama(R"({"initializer_range": 0.5})");
-  EXPECT_EQ(find(llama.layers[1], "mlp.down.weight").init, (Init{InitKind::kNormal, 0.5}));
+  EXPECT_EQ(find_param(llama.layers[1], "mlp.down.weight").init, (Init{InitKind::kNormal, 0.5}));
 }
 
 TEST(DecoderLayers, DecayMatricesAndNothingOneDimensional) {

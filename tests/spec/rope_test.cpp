@@ -16,7 +16,7 @@ RopeSpec rope(const char* text) {
   return read_rope(Json::parse(text), kHeadSize, kMaxPositions, "my-model");
 }
 
-std::string refusal(const char* text) {
+std::string rope_refusal(const char* text) {
   return config_error_of([&] { rope(text); });
 }
 
@@ -97,32 +97,32 @@ TEST(Rope, LongropeUsesItsShortFactorsWithinTheOriginalContext) {
 }
 
 TEST(Rope, RefusesWhatItDoesNotHave) {
-  EXPECT_EQ(refusal(R"({"rope_scaling": {"rope_type": "yarm", "factor": 2}})"),
+  EXPECT_EQ(rope_refusal(R"({"rope_scaling": {"rope_type": "yarm", "factor": 2}})"),
             "[model] my-model: rope_type = 'yarm' is not supported, did you mean 'yarn'?");
-  EXPECT_EQ(refusal(R"({"partial_rotary_factor": 0.5})"),
+  EXPECT_EQ(rope_refusal(R"({"partial_rotary_factor": 0.5})"),
             "[model] my-model: partial_rotary_factor = 0.5 is not supported; only 1 is");
-  EXPECT_NE(refusal(R"({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}})")
+  EXPECT_NE(rope_refusal(R"({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}})")
                 .find("rope_parameters.full_attention"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1],
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1],
                         "long_factor": [1], "original_max_position_embeddings": 512}})")
                 .find("beyond original_max_position_embeddings 512"),
             std::string::npos);
 }
 
 TEST(Rope, RefusesMissingAndImpossibleNumbers) {
-  EXPECT_NE(refusal(R"({"rope_scaling": {"rope_type": "linear"}})").find("'factor' is missing"),
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "linear"}})").find("'factor' is missing"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})").find("'factor'"),
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})").find("'factor'"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_theta": -1})").find("'rope_theta' is -1"), std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_scaling": 5})").find("rope_scaling must be an object"),
+  EXPECT_NE(rope_refusal(R"({"rope_theta": -1})").find("'rope_theta' is -1"), std::string::npos);
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": 5})").find("rope_scaling must be an object"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8.0,
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8.0,
                         "low_freq_factor": 4.0, "high_freq_factor": 4.0}})")
                 .find("must be greater than low_freq_factor"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1, 1],
+  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1, 1],
                         "long_factor": [1, 1]}})")
                 .find("short_factor has 2 numbers; a head size of 16 needs 8"),
             std::string::npos);

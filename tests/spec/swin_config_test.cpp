@@ -13,7 +13,7 @@ ModelSpec swin(const char* text) {
   return model_from_config(config, "my-swin");
 }
 
-std::string refusal(const char* text) {
+std::string swin_refusal(const char* text) {
   return config_error_of([&] { swin(text); });
 }
 
@@ -60,27 +60,27 @@ TEST(SwinConfig, GridsMayBeOddAndImagesPadded) {
 TEST(SwinConfig, AbsolutePositionsNeedWholePatches) {
   const char* const kPositions = R"({"use_absolute_embeddings": true})";
   EXPECT_EQ(swin(kPositions).num_params(), swin("{}").num_params() + 56 * 56 * 96);
-  EXPECT_EQ(refusal(R"({"use_absolute_embeddings": true, "image_size": 226})"),
+  EXPECT_EQ(swin_refusal(R"({"use_absolute_embeddings": true, "image_size": 226})"),
             "[model] my-swin: use_absolute_embeddings needs images of whole patches, but 226 x 226 "
             "is no multiple of 4 x 4");
 }
 
 TEST(SwinConfig, RefusesWindowsThatNoStageHas) {
-  EXPECT_EQ(refusal(R"({"image_size": 192})"),
+  EXPECT_EQ(swin_refusal(R"({"image_size": 192})"),
             "[model] my-swin: window_size 7 is more than the grid of 6 x 6 tokens of stage 4; use "
             "windows of at most 6 or larger images");
 }
 
 TEST(SwinConfig, RefusesStagesThatDoNotFit) {
-  EXPECT_EQ(refusal(R"({"depths": [2, 2]})"),
+  EXPECT_EQ(swin_refusal(R"({"depths": [2, 2]})"),
             "[model] my-swin: depths names 2 stages, num_heads 4; both need one entry each");
-  EXPECT_EQ(refusal(R"({"num_heads": [5, 6, 12, 24]})"),
+  EXPECT_EQ(swin_refusal(R"({"num_heads": [5, 6, 12, 24]})"),
             "[model] my-swin: the width 96 of stage 1 is not a multiple of its num_heads 5");
-  EXPECT_EQ(refusal(R"({"depths": [2, 2, 0, 2]})"),
+  EXPECT_EQ(swin_refusal(R"({"depths": [2, 2, 0, 2]})"),
             "[model] my-swin: depths is [2,2,0,2]; its entries must be whole numbers in 1 .. 10000");
-  EXPECT_EQ(refusal(R"({"embed_dim": 1048576})"),
+  EXPECT_EQ(swin_refusal(R"({"embed_dim": 1048576})"),
             "[model] my-swin: embed_dim 1048576 doubled in 4 stages is more than 1048576");
-  EXPECT_NE(refusal(R"({"num_labels": 1})"), "");
+  EXPECT_NE(swin_refusal(R"({"num_labels": 1})"), "");
 }
 
 }  // namespace

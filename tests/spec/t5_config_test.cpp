@@ -6,6 +6,7 @@
 #include "galvatron/spec/model_spec.h"
 
 #include "config_error.h"
+#include "spec/find_param.h"
 
 namespace galvatron::spec {
 namespace {
@@ -14,13 +15,6 @@ ModelSpec t5(const char* text) {
   Json config = Json::parse(text);
   config["model_type"] = "t5";
   return model_from_config(config, "my-t5");
-}
-
-const ParamSpec& find(const LayerSpec& layer, const std::string& name) {
-  for (const ParamSpec& param : layer.params) {
-    if (param.name == name) return param;
-  }
-  throw std::runtime_error("no parameter " + name + " in " + layer.name);
 }
 
 std::vector<std::string> layer_names(const ModelSpec& model) {
@@ -74,12 +68,12 @@ TEST(T5Config, TheEncodersOutputTravelsThroughTheDecoder) {
 TEST(T5Config, OneTableOfTokensAndOneBiasOfEachStack) {
   const ModelSpec model = t5(R"({"num_layers": 2})");
   EXPECT_EQ(model.tied_layers(), (std::vector<int>{0, 3, 6}));
-  EXPECT_EQ(find(model.layers[0], "tokens.weight").init, find(model.layers[6], "output.weight").init);
-  const ParamSpec& bias = find(model.layers[2], "attention.relative_bias.weight");
+  EXPECT_EQ(find_param(model.layers[0], "tokens.weight").init, find_param(model.layers[6], "output.weight").init);
+  const ParamSpec& bias = find_param(model.layers[2], "attention.relative_bias.weight");
   EXPECT_EQ(bias.shape, (std::vector<std::int64_t>{32, 8}));
   EXPECT_EQ(model.layers[1].full_name(bias), "encoder.relative_bias.weight");
   EXPECT_FALSE(bias.split.divided());
-  EXPECT_EQ(model.layers[5].full_name(find(model.layers[5], bias.name)),
+  EXPECT_EQ(model.layers[5].full_name(find_param(model.layers[5], bias.name)),
             "decoder.relative_bias.weight");
 }
 
@@ -90,7 +84,7 @@ TEST(T5Config, VersionOnePointOneHasAnOutputOfItsOwnAndDoesNotScaleIt) {
   EXPECT_DOUBLE_EQ(model.output_scale, 1);
   EXPECT_TRUE(model.layers[1].shape.gated_mlp);
   EXPECT_EQ(model.layers[1].shape.activation, Activation::kGeluTanh);
-  EXPECT_EQ(find(model.layers[1], "attention.qkv.weight").shape,
+  EXPECT_EQ(find_param(model.layers[1], "attention.qkv.weight").shape,
             (std::vector<std::int64_t>{3 * 8 * 48, 512}));
   // transformers 5 ties such a model all the same and records the scale by itself.
   const ModelSpec saved = t5(R"({"tie_word_embeddings": true, "scale_decoder_outputs": false})");
@@ -103,14 +97,14 @@ TEST(T5Config, StartsAsTransformersDoes) {
                                  "num_heads": 4})");
   const LayerSpec& block = model.layers[8];
   ASSERT_EQ(block.name, "decoder.block.0");
-  EXPECT_EQ(find(block, "attention.qkv.weight").init.stddev_of_segment,
+  EXPECT_EQ(find_param(block, "attention.qkv.weight").init.stddev_of_segment,
             (std::vector<double>{0.5 / 8 / 4, 0.5 / 8, 0.5 / 8}));
-  EXPECT_DOUBLE_EQ(find(block, "cross_attention.query.weight").init.stddev, 0.5 / 8 / 4);
-  EXPECT_DOUBLE_EQ(find(block, "cross_attention.key_value.weight").init.stddev, 0.5 / 8);
-  EXPECT_DOUBLE_EQ(find(block, "cross_attention.output.weight").init.stddev, 0.5 / 8);
-  EXPECT_DOUBLE_EQ(find(block, "mlp.up.weight").init.stddev, 0.5 / 8);
-  EXPECT_DOUBLE_EQ(find(block, "mlp.down.weight").init.stddev, 0.5 / 10);
-  EXPECT_DOUBLE_EQ(find(model.layers[0], "tokens.weight").init.stddev, 0.5);
+  EXPECT_DOUBLE_EQ(find_param(block, "cross_attention.query.weight").init.stddev, 0.5 / 8 / 4);
+  EXPECT_DOUBLE_EQ(find_param(block, "cross_attention.key_value.weight").init.stddev, 0.5 / 8);
+  EXPECT_DOUBLE_EQ(find_param(block, "cross_attention.output.weight").init.stddev, 0.5 / 8);
+  EXPECT_DOUBLE_EQ(find_param(block, "mlp.up.weight").init.stddev, 0.5 / 8);
+  EXPECT_DOUBLE_EQ(find_param(block, "mlp.down.weight").init.stddev, 0.5 / 10);
+  EXPECT_DOUBLE_EQ(find_param(model.layers[0], "tokens.weight").init.stddev, 0.5);
 }
 
 TEST(T5Config, ReadsTheGeneralNames) {

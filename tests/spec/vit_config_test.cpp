@@ -13,7 +13,7 @@ ModelSpec vit(const char* text) {
   return model_from_config(config, "my-vit");
 }
 
-std::string refusal(const char* text) {
+std::string vit_refusal(const char* text) {
   return config_error_of([&] { vit(text); });
 }
 
@@ -58,23 +58,23 @@ TEST(VitConfig, CountsWholePatches) {
 TEST(VitConfig, ClassesAreThoseOfId2label) {
   EXPECT_EQ(vit(R"({"id2label": {"0": "cat", "1": "dog", "2": "owl"}})").image.num_classes, 3);
   EXPECT_EQ(vit(R"({"num_labels": 7})").image.num_classes, 7);
-  EXPECT_EQ(refusal(R"({"num_labels": 7, "id2label": {"0": "cat", "1": "dog"}})"),
+  EXPECT_EQ(vit_refusal(R"({"num_labels": 7, "id2label": {"0": "cat", "1": "dog"}})"),
             "[model] my-vit: num_labels 7, but id2label names 2 classes; give one of them");
-  EXPECT_EQ(refusal(R"({"num_labels": 1})"),
+  EXPECT_EQ(vit_refusal(R"({"num_labels": 1})"),
             "[model] my-vit: num_labels = 1 is not supported (transformers would take it for "
             "regression); give at least 2 classes");
-  EXPECT_EQ(refusal(R"({"problem_type": "regression"})"),
+  EXPECT_EQ(vit_refusal(R"({"problem_type": "regression"})"),
             "[model] my-vit: problem_type = 'regression' is not supported; only "
             "'single_label_classification' is");
 }
 
 TEST(VitConfig, RefusesWhatNoImageHas) {
-  EXPECT_EQ(refusal(R"({"image_size": 8, "patch_size": 16})"),
+  EXPECT_EQ(vit_refusal(R"({"image_size": 8, "patch_size": 16})"),
             "[model] my-vit: patches of 16 x 16 are larger than images of 8 x 8");
-  EXPECT_EQ(refusal(R"({"image_size": [8, 8, 8]})"),
+  EXPECT_EQ(vit_refusal(R"({"image_size": [8, 8, 8]})"),
             "[model] my-vit: image_size is [8,8,8]; write one number or [height, width], each in "
             "1 .. 16384");
-  EXPECT_EQ(refusal(R"({"hidden_size": 100})"),
+  EXPECT_EQ(vit_refusal(R"({"hidden_size": 100})"),
             "[model] my-vit: hidden_size 100 is not a multiple of num_attention_heads 12");
 }
 

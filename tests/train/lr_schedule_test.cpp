@@ -10,10 +10,10 @@
 namespace galvatron::train {
 namespace {
 
-constexpr std::int64_t kSteps = 100;
+constexpr std::int64_t kScheduleSteps = 100;
 
 LrSchedule make(LrShape shape, std::int64_t warmup = 10, std::int64_t decay = 0) {
-  return {{shape, 1e-3, 1e-4, warmup, decay}, kSteps};
+  return {{shape, 1e-3, 1e-4, warmup, decay}, kScheduleSteps};
 }
 
 TEST(LrSchedule, EveryShapeWarmsUpToThePeak) {

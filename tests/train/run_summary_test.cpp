@@ -37,9 +37,9 @@ TEST(Prediction, IsReadWithoutTheReserve) {
   plan.search = example_cost();
   const Prediction direct = read_prediction(plan);
   EXPECT_EQ(direct.step_time->value, 125);
-  EXPECT_EQ(direct.stage_memory, (std::vector<Bytes>{{1000}, {500}}));
+  EXPECT_EQ(direct.rank_memory, (std::vector<Bytes>{{1000}, {500}}));
   plan.search = {{"seconds", 1}, {"prediction", example_cost()}};
-  EXPECT_EQ(read_prediction(plan).stage_memory, direct.stage_memory);
+  EXPECT_EQ(read_prediction(plan).rank_memory, direct.rank_memory);
 }
 
 TEST(Prediction, OtherSectionsForetellNothing) {
@@ -50,7 +50,7 @@ TEST(Prediction, OtherSectionsForetellNothing) {
     EXPECT_FALSE(read_prediction(plan).step_time.has_value()) << search;
   }
   plan.search = {{"step_ms", 3.0}, {"stages", {1}}};
-  EXPECT_TRUE(read_prediction(plan).stage_memory.empty());
+  EXPECT_TRUE(read_prediction(plan).rank_memory.empty());
 }
 
 TEST(RunSummary, StandsBesideThePrediction) {
@@ -70,6 +70,24 @@ TEST(RunSummary, StandsBesideThePrediction) {
   EXPECT_EQ(json["options"]["seed"], 1);
   EXPECT_NE(summary_table(summary).find("predicted 125 ms, measured 2.00 s"), std::string::npos)
       << summary_table(summary);
+}
+
+TEST(RunSummary, ARankShowsAllItsStages) {
+  plan::Plan plan = example_plan();
+  plan.pipeline = {2, plan::ScheduleKind::kInterleaved, {2, 1, 1, 3}};
+  plan.layers.resize(7);
+  plan.search = example_cost();
+  plan.search["stages"].push_back(plan.search["stages"][0]);
+  plan.search["stages"].push_back(plan.search["stages"][1]);
+  const RunSummary summary = summarize(plan, "cpu", example_records(), {{1}, {2}, {3}, {4}});
+  EXPECT_EQ(summary_to_json(summary, {})["ranks"][3], (OrderedJson{{"rank", 3},
+                                                                   {"stage", 1},
+                                                                   {"peak_memory_bytes", 4},
+                                                                   {"predicted_memory_bytes", 500},
+                                                                   {"stages", {1, 3}}}));
+  const std::string table = summary_table(summary);
+  EXPECT_NE(table.find("4 stages on 2 pipeline ranks, interleaved"), std::string::npos) << table;
+  EXPECT_NE(table.find("0-1, 3-3"), std::string::npos) << table;
 }
 
 TEST(RunSummary, WithoutAPredictionSaysSo) {

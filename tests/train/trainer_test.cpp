@@ -126,7 +126,7 @@ TEST(Timeline, HoldsEveryRanksLastStep) {
     runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
     Trainer trainer(engine, samples, nullptr, make_options(2));
     trainer.run(nullptr);
-    const OrderedJson timeline = gather_timeline(world, engine.trace(), plan.ranks_per_stage());
+    const OrderedJson timeline = gather_timeline(world, engine.trace(), plan);
     std::map<int, int> forwards;
     for (const auto& event : timeline["traceEvents"]) {
       if (event["ph"] != "X") continue;

@@ -215,7 +215,10 @@ def _add_plan(page: _Page, run: Run) -> None:
         page.section("Plan", _missing(PLAN, "its plan is not shown"))
         return
     plan = run.plan
-    stages = f"{plan.pp_degree} pipeline stage{'s' if plan.pp_degree > 1 else ''}"
+    num_stages = max((run.stage for run in plan.runs), default=0) + 1
+    stages = f"{num_stages} pipeline stage{'s' if num_stages > 1 else ''}"
+    if num_stages > plan.pp_degree:
+        stages += f" on {plan.pp_degree} pipeline ranks"
     facts = f"{stages} ({plan.schedule}) of {plan.world_size // plan.pp_degree} ranks each"
     colours = _strategy_colours(plan)
     page.section("Plan", f'<p class="lead">{escape(facts)}</p>', _strip(plan, colours), _plan_table(plan, colours))
@@ -261,6 +264,8 @@ def _strategy_text(run: LayerRun) -> str:
     for name, degree in (("tp", run.tp_degree), ("ulysses", run.ulysses_degree), ("cp", run.cp_degree)):
         if degree > 1:
             parts.append(f"{name} {degree}")
+    if not run.tp_consecutive:
+        parts.append("tp strided")
     if run.zero_stage:
         parts.append(f"zero {run.zero_stage}")
     if run.recompute != "none":
@@ -276,7 +281,7 @@ def _plan_table(plan: Plan, colours: dict[tuple, str]) -> str:
     columns = [
         ("stage", lambda run: run.stage),
         ("layers", lambda run: _layers_text(run).split(" ", 1)[1]),
-        ("tp", lambda run: run.tp_degree),
+        ("tp", lambda run: run.tp_degree if run.tp_consecutive else f"{run.tp_degree} strided"),
         ("ulysses", lambda run: run.ulysses_degree),
         ("cp", lambda run: run.cp_degree),
         ("ep", lambda run: run.ep_degree),

@@ -43,6 +43,12 @@ class Reader:
             raise ConfigError(f"{self.source}: '{key}' must be a whole number, not {number}")
         return fallback if number is None else int(number)
 
+    def flag(self, key: str, fallback: bool) -> bool:
+        found = self.value.get(key)
+        if found is not None and not isinstance(found, bool):
+            raise ConfigError(f"{self.source}: '{key}' must be true or false, not {json.dumps(found)[:40]}")
+        return fallback if found is None else found
+
     def text(self, key: str, fallback: str = "") -> str:
         found = self.value.get(key)
         return fallback if found is None else str(found)
@@ -68,6 +74,7 @@ class LayerRun:
     count: int
     stage: int
     tp_degree: int
+    tp_consecutive: bool
     ulysses_degree: int
     cp_degree: int
     ep_degree: int
@@ -77,7 +84,15 @@ class LayerRun:
 
     @property
     def strategy(self) -> tuple:
-        return (self.tp_degree, self.ulysses_degree, self.cp_degree, self.ep_degree, self.zero_stage, self.recompute)
+        return (
+            self.tp_degree,
+            self.tp_consecutive,
+            self.ulysses_degree,
+            self.cp_degree,
+            self.ep_degree,
+            self.zero_stage,
+            self.recompute,
+        )
 
 
 @dataclass(frozen=True)
@@ -226,15 +241,18 @@ def _parse_plan(reader: Reader) -> Plan:
 
 def _stage_borders(pipeline: Reader, num_layers: int, pp_degree: int) -> list[int]:
     """First layer of each stage, and the end."""
+    interleaved = pipeline.value.get("schedule") == "interleaved"
     sizes = pipeline.value.get("layers_per_stage")
     if sizes is None:
-        return [num_layers * stage // pp_degree for stage in range(pp_degree + 1)]
+        stages = 2 * pp_degree if interleaved else pp_degree
+        return [num_layers * stage // stages for stage in range(stages + 1)]
     if not isinstance(sizes, list) or not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise ConfigError(f"{pipeline.source}: 'layers_per_stage' must be a list of whole numbers")
     borders = [0]
     for size in sizes:
         borders.append(borders[-1] + size)
-    if len(sizes) != pp_degree or borders[-1] != num_layers:
+    wrong_count = len(sizes) % pp_degree != 0 if interleaved else len(sizes) != pp_degree
+    if wrong_count or borders[-1] != num_layers:
         raise ConfigError(
             f"{pipeline.source}: 'layers_per_stage' {sizes} does not divide {num_layers} layers into {pp_degree} stages"
         )
@@ -258,6 +276,7 @@ def _layer_runs(groups: list[Reader], borders: list[int], ranks_per_stage: int) 
                     count=cut - first,
                     stage=stage,
                     tp_degree=tp,
+                    tp_consecutive=group.flag("tp_consecutive", True),
                     ulysses_degree=ulysses,
                     cp_degree=cp,
                     ep_degree=group.integer("ep_degree", 1),

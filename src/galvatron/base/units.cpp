@@ -40,6 +40,8 @@ std::string three_digits(double value) {
 
 }  // namespace
 
+Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround(value))}; }
+
 Bytes parse_bytes(std::string_view text, std::string_view what) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

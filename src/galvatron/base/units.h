@@ -33,6 +33,9 @@ constexpr Milliseconds operator*(Milliseconds a, double n) { return {a.value * n
 constexpr Milliseconds operator*(double n, Milliseconds a) { return a * n; }
 constexpr double operator/(Milliseconds a, Milliseconds b) { return a.value / b.value; }
 
+// The nearest whole number of them.
+Bytes whole_bytes(double value);
+
 // "16GiB", "80GB" (10^9), "512 MiB", "1.5G" (binary, as nvidia-smi and Slurm mean it), "1048576". ConfigError
 // otherwise; `what` names the option in the message.
 Bytes parse_bytes(std::string_view text, std::string_view what);

@@ -17,12 +17,12 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kHardwareExamples =
     "Examples:\n"
     "  galvatron profile-hardware --nproc 8 --output profiles/hardware.json\n"
     "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda";
 
-struct Options {
+struct ProfileHardwareCommand {
   int nproc = 1;
   std::string output = "hardware.json";
   Bytes max_bytes = mebibytes(64);
@@ -31,7 +31,7 @@ struct Options {
   std::uint64_t seed = 0;
 };
 
-int start_ranks(const Options& options, const std::vector<std::string>& arguments) {
+int start_ranks(const ProfileHardwareCommand& options, const std::vector<std::string>& arguments) {
   comm::LocalLaunch launch;
   launch.nproc = options.nproc;
   launch.command = {std::filesystem::read_symlink("/proc/self/exe")};
@@ -39,7 +39,7 @@ int start_ranks(const Options& options, const std::vector<std::string>& argument
   return comm::launch_local_ranks(launch);
 }
 
-int measure(const Options& options) {
+int measure_hardware(const ProfileHardwareCommand& options) {
   const comm::LaunchEnvironment environment = comm::read_launch_environment();
   at::set_num_threads(profiler::threads_per_rank(environment.local_world_size));
   comm::WorldOptions world_options;
@@ -70,17 +70,17 @@ int measure(const Options& options) {
 }  // namespace
 
 void add_profile_hardware_command(CommandLine& line) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ProfileHardwareCommand>();
   const auto run = [options, &line] {
     require_writable(options->output, "--output");
     if (options->nproc > 1 && !comm::is_rank_process()) {
       return start_ranks(*options, line.arguments());
     }
-    return measure(*options);
+    return measure_hardware(*options);
   };
   CLI::App& command =
       line.add("profile-hardware", "Measure collectives, contention and memory of the ranks",
-               kExamples, run);
+               kHardwareExamples, run);
   add_count(command, "--nproc", options->nproc, 1, "Ranks to start on this machine", 1024)
       ->group("Ranks");
   add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where ranks compute")

@@ -15,12 +15,12 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kModelExamples =
     "Example:\n"
     "  galvatron profile-model --model gpt2 --seq-length 1024 --precision fp32 --nproc 8 "
     "--output profiles/gpt2.json";
 
-struct Options {
+struct ProfileModelCommand {
   std::string model;
   std::int64_t seq_length = 1024;
   std::string precision = "bf16";
@@ -33,7 +33,7 @@ struct Options {
   std::string output = "model.json";
 };
 
-int measure(const Options& options) {
+int measure_model(const ProfileModelCommand& options) {
   const spec::ModelSpec model = spec::load_model(options.model);
   require_writable(options.output, "--output");
   at::set_num_threads(profiler::threads_per_rank(options.nproc));
@@ -67,9 +67,9 @@ int measure(const Options& options) {
 }  // namespace
 
 void add_profile_model_command(CommandLine& line) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ProfileModelCommand>();
   CLI::App& command = line.add("profile-model", "Measure time and memory of a model's layers",
-                               kExamples, [options] { return measure(*options); });
+                               kModelExamples, [options] { return measure_model(*options); });
   add_text(command, "--model", options->model, "Preset name, config.json or folder")
       ->required()
       ->group("Model");

@@ -12,7 +12,7 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSearchExamples =
     "Examples:\n"
     "  galvatron search --model llama2-7b --hardware hardware.json --profile llama2-7b.json "
     "--memory 36GiB --global-batch 64 --output plan.json\n"
@@ -58,6 +58,11 @@ profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) 
   return query;
 }
 
+void refuse_interleaved(const std::string& schedule, const char* what) {
+  if (schedule != "interleaved") return;
+  throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
+}
+
 search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command) {
   search::Galvatron2SearchOptions options;
   options.job.world_size = command.request.world_size;
@@ -65,6 +70,7 @@ search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command)
   options.job.hidden_size = command.hidden_size;
   options.job.seq_length = command.request.seq_length;
   options.job.precision = spec::parse_precision(command.request.precision);
+  refuse_interleaved(command.request.schedule, "the cost model galvatron2");
   if (!command.request.schedule.empty())
     options.job.schedule = plan::parse_schedule(command.request.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
@@ -146,6 +152,11 @@ int search_ours(const SearchCommand& command) {
   if (!command.output.empty()) require_writable(command.output, "--output");
   search::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
+  // A format without a word for several stages on a rank.
+  if (command.plan_format == "galvatron2") {
+    refuse_interleaved(request.schedule, "--plan-format galvatron2");
+    request.forbid.push_back("schedule=interleaved");
+  }
   const search::PreparedSearch prepared =
       search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
   const search::SearchOptions& options = prepared.options;
@@ -205,7 +216,7 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   const char* group = "Space";
   app.add_option("--allow", command.request.allow,
                  "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, ulysses_degree, "
-                 "zero_stage, recompute, schedule, num_microbatches")
+                 "tp_consecutive, zero_stage, recompute, schedule, num_microbatches")
       ->type_name("CONSTRAINT")
       ->group(group);
   app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")
@@ -217,7 +228,7 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")
       ->group(group);
   add_count(app, "--max-tp", command.request.max_tp, 1, "Largest TP degree")->group(group);
-  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline stages")->group(group);
+  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline ranks")->group(group);
   add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")
       ->group(group);
   add_flag(app, "--even-stages", command.request.even_stages, "Balanced stages only")->group(group);
@@ -271,7 +282,7 @@ void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
 
 void add_search_command(CommandLine& line) {
   const auto command = std::make_shared<SearchCommand>();
-  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kExamples,
+  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kSearchExamples,
                            [command] { return run_search(*command); });
   add_input_options(app, *command);
   add_space_options(app, *command);

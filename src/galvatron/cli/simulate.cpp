@@ -11,19 +11,19 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSimulateExamples =
     "Examples:\n"
     "  galvatron simulate --model gpt2 --plan plan.json --hardware hardware.json --profile gpt2.json\n"
     "  galvatron simulate ... --trace timeline.json          open it in Perfetto or chrome://tracing\n"
     "  galvatron simulate ... --output predicted-plan.json   train shows the prediction beside its measurement";
 
-struct Options {
+struct SimulateCommand {
   std::string model, plan, hardware, profile, trace, output;
   std::int64_t seq_length = 0;
   Bytes memory;
 };
 
-int simulate(const Options& options) {
+int simulate(const SimulateCommand& options) {
   const spec::ModelSpec model = spec::load_model(options.model);
   plan::Plan plan = plan::read_plan(options.plan);
   const profiles::HardwareProfile hardware = profiles::read_hardware_profile(options.hardware);
@@ -51,8 +51,8 @@ int simulate(const Options& options) {
 }  // namespace
 
 void add_simulate_command(CommandLine& line) {
-  const auto options = std::make_shared<Options>();
-  CLI::App& command = line.add("simulate", "Predict time, memory and timeline of a plan", kExamples,
+  const auto options = std::make_shared<SimulateCommand>();
+  CLI::App& command = line.add("simulate", "Predict time, memory and timeline of a plan", kSimulateExamples,
                                [options] { return simulate(*options); });
   add_text(command, "--model", options->model, "Preset name, config.json or folder")
       ->required()

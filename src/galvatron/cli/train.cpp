@@ -16,7 +16,7 @@
 namespace galvatron::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kTrainExamples =
     "Examples:\n"
     "  galvatron train --model gpt2-tiny --data synthetic --steps 20 --nproc 2 --precision fp32\n"
     "  galvatron train --model llama2-7b --plan plan.json --data corpus --steps 1000 --nproc 8 "
@@ -120,6 +120,8 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
   const std::vector<CLI::Option*> global{
       add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
                 "Ranks that share each layer's matrices"),
+      add_switch(command, "--tp-consecutive", uniform.strategy.tp_consecutive,
+                 "Are these neighbours? false: ranks that hold the same parameters are"),
       add_count(command, "--ulysses-degree", uniform.strategy.ulysses_degree, 1,
                 "Ranks that share each sequence (DeepSpeed-Ulysses)"),
       add_count(command, "--zero-stage", uniform.strategy.zero_stage, 0,
@@ -127,13 +129,20 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
                 3),
       add_choice(command, "--recompute", options.recompute, plan::recompute_names(),
                  "What each block computes again in backward"),
-      add_count(command, "--pp-degree", uniform.pp_degree, 1, "Pipeline stages"),
+      add_count(command, "--pp-degree", uniform.pp_degree, 1,
+                "Pipeline ranks: parts of the ranks that hold different layers"),
+      add_count(command, "--stages-per-rank", uniform.stages_per_rank, 1,
+                "Even stages that each pipeline rank runs; default: 2 for interleaved, else 1")
+          ->default_str(""),
       add_counts(command, "--layers-per-stage", uniform.layers_per_stage, 1,
-                 "Layers of each stage, embedding and head included; default: even"),
+                 "Layers of each stage, embedding and head included; default: even. Interleaved: a "
+                 "multiple of pp-degree entries, stage s on pipeline rank s % pp-degree"),
       add_count(command, "--num-microbatches", uniform.num_microbatches, 1,
                 "Pieces of a batch that run one by one"),
-      add_choice(command, "--schedule", options.schedule, plan::schedule_names(),
-                 "Order of microbatches in the pipeline")};
+      add_choice(
+          command, "--schedule", options.schedule, plan::schedule_names(),
+          "Order of microbatches in the pipeline; interleaved: several stages on each pipeline "
+          "rank, for a smaller bubble")};
   for (CLI::Option* option : global) option->group(one);
   options.global_options = global;
 }
@@ -323,7 +332,7 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
 
 void add_train_command(CommandLine& line) {
   const auto options = std::make_shared<TrainCommand>();
-  CLI::App& command = line.add("train", "Train a model under a plan", kExamples,
+  CLI::App& command = line.add("train", "Train a model under a plan", kTrainExamples,
                                [options, &line] { return run_train(*options, line.arguments()); });
   add_model_options(command, *options);
   add_image_options(command, options->job.images);

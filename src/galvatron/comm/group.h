@@ -72,7 +72,9 @@ class Group {
   void broadcast(at::Tensor& tensor, int root) const;  // root: rank within the group
 
   // Point to point; `peer` is a rank within the group. A send copies its tensor and is done at
-  // once. Messages with equal tag arrive in the order in which they were sent.
+  // once. Messages with equal tag arrive in the order in which they were sent. Receive those of
+  // even tags in the order in which they are sent, and those of odd tags likewise: NCCL, which has
+  // no tags, tells the two apart by their communicator.
   Pending send(at::Tensor tensor, int peer, int tag) const;
   Pending receive(at::Tensor tensor, int peer, int tag) const;
 

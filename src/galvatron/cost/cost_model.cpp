@@ -7,17 +7,65 @@ namespace galvatron::cost {
 
 PipelineShape pipeline_shape(const plan::Plan& plan) {
   return {plan.pipeline.degree, plan.ranks_per_stage(), plan.num_microbatches,
-          plan.pipeline.schedule};
+          plan.pipeline.schedule, plan.pipeline.stages_per_rank()};
 }
+
+namespace {
+
+bool covers(const FlightMoment& a, const FlightMoment& b) {
+  return a.running == b.running &&
+         std::equal(a.in_flight.begin(), a.in_flight.end(), b.in_flight.begin(),
+                    [](int of_a, int of_b) { return of_a >= of_b; });
+}
+
+void add_moment(std::vector<FlightMoment>& moments, const FlightMoment& moment) {
+  if (std::any_of(moments.begin(), moments.end(),
+                  [&](const FlightMoment& known) { return covers(known, moment); })) {
+    return;
+  }
+  std::erase_if(moments, [&](const FlightMoment& known) { return covers(moment, known); });
+  moments.push_back(moment);
+}
+
+// A step of so many microbatches has all the moments of a longer one: its middle repeats with
+// every group of pp_degree microbatches. Groups of more than that keep their size.
+int enough_microbatches(const PipelineShape& shape) {
+  const int p = shape.pp_degree, m = shape.num_microbatches;
+  constexpr int kGroups = 4;
+  const int spare = m % p, groups = m / p;
+  if (spare > 0 || groups <= kGroups) return m;
+  return kGroups * p;
+}
+
+}  // namespace
 
 int microbatches_in_flight(const PipelineShape& shape, int stage) {
   if (shape.schedule == plan::ScheduleKind::kGPipe) return shape.num_microbatches;
   return std::min(shape.num_microbatches, shape.pp_degree - stage);
 }
 
+std::vector<FlightMoment> flight_moments(const PipelineShape& shape, int pp_rank) {
+  if (shape.schedule != plan::ScheduleKind::kInterleaved) {
+    return {{{microbatches_in_flight(shape, pp_rank)}, 0}};
+  }
+  std::vector<FlightMoment> moments;
+  FlightMoment now{std::vector<int>(static_cast<std::size_t>(shape.stages_per_rank), 0), 0};
+  for (const plan::Step& step :
+       plan::make_schedule(shape.schedule, pp_rank, shape.pp_degree, enough_microbatches(shape),
+                           shape.stages_per_rank)) {
+    int& in_flight = now.in_flight[static_cast<std::size_t>(step.chunk)];
+    now.running = step.chunk;
+    const bool forward = step.action == plan::Action::kForward;
+    if (forward) ++in_flight;
+    add_moment(moments, now);
+    if (!forward) --in_flight;
+  }
+  return moments;
+}
+
 double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware) {
   const double local = std::min(shape.world_size(), hardware.ranks_per_node);
-  const double m = shape.num_microbatches;
+  const double m = static_cast<double>(shape.num_microbatches) * shape.stages_per_rank;
   return std::max(1.0, local * m / (m + shape.pp_degree - 1));
 }
 

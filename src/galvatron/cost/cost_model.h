@@ -2,6 +2,7 @@
 // no torch, no clocks, no global state. Equations and sources: docs/design/cost_model.md.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/rank_layout.h"
@@ -23,22 +24,35 @@ struct CostInputs {
 
 // The part of a plan that is common to all its layers.
 struct PipelineShape {
-  int pp_degree = 1;
+  int pp_degree = 1;  // pipeline ranks
   int ranks_per_stage = 1;
   int num_microbatches = 1;
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  int stages_per_rank = 1;  // more than one under the interleaved schedule
   int world_size() const { return pp_degree * ranks_per_stage; }
+  int num_stages() const { return pp_degree * stages_per_rank; }
   bool operator==(const PipelineShape&) const = default;
 };
 PipelineShape pipeline_shape(const plan::Plan& plan);
 
 // Microbatches whose activations stage `stage` holds at its peak: 1F1B min(m, stages - stage),
-// GPipe m.
+// GPipe m. REQUIRES: one stage per pipeline rank.
 int microbatches_in_flight(const PipelineShape& shape, int stage);
 
+// A moment of a pipeline rank's step: which of its chunks runs, and how many microbatches are in
+// flight in each, the running one included.
+struct FlightMoment {
+  std::vector<int> in_flight;
+  int running = 0;
+  bool operator==(const FlightMoment&) const = default;
+};
+// The moments that can be a rank's memory peak: those with no other that has as many microbatches
+// in flight in every chunk and runs the same one. One alone with one stage per rank.
+std::vector<FlightMoment> flight_moments(const PipelineShape& shape, int pp_rank);
+
 // Local ranks that compute at the same time, on average over a step: those of a node, less the
-// pipeline's bubble m / (m + p - 1). On an oversubscribed machine a bubble costs little, because
-// the others run faster meanwhile.
+// pipeline's bubble: m v / (m v + p - 1) with v stages per rank. On an oversubscribed machine a
+// bubble costs little, because the others run faster meanwhile.
 double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware);
 
 // The sizes of a step's microbatches: balanced chunks of the global batch differ by at most one.

@@ -119,10 +119,10 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
     std::vector<LayerCost>& row = tables.cost.emplace_back();
     const int layer = inputs.model.first_layer_of_type(type);
-    std::map<int, ShardingUnits> units_of;  // by tp_degree
+    std::map<std::pair<int, bool>, ShardingUnits> units_of;  // by what TP does
     for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
-      auto [units, added] = units_of.try_emplace(strategy.tp_degree);
-      if (added) units->second = sharding_units(inputs, shape, layer, strategy.tp_degree);
+      auto [units, added] = units_of.try_emplace({strategy.tp_degree, strategy.tp_consecutive});
+      if (added) units->second = sharding_units(inputs, shape, layer, strategy);
       row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
       row.back().layout =
           layout_index(tables.layouts, plan::token_layout(strategy, shape.ranks_per_stage));
@@ -140,7 +140,7 @@ StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice
     return tables.border(static_cast<int>(layer)).transfer_ms;
   };
   out.forward_ms = stage > 0 ? transfer_ms(layers.begin) : 0;
-  out.backward_ms = stage < tables.shape.pp_degree - 1 ? transfer_ms(layers.end) : 0;
+  out.backward_ms = stage < tables.shape.num_stages() - 1 ? transfer_ms(layers.end) : 0;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
     const double transition =
@@ -154,26 +154,67 @@ StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice
   return out;
 }
 
-MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
-                             int stage) {
-  MemoryPeak peak;
-  std::int64_t activations = 0, newest = -1;
+namespace {
+
+// One stage with one microbatch in flight, at the moment of its peak.
+struct StagePeak {
+  std::int64_t state_bytes = 0;
+  std::int64_t activation_bytes = 0;  // of all its layers
+  std::int64_t kept_bytes = 0;        // of those up to the layer that runs at the peak
+  std::int64_t transient_bytes = 0;
+  int layer = 0;
+};
+
+StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Range layers) {
+  StagePeak peak;
+  std::int64_t newest = -1;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
     const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
     peak.state_bytes += layer.state_bytes;
-    activations += layer.activation_bytes;
+    peak.activation_bytes += layer.activation_bytes;
     const std::int64_t transient =
         transient_bytes(layer, next, i == layers.begin, i + 2 == layers.end);
-    if (activations + transient <= newest) continue;
-    newest = activations + transient;
+    if (peak.activation_bytes + transient <= newest) continue;
+    newest = peak.activation_bytes + transient;
     peak.layer = static_cast<int>(i);
     peak.transient_bytes = transient;
-    peak.activation_bytes = activations;
+    peak.kept_bytes = peak.activation_bytes;
   }
-  peak.activation_bytes += (microbatches_in_flight(tables.shape, stage) - 1) * activations;
-  peak.reserve_bytes = tables.reserve_bytes;
   return peak;
+}
+
+}  // namespace
+
+MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
+                             int stage) {
+  return rank_memory_peak(tables, choice, std::span(&layers, 1),
+                          flight_moments(tables.shape, stage));
+}
+
+MemoryPeak rank_memory_peak(const CostTables& tables, std::span<const int> choice,
+                            std::span<const Range> stages, std::span<const FlightMoment> moments) {
+  std::vector<StagePeak> peaks;
+  MemoryPeak out;
+  for (const Range layers : stages) {
+    peaks.push_back(stage_peak(tables, choice, layers));
+    out.state_bytes += peaks.back().state_bytes;
+  }
+  out.reserve_bytes = tables.reserve_bytes;
+  std::int64_t most = -1;
+  for (const FlightMoment& moment : moments) {
+    const StagePeak& running = peaks[static_cast<std::size_t>(moment.running)];
+    std::int64_t activations = running.kept_bytes - running.activation_bytes;
+    for (std::size_t c = 0; c < peaks.size(); ++c) {
+      activations += moment.in_flight[c] * peaks[c].activation_bytes;
+    }
+    if (activations + running.transient_bytes <= most) continue;
+    most = activations + running.transient_bytes;
+    out.activation_bytes = activations;
+    out.transient_bytes = running.transient_bytes;
+    out.layer = running.layer;
+  }
+  return out;
 }
 
 }  // namespace galvatron::cost

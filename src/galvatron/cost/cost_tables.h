@@ -1,25 +1,35 @@
 // The numbers that the search optimises, and the exact rule by which they make a plan's time and
 // memory. The search sees nothing else: no shapes, no collectives.
 //
-// For one PipelineShape (p stages, R ranks each, m microbatches, schedule) every layer i has a type
+// For one PipelineShape (p stages, R ranks each, m microbatches, schedule; interleaved: p pipeline
+// ranks of v stages, S = v p) every layer i has a type
 // k and picks a candidate of cost[k]. What layer i - 1 hands to layer i crosses a border: a change
 // of layout there takes t(i) = transition_ms[layout of i - 1][layout of i] (it belongs to the stage
 // of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s
 // of layers first..last takes
 //
 //   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? x(first) : 0)
-//   backward(s) = sum backward_ms + sum t(i) + (s < p - 1 ? x(last + 1) : 0)
+//   backward(s) = sum backward_ms + sum t(i) + (s < S - 1 ? x(last + 1) : 0)
 //   once(s)     = sum once_ms
 //
 //   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)       + max_s once
 //   GPipe: time = sum_s (f + b) + (m - 1) * (max_s f + max_s b) + max_s once
+//
+//   interleaved: pipeline_time.h
 //
 //   memory(s) = reserve + sum state_bytes + (q - 1) * sum activation_bytes + V(first)
 //   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
 //
 // q = microbatches_in_flight(s). V is the peak over time while the newest microbatch goes forward
 // and comes back: layer i has beside it what the layers before i keep, and transient_bytes() more.
-// A plan is feasible when memory(s) <= budget for all s. PlanCost reports exactly these numbers.
+// Under the interleaved schedule the stages s of a pipeline rank are together in its memory: at a
+// moment when n_c microbatches are in flight in chunk c, and chunk r runs,
+//
+//   memory = reserve + sum_s state_bytes + sum_c n_c sum activation_bytes
+//            - sum activation_bytes of r + V(first of r),   the largest over flight_moments()
+//
+// which for one chunk is the formula above. A plan is feasible when memory <= budget everywhere.
+// PlanCost reports exactly these numbers.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -117,5 +127,8 @@ struct MemoryPeak {
 };
 MemoryPeak stage_memory_peak(const CostTables& tables, std::span<const int> choice, Range layers,
                              int stage);
+// Of a pipeline rank with the layers of each of its stages. `moments`: flight_moments() of it.
+MemoryPeak rank_memory_peak(const CostTables& tables, std::span<const int> choice,
+                            std::span<const Range> stages, std::span<const FlightMoment> moments);
 
 }  // namespace galvatron::cost

@@ -12,7 +12,6 @@ namespace {
 
 using plan::Galvatron2Strategy;
 
-constexpr double kMb = 1 << 20;
 constexpr double kContextMb = 1024;    // what CUDA and its libraries take
 constexpr double kShardSlack = 0.003;  // of the states, not sharded
 
@@ -49,7 +48,7 @@ double Galvatron2CostModel::fixed_mb(const Galvatron2Shape& shape, int cap) cons
   const double samples = static_cast<double>(shape.global_batch) / shape.num_microbatches /
                          (static_cast<double>(ranks(shape)) / cap);
   return kContextMb +
-         samples * static_cast<double>(job_.hidden_size * job_.seq_length) * 4 / kMb / 2;
+         samples * static_cast<double>(job_.hidden_size * job_.seq_length) * 4 / kGalvatron2Mb / 2;
 }
 
 // Share of 4 x parameters that a rank keeps.
@@ -81,7 +80,7 @@ double Galvatron2CostModel::inverse_bandwidth(int group, bool strided) const {
 
 double Galvatron2CostModel::message_mb(double samples) const {
   return samples * static_cast<double>(job_.seq_length * job_.hidden_size) * bytes_per_value() /
-         kMb;
+         kGalvatron2Mb;
 }
 
 // Per microbatch: 4 exchanges of Ulysses, or 6 gathers, each priced as half an all-reduce.
@@ -115,7 +114,7 @@ Galvatron2LayerCost Galvatron2CostModel::layer(const Galvatron2Shape& shape,
   if (strategy.zero3 && dp > 1) always += 0.5 * reduced_mb * ms_per_mb;
   if (shape.pp_degree > 1) {
     const double hop_mb = shape.pp_degree * 2 * samples *
-                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 / kMb *
+                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 / kGalvatron2Mb *
                           half_if_mixed();
     always += hop_mb / profiles_.p2p_bandwidth.at(shape.pp_degree) / job_.num_layers;
   }
@@ -233,7 +232,7 @@ Galvatron2Score score(const Galvatron2Job& job, const profiles::Galvatron2Profil
 }
 
 double galvatron2_limit_mb(Bytes budget) {
-  const double mb = static_cast<double>(budget.value) / kMb;
+  const double mb = static_cast<double>(budget.value) / kGalvatron2Mb;
   return budget.value >= gibibytes(21).value ? 0.8 * mb : mb;
 }
 

@@ -15,6 +15,9 @@
 
 namespace galvatron::cost {
 
+// Its MB, in bytes.
+inline constexpr double kGalvatron2Mb = 1 << 20;
+
 // What its formulas need to know beside profiles.
 struct Galvatron2Job {
   int world_size = 8;

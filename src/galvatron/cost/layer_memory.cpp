@@ -64,8 +64,10 @@ LayerStates& LayerStates::operator+=(const LayerStates& other) {
 }
 
 ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             int tp_degree) {
+                             const plan::LayerStrategy& strategy) {
   enum { kDivided, kWhole, kTied };
+  const int tp_degree = strategy.tp_degree;
+  const plan::RankStrides strides = plan::rank_strides(strategy, shape.ranks_per_stage);
   std::array<std::int64_t, 3> elements{};
   bool tied_divided = false;
   const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
@@ -79,9 +81,9 @@ ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shap
                        : kWhole] += spec::local_numel(param, tp_degree, tp_degree - 1);
   }
   const auto unit = [&](std::int64_t count, bool divided) {
-    const int stride = divided ? tp_degree : 1;
-    const int replicas = shape.ranks_per_stage / stride;
-    return ShardingUnit{round_up(count, kAlignment * replicas), replicas, stride};
+    const int replicas = shape.ranks_per_stage / (divided ? tp_degree : 1);
+    return ShardingUnit{round_up(count, kAlignment * replicas), replicas,
+                        divided ? strides.ulysses : 1};
   };
   return {{unit(elements[kDivided], true), unit(elements[kWhole], false),
            unit(elements[kTied], tied_divided)},

@@ -45,7 +45,7 @@ struct ShardingUnits {
   bool shares_tied = false;
 };
 ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             int tp_degree);
+                             const plan::LayerStrategy& strategy);
 
 LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision);
 

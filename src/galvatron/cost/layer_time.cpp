@@ -17,6 +17,7 @@ class LayerTimer {
         shape_(shape),
         spec_(inputs.model.layers[static_cast<std::size_t>(layer)]),
         strategy_(strategy),
+        strides_(plan::rank_strides(strategy, shape.ranks_per_stage)),
         work_(local_work(inputs, shape, layer, strategy, samples)),
         is_first_(layer == 0),
         units_(units),
@@ -34,8 +35,8 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
-  GroupShape tp_group() const { return {strategy_.tp_degree, 1}; }
-  GroupShape ulysses_group() const { return {strategy_.ulysses_degree, strategy_.tp_degree}; }
+  GroupShape tp_group() const { return {strategy_.tp_degree, strides_.tp}; }
+  GroupShape ulysses_group() const { return {strategy_.ulysses_degree, strides_.ulysses}; }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
@@ -219,6 +220,7 @@ class LayerTimer {
   const PipelineShape& shape_;
   const spec::LayerSpec& spec_;
   const plan::LayerStrategy& strategy_;
+  plan::RankStrides strides_;
   LocalWork work_;
   bool is_first_;
   const ShardingUnits& units_;
@@ -228,8 +230,10 @@ class LayerTimer {
 
 // Share of a rank's border tensor that the unluckiest rank must fetch from others. Ranks lie dp
 // outside, sequence inside: where one layout has the whole sequence and the degrees nest, each rank
-// keeps 1 / k of what it had; otherwise some rank keeps nothing.
+// keeps 1 / k of what it had; otherwise, as where TP ranks are not consecutive, some rank keeps
+// nothing.
 double moved_share(const plan::TokenLayout& a, const plan::TokenLayout& b) {
+  if (a.outer_degree > 1 || b.outer_degree > 1) return 1;
   const int large = std::max(a.seq_degree, b.seq_degree);
   const int small = std::min(a.seq_degree, b.seq_degree);
   return small == 1 ? 1 - 1.0 / large : 1;

@@ -1,21 +1,58 @@
 #include "galvatron/cost/pipeline_time.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace galvatron::cost {
 
-double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
-  double sum = 0, slowest_forward = 0, slowest_backward = 0, slowest = 0, once = 0;
-  for (const StageNumbers& stage : stages) {
-    sum += stage.forward_ms + stage.backward_ms;
-    slowest_forward = std::max(slowest_forward, stage.forward_ms);
-    slowest_backward = std::max(slowest_backward, stage.backward_ms);
-    slowest = std::max(slowest, stage.forward_ms + stage.backward_ms);
-    once = std::max(once, stage.once_ms);
+namespace {
+
+double once_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
+  const auto p = static_cast<std::size_t>(shape.pp_degree);
+  double slowest = 0;
+  for (std::size_t rank = 0; rank < std::min(p, stages.size()); ++rank) {
+    double once = 0;
+    for (std::size_t stage = rank; stage < stages.size(); stage += p) once += stages[stage].once_ms;
+    slowest = std::max(slowest, once);
   }
+  return slowest;
+}
+
+}  // namespace
+
+void ChunkNumbers::add(const StageNumbers& stage, int times) {
+  sum_ms += times * (stage.forward_ms + stage.backward_ms);
+  forward_ms = std::max(forward_ms, stage.forward_ms);
+  backward_ms = std::max(backward_ms, stage.backward_ms);
+  both_ms = std::max(both_ms, stage.forward_ms + stage.backward_ms);
+}
+
+double interleaved_steps_ms(const PipelineShape& shape, std::span<const ChunkNumbers> chunks) {
+  double sum = 0, slowest = 0, period = 0, ramp = 0;
+  for (const ChunkNumbers& chunk : chunks) {
+    sum += chunk.count * chunk.sum_ms;
+    slowest = std::max(slowest, chunk.both_ms);
+    period += chunk.count * (chunk.forward_ms + chunk.backward_ms);
+    ramp = std::max(ramp, chunk.sum_ms - chunk.both_ms);
+  }
+  const int m = shape.num_microbatches;
+  return m < shape.pp_degree ? sum + (m - 1) * slowest : m * period + ramp;
+}
+
+double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
+  const double once = once_ms(shape, stages);
+  const bool interleaved = shape.schedule == plan::ScheduleKind::kInterleaved;
+  const auto p = static_cast<std::size_t>(shape.pp_degree);
+  std::vector<ChunkNumbers> chunks;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    if (i == 0 || (interleaved && i % p == 0)) chunks.emplace_back();
+    chunks.back().add(stages[i]);
+  }
+  if (interleaved) return interleaved_steps_ms(shape, chunks) + once;
+  const ChunkNumbers all = chunks.empty() ? ChunkNumbers{} : chunks.front();
   const bool gpipe = shape.schedule == plan::ScheduleKind::kGPipe;
-  const double steady = gpipe ? slowest_forward + slowest_backward : slowest;
-  return sum + (shape.num_microbatches - 1) * steady + once;
+  const double steady = gpipe ? all.forward_ms + all.backward_ms : all.both_ms;
+  return all.sum_ms + (shape.num_microbatches - 1) * steady + once;
 }
 
 }  // namespace galvatron::cost

@@ -59,7 +59,7 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
   const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
-  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy.tp_degree);
+  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
   const auto of_size = [&](std::int64_t samples) {
     return sized_layer(inputs, shape, plan, layer, units, samples);
   };
@@ -87,10 +87,17 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   return row;
 }
 
-StageMemory stage_memory(const MemoryPeak& peak, const std::vector<LayerRow>& rows, Range layers) {
+StageMemory rank_memory(const PlanTables& made, const plan::Plan& plan,
+                        const std::vector<LayerRow>& rows, int pp_rank) {
+  std::vector<Range> stages;
+  for (const int stage : plan.pipeline.stages_of_rank(pp_rank)) {
+    stages.push_back(plan.layers_of_stage(stage));
+  }
+  const MemoryPeak peak = rank_memory_peak(made.tables, made.choice, stages,
+                                           flight_moments(made.tables.shape, pp_rank));
   StageMemory out;
-  for (std::int64_t i = layers.begin; i < layers.end; ++i) {
-    out.states += rows[static_cast<std::size_t>(i)].memory.states;
+  for (const LayerRow& row : rows) {
+    if (plan.pipeline.pp_rank_of_stage(row.stage) == pp_rank) out.states += row.memory.states;
   }
   GALV_CHECK(out.states.total().value == peak.state_bytes, out.states.total().value, " and ",
              peak.state_bytes, " bytes of states");
@@ -100,14 +107,14 @@ StageMemory stage_memory(const MemoryPeak& peak, const std::vector<LayerRow>& ro
   return out;
 }
 
-// Where the step's time goes, seen from the stage that computes longest.
+// Where the step's time goes, seen from the pipeline rank that computes longest.
 void split_step_time(PlanCost& cost, const CostTables& tables) {
   const PipelineShape& shape = tables.shape;
   const double m = shape.num_microbatches;
-  for (int stage = 0; stage < shape.pp_degree; ++stage) {
+  for (int pp_rank = 0; pp_rank < shape.pp_degree; ++pp_rank) {
     double compute = 0, exposed = 0, hidden = 0;
     for (const LayerRow& row : cost.layers) {
-      if (row.stage != stage) continue;
+      if (row.stage % shape.pp_degree != pp_rank) continue;
       const LayerTime& time = row.time;
       compute += m * (time.forward.compute + time.backward.compute).value + time.optimizer.value;
       exposed += m * (time.forward.exposed + time.backward.exposed + row.transition).value +
@@ -115,10 +122,12 @@ void split_step_time(PlanCost& cost, const CostTables& tables) {
       hidden +=
           m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
     }
-    const Range layers = cost.stages[static_cast<std::size_t>(stage)].layers;
-    if (stage > 0) exposed += m * tables.border(static_cast<int>(layers.begin)).transfer_ms;
-    if (stage < shape.pp_degree - 1) {
-      exposed += m * tables.border(static_cast<int>(layers.end)).transfer_ms;
+    for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
+      const Range layers = cost.stages[static_cast<std::size_t>(stage)].layers;
+      if (stage > 0) exposed += m * tables.border(static_cast<int>(layers.begin)).transfer_ms;
+      if (stage < shape.num_stages() - 1) {
+        exposed += m * tables.border(static_cast<int>(layers.end)).transfer_ms;
+      }
     }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
     cost.compute = {compute};
@@ -147,27 +156,33 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   PlanCost cost;
   std::vector<StageNumbers> numbers;
   std::vector<StageTimes> times;
-  for (int stage = 0; stage < shape.pp_degree; ++stage) {
+  for (int stage = 0; stage < shape.num_stages(); ++stage) {
     const Range layers = plan.layers_of_stage(stage);
     StageTimes& stage_times = times.emplace_back();
     stage_times.forward.resize(static_cast<std::size_t>(shape.num_microbatches));
     stage_times.backward.resize(static_cast<std::size_t>(shape.num_microbatches));
-    if (stage < shape.pp_degree - 1) {
+    if (stage < shape.num_stages() - 1) {
       stage_times.transfer = {made.tables.border(static_cast<int>(layers.end)).transfer_ms};
     }
     for (auto i = static_cast<int>(layers.begin); i < static_cast<int>(layers.end); ++i) {
       cost.layers.push_back(layer_row(inputs, plan, stage, i, stage_times));
     }
     numbers.push_back(stage_numbers(made.tables, made.choice, layers, stage));
-    const MemoryPeak peak = stage_memory_peak(made.tables, made.choice, layers, stage);
     cost.stages.push_back({layers,
                            {numbers.back().forward_ms},
                            {numbers.back().backward_ms},
                            {numbers.back().once_ms},
-                           stage_memory(peak, cost.layers, layers)});
+                           {},
+                           plan.pipeline.pp_rank_of_stage(stage)});
+  }
+  for (int pp_rank = 0; pp_rank < shape.pp_degree; ++pp_rank) {
+    const StageMemory memory = rank_memory(made, plan, cost.layers, pp_rank);
+    for (const int stage : plan.pipeline.stages_of_rank(pp_rank)) {
+      cost.stages[static_cast<std::size_t>(stage)].memory = memory;
+    }
   }
   cost.step_time = {pipeline_time_ms(shape, numbers)};
-  cost.timeline = simulate(shape.schedule, shape.num_microbatches, times);
+  cost.timeline = simulate(shape.schedule, shape.num_microbatches, times, shape.stages_per_rank);
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;

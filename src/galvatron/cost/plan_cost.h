@@ -26,7 +26,9 @@ struct StageCost {
   Milliseconds forward;  // per microbatch, transitions and the received border included
   Milliseconds backward;
   Milliseconds once;   // per step
-  StageMemory memory;  // peak of its fullest rank
+  // Peak of its fullest rank: of the pipeline rank that it lies on, all stages of it together.
+  StageMemory memory;
+  int pp_rank = 0;
 };
 
 // One row of the per-layer table.
@@ -42,8 +44,8 @@ struct PlanCost {
   Milliseconds
       simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
   double tokens_per_second = 0;  // job tokens / step_time
-  // Split of step_time, of the stage that computes longest: compute + exposed communication +
-  // bubble = step_time.
+  // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
+  // + bubble = step_time.
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum
@@ -51,7 +53,7 @@ struct PlanCost {
   std::vector<StageCost> stages;
   std::vector<LayerRow> layers;
   Timeline timeline;
-  Bytes peak_memory() const;  // of the fullest stage
+  Bytes peak_memory() const;  // of the fullest rank
 };
 
 // REQUIRES: plan passed check_plan(); inputs.job has the plan's global_batch and precision.

@@ -19,9 +19,10 @@ OrderedJson memory_to_json(const StageMemory& memory) {
 }
 
 OrderedJson stage_to_json(const StageCost& stage) {
-  return {{"first_layer", stage.layers.begin}, {"num_layers", stage.layers.size()},
-          {"forward_ms", stage.forward.value}, {"backward_ms", stage.backward.value},
-          {"once_ms", stage.once.value},       {"memory", memory_to_json(stage.memory)}};
+  return {{"first_layer", stage.layers.begin},     {"num_layers", stage.layers.size()},
+          {"forward_ms", stage.forward.value},     {"backward_ms", stage.backward.value},
+          {"once_ms", stage.once.value},           {"pp_rank", stage.pp_rank},
+          {"memory", memory_to_json(stage.memory)}};
 }
 
 OrderedJson layer_to_json(const LayerRow& row) {
@@ -40,6 +41,8 @@ OrderedJson layer_to_json(const LayerRow& row) {
 std::string percent(Milliseconds part, Milliseconds whole) {
   return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
 }
+
+std::string layers_text(Range layers) { return fmt::format("{}-{}", layers.begin, layers.end - 1); }
 
 }  // namespace
 
@@ -60,7 +63,7 @@ OrderedJson plan_cost_to_json(const PlanCost& cost) {
 }
 
 std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes budget) {
-  const int num_stages = static_cast<int>(cost.stages.size());
+  const int num_stages = static_cast<int>(cost.stages.size()), degree = plan.pipeline.degree;
   TextTable table({"stage", "layers", "forward", "backward", "states", "activations", "transient",
                    "reserve", "peak", budget.value > 0 ? "of " + to_text(budget) : "of fullest"});
   table.align(9, TextTable::Align::kLeft);
@@ -68,14 +71,20 @@ std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes 
   for (int i = 0; i < num_stages; ++i) {
     const StageCost& stage = cost.stages[static_cast<std::size_t>(i)];
     const StageMemory& memory = stage.memory;
+    if (i >= degree) {  // its memory is in the row of its pipeline rank's first stage
+      table.add_row({std::to_string(i), layers_text(stage.layers), to_text(stage.forward),
+                     to_text(stage.backward), "", "", "", "", "",
+                     fmt::format("with stage {}", i % degree)});
+      continue;
+    }
     const double used = whole.value > 0 ? static_cast<double>(memory.total().value) /
                                               static_cast<double>(whole.value)
                                         : 0;
-    table.add_row(
-        {std::to_string(i), fmt::format("{}-{}", stage.layers.begin, stage.layers.end - 1),
-         to_text(stage.forward), to_text(stage.backward), to_text(memory.states.total()),
-         to_text(memory.activations), to_text(memory.transient), to_text(memory.reserve),
-         to_text(memory.total()), text_bar(used, 12) + fmt::format(" {:.0f} %", 100 * used)});
+    table.add_row({std::to_string(i), layers_text(stage.layers), to_text(stage.forward),
+                   to_text(stage.backward), to_text(memory.states.total()),
+                   to_text(memory.activations), to_text(memory.transient), to_text(memory.reserve),
+                   to_text(memory.total()),
+                   text_bar(used, 12) + fmt::format(" {:.0f} %", 100 * used)});
   }
   const Milliseconds step = cost.step_time;
   return table.to_string() +

@@ -28,48 +28,52 @@ class Simulator {
  public:
   Simulator(const std::vector<std::vector<plan::Step>>& steps,
             const std::vector<StageTimes>& stages)
-      : steps_(steps), times_(stages), num_stages_(static_cast<int>(stages.size())) {
-    GALV_CHECK(steps.size() == stages.size(), steps.size(), " lists for ", stages.size(),
-               " stages");
+      : steps_(steps),
+        times_(stages),
+        num_ranks_(static_cast<int>(steps.size())),
+        num_stages_(static_cast<int>(stages.size())) {
+    GALV_CHECK(num_ranks_ > 0 && num_stages_ % num_ranks_ == 0, steps.size(), " lists for ",
+               stages.size(), " stages");
     const auto slots = static_cast<std::size_t>(num_stages_ * count_microbatches(steps));
     activation_at_.assign(slots, kNever);
     gradient_at_.assign(slots, kNever);
     per_microbatch_ = count_microbatches(steps);
-    stages_.resize(stages.size());
-    out_.busy.resize(stages.size());
+    ranks_.resize(steps.size());
+    out_.busy.resize(steps.size());
   }
 
   Timeline run() {
     while (advance_all()) {
     }
-    for (int s = 0; s < num_stages_; ++s) {
-      GALV_CHECK(done(s), "stage ", s, " waits for ever at step ", stages_[index(s)].next, " of ",
-                 plan::to_text(steps_[index(s)]));
-      finish_stage(s);
+    for (int rank = 0; rank < num_ranks_; ++rank) {
+      GALV_CHECK(done(rank), "pipeline rank ", rank, " waits for ever at step ",
+                 ranks_[index(rank)].next, " of ", plan::to_text(steps_[index(rank)]));
+      finish_rank(rank);
     }
     summarize();
     return std::move(out_);
   }
 
  private:
-  struct StageState {
+  struct RankState {
     std::size_t next = 0;
     double free_at = 0;
-    double forward_link_free = 0;   // to the next stage
-    double backward_link_free = 0;  // to the previous one
+    double forward_link_free = 0;   // activations to the next rank
+    double backward_link_free = 0;  // gradients to the one before
   };
 
-  static std::size_t index(int stage) { return static_cast<std::size_t>(stage); }
-  bool done(int stage) const { return stages_[index(stage)].next == steps_[index(stage)].size(); }
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  bool done(int rank) const { return ranks_[index(rank)].next == steps_[index(rank)].size(); }
+  int rank_of(int stage) const { return stage % num_ranks_; }
   double& slot(std::vector<double>& times, int stage, int microbatch) {
     return times[static_cast<std::size_t>(stage * per_microbatch_ + microbatch)];
   }
 
   bool advance_all() {
     bool progress = false;
-    for (int s = 0; s < num_stages_; ++s) {
-      while (!done(s) && try_step(s, steps_[index(s)][stages_[index(s)].next])) {
-        ++stages_[index(s)].next;
+    for (int rank = 0; rank < num_ranks_; ++rank) {
+      while (!done(rank) && try_step(rank, steps_[index(rank)][ranks_[index(rank)].next])) {
+        ++ranks_[index(rank)].next;
         progress = true;
       }
     }
@@ -84,19 +88,21 @@ class Simulator {
     return stage == num_stages_ - 1 ? 0 : slot(gradient_at_, stage, step.microbatch);
   }
 
-  bool try_step(int stage, const plan::Step& step) {
+  bool try_step(int rank, const plan::Step& step) {
+    const int stage = step.chunk * num_ranks_ + rank;
     const double input = input_at(stage, step);
     if (input == kNever) return false;
     const bool forward = step.action == plan::Action::kForward;
     GALV_CHECK(forward || step.action == plan::Action::kBackward,
                "the simulator takes compute steps; transfers are its own");
     const StageTimes& times = times_[index(stage)];
-    StageState& state = stages_[index(stage)];
+    RankState& state = ranks_[index(rank)];
     const double start = std::max(state.free_at, input);
     const double length = time_of(forward ? times.forward : times.backward, step.microbatch);
     state.free_at = start + length;
-    out_.busy[index(stage)] += Milliseconds{length};
+    out_.busy[index(rank)] += Milliseconds{length};
     out_.events.push_back({stage,
+                           step.chunk,
                            forward ? EventKind::kForward : EventKind::kBackward,
                            step.microbatch,
                            {start},
@@ -108,28 +114,35 @@ class Simulator {
   void send(int stage, const plan::Step& step, bool forward) {
     const int receiver = forward ? stage + 1 : stage - 1;
     if (receiver < 0 || receiver >= num_stages_) return;
-    StageState& state = stages_[index(stage)];
+    RankState& state = ranks_[index(rank_of(stage))];
     double& link_free = forward ? state.forward_link_free : state.backward_link_free;
     const double start = std::max(state.free_at, link_free);
     link_free = start + times_[index(std::min(stage, receiver))].transfer.value;
     slot(forward ? activation_at_ : gradient_at_, receiver, step.microbatch) = link_free;
     if (link_free > start) {
-      out_.events.push_back(
-          {receiver, EventKind::kTransfer, step.microbatch, {start}, {link_free}});
+      out_.events.push_back({receiver,
+                             receiver / num_ranks_,
+                             EventKind::kTransfer,
+                             step.microbatch,
+                             {start},
+                             {link_free}});
     }
   }
 
-  void finish_stage(int stage) {
-    const StageTimes& times = times_[index(stage)];
-    double at = stages_[index(stage)].free_at;
+  void finish_rank(int rank) {
+    double at = ranks_[index(rank)].free_at;
     out_.pipeline = std::max(out_.pipeline, Milliseconds{at});
-    const auto add = [&](EventKind kind, Milliseconds length) {
+    const auto add = [&](int stage, EventKind kind, Milliseconds length) {
       if (length.value <= 0) return;
-      out_.events.push_back({stage, kind, -1, {at}, {at + length.value}});
+      out_.events.push_back({stage, stage / num_ranks_, kind, -1, {at}, {at + length.value}});
       at += length.value;
     };
-    add(EventKind::kGradientSync, times.gradient_sync);
-    add(EventKind::kUpdate, times.update);
+    for (int s = rank; s < num_stages_; s += num_ranks_) {
+      add(s, EventKind::kGradientSync, times_[index(s)].gradient_sync);
+    }
+    for (int s = rank; s < num_stages_; s += num_ranks_) {
+      add(s, EventKind::kUpdate, times_[index(s)].update);
+    }
     out_.total = std::max(out_.total, Milliseconds{at});
   }
 
@@ -139,15 +152,16 @@ class Simulator {
         [](const TimelineEvent& a, const TimelineEvent& b) { return a.start < b.start; });
     double busy = 0;
     for (const Milliseconds& time : out_.busy) busy += time.value;
-    const double available = out_.pipeline.value * num_stages_;
+    const double available = out_.pipeline.value * num_ranks_;
     out_.bubble_fraction = available > 0 ? 1 - busy / available : 0;
   }
 
   const std::vector<std::vector<plan::Step>>& steps_;
   const std::vector<StageTimes>& times_;
+  int num_ranks_;
   int num_stages_;
   int per_microbatch_ = 0;
-  std::vector<StageState> stages_;
+  std::vector<RankState> ranks_;
   std::vector<double> activation_at_, gradient_at_;  // [stage][microbatch]: arrival
   Timeline out_;
 };
@@ -179,7 +193,8 @@ OrderedJson thread_name(int thread, const std::string& name) {
 }  // namespace
 
 std::string to_text(const TimelineEvent& event) {
-  const std::string number = std::to_string(event.microbatch);
+  const std::string chunk = event.chunk > 0 ? "." + std::to_string(event.chunk) : "";
+  const std::string number = std::to_string(event.microbatch) + chunk;
   switch (event.kind) {
     case EventKind::kForward:
       return "F" + number;
@@ -188,9 +203,9 @@ std::string to_text(const TimelineEvent& event) {
     case EventKind::kTransfer:
       return "transfer " + number;
     case EventKind::kGradientSync:
-      return "reduce gradients";
+      return "reduce gradients" + chunk;
     case EventKind::kUpdate:
-      return "update";
+      return "update" + chunk;
   }
   return "";
 }
@@ -201,28 +216,31 @@ Timeline simulate(const std::vector<std::vector<plan::Step>>& steps,
 }
 
 Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
-                  const std::vector<StageTimes>& stages) {
-  const int num_stages = static_cast<int>(stages.size());
+                  const std::vector<StageTimes>& stages, int stages_per_rank) {
+  const int pp_degree = static_cast<int>(stages.size()) / stages_per_rank;
   std::vector<std::vector<plan::Step>> steps;
-  for (int stage = 0; stage < num_stages; ++stage) {
-    steps.push_back(plan::make_schedule(schedule, stage, num_stages, num_microbatches));
+  for (int rank = 0; rank < pp_degree; ++rank) {
+    steps.push_back(
+        plan::make_schedule(schedule, rank, pp_degree, num_microbatches, stages_per_rank));
   }
   return simulate(steps, stages);
 }
 
 OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title) {
-  const int num_stages = static_cast<int>(timeline.busy.size());
+  const int num_ranks = static_cast<int>(timeline.busy.size());
+  const bool interleaved = std::any_of(timeline.events.begin(), timeline.events.end(),
+                                       [](const TimelineEvent& event) { return event.chunk > 0; });
   OrderedJson events = OrderedJson::array();
   events.push_back(
       {{"name", "process_name"}, {"ph", "M"}, {"pid", 0}, {"args", {{"name", title}}}});
-  for (int stage = 0; stage < num_stages; ++stage) {
-    const std::string name = "stage " + std::to_string(stage);
-    events.push_back(thread_name(2 * stage, name));
-    events.push_back(thread_name(2 * stage + 1, name + " receives"));
+  for (int rank = 0; rank < num_ranks; ++rank) {
+    const std::string name = (interleaved ? "pipeline rank " : "stage ") + std::to_string(rank);
+    events.push_back(thread_name(2 * rank, name));
+    events.push_back(thread_name(2 * rank + 1, name + " receives"));
   }
   constexpr double kMicrosecondsPerMs = 1000;
   for (const TimelineEvent& event : timeline.events) {
-    const int thread = 2 * event.stage + (event.kind == EventKind::kTransfer ? 1 : 0);
+    const int thread = 2 * (event.stage % num_ranks) + (event.kind == EventKind::kTransfer ? 1 : 0);
     events.push_back({{"name", to_text(event)},
                       {"cat", category(event.kind)},
                       {"ph", "X"},

@@ -8,7 +8,7 @@
 namespace galvatron::data {
 namespace {
 
-constexpr std::string_view kMagic("MMIDIDX\0\0", 9);
+constexpr std::string_view kIndexMagic("MMIDIDX\0\0", 9);
 constexpr std::size_t kHeaderBytes = 9 + 8 + 1 + 8 + 8;
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 62;  // of a .bin: no sum below overflows
 
@@ -65,7 +65,7 @@ IndexHeader read_header(std::span<const std::byte> index, const std::string& pat
     throw ConfigError("[data] ", path, " is truncated: ", index.size(),
                       " bytes, less than the header of a token index");
   }
-  if (std::memcmp(index.data(), kMagic.data(), kMagic.size()) != 0) {
+  if (std::memcmp(index.data(), kIndexMagic.data(), kIndexMagic.size()) != 0) {
     throw ConfigError("[data] ", path,
                       " is no Megatron token index (it does not start with MMIDIDX); make one with "
                       "galvatron-data");

@@ -13,7 +13,7 @@
 namespace galvatron::data {
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
 constexpr std::size_t kMaxHeader = 1 << 16;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;
 
@@ -55,7 +55,7 @@ NpyArray::NpyArray(const std::filesystem::path& path) : path_(path), file_(path)
   const auto damaged = [&](const std::string& what) {
     return ConfigError("[data] ", source, " ", what);
   };
-  if (text.size() < 12 || !text.starts_with(kMagic)) throw damaged("is no .npy file of numpy");
+  if (text.size() < 12 || !text.starts_with(kNpyMagic)) throw damaged("is no .npy file of numpy");
   const auto byte = [&](std::size_t i) {
     return static_cast<std::size_t>(static_cast<unsigned char>(text[i]));
   };

@@ -43,19 +43,45 @@ Problem check_world(const Plan& plan, const CheckContext& context) {
   return std::nullopt;
 }
 
-Problem check_stage_sizes(const Pipeline& pipeline, int num_layers) {
-  const auto entries = static_cast<int>(pipeline.layers_per_stage.size());
-  if (entries != pipeline.degree) {
-    return fmt::format("layers_per_stage has {} entries, pp_degree is {}; give one entry per stage",
-                       entries, pipeline.degree);
+// One stage per pipeline rank, or under the interleaved schedule several.
+Problem check_stage_count(const Pipeline& pipeline) {
+  const int entries = pipeline.num_stages(), degree = pipeline.degree;
+  const bool interleaved = pipeline.schedule == ScheduleKind::kInterleaved;
+  if (!interleaved && entries != degree) {
+    const bool whole = entries > degree && entries % degree == 0;
+    return fmt::format(
+        "layers_per_stage has {} entries, pp_degree is {}; give one entry per stage{}", entries,
+        degree, whole ? ", or schedule interleaved, which runs several stages on a rank" : "");
   }
+  if (!interleaved) return std::nullopt;
+  if (degree == 1) {
+    return "schedule interleaved needs a pp_degree of at least 2, not 1; use 1f1b";
+  }
+  if (entries == degree) {
+    return fmt::format(
+        "schedule interleaved with one stage on each of {} pipeline ranks is 1f1b; use that, or "
+        "give layers_per_stage {} entries or more",
+        degree, 2 * degree);
+  }
+  if (entries % degree != 0) {
+    return fmt::format(
+        "layers_per_stage has {} entries, which is no multiple of pp_degree {}; schedule "
+        "interleaved gives every pipeline rank as many stages",
+        entries, degree);
+  }
+  return std::nullopt;
+}
+
+Problem check_stage_sizes(const Pipeline& pipeline, int num_layers) {
+  if (auto problem = check_stage_count(pipeline)) return problem;
+  const int entries = pipeline.num_stages();
   for (int stage = 0; stage < entries; ++stage) {
     const int layers = pipeline.layers_per_stage[static_cast<std::size_t>(stage)];
     if (layers < 1) {
       return fmt::format(
-          "stage {} has {} layers; every stage needs at least 1, so pp_degree can "
-          "be at most {}",
-          stage, layers, num_layers);
+          "stage {} has {} layers; every stage needs at least 1, so {} can be at most {}", stage,
+          layers, entries == pipeline.degree ? "pp_degree" : "pp_degree x stages per rank",
+          num_layers);
     }
   }
   const auto total = std::accumulate(pipeline.layers_per_stage.begin(),
@@ -119,6 +145,13 @@ Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
     return fmt::format(
         "tp_degree {} x ulysses_degree {} = {} does not divide the {} ranks of a stage",
         strategy.tp_degree, strategy.ulysses_degree, seq_degree, ranks_per_stage);
+  }
+  if (!strategy.tp_consecutive &&
+      (strategy.tp_degree == 1 || strategy.tp_degree == ranks_per_stage)) {
+    return fmt::format(
+        "tp_consecutive must be true where tp_degree is {} of the {} ranks of a stage: there is "
+        "only one way to place them",
+        strategy.tp_degree, ranks_per_stage);
   }
   if (strategy.zero_stage < 0 || strategy.zero_stage > 3) {
     return fmt::format("zero_stage {} is outside 0 .. 3", strategy.zero_stage);
@@ -193,12 +226,15 @@ Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
     const auto first = static_cast<std::size_t>(tied[0]), other = static_cast<std::size_t>(tied[i]);
     const LayerStrategy& a = plan.layers[first];
     const LayerStrategy& b = plan.layers[other];
-    const auto problem = [&](const char* what, int one, int two) {
+    const auto problem = [&](const char* what, auto one, auto two) {
       return fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
                          model.layers[first].name, model.layers[other].name, what, one, two);
     };
     if (a.tp_degree != b.tp_degree) return problem("tp_degree", a.tp_degree, b.tp_degree);
     if (a.zero_stage != b.zero_stage) return problem("zero_stage", a.zero_stage, b.zero_stage);
+    if (a.tp_consecutive != b.tp_consecutive) {
+      return problem("tp_consecutive", a.tp_consecutive, b.tp_consecutive);
+    }
   }
   return std::nullopt;
 }

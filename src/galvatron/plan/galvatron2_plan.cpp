@@ -13,7 +13,7 @@ namespace galvatron::plan {
 namespace {
 
 constexpr int kMaxDegree = 1 << 20;
-constexpr int kMaxLayers = 1 << 16;
+constexpr int kMaxGalvatron2Layers = 1 << 16;
 
 [[noreturn]] void fail(const std::string& source, const std::string& problem) {
   throw ConfigError("[galvatron2 plan] ", source, ": ", problem);
@@ -34,7 +34,7 @@ std::vector<int> read_list(JsonReader& reader, const std::string& key, int min, 
                                         word.substr(0, 40), min, max));
     }
     out.push_back(value);
-    if (out.size() > static_cast<std::size_t>(kMaxLayers)) {
+    if (out.size() > static_cast<std::size_t>(kMaxGalvatron2Layers)) {
       fail(reader.source(), "key '" + key + "' is too long");
     }
     begin = end + 1;
@@ -62,11 +62,12 @@ std::vector<Galvatron2Strategy> read_layers(JsonReader& reader) {
   const auto zero3 = read_layer_list(reader, "dp_types_enc", count, true);
   const auto ulysses = read_layer_list(reader, "use_sp", count, false);
   const auto recompute = read_layer_list(reader, "checkpoint", count, false);
-  read_layer_list(reader, "tp_consecutive_flags", count, false);
+  const auto consecutive = read_layer_list(reader, "tp_consecutive_flags", count, false);
   std::vector<Galvatron2Strategy> layers;
   for (std::size_t i = 0; i < count; ++i) {
     layers.push_back(
-        {degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1, recompute[i] == 1});
+        {degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1, recompute[i] == 1,
+         consecutive[i] == 1 || ulysses[i] == 1});
   }
   return layers;
 }
@@ -136,6 +137,8 @@ LayerStrategy our_strategy(const Galvatron2Plan& plan, const Galvatron2Strategy&
   LayerStrategy out;
   out.tp_degree = strategy.tp_degree();
   out.ulysses_degree = strategy.ulysses_degree();
+  const bool one_way = out.tp_degree == 1 || out.tp_degree == plan.ranks_per_stage();
+  out.tp_consecutive = strategy.consecutive || one_way;
   out.zero_stage = strategy.zero3 ? 3 : plan.default_zero_stage;
   out.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
   return out;
@@ -171,7 +174,8 @@ Galvatron2Strategy their_strategy(const LayerStrategy& strategy, std::size_t lay
   if (strategy.recompute == Recompute::kSelective) refuse("selective recompute");
   if (strategy.cp_degree != 1 || strategy.ep_degree != 1) refuse("context or expert parallelism");
   return {std::max(strategy.tp_degree, strategy.ulysses_degree), strategy.ulysses_degree > 1,
-          strategy.zero_stage == 3, strategy.recompute == Recompute::kFull};
+          strategy.zero_stage == 3, strategy.recompute == Recompute::kFull,
+          strategy.tp_consecutive};
 }
 
 }  // namespace
@@ -180,6 +184,7 @@ std::string to_text(const Galvatron2Strategy& strategy) {
   LayerStrategy like;
   like.tp_degree = strategy.tp_degree();
   like.ulysses_degree = strategy.ulysses_degree();
+  like.tp_consecutive = strategy.consecutive;
   like.zero_stage = strategy.zero3 ? 3 : 0;
   like.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
   return to_text(like);
@@ -219,7 +224,7 @@ Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& so
   }
   plan.layers_per_stage = galvatron2_stages(num_layers, plan.pp_degree);
   if (reader.has("pp_division")) {
-    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxLayers);
+    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxGalvatron2Layers);
   }
   reader.ignore("pp_division");
   const std::string schedule =
@@ -245,7 +250,8 @@ OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan) {
   OrderedJson json;
   json["pp_deg"] = plan.pp_degree;
   json["tp_sizes_enc"] = join_layers(plan, [](const auto& layer) { return layer.degree; });
-  json["tp_consecutive_flags"] = join_layers(plan, [](const auto&) { return 1; });
+  json["tp_consecutive_flags"] =
+      join_layers(plan, [](const auto& layer) { return int{layer.consecutive}; });
   json["dp_types_enc"] = join_layers(plan, [](const auto& layer) { return int{layer.zero3}; });
   json["use_sp"] = join_layers(plan, [](const auto& layer) { return int{layer.ulysses}; });
   json["checkpoint"] = join_layers(plan, [](const auto& layer) { return int{layer.recompute}; });
@@ -290,6 +296,11 @@ Galvatron2Plan to_galvatron2(const Plan& plan) {
   if (plan.layers.size() < 3) {
     throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
   }
+  if (plan.pipeline.schedule == ScheduleKind::kInterleaved) {
+    throw ConfigError("[galvatron2 plan] the plan has ", plan.pipeline.stages_per_rank(),
+                      " stages per pipeline rank (schedule interleaved); Galvatron-2 has one: "
+                      "search with --schedule 1f1b");
+  }
   Galvatron2Plan out;
   out.world_size = plan.world_size;
   out.pp_degree = plan.pipeline.degree;
@@ -308,6 +319,10 @@ Galvatron2Plan to_galvatron2(const Plan& plan) {
     }
   }
   out.vocabulary = their_strategy(plan.layers.front(), 0);
+  if (!out.vocabulary.consecutive) {
+    throw ConfigError("[galvatron2 plan] the embedding (", to_text(plan.layers.front()),
+                      ") has TP ranks that are no neighbours; Galvatron-2 knows that of blocks only");
+  }
   const std::size_t head = plan.layers.size() - 1;
   if (!(their_strategy(plan.layers[head], head) == out.vocabulary)) {
     throw ConfigError("[galvatron2 plan] embedding (", to_text(plan.layers.front()), ") and head (",

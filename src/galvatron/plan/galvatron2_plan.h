@@ -16,12 +16,14 @@ struct Galvatron2Strategy {
   bool ulysses = false;    // only with degree > 1
   bool zero3 = false;      // else the plan's default_zero_stage
   bool recompute = false;  // the whole layer
+  // Are TP ranks neighbours? Its search always says so, and its formulas take them to be.
+  bool consecutive = true;
   int tp_degree() const { return ulysses ? 1 : degree; }
   int ulysses_degree() const { return ulysses ? degree : 1; }
   // Do both spread tokens and weights alike? What changes between two layers otherwise is a
   // redistribution.
   bool same_layout(const Galvatron2Strategy& other) const {
-    return degree == other.degree && ulysses == other.ulysses;
+    return degree == other.degree && ulysses == other.ulysses && consecutive == other.consecutive;
   }
   bool operator==(const Galvatron2Strategy&) const = default;
 };
@@ -67,7 +69,7 @@ void write_galvatron2_plan(const std::filesystem::path& path, const Galvatron2Pl
 Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
                      spec::Precision precision);
 // ConfigError naming the first layer that Galvatron-2 cannot express (ZeRO-1, selective recompute,
-// TP with Ulysses, different embedding and head, several defaults of ZeRO).
+// TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and head, several defaults of ZeRO).
 Galvatron2Plan to_galvatron2(const Plan& plan);
 
 }  // namespace galvatron::plan

@@ -26,6 +26,11 @@ Recompute parse_recompute(const std::string& text) {
   return static_cast<Recompute>(it - names.begin());
 }
 
+bool split_parameters_alike(const LayerStrategy& a, const LayerStrategy& b) {
+  return a.tp_degree == b.tp_degree && a.zero_stage == b.zero_stage &&
+         a.tp_consecutive == b.tp_consecutive;
+}
+
 std::string to_text(const LayerStrategy& strategy) {
   std::string out;
   const auto add = [&](const std::string& word) { out += (out.empty() ? "" : " ") + word; };
@@ -33,6 +38,7 @@ std::string to_text(const LayerStrategy& strategy) {
     if (degree != 1) add(word + std::to_string(degree));
   };
   add_degree("tp", strategy.tp_degree);
+  if (!strategy.tp_consecutive) out += out.empty() ? "strided" : "-strided";
   add_degree("uly", strategy.ulysses_degree);
   add_degree("cp", strategy.cp_degree);
   add_degree("ep", strategy.ep_degree);

@@ -15,10 +15,17 @@
 namespace galvatron::plan {
 
 struct Pipeline {
-  int degree = 1;
+  int degree = 1;  // pipeline ranks
   ScheduleKind schedule = ScheduleKind::k1F1B;
-  // `degree` entries, each at least 1, summing to the number of layers.
+  // Each at least 1, summing to the number of layers: `degree` entries, or a multiple of it under
+  // the interleaved schedule, where stage s lies on pipeline rank s % degree.
   std::vector<int> layers_per_stage;
+
+  int num_stages() const { return static_cast<int>(layers_per_stage.size()); }
+  int stages_per_rank() const { return num_stages() / degree; }
+  int pp_rank_of_stage(int stage) const { return stage % degree; }
+  // Ascending; entry c is chunk c of the schedule's steps.
+  std::vector<int> stages_of_rank(int pp_rank) const;
   bool operator==(const Pipeline&) const = default;
 };
 
@@ -33,6 +40,7 @@ struct Plan {
   // Free: the prediction, inputs' checksums, runner-ups. Never read back for meaning.
   OrderedJson search;
 
+  // Ranks of a pipeline rank, which are those of each of its stages.
   int ranks_per_stage() const { return world_size / pipeline.degree; }
   // Data-parallel degree of a layer: ranks of its stage over the ways its sequence is split.
   int dp_degree(int layer) const;
@@ -44,14 +52,15 @@ struct Plan {
   }
 };
 
-// Layers per stage when `num_layers` are spread evenly: balanced chunks. REQUIRES: pp_degree > 0.
-std::vector<int> even_stages(int num_layers, int pp_degree);
+// Layers per stage when `num_layers` are spread evenly: balanced chunks. REQUIRES: num_stages > 0.
+std::vector<int> even_stages(int num_layers, int num_stages);
 
 // The same strategy for every layer, layers spread evenly over the stages. Recompute applies to
-// blocks only: embedding and head keep nothing that it could drop. Not yet checked.
+// blocks only: embedding and head keep nothing that it could drop. `stages_per_rank` 0: as many as
+// the schedule usually has. Not yet checked.
 Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int world_size,
                   const LayerStrategy& strategy, int pp_degree = 1, int num_microbatches = 1,
-                  ScheduleKind schedule = ScheduleKind::k1F1B);
+                  ScheduleKind schedule = ScheduleKind::k1F1B, int stages_per_rank = 0);
 
 // Plan JSON, layers run-length grouped. Reading rejects unknown keys and values out of range
 // (ConfigError); it does not run check_plan.

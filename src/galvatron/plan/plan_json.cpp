@@ -49,7 +49,8 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
     }
   } else {
     reader.ignore("layers_per_stage");
-    pipeline.layers_per_stage = even_stages(num_layers, pipeline.degree);
+    const int stages = pipeline.degree * usual_stages_per_rank(pipeline.schedule);
+    pipeline.layers_per_stage = even_stages(num_layers, stages);
   }
   reader.finish();
   return pipeline;
@@ -60,6 +61,7 @@ void read_group(const Json& json, const std::string& source, std::vector<LayerSt
   LayerStrategy strategy;
   const std::int64_t count = reader.get_int_or("count", 1, 1, kMaxLayers);
   strategy.tp_degree = get_degree(reader, "tp_degree");
+  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
   strategy.ulysses_degree = get_degree(reader, "ulysses_degree");
   strategy.cp_degree = get_degree(reader, "cp_degree");
   strategy.ep_degree = get_degree(reader, "ep_degree");
@@ -80,6 +82,7 @@ OrderedJson group_to_json(int count, const LayerStrategy& strategy) {
     if (value != standard) out[key] = value;
   };
   add("tp_degree", strategy.tp_degree, defaults.tp_degree);
+  if (!strategy.tp_consecutive) out["tp_consecutive"] = false;
   add("ulysses_degree", strategy.ulysses_degree, defaults.ulysses_degree);
   add("cp_degree", strategy.cp_degree, defaults.cp_degree);
   add("ep_degree", strategy.ep_degree, defaults.ep_degree);

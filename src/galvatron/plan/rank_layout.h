@@ -1,5 +1,6 @@
-// Where a rank stands: rank <-> (stage, dp, ulysses, tp), innermost fastest, and the rank sets that
-// communicate. All functions are pure, so every rank can work out every other rank's groups.
+// Where a rank stands: rank <-> (pipeline rank, dp, ulysses, tp), innermost fastest, and the rank
+// sets that communicate. All functions are pure, so every rank can work out every other rank's
+// groups.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,8 +11,11 @@
 namespace galvatron::plan {
 
 // Coordinates of one rank for one layer's strategy.
-//   rank = stage * ranks_per_stage
+//   rank = pp_rank * ranks_per_stage
 //        + (dp_rank * ulysses_degree + ulysses_rank) * tp_degree + tp_rank
+// and where the strategy's TP ranks are not consecutive
+//   rank = pp_rank * ranks_per_stage
+//        + tp_rank * (dp_degree * ulysses_degree) + dp_rank * ulysses_degree + ulysses_rank
 struct RankCoordinates {
   int stage = 0;
   int dp_rank = 0;
@@ -25,8 +29,15 @@ RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& 
 
 using RankSet = std::vector<int>;  // ascending global ranks
 
-// Ranks of a stage.
-RankSet stage_ranks(int stage, int ranks_per_stage);
+// Distances between ranks that differ in one coordinate by one. Those that hold the same values of
+// what TP divides lie `ulysses` apart.
+struct RankStrides {
+  int tp = 1, ulysses = 1, dp = 1;
+};
+RankStrides rank_strides(const LayerStrategy& strategy, int ranks_per_stage);
+
+// Ranks of a pipeline rank's stages.
+RankSet stage_ranks(int pp_rank, int ranks_per_stage);
 // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
 RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
 RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
@@ -40,6 +51,9 @@ RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strate
 struct TokenLayout {
   int dp_degree = 1;
   int seq_degree = 1;
+  // Of the sequence's ways, those that lie outermost in the order of ranks: tp_degree where TP ranks
+  // are not consecutive.
+  int outer_degree = 1;
   bool operator==(const TokenLayout&) const = default;
 };
 TokenLayout token_layout(const LayerStrategy& strategy, int ranks_per_stage);

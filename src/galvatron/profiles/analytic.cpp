@@ -198,8 +198,6 @@ Work work_of(const spec::LayerSpec& layer, const Shape& shape, double parameters
   return {};
 }
 
-Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround(value))}; }
-
 }  // namespace
 
 LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,

@@ -7,7 +7,7 @@
 namespace galvatron::profiles {
 namespace {
 
-constexpr const char* kFormat = "galvatron-hardware-profile";
+constexpr const char* kHardwareFormat = "galvatron-hardware-profile";
 constexpr double kMaxSlowdown = 1e6;
 
 Link read_link(JsonReader reader) {
@@ -128,7 +128,7 @@ OrderedJson table_to_json(const CollectiveTable& table) {
 
 HardwareProfile hardware_profile_from_json(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  require_format(reader, kFormat);
+  require_format(reader, kHardwareFormat);
   HardwareProfile out;
   out.provenance = read_provenance(reader);
   out.device = reader.get_string("device");
@@ -155,7 +155,7 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
     contention.push_back({{"ranks", point.ranks}, {"slowdown", point.slowdown}});
   }
   for (const CollectiveTable& table : profile.tables) tables.push_back(table_to_json(table));
-  OrderedJson out = {{"format", kFormat},
+  OrderedJson out = {{"format", kHardwareFormat},
                      {"version", 1},
                      {"provenance", provenance_to_json(profile.provenance)},
                      {"device", profile.device},

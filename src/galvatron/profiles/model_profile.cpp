@@ -29,8 +29,6 @@ Fields to_fields(const LayerMeasurement& m) {
           static_cast<double>(m.backward_workspace.value)};
 }
 
-Bytes whole_bytes(double value) { return {static_cast<std::int64_t>(std::llround(value))}; }
-
 LayerMeasurement from_fields(const Fields& f, int tp_degree, double samples) {
   return {tp_degree,         samples,           {f[0]},           {f[1]}, {f[2]}, whole_bytes(f[3]),
           whole_bytes(f[4]), whole_bytes(f[5]), whole_bytes(f[6])};

@@ -5,7 +5,7 @@
 namespace galvatron::profiles {
 namespace {
 
-constexpr const char* kFormat = "galvatron-model-profile";
+constexpr const char* kModelFormat = "galvatron-model-profile";
 
 LayerMeasurement read_measurement(JsonReader reader) {
   LayerMeasurement out;
@@ -68,7 +68,7 @@ OrderedJson type_to_json(const LayerTypeProfile& entry) {
 
 ModelProfile model_profile_from_json(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  require_format(reader, kFormat);
+  require_format(reader, kModelFormat);
   ModelProfile out;
   out.provenance = read_provenance(reader);
   out.model = reader.get_string("model");
@@ -97,7 +97,7 @@ ModelProfile read_model_profile(const std::filesystem::path& path) {
 OrderedJson model_profile_to_json(const ModelProfile& profile) {
   OrderedJson list = OrderedJson::array();
   for (const LayerTypeProfile& entry : profile.types) list.push_back(type_to_json(entry));
-  return {{"format", kFormat},
+  return {{"format", kModelFormat},
           {"version", 1},
           {"provenance", provenance_to_json(profile.provenance)},
           {"model", profile.model},

@@ -26,6 +26,16 @@ at::Tensor sum_of_squares(const at::Tensor& flat) {
   return whole == 0 ? rest : squares(flat.narrow(0, 0, whole).view({-1, kPiece})) + rest;
 }
 
+// Of all stages of the rank, stage by stage.
+std::vector<int> layers_of_rank(const plan::Plan& plan, int rank) {
+  std::vector<int> out;
+  for (const int stage : plan.pipeline.stages_of_rank(rank / plan.ranks_per_stage())) {
+    const Range layers = plan.layers_of_stage(stage);
+    for (auto i = static_cast<int>(layers.begin); i < layers.end; ++i) out.push_back(i);
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -35,7 +45,7 @@ struct Engine::State {
   EngineOptions options;
   Trace trace;
   std::vector<std::unique_ptr<ParamUnit>> units;
-  std::vector<ParamUnit*> tied;  // by name: stages meet them in different orders, and must reduce them in one
+  std::vector<ParamUnit*> tied;  // by name: pipeline ranks meet them in different orders, and must reduce them in one
   std::vector<ParamHandle> parameters;
   std::unique_ptr<StageExecutor> executor;
 
@@ -49,11 +59,9 @@ struct Engine::State {
 void Engine::State::build(const LayerFactory& make_layer) {
   world->create_groups(plan_rank_sets(model, plan));
   const int rank = world->rank(), ranks_per_stage = plan.ranks_per_stage();
-  const int stage = rank / ranks_per_stage;
   UnitBuilder builder(model, plan, *world);
   std::vector<std::unique_ptr<LayerRunner>> runners;
-  const Range mine = plan.layers_of_stage(stage);
-  for (int i = static_cast<int>(mine.begin); i < mine.end; ++i) {
+  for (const int i : layers_of_rank(plan, rank)) {
     const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
     const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(i)];
     const nn::LayerPlacement placement{{world->group(plan::tp_ranks(rank, ranks_per_stage, strategy)),
@@ -138,15 +146,22 @@ double Engine::gradient_norm() {
   return std::sqrt(total.item<double>());
 }
 
+int neighbour_rank(const plan::Plan& plan, int rank, int step) {
+  const int degree = plan.pipeline.degree, per_stage = plan.ranks_per_stage();
+  const int pp_rank = rank / per_stage + step;
+  const bool wraps = pp_rank < 0 || pp_rank >= degree;
+  if (wraps && plan.pipeline.stages_per_rank() == 1) return -1;
+  return (pp_rank + degree) % degree * per_stage + rank % per_stage;
+}
+
 std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan) {
   const int per_stage = plan.ranks_per_stage();
   std::set<plan::RankSet> sets;
   for (int rank = 0; rank < plan.world_size; ++rank) {
-    const int stage = rank / per_stage;
-    sets.insert(plan::stage_ranks(stage, per_stage));
-    if (stage + 1 < plan.pipeline.degree) sets.insert({rank, rank + per_stage});
-    const Range layers = plan.layers_of_stage(stage);
-    for (int i = static_cast<int>(layers.begin); i < layers.end; ++i) {
+    sets.insert(plan::stage_ranks(rank / per_stage, per_stage));
+    const int next = neighbour_rank(plan, rank, 1);
+    if (next >= 0) sets.insert({std::min(rank, next), std::max(rank, next)});
+    for (const int i : layers_of_rank(plan, rank)) {
       const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
       sets.insert(plan::tp_ranks(rank, per_stage, strategy));
       sets.insert(plan::ulysses_ranks(rank, per_stage, strategy));

@@ -80,6 +80,10 @@ class Engine {
   std::unique_ptr<State> state_;
 };
 
+// The rank in the same place `step` pipeline ranks on (1 or -1) that this one sends to or receives from; -1 where there is
+// none. Between the last and the first only stages of the interleaved schedule have something to send.
+int neighbour_rank(const plan::Plan& plan, int rank, int step);
+
 // Every rank set that a plan communicates in, for World::create_groups. The same list on every rank.
 std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan);
 

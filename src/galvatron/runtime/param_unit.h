@@ -41,7 +41,7 @@ struct UnitOptions {
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, moments
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
-  comm::Group tie;       // the stages that hold a tied copy; a group of one without
+  comm::Group tie;       // the pipeline ranks that hold a tied copy; a group of one without
 };
 
 // Copies a rank's part of a parameter into its place in the whole parameter, or out of it.
@@ -53,7 +53,7 @@ class ParamUnit {
   ParamUnit(UnitOptions options, std::vector<ParamSlot> slots);
 
   const std::string& name() const { return options_.name; }
-  bool is_tied() const { return options_.tie.size() > 1; }  // to copies on other stages
+  bool is_tied() const { return options_.tie.size() > 1; }  // to copies on other pipeline ranks
   int zero_stage() const { return options_.zero_stage; }
   const std::vector<ParamSlot>& slots() const { return slots_; }
   int slot_of(const std::string& full_name) const;  // -1 when absent
@@ -78,12 +78,12 @@ class ParamUnit {
 
   // --- gradients ---
   void start_step();                                        // forgets the last step's gradients
-  void add_use() { ++uses_; }                               // a layer of this stage that uses the unit
+  void add_use() { ++uses_; }                               // a layer of this rank that uses the unit
   void add_gradients(const std::vector<at::Tensor>& by_slot);  // undefined counts as zero
   // After a layer's backward of a microbatch: starts the reduction that is due.
   void layer_backward_done(bool last_microbatch);
   void finish_reduction();  // waits for the one under way
-  void reduce_tie();        // sums tied copies of several stages; after the last microbatch, collective over the tie
+  void reduce_tie();        // sums tied copies of several pipeline ranks; after the last microbatch, collective over the tie
 
   // --- what the optimizer sees: this rank's part, one-dimensional ---
   at::Tensor& master() { return master_; }

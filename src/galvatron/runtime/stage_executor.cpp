@@ -1,5 +1,7 @@
 #include "galvatron/runtime/stage_executor.h"
 
+#include <algorithm>
+
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/layer_call.h"
@@ -17,10 +19,22 @@ bool is_compute(const Step& step) { return step.action == Action::kForward || st
 
 constexpr int kMaxStreams = 4;
 
-// One tag per microbatch, direction and stream.
-int tag_of(const Step& step, std::size_t stream) {
+int other(const comm::Group& pair) { return 1 - pair.rank(); }
+
+// One tag per microbatch, receiving chunk, stream and kind. The kind is the lowest bit: activations and gradients between
+// two ranks overtake each other (Group::send).
+int tag_of(const plan::Plan& plan, const Step& step, int receiving_stage, std::size_t stream) {
   const bool forward = step.action == Action::kRecvActivation || step.action == Action::kSendActivation;
-  return (step.microbatch * 2 + (forward ? 0 : 1)) * kMaxStreams + static_cast<int>(stream);
+  const int chunk = receiving_stage / plan.pipeline.degree;
+  const int message = step.microbatch * plan.pipeline.stages_per_rank() + chunk;
+  return (message * kMaxStreams + static_cast<int>(stream)) * 2 + (forward ? 0 : 1);
+}
+
+// The pair of a rank and its like `step` pipeline ranks on; a group of one where there is none.
+comm::Group pair_group(const plan::Plan& plan, const comm::World& world, int step) {
+  const int neighbour = neighbour_rank(plan, world.rank(), step);
+  if (neighbour < 0) return {};
+  return world.group({std::min(world.rank(), neighbour), std::max(world.rank(), neighbour)});
 }
 
 }  // namespace
@@ -32,29 +46,39 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
       trace_(trace),
       seq_length_(seq_length),
       ranks_per_stage_(plan.ranks_per_stage()),
-      stage_(world.rank() / ranks_per_stage_),
+      pp_rank_(world.rank() / ranks_per_stage_),
       rank_in_stage_(world.rank() % ranks_per_stage_),
       device_(world.device()),
-      layers_(plan.layers_of_stage(stage_)),
-      runners_(std::move(runners)) {
-  const int rank = world.rank();
-  stage_group_ = world.group(plan::stage_ranks(stage_, ranks_per_stage_));
-  if (stage_ > 0) previous_ = world.group({rank - ranks_per_stage_, rank});
-  if (stage_ + 1 < plan.pipeline.degree) next_ = world.group({rank, rank + ranks_per_stage_});
+      runners_(std::move(runners)),
+      runner_of_layer_(static_cast<std::size_t>(model.num_layers()), nullptr) {
+  auto runner = runners_.begin();
+  for (const int stage : plan.pipeline.stages_of_rank(pp_rank_)) {
+    layers_.push_back(plan.layers_of_stage(stage));
+    for (std::int64_t i = layers_.back().begin; i < layers_.back().end; ++i, ++runner) {
+      runner_of_layer_[static_cast<std::size_t>(i)] = runner->get();
+    }
+  }
+  stage_group_ = world.group(plan::stage_ranks(pp_rank_, ranks_per_stage_));
+  previous_ = pair_group(plan, world, -1);
+  next_ = pair_group(plan, world, 1);
+}
+
+std::vector<Step> StageExecutor::compute_steps() const {
+  const plan::Pipeline& pipeline = plan_.pipeline;
+  return plan::make_schedule(pipeline.schedule, pp_rank_, pipeline.degree, plan_.num_microbatches,
+                             pipeline.stages_per_rank());
 }
 
 void StageExecutor::run(InputSource& input, std::int64_t step, double loss_scale) {
-  const auto compute = plan::make_schedule(plan_.pipeline.schedule, stage_, plan_.pipeline.degree, plan_.num_microbatches);
-  const StepContext context{&input, step * plan_.global_batch, loss_scale};
-  run_steps(plan::add_transfers(compute, stage_, plan_.pipeline.degree), context);
+  run_steps(compute_steps(), {&input, step * plan_.global_batch, loss_scale});
 }
 
 void StageExecutor::evaluate(InputSource& input) {
-  std::vector<Step> compute;
-  for (int m = 0; m < plan_.num_microbatches; ++m) compute.push_back({Action::kForward, m});
+  std::vector<Step> compute = compute_steps();
+  std::erase_if(compute, [](const Step& step) { return step.action != Action::kForward; });
   StepContext context{&input};
   context.training = false;
-  run_steps(plan::add_transfers(compute, stage_, plan_.pipeline.degree), context);
+  run_steps(compute, context);
 }
 
 at::Tensor StageExecutor::logits(InputSource& input) {
@@ -73,9 +97,13 @@ double StageExecutor::take_loss_sum() {
   return last.loss_counts() ? sum : 0;
 }
 
-void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
-  int backwards_left = 0;
-  for (const Step& step : steps) backwards_left += step.action == Action::kBackward ? 1 : 0;
+void StageExecutor::run_steps(const std::vector<Step>& compute, const StepContext& context) {
+  const int stages_per_rank = static_cast<int>(layers_.size());
+  const std::vector<Step> steps = plan::add_transfers(compute, pp_rank_, plan_.pipeline.degree, stages_per_rank);
+  std::vector<int> backwards_left(layers_.size(), 0);  // a chunk's gradients are whole after its own last one
+  for (const Step& step : steps) {
+    if (step.action == Action::kBackward) ++backwards_left[static_cast<std::size_t>(step.chunk)];
+  }
   post_receives(steps, 0);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
@@ -83,9 +111,9 @@ void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext&
       // What the next compute step needs travels while this one runs.
       post_receives(steps, i + 1);
       if (step.action == Action::kForward) {
-        forward(step.microbatch, context);
+        forward(step, context);
       } else {
-        backward(step.microbatch, --backwards_left == 0, context);
+        backward(step, --backwards_left[static_cast<std::size_t>(step.chunk)] == 0, context);
       }
       prefetch_for_next(steps, i);
     } else if (!is_receive(step)) {
@@ -105,11 +133,11 @@ void StageExecutor::post_receives(const std::vector<Step>& steps, std::size_t fr
 }
 
 void StageExecutor::post_receive(const Step& step) {
-  const auto key = std::pair(step.action, step.microbatch);
+  const TransferKey key = key_of(step);
   if (receiving_.contains(key)) return;
   const bool forward = step.action == Action::kRecvActivation;
   // A border tensor has the layout of the layer that makes it.
-  const int border = forward ? first_layer() - 1 : last_layer();
+  const int border = forward ? first_layer(step) - 1 : last_layer(step);
   const std::int64_t samples = plan_.samples_of_microbatch(step.microbatch).size();
   Transfer transfer;
   for (const spec::StreamSpec& stream : model_.layers[static_cast<std::size_t>(border)].outputs) {
@@ -118,8 +146,9 @@ void StageExecutor::post_receive(const Step& step) {
     at::Tensor tensor = at::empty({rect.samples.size(), rect.tokens.size(), stream.width},
                                   at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
     if (tensor.numel() > 0) {
-      const int tag = tag_of(step, transfer.streams.size());
-      transfer.pending.push_back((forward ? previous_ : next_).receive(tensor, forward ? 0 : 1, tag));
+      const comm::Group& pair = forward ? previous_ : next_;
+      const int tag = tag_of(plan_, step, stage(step), transfer.streams.size());
+      transfer.pending.push_back(pair.receive(tensor, other(pair), tag));
     }
     transfer.streams.push_back(std::move(tensor));
   }
@@ -127,7 +156,7 @@ void StageExecutor::post_receive(const Step& step) {
 }
 
 nn::Activations StageExecutor::received(const Step& step) {
-  const auto found = receiving_.find({step.action, step.microbatch});
+  const auto found = receiving_.find(key_of(step));
   GALV_CHECK(found != receiving_.end(), "no transfer was posted for microbatch ", step.microbatch);
   const Trace::Scope scope(trace_, step.action == Action::kRecvActivation ? "wait for activation" : "wait for gradient",
                            "communication");
@@ -138,13 +167,15 @@ nn::Activations StageExecutor::received(const Step& step) {
 }
 
 void StageExecutor::send(const Step& step) {
-  const auto found = outgoing_.find({step.action, step.microbatch});
+  const auto found = outgoing_.find(key_of(step));
   GALV_CHECK(found != outgoing_.end(), "nothing to send for microbatch ", step.microbatch);
   const bool forward = step.action == Action::kSendActivation;
   for (std::size_t i = 0; i < found->second.size(); ++i) {
     const at::Tensor& tensor = found->second[i];
     if (tensor.numel() == 0) continue;
-    sending_.push_back((forward ? next_ : previous_).send(tensor.contiguous(), forward ? 1 : 0, tag_of(step, i)));
+    const comm::Group& pair = forward ? next_ : previous_;
+    const int receiver = stage(step) + (forward ? 1 : -1);
+    sending_.push_back(pair.send(tensor.contiguous(), other(pair), tag_of(plan_, step, receiver, i)));
   }
   outgoing_.erase(found);
 }
@@ -189,48 +220,50 @@ nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, i
   return out;
 }
 
-void StageExecutor::forward(int microbatch, const StepContext& context) {
+void StageExecutor::forward(const Step& step, const StepContext& context) {
+  const int first = first_layer(step), last = last_layer(step), microbatch = step.microbatch;
   nn::Activations x;
-  if (stage_ > 0) x = received({Action::kRecvActivation, microbatch});
-  const Trace::Scope scope(trace_, "F" + std::to_string(microbatch), "forward");
-  for (int layer = first_layer(); layer <= last_layer(); ++layer) {
+  if (!is_first_stage(step)) x = received({Action::kRecvActivation, microbatch, step.chunk});
+  const Trace::Scope scope(trace_, plan::to_text(std::vector<Step>{step}), "forward");
+  for (int layer = first; layer <= last; ++layer) {
     const nn::LayerCall call = make_call(layer, microbatch, context);
     if (layer > 0) x = to_layout(x, layer - 1, layer - 1, layer, microbatch);
-    if (layer < last_layer()) {
+    if (layer < last) {
       runner(layer).prefetch();
       runner(layer + 1).prefetch();
     }
     x = context.training ? runner(layer).forward(microbatch, x, call) : runner(layer).evaluate(x, call);
   }
-  if (stage_ + 1 < plan_.pipeline.degree) {
-    outgoing_[{Action::kSendActivation, microbatch}] = std::move(x);
+  if (!is_last_stage(step)) {
+    outgoing_[{Action::kSendActivation, step.chunk, microbatch}] = std::move(x);
   } else if (context.logits) {
     logits_ = x[0];
   }
 }
 
-void StageExecutor::backward(int microbatch, bool last, const StepContext& context) {
+void StageExecutor::backward(const Step& step, bool last_backward, const StepContext& context) {
+  const int first = first_layer(step), last = last_layer(step), microbatch = step.microbatch;
   nn::Activations grad;
-  if (stage_ + 1 < plan_.pipeline.degree) grad = received({Action::kRecvGradient, microbatch});
-  const Trace::Scope scope(trace_, "B" + std::to_string(microbatch), "backward");
-  for (int layer = last_layer(); layer >= first_layer(); --layer) {
-    if (layer > first_layer()) {
+  if (!is_last_stage(step)) grad = received({Action::kRecvGradient, microbatch, step.chunk});
+  const Trace::Scope scope(trace_, plan::to_text(std::vector<Step>{step}), "backward");
+  for (int layer = last; layer >= first; --layer) {
+    if (layer > first) {
       runner(layer).prefetch();
       runner(layer - 1).prefetch();
     }
-    grad = runner(layer).backward(microbatch, grad, last, context.loss_scale);
+    grad = runner(layer).backward(microbatch, grad, last_backward, context.loss_scale);
     // At most one layer's reduction is under way behind the one that computes.
-    if (layer < last_layer()) runner(layer + 1).finish_reductions();
+    if (layer < last) runner(layer + 1).finish_reductions();
     if (layer > 0) grad = to_layout(grad, layer - 1, layer, layer - 1, microbatch);
   }
-  runner(first_layer()).finish_reductions();
-  if (stage_ > 0) outgoing_[{Action::kSendGradient, microbatch}] = std::move(grad);
+  runner(first).finish_reductions();
+  if (!is_first_stage(step)) outgoing_[{Action::kSendGradient, step.chunk, microbatch}] = std::move(grad);
 }
 
 void StageExecutor::prefetch_for_next(const std::vector<Step>& steps, std::size_t current) {
   for (std::size_t i = current + 1; i < steps.size(); ++i) {
     if (!is_compute(steps[i])) continue;
-    runner(steps[i].action == Action::kForward ? first_layer() : last_layer()).prefetch();
+    runner(steps[i].action == Action::kForward ? first_layer(steps[i]) : last_layer(steps[i])).prefetch();
     return;
   }
 }

@@ -1,7 +1,9 @@
-// Runs this rank's pipeline stage: the schedule's steps, the layers inside each step, and the transfers between stages.
+// Runs this rank's pipeline stages: the schedule's steps, the layers inside each step, and the transfers between stages.
+// A rank has one stage, or under the interleaved schedule several: its chunks.
 #pragma once
 #include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "galvatron/comm/world.h"
@@ -15,7 +17,7 @@ namespace galvatron::runtime {
 class StageExecutor {
  public:
   StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world, std::int64_t seq_length,
-                std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace);
+                std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace);  // runners: by chunk, then by layer
 
   // All microbatches forward and backward; the loss gradient is seeded with `loss_scale` for each token.
   void run(InputSource& input, std::int64_t step, double loss_scale);
@@ -39,20 +41,30 @@ class StageExecutor {
     bool logits = false;
   };
 
-  int first_layer() const { return static_cast<int>(layers_.begin); }
-  int last_layer() const { return static_cast<int>(layers_.end) - 1; }
-  LayerRunner& runner(int layer) { return *runners_[static_cast<std::size_t>(layer - first_layer())]; }
+  // What a compute step makes and a transfer takes: of one microbatch at one border of one chunk.
+  using TransferKey = std::tuple<plan::Action, int, int>;
+  static TransferKey key_of(const plan::Step& step) { return {step.action, step.chunk, step.microbatch}; }
+
+  int stage(const plan::Step& step) const { return step.chunk * plan_.pipeline.degree + pp_rank_; }
+  bool is_first_stage(const plan::Step& step) const { return stage(step) == 0; }
+  bool is_last_stage(const plan::Step& step) const { return stage(step) + 1 == plan_.pipeline.num_stages(); }
+  int first_layer(const plan::Step& step) const { return static_cast<int>(chunk_layers(step).begin); }
+  int last_layer(const plan::Step& step) const { return static_cast<int>(chunk_layers(step).end) - 1; }
+  Range chunk_layers(const plan::Step& step) const { return layers_[static_cast<std::size_t>(step.chunk)]; }
+  LayerRunner& runner(int layer) { return *runner_of_layer_[static_cast<std::size_t>(layer)]; }
   const plan::LayerStrategy& strategy(int layer) const { return plan_.layers[static_cast<std::size_t>(layer)]; }
   plan::TokenLayout layout(int layer) const { return plan::token_layout(strategy(layer), ranks_per_stage_); }
 
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
   nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer, int microbatch);
-  void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
+  std::vector<plan::Step> compute_steps() const;
+  // `compute` with the transfers that it needs.
+  void run_steps(const std::vector<plan::Step>& compute, const StepContext& context);
   void post_receives(const std::vector<plan::Step>& steps, std::size_t from);
   void post_receive(const plan::Step& step);
-  void forward(int microbatch, const StepContext& context);
-  void backward(int microbatch, bool last, const StepContext& context);
+  void forward(const plan::Step& step, const StepContext& context);
+  void backward(const plan::Step& step, bool last_backward, const StepContext& context);
   nn::Activations received(const plan::Step& step);
   void send(const plan::Step& step);
   void prefetch_for_next(const std::vector<plan::Step>& steps, std::size_t current);
@@ -62,14 +74,16 @@ class StageExecutor {
   Trace& trace_;
   std::int64_t seq_length_;
   int ranks_per_stage_;
-  int stage_;
+  int pp_rank_;
   int rank_in_stage_;
   c10::Device device_;
-  Range layers_;
+  std::vector<Range> layers_;  // of each chunk
   std::vector<std::unique_ptr<LayerRunner>> runners_;
-  comm::Group stage_group_, previous_, next_;
-  std::map<std::pair<plan::Action, int>, Transfer> receiving_;
-  std::map<std::pair<plan::Action, int>, nn::Activations> outgoing_;  // made by a compute step, waiting to be sent
+  std::vector<LayerRunner*> runner_of_layer_;  // of the whole model, null for others' layers
+  comm::Group stage_group_;
+  comm::Group previous_, next_;  // this rank and its like on the pipeline rank before and behind, in a ring
+  std::map<TransferKey, Transfer> receiving_;
+  std::map<TransferKey, nn::Activations> outgoing_;  // made by a compute step, waiting to be sent
   std::vector<comm::Pending> sending_;
   at::Tensor logits_;
 };

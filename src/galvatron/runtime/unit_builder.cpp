@@ -22,12 +22,12 @@ at::ScalarType state_scalar_type(spec::Precision precision) {
 
 plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan, const std::string& tied_name, int layer,
                         int rank) {
-  const int stage = plan.stage_of_layer(layer);
+  const auto pp_rank = [&](int of_layer) { return plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(of_layer)); };
   std::set<int> twins;
   for (int other = 0; other < model.num_layers(); ++other) {
     for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(other)].params) {
       if (param.tied_name != tied_name) continue;
-      twins.insert(rank + (plan.stage_of_layer(other) - stage) * plan.ranks_per_stage());
+      twins.insert(rank + (pp_rank(other) - pp_rank(layer)) * plan.ranks_per_stage());
     }
   }
   return twins.size() > 1 ? plan::RankSet(twins.begin(), twins.end()) : plan::RankSet{};

@@ -13,6 +13,17 @@ std::string to_text(const Certificate& certificate) {
       "  {} candidates: {} too large, {} pruned by their bound, {} looked into ({} nodes)\n",
       certificate.candidates, certificate.infeasible, certificate.pruned, certificate.solved,
       certificate.nodes);
+  if (certificate.interleaved > 0) {
+    out += fmt::format(
+        "  interleaved: even stages, one strategy for all layers of a kind, TP on neighbours, "
+        "enumerated; {} shapes, {} pruned by their bound{}\n",
+        certificate.interleaved, certificate.interleaved - certificate.interleaved_opened,
+        certificate.interleaved_given_up == 0
+            ? ""
+            : fmt::format(
+                  ", {} with too many choices (forbid schedule=interleaved to prove the rest)",
+                  certificate.interleaved_given_up));
+  }
   std::string phases;
   for (const Certificate::Phase& phase : certificate.phases) {
     phases += fmt::format("{}{} {}", phases.empty() ? "  " : ", ", phase.name, to_text(phase.time));

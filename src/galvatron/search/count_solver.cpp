@@ -4,14 +4,12 @@
 #include <cmath>
 #include <numeric>
 
+#include "galvatron/search/tolerance.h"
+
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Two values that differ by less are equal: rounding of sums of doubles.
-constexpr double kRelativeRounding = 1e-12;
-
-double below(double value) { return value - kRelativeRounding * std::abs(value); }
+double below(double value) { return value - kRounding * std::abs(value); }
 
 double objective(const CountProblem& problem, double cost, double late) {
   return problem.scale * cost + std::max(0.0, late - problem.threshold);

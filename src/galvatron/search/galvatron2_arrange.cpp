@@ -5,13 +5,11 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/search/galvatron2_solver.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Times that differ by less are equal: rounding of sums of doubles.
-constexpr double kRounding = 1e-11;
 // A stage's choice mixes at most so many layouts when fewer changes are sought (beside its best).
 constexpr int kMostLayouts = 3;
 
@@ -72,7 +70,7 @@ std::optional<Galvatron2Solver::Counts> Galvatron2Solver::fewest_layouts(
   const double m = space_.shape.num_microbatches;
   const CountProblem problem{variant_.options[0], space_.stage_layers[0], stage.capacity, m,
                              stage.end_ms};
-  const double cutoff = step_ms * (1 + kRounding) - m * stage.end_ms;
+  const double cutoff = step_ms * (1 + kTie) - m * stage.end_ms;
   const int most = static_cast<int>(layouts_of(best).size());
   for (int size = 1; size < most; ++size) {
     for (const std::vector<int>& layouts : subsets(num_layouts_, size)) {
@@ -115,7 +113,7 @@ std::vector<Galvatron2Solver::Passage> Galvatron2Solver::passages(const Stages& 
   offer(best);
   for (int size = 1; size <= std::min(kMostLayouts, num_layouts_); ++size) {
     for (const std::vector<int>& layouts : subsets(num_layouts_, size)) {
-      const CountResult result = solve_layouts(problem, layouts, most * (1 + kRounding));
+      const CountResult result = solve_layouts(problem, layouts, most * (1 + kTie));
       if (!result.counts.empty()) offer(result.counts);
     }
   }
@@ -197,7 +195,7 @@ class Galvatron2Solver::FewestChanges {
 
 std::vector<Galvatron2Solver::Passage> Galvatron2Solver::fewest_changes(
     const Stages& stages, const Galvatron2Answer& answer) const {
-  const double most = answer.step_ms * (1 + kRounding);
+  const double most = answer.step_ms * (1 + kTie);
   std::vector<double> least = sums(answer.counts, &CountOption::cost);
   for (std::size_t i = 0; i < stages.size(); ++i) {
     least[i] =

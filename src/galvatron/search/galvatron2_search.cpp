@@ -5,24 +5,21 @@
 #include <memory>
 
 #include "galvatron/search/galvatron2_solver.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMb = 1 << 20;
-constexpr double kRounding = 1e-11;
-
 // What the solver is given: a variant of a space and a vocabulary strategy.
-struct Candidate {
+struct Galvatron2Candidate {
   std::size_t space = 0, variant = 0;
   int vocabulary = 0;
   double bound = 0;  // ms per sample
 };
 
-class Search {
+class Galvatron2Search {
  public:
-  Search(const Galvatron2SearchOptions& options, const profiles::Galvatron2Profiles& profiles)
+  Galvatron2Search(const Galvatron2SearchOptions& options, const profiles::Galvatron2Profiles& profiles)
       : options_(options),
         profiles_(profiles),
         model_(options.job, profiles),
@@ -52,15 +49,15 @@ class Search {
     }
   }
 
-  std::vector<Galvatron2Stage> stages(const Candidate& candidate) const {
+  std::vector<Galvatron2Stage> stages(const Galvatron2Candidate& candidate) const {
     return galvatron2_stage_limits(spaces_[candidate.space],
                                    variants_[candidate.space][candidate.variant],
                                    candidate.vocabulary, limit_mb_);
   }
-  Galvatron2Solver& solver(const Candidate& candidate) {
+  Galvatron2Solver& solver(const Galvatron2Candidate& candidate) {
     return *solvers_[candidate.space][candidate.variant];
   }
-  double samples(const Candidate& candidate) const {
+  double samples(const Galvatron2Candidate& candidate) const {
     return static_cast<double>(spaces_[candidate.space].shape.global_batch);
   }
 
@@ -69,7 +66,7 @@ class Search {
     for (std::size_t space = 0; space < spaces_.size(); ++space) {
       for (std::size_t variant = 0; variant < variants_[space].size(); ++variant) {
         for (const int vocabulary : variants_[space][variant].vocabularies) {
-          Candidate candidate{space, variant, vocabulary, 0};
+          Galvatron2Candidate candidate{space, variant, vocabulary, 0};
           const auto limits = stages(candidate);
           candidate.bound = solver(candidate).bound(limits) / samples(candidate);
           ++result_.certificate.candidates;
@@ -92,25 +89,25 @@ class Search {
 
   // The smallest budget whose usable part is `mb`.
   static Bytes budget_for(double mb) {
-    const auto bytes = static_cast<std::int64_t>(std::ceil(mb * kMb));
+    const auto bytes = static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb));
     if (bytes < gibibytes(21).value) return {bytes};
-    return {std::max(gibibytes(21).value, static_cast<std::int64_t>(std::ceil(mb / 0.8 * kMb)))};
+    return {std::max(gibibytes(21).value, static_cast<std::int64_t>(std::ceil(mb / 0.8 * cost::kGalvatron2Mb)))};
   }
 
   void solve_all() {
-    for (const Candidate& candidate : candidates_) {
-      if (candidate.bound > best_value_ * (1 + kRounding)) break;
+    for (const Galvatron2Candidate& candidate : candidates_) {
+      if (candidate.bound > best_value_ * (1 + kTie)) break;
       ++result_.certificate.solved;
       const auto limits = stages(candidate);
       const double cutoff = best_value_ * samples(candidate);
       // Equal ones too: they may have fewer transitions.
       const Galvatron2Answer answer =
-          solver(candidate).solve(limits, cutoff * (1 + kRounding) + 1e-300);
+          solver(candidate).solve(limits, cutoff * (1 + kTie) + 1e-300);
       result_.certificate.nodes += answer.nodes;
       lower_bound_ = std::min(lower_bound_, answer.lower_bound_ms / samples(candidate));
       if (!answer.found()) continue;
       const double value = answer.step_ms / samples(candidate);
-      if (value < best_value_ * (1 - kRounding)) tied_.clear();
+      if (value < best_value_ * (1 - kTie)) tied_.clear();
       best_value_ = std::min(best_value_, value);
       tied_.push_back({candidate, answer});
     }
@@ -137,7 +134,7 @@ class Search {
     }
   }
 
-  plan::Galvatron2Plan make_plan(const Candidate& candidate,
+  plan::Galvatron2Plan make_plan(const Galvatron2Candidate& candidate,
                                  std::vector<plan::Galvatron2Strategy> layers) const {
     const Galvatron2Space& space = spaces_[candidate.space];
     plan::Galvatron2Plan plan;
@@ -157,8 +154,8 @@ class Search {
   void find_runners_up() {
     if (options_.num_runners_up == 0) return;
     std::vector<double> best(spaces_.size(), kInfinity);
-    std::vector<std::optional<std::pair<Candidate, Galvatron2Answer>>> found(spaces_.size());
-    for (const Candidate& candidate : candidates_) {
+    std::vector<std::optional<std::pair<Galvatron2Candidate, Galvatron2Answer>>> found(spaces_.size());
+    for (const Galvatron2Candidate& candidate : candidates_) {
       const cost::Galvatron2Shape& shape = spaces_[candidate.space].shape;
       const plan::Galvatron2Plan& winner = result_.best->plan;
       if (shape ==
@@ -195,7 +192,7 @@ class Search {
   void finish_certificate() {
     result_.certificate.value =
         result_.best->score.step_ms / static_cast<double>(result_.best->plan.global_batch);
-    const bool exact = lower_bound_ >= best_value_ * (1 - kRounding);
+    const bool exact = lower_bound_ >= best_value_ * (1 - kTie);
     result_.certificate.lower_bound = exact ? result_.certificate.value : lower_bound_;
   }
 
@@ -206,10 +203,10 @@ class Search {
   std::vector<Galvatron2Space> spaces_;
   std::vector<std::vector<Galvatron2Variant>> variants_;
   std::vector<std::vector<std::unique_ptr<Galvatron2Solver>>> solvers_;
-  std::vector<Candidate> candidates_;  // that fit, ascending bound
+  std::vector<Galvatron2Candidate> candidates_;  // that fit, ascending bound
   double best_value_ = kInfinity;      // ms per sample
   double lower_bound_ = kInfinity;     // of what was solved
-  std::vector<std::pair<Candidate, Galvatron2Answer>> tied_;
+  std::vector<std::pair<Galvatron2Candidate, Galvatron2Answer>> tied_;
   Galvatron2SearchResult result_;
 };
 
@@ -217,7 +214,7 @@ class Search {
 
 Galvatron2SearchResult search_galvatron2(const Galvatron2SearchOptions& options,
                                          const profiles::Galvatron2Profiles& profiles) {
-  return Search(options, profiles).run();
+  return Galvatron2Search(options, profiles).run();
 }
 
 }  // namespace galvatron::search

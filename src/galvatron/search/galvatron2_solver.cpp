@@ -4,12 +4,10 @@
 #include <limits>
 
 #include "galvatron/base/error.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMb = 1 << 20;
 
 // The latest time that leaves a value of `most` for a rising function of it.
 template <typename Rising>
@@ -139,7 +137,7 @@ double Galvatron2Solver::missing_mb(const Stages& stages) const {
     }
     const double needed = static_cast<double>(leanest) * space_.stage_layers[i] -
                           static_cast<double>(stages[i].capacity);
-    missing = std::max(missing, needed / kMb);
+    missing = std::max(missing, needed / cost::kGalvatron2Mb);
   }
   return missing;
 }

@@ -5,13 +5,12 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/search/relaxation.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kNoBytes = std::numeric_limits<std::int64_t>::max();
-constexpr double kRounding = 1e-12;
 
 double scalar(const LayerOption& option, double once_share) {
   return option.time + option.time2 + once_share * option.once;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "galvatron/search/tolerance.h"
+
 namespace galvatron::search {
 namespace {
 
@@ -57,7 +59,6 @@ Relaxed relax(const std::vector<HullCount>& items, double capacity) {
     out.price = step.price;
   }
   // The last step may leave a rounding of the sum.
-  constexpr double kRounding = 1e-12;
   if (weight > capacity + kRounding * (weight > 0 ? weight : 1)) {
     out.price = 0;
     return out;

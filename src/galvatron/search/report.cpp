@@ -20,8 +20,12 @@ std::string degree(int value) { return value == 1 ? "-" : std::to_string(value);
 
 // "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
 std::string shape_text(const plan::Plan& plan) {
-  return fmt::format("{} stage{}, {} microbatch{}", plan.pipeline.degree,
-                     plan.pipeline.degree == 1 ? "" : "s", plan.num_microbatches,
+  const plan::Pipeline& pipeline = plan.pipeline;
+  const std::string ranks = pipeline.stages_per_rank() == 1
+                                ? ""
+                                : fmt::format(" interleaved on {} pipeline ranks", pipeline.degree);
+  return fmt::format("{} stage{}{}, {} microbatch{}", pipeline.num_stages(),
+                     pipeline.num_stages() == 1 ? "" : "s", ranks, plan.num_microbatches,
                      plan.num_microbatches == 1 ? "" : "es");
 }
 
@@ -32,10 +36,6 @@ std::string split_text(const cost::PlanCost& cost) {
 
 std::string percent(double part, double whole) {
   return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
-}
-
-double ms_per_sample(const FoundPlan& found) {
-  return found.cost.step_time.value / static_cast<double>(found.plan.global_batch);
 }
 
 // What a runner-up has more of than the best plan, per sample.
@@ -83,7 +83,7 @@ std::string plan_table(const FoundPlan& found) {
   const plan::Plan& plan = found.plan;
   TextTable table({"stage", "layers", "tp", "ulysses", "dp", "zero", "recompute"});
   table.align(1, TextTable::Align::kLeft);
-  for (int stage = 0; stage < plan.pipeline.degree; ++stage) {
+  for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
     const Range layers = plan.layers_of_stage(stage);
     for (std::int64_t begin = layers.begin; begin < layers.end;) {
       const plan::LayerStrategy& one = plan.layers[static_cast<std::size_t>(begin)];
@@ -116,7 +116,7 @@ std::string explain(const SearchResult& result) {
   out += "runner-ups\n";
   for (const FoundPlan& other : result.runners_up) {
     out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
-                       percent(ms_per_sample(other), ms_per_sample(*result.best)),
+                       percent(other.ms_per_sample(), result.best->ms_per_sample()),
                        shape_text(other.plan), why_it_loses(other, *result.best),
                        plan::summarize(other.plan), split_text(other.cost),
                        to_text(other.cost.peak_memory()));
@@ -148,11 +148,15 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                         {"candidates", certificate.candidates},
                         {"infeasible", certificate.infeasible},
                         {"pruned", certificate.pruned},
-                        {"solved", certificate.solved}};
+                        {"solved", certificate.solved},
+                        {"interleaved", certificate.interleaved},
+                        {"interleaved_opened", certificate.interleaved_opened},
+                        {"interleaved_given_up", certificate.interleaved_given_up}};
   out["runners_up"] = OrderedJson::array();
   for (const FoundPlan& other : result.runners_up) {
-    out["runners_up"].push_back({{"ms_per_sample", ms_per_sample(other)},
+    out["runners_up"].push_back({{"ms_per_sample", other.ms_per_sample()},
                                  {"pp_degree", other.plan.pipeline.degree},
+                                 {"schedule", plan::to_text(other.plan.pipeline.schedule)},
                                  {"num_microbatches", other.plan.num_microbatches},
                                  {"layers", plan::summarize(other.plan)}});
   }

@@ -7,15 +7,17 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/cost/cost_tables.h"
-#include "galvatron/plan/check_plan.h"
+#include "galvatron/search/compute_bound.h"
+#include "galvatron/search/found_plan.h"
+#include "galvatron/search/interleaved.h"
+#include "galvatron/search/placement.h"
 #include "galvatron/search/shape_solver.h"
 #include "galvatron/search/tidy.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-12;
 constexpr std::size_t kBeam = 50;
 // A beam looks for plans up to so much above the bound.
 constexpr double kNearBound = 1.15;
@@ -31,6 +33,8 @@ constexpr double kFirstStep = 5e-4;
 constexpr double kStepGrowth = 2;
 // How far above the first bound the stages of every length are looked at.
 constexpr double kTightenStep = 1.5;
+// Interleaved pipelines so much slower than the best plan are runners-up, where any are wanted.
+constexpr double kInterleavedSlack = 1.02;
 // Beyond this step it is worth asking whether any plan of the candidate fits.
 constexpr double kDoubtfulStep = 0.1;
 
@@ -38,6 +42,7 @@ constexpr double kDoubtfulStep = 0.1;
 struct Shape {
   cost::PipelineShape pipeline;
   std::int64_t global_batch = 1;
+  std::vector<double> fastest_compute;  // compute_bound.h
   cost::CostTables tables;
   std::unique_ptr<ShapeQuestion> question;
   bool fits = false;  // as far as the bounds of its stages tell
@@ -87,7 +92,8 @@ class Search {
     Certificate& certificate = result_.certificate;
     certificate.timed("shapes", [&] { make_shapes(); });
     certificate.timed("search", [&] { search_best_first(); });
-    if (solutions_.empty()) {
+    if (interleaves()) certificate.timed("interleaved", [&] { search_interleaved(); });
+    if (solutions_.empty() && interleaved_.empty()) {
       certificate.timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
     }
@@ -117,7 +123,13 @@ class Search {
     return {inputs_.model, job, hardware_, inputs_.profile};
   }
 
-  // 1F1B is never slower than GPipe in our model and keeps fewer microbatches.
+  bool interleaves() const {
+    return options_.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved)) &&
+           options_.space.tp_consecutive.has(1);
+  }
+
+  // Of one stage per rank. 1F1B is never slower than GPipe in our model and keeps fewer
+  // microbatches.
   std::optional<plan::ScheduleKind> schedule() const {
     for (const plan::ScheduleKind kind : {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
       if (options_.space.schedules.has(static_cast<int>(kind))) return kind;
@@ -130,7 +142,9 @@ class Search {
     for (const spec::LayerSpec& layer : inputs_.model.layers) types.push_back(layer.type);
     ranges_ = std::make_unique<LayerRanges>(types);
     const auto kind = schedule();
-    if (!kind) throw ConfigError("[search] the constraints allow no schedule");
+    if (!kind && !interleaves()) {
+      throw ConfigError("[search] the constraints allow no schedule");
+    }
     for (const std::int64_t batch : options_.global_batches) {
       if (batch < 1) throw ConfigError("[search] --global-batch ", batch, " must be at least 1");
       const auto counts = microbatch_counts(options_.space, batch);
@@ -140,15 +154,17 @@ class Search {
         for (const int m : counts) {
           Candidate candidate;
           candidate.shape = std::make_shared<Shape>();
-          candidate.shape->pipeline = {p, options_.world_size / p, m, *kind};
+          candidate.shape->pipeline = {p, options_.world_size / p, m,
+                                       kind.value_or(plan::ScheduleKind::k1F1B)};
           candidate.shape->global_batch = batch;
           candidate.bound = compute_bound(*candidate.shape) / samples(candidate);
           shapes_.push_back(candidate.shape);
-          push(std::move(candidate));
+          if (kind) push(std::move(candidate));
         }
       }
     }
-    if (queue_.empty()) {
+    if (queue_.empty()) make_interleaved();
+    if (queue_.empty() && interleaved_search_->num_shapes() == 0) {
       throw ConfigError("[search] the constraints leave no plan for ", options_.world_size,
                         " ranks: no pipeline degree, microbatch count and degrees that every layer "
                         "allows go together");
@@ -160,8 +176,9 @@ class Search {
   const std::vector<std::vector<plan::LayerStrategy>>& candidates_of(int ranks_per_stage) {
     auto [it, added] = candidates_.try_emplace(ranks_per_stage);
     if (!added) return it->second;
-    it->second =
-        layer_candidates(options_.space, inputs_.model, ranks_per_stage, inputs_.job.seq_length);
+    const bool crosses_nodes = ranks_per_stage > hardware_.ranks_per_node;
+    it->second = layer_candidates(options_.space, inputs_.model, ranks_per_stage,
+                                  inputs_.job.seq_length, crosses_nodes);
     if (std::any_of(it->second.begin(), it->second.end(),
                     [](const auto& row) { return row.empty(); })) {
       it->second.clear();
@@ -170,37 +187,17 @@ class Search {
   }
 
   // Every layer at the fastest of its degrees, nothing but compute, stages of equal time.
-  double compute_bound(const Shape& shape) {
+  double compute_bound(Shape& shape) {
     const cost::CostInputs inputs = inputs_of(shape.global_batch);
     const cost::PipelineShape& pipeline = shape.pipeline;
-    const cost::MicrobatchSizes sizes =
-        cost::microbatch_sizes(shape.global_batch, pipeline.num_microbatches);
-    const double slowdown = hardware_.compute_slowdown(cost::computing_ranks(pipeline, hardware_));
-    const auto& candidates = candidates_of(pipeline.ranks_per_stage);
-    std::vector<double> fastest(candidates.size(), kInfinity);
-    for (std::size_t type = 0; type < candidates.size(); ++type) {
-      const int layer = inputs.model.first_layer_of_type(static_cast<int>(type));
-      const plan::LayerStrategy* last = nullptr;
-      for (const plan::LayerStrategy& one : candidates[type]) {
-        const bool same_degrees =
-            last && last->tp_degree == one.tp_degree && last->ulysses_degree == one.ulysses_degree;
-        last = &one;
-        if (same_degrees) continue;
-        const auto time_of = [&](std::int64_t samples) {
-          const cost::LocalWork work = cost::local_work(inputs, pipeline, layer, one, samples);
-          const auto cost = inputs_.profile.lookup(static_cast<int>(type), one.tp_degree,
-                                                   work.profile_samples);
-          return (cost.forward + cost.backward).value;
-        };
-        fastest[type] = std::min(fastest[type],
-                                 slowdown * sizes.mean(time_of(sizes.large), time_of(sizes.small)));
-      }
-    }
+    shape.fastest_compute =
+        fastest_compute(inputs, pipeline, candidates_of(pipeline.ranks_per_stage));
     double sum = 0;
     for (const spec::LayerSpec& layer : inputs_.model.layers) {
-      sum += fastest[static_cast<std::size_t>(layer.type)];
+      sum += shape.fastest_compute[static_cast<std::size_t>(layer.type)];
     }
-    return sum * (1 + (pipeline.num_microbatches - 1.0) / pipeline.pp_degree) * (1 - kRounding);
+    return compute_slowdown(inputs, pipeline) * sum *
+           (1 + (pipeline.num_microbatches - 1.0) / pipeline.pp_degree) * (1 - kRounding);
   }
 
   static double samples(const Candidate& candidate) {
@@ -228,12 +225,37 @@ class Search {
     for (const Candidate& candidate : queue_) {
       lower_bound_ = std::min(lower_bound_, candidate.bound);
     }
+    if (!schedule()) return;
     Certificate& certificate = result_.certificate;
     for (const auto& shape : shapes_) {
       ++(!shape->question ? certificate.pruned
          : shape->fits    ? certificate.solved
                           : certificate.infeasible);
     }
+  }
+
+  void make_interleaved() {
+    if (interleaved_search_) return;
+    for (const auto& shape : shapes_) {
+      bases_.push_back({shape->pipeline, shape->global_batch, shape->fastest_compute,
+                        shape->question ? &shape->tables : nullptr});
+    }
+    interleaved_search_ = std::make_unique<InterleavedSearch>(
+        bases_, [this](std::int64_t batch) { return inputs_of(batch); },
+        [this](int ranks) -> const auto& { return candidates_of(ranks); }, options_.memory.value);
+  }
+
+  void search_interleaved() {
+    make_interleaved();
+    const double slack = options_.num_runners_up > 0 ? kInterleavedSlack : 1;
+    interleaved_ = interleaved_search_->search(best_value_ * slack, slack);
+    lower_bound_ = std::min(lower_bound_, interleaved_search_->open_bound());
+    if (!interleaved_.empty()) {
+      best_value_ = std::min(best_value_, interleaved_.front().ms_per_sample());
+    }
+    result_.certificate.interleaved = interleaved_search_->num_shapes();
+    result_.certificate.interleaved_opened = interleaved_search_->num_opened();
+    result_.certificate.interleaved_given_up = interleaved_search_->num_given_up();
   }
 
   void advance(Candidate candidate) {
@@ -267,6 +289,7 @@ class Search {
   void open(Shape& shape) {
     shape.tables = cost::build_cost_tables(inputs_of(shape.global_batch), shape.pipeline,
                                            candidates_of(shape.pipeline.ranks_per_stage));
+    drop_useless_placements(shape.tables);
     shape.question = std::make_unique<ShapeQuestion>(
         shape.tables, *ranges_, tied_groups(shape.tables),
         ShapeOptions{options_.memory.value, options_.space.uneven_stages});
@@ -336,41 +359,21 @@ class Search {
     result_.certificate.nodes += candidate.solver->num_labels();
   }
 
-  plan::Plan make_plan(const Solution& solution) const {
+  FoundPlan describe(const Solution& solution) const {
     const Shape& shape = *solution.shape;
-    plan::Plan plan;
-    plan.model = inputs_.model.name;
-    plan.world_size = options_.world_size;
-    plan.global_batch = shape.global_batch;
-    plan.num_microbatches = shape.pipeline.num_microbatches;
-    plan.precision = inputs_.job.precision;
-    plan.pipeline = {shape.pipeline.pp_degree, shape.pipeline.schedule,
-                     solution.answer.layers_per_stage};
-    const std::vector<int> choice = tidy_choice(shape.tables, solution.answer.layers_per_stage,
-                                                solution.answer.choice, options_.memory.value);
-    for (std::size_t i = 0; i < choice.size(); ++i) {
-      const auto type = static_cast<std::size_t>(shape.tables.type_of_layer[i]);
-      const auto id = static_cast<std::size_t>(choice[i]);
-      plan.layers.push_back(shape.tables.candidates[type][id]);
-    }
-    const auto problem =
-        plan::check_plan(plan, inputs_.model, {options_.world_size, inputs_.job.seq_length});
-    GALV_CHECK(!problem, "found an invalid plan: ", problem.value_or(""));
-    return plan;
+    const ShapeAnswer& answer = solution.answer;
+    const std::vector<int> choice =
+        tidy_choice(shape.tables, answer.layers_per_stage, answer.choice, options_.memory.value);
+    return make_found_plan(inputs_of(shape.global_batch),
+                           {shape.pipeline, answer.layers_per_stage,
+                            strategies(shape.tables, choice), answer.step_ms});
   }
 
-  FoundPlan describe(const Solution& solution) const {
-    FoundPlan found;
-    found.plan = make_plan(solution);
-    for (const spec::LayerSpec& layer : inputs_.model.layers) {
-      found.layer_names.push_back(layer.name);
-    }
-    found.cost = cost::estimate(inputs_of(solution.shape->global_batch), found.plan);
-    GALV_CHECK(std::abs(found.cost.step_time.value - solution.answer.step_ms) <=
-                   1e-9 * solution.answer.step_ms,
-               "the search saw ", solution.answer.step_ms, " ms, the cost model ",
-               found.cost.step_time.value);
-    return found;
+  FoundPlan describe(const InterleavedPlan& found) const {
+    const int num_stages = found.shape.num_stages();
+    return make_found_plan(inputs_of(found.global_batch),
+                           {found.shape, plan::even_stages(inputs_.model.num_layers(), num_stages),
+                            found.layers, found.step_ms});
   }
 
   static bool faster(const Solution& a, const Solution& b) {
@@ -379,11 +382,16 @@ class Search {
 
   void finish() {
     std::stable_sort(solutions_.begin(), solutions_.end(), faster);
-    result_.best = describe(solutions_.front());
+    result_.best =
+        interleaved_wins() ? describe(interleaved_.front()) : describe(solutions_.front());
     Certificate& certificate = result_.certificate;
     certificate.value = best_value_;
     const bool exact = lower_bound_ >= best_value_ * (1 - 10 * kRounding);
     certificate.lower_bound = exact ? best_value_ : lower_bound_;
+  }
+
+  bool interleaved_wins() const {
+    return !interleaved_.empty() && interleaved_.front().ms_per_sample() == best_value_;
   }
 
   bool is_solved(const Shape* shape) const {
@@ -415,17 +423,35 @@ class Search {
       if (solutions_.size() > before) shown.push_back(solutions_.back().shape.get());
     }
     std::stable_sort(solutions_.begin(), solutions_.end(), faster);
-    shown = {solutions_.front().shape.get()};
+    shown.clear();
+    std::vector<FoundPlan>& out = result_.runners_up;
     for (const Solution& one : solutions_) {
-      if (result_.runners_up.size() >= wanted) break;
+      if (shown.size() > wanted) break;
       if (std::find(shown.begin(), shown.end(), one.shape.get()) != shown.end()) continue;
       shown.push_back(one.shape.get());
-      result_.runners_up.push_back(describe(one));
+      if (shown.size() > 1 || interleaved_wins()) out.push_back(describe(one));
     }
+    for (std::size_t i = interleaved_wins() ? 1 : 0; i < interleaved_.size() && i <= wanted; ++i) {
+      out.push_back(describe(interleaved_[i]));
+    }
+    std::stable_sort(out.begin(), out.end(), [](const FoundPlan& a, const FoundPlan& b) {
+      return a.ms_per_sample() < b.ms_per_sample();
+    });
+    out.resize(std::min(out.size(), wanted));
   }
 
   // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    if (schedule()) least = find_closest_miss_of_one_stage_each();
+    if (!interleaves()) return;
+    const auto leaner = interleaved_search_->leanest(least);
+    if (!leaner) return;
+    result_.closest_miss = {Bytes{leaner->bytes}, leaner->shape.pp_degree,
+                            leaner->shape.num_microbatches, leaner->global_batch};
+  }
+
+  std::int64_t find_closest_miss_of_one_stage_each() {
     std::vector<std::pair<std::int64_t, std::shared_ptr<Shape>>> shapes;
     for (const auto& shape : shapes_) {
       if (!shape->question) open(*shape);
@@ -444,6 +470,7 @@ class Search {
                                 shape->pipeline.num_microbatches, shape->global_batch};
       }
     }
+    return least;
   }
 
   const cost::CostInputs& inputs_;
@@ -455,6 +482,9 @@ class Search {
   std::vector<Candidate> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
+  std::vector<InterleavedBase> bases_;  // as shapes_
+  std::unique_ptr<InterleavedSearch> interleaved_search_;
+  std::vector<InterleavedPlan> interleaved_;  // fastest first
   double best_value_ = kInfinity;   // ms per sample
   double lower_bound_ = kInfinity;  // of what has left the queue
   std::int64_t work_ = 0;

@@ -31,6 +31,9 @@ struct FoundPlan {
   plan::Plan plan;
   cost::PlanCost cost;
   std::vector<std::string> layer_names;  // of the model
+  double ms_per_sample() const {
+    return cost.step_time.value / static_cast<double>(plan.global_batch);
+  }
 };
 
 // When nothing fits: the plan that needs the least memory.

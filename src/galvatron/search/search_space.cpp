@@ -18,15 +18,17 @@ bool contains(const std::vector<int>& values, int value) {
 }
 
 const std::vector<std::string>& dimension_names() {
-  static const std::vector<std::string> names = {"pp_degree",       "tp_degree", "ulysses_degree",
-                                                 "zero_stage",      "recompute", "schedule",
-                                                 "num_microbatches"};
+  static const std::vector<std::string> names = {"pp_degree",       "tp_degree",
+                                                 "tp_consecutive",  "ulysses_degree",
+                                                 "zero_stage",      "recompute",
+                                                 "schedule",        "num_microbatches"};
   return names;
 }
 
 Allowed& dimension(SearchSpace& space, const std::string& name) {
   if (name == "pp_degree") return space.pp_degrees;
   if (name == "tp_degree") return space.tp_degrees;
+  if (name == "tp_consecutive") return space.tp_consecutive;
   if (name == "ulysses_degree") return space.ulysses_degrees;
   if (name == "zero_stage") return space.zero_stages;
   if (name == "recompute") return space.recomputes;
@@ -40,10 +42,11 @@ Allowed& dimension(SearchSpace& space, const std::string& name) {
 int parse_value(const std::string& name, const std::string& text) {
   if (name == "recompute") return static_cast<int>(plan::parse_recompute(text));
   if (name == "schedule") return static_cast<int>(plan::parse_schedule(text));
+  if (name == "tp_consecutive" && (text == "true" || text == "false")) return text == "true";
   const bool digits = !text.empty() && text.size() <= 9 &&
                       text.find_first_not_of("0123456789") == std::string::npos;
   const int value = digits ? std::stoi(text) : -1;
-  if (value < (name == "zero_stage" ? 0 : 1)) {
+  if (name == "tp_consecutive" || value < (name == "zero_stage" ? 0 : 1)) {
     throw ConfigError("[search] '", text, "' is no value of ", name);
   }
   return value;
@@ -60,7 +63,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
 }
 
 void add_limit(Allowed& allowed, const std::string& name, char sign, int value, bool allow) {
-  if (name == "recompute" || name == "schedule") {
+  if (name == "recompute" || name == "schedule" || name == "tp_consecutive") {
     throw ConfigError("[search] ", name, " has no order; give values: ", name, "=...");
   }
   if (!allow) {
@@ -80,9 +83,12 @@ std::int64_t shortest_sequence(const spec::ModelSpec& model, int type, std::int6
   return shortest;
 }
 
-// Divides the ranks of a stage between TP and Ulysses in every way.
+// Divides the ranks of a stage between TP and Ulysses in every way, TP ranks near or far.
 void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ranks,
-                 std::int64_t shortest, std::vector<plan::LayerStrategy>& out) {
+                 std::int64_t shortest, bool crosses_nodes,
+                 std::vector<plan::LayerStrategy>& out) {
+  const bool near = space.tp_consecutive.has(1);
+  const bool far = space.tp_consecutive.has(0) && (crosses_nodes || !near);
   for (const std::int64_t tp : divisors(ranks)) {
     if (!space.tp_degrees.has(static_cast<int>(tp))) continue;
     for (const std::int64_t ulysses : divisors(ranks / tp)) {
@@ -92,7 +98,10 @@ void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ran
       strategy.ulysses_degree = static_cast<int>(ulysses);
       if (strategy.seq_degree() > shortest) continue;
       if (plan::check_layer_strategy(strategy, layer, ranks)) continue;
-      out.push_back(strategy);
+      const bool one_way = tp == 1 || tp == ranks;
+      if (near || one_way) out.push_back(strategy);
+      strategy.tp_consecutive = false;
+      if (far && !one_way) out.push_back(strategy);
     }
   }
 }
@@ -169,14 +178,15 @@ std::vector<int> microbatch_counts(const SearchSpace& space, std::int64_t global
 std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace& space,
                                                                const spec::ModelSpec& model,
                                                                int ranks_per_stage,
-                                                               std::int64_t seq_length) {
+                                                               std::int64_t seq_length,
+                                                               bool crosses_nodes) {
   std::vector<std::vector<plan::LayerStrategy>> out(model.type_names().size());
   for (std::size_t type = 0; type < out.size(); ++type) {
     const spec::LayerSpec& layer =
         model.layers[static_cast<std::size_t>(model.first_layer_of_type(static_cast<int>(type)))];
     std::vector<plan::LayerStrategy> degrees;
     const std::int64_t shortest = shortest_sequence(model, static_cast<int>(type), seq_length);
-    add_degrees(space, layer, ranks_per_stage, shortest, degrees);
+    add_degrees(space, layer, ranks_per_stage, shortest, crosses_nodes, degrees);
     for (const plan::LayerStrategy& one : degrees) {
       const bool shards = can_shard(layer, one, ranks_per_stage);
       for (int zero = 0; zero <= 3; ++zero) {

@@ -7,25 +7,6 @@
 #include "galvatron/search/shape_solver.h"
 
 namespace galvatron::search {
-namespace {
-
-// One partial pipeline: the stages from some layer to the end.
-struct Path {
-  double sum = 0, slowest = 0, slowest2 = 0, once = 0;
-  double bottleneck = 0, scalar_sum = 0;  // of X + O / m, of X + O / (m p)
-  int begin = 0;
-  int layout_before = -1;  // in which the stage in front must end; -1: any
-  const StageChoice* choice = nullptr;
-  int next = -1;  // the later stages
-
-  bool no_worse(const Path& other) const {
-    return sum <= other.sum && slowest <= other.slowest && slowest2 <= other.slowest2 &&
-           once <= other.once;
-  }
-};
-
-}  // namespace
-
 class ShapeSolver::Join {
  public:
   Join(const ShapeSolver& solver, double cutoff)
@@ -41,6 +22,21 @@ class ShapeSolver::Join {
   }
 
  private:
+  // One partial pipeline: the stages from some layer to the end.
+  struct Path {
+    double sum = 0, slowest = 0, slowest2 = 0, once = 0;
+    double bottleneck = 0, scalar_sum = 0;  // of X + O / m, of X + O / (m p)
+    int begin = 0;
+    int layout_before = -1;  // in which the stage in front must end; -1: any
+    const StageChoice* choice = nullptr;
+    int next = -1;  // the later stages
+
+    bool no_worse(const Path& other) const {
+      return sum <= other.sum && slowest <= other.slowest && slowest2 <= other.slowest2 &&
+             once <= other.once;
+    }
+  };
+
   double total(const Path& path) const {
     return path.sum + solver_.repeats() * (path.slowest + path.slowest2) + path.once;
   }

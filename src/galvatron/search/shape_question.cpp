@@ -69,7 +69,8 @@ std::vector<std::vector<int>> tied_groups(const cost::CostTables& tables) {
     const bool tied = tables.tied_types.contains(static_cast<int>(type));
     auto& row = groups.emplace_back();
     for (const plan::LayerStrategy& one : tables.candidates[type]) {
-      row.push_back(tied ? one.tp_degree * kZeroStages + one.zero_stage : -1);
+      const int place = 2 * one.tp_degree + (one.tp_consecutive ? 1 : 0);
+      row.push_back(tied ? place * kZeroStages + one.zero_stage : -1);
     }
   }
   return groups;

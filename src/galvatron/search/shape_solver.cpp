@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-12;
 constexpr std::size_t kNoBeam = std::numeric_limits<std::size_t>::max();
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "galvatron/search/tolerance.h"
+
 namespace galvatron::search {
 namespace {
 
@@ -29,7 +31,6 @@ std::vector<int> by_last_appearance(std::span<const int> run) {
 
 bool is_as_good(const cost::CostTables& tables, const std::vector<int>& layers_per_stage,
                 const std::vector<int>& choice, std::int64_t budget, double step_ms) {
-  constexpr double kRounding = 1e-12;
   std::vector<cost::StageNumbers> numbers;
   std::int64_t begin = 0;
   for (int stage = 0; stage < tables.shape.pp_degree; ++stage) {

@@ -17,7 +17,7 @@ struct BertConfig {
   double init_stddev = 0;
 };
 
-void refuse_features(JsonReader& reader, const std::string& source) {
+void refuse_bert_features(JsonReader& reader, const std::string& source) {
   for (const char* key : {"is_decoder", "add_cross_attention"}) {
     if (reader.get_bool_or(key, false)) {
       refuse_feature(source, key, "true", "; only false is, for masked-token training");
@@ -30,7 +30,7 @@ void refuse_features(JsonReader& reader, const std::string& source) {
   }
 }
 
-TransformerShape read_shape(JsonReader& reader, const std::string& source) {
+TransformerShape read_bert_shape(JsonReader& reader, const std::string& source) {
   TransformerShape shape;
   shape.hidden_size = reader.get_int_or("hidden_size", 768, 1, kMaxWidth);
   shape.num_heads = reader.get_int_or("num_attention_heads", 12, 1, kMaxWidth);
@@ -52,8 +52,8 @@ TransformerShape read_shape(JsonReader& reader, const std::string& source) {
   return shape;
 }
 
-BertConfig read_config(JsonReader& reader, const std::string& source) {
-  refuse_features(reader, source);
+BertConfig read_bert_settings(JsonReader& reader, const std::string& source) {
+  refuse_bert_features(reader, source);
   BertConfig config;
   config.vocab_size = reader.get_int_or("vocab_size", 30522, 1, kMaxVocab);
   config.max_positions = reader.get_int_or("max_position_embeddings", 512, 1, kMaxPositions);
@@ -61,7 +61,7 @@ BertConfig read_config(JsonReader& reader, const std::string& source) {
   config.num_blocks = reader.get_int_or("num_hidden_layers", 12, 1, kMaxBlocks);
   config.tied_embeddings = reader.get_bool_or("tie_word_embeddings", true);
   config.init_stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
-  config.shape = read_shape(reader, source);
+  config.shape = read_bert_shape(reader, source);
   return config;
 }
 
@@ -115,7 +115,7 @@ LayerSpec head_layer(const BertConfig& config) {
 
 ModelSpec bert_model(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  const BertConfig config = read_config(reader, source);
+  const BertConfig config = read_bert_settings(reader, source);
   ModelSpec model;
   model.family = Family::kBert;
   model.task = Task::kMaskedTokens;

@@ -33,6 +33,11 @@ void refuse_feature(const std::string& source, const std::string& key, const std
   throw ConfigError("[model] ", source, ": ", key, " = ", value, " is not supported", way_out);
 }
 
+std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
+                            std::int64_t fallback, std::int64_t max) {
+  return reader.get_int_or(reader.has(key) ? key : general, fallback, 1, max);
+}
+
 std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,
                                 std::int64_t vocab_size) {
   const char* key = "pad_token_id";

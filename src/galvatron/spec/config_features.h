@@ -24,6 +24,11 @@ Activation parse_activation(const std::string& text, const std::string& key,
 [[noreturn]] void refuse_feature(const std::string& source, const std::string& key,
                                  const std::string& value, const std::string& way_out);
 
+// From 1 to `max`, under the family's own name or the `general` one, which transformers lets stand
+// for it (attribute_map of GPT2Config and T5Config).
+std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
+                            std::int64_t fallback, std::int64_t max);
+
 // `pad_token_id`: the token that embeddings take no gradient from; `absent` where the config lacks
 // the key, -1 where it is null. A negative id counts from the end of the vocabulary.
 std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,

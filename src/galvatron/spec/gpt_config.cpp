@@ -9,13 +9,7 @@
 namespace galvatron::spec {
 namespace {
 
-// transformers lets the general name stand for GPT-2's own (GPT2Config.attribute_map).
-std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
-                            std::int64_t fallback, std::int64_t max) {
-  return reader.get_int_or(reader.has(key) ? key : general, fallback, 1, max);
-}
-
-void refuse_features(JsonReader& reader, const std::string& source) {
+void refuse_gpt_features(JsonReader& reader, const std::string& source) {
   for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}) {
     if (reader.get_bool_or(key, false)) {
       refuse_feature(source, key, "true", "; only false is");
@@ -27,7 +21,7 @@ void refuse_features(JsonReader& reader, const std::string& source) {
 
 DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  refuse_features(reader, source);
+  refuse_gpt_features(reader, source);
   DecoderConfig config;
   config.family = Family::kGpt;
   config.vocab_size = reader.get_int_or("vocab_size", 50257, 1, kMaxVocab);

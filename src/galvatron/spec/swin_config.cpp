@@ -46,7 +46,7 @@ struct SwinConfig {
   TransformerShape shape;  // what all blocks have in common
 };
 
-SwinConfig read_config(JsonReader& reader) {
+SwinConfig read_swin_settings(JsonReader& reader) {
   SwinConfig config;
   config.image = read_image_config(reader, 224, 4);
   config.depths = get_counts(reader, "depths", {2, 2, 6, 2}, kMaxBlocks);
@@ -203,7 +203,7 @@ class SwinMaker {
 
 ModelSpec swin_model(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  const SwinConfig config = read_config(reader);
+  const SwinConfig config = read_swin_settings(reader);
   SwinMaker maker(config, source);
   const std::int64_t patches = maker.num_patches();
   return image_model(Family::kSwin, config.image, patches, maker.make());

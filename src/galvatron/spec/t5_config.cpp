@@ -10,13 +10,7 @@
 namespace galvatron::spec {
 namespace {
 
-// transformers lets general names stand for T5's own (T5Config.attribute_map).
-std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
-                            std::int64_t fallback, std::int64_t max) {
-  return reader.get_int_or(reader.has(key) ? key : general, fallback, 1, max);
-}
-
-void refuse_features(JsonReader& reader, const std::string& source) {
+void refuse_t5_features(JsonReader& reader, const std::string& source) {
   if (reader.get_bool_or("is_decoder", false)) {
     refuse_feature(source, "is_decoder", "true", "; only encoder with decoder is");
   }
@@ -47,7 +41,7 @@ RelativeBiasSpec read_relative_bias(JsonReader& reader, const std::string& sourc
   return bias;
 }
 
-TransformerShape read_shape(JsonReader& reader, const std::string& source) {
+TransformerShape read_t5_shape(JsonReader& reader, const std::string& source) {
   TransformerShape shape;
   shape.hidden_size = get_int_either(reader, "d_model", "hidden_size", 512, kMaxWidth);
   shape.num_heads = get_int_either(reader, "num_heads", "num_attention_heads", 8, kMaxWidth);
@@ -71,7 +65,7 @@ TransformerShape read_shape(JsonReader& reader, const std::string& source) {
 
 T5Config read_t5_config(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
-  refuse_features(reader, source);
+  refuse_t5_features(reader, source);
   T5Config config;
   config.vocab_size = reader.get_int_or("vocab_size", 32128, 1, kMaxVocab);
   config.num_encoder_blocks =
@@ -82,7 +76,7 @@ T5Config read_t5_config(const Json& json, const std::string& source) {
   // What transformers 5 writes; before it, an output of its own (v1.1) was the sign.
   config.scaled_output = reader.get_bool_or("scale_decoder_outputs", config.tied_output);
   config.init_factor = reader.get_number_or("initializer_factor", 1, 0, 100);
-  config.shape = read_shape(reader, source);
+  config.shape = read_t5_shape(reader, source);
   return config;
 }
 

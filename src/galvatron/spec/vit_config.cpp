@@ -7,7 +7,7 @@
 namespace galvatron::spec {
 namespace {
 
-TransformerShape read_shape(JsonReader& reader) {
+TransformerShape read_vit_shape(JsonReader& reader) {
   TransformerShape shape;
   shape.hidden_size = reader.get_int_or("hidden_size", 768, 1, kMaxWidth);
   shape.num_heads = reader.get_int_or("num_attention_heads", 12, 1, kMaxWidth);
@@ -28,7 +28,7 @@ TransformerShape read_shape(JsonReader& reader) {
 ModelSpec vit_model(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
   const ImageConfig config = read_image_config(reader, 224, 16);
-  const TransformerShape shape = read_shape(reader);
+  const TransformerShape shape = read_vit_shape(reader);
   const std::int64_t num_blocks = reader.get_int_or("num_hidden_layers", 12, 1, kMaxBlocks);
   const double stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
   // Pixels beyond the last whole patch are left out, as a convolution does.

@@ -33,9 +33,13 @@ Prediction read_prediction(const plan::Plan& plan) {
     const auto total = memory == stage.end() ? std::nullopt : number(*memory, "total_bytes");
     if (!total) break;
     const double reserve = number(*memory, "reserve_bytes").value_or(0);
-    out.stage_memory.push_back({static_cast<std::int64_t>(*total - reserve)});
+    out.rank_memory.push_back({static_cast<std::int64_t>(*total - reserve)});
   }
-  if (static_cast<int>(out.stage_memory.size()) != plan.pipeline.degree) out.stage_memory.clear();
+  // A stage's memory is that of its pipeline rank; the first stages are one on each.
+  const auto degree = static_cast<std::size_t>(plan.pipeline.degree);
+  const bool complete =
+      static_cast<int>(out.rank_memory.size()) == plan.pipeline.num_stages() && degree > 0;
+  out.rank_memory.resize(complete ? degree : 0);
   return out;
 }
 

@@ -11,8 +11,8 @@ namespace galvatron::train {
 
 struct Prediction {
   std::optional<Milliseconds> step_time;
-  std::vector<Bytes> stage_memory;  // per stage: tensors of its fullest rank, without the reserve;
-                                    // empty when unknown
+  std::vector<Bytes> rank_memory;  // per pipeline rank: tensors of its fullest rank, without the
+                                   // reserve; empty when unknown
 };
 
 // Reads cost's plan_cost_to_json(), at the top of the section or under "prediction", "predicted" or

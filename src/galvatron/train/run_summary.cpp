@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/table.h"
@@ -28,25 +29,30 @@ std::string counted(std::int64_t count, const char* one, const char* many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
-std::optional<Bytes> predicted_memory(const RunSummary& summary, int stage) {
-  if (summary.prediction.stage_memory.empty()) return std::nullopt;
-  return summary.prediction.stage_memory.at(static_cast<std::size_t>(stage));
+std::optional<Bytes> predicted_memory(const RunSummary& summary, int pp_rank) {
+  if (summary.prediction.rank_memory.empty()) return std::nullopt;
+  return summary.prediction.rank_memory.at(static_cast<std::size_t>(pp_rank));
 }
 
-// Ranks of a stage that measured within this of each other share a row.
 std::string range_text(Bytes least, Bytes most) {
   const std::string low = to_text(least), high = to_text(most);
   return low == high ? high : low + " - " + high;
 }
 
-void add_stage_row(TextTable& table, const RunSummary& summary, int stage) {
-  const int per_stage = summary.plan.ranks_per_stage(), first = stage * per_stage;
+// One row for a pipeline rank: its stage, or its stages.
+void add_stage_row(TextTable& table, const RunSummary& summary, int pp_rank) {
+  const int per_stage = summary.plan.ranks_per_stage(), first = pp_rank * per_stage;
   const auto begin = summary.peak_memory.begin() + first;
   const auto [least, most] = std::minmax_element(begin, begin + per_stage);
-  const Range layers = summary.plan.layers_of_stage(stage);
-  const auto predicted = predicted_memory(summary, stage);
+  const auto predicted = predicted_memory(summary, pp_rank);
+  const std::vector<int> stages = summary.plan.pipeline.stages_of_rank(pp_rank);
+  std::vector<std::string> layers;
+  for (const int stage : stages) {
+    const Range range = summary.plan.layers_of_stage(stage);
+    layers.push_back(fmt::format("{}-{}", range.begin, range.end - 1));
+  }
   table.add_row(
-      {std::to_string(stage), fmt::format("{}-{}", layers.begin, layers.end - 1),
+      {fmt::format("{}", fmt::join(stages, ", ")), fmt::format("{}", fmt::join(layers, ", ")),
        per_stage == 1 ? std::to_string(first) : fmt::format("{}-{}", first, first + per_stage - 1),
        predicted ? to_text(*predicted) : "-", range_text(*least, *most)});
 }
@@ -77,13 +83,15 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options) {
   OrderedJson ranks = OrderedJson::array();
   for (int rank = 0; rank < summary.plan.world_size; ++rank) {
-    const int stage = rank / summary.plan.ranks_per_stage();
-    const auto predicted = predicted_memory(summary, stage);
+    const int pp_rank = rank / summary.plan.ranks_per_stage();
+    const auto predicted = predicted_memory(summary, pp_rank);
     ranks.push_back(
         {{"rank", rank},
-         {"stage", stage},
+         {"stage", pp_rank},
          {"peak_memory_bytes", summary.peak_memory.at(static_cast<std::size_t>(rank)).value},
          {"predicted_memory_bytes", predicted ? OrderedJson(predicted->value) : OrderedJson()}});
+    if (summary.plan.pipeline.stages_per_rank() == 1) continue;
+    ranks.back()["stages"] = summary.plan.pipeline.stages_of_rank(pp_rank);
   }
   const auto& predicted = summary.prediction.step_time;
   const OrderedJson predicted_seconds =
@@ -104,14 +112,16 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
 std::string summary_table(const RunSummary& summary) {
   const plan::Plan& plan = summary.plan;
   TextTable table({"stage", "layers", "ranks", "predicted memory", "measured memory"});
-  for (int stage = 0; stage < plan.pipeline.degree; ++stage) add_stage_row(table, summary, stage);
+  for (int p = 0; p < plan.pipeline.degree; ++p) add_stage_row(table, summary, p);
   const auto& predicted = summary.prediction.step_time;
   std::string out =
       fmt::format("{} on {} ({}), {}\n", summary.model, counted(plan.world_size, "rank", "ranks"),
                   summary.device, counted(summary.num_steps, "step", "steps"));
   out += fmt::format("  plan        {}\n", plan::summarize(plan));
-  out += fmt::format("  pipeline    {}, {}, {}, global batch {}, {}\n",
-                     counted(plan.pipeline.degree, "stage", "stages"),
+  const bool one_each = plan.pipeline.stages_per_rank() == 1;
+  out += fmt::format("  pipeline    {}{}, {}, {}, global batch {}, {}\n",
+                     counted(plan.pipeline.num_stages(), "stage", "stages"),
+                     one_each ? "" : fmt::format(" on {} pipeline ranks", plan.pipeline.degree),
                      plan::to_text(plan.pipeline.schedule),
                      counted(plan.num_microbatches, "microbatch", "microbatches"),
                      plan.global_batch, spec::to_text(plan.precision));

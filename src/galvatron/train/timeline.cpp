@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/train/gather.h"
 
@@ -20,17 +21,21 @@ std::string events_text(const runtime::Trace& trace) {
   return events.dump();
 }
 
-OrderedJson thread_name(int rank, int ranks_per_stage) {
+OrderedJson thread_name(int rank, const plan::Plan& plan) {
+  const auto stages = plan.pipeline.stages_of_rank(rank / plan.ranks_per_stage());
   return {{"name", "thread_name"},
           {"ph", "M"},
           {"pid", 0},
           {"tid", rank},
-          {"args", {{"name", fmt::format("rank {} (stage {})", rank, rank / ranks_per_stage)}}}};
+          {"args",
+           {{"name", fmt::format("rank {} (stage{} {})", rank, stages.size() > 1 ? "s" : "",
+                                 fmt::join(stages, ", "))}}}};
 }
 
 }  // namespace
 
-OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace, int ranks_per_stage) {
+OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace,
+                            const plan::Plan& plan) {
   std::vector<Json> ranks;
   double origin = std::numeric_limits<double>::infinity();
   for (const std::string& text : gather_texts(world, events_text(trace))) {
@@ -39,7 +44,7 @@ OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace, int
   }
   OrderedJson events = OrderedJson::array();
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-    events.push_back(thread_name(static_cast<int>(rank), ranks_per_stage));
+    events.push_back(thread_name(static_cast<int>(rank), plan));
     for (const Json& event : ranks[rank]) {
       const double start = event[2].get<double>(), end = event[3].get<double>();
       events.push_back({{"name", event[0].get<std::string>()},

@@ -3,14 +3,16 @@
 #pragma once
 #include "galvatron/base/json.h"
 #include "galvatron/comm/world.h"
+#include "galvatron/plan/plan.h"
 #include "galvatron/runtime/trace.h"
 
 namespace galvatron::train {
 
 // {"displayTimeUnit": "ms", "traceEvents": [{"name", "cat", "ph": "X", "ts", "dur", "pid": 0,
 // "tid": rank}, ...]}, times in microseconds since the first event. One thread per rank, named
-// "rank 3 (stage 1)". Clocks of different machines are not aligned. Collective; the same on every
-// rank.
-OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace, int ranks_per_stage);
+// "rank 3 (stage 1)", or "rank 3 (stages 1, 3)" when stages are interleaved. Clocks of different
+// machines are not aligned. Collective; the same on every rank.
+OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace,
+                            const plan::Plan& plan);
 
 }  // namespace galvatron::train

@@ -34,8 +34,14 @@ plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::
                         int world_size) {
   const UniformPlanOptions& uniform = job.uniform;
   const spec::JobSpec spec = job_spec(job, seq_length);
-  plan::Plan plan = plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
-                                       uniform.num_microbatches, uniform.schedule);
+  plan::Plan plan =
+      plan::uniform_plan(model, spec, world_size, uniform.strategy, uniform.pp_degree,
+                         uniform.num_microbatches, uniform.schedule, uniform.stages_per_rank);
+  if (!uniform.layers_per_stage.empty() && uniform.stages_per_rank > 0) {
+    throw ConfigError("[train] --stages-per-rank ", uniform.stages_per_rank,
+                      " and --layers-per-stage exclude each other: the second says how many stages "
+                      "there are");
+  }
   if (!uniform.layers_per_stage.empty()) plan.pipeline.layers_per_stage = uniform.layers_per_stage;
   return plan;
 }
@@ -212,8 +218,7 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
     if (on_step) on_step(record);
   });
 
-  const OrderedJson timeline =
-      gather_timeline(world, engine.trace(), prepared.plan.ranks_per_stage());
+  const OrderedJson timeline = gather_timeline(world, engine.trace(), prepared.plan);
   const RunSummary summary =
       summarize(prepared.plan, device_text(world.device()), recorder.records(),
                 gather_peak_memory(world, trainer.peak_memory()));

@@ -26,6 +26,7 @@ struct UniformPlanOptions {
   int pp_degree = 1;
   int num_microbatches = 1;
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  int stages_per_rank = 0;            // 0: what the schedule usually has
   std::vector<int> layers_per_stage;  // empty: even
 };
 

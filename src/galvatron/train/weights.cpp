@@ -157,13 +157,13 @@ void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>
   unit.assign(slot_index, local);
 }
 
-// Of the stage that holds the parameter, the ranks whose parts make it whole: one for each tp rank.
+// Of the pipeline rank that holds the parameter, the ranks whose parts make it whole: one for each
+// tp rank.
 std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
-  const int first = plan.stage_of_layer(layer) * plan.ranks_per_stage();
-  const int tp_degree = plan.layers[static_cast<std::size_t>(layer)].tp_degree;
-  std::vector<int> ranks;
-  for (int t = 0; t < (param.split.divided() ? tp_degree : 1); ++t) ranks.push_back(first + t);
-  return ranks;
+  const int pp_rank = plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(layer));
+  const int first = pp_rank * plan.ranks_per_stage();
+  if (!param.split.divided()) return {first};
+  return plan::tp_ranks(first, plan.ranks_per_stage(), plan.layers[static_cast<std::size_t>(layer)]);
 }
 
 runtime::ParamSlot slot_of_part(const spec::ParamSpec& param, int num_parts, int part) {
@@ -208,7 +208,7 @@ class WholeParameters {
   }
 
  private:
-  // This rank's part, gathered over its replicas; undefined on other stages. All ranks of a stage
+  // This rank's part, gathered over its replicas; undefined on others. All ranks of a stage
   // ask for the same parameters in the same order.
   at::Tensor local_part(int layer, const spec::ParamSpec& param) {
     const auto it = handles_.find({layer, param.name});

@@ -5,7 +5,7 @@
 namespace galvatron::models {
 namespace {
 
-const DecoderHfNames& names() {
+const DecoderHfNames& gpt_names() {
   static const DecoderHfNames kNames = {.prefix = "transformer.",
                                         .blocks = "h.",
                                         .modules = {{"tokens", {"wte"}},
@@ -24,7 +24,7 @@ const DecoderHfNames& names() {
 
 std::vector<HfTensor> gpt_hf_tensors(const spec::ModelSpec& model, int layer,
                                      const spec::ParamSpec& param) {
-  return decoder_hf_tensors(names(), model, layer, param);
+  return decoder_hf_tensors(gpt_names(), model, layer, param);
 }
 
 }  // namespace galvatron::models

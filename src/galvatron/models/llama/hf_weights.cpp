@@ -5,7 +5,7 @@
 namespace galvatron::models {
 namespace {
 
-const DecoderHfNames& names() {
+const DecoderHfNames& llama_names() {
   static const DecoderHfNames kNames = {
       .prefix = "model.",
       .blocks = "layers.",
@@ -26,7 +26,7 @@ const DecoderHfNames& names() {
 
 std::vector<HfTensor> llama_hf_tensors(const spec::ModelSpec& model, int layer,
                                        const spec::ParamSpec& param) {
-  return decoder_hf_tensors(names(), model, layer, param);
+  return decoder_hf_tensors(llama_names(), model, layer, param);
 }
 
 }  // namespace galvatron::models

@@ -3,7 +3,7 @@
 namespace galvatron::models {
 namespace {
 
-const std::vector<HfModule>& modules() {
+const std::vector<HfModule>& swin_modules() {
   static const std::vector<HfModule> kModules = {
       {"patches", {"embeddings.patch_embeddings.projection"}},
       {"patch_norm", {"embeddings.norm"}},
@@ -43,7 +43,7 @@ std::string path_of(const spec::ModelSpec& model, int layer) {
 std::vector<HfTensor> swin_hf_tensors(const spec::ModelSpec& model, int layer,
                                       const spec::ParamSpec& param) {
   const std::string prefix = param.name.starts_with("classifier.") ? "" : "swin.";
-  return hf_tensors_of(param, modules(), {prefix, path_of(model, layer)});
+  return hf_tensors_of(param, swin_modules(), {prefix, path_of(model, layer)});
 }
 
 }  // namespace galvatron::models

@@ -11,9 +11,9 @@ namespace galvatron::models {
 namespace {
 
 // Tokens of one stack, without positions: those are in the attention.
-class TokenEmbedding {
+class T5Tokens {
  public:
-  TokenEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  T5Tokens(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
       : groups_(placement.groups),
         tokens_(ParamIndex(layer).at("tokens.weight")),
         first_row_(first_vocab_row(model, placement.groups.tp)),
@@ -43,7 +43,7 @@ class EncoderEmbedding : public nn::Layer {
   }
 
  private:
-  TokenEmbedding tokens_;
+  T5Tokens tokens_;
 };
 
 // Encoder stream in; decoder and encoder stream out. The encoder ends here with its norm.
@@ -61,7 +61,7 @@ class DecoderEmbedding : public nn::Layer {
   }
 
  private:
-  TokenEmbedding tokens_;
+  T5Tokens tokens_;
   NormCall encoder_norm_;
   nn::Dropout encoder_dropout_;
 };

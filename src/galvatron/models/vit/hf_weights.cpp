@@ -3,7 +3,7 @@
 namespace galvatron::models {
 namespace {
 
-const std::vector<HfModule>& modules() {
+const std::vector<HfModule>& vit_modules() {
   static const std::vector<HfModule> kModules = {
       {"patches", {"embeddings.patch_embeddings.projection"}},
       {"class_token", {"embeddings.cls_token"}},
@@ -29,7 +29,7 @@ std::vector<HfTensor> vit_hf_tensors(const spec::ModelSpec& model, int layer,
   const std::string prefix = param.name.starts_with("classifier.") ? "" : "vit.";
   const std::string path =
       is_block ? "encoder.layer." + std::to_string(layer - 1) + "." : std::string();
-  return hf_tensors_of(param, modules(), {prefix, path});
+  return hf_tensors_of(param, vit_modules(), {prefix, path});
 }
 
 }  // namespace galvatron::models

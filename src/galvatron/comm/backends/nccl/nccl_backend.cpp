@@ -1,5 +1,6 @@
 #include "galvatron/comm/backends/nccl/nccl_backend.h"
 
+#include <array>
 #include <deque>
 #include <string>
 #include <utility>
@@ -79,13 +80,13 @@ class NcclBackend final : public Group::Backend {
     return start("broadcast", tensors, [&] { return collectives_->broadcast(tensors, options); });
   }
 
-  // NCCL has no tags: messages in one direction between two ranks are received in the order in
-  // which they were sent.
+  // NCCL has no tags: messages of one lane between two ranks are received in the order in which
+  // they were sent.
   Pending send(at::Tensor tensor, int peer, int tag) override {
     while (!sends_.empty() && sends_.front().work->isCompleted()) sends_.pop_front();
     std::vector<at::Tensor> copies{at::empty_like(tensor)};
     copy_raw(copies[0], tensor);
-    auto work = guarded("send", [&] { return direction(rank() < peer)->send(copies, peer, tag); });
+    auto work = guarded("send", [&] { return lane(rank() < peer, tag)->send(copies, peer, tag); });
     sends_.push_back({std::move(work), copies[0]});
     return {};
   }
@@ -93,7 +94,7 @@ class NcclBackend final : public Group::Backend {
   Pending receive(at::Tensor tensor, int peer, int tag) override {
     std::vector<at::Tensor> tensors{tensor};
     return start("receive", tensors,
-                 [&] { return direction(peer < rank())->recv(tensors, peer, tag); });
+                 [&] { return lane(peer < rank(), tag)->recv(tensors, peer, tag); });
   }
 
   void barrier() override {
@@ -104,7 +105,7 @@ class NcclBackend final : public Group::Backend {
   }
 
   void abort() noexcept override {
-    for (const Nccl& group : {collectives_, up_, down_}) {
+    for (const Nccl& group : {collectives_, lanes_[0], lanes_[1], lanes_[2], lanes_[3]}) {
       try {
         if (group) group->abort();
       } catch (const std::exception&) {
@@ -126,10 +127,11 @@ class NcclBackend final : public Group::Backend {
   }
 
   // A pair of ranks has one stream per process group, so each direction needs its own: crossing
-  // sends would wait for each other.
-  Nccl& direction(bool upwards) {
-    Nccl& group = upwards ? up_ : down_;
-    if (!group) group = open(upwards ? "up" : "down");
+  // sends would wait for each other. Even and odd tags likewise: they may overtake each other.
+  Nccl& lane(bool upwards, int tag) {
+    const bool odd = tag % 2 != 0;
+    Nccl& group = lanes_[static_cast<std::size_t>(2 * int{upwards} + int{odd})];
+    if (!group) group = open(std::string(upwards ? "up" : "down") + (odd ? " odd" : ""));
     return group;
   }
 
@@ -154,8 +156,7 @@ class NcclBackend final : public Group::Backend {
   c10::Device device_;
   std::chrono::milliseconds timeout_;
   Nccl collectives_;
-  Nccl up_;    // messages from lower to higher ranks
-  Nccl down_;  // and back
+  std::array<Nccl, 4> lanes_;  // point to point, each made when it is first used
   std::deque<Sent> sends_;
 };
 
