@@ -49,8 +49,13 @@ def plan_json(model: str, num_layers: int, nproc: int, fields: dict, pp_degree: 
     outer = {key: value for key, value in fields.items() if key != "recompute"}
     stages = [num_layers * (i + 1) // pp_degree - num_layers * i // pp_degree for i in range(pp_degree)]
     return {
-        "format": "galvatron-plan", "version": 1, "model": model, "world_size": nproc, "global_batch": GLOBAL_BATCH,
-        "num_microbatches": microbatches, "precision": PRECISION,
+        "format": "galvatron-plan",
+        "version": 1,
+        "model": model,
+        "world_size": nproc,
+        "global_batch": GLOBAL_BATCH,
+        "num_microbatches": microbatches,
+        "precision": PRECISION,
         "pipeline": {"degree": pp_degree, "schedule": "1f1b", "layers_per_stage": stages},
         "layers": [{"count": 1, **outer}, {"count": num_layers - 2, **fields}, {"count": 1, **outer}],
     }
@@ -71,25 +76,69 @@ def main() -> None:
         if not hardware.exists():
             run("profile-hardware", "--nproc", options.nproc, "--output", hardware)
         if not model.exists():
-            run("profile-model", "--model", options.model, "--seq-length", SEQ_LENGTH, "--precision", PRECISION,
-                "--nproc", options.nproc, "--output", model)
-        print(f"{options.model}, {options.nproc} ranks, {GLOBAL_BATCH} x {SEQ_LENGTH} tokens, {PRECISION}; fullest rank")
+            run(
+                "profile-model",
+                "--model",
+                options.model,
+                "--seq-length",
+                SEQ_LENGTH,
+                "--precision",
+                PRECISION,
+                "--nproc",
+                options.nproc,
+                "--output",
+                model,
+            )
+        tokens = f"{GLOBAL_BATCH} x {SEQ_LENGTH} tokens"
+        print(f"{options.model}, {options.nproc} ranks, {tokens}, {PRECISION}; fullest rank")
         print(f"{'plan':<26}{'measured':>12}{'predicted':>12}{'ratio':>8}{'of DP':>8}")
         baseline = None
         for name, fields, pp_degree, microbatches in PLANS:
             plan = work / "plan.json"
-            plan.write_text(json.dumps(
-                plan_json(options.model, options.num_blocks + 2, options.nproc, fields, pp_degree, microbatches)))
-            run("simulate", "--model", options.model, "--plan", plan, "--hardware", hardware, "--profile", model,
-                "--output", plan)
-            run("train", "--model", options.model, "--plan", plan, "--data", "synthetic", "--nproc", options.nproc,
-                "--steps", options.steps, "--seq-length", SEQ_LENGTH, "--run-dir", work / "run")
+            plan.write_text(
+                json.dumps(
+                    plan_json(options.model, options.num_blocks + 2, options.nproc, fields, pp_degree, microbatches)
+                )
+            )
+            run(
+                "simulate",
+                "--model",
+                options.model,
+                "--plan",
+                plan,
+                "--hardware",
+                hardware,
+                "--profile",
+                model,
+                "--output",
+                plan,
+            )
+            run(
+                "train",
+                "--model",
+                options.model,
+                "--plan",
+                plan,
+                "--data",
+                "synthetic",
+                "--nproc",
+                options.nproc,
+                "--steps",
+                options.steps,
+                "--seq-length",
+                SEQ_LENGTH,
+                "--run-dir",
+                work / "run",
+            )
             ranks = json.loads((work / "run" / "summary.json").read_text())["ranks"]
             measured = max(rank["peak_memory_bytes"] for rank in ranks)
             predicted = max(rank["predicted_memory_bytes"] for rank in ranks)
             baseline = baseline or measured
-            print(f"{name:<26}{measured / 2**20:>8.1f} MiB{predicted / 2**20:>8.1f} MiB"
-                  f"{predicted / measured:>8.2f}{measured / baseline:>8.2f}", flush=True)
+            print(
+                f"{name:<26}{measured / 2**20:>8.1f} MiB{predicted / 2**20:>8.1f} MiB"
+                f"{predicted / measured:>8.2f}{measured / baseline:>8.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

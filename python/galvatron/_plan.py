@@ -38,8 +38,8 @@ class Pipeline:
     schedule: str = "1f1b"
     """ "1f1b", "gpipe" or "interleaved"."""
     layers_per_stage: list[int] = field(default_factory=list)
-    """Layers of each stage, embedding and head included. Empty: spread evenly. Under "interleaved" a multiple of `degree` entries,
-    stage s on pipeline rank s % degree."""
+    """Layers of each stage, embedding and head included. Empty: spread evenly. Under "interleaved" a multiple of
+    `degree` entries, stage s on pipeline rank s % degree."""
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class Plan:
         """One strategy for all layers of a model.
 
         Options: world_size, global_batch, precision, tp_degree, tp_consecutive, ulysses_degree, zero_stage, recompute,
-        pp_degree, num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism. ConfigError
-        for other options; the plan is not yet checked.
+        pp_degree, num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism.
+        ConfigError for other options; the plan is not yet checked.
         """
         return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))
 

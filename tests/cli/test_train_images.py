@@ -42,7 +42,8 @@ def search_plan(galvatron, model: str) -> None:
     """Measures machine and model and writes plan.json for four ranks, in seconds."""
     steps = [
         ["profile-hardware", "--nproc", 4, "--seconds", 5, "--max-bytes", "1MiB", "--output", "hardware.json"],
-        ["profile-model", "--model", model, "--nproc", 4, "--precision", "fp32", "--seconds", 4, "--output", "model.json"],
+        ["profile-model", "--model", model, "--nproc", 4, "--precision", "fp32", "--seconds", 4]
+        + ["--output", "model.json"],
         ["search", "--model", model, "--hardware", "hardware.json", "--profile", "model.json", "--world-size", 4]
         + ["--precision", "fp32", "--global-batch", BATCH, "--memory", "1GiB", "--output", "plan.json"],
     ]
