@@ -101,7 +101,7 @@ void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ran
       const bool one_way = tp == 1 || tp == ranks;
       if (near || one_way) out.push_back(strategy);
       strategy.tp_consecutive = false;
-      if (far && !one_way) out.push_back(strategy);
+      if (far && !one_way && (ulysses == 1 || !near)) out.push_back(strategy);
     }
   }
 }
