@@ -121,7 +121,7 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
       add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
                 "Ranks that share each layer's matrices"),
       add_switch(command, "--tp-consecutive", uniform.strategy.tp_consecutive,
-                 "Are these neighbours? false: ranks that hold the same parameters are"),
+                 "Put these side by side; false: the ranks that hold the same parameters instead"),
       add_count(command, "--ulysses-degree", uniform.strategy.ulysses_degree, 1,
                 "Ranks that share each sequence (DeepSpeed-Ulysses)"),
       add_count(command, "--zero-stage", uniform.strategy.zero_stage, 0,
