@@ -56,6 +56,21 @@ TEST(ShardingUnits, OfABlockUnderTensorParallelism) {
   EXPECT_EQ(units.units[2].elements, 0);
 }
 
+// T5 reads one table in the encoder, in the decoder and in the head.
+TEST(ShardingUnits, OfASharedWeightAreHeldOncePerStage) {
+  Example example;
+  example.model = spec::load_model("t5-tiny");
+  const std::vector<int> tied = example.model.tied_layers();
+  ASSERT_EQ(tied.size(), 3u);
+  int sharing = 0;
+  for (int layer = 0; layer < example.model.num_layers(); ++layer) {
+    sharing += sharding_units(example.inputs(), {1, 4, 1}, layer, {}).shares_tied;
+    EXPECT_FALSE(sharding_units(example.inputs(), {2, 2, 1}, layer, {}).shares_tied);
+  }
+  EXPECT_EQ(sharing, 2);
+  EXPECT_FALSE(sharding_units(example.inputs(), {1, 4, 1}, tied[0], {}).shares_tied);
+}
+
 TEST(ShardingUnits, ArePaddedToSixteenElementsPerRank) {
   const Example example;
   // 509 tokens over 2: 255 rows of 64 on the fuller rank, 3 replicas.

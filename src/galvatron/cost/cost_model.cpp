@@ -91,9 +91,11 @@ LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int l
   return work;
 }
 
-bool head_shares_embedding(const CostInputs& inputs, const PipelineShape& shape, int layer) {
-  return inputs.model.tied_embeddings && shape.pp_degree == 1 &&
-         inputs.model.layers[static_cast<std::size_t>(layer)].kind == spec::LayerKind::kHead;
+bool shares_weight_in_front(const CostInputs& inputs, const PipelineShape& shape, int layer) {
+  if (shape.pp_degree > 1) return false;
+  const std::vector<int> tied = inputs.model.tied_layers();
+  return !tied.empty() && layer != tied.front() &&
+         std::find(tied.begin(), tied.end(), layer) != tied.end();
 }
 
 double overlapped_ms(double compute_ms, double communication_ms, double slowdown) {

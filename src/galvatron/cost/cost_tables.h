@@ -106,7 +106,7 @@ struct CostTables {
 };
 
 // `candidates[type]`: strategies that check_layer_strategy() accepts for shape.ranks_per_stage. The
-// head's tied weight costs nothing when pp_degree is 1 (the embedding holds it).
+// tied weight of a head costs nothing when pp_degree is 1 (the embedding holds it).
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
                              std::vector<std::vector<plan::LayerStrategy>> candidates);
 

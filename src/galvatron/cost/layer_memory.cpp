@@ -87,7 +87,7 @@ ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shap
   };
   return {{unit(elements[kDivided], true), unit(elements[kWhole], false),
            unit(elements[kTied], tied_divided)},
-          head_shares_embedding(inputs, shape, layer)};
+          shares_weight_in_front(inputs, shape, layer)};
 }
 
 LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision) {

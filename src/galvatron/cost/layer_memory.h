@@ -40,7 +40,7 @@ struct ShardingUnit {
 };
 struct ShardingUnits {
   std::array<ShardingUnit, 3> units;  // divided, whole, tied
-  // The tied unit belongs to the embedding on the same stage: its states and its once-a-step
+  // The tied unit belongs to a layer in front on the same stage: its states and its once-a-step
   // reduction are counted there, its gathers and per-microbatch reductions here too.
   bool shares_tied = false;
 };
