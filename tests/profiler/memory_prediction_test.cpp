@@ -16,12 +16,20 @@ namespace {
 
 constexpr std::int64_t kSeqLength = 64, kGlobalBatch = 16;
 
-class ZeroTokens : public runtime::InputSource {
+class Zeros : public runtime::InputSource {
  public:
-  at::Tensor fetch(spec::InputKind, Range samples, Range tokens) override {
+  explicit Zeros(const spec::ImageSpec& image) : image_(image) {}
+  at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
+    if (kind == spec::InputKind::kImages) {
+      return at::zeros({samples.size(), image_.channels, image_.height, image_.width});
+    }
+    if (kind == spec::InputKind::kClasses) return at::zeros({samples.size()}, at::kLong);
     return at::zeros({samples.size(), tokens.size()}, at::kLong);
   }
   double num_labels() override { return static_cast<double>(kSeqLength * kGlobalBatch); }
+
+ private:
+  spec::ImageSpec image_;
 };
 
 // With a large vocabulary the peak is at the embedding or the head, with a small one in a block.
@@ -34,18 +42,42 @@ spec::ModelSpec make_model(std::int64_t vocab_size, bool tied) {
   return spec::model_from_config(config, std::to_string(vocab_size) + (tied ? " tied" : ""));
 }
 
+spec::ModelSpec make_model_of(const std::string& family) {
+  const Json image = {{"image_size", 64}, {"num_channels", 3}, {"num_labels", 10},
+                      {"hidden_dropout_prob", 0}};
+  Json config;
+  if (family == "bert") {
+    config = {{"hidden_size", 128}, {"num_hidden_layers", 4}, {"num_attention_heads", 8},
+              {"intermediate_size", 512}, {"vocab_size", 1000}, {"max_position_embeddings", 64},
+              {"hidden_dropout_prob", 0}, {"attention_probs_dropout_prob", 0}};
+  } else if (family == "t5") {
+    config = {{"d_model", 128}, {"d_kv", 16}, {"d_ff", 512}, {"num_layers", 3}, {"num_heads", 8},
+              {"vocab_size", 1000}, {"dropout_rate", 0}};
+  } else if (family == "vit") {
+    config = {{"hidden_size", 128}, {"num_hidden_layers", 4}, {"num_attention_heads", 8},
+              {"intermediate_size", 512}, {"patch_size", 8}};
+    config.update(image);
+  } else {
+    config = {{"embed_dim", 64}, {"depths", {2, 2}}, {"num_heads", {4, 8}}, {"window_size", 4},
+              {"patch_size", 4}, {"drop_path_rate", 0}};
+    config.update(image);
+  }
+  config["model_type"] = family;
+  return spec::model_from_config(config, family);
+}
+
 // Peak of tensors over the second step of rank `rank`, the first one warm.
 std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan, int rank) {
   const runtime::MemoryMeter before(c10::kCPU);
   const Bytes already = before.current();
   comm::World world = comm::fake_world(rank, plan.world_size);
-  runtime::Engine engine(model, plan, world, models::make_layer, {1, kSeqLength, true});
+  runtime::Engine engine(model, plan, world, models::make_layer, {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
   train::AdamW optimizer(engine.units(), {});
   runtime::MemoryMeter meter(c10::kCPU);
   for (int step = 0; step < 2; ++step) {
     if (step == 1) meter.reset_peak();
-    ZeroTokens tokens;
-    engine.forward_backward(tokens, step);
+    Zeros inputs(model.image);
+    engine.forward_backward(inputs, step);
     optimizer.step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
     engine.publish();
   }
@@ -61,7 +93,15 @@ struct PlanCase {
   spec::Precision precision = spec::Precision::kFp32;
   std::int64_t vocab_size = 1000;
   bool tied = true;
+  const char* family = "gpt2";
 };
+
+PlanCase of_family(const char* name, const char* family, plan::LayerStrategy strategy,
+                   int pp_degree = 1, int num_microbatches = 1) {
+  PlanCase out{name, strategy, pp_degree, num_microbatches};
+  out.family = family;
+  return out;
+}
 
 plan::LayerStrategy strategy(int tp, int ulysses, int zero,
                              plan::Recompute recompute = plan::Recompute::kNone) {
@@ -108,6 +148,15 @@ const std::vector<PlanCase>& cases() {
        8000},
       {"wide_pipeline2_zero2", strategy(1, 1, 2), 2, 4, ScheduleKind::k1F1B, spec::Precision::kFp32,
        8000},
+      of_family("bert", "bert", strategy(1, 1, 0)),
+      of_family("bert_tp2_zero3", "bert", strategy(2, 1, 3)),
+      of_family("t5", "t5", strategy(1, 1, 0)),
+      of_family("t5_zero3_recompute", "t5", strategy(1, 1, 3, Recompute::kFull)),
+      of_family("vit", "vit", strategy(1, 1, 0)),
+      of_family("vit_ulysses2_zero2", "vit", strategy(1, 2, 2)),
+      of_family("swin", "swin", strategy(1, 1, 0)),
+      of_family("swin_zero2", "swin", strategy(1, 1, 2)),
+      of_family("vit_pipeline2", "vit", strategy(1, 1, 1), 2, 4),
   };
   return all;
 }
@@ -125,12 +174,12 @@ class MemoryPrediction : public testing::TestWithParam<PlanCase> {
     const auto key = std::pair(model.name, precision);
     if (!made.contains(key)) {
       ModelProfileOptions options;
-      options.seq_length = kSeqLength;
+      options.seq_length = model.choose_seq_length(kSeqLength, kSeqLength);
       options.precision = precision;
       options.microbatch_sizes = {1, 2, 4};
       options.seconds = 0;
       made[key] = profile_model(model, options);
-      made[key].prepare(model, kSeqLength, precision);
+      made[key].prepare(model, options.seq_length, precision);
     }
     return made[key];
   }
@@ -138,11 +187,14 @@ class MemoryPrediction : public testing::TestWithParam<PlanCase> {
 
 TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   const PlanCase& param = GetParam();
-  const spec::ModelSpec model = make_model(param.vocab_size, param.tied);
-  const spec::JobSpec job{kSeqLength, kGlobalBatch, param.precision};
+  const spec::ModelSpec model = param.family == std::string("gpt2")
+                                    ? make_model(param.vocab_size, param.tied)
+                                    : make_model_of(param.family);
+  const std::int64_t seq_length = model.choose_seq_length(kSeqLength, kSeqLength);
+  const spec::JobSpec job{seq_length, kGlobalBatch, param.precision};
   const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
                                              param.num_microbatches, param.schedule);
-  plan::require_valid_plan(plan, model, {8, kSeqLength});
+  plan::require_valid_plan(plan, model, {8, seq_length});
   profiles::HardwareProfile hardware;
   hardware.world_size = hardware.ranks_per_node = 8;
   hardware.links = {{"intra_node", {0.01, 1e6}}, {"inter_node", {0.01, 1e6}}};
