@@ -119,6 +119,25 @@ struct ScoredPlan {
   Bytes peak;
 };
 
+// Nothing when the plan is not valid.
+std::optional<ScoredPlan> score(const PlanningExample& example, int world_size,
+                                int num_microbatches, const plan::Pipeline& pipeline,
+                                const std::vector<plan::LayerStrategy>& layers) {
+  plan::Plan plan;
+  plan.model = example.model.name;
+  plan.world_size = world_size;
+  plan.global_batch = example.job.global_batch;
+  plan.num_microbatches = num_microbatches;
+  plan.precision = example.job.precision;
+  plan.pipeline = pipeline;
+  plan.layers = layers;
+  if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) {
+    return std::nullopt;
+  }
+  const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
+  return ScoredPlan{cost.step_time.value, cost.peak_memory()};
+}
+
 // Every interleaved plan of even stages with one strategy for all layers of a type, TP on
 // neighbours.
 void add_interleaved_plans(const PlanningExample& example, const SearchOptions& options,
@@ -137,20 +156,14 @@ void add_interleaved_plans(const PlanningExample& example, const SearchOptions& 
       if (!options.space.num_microbatches.has(m)) continue;
       for (int stages = 2 * p; stages <= num_layers; stages += p) {
         all_layers(rows, [&](const std::vector<plan::LayerStrategy>& of_type) {
-          plan::Plan plan;
-          plan.model = example.model.name;
-          plan.world_size = world_size;
-          plan.global_batch = example.job.global_batch;
-          plan.num_microbatches = m;
-          plan.precision = example.job.precision;
-          plan.pipeline = {p, plan::ScheduleKind::kInterleaved,
-                           plan::even_stages(num_layers, stages)};
+          std::vector<plan::LayerStrategy> layers;
           for (const spec::LayerSpec& layer : example.model.layers) {
-            plan.layers.push_back(of_type[static_cast<std::size_t>(layer.type)]);
+            layers.push_back(of_type[static_cast<std::size_t>(layer.type)]);
           }
-          if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) return;
-          const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
-          out.push_back({cost.step_time.value, cost.peak_memory()});
+          const plan::Pipeline pipeline{p, plan::ScheduleKind::kInterleaved,
+                                        plan::even_stages(num_layers, stages)};
+          const auto scored = score(example, world_size, m, pipeline, layers);
+          if (scored) out.push_back(*scored);
         });
       }
     }
@@ -174,17 +187,9 @@ std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOp
         all_layers(rows, [&](const std::vector<plan::LayerStrategy>& layers) {
           for (const plan::ScheduleKind kind :
                {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
-            plan::Plan plan;
-            plan.model = example.model.name;
-            plan.world_size = world_size;
-            plan.global_batch = example.job.global_batch;
-            plan.num_microbatches = m;
-            plan.precision = example.job.precision;
-            plan.pipeline = {p, kind, sizes};
-            plan.layers = layers;
-            if (plan::check_plan(plan, example.model, {world_size, example.job.seq_length})) break;
-            const cost::PlanCost cost = cost::estimate(example.inputs(), plan);
-            out.push_back({cost.step_time.value, cost.peak_memory()});
+            const auto scored = score(example, world_size, m, {p, kind, sizes}, layers);
+            if (!scored) break;
+            out.push_back(*scored);
             if (p == 1) break;
           }
         });

@@ -1,7 +1,8 @@
 #include "galvatron/search/compute_bound.h"
 
 #include <algorithm>
-#include <limits>
+
+#include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
 
@@ -10,7 +11,7 @@ std::vector<double> fastest_compute(
     const std::vector<std::vector<plan::LayerStrategy>>& candidates) {
   const cost::MicrobatchSizes sizes =
       cost::microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
-  std::vector<double> fastest(candidates.size(), std::numeric_limits<double>::infinity());
+  std::vector<double> fastest(candidates.size(), kInfinity);
   for (std::size_t type = 0; type < candidates.size(); ++type) {
     const int layer = inputs.model.first_layer_of_type(static_cast<int>(type));
     const plan::LayerStrategy* last = nullptr;

@@ -1,12 +1,16 @@
 #include "galvatron/search/interleaved_shape.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <utility>
 
 #include "galvatron/base/partition.h"
+#include "galvatron/search/shape_question.h"
 #include "galvatron/search/tolerance.h"
 
 namespace galvatron::search {
+
 InterleavedShape::InterleavedShape(const cost::CostTables& tables, const cost::PipelineShape& shape,
                                    std::int64_t budget)
     : tables_(tables),
@@ -222,12 +226,7 @@ bool InterleavedShape::dominates(std::size_t type, int a, int b) const {
   const bool no_larger = x.layout == y.layout && x.forward_ms <= y.forward_ms &&
                          x.backward_ms <= y.backward_ms && x.once_ms <= y.once_ms &&
                          x.state_bytes <= y.state_bytes &&
-                         x.activation_bytes <= y.activation_bytes &&
-                         x.gathered_bytes <= y.gathered_bytes &&
-                         x.reducing_bytes <= y.reducing_bytes &&
-                         x.parameter_gradient_bytes <= y.parameter_gradient_bytes &&
-                         x.forward_workspace_bytes <= y.forward_workspace_bytes &&
-                         x.backward_workspace_bytes <= y.backward_workspace_bytes;
+                         x.activation_bytes <= y.activation_bytes && passes_with_no_more(x, y);
   if (!no_larger || !tables_.tied_types.contains(static_cast<int>(type))) return no_larger;
   return plan::split_parameters_alike(tables_.candidates[type][static_cast<std::size_t>(a)],
                                       tables_.candidates[type][static_cast<std::size_t>(b)]);

@@ -11,11 +11,7 @@ namespace {
 bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption& b,
                const cost::LayerCost& y) {
   return a.layout == b.layout && a.time <= b.time && a.time2 <= b.time2 && a.once <= b.once &&
-         a.fixed <= b.fixed && a.kept <= b.kept && x.gathered_bytes <= y.gathered_bytes &&
-         x.reducing_bytes <= y.reducing_bytes &&
-         x.parameter_gradient_bytes <= y.parameter_gradient_bytes &&
-         x.forward_workspace_bytes <= y.forward_workspace_bytes &&
-         x.backward_workspace_bytes <= y.backward_workspace_bytes;
+         a.fixed <= b.fixed && a.kept <= b.kept && passes_with_no_more(x, y);
 }
 
 // Two times as the objective weighs them. Without a pipeline everything is one time: once per
@@ -60,6 +56,13 @@ LayoutChanges make_layout_changes(const cost::CostTables& tables) {
 }
 
 }  // namespace
+
+bool passes_with_no_more(const cost::LayerCost& a, const cost::LayerCost& b) {
+  return a.gathered_bytes <= b.gathered_bytes && a.reducing_bytes <= b.reducing_bytes &&
+         a.parameter_gradient_bytes <= b.parameter_gradient_bytes &&
+         a.forward_workspace_bytes <= b.forward_workspace_bytes &&
+         a.backward_workspace_bytes <= b.backward_workspace_bytes;
+}
 
 std::vector<std::vector<int>> tied_groups(const cost::CostTables& tables) {
   if (tables.tied_types.size() < 2) return {};

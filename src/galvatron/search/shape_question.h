@@ -24,8 +24,11 @@ struct TimePair {
   double both() const { return time + time2; }
 };
 
+// `a` needs no more than `b` for a moment: whole parameters and gradients, workspaces.
+bool passes_with_no_more(const cost::LayerCost& a, const cost::LayerCost& b);
+
 // [type][candidate]: candidates of layers that share a weight may go together when their group is
-// the same (one tp_degree and zero_stage); -1: goes with all. Empty where no layers share one.
+// the same (plan::split_parameters_alike); -1: goes with all. Empty where no layers share one.
 std::vector<std::vector<int>> tied_groups(const cost::CostTables& tables);
 
 class ShapeQuestion {
