@@ -56,7 +56,7 @@ sanitize: ## the planning half under the address and undefined-behaviour sanitiz
 	@$(CMAKE) --preset planner-asan > /dev/null && $(CMAKE) --build --preset planner-asan --parallel $(JOBS) && cd build/planner-asan && ../../$(CTEST) --output-on-failure --parallel $(JOBS)
 
 format: ## clang-format and ruff
-	@clang-format -i $(SOURCES)
+	@.venv/bin/clang-format -i $(SOURCES)
 	@.venv/bin/ruff format python tests/python tools bench
 
 lint: ## clang-tidy on our sources, ruff, the rooms

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "overhead/phases.h"
-
 #include <torch/torch.h>
+
+#include "overhead/phases.h"
 
 namespace galvatron::bench {
 

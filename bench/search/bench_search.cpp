@@ -35,9 +35,8 @@ void recorded_cases() {
     const cost::Galvatron2Case recorded(file);
     const Galvatron2SearchOptions options = galvatron2_question(recorded);
     Galvatron2SearchResult result;
-    const double ms = least_ms([&] {
-      result = search_galvatron2(options, read_galvatron2_profiles(recorded.query));
-    });
+    const double ms = least_ms(
+        [&] { result = search_galvatron2(options, read_galvatron2_profiles(recorded.query)); });
     const Json& upstream = recorded.json["upstream"];
     table.add_row({file.stem().string(), fmt::format("{:.6f}", double(upstream["throughput"])),
                    fmt::format("{:.6f}", double(recorded.json["best_known"])),
@@ -63,8 +62,8 @@ void more_devices() {
   const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
   for (const int world : {8, 16, 32, 64}) {
     profiles::Galvatron2Profiles profiles = recorded.profiles;
-    for (auto* one : {&profiles.strided_bandwidth, &profiles.consecutive_bandwidth,
-                      &profiles.p2p_bandwidth}) {
+    for (auto* one :
+         {&profiles.strided_bandwidth, &profiles.consecutive_bandwidth, &profiles.p2p_bandwidth}) {
       extend(one->values, world);
     }
     Galvatron2SearchOptions options = galvatron2_question(recorded);
@@ -89,17 +88,13 @@ struct Question {
 };
 
 void our_model() {
-  const Question questions[] = {{"gpt2-1.5b", "8xA100", 64, 1024, 16},
-                                {"llama2-7b", "8xA100", 64, 2048, 36},
-                                {"llama2-7b", "8xA100", 64, 2048, 24},
-                                {"llama2-7b", "8xA100", 64, 2048, 20},
-                                {"llama-13b", "8xA100-40G", 64, 2048, 0},
-                                {"llama-30b", "16xA100", 64, 1024, 0},
-                                {"llama-30b", "16xA100", 64, 2048, 48},
-                                {"llama2-70b", "64xA100-40G", 256, 4096, 0},
-                                {"llama2-70b", "64xH100", 512, 4096, 0},
-                                {"gpt-1t", "4096xH100", 1024, 2048, 0},
-                                {"gpt-1t", "4096xH100", 2048, 2048, 0}};
+  const Question questions[] = {
+      {"gpt2-1.5b", "8xA100", 64, 1024, 16},    {"llama2-7b", "8xA100", 64, 2048, 36},
+      {"llama2-7b", "8xA100", 64, 2048, 24},    {"llama2-7b", "8xA100", 64, 2048, 20},
+      {"llama-13b", "8xA100-40G", 64, 2048, 0}, {"llama-30b", "16xA100", 64, 1024, 0},
+      {"llama-30b", "16xA100", 64, 2048, 48},   {"llama2-70b", "64xA100-40G", 256, 4096, 0},
+      {"llama2-70b", "64xH100", 512, 4096, 0},  {"gpt-1t", "4096xH100", 1024, 2048, 0},
+      {"gpt-1t", "4096xH100", 2048, 2048, 0}};
   TextTable table({"model", "cluster", "batch", "memory", "step", "gap", "looked into", "ms"});
   table.align(1, TextTable::Align::kLeft);
   for (const Question& question : questions) {

@@ -174,12 +174,12 @@ void bind_models_as_planned(py::module_& module) {
       .def_readonly("max_positions", &spec::ModelSpec::max_positions)
       .def_property_readonly("task",
                              [](const spec::ModelSpec& model) { return spec::to_text(model.task); })
-      .def_property_readonly(
-          "image_shape",
-          [](const spec::ModelSpec& model) {
-            const spec::ImageSpec& image = model.image;
-            return std::vector<std::int64_t>{image.channels, image.height, image.width};
-          })
+      .def_property_readonly("image_shape",
+                             [](const spec::ModelSpec& model) {
+                               const spec::ImageSpec& image = model.image;
+                               return std::vector<std::int64_t>{image.channels, image.height,
+                                                                image.width};
+                             })
       .def_property_readonly("num_classes",
                              [](const spec::ModelSpec& model) { return model.image.num_classes; })
       .def_property_readonly("config",

@@ -20,9 +20,9 @@ namespace galvatron::binding {
 namespace {
 
 template <typename T>
-constexpr std::int64_t kMost = sizeof(T) < sizeof(std::int64_t)
-                                   ? std::numeric_limits<std::int32_t>::max()
-                                   : std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMost =
+    sizeof(T) < sizeof(std::int64_t) ? std::numeric_limits<std::int32_t>::max()
+                                     : std::numeric_limits<std::int64_t>::max();
 constexpr double kMaxNumber = 1e30;
 
 // Options of train() by name: what is not given keeps the default that the command line has.

@@ -96,9 +96,7 @@ TEST(JsonReader, NamesFileKeyAndValueOfWhatItRefuses) {
             "[json] x.json: key 'big' is 1e+300, outside 0 .. 9");
   EXPECT_EQ(message([&] { reader.get_string("s"); }),
             "[json] x.json: key 's' must be a string, not 3");
-  EXPECT_EQ(message([&] {
-              reader.get_choice_or("word", "a", {"black", "blues"});
-            }),
+  EXPECT_EQ(message([&] { reader.get_choice_or("word", "a", {"black", "blues"}); }),
             "[json] x.json: key 'word' is 'blue', not one of black, blues, did you mean 'blues'?");
   EXPECT_EQ(message([&] { reader.get_array("list"); }),
             "[json] x.json: key 'list' must be an array, not object");

@@ -35,7 +35,9 @@ TEST(ProgressBar, WritesPlainLinesWhenPiped) {
 TEST(ProgressBar, OfNothingDrawsNothing) {
   std::FILE* file = std::tmpfile();
   ASSERT_NE(file, nullptr);
-  { ProgressBar bar("empty", 0, file); }
+  {
+    ProgressBar bar("empty", 0, file);
+  }
   EXPECT_EQ(content_of(file), "");
   std::fclose(file);
 }

@@ -1,5 +1,4 @@
 // Worlds: which groups exist, and how one rank's failure ends the others.
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 #include <atomic>
@@ -9,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::comm {
 namespace {

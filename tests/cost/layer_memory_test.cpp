@@ -7,7 +7,6 @@
 namespace galvatron::cost {
 namespace {
 
-
 LayerMemory memory(const Example& example, int layer, const plan::LayerStrategy& strategy,
                    PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
   const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy);
@@ -74,7 +73,8 @@ TEST(ShardingUnits, OfASharedWeightAreHeldOncePerStage) {
 TEST(ShardingUnits, ArePaddedToSixteenElementsPerRank) {
   const Example example;
   // 509 tokens over 2: 255 rows of 64 on the fuller rank, 3 replicas.
-  const ShardingUnits units = sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, {.tp_degree = 2});
+  const ShardingUnits units =
+      sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, {.tp_degree = 2});
   EXPECT_EQ(units.units[2].elements, round_up(255 * 64, 16 * 3));
   EXPECT_EQ(units.units[1].elements, round_up(128 * 64, 16 * 6));
   EXPECT_EQ(units.units[0].elements, 0);

@@ -20,8 +20,8 @@ void write_npy(const std::string& path, const std::string& type,
                const std::vector<std::int64_t>& shape, const std::vector<T>& values) {
   std::string sizes;
   for (const std::int64_t size : shape) sizes += std::to_string(size) + ", ";
-  std::string bytes = npy_header("{'descr': '" + type + "', 'fortran_order': False, 'shape': (" +
-                                 sizes + "), }");
+  std::string bytes =
+      npy_header("{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + sizes + "), }");
   for (const T value : values) append(bytes, value);
   write_bytes(path, bytes);
 }

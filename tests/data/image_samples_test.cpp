@@ -78,7 +78,8 @@ TEST_F(ImagePair, EpochsHoldEveryImageOnceWithItsClass) {
     }
     EXPECT_EQ(seen.size(), static_cast<std::size_t>(kCount));
   }
-  EXPECT_FALSE(at::equal(classes_of(source, 0, {0, kCount}), classes_of(source, kCount, {0, kCount})));
+  EXPECT_FALSE(
+      at::equal(classes_of(source, 0, {0, kCount}), classes_of(source, kCount, {0, kCount})));
 }
 
 TEST_F(ImagePair, PartsOfTheSplitShareNoImage) {
@@ -114,8 +115,10 @@ TEST_F(ImagePair, AugmentationIsAFunctionOfSeedEpochAndImage) {
   random.shuffle = false;
   ImageSamplesOptions other = random;
   other.seed = 6;
-  EXPECT_FALSE(at::equal(images_of(samples(random), 0, {0, kCount}), images_of(samples(other), 0, {0, kCount})));
-  EXPECT_FALSE(at::equal(images_of(samples(random), 0, {0, kCount}), images_of(samples(random), kCount, {0, kCount})));
+  EXPECT_FALSE(at::equal(images_of(samples(random), 0, {0, kCount}),
+                         images_of(samples(other), 0, {0, kCount})));
+  EXPECT_FALSE(at::equal(images_of(samples(random), 0, {0, kCount}),
+                         images_of(samples(random), kCount, {0, kCount})));
 }
 
 TEST_F(ImagePair, OnlyTrainingIsAugmented) {
@@ -139,23 +142,28 @@ TEST_F(ImagePair, EachChannelHasItsMean) {
 }
 
 TEST_F(ImagePair, RefusesWhatDoesNotFitInOneSentence) {
-  EXPECT_EQ(refusal(options(), {3, 32, 32, kClasses}),
-            "[data] " + prefix_ + ".images.npy holds images of 1 x 4 x 6 (channels x height x "
-            "width), the model takes 3 x 32 x 32; prepare them with galvatron-data images in that "
-            "size");
+  EXPECT_EQ(
+      refusal(options(), {3, 32, 32, kClasses}),
+      "[data] " + prefix_ +
+          ".images.npy holds images of 1 x 4 x 6 (channels x height x "
+          "width), the model takes 3 x 32 x 32; prepare them with galvatron-data images in that "
+          "size");
   EXPECT_EQ(refusal(options(), {1, kHeight, kWidth, 3}),
-            "[data] " + prefix_ + ".labels.npy gives image 3 the class 3, the model has classes "
-            "0 .. 2; choose a model with more (num_labels)");
+            "[data] " + prefix_ +
+                ".labels.npy gives image 3 the class 3, the model has classes "
+                "0 .. 2; choose a model with more (num_labels)");
   EXPECT_EQ(refusal(options("0,1")), "[data] --split 0,1 leaves the train part of " + prefix_ +
                                          " empty: there are 40 images");
   ImageSamplesOptions wrong = options();
   wrong.transform.std = {1, 1, 1};
-  EXPECT_EQ(refusal(wrong), "[data] --image-std has 3 numbers; give one, or one for each of the 1 "
-                            "channels");
+  EXPECT_EQ(refusal(wrong),
+            "[data] --image-std has 3 numbers; give one, or one for each of the 1 "
+            "channels");
   wrong.transform.std = {0};
   EXPECT_EQ(refusal(wrong), "[data] --image-std 0 must be above 0");
   write_npy<std::int64_t>(prefix_ + ".labels.npy", "<i8", {2}, {0, 1});
-  EXPECT_NE(refusal(options()).find("one whole number for each of the 40 images"), std::string::npos);
+  EXPECT_NE(refusal(options()).find("one whole number for each of the 40 images"),
+            std::string::npos);
   write_npy<std::int32_t>(prefix_ + ".images.npy", "<i4", {1, 1, 1, 1}, {0});
   EXPECT_NE(refusal(options()).find("images are [N, channels, height, width] of uint8 or float32"),
             std::string::npos);

@@ -145,9 +145,7 @@ TEST_F(IndexedDatasetTest, RefusesSequencesThatDoNotFollowOneAnother) {
 TEST(CheckToken, NamesIdPositionAndVocabulary) {
   EXPECT_EQ(config_error_of([] { check_token({41, 49}, 50, "corpus"); }), "");
   EXPECT_EQ(
-      config_error_of([] {
-        check_token({41, 50}, 50, "corpus");
-      }),
+      config_error_of([] { check_token({41, 50}, 50, "corpus"); }),
       "[data] corpus.bin has token id 50 at position 41, beyond the model's vocabulary of 50; "
       "tokenize with the model's tokenizer or train a model with a larger vocabulary");
   EXPECT_NE(config_error_of([] { check_token({0, -1}, 50, "corpus"); }), "");

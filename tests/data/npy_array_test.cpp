@@ -41,15 +41,18 @@ TEST(NpyArray, RefusesDamageInOneSentence) {
   write_npy<std::int32_t>(path, "<i4", {4}, {1, 2, 3, 4});
   const std::string whole = read_bytes(path);
   write_bytes(path, whole.substr(0, whole.size() - 3));
-  EXPECT_EQ(refusal(path), "[data] " + path +
-                               " holds 13 bytes of elements, but its shape [4] needs 16: it is truncated");
+  EXPECT_EQ(refusal(path),
+            "[data] " + path +
+                " holds 13 bytes of elements, but its shape [4] needs 16: it is truncated");
   write_bytes(path, whole.substr(0, 40));
   EXPECT_EQ(refusal(path), "[data] " + path + " ends within its header: it is truncated");
   write_npy<double>(path, "<f8", {1}, {1});
-  EXPECT_EQ(refusal(path), "[data] " + path +
-                               " holds elements of type '<f8'; write uint8, int32, int64 or float32 "
-                               "(array.astype)");
-  write_bytes(path, npy_header("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2), }") + "abcd");
+  EXPECT_EQ(refusal(path),
+            "[data] " + path +
+                " holds elements of type '<f8'; write uint8, int32, int64 or float32 "
+                "(array.astype)");
+  write_bytes(path,
+              npy_header("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2), }") + "abcd");
   EXPECT_NE(refusal(path).find("stored column by column"), std::string::npos);
   write_bytes(path, npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-2,), }"));
   EXPECT_NE(refusal(path).find("a shape that no array has"), std::string::npos);

@@ -6,8 +6,9 @@
 
 #include <ATen/ATen.h>
 
-#include "data/sample_parts.h"
 #include "galvatron/data/synthetic_samples.h"
+
+#include "data/sample_parts.h"
 
 namespace galvatron::data {
 namespace {
@@ -18,7 +19,9 @@ using Row = std::vector<std::int64_t>;
 
 SpanSamples span_samples(std::int64_t seq_length, std::uint64_t seed = 1) {
   const std::int64_t text = spec::span_corruption(seq_length).text;
-  return {std::make_unique<SyntheticSamples>(kSpanEpoch, text, kSpanVocab, 7), seq_length, {kFirst, kEnd, kStart, seed}};
+  return {std::make_unique<SyntheticSamples>(kSpanEpoch, text, kSpanVocab, 7),
+          seq_length,
+          {kFirst, kEnd, kStart, seed}};
 }
 
 Row row_of(const at::Tensor& tokens) {
@@ -64,7 +67,8 @@ TEST(SpanSamples, InputsAndLabelsTogetherAreTheText) {
       EXPECT_EQ(inputs.back(), kEnd);
       EXPECT_EQ(labels.back(), kEnd);
       EXPECT_EQ(labels.front(), kFirst);
-      EXPECT_EQ(rebuild(inputs, labels), row_of(text.next_tokens(sample, {0, 1}, {0, lengths.text}).inputs));
+      EXPECT_EQ(rebuild(inputs, labels),
+                row_of(text.next_tokens(sample, {0, 1}, {0, lengths.text}).inputs));
     }
   }
 }
@@ -95,7 +99,8 @@ TEST(SpanSamples, NoLayoutChangesASample) {
   const spec::SpanCorruption lengths = spec::span_corruption(40);
   // Across an epoch's end.
   expect_parts_make_up_the_whole(span_samples(40), Kind::kTokens, lengths.inputs, kSpanEpoch - 4);
-  expect_parts_make_up_the_whole(span_samples(40), Kind::kTargetTokens, lengths.targets, kSpanEpoch - 4);
+  expect_parts_make_up_the_whole(span_samples(40), Kind::kTargetTokens, lengths.targets,
+                                 kSpanEpoch - 4);
   expect_parts_make_up_the_whole(span_samples(40), Kind::kLabels, lengths.targets, kSpanEpoch - 4);
 }
 

@@ -32,7 +32,8 @@ class TokenSamplesTest : public testing::Test {
 TEST_F(TokenSamplesTest, SampleIsARangeOfTokensAndLabelsAreShiftedByOne) {
   const TokenSamples source = open();
   EXPECT_EQ(source.size(), 100);
-  const NextTokens batch = source.next_tokens(/*consumed=*/7, /*samples=*/{0, 2}, /*tokens=*/{0, 10});
+  const NextTokens batch =
+      source.next_tokens(/*consumed=*/7, /*samples=*/{0, 2}, /*tokens=*/{0, 10});
   EXPECT_TRUE(at::equal(batch.inputs, at::arange(70, 90).view({2, 10})));
   EXPECT_TRUE(at::equal(batch.labels, at::arange(71, 91).view({2, 10})));
 }

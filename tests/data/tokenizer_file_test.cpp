@@ -13,7 +13,9 @@ namespace {
 class TokenizerFile : public testing::Test {
  protected:
   void write(const std::string& text) { std::ofstream(path_) << text; }
-  std::optional<std::int64_t> find(const std::string& token) const { return find_token(path_, token); }
+  std::optional<std::int64_t> find(const std::string& token) const {
+    return find_token(path_, token);
+  }
 
   TemporaryFolder folder_;
   std::string path_ = folder_ / "tokenizer.json";
@@ -48,7 +50,9 @@ TEST_F(TokenizerFile, WordPieceMarksWhatGoesOn) {
 }
 
 TEST_F(TokenizerFile, ElsewhereLettersThatMeetAreOneWord) {
-  write("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"\u0120play\": 0, \"ing\": 1, \"(\": 2, \"x\": 3, \"\u010a\": 4}}}");
+  write(
+      "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"\u0120play\": 0, \"ing\": 1, \"(\": 2, \"x\": "
+      "3, \"\u010a\": 4}}}");
   const WordPieces words = read_word_pieces(path_, 5);
   EXPECT_TRUE(words.continues(0, 1)) << "playing";
   EXPECT_FALSE(words.continues(1, 0)) << "a space between";
@@ -61,7 +65,8 @@ TEST_F(TokenizerFile, DamagedFilesAreTold) {
   EXPECT_NE(config_error_of([&] { find("a"); }).find("tokenizer.json"), std::string::npos);
   for (const char* text : {"[]", "{}", R"({"model": 3})"}) {
     write(text);
-    EXPECT_NE(config_error_of([&] { find("a"); }).find("is no tokenizer.json"), std::string::npos) << text;
+    EXPECT_NE(config_error_of([&] { find("a"); }).find("is no tokenizer.json"), std::string::npos)
+        << text;
   }
   write(R"({"model": {"vocab": {"a": "0"}}, "added_tokens": [3, {"id": "x", "content": "b"}]})");
   EXPECT_EQ(find("a"), std::nullopt);

@@ -1,10 +1,11 @@
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 
 #include <algorithm>
 #include <map>
 
 #include <gtest/gtest.h>
+
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::models {
 namespace {
@@ -65,8 +66,10 @@ TEST(HfWeights, TheHeadIsTheEmbeddingWhereTied) {
 TEST(HfWeights, T5SharesItsTokensAndOneBiasOfEachStack) {
   const spec::ModelSpec model = spec::load_model("t5-tiny");  // two blocks in each stack
   const int decoder = 3, head = model.num_layers() - 1;
-  const Names tokens{"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"};
-  EXPECT_EQ(hf_tensors(model, decoder, find_param(model, decoder, "tokens.weight"))[0].names, tokens);
+  const Names tokens{"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+                     "lm_head.weight"};
+  EXPECT_EQ(hf_tensors(model, decoder, find_param(model, decoder, "tokens.weight"))[0].names,
+            tokens);
   EXPECT_EQ(hf_tensors(model, head, find_param(model, head, "output.weight"))[0].names, tokens);
   for (const int block : {1, 2}) {
     EXPECT_EQ(names_of(model, block, "attention.relative_bias.weight"),
@@ -75,8 +78,10 @@ TEST(HfWeights, T5SharesItsTokensAndOneBiasOfEachStack) {
   EXPECT_EQ(names_of(model, 5, "cross_attention.key_value.weight"),
             (Names{"decoder.block.1.layer.1.EncDecAttention.k.weight",
                    "decoder.block.1.layer.1.EncDecAttention.v.weight"}));
-  EXPECT_EQ(names_of(model, 2, "mlp.down.weight"), Names{"encoder.block.1.layer.1.DenseReluDense.wo.weight"});
-  EXPECT_EQ(names_of(model, 5, "mlp.down.weight"), Names{"decoder.block.1.layer.2.DenseReluDense.wo.weight"});
+  EXPECT_EQ(names_of(model, 2, "mlp.down.weight"),
+            Names{"encoder.block.1.layer.1.DenseReluDense.wo.weight"});
+  EXPECT_EQ(names_of(model, 5, "mlp.down.weight"),
+            Names{"decoder.block.1.layer.2.DenseReluDense.wo.weight"});
 }
 
 TEST(HfWeights, BertsTiedPartsHaveAliases) {
@@ -88,9 +93,11 @@ TEST(HfWeights, BertsTiedPartsHaveAliases) {
   EXPECT_EQ(names(head, "output.weight"),
             (Names{"bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight",
                    "cls.predictions.decoder.weight"}));
-  EXPECT_EQ(names(head, "output.bias"), (Names{"cls.predictions.bias", "cls.predictions.decoder.bias"}));
+  EXPECT_EQ(names(head, "output.bias"),
+            (Names{"cls.predictions.bias", "cls.predictions.decoder.bias"}));
   const Names old = names(1, "mlp_norm.weight");
-  EXPECT_NE(std::find(old.begin(), old.end(), "bert.encoder.layer.0.output.LayerNorm.gamma"), old.end());
+  EXPECT_NE(std::find(old.begin(), old.end(), "bert.encoder.layer.0.output.LayerNorm.gamma"),
+            old.end());
 }
 
 TEST(HfWeights, SwinsLayersAreNumberedInTheirStages) {
@@ -105,14 +112,14 @@ TEST(HfWeights, SwinsLayersAreNumberedInTheirStages) {
 
 TEST(HfWeights, VitsClassTokenHasANameOfItsOwn) {
   const spec::ModelSpec model = spec::load_model("vit-tiny");
-  const std::vector<HfTensor> tensors =
-      hf_tensors(model, 0, find_param(model, 0, "class_token"));
+  const std::vector<HfTensor> tensors = hf_tensors(model, 0, find_param(model, 0, "class_token"));
   ASSERT_EQ(tensors.size(), 1u);
   EXPECT_EQ(tensors[0].names, (Names{"vit.embeddings.cls_token", "embeddings.cls_token"}));
   EXPECT_EQ(tensors[0].shape, (std::vector<std::int64_t>{1, 1, 48}));
   EXPECT_EQ(names_of(model, 2, "attention.qkv.bias")[1],
             "vit.encoder.layer.1.attention.attention.key.bias");
-  EXPECT_TRUE(is_hf_buffer("swin.encoder.layers.0.blocks.0.attention.self.relative_position_index"));
+  EXPECT_TRUE(
+      is_hf_buffer("swin.encoder.layers.0.blocks.0.attention.self.relative_position_index"));
 }
 
 // What gives every preset's every parameter: each element of a whole parameter lies in one tensor.

@@ -1,4 +1,3 @@
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/safetensors.h"
 
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/json.h"
+#include "galvatron/comm/torch_headers.h"
 
 #include "config_error.h"
 
@@ -109,7 +109,9 @@ TEST_F(SafetensorsTest, WritesInAnyOrderAndConverts) {
 }
 
 TEST_F(SafetensorsTest, LeavesNothingWhenItIsNotFinished) {
-  { SafetensorsWriter writer(file_, {{"a", at::kFloat, {3}}}); }
+  {
+    SafetensorsWriter writer(file_, {{"a", at::kFloat, {3}}});
+  }
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 

@@ -1,10 +1,11 @@
-// The autograd collectives on rank threads: forward against the whole tensor, backward against its transpose.
-#include "galvatron/comm/torch_headers.h"
+// The autograd collectives on rank threads: forward against the whole tensor, backward against its
+// transpose.
 #include "galvatron/nn/collectives.h"
 
 #include <gtest/gtest.h>
 
 #include "galvatron/base/partition.h"
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 
 namespace galvatron::nn {
@@ -37,9 +38,11 @@ TEST_P(Collectives, GatherSequenceAndItsReduceScatter) {
     const at::Tensor local = mine(x, world).requires_grad_(true);
     const at::Tensor gathered = gather_sequence(local, world.all(), sizes_of(world.size()));
     EXPECT_TRUE(at::equal(gathered.detach(), x));
-    // Each rank's gradient is (rank + 1) times the same tensor; the sum over ranks reaches the local part.
+    // Each rank's gradient is (rank + 1) times the same tensor; the sum over ranks reaches the
+    // local part.
     const at::Tensor grad = whole({2, kLength, 3}, 1);
-    const at::Tensor back = torch::autograd::grad({gathered}, {local}, {grad * (world.rank() + 1)})[0];
+    const at::Tensor back =
+        torch::autograd::grad({gathered}, {local}, {grad * (world.rank() + 1)})[0];
     const double factor = world.size() * (world.size() + 1) / 2.0;
     EXPECT_TRUE(at::allclose(back, mine(grad, world) * factor, 1e-12, 1e-12));
   });
@@ -50,7 +53,8 @@ TEST_P(Collectives, ReduceScatterSequenceAndItsGather) {
     const at::Tensor x = (whole({2, kLength, 3}) * (world.rank() + 1)).requires_grad_(true);
     const at::Tensor part = reduce_scatter_sequence(x, world.all(), sizes_of(world.size()));
     const double factor = world.size() * (world.size() + 1) / 2.0;
-    EXPECT_TRUE(at::allclose(part.detach(), mine(whole({2, kLength, 3}), world) * factor, 1e-12, 1e-12));
+    EXPECT_TRUE(
+        at::allclose(part.detach(), mine(whole({2, kLength, 3}), world) * factor, 1e-12, 1e-12));
     const at::Tensor grad = whole({2, kLength, 3}, 1);
     EXPECT_TRUE(at::equal(torch::autograd::grad({part}, {x}, {mine(grad, world)})[0], grad));
   });

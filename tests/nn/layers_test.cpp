@@ -25,7 +25,8 @@ void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance = 1
 }
 
 TEST(RmsNorm, EqualsTorchWithItsGradients) {
-  const at::Tensor x = random({3, 5, 8}, 1), weight = random({8}, 2), grad = random({3, 5, 8}, 3).detach();
+  const at::Tensor x = random({3, 5, 8}, 1), weight = random({8}, 2),
+                   grad = random({3, 5, 8}, 3).detach();
   const at::Tensor ours = rms_norm(x, weight, 1e-6), torchs = at::rms_norm(x, {8}, weight, 1e-6);
   expect_close(ours, torchs);
   const auto a = torch::autograd::grad({ours}, {x, weight}, {grad});
@@ -35,15 +36,18 @@ TEST(RmsNorm, EqualsTorchWithItsGradients) {
 }
 
 TEST(LinearCrossEntropy, EqualsTorchAndSkipsIgnoredLabels) {
-  const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2), bias = random({11}, 3);
+  const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2),
+                   bias = random({11}, 3);
   at::Tensor labels = at::arange(130) % 11;
   labels[4] = kIgnoreLabel;
   const at::Tensor ours = linear_cross_entropy(hidden, weight, bias, labels, 0, 11, comm::Group());
-  const at::Tensor torchs =
-      at::cross_entropy_loss(at::linear(hidden, weight, bias), labels, {}, at::Reduction::Sum, kIgnoreLabel);
+  const at::Tensor torchs = at::cross_entropy_loss(at::linear(hidden, weight, bias), labels, {},
+                                                   at::Reduction::Sum, kIgnoreLabel);
   expect_close(ours, torchs, 1e-10);
-  const auto a = torch::autograd::grad({ours}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
-  const auto b = torch::autograd::grad({torchs}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
+  const auto a =
+      torch::autograd::grad({ours}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
+  const auto b =
+      torch::autograd::grad({torchs}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
   for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i]);
   EXPECT_EQ(a[0][4].abs().sum().item<double>(), 0);
 }
@@ -55,7 +59,8 @@ TEST(LinearCrossEntropy, ManyChunksEqualOne) {
   const at::Tensor hidden = random({tokens, 2}, 1), weight = random({vocab, 2}, 2);
   const at::Tensor labels = at::arange(tokens) * 997;
   const at::Tensor ours = linear_cross_entropy(hidden, weight, {}, labels, 0, vocab, comm::Group());
-  const at::Tensor torchs = at::cross_entropy_loss(at::linear(hidden, weight), labels, {}, at::Reduction::Sum);
+  const at::Tensor torchs =
+      at::cross_entropy_loss(at::linear(hidden, weight), labels, {}, at::Reduction::Sum);
   expect_close(ours, torchs, 1e-8);
   const auto a = torch::autograd::grad({ours}, {weight});
   const auto b = torch::autograd::grad({torchs}, {weight});
@@ -79,8 +84,10 @@ std::vector<std::int64_t> buckets_of(const RelativeBias& bias, std::int64_t leng
 
 // The numbers that transformers' T5Attention._relative_position_bucket gives.
 TEST(RelativeBias, BucketsAreExactThenLogarithmic) {
-  EXPECT_EQ(buckets_of({8, 16, true}, 9), (std::vector<std::int64_t>{3, 3, 3, 2, 2, 2, 2, 1, 0, 5, 6, 6, 6, 6, 7, 7, 7}));
-  EXPECT_EQ(buckets_of({8, 16, false}, 9), (std::vector<std::int64_t>{6, 5, 5, 4, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(buckets_of({8, 16, true}, 9),
+            (std::vector<std::int64_t>{3, 3, 3, 2, 2, 2, 2, 1, 0, 5, 6, 6, 6, 6, 7, 7, 7}));
+  EXPECT_EQ(buckets_of({8, 16, false}, 9),
+            (std::vector<std::int64_t>{6, 5, 5, 4, 4, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(RelativeBias, IsTheTablesEntryForEachDistanceAndHead) {
@@ -133,7 +140,8 @@ TEST(Dropout, InsideTheRegionFeaturesAreDivided) {
   EXPECT_GT(whole.eq(0).sum().item<std::int64_t>(), 20);
   call.first_sample = 1;
   call.sequence.block_tokens = {4, 7};
-  const at::Tensor part = region_dropout(at::ones({2, 3, 2}, at::kDouble), options, call, {3, 5}, 6);
+  const at::Tensor part =
+      region_dropout(at::ones({2, 3, 2}, at::kDouble), options, call, {3, 5}, 6);
   EXPECT_TRUE(at::equal(part, whole.slice(0, 1, 3).slice(1, 4, 7).slice(2, 3, 5)));
 }
 
@@ -152,9 +160,11 @@ TEST(Dropout, MaskDependsOnTheGlobalPositionOnly) {
   const Dropout options{0.25, random_key(3, "site")};
   const at::Tensor x = at::ones({4, 10, 6}, at::kDouble);
   const at::Tensor whole = dropout(x, options, call_for({8, 12}, {0, 10}, 10));
-  const at::Tensor part = dropout(x.narrow(0, 1, 2).narrow(1, 3, 4), options, call_for({9, 11}, {3, 7}, 10));
+  const at::Tensor part =
+      dropout(x.narrow(0, 1, 2).narrow(1, 3, 4), options, call_for({9, 11}, {3, 7}, 10));
   EXPECT_TRUE(at::equal(whole.narrow(0, 1, 2).narrow(1, 3, 4), part));
-  EXPECT_FALSE(at::equal(whole, dropout(x, {0.25, random_key(3, "other")}, call_for({8, 12}, {0, 10}, 10))));
+  EXPECT_FALSE(
+      at::equal(whole, dropout(x, {0.25, random_key(3, "other")}, call_for({8, 12}, {0, 10}, 10))));
 }
 
 TEST(Dropout, KeepsTheMeanAndRestsInEvaluation) {

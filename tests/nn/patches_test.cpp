@@ -26,7 +26,8 @@ TEST(ImagePatches, AreWhatAConvolutionSees) {
 
 TEST(ImagePatches, TheRestIsLeftOutOrPadded) {
   const at::Tensor images = numbers({1, 1, 5, 7});
-  const at::Tensor whole = image_patches(images.narrow(2, 0, 4).narrow(3, 0, 6), {2, 3, 2, 2}, {0, 6});
+  const at::Tensor whole =
+      image_patches(images.narrow(2, 0, 4).narrow(3, 0, 6), {2, 3, 2, 2}, {0, 6});
   EXPECT_TRUE(at::equal(image_patches(images, {2, 3, 2, 2}, {0, 6}), whole));
   const at::Tensor padded = at::constant_pad_nd(images, {0, 1, 0, 1});
   EXPECT_TRUE(at::equal(image_patches(images, {3, 4, 2, 2}, {3, 12}),

@@ -17,7 +17,8 @@ at::Tensor places(const WindowOptions& options) {
 }
 
 TEST(Windows, CutTheGridRowByRow) {
-  EXPECT_TRUE(at::equal(places({2, 4, 2, 0}), at::tensor({0, 1, 4, 5, 2, 3, 6, 7}, at::kLong).view({2, 4})));
+  EXPECT_TRUE(at::equal(places({2, 4, 2, 0}),
+                        at::tensor({0, 1, 4, 5, 2, 3, 6, 7}, at::kLong).view({2, 4})));
 }
 
 TEST(Windows, AShiftMovesThemAndWrapsAround) {
@@ -34,10 +35,12 @@ TEST(Windows, PaddingFillsTheLastOnes) {
 }
 
 TEST(Windows, TheWayBackIsExact) {
-  for (const WindowOptions& options : {WindowOptions{4, 6, 2, 1}, {5, 7, 3, 1}, {3, 3, 3, 0}, {7, 4, 4, 2}}) {
+  for (const WindowOptions& options :
+       {WindowOptions{4, 6, 2, 1}, {5, 7, 3, 1}, {3, 3, 3, 0}, {7, 4, 4, 2}}) {
     const at::Tensor x = at::rand({2, options.rows * options.columns, 3, 5});
     const at::Tensor windows = to_windows(x, {}, options);
-    EXPECT_EQ(windows.sizes(), (std::vector<std::int64_t>{2 * options.windows(), options.size * options.size, 3, 5}));
+    EXPECT_EQ(windows.sizes(), (std::vector<std::int64_t>{2 * options.windows(),
+                                                          options.size * options.size, 3, 5}));
     EXPECT_TRUE(at::equal(from_windows(windows, 2, options), x));
   }
   const WindowOptions options{5, 7, 3, 1};
@@ -59,8 +62,10 @@ TEST(WindowBias, IsByOffsetAndOnlyBetweenNeighbours) {
       for (std::int64_t k = 0; k < 9; ++k) {
         const std::int64_t row_q = w / 2 * size + q / size, row_k = w / 2 * size + k / size;
         const std::int64_t column_q = w % 2 * size + q % size, column_k = w % 2 * size + k % size;
-        const bool together = wrapped(row_q) == wrapped(row_k) && wrapped(column_q) == wrapped(column_k);
-        const std::int64_t entry = (row_q - row_k + size - 1) * across + column_q - column_k + size - 1;
+        const bool together =
+            wrapped(row_q) == wrapped(row_k) && wrapped(column_q) == wrapped(column_k);
+        const std::int64_t entry =
+            (row_q - row_k + size - 1) * across + column_q - column_k + size - 1;
         EXPECT_DOUBLE_EQ(bias[w][1][q][k].item<double>(),
                          table[entry][1].item<double>() + (together ? 0 : -100));
       }
@@ -78,11 +83,13 @@ TEST(DropPath, WholeSamplesSkipOrAreScaled) {
   const at::Tensor kept = drop_path(x, options, call);
   const at::Tensor first = kept.select(1, 0).select(1, 0);
   EXPECT_TRUE(at::equal(kept, first.view({-1, 1, 1}).expand_as(kept)));
-  EXPECT_TRUE(at::equal(first.eq(0).logical_or(first.eq(1 / 0.75)), at::ones_like(first, at::kBool)));
+  EXPECT_TRUE(
+      at::equal(first.eq(0).logical_or(first.eq(1 / 0.75)), at::ones_like(first, at::kBool)));
   EXPECT_NEAR(first.mean().item<double>(), 1, 0.1);
   // Ranks that hold other samples, or other tokens of these, decide alike.
   call.first_sample = 100;
-  EXPECT_TRUE(at::equal(drop_path(x.narrow(0, 0, 50).narrow(1, 1, 1), options, call), kept.narrow(0, 100, 50).narrow(1, 1, 1)));
+  EXPECT_TRUE(at::equal(drop_path(x.narrow(0, 0, 50).narrow(1, 1, 1), options, call),
+                        kept.narrow(0, 100, 50).narrow(1, 1, 1)));
   call.training = false;
   EXPECT_TRUE(at::equal(drop_path(x, options, call), x));
 }

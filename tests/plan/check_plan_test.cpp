@@ -85,9 +85,8 @@ TEST(CheckPlan, LayersPerStage) {
 
 TEST(CheckPlan, InterleavedStages) {
   const auto with_stages = [](int degree, std::vector<int> layers) {
-    return problem(llama(), [&](Plan& plan) {
-      plan.pipeline = {degree, ScheduleKind::kInterleaved, layers};
-    });
+    return problem(
+        llama(), [&](Plan& plan) { plan.pipeline = {degree, ScheduleKind::kInterleaved, layers}; });
   };
   EXPECT_EQ(with_stages(2, {1, 2, 2, 1}), "valid");
   EXPECT_EQ(with_stages(2, {1, 1, 1, 1, 1, 1}), "valid");
@@ -102,10 +101,7 @@ TEST(CheckPlan, InterleavedStages) {
   EXPECT_EQ(with_stages(2, {2, 2, 2, 0}),
             "stage 3 has 0 layers; every stage needs at least 1, so pp_degree x stages per rank "
             "can be at most 6");
-  EXPECT_EQ(problem(llama(),
-                    [](Plan& plan) {
-                      plan.pipeline.layers_per_stage = {1, 2, 2, 1};
-                    }),
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.pipeline.layers_per_stage = {1, 2, 2, 1}; }),
             "layers_per_stage has 4 entries, pp_degree is 2; give one entry per stage, or schedule "
             "interleaved, which runs several stages on a rank");
 }
@@ -236,16 +232,19 @@ TEST(CheckPlan, TheTargetsOfT5AreShorter) {
   // 40 tokens of input have targets of 10.
   const spec::ModelSpec t5 = spec::load_model("t5-tiny");
   const auto with_ulysses = [&](int layer, int degree) {
-    return problem(t5, [&](Plan& plan) {
-      plan.world_size = 32;
-      LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
-      strategy.ulysses_degree = degree;
-    }, {0, 40});
+    return problem(t5,
+                   [&](Plan& plan) {
+                     plan.world_size = 32;
+                     LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+                     strategy.ulysses_degree = degree;
+                   },
+                   {0, 40});
   };
   EXPECT_EQ(with_ulysses(0, 16), "valid");
-  EXPECT_EQ(with_ulysses(3, 16),
-            "layer 3 (decoder.embedding): a sequence of 10 tokens cannot be split 16 ways (tp_degree "
-            "1 x ulysses_degree 16)");
+  EXPECT_EQ(
+      with_ulysses(3, 16),
+      "layer 3 (decoder.embedding): a sequence of 10 tokens cannot be split 16 ways (tp_degree "
+      "1 x ulysses_degree 16)");
 }
 
 TEST(CheckPlan, TiedEmbeddings) {

@@ -42,9 +42,9 @@ TEST(Galvatron2Plan, OlderFilesLackKeys) {
   EXPECT_EQ(plan.world_size, 4);
   EXPECT_EQ(plan.default_zero_stage, 0);
   EXPECT_EQ(plan.schedule, ScheduleKind::kGPipe);
-  EXPECT_NE(config_error_of([&] { galvatron2_plan_from_json(old, "old.json"); })
-                .find("--world-size"),
-            std::string::npos);
+  EXPECT_NE(
+      config_error_of([&] { galvatron2_plan_from_json(old, "old.json"); }).find("--world-size"),
+      std::string::npos);
 }
 
 TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
@@ -77,11 +77,12 @@ TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
   }
   Json json = recorded();
   json.erase("global_bsz");
-  EXPECT_NE(config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); })
-                .find("global_bsz"),
-            std::string::npos);
-  EXPECT_NE(config_error_of([&] { galvatron2_plan_from_json(recorded(), "plan.json", 4); })
-                .find("world_size 8, not 4"),
+  EXPECT_NE(
+      config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); }).find("global_bsz"),
+      std::string::npos);
+  EXPECT_NE(config_error_of([&] {
+              galvatron2_plan_from_json(recorded(), "plan.json", 4);
+            }).find("world_size 8, not 4"),
             std::string::npos);
 }
 
@@ -123,19 +124,20 @@ TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
             std::string::npos);
   EXPECT_NE(message([](Plan& plan) { plan.layers[1].ulysses_degree = 2; }).find("both TP and"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) { plan.layers[3].recompute = Recompute::kSelective; })
-                .find("selective"),
+  EXPECT_NE(message([](Plan& plan) {
+              plan.layers[3].recompute = Recompute::kSelective;
+            }).find("selective"),
             std::string::npos);
   EXPECT_NE(message([](Plan& plan) { plan.layers.back().tp_degree = 4; }).find("differ"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) { plan.pipeline.layers_per_stage = {1, 5}; })
-                .find("nothing but embedding or head"),
+  EXPECT_NE(message([](Plan& plan) {
+              plan.pipeline.layers_per_stage = {1, 5};
+            }).find("nothing but embedding or head"),
             std::string::npos);
-  EXPECT_EQ(message([](Plan& plan) {
-              plan.pipeline = {2, ScheduleKind::kInterleaved, {2, 1, 1, 2}};
-            }),
-            "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
-            "Galvatron-2 has one: search with --schedule 1f1b");
+  EXPECT_EQ(
+      message([](Plan& plan) { plan.pipeline = {2, ScheduleKind::kInterleaved, {2, 1, 1, 2}}; }),
+      "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
+      "Galvatron-2 has one: search with --schedule 1f1b");
 }
 
 }  // namespace

@@ -107,11 +107,10 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
         even_stages(layers, interleaved ? layers : plan.pipeline.degree);
     for (int i = 0; i < layers; ++i) {
       const bool repeat = i > 0 && pick(2) == 0;
-      plan.layers.push_back(repeat
-                                ? plan.layers.back()
-                                : LayerStrategy{1 + pick(8), 1 + pick(8), 1 + pick(3), 1 + pick(3),
-                                                pick(4), static_cast<Recompute>(pick(3)),
-                                                pick(2) == 0});
+      plan.layers.push_back(repeat ? plan.layers.back()
+                                   : LayerStrategy{1 + pick(8), 1 + pick(8), 1 + pick(3),
+                                                   1 + pick(3), pick(4),
+                                                   static_cast<Recompute>(pick(3)), pick(2) == 0});
     }
     const Plan back = parse(plan_to_text(plan));
     EXPECT_EQ(back.layers, plan.layers) << "seed " << kSeed << " round " << round;
@@ -124,7 +123,8 @@ TEST(PlanJson, RefusesWhatIsNoPlanOfOurs) {
   EXPECT_EQ(plan_refusal("format", "galvatron-profile"),
             "[plan] p.json is no plan of ours: its \"format\" is 'galvatron-profile', not "
             "'galvatron-plan'");
-  EXPECT_EQ(plan_refusal("version", 2), "[plan] p.json has version 2; this program reads version 1");
+  EXPECT_EQ(plan_refusal("version", 2),
+            "[plan] p.json has version 2; this program reads version 1");
   EXPECT_NE(config_error_of([] { parse(R"({"pp_deg": 2, "tp_sizes_enc": "1,1"})"); }), "");
 }
 
@@ -138,11 +138,13 @@ TEST(PlanJson, RefusesUnknownKeysAndNamesTheNearest) {
 }
 
 TEST(PlanJson, RefusesValuesOutOfRange) {
-  EXPECT_EQ(plan_refusal("world_size", 0), "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
+  EXPECT_EQ(plan_refusal("world_size", 0),
+            "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
   EXPECT_EQ(plan_refusal("precision", "fp8"),
             "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16, did you "
             "mean 'fp64'?");
-  EXPECT_NE(plan_refusal("global_batch", Json()).find("'global_batch' is missing"), std::string::npos);
+  EXPECT_NE(plan_refusal("global_batch", Json()).find("'global_batch' is missing"),
+            std::string::npos);
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),
             std::string::npos);
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"count": 1000000000}])")).find("'count'"),

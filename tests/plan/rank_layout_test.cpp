@@ -93,15 +93,12 @@ TEST(RankLayout, GroupsPartitionTheStage) {
     const auto in_stage = static_cast<std::size_t>(ranks);
     const auto& s = strategy;
     const int n = ranks;
-    expect_partition(
-        n, [&](int rank) { return tp_ranks(rank, n, s); }, tp);
+    expect_partition(n, [&](int rank) { return tp_ranks(rank, n, s); }, tp);
     expect_partition(
         n, [&](int rank) { return ulysses_ranks(rank, n, s); },
         static_cast<std::size_t>(s.ulysses_degree));
-    expect_partition(
-        n, [&](int rank) { return replica_ranks(rank, n, s, true); }, in_stage / tp);
-    expect_partition(
-        n, [&](int rank) { return replica_ranks(rank, n, s, false); }, in_stage);
+    expect_partition(n, [&](int rank) { return replica_ranks(rank, n, s, true); }, in_stage / tp);
+    expect_partition(n, [&](int rank) { return replica_ranks(rank, n, s, false); }, in_stage);
   }
 }
 

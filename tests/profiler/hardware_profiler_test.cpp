@@ -1,6 +1,5 @@
 // The hardware profile of ranks as threads: what must hold of any measurement. Nothing is compared
 // with a clock.
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/hardware_profiler.h"
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/collective_bench.h"
 #include "galvatron/profiler/profile_tables.h"
 #include "galvatron/profiler/stopwatch.h"

@@ -43,23 +43,27 @@ spec::ModelSpec make_model(std::int64_t vocab_size, bool tied) {
 }
 
 spec::ModelSpec make_model_of(const std::string& family) {
-  const Json image = {{"image_size", 64}, {"num_channels", 3}, {"num_labels", 10},
-                      {"hidden_dropout_prob", 0}};
+  const Json image = {
+      {"image_size", 64}, {"num_channels", 3}, {"num_labels", 10}, {"hidden_dropout_prob", 0}};
   Json config;
   if (family == "bert") {
-    config = {{"hidden_size", 128}, {"num_hidden_layers", 4}, {"num_attention_heads", 8},
-              {"intermediate_size", 512}, {"vocab_size", 1000}, {"max_position_embeddings", 64},
+    config = {{"hidden_size", 128},       {"num_hidden_layers", 4},
+              {"num_attention_heads", 8}, {"intermediate_size", 512},
+              {"vocab_size", 1000},       {"max_position_embeddings", 64},
               {"hidden_dropout_prob", 0}, {"attention_probs_dropout_prob", 0}};
   } else if (family == "t5") {
-    config = {{"d_model", 128}, {"d_kv", 16}, {"d_ff", 512}, {"num_layers", 3}, {"num_heads", 8},
-              {"vocab_size", 1000}, {"dropout_rate", 0}};
+    config = {{"d_model", 128}, {"d_kv", 16},         {"d_ff", 512},      {"num_layers", 3},
+              {"num_heads", 8}, {"vocab_size", 1000}, {"dropout_rate", 0}};
   } else if (family == "vit") {
-    config = {{"hidden_size", 128}, {"num_hidden_layers", 4}, {"num_attention_heads", 8},
-              {"intermediate_size", 512}, {"patch_size", 8}};
+    config = {{"hidden_size", 128},
+              {"num_hidden_layers", 4},
+              {"num_attention_heads", 8},
+              {"intermediate_size", 512},
+              {"patch_size", 8}};
     config.update(image);
   } else {
-    config = {{"embed_dim", 64}, {"depths", {2, 2}}, {"num_heads", {4, 8}}, {"window_size", 4},
-              {"patch_size", 4}, {"drop_path_rate", 0}};
+    config = {{"embed_dim", 64},  {"depths", {2, 2}}, {"num_heads", {4, 8}},
+              {"window_size", 4}, {"patch_size", 4},  {"drop_path_rate", 0}};
     config.update(image);
   }
   config["model_type"] = family;
@@ -71,7 +75,8 @@ std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan,
   const runtime::MemoryMeter before(c10::kCPU);
   const Bytes already = before.current();
   comm::World world = comm::fake_world(rank, plan.world_size);
-  runtime::Engine engine(model, plan, world, models::make_layer, {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
+  runtime::Engine engine(model, plan, world, models::make_layer,
+                         {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
   train::AdamW optimizer(engine.units(), {});
   runtime::MemoryMeter meter(c10::kCPU);
   for (int step = 0; step < 2; ++step) {

@@ -1,10 +1,10 @@
 // The model profile of tiny models: real measurements, held to what must be true of them. Nothing
 // is compared with a clock.
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/model_profiler.h"
 
 #include <gtest/gtest.h>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/profile_tables.h"
 #include "galvatron/runtime/memory_meter.h"
 

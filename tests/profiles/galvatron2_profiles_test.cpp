@@ -99,8 +99,8 @@ TEST_F(Galvatron2ProfilesTest, NamesTheMissingKey) {
                    {kOverlap, "'overlap_coe' is missing"}));
   EXPECT_TRUE(says(after(kMemory, [](Json& json) { json.erase("layertype_0_sp"); }),
                    {"memory_profiling_bf16_", "layer entries"}));
-  for (const char* key : {"other_memory_pp_off_sp", "other_memory_pp_on_first_sp",
-                          "other_memory_pp_on_last_sp"}) {
+  for (const char* key :
+       {"other_memory_pp_off_sp", "other_memory_pp_on_first_sp", "other_memory_pp_on_last_sp"}) {
     EXPECT_TRUE(says(after(kMemory, [&](Json& json) { json.erase(key); }), {kMemory, key}));
   }
   const auto layer = [](Json& json) -> Json& { return json["layertype_0_sp"]["2048"]; };
@@ -127,8 +127,8 @@ TEST_F(Galvatron2ProfilesTest, NamesTheMissingDegree) {
 }
 
 TEST_F(Galvatron2ProfilesTest, RefusesAbsurdNumbers) {
-  const std::vector<Json> absurd = {-1, 0, 1e300, "12", nullptr, true, Json::array({1}),
-                                    Json::object()};
+  const std::vector<Json> absurd = {
+      -1, 0, 1e300, "12", nullptr, true, Json::array({1}), Json::object()};
   for (const Json& value : absurd) {
     const auto set = [&](const char* file, const char* key) {
       return after(file, [&](Json& json) { json[key] = value; });
@@ -136,20 +136,19 @@ TEST_F(Galvatron2ProfilesTest, RefusesAbsurdNumbers) {
     EXPECT_TRUE(says(set(kBandwidth, "allreduce_size_4_consec_1"),
                      {kBandwidth, "'allreduce_size_4_consec_1'"}));
     EXPECT_TRUE(says(set(kP2p, "pp_size_2"), {kP2p, "'pp_size_2'"}));
-    EXPECT_TRUE(says(set(kTimes, "allreduce_size_4_8MB_time"),
-                     {kTimes, "'allreduce_size_4_8MB_time'"}));
+    EXPECT_TRUE(
+        says(set(kTimes, "allreduce_size_4_8MB_time"), {kTimes, "'allreduce_size_4_8MB_time'"}));
     EXPECT_TRUE(says(set(kOverlap, "overlap_coe"), {kOverlap, "'overlap_coe'"}));
-    EXPECT_TRUE(says(set(kCompute, "layertype_0_bsz4_seq2048"),
-                     {kCompute, "'layertype_0_bsz4_seq2048'"}));
-    EXPECT_TRUE(says(after(kMemory,
-                           [&](Json& json) {
-                             json["layertype_0_sp"]["2048"]["parameter_size"] = value;
-                           }),
-                     {kMemory, "'parameter_size'"}));
+    EXPECT_TRUE(
+        says(set(kCompute, "layertype_0_bsz4_seq2048"), {kCompute, "'layertype_0_bsz4_seq2048'"}));
+    EXPECT_TRUE(
+        says(after(kMemory,
+                   [&](Json& json) { json["layertype_0_sp"]["2048"]["parameter_size"] = value; }),
+             {kMemory, "'parameter_size'"}));
   }
   // Faster side by side than one after the other.
-  EXPECT_TRUE(says(after(kOverlap, [](Json& json) { json["overlap_coe"] = 0.5; }),
-                   {kOverlap, "0.5"}));
+  EXPECT_TRUE(
+      says(after(kOverlap, [](Json& json) { json["overlap_coe"] = 0.5; }), {kOverlap, "0.5"}));
 }
 
 TEST_F(Galvatron2ProfilesTest, RefusesWhatIsNoJson) {
@@ -168,8 +167,7 @@ TEST_F(Galvatron2ProfilesTest, RefusesContradictions) {
   fs::copy_file(folder_ / kMemory, folder_ / "memory_profiling_bf16_other_all.json");
   EXPECT_TRUE(says(read_error(), {"llama2-7b", "other", "--model"}));
   fs::remove(folder_ / "memory_profiling_bf16_other_all.json");
-  fs::copy_file(folder_ / kBandwidth,
-                folder_ / "allreduce_bandwidth_2nodes_4gpus_per_node.json");
+  fs::copy_file(folder_ / kBandwidth, folder_ / "allreduce_bandwidth_2nodes_4gpus_per_node.json");
   EXPECT_TRUE(says(read_error(), {"1nodes_8gpus_per_node", "2nodes_4gpus", "--num-nodes"}));
   query_.num_nodes = 1;
   EXPECT_EQ(read_error(), "");

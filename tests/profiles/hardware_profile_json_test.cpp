@@ -75,7 +75,8 @@ TEST(HardwareProfileJson, RefusesAnotherFormat) {
 TEST(HardwareProfileJson, NamesTheBadEntry) {
   Json json = as_json(example_hardware());
   json["collectives"][1]["operation"] = "all_redcue";
-  EXPECT_NE(hardware_refusal(json).find("collectives[1]"), std::string::npos) << hardware_refusal(json);
+  EXPECT_NE(hardware_refusal(json).find("collectives[1]"), std::string::npos)
+      << hardware_refusal(json);
   EXPECT_NE(hardware_refusal(json).find("all_reduce"), std::string::npos) << hardware_refusal(json);
   json = as_json(example_hardware());
   json["collectives"][0]["points"][1]["ms"] = -1;

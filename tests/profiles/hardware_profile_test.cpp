@@ -58,9 +58,8 @@ TEST(HardwareProfile, PrefersATableOnTheSameSideOfTheNodeBorder) {
 
 TEST(HardwareProfile, SaysWhatWasNeverMeasured) {
   const HardwareProfile profile = measured();
-  const std::string message = config_error_of([&] {
-    profile.group_time(Collective::kAllToAll, {4, 1}, Bytes{8});
-  });
+  const std::string message =
+      config_error_of([&] { profile.group_time(Collective::kAllToAll, {4, 1}, Bytes{8}); });
   EXPECT_NE(message.find("all_to_all"), std::string::npos) << message;
   EXPECT_NE(message.find("4 ranks"), std::string::npos) << message;
 }

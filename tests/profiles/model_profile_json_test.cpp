@@ -72,7 +72,8 @@ TEST(ModelProfileJson, RefusesAbsurdValues) {
   EXPECT_NE(model_refusal(json).find("fp8"), std::string::npos) << model_refusal(json);
   json = as_json(example_model());
   json["format"] = "galvatron-hardware-profile";
-  EXPECT_NE(model_refusal(json).find("galvatron-model-profile"), std::string::npos) << model_refusal(json);
+  EXPECT_NE(model_refusal(json).find("galvatron-model-profile"), std::string::npos)
+      << model_refusal(json);
 }
 
 }  // namespace

@@ -1,14 +1,15 @@
 // Plan fuzzing: random models x random valid plans in fp64 against one rank.
 //   plan_fuzz [--count N] [--seed FIRST] [--backend threads|gloo]
 // A failing case is shrunk and printed with the seed that makes it again.
-#include <fmt/format.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+
 #include "runtime/random_plan.h"
 
 namespace {
@@ -37,7 +38,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
   const Options options = parse(argc, argv);
-  const auto backend = options.gloo ? galvatron::comm::BackendKind::kGloo : galvatron::comm::BackendKind::kThreads;
+  const auto backend =
+      options.gloo ? galvatron::comm::BackendKind::kGloo : galvatron::comm::BackendKind::kThreads;
   galvatron::ProgressBar bar("plan fuzz", static_cast<std::int64_t>(options.count));
   galvatron::testing::Difference worst;
   std::uint64_t failures = 0;
@@ -48,14 +50,18 @@ int main(int argc, char** argv) {
     if (!(found.value <= kTolerance)) {
       ++failures;
       fmt::print("\nseed {} fails: {:.3g}, {}\n", seed, found.value, found.where);
-      if (failures <= 3) fmt::print("shrunk:\n{}\n", describe(galvatron::testing::shrink(test, kTolerance)));
+      if (failures <= 3)
+        fmt::print("shrunk:\n{}\n", describe(galvatron::testing::shrink(test, kTolerance)));
     } else if (found.value > worst.value) {
       worst = found;
     }
     bar.update(static_cast<std::int64_t>(i + 1), fmt::format("worst {:.1e}", worst.value));
   }
   bar.finish();
-  fmt::print("{} random plans from seed {} on {}: {} differ by more than {:.0e}; the worst of the others by {:.1e} ({})\n",
-             options.count, options.seed, options.gloo ? "gloo" : "threads", failures, kTolerance, worst.value, worst.where);
+  fmt::print(
+      "{} random plans from seed {} on {}: {} differ by more than {:.0e}; the worst of the others "
+      "by {:.1e} ({})\n",
+      options.count, options.seed, options.gloo ? "gloo" : "threads", failures, kTolerance,
+      worst.value, worst.where);
   return failures == 0 ? 0 : 1;
 }

@@ -11,18 +11,24 @@
 namespace galvatron::testing {
 namespace {
 
-// Tokens and images that are a function of (seed, step, sample, position), every seventh label ignored.
+// Tokens and images that are a function of (seed, step, sample, position), every seventh label
+// ignored.
 class HashedInputs : public runtime::InputSource {
  public:
   HashedInputs(const TrainingCase& job, int step) : job_(job), step_(step) {}
 
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
     switch (kind) {
-      case spec::InputKind::kTokens: return rows(samples, tokens, [&](auto b, auto s) { return token(b, s); });
-      case spec::InputKind::kTargetTokens: return rows(samples, tokens, [&](auto b, auto s) { return token(b, s + 500); });
-      case spec::InputKind::kLabels: return rows(samples, tokens, [&](auto b, auto s) { return label(b, s); });
-      case spec::InputKind::kImages: return images(samples);
-      case spec::InputKind::kClasses: return rows(samples, {0, 1}, [&](auto b, auto) { return picture_class(b); }).squeeze(1);
+      case spec::InputKind::kTokens:
+        return rows(samples, tokens, [&](auto b, auto s) { return token(b, s); });
+      case spec::InputKind::kTargetTokens:
+        return rows(samples, tokens, [&](auto b, auto s) { return token(b, s + 500); });
+      case spec::InputKind::kLabels:
+        return rows(samples, tokens, [&](auto b, auto s) { return label(b, s); });
+      case spec::InputKind::kImages:
+        return images(samples);
+      case spec::InputKind::kClasses:
+        return rows(samples, {0, 1}, [&](auto b, auto) { return picture_class(b); }).squeeze(1);
     }
     return {};
   }
@@ -40,7 +46,8 @@ class HashedInputs : public runtime::InputSource {
  private:
   std::int64_t token(std::int64_t sample, std::int64_t position) const {
     const auto index = static_cast<std::uint64_t>((step_ * 1000 + sample) * 1000 + position);
-    return static_cast<std::int64_t>(scramble(job_.seed * 77 + index) % static_cast<std::uint64_t>(job_.model.vocab_size));
+    return static_cast<std::int64_t>(scramble(job_.seed * 77 + index) %
+                                     static_cast<std::uint64_t>(job_.model.vocab_size));
   }
   std::int64_t label(std::int64_t sample, std::int64_t position) const {
     const bool ignored = job_.ignore_some_labels && (sample * 31 + position) % 7 == 3;
@@ -56,15 +63,18 @@ class HashedInputs : public runtime::InputSource {
   static at::Tensor rows(Range samples, Range tokens, const Value& value) {
     at::Tensor out = at::empty({samples.size(), tokens.size()}, at::kLong);
     for (std::int64_t b = 0; b < samples.size(); ++b) {
-      for (std::int64_t s = 0; s < tokens.size(); ++s) out[b][s] = value(samples.begin + b, tokens.begin + s);
+      for (std::int64_t s = 0; s < tokens.size(); ++s)
+        out[b][s] = value(samples.begin + b, tokens.begin + s);
     }
     return out;
   }
   at::Tensor images(Range samples) const {
     const spec::ImageSpec& image = job_.model.image;
-    at::Tensor out = at::empty({samples.size(), image.channels, image.height, image.width}, at::kDouble);
+    at::Tensor out =
+        at::empty({samples.size(), image.channels, image.height, image.width}, at::kDouble);
     for (std::int64_t b = 0; b < samples.size(); ++b) {
-      const auto key = nn::random_key(job_.seed, "image." + std::to_string(step_ * 1000 + samples.begin + b));
+      const auto key =
+          nn::random_key(job_.seed, "image." + std::to_string(step_ * 1000 + samples.begin + b));
       nn::fill_normal(out[b].data_ptr<double>(), out[b].numel(), key, 0, 1);
     }
     return out;
@@ -119,7 +129,8 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
       plan.world_size,
       [&](comm::World& world) {
         at::set_num_threads(1);
-        runtime::Engine engine(job.model, plan, world, models::make_layer, {job.seed, job.seq_length, true});
+        runtime::Engine engine(job.model, plan, world, models::make_layer,
+                               {job.seed, job.seq_length, true});
         train::AdamW optimizer(engine.units(), {});
         for (int step = 0; step < job.steps; ++step) {
           HashedInputs tokens(job, step);
@@ -161,7 +172,8 @@ Difference difference(const TrainingResult& expected, const TrainingResult& actu
   GALV_CHECK(expected.losses.size() == actual.losses.size() && !expected.losses.empty());
   for (std::size_t i = 0; i < expected.losses.size(); ++i) {
     compare(expected.losses[i], actual.losses[i], "loss of step " + std::to_string(i));
-    compare(expected.grad_norms[i], actual.grad_norms[i], "gradient norm of step " + std::to_string(i));
+    compare(expected.grad_norms[i], actual.grad_norms[i],
+            "gradient norm of step " + std::to_string(i));
   }
   compare(expected.evaluation, actual.evaluation, "evaluation loss");
   compare_maps(expected.first_gradients, actual.first_gradients, "gradient");

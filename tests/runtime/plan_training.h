@@ -1,5 +1,5 @@
-// Trains a model for a few steps under a plan with ranks as threads, and puts the whole parameters and gradients together
-// again: what the promise "a plan never changes the result" is tested with.
+// Trains a model for a few steps under a plan with ranks as threads, and puts the whole parameters
+// and gradients together again: what the promise "a plan never changes the result" is tested with.
 #pragma once
 
 #include <map>
@@ -36,7 +36,8 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan,
                      comm::BackendKind backend = comm::BackendKind::kThreads);
 
 // One rank, one microbatch, nothing parallel.
-plan::Plan single_rank_plan(const TrainingCase& job, spec::Precision precision = spec::Precision::kFp64);
+plan::Plan single_rank_plan(const TrainingCase& job,
+                            spec::Precision precision = spec::Precision::kFp64);
 
 // The largest difference between two results, relative to the size of what differs; names it.
 struct Difference {

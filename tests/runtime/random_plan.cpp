@@ -17,26 +17,45 @@ std::int64_t pick(Random& random, std::int64_t low, std::int64_t high) {
 
 template <typename T>
 T pick_of(Random& random, const std::vector<T>& values) {
-  return values[static_cast<std::size_t>(pick(random, 0, static_cast<std::int64_t>(values.size()) - 1))];
+  return values[static_cast<std::size_t>(
+      pick(random, 0, static_cast<std::int64_t>(values.size()) - 1))];
 }
 
 Json gpt_config(Random& random) {
   const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
   const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "gpt2"}, {"vocab_size", pick(random, 17, 61)}, {"n_positions", 32}, {"n_embd", heads * 4},
-          {"n_layer", pick(random, 1, 4)}, {"n_head", heads}, {"n_inner", pick(random, 9, 40)},
-          {"activation_function", "gelu_new"}, {"resid_pdrop", dropout}, {"embd_pdrop", dropout},
-          {"attn_pdrop", pick(random, 0, 1) == 0 ? dropout : 0.0}, {"layer_norm_epsilon", 1e-5},
-          {"initializer_range", 0.1}, {"tie_word_embeddings", pick(random, 0, 3) != 0}};
+  return {{"model_type", "gpt2"},
+          {"vocab_size", pick(random, 17, 61)},
+          {"n_positions", 32},
+          {"n_embd", heads * 4},
+          {"n_layer", pick(random, 1, 4)},
+          {"n_head", heads},
+          {"n_inner", pick(random, 9, 40)},
+          {"activation_function", "gelu_new"},
+          {"resid_pdrop", dropout},
+          {"embd_pdrop", dropout},
+          {"attn_pdrop", pick(random, 0, 1) == 0 ? dropout : 0.0},
+          {"layer_norm_epsilon", 1e-5},
+          {"initializer_range", 0.1},
+          {"tie_word_embeddings", pick(random, 0, 3) != 0}};
 }
 
 Json llama_config(Random& random) {
   const std::int64_t kv_heads = pick_of<std::int64_t>(random, {1, 2, 4, 6});
   const std::int64_t heads = kv_heads * pick(random, 1, 2);
-  return {{"model_type", pick_of<std::string>(random, {"llama", "qwen2", "qwen3"})}, {"head_dim", 4}, {"vocab_size", pick(random, 17, 61)},
-          {"hidden_size", heads * 4}, {"intermediate_size", pick(random, 9, 40)}, {"num_hidden_layers", pick(random, 1, 4)},
-          {"num_attention_heads", heads}, {"num_key_value_heads", kv_heads}, {"max_position_embeddings", 32},
-          {"hidden_act", "silu"}, {"rms_norm_eps", 1e-6}, {"rope_theta", 10000.0}, {"initializer_range", 0.1},
+  return {{"model_type", pick_of<std::string>(random, {"llama", "qwen2", "qwen3"})},
+          {"head_dim", 4},
+          {"vocab_size", pick(random, 17, 61)},
+          {"hidden_size", heads * 4},
+          {"intermediate_size", pick(random, 9, 40)},
+          {"num_hidden_layers", pick(random, 1, 4)},
+          {"num_attention_heads", heads},
+          {"num_key_value_heads", kv_heads},
+          {"max_position_embeddings", 32},
+          {"hidden_act", "silu"},
+          {"rms_norm_eps", 1e-6},
+          {"rope_theta", 10000.0},
+          {"initializer_range", 0.1},
           {"tie_word_embeddings", pick(random, 0, 1) == 0}};
 }
 
@@ -46,58 +65,93 @@ Json image_size(Random& random, std::int64_t height, std::int64_t width) {
 }
 
 Json vit_config(Random& random) {
-  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8}), patch = pick(random, 1, 3);
+  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8}),
+                     patch = pick(random, 1, 3);
   const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "vit"}, {"hidden_size", heads * 4}, {"num_hidden_layers", pick(random, 1, 4)},
-          {"num_attention_heads", heads}, {"intermediate_size", pick(random, 9, 40)}, {"num_channels", pick(random, 1, 3)},
-          {"image_size", image_size(random, patch * pick(random, 2, 5) + pick(random, 0, patch - 1), patch * pick(random, 3, 5))},
-          {"patch_size", patch}, {"num_labels", pick(random, 4, 11)}, {"hidden_dropout_prob", dropout},
-          {"attention_probs_dropout_prob", pick(random, 0, 1) == 0 ? dropout : 0.0}, {"layer_norm_eps", 1e-6},
-          {"qkv_bias", pick(random, 0, 3) != 0}, {"initializer_range", 0.1}};
+  return {{"model_type", "vit"},
+          {"hidden_size", heads * 4},
+          {"num_hidden_layers", pick(random, 1, 4)},
+          {"num_attention_heads", heads},
+          {"intermediate_size", pick(random, 9, 40)},
+          {"num_channels", pick(random, 1, 3)},
+          {"image_size", image_size(random, patch * pick(random, 2, 5) + pick(random, 0, patch - 1),
+                                    patch * pick(random, 3, 5))},
+          {"patch_size", patch},
+          {"num_labels", pick(random, 4, 11)},
+          {"hidden_dropout_prob", dropout},
+          {"attention_probs_dropout_prob", pick(random, 0, 1) == 0 ? dropout : 0.0},
+          {"layer_norm_eps", 1e-6},
+          {"qkv_bias", pick(random, 0, 3) != 0},
+          {"initializer_range", 0.1}};
 }
 
 // Grids that are odd, no multiple of the window, or as large as a window in the last stage.
 Json swin_config(Random& random) {
-  const std::int64_t heads = pick(random, 1, 3), stages = pick(random, 2, 3), window = pick(random, 2, 3);
+  const std::int64_t heads = pick(random, 1, 3), stages = pick(random, 2, 3),
+                     window = pick(random, 2, 3);
   const std::int64_t patch = pick(random, 1, 2), smallest = ((window - 1) << (stages - 1)) + 1;
   std::vector<std::int64_t> depths, num_heads;
   for (std::int64_t stage = 0; stage < stages; ++stage) {
     depths.push_back(pick(random, 1, 2));
     num_heads.push_back(heads << stage);
   }
-  const auto side = [&] { return patch * pick(random, smallest, smallest + 4) - pick(random, 0, patch - 1); };
+  const auto side = [&] {
+    return patch * pick(random, smallest, smallest + 4) - pick(random, 0, patch - 1);
+  };
   const std::int64_t height = side(), width = side();
   const bool whole = height % patch + width % patch == 0;
   const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "swin"}, {"embed_dim", heads * 4}, {"depths", depths}, {"num_heads", num_heads},
-          {"window_size", window}, {"image_size", image_size(random, height, width)}, {"patch_size", patch},
-          {"num_channels", pick(random, 1, 3)}, {"mlp_ratio", pick_of<double>(random, {1.5, 2.0, 3.3})},
-          {"num_labels", pick(random, 4, 11)}, {"hidden_dropout_prob", dropout},
+  return {{"model_type", "swin"},
+          {"embed_dim", heads * 4},
+          {"depths", depths},
+          {"num_heads", num_heads},
+          {"window_size", window},
+          {"image_size", image_size(random, height, width)},
+          {"patch_size", patch},
+          {"num_channels", pick(random, 1, 3)},
+          {"mlp_ratio", pick_of<double>(random, {1.5, 2.0, 3.3})},
+          {"num_labels", pick(random, 4, 11)},
+          {"hidden_dropout_prob", dropout},
           {"attention_probs_dropout_prob", pick(random, 0, 1) == 0 ? dropout : 0.0},
-          {"drop_path_rate", pick_of<double>(random, {0.0, 0.4})}, {"use_absolute_embeddings", whole && pick(random, 0, 1) == 0},
-          {"qkv_bias", pick(random, 0, 3) != 0}, {"initializer_range", 0.1}};
+          {"drop_path_rate", pick_of<double>(random, {0.0, 0.4})},
+          {"use_absolute_embeddings", whole && pick(random, 0, 1) == 0},
+          {"qkv_bias", pick(random, 0, 3) != 0},
+          {"initializer_range", 0.1}};
 }
 
 Json bert_config(Random& random) {
   const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
   const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "bert"}, {"vocab_size", pick(random, 17, 61)}, {"hidden_size", heads * 4},
-          {"num_hidden_layers", pick(random, 1, 4)}, {"num_attention_heads", heads},
-          {"intermediate_size", pick(random, 9, 40)}, {"max_position_embeddings", 32},
-          {"type_vocab_size", pick(random, 1, 3)}, {"pad_token_id", pick(random, 0, 16)},
-          {"hidden_dropout_prob", dropout}, {"attention_probs_dropout_prob", dropout}, {"initializer_range", 0.1},
+  return {{"model_type", "bert"},
+          {"vocab_size", pick(random, 17, 61)},
+          {"hidden_size", heads * 4},
+          {"num_hidden_layers", pick(random, 1, 4)},
+          {"num_attention_heads", heads},
+          {"intermediate_size", pick(random, 9, 40)},
+          {"max_position_embeddings", 32},
+          {"type_vocab_size", pick(random, 1, 3)},
+          {"pad_token_id", pick(random, 0, 16)},
+          {"hidden_dropout_prob", dropout},
+          {"attention_probs_dropout_prob", dropout},
+          {"initializer_range", 0.1},
           {"tie_word_embeddings", pick(random, 0, 3) != 0}};
 }
 
 Json t5_config(Random& random) {
   const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
-  return {{"model_type", "t5"}, {"vocab_size", pick(random, 17, 61)}, {"d_model", 4 * pick(random, 3, 8)},
-          {"d_kv", pick(random, 3, 5)}, {"d_ff", pick(random, 9, 40)}, {"num_layers", pick(random, 1, 3)},
-          {"num_decoder_layers", pick(random, 1, 3)}, {"num_heads", heads},
+  return {{"model_type", "t5"},
+          {"vocab_size", pick(random, 17, 61)},
+          {"d_model", 4 * pick(random, 3, 8)},
+          {"d_kv", pick(random, 3, 5)},
+          {"d_ff", pick(random, 9, 40)},
+          {"num_layers", pick(random, 1, 3)},
+          {"num_decoder_layers", pick(random, 1, 3)},
+          {"num_heads", heads},
           {"relative_attention_num_buckets", pick_of<std::int64_t>(random, {4, 8, 14})},
           {"relative_attention_max_distance", pick(random, 9, 40)},
           {"feed_forward_proj", pick_of<std::string>(random, {"relu", "gated-gelu", "gated-silu"})},
-          {"dropout_rate", pick(random, 0, 3) == 0 ? 0.2 : 0.0}, {"initializer_factor", pick_of<double>(random, {0.3, 1})},
+          {"dropout_rate", pick(random, 0, 3) == 0 ? 0.2 : 0.0},
+          {"initializer_factor", pick_of<double>(random, {0.3, 1})},
           {"tie_word_embeddings", pick(random, 0, 2) != 0}};
 }
 
@@ -108,13 +162,19 @@ struct RandomModel {
 
 RandomModel random_model(Random& random) {
   switch (pick(random, 0, 5)) {
-    case 0: return {gpt_config(random), pick(random, 8, 19)};
-    case 1: return {llama_config(random), pick(random, 8, 19)};
-    case 2: return {bert_config(random), pick(random, 8, 19)};
-    case 3: return {vit_config(random), 0};  // of images, whose length is their own
-    case 4: return {swin_config(random), 0};
+    case 0:
+      return {gpt_config(random), pick(random, 8, 19)};
+    case 1:
+      return {llama_config(random), pick(random, 8, 19)};
+    case 2:
+      return {bert_config(random), pick(random, 8, 19)};
+    case 3:
+      return {vit_config(random), 0};  // of images, whose length is their own
+    case 4:
+      return {swin_config(random), 0};
     // Targets are about a fifth as long as the inputs and must still be divided.
-    default: return {t5_config(random), pick(random, 12, 60)};
+    default:
+      return {t5_config(random), pick(random, 12, 60)};
   }
 }
 
@@ -153,10 +213,12 @@ plan::ScheduleKind random_schedule(Random& random, bool may_interleave) {
 }
 
 // Draws until check_plan agrees: for one layer, then for the whole.
-plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer, int ranks_per_stage) {
+plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer,
+                                   int ranks_per_stage) {
   while (true) {
     plan::LayerStrategy strategy = random_strategy(random, ranks_per_stage);
-    const bool middle = layer.kind == spec::LayerKind::kBlock || layer.kind == spec::LayerKind::kMerge;
+    const bool middle =
+        layer.kind == spec::LayerKind::kBlock || layer.kind == spec::LayerKind::kMerge;
     if (!middle) strategy.recompute = plan::Recompute::kNone;
     if (!plan::check_layer_strategy(strategy, layer, ranks_per_stage)) return strategy;
   }
@@ -186,8 +248,8 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
     const bool interleaved = schedule == plan::ScheduleKind::kInterleaved;
     const int stages = pp_degree * static_cast<int>(interleaved ? pick(random, 2, most_chunks) : 1);
     plan::Plan plan = plan::uniform_plan(
-        job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {}, pp_degree,
-        static_cast<int>(pick(random, 1, job.global_batch)), schedule);
+        job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {},
+        pp_degree, static_cast<int>(pick(random, 1, job.global_batch)), schedule);
     plan.pipeline.layers_per_stage = random_partition(random, job.model.num_layers(), stages);
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       plan.layers[i] = valid_strategy(random, job.model.layers[i], plan.ranks_per_stage());
@@ -216,7 +278,8 @@ FuzzCase fuzz_case(std::uint64_t seed) {
 
 Difference run_case(const FuzzCase& test, comm::BackendKind backend) {
   try {
-    return difference(train(test.job, single_rank_plan(test.job)), train(test.job, test.plan, backend));
+    return difference(train(test.job, single_rank_plan(test.job)),
+                      train(test.job, test.plan, backend));
   } catch (const std::exception& error) {
     return {std::numeric_limits<double>::infinity(), error.what()};
   }
@@ -235,12 +298,14 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   };
   steps.push_back([](FuzzCase& test) {
     test.plan.world_size = test.plan.ranks_per_stage();
-    test.plan.pipeline = {1, plan::ScheduleKind::k1F1B, {static_cast<int>(test.plan.layers.size())}};
+    test.plan.pipeline = {
+        1, plan::ScheduleKind::k1F1B, {static_cast<int>(test.plan.layers.size())}};
   });
   steps.push_back([](FuzzCase& test) {
     plan::Pipeline& pipeline = test.plan.pipeline;
     pipeline.schedule = plan::ScheduleKind::k1F1B;
-    pipeline.layers_per_stage = plan::even_stages(static_cast<int>(test.plan.layers.size()), pipeline.degree);
+    pipeline.layers_per_stage =
+        plan::even_stages(static_cast<int>(test.plan.layers.size()), pipeline.degree);
   });
   steps.push_back([](FuzzCase& test) { test.plan.num_microbatches = 1; });
   steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
@@ -255,7 +320,8 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
     for (const Simplify& step : steps) {
       FuzzCase simpler = failing;
       step(simpler);
-      const bool changed = describe(simpler) != describe(failing) || simpler.job.steps != failing.job.steps;
+      const bool changed =
+          describe(simpler) != describe(failing) || simpler.job.steps != failing.job.steps;
       if (!changed || plan::check_plan(simpler.plan, simpler.job.model)) continue;
       if (run_case(simpler).value <= tolerance) continue;
       failing = simpler;
@@ -267,7 +333,8 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
 
 std::string describe(const FuzzCase& test) {
   return plan::plan_to_json(test.plan).dump(2) + "\nconfig: " + test.job.model.config.dump() +
-         "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " + std::to_string(test.job.steps);
+         "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " +
+         std::to_string(test.job.steps);
 }
 
 }  // namespace galvatron::testing

@@ -4,14 +4,15 @@
 #include <string>
 
 #include "galvatron/plan/plan.h"
+
 #include "runtime/plan_training.h"
 
 namespace galvatron::testing {
 
 using Random = std::mt19937_64;
 
-// A model of any family, of a few layers with odd sizes: vocabulary, intermediate size, sequence and batch rarely divide
-// evenly.
+// A model of any family, of a few layers with odd sizes: vocabulary, intermediate size, sequence
+// and batch rarely divide evenly.
 TrainingCase random_case(Random& random);
 
 // Any mix of strategies per layer that check_plan accepts.
@@ -24,10 +25,12 @@ struct FuzzCase {
 };
 FuzzCase fuzz_case(std::uint64_t seed);
 
-// Trains it against one rank. The difference, or what went wrong as text in `where` with an infinite value.
+// Trains it against one rank. The difference, or what went wrong as text in `where` with an
+// infinite value.
 Difference run_case(const FuzzCase& test, comm::BackendKind backend = comm::BackendKind::kThreads);
 
-// The simplest variation of a failing case that still fails: plainer strategies, fewer microbatches, one stage.
+// The simplest variation of a failing case that still fails: plainer strategies, fewer
+// microbatches, one stage.
 FuzzCase shrink(FuzzCase failing, double tolerance);
 
 std::string describe(const FuzzCase& test);

@@ -1,13 +1,15 @@
-// Redistribution, ZeRO units, and the training promise on plans chosen by hand (plan_fuzz draws them at random).
-#include <gtest/gtest.h>
-
+// Redistribution, ZeRO units, and the training promise on plans chosen by hand (plan_fuzz draws
+// them at random).
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/redistribute.h"
+
 #include "runtime/plan_training.h"
 #include "runtime/random_plan.h"
 
@@ -15,7 +17,9 @@ namespace galvatron::testing {
 namespace {
 
 at::Tensor rect_of(const at::Tensor& x, const plan::TokenRect& rect) {
-  return x.narrow(0, rect.samples.begin, rect.samples.size()).narrow(1, rect.tokens.begin, rect.tokens.size()).contiguous();
+  return x.narrow(0, rect.samples.begin, rect.samples.size())
+      .narrow(1, rect.tokens.begin, rect.tokens.size())
+      .contiguous();
 }
 
 TEST(Redistribute, MovesEveryRectangleToEveryLayout) {
@@ -24,8 +28,8 @@ TEST(Redistribute, MovesEveryRectangleToEveryLayout) {
     for (const int from_seq : {1, 2, 3, 6}) {
       for (const int to_seq : {1, 2, 3, 6}) {
         const plan::TokenLayout from{6 / from_seq, from_seq}, to{6 / to_seq, to_seq};
-        const at::Tensor moved =
-            runtime::redistribute(rect_of(x, plan::token_rect(from, world.rank(), 5, 7)), from, to, 5, 7, world.all());
+        const at::Tensor moved = runtime::redistribute(
+            rect_of(x, plan::token_rect(from, world.rank(), 5, 7)), from, to, 5, 7, world.all());
         EXPECT_TRUE(at::equal(moved, rect_of(x, plan::token_rect(to, world.rank(), 5, 7))));
       }
     }
@@ -40,7 +44,8 @@ std::int64_t state_elements(int zero_stage, int world_size) {
   job.model = tiny("gpt2-tiny");
   plan::LayerStrategy strategy;
   strategy.zero_stage = zero_stage;
-  const plan::Plan plan = plan::uniform_plan(job.model, {8, 4, spec::Precision::kFp64}, world_size, strategy);
+  const plan::Plan plan =
+      plan::uniform_plan(job.model, {8, 4, spec::Precision::kFp64}, world_size, strategy);
   std::int64_t owned = 0;
   comm::run_rank_threads(world_size, [&](comm::World& world) {
     runtime::Engine engine(job.model, plan, world, models::make_layer, {1, 8, true});
@@ -54,7 +59,8 @@ std::int64_t state_elements(int zero_stage, int world_size) {
 TEST(ParamUnit, EachRankOwnsItsShare) {
   const std::int64_t whole = state_elements(0, 4);
   EXPECT_GE(whole, tiny("gpt2-tiny").num_params());
-  for (const int stage : {1, 2, 3}) EXPECT_EQ(state_elements(stage, 4), whole / 4) << "zero stage " << stage;
+  for (const int stage : {1, 2, 3})
+    EXPECT_EQ(state_elements(stage, 4), whole / 4) << "zero stage " << stage;
 }
 
 TEST(Engine, InitialValuesDoNotDependOnTheLayout) {
@@ -63,20 +69,24 @@ TEST(Engine, InitialValuesDoNotDependOnTheLayout) {
   job.steps = 0;
   const TrainingResult one = train(job, single_rank_plan(job));
   plan::LayerStrategy strategy{.tp_degree = 2, .zero_stage = 3};
-  const TrainingResult eight =
-      train(job, plan::uniform_plan(job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, 8, strategy, 2));
+  const TrainingResult eight = train(
+      job, plan::uniform_plan(job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64},
+                              8, strategy, 2));
   ASSERT_EQ(one.parameters.size(), eight.parameters.size());
-  for (const auto& [name, value] : one.parameters) EXPECT_TRUE(at::equal(value, eight.parameters.at(name))) << name;
+  for (const auto& [name, value] : one.parameters)
+    EXPECT_TRUE(at::equal(value, eight.parameters.at(name))) << name;
 }
 
 TEST(Engine, OneCommunicatorForEachDistinctRankSet) {
   TrainingCase job;
   job.model = tiny("gpt2-tiny");
   const plan::LayerStrategy strategy{.tp_degree = 2, .zero_stage = 2};
-  const plan::Plan plan = plan::uniform_plan(job.model, {8, 4, spec::Precision::kFp64}, 4, strategy);
+  const plan::Plan plan =
+      plan::uniform_plan(job.model, {8, 4, spec::Precision::kFp64}, 4, strategy);
   comm::run_rank_threads(4, [&](comm::World& world) {
     runtime::Engine engine(job.model, plan, world, models::make_layer, {1, 8, true});
-    // All four ranks, this rank's pair inside tensor parallelism, its two replicas: three, for any number of layers.
+    // All four ranks, this rank's pair inside tensor parallelism, its two replicas: three, for any
+    // number of layers.
     EXPECT_EQ(world.num_communicators(), 3);
   });
 }
@@ -87,7 +97,8 @@ TEST(Engine, SamePlanTwiceIsEqualToTheBit) {
   const plan::Plan plan = random_plan(random, job, 4);
   const TrainingResult a = train(job, plan), b = train(job, plan);
   EXPECT_EQ(a.losses, b.losses);
-  for (const auto& [name, value] : a.parameters) EXPECT_TRUE(at::equal(value, b.parameters.at(name))) << name;
+  for (const auto& [name, value] : a.parameters)
+    EXPECT_TRUE(at::equal(value, b.parameters.at(name))) << name;
 }
 
 TEST(Engine, LossFallsAndGradientsAreNotZero) {
@@ -107,7 +118,8 @@ bool two_streams_cross_a_stage(const FuzzCase& test) {
   int layer = 0;
   for (const int layers : test.plan.pipeline.layers_per_stage) {
     layer += layers;
-    if (layer < test.job.model.num_layers() && test.job.model.inputs_of(layer).size() > 1) return true;
+    if (layer < test.job.model.num_layers() && test.job.model.inputs_of(layer).size() > 1)
+      return true;
   }
   return false;
 }
@@ -123,7 +135,8 @@ bool splits(const FuzzCase& test, spec::LayerKind kind) {
 }
 
 TEST(PlanFuzz, CasesCoverWhatTheyShould) {
-  int tp = 0, strided = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0, dropout = 0, tied_across = 0, gpipe = 0;
+  int tp = 0, strided = 0, ulysses = 0, both = 0, pipelines = 0, mixed = 0, recompute = 0,
+      dropout = 0, tied_across = 0, gpipe = 0;
   int interleaved = 0, tied_interleaved = 0, few_microbatches = 0;
   int streams_across = 0, windows_split = 0, merges_split = 0;
   std::map<spec::Family, int> families;
@@ -131,8 +144,10 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
   constexpr int kCases = 300;
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     const FuzzCase test = fuzz_case(seed);
-    EXPECT_FALSE(plan::check_plan(test.plan, test.job.model, {test.plan.world_size, test.job.seq_length}));
-    bool layer_strided = false, layer_tp = false, layer_ulysses = false, layer_both = false, layer_recompute = false, differ = false;
+    EXPECT_FALSE(
+        plan::check_plan(test.plan, test.job.model, {test.plan.world_size, test.job.seq_length}));
+    bool layer_strided = false, layer_tp = false, layer_ulysses = false, layer_both = false,
+         layer_recompute = false, differ = false;
     for (const plan::LayerStrategy& layer : test.plan.layers) {
       layer_tp |= layer.tp_degree > 1;
       layer_strided |= !layer.tp_consecutive;
@@ -142,9 +157,11 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
       differ |= layer != test.plan.layers[0];
       ++zero[static_cast<std::size_t>(layer.zero_stage)];
     }
-    strided += layer_strided, tp += layer_tp, ulysses += layer_ulysses, both += layer_both, recompute += layer_recompute, mixed += differ;
+    strided += layer_strided, tp += layer_tp, ulysses += layer_ulysses, both += layer_both,
+        recompute += layer_recompute, mixed += differ;
     pipelines += test.plan.pipeline.degree > 1;
-    gpipe += test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
+    gpipe +=
+        test.plan.pipeline.degree > 1 && test.plan.pipeline.schedule == plan::ScheduleKind::kGPipe;
     const bool chunks = test.plan.pipeline.stages_per_rank() > 1;
     interleaved += chunks;
     tied_interleaved += chunks && test.job.model.tied_embeddings;
@@ -156,12 +173,16 @@ TEST(PlanFuzz, CasesCoverWhatTheyShould) {
     streams_across += two_streams_cross_a_stage(test);
     tied_across += test.plan.pipeline.degree > 1 && test.job.model.tied_embeddings;
   }
-  for (const int count : {tp, strided, ulysses, both, recompute, mixed, pipelines, gpipe, interleaved, dropout, tied_across}) {
+  for (const int count : {tp, strided, ulysses, both, recompute, mixed, pipelines, gpipe,
+                          interleaved, dropout, tied_across}) {
     EXPECT_GE(count, kCases / 20);
   }
   // Of one family in six, or of one schedule in three.
-  for (const int count : {streams_across, windows_split, merges_split, tied_interleaved, few_microbatches}) EXPECT_GE(count, kCases / 40);
-  for (const auto& [family, count] : families) EXPECT_GE(count, kCases / 10) << spec::to_text(family);
+  for (const int count :
+       {streams_across, windows_split, merges_split, tied_interleaved, few_microbatches})
+    EXPECT_GE(count, kCases / 40);
+  for (const auto& [family, count] : families)
+    EXPECT_GE(count, kCases / 10) << spec::to_text(family);
   EXPECT_EQ(families.size(), 6u);
   for (const int count : zero) EXPECT_GE(count, kCases / 3);
 }

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "config_error.h"
-
 #include "search/galvatron2_question.h"
 
 namespace galvatron::search {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/search/tolerance.h"
+
 #include "search/random_tables.h"
 
 namespace galvatron::search {

@@ -34,8 +34,8 @@ inline cost::LayerCost random_cost(Random& random, int num_layouts) {
 
 // What the numbers are about; the numbers are small enough for ties to happen.
 struct RandomModel {
-  std::vector<int> types;      // of the layers
-  int num_tied = 0;            // types 0 .. num_tied-1 share a weight
+  std::vector<int> types;  // of the layers
+  int num_tied = 0;        // types 0 .. num_tied-1 share a weight
   int most_stages = 3;
   int fewest_candidates = 1, most_candidates = 4;  // per type
 };

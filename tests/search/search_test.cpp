@@ -417,8 +417,9 @@ TEST(Search, RefusesWhatNoPlanCanMeet) {
             std::string::npos);
   PlanningExample longer = example;
   longer.job.seq_length = 4096;
-  EXPECT_NE(config_error_of([&] { longer.search(with_memory(gibibytes(1))); })
-                .find("--seq-length 4096 is outside 1 .. 128"),
+  EXPECT_NE(config_error_of([&] {
+              longer.search(with_memory(gibibytes(1)));
+            }).find("--seq-length 4096 is outside 1 .. 128"),
             std::string::npos);
   // No layer has 3 or 5 as a divisor of its ranks.
   EXPECT_NE(message([](auto& one) { allow(one, {"tp_degree=3"}); }).find("leave no plan"),

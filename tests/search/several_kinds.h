@@ -57,8 +57,8 @@ inline spec::ModelSpec finish(std::string name, std::vector<spec::LayerSpec> lay
 
 // Blocks that get wider and sequences that get shorter on the way, as in a hierarchical model.
 inline spec::ModelSpec hierarchical_model(int blocks_per_width) {
-  std::vector<spec::LayerSpec> layers = {vocabulary_layer(
-      spec::LayerKind::kEmbedding, "embedding", 64, {stream(64, 256)}, "")};
+  std::vector<spec::LayerSpec> layers = {
+      vocabulary_layer(spec::LayerKind::kEmbedding, "embedding", 64, {stream(64, 256)}, "")};
   for (const std::int64_t width : {64, 128, 256}) {
     for (int i = 0; i < blocks_per_width; ++i) {
       layers.push_back(plain_block("block." + std::to_string(layers.size()), width,

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "spec/find_param.h"
-
 #include "galvatron/spec/model_spec.h"
+
+#include "spec/find_param.h"
 
 namespace galvatron::spec {
 namespace {

@@ -111,10 +111,12 @@ TEST(Rope, RefusesWhatItDoesNotHave) {
 }
 
 TEST(Rope, RefusesMissingAndImpossibleNumbers) {
-  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "linear"}})").find("'factor' is missing"),
-            std::string::npos);
-  EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})").find("'factor'"),
-            std::string::npos);
+  EXPECT_NE(
+      rope_refusal(R"({"rope_scaling": {"rope_type": "linear"}})").find("'factor' is missing"),
+      std::string::npos);
+  EXPECT_NE(
+      rope_refusal(R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})").find("'factor'"),
+      std::string::npos);
   EXPECT_NE(rope_refusal(R"({"rope_theta": -1})").find("'rope_theta' is -1"), std::string::npos);
   EXPECT_NE(rope_refusal(R"({"rope_scaling": 5})").find("rope_scaling must be an object"),
             std::string::npos);

@@ -76,8 +76,9 @@ TEST(SwinConfig, RefusesStagesThatDoNotFit) {
             "[model] my-swin: depths names 2 stages, num_heads 4; both need one entry each");
   EXPECT_EQ(swin_refusal(R"({"num_heads": [5, 6, 12, 24]})"),
             "[model] my-swin: the width 96 of stage 1 is not a multiple of its num_heads 5");
-  EXPECT_EQ(swin_refusal(R"({"depths": [2, 2, 0, 2]})"),
-            "[model] my-swin: depths is [2,2,0,2]; its entries must be whole numbers in 1 .. 10000");
+  EXPECT_EQ(
+      swin_refusal(R"({"depths": [2, 2, 0, 2]})"),
+      "[model] my-swin: depths is [2,2,0,2]; its entries must be whole numbers in 1 .. 10000");
   EXPECT_EQ(swin_refusal(R"({"embed_dim": 1048576})"),
             "[model] my-swin: embed_dim 1048576 doubled in 4 stages is more than 1048576");
   EXPECT_NE(swin_refusal(R"({"num_labels": 1})"), "");

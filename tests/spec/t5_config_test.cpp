@@ -68,7 +68,8 @@ TEST(T5Config, TheEncodersOutputTravelsThroughTheDecoder) {
 TEST(T5Config, OneTableOfTokensAndOneBiasOfEachStack) {
   const ModelSpec model = t5(R"({"num_layers": 2})");
   EXPECT_EQ(model.tied_layers(), (std::vector<int>{0, 3, 6}));
-  EXPECT_EQ(find_param(model.layers[0], "tokens.weight").init, find_param(model.layers[6], "output.weight").init);
+  EXPECT_EQ(find_param(model.layers[0], "tokens.weight").init,
+            find_param(model.layers[6], "output.weight").init);
   const ParamSpec& bias = find_param(model.layers[2], "attention.relative_bias.weight");
   EXPECT_EQ(bias.shape, (std::vector<std::int64_t>{32, 8}));
   EXPECT_EQ(model.layers[1].full_name(bias), "encoder.relative_bias.weight");
@@ -118,8 +119,9 @@ TEST(T5Config, RefusesWhatWouldChangeTheResult) {
   EXPECT_EQ(config_error_of([] { t5(R"({"is_decoder": true})"); }),
             "[model] my-t5: is_decoder = true is not supported; only encoder with decoder is");
   EXPECT_NE(config_error_of([] { t5(R"({"is_encoder_decoder": false})"); }), "");
-  EXPECT_NE(config_error_of([] { t5(R"({"feed_forward_proj": "gated-mish"})"); })
-                .find("feed_forward_proj = 'mish' is not supported"),
+  EXPECT_NE(config_error_of([] {
+              t5(R"({"feed_forward_proj": "gated-mish"})");
+            }).find("feed_forward_proj = 'mish' is not supported"),
             std::string::npos);
 }
 

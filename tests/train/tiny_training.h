@@ -26,7 +26,8 @@ inline spec::ModelSpec tiny_gpt() {
                                  "tiny");
 }
 
-inline data::NextTokenSamples synthetic_samples(const spec::ModelSpec& model, std::uint64_t seed = 0) {
+inline data::NextTokenSamples synthetic_samples(const spec::ModelSpec& model,
+                                                std::uint64_t seed = 0) {
   return data::NextTokenSamples(
       std::make_unique<data::SyntheticSamples>(kSamples, kSeqLength, model.vocab_size, seed));
 }

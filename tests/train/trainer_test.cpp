@@ -93,26 +93,26 @@ TEST(Trainer, AFailureNamesItsStepAndEndsThePeers) {
   const plan::Plan plan = make_plan(2, {});
   std::mutex mutex;
   std::vector<std::string> messages(2);
-  EXPECT_THROW(comm::run_rank_threads(
-                   2,
-                   [&](comm::World& world) {
-                     at::set_num_threads(1);
-                     const data::NextTokenSamples samples = synthetic_samples(model);
-                     runtime::Engine engine(model, plan, world, models::make_layer,
-                                            {kSeed, kSeqLength, true});
-                     Trainer trainer(engine, samples, nullptr, make_options(5));
-                     try {
-                       trainer.run([&](const StepRecord& record) {
-                         const bool fails = world.rank() == 1 && record.step == 2;
-                         if (fails) throw RuntimeFailure("the disk is full");
-                       });
-                     } catch (const RuntimeFailure& failure) {
-                       const std::lock_guard lock(mutex);
-                       messages[static_cast<std::size_t>(world.rank())] = failure.what();
-                       throw;
-                     }
-                   }),
-               RuntimeFailure);
+  EXPECT_THROW(
+      comm::run_rank_threads(2,
+                             [&](comm::World& world) {
+                               at::set_num_threads(1);
+                               const data::NextTokenSamples samples = synthetic_samples(model);
+                               runtime::Engine engine(model, plan, world, models::make_layer,
+                                                      {kSeed, kSeqLength, true});
+                               Trainer trainer(engine, samples, nullptr, make_options(5));
+                               try {
+                                 trainer.run([&](const StepRecord& record) {
+                                   const bool fails = world.rank() == 1 && record.step == 2;
+                                   if (fails) throw RuntimeFailure("the disk is full");
+                                 });
+                               } catch (const RuntimeFailure& failure) {
+                                 const std::lock_guard lock(mutex);
+                                 messages[static_cast<std::size_t>(world.rank())] = failure.what();
+                                 throw;
+                               }
+                             }),
+      RuntimeFailure);
   EXPECT_EQ(messages[1], "step 2: the disk is full");
   EXPECT_TRUE(messages[0].starts_with("step 3: ")) << messages[0];
 }

@@ -1,4 +1,3 @@
-#include "galvatron/comm/torch_headers.h"
 #include "galvatron/train/weights.h"
 
 #include <fstream>
@@ -9,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/models/safetensors.h"
 #include "galvatron/plan/check_plan.h"

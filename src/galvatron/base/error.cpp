@@ -23,9 +23,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-void throw_internal_error(const char* file, int line, const char* condition, const std::string& message) {
-  throw InternalError(detail::concat("internal error at ", file, ":", line, ": ", condition, " does not hold",
-                                     message.empty() ? "" : ": ", message));
+void throw_internal_error(const char* file, int line, const char* condition,
+                          const std::string& message) {
+  throw InternalError(detail::concat("internal error at ", file, ":", line, ": ", condition,
+                                     " does not hold", message.empty() ? "" : ": ", message));
 }
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {

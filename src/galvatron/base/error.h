@@ -1,5 +1,6 @@
-// Three kinds of failure, three tools: ConfigError (the user gave something impossible, exit 2), GALV_CHECK (we broke
-// our own promise, exit 70), and plain values such as std::optional for an expected "no".
+// Three kinds of failure, three tools: ConfigError (the user gave something impossible, exit 2),
+// GALV_CHECK (we broke our own promise, exit 70), and plain values such as std::optional for an
+// expected "no".
 #pragma once
 #include <sstream>
 #include <stdexcept>
@@ -38,7 +39,8 @@ class InternalError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-[[noreturn]] void throw_internal_error(const char* file, int line, const char* condition, const std::string& message);
+[[noreturn]] void throw_internal_error(const char* file, int line, const char* condition,
+                                       const std::string& message);
 
 // The candidate nearest to `word` by edit distance, or "" when none is near enough to be meant.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
@@ -48,10 +50,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 }  // namespace galvatron
 
-#define GALV_CHECK(condition, ...)                                                      \
-  do {                                                                                  \
-    if (!(condition)) [[unlikely]] {                                                    \
-      ::galvatron::throw_internal_error(__FILE__, __LINE__, #condition,                 \
-                                        ::galvatron::detail::concat("" __VA_OPT__(, ) __VA_ARGS__)); \
-    }                                                                                   \
+#define GALV_CHECK(condition, ...)                                     \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]] {                                   \
+      ::galvatron::throw_internal_error(                               \
+          __FILE__, __LINE__, #condition,                              \
+          ::galvatron::detail::concat("" __VA_OPT__(, ) __VA_ARGS__)); \
+    }                                                                  \
   } while (false)

@@ -1,12 +1,12 @@
 #include "galvatron/base/json.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <system_error>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "galvatron/base/error.h"
 
@@ -23,8 +23,9 @@ std::string read_whole_file(const std::filesystem::path& path, Bytes limit) {
   const auto size = std::filesystem::file_size(path, error);
   if (error) throw ConfigError("[file] cannot read ", path.string(), ": ", error.message());
   if (static_cast<std::int64_t>(size) > limit.value) {
-    throw ConfigError("[file] ", path.string(), " has ", to_text(Bytes{static_cast<std::int64_t>(size)}),
-                      ", more than the ", to_text(limit), " that such a file may have");
+    throw ConfigError("[file] ", path.string(), " has ",
+                      to_text(Bytes{static_cast<std::int64_t>(size)}), ", more than the ",
+                      to_text(limit), " that such a file may have");
   }
   std::ifstream in(path, std::ios::binary);
   std::string text(size, '\0');
@@ -41,7 +42,8 @@ const char* kind_of(const Json& value) { return value.type_name(); }
 Json parse_json(std::string_view text, const std::string& source) {
   try {
     return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) throw ConfigError("[json] ", source, " is nested deeper than ", kMaxDepth, " levels");
+      if (depth > kMaxDepth)
+        throw ConfigError("[json] ", source, " is nested deeper than ", kMaxDepth, " levels");
       return true;
     });
   } catch (const Json::exception& error) {
@@ -63,7 +65,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   out.close();
   if (!out) {
     std::filesystem::remove(temporary, error);
-    throw ConfigError("[file] cannot write ", path.string(), "; is the folder there and is the disk full?");
+    throw ConfigError("[file] cannot write ", path.string(),
+                      "; is the folder there and is the disk full?");
   }
   std::filesystem::rename(temporary, path, error);
   if (error) throw ConfigError("[file] cannot write ", path.string(), ": ", error.message());
@@ -80,14 +83,17 @@ std::string file_checksum(const std::filesystem::path& path) {
   std::string buffer(1 << 16, '\0');
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
     for (std::streamsize i = 0; i < in.gcount(); ++i) {
-      hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<std::size_t>(i)])) * 0x100000001b3ULL;
+      hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<std::size_t>(i)])) *
+             0x100000001b3ULL;
     }
   }
   return fmt::format("fnv1a:{:016x}", hash);
 }
 
-JsonReader::JsonReader(const Json& value, std::string source) : value_(&value), source_(std::move(source)) {
-  if (!value.is_object()) throw ConfigError("[json] ", source_, " must be an object, not ", kind_of(value));
+JsonReader::JsonReader(const Json& value, std::string source)
+    : value_(&value), source_(std::move(source)) {
+  if (!value.is_object())
+    throw ConfigError("[json] ", source_, " must be an object, not ", kind_of(value));
 }
 
 void JsonReader::fail(const std::string& key, const std::string& problem) const {
@@ -113,8 +119,9 @@ bool JsonReader::has(const std::string& key) const {
 
 std::int64_t JsonReader::get_int(const std::string& key, std::int64_t min, std::int64_t max) {
   const Json& value = require(key);
-  const bool whole = value.is_number_integer() ||
-                     (value.is_number_float() && std::floor(value.get<double>()) == value.get<double>());
+  const bool whole =
+      value.is_number_integer() ||
+      (value.is_number_float() && std::floor(value.get<double>()) == value.get<double>());
   if (!whole) fail(key, "must be a whole number, not " + value.dump());
   const double number = value.get<double>();
   if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max))) {
@@ -123,7 +130,8 @@ std::int64_t JsonReader::get_int(const std::string& key, std::int64_t min, std::
   return value.get<std::int64_t>();
 }
 
-std::int64_t JsonReader::get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
+std::int64_t JsonReader::get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min,
+                                    std::int64_t max) {
   return find(key) ? get_int(key, min, max) : fallback;
 }
 
@@ -162,7 +170,8 @@ std::string JsonReader::get_choice_or(const std::string& key, const std::string&
                                       const std::vector<std::string>& names) {
   const std::string text = get_string_or(key, fallback);
   if (std::find(names.begin(), names.end(), text) != names.end()) return text;
-  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "), did_you_mean(text, names)));
+  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "),
+                        did_you_mean(text, names)));
 }
 
 const Json& JsonReader::get(const std::string& key) { return require(key); }
@@ -173,7 +182,9 @@ const Json& JsonReader::get_array(const std::string& key) {
   return value;
 }
 
-JsonReader JsonReader::get_object(const std::string& key) { return JsonReader(require(key), source_ + ": " + key); }
+JsonReader JsonReader::get_object(const std::string& key) {
+  return JsonReader(require(key), source_ + ": " + key);
+}
 
 std::vector<std::string> JsonReader::keys() const {
   std::vector<std::string> out;

@@ -2,11 +2,12 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "galvatron/base/units.h"
 
@@ -31,22 +32,25 @@ std::string file_checksum(const std::filesystem::path& path);
 // A JSON object whose keys are taken one by one; finish() rejects the ones nobody asked for.
 class JsonReader {
  public:
-  // `source` is the file (and path inside it) that errors name. ConfigError unless `value` is an object.
+  // `source` is the file (and path inside it) that errors name. ConfigError unless `value` is an
+  // object.
   JsonReader(const Json& value, std::string source);
 
   bool has(const std::string& key) const;
   std::int64_t get_int(const std::string& key, std::int64_t min, std::int64_t max);
-  std::int64_t get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min, std::int64_t max);
+  std::int64_t get_int_or(const std::string& key, std::int64_t fallback, std::int64_t min,
+                          std::int64_t max);
   double get_number(const std::string& key, double min, double max);  // finite
   double get_number_or(const std::string& key, double fallback, double min, double max);
   bool get_bool_or(const std::string& key, bool fallback);
   std::string get_string(const std::string& key);
   std::string get_string_or(const std::string& key, const std::string& fallback);
   // One of `names`; the error names the nearest.
-  std::string get_choice_or(const std::string& key, const std::string& fallback, const std::vector<std::string>& names);
-  const Json& get(const std::string& key);               // any value, must be there
-  const Json& get_array(const std::string& key);         // must be an array
-  JsonReader get_object(const std::string& key);         // must be an object
+  std::string get_choice_or(const std::string& key, const std::string& fallback,
+                            const std::vector<std::string>& names);
+  const Json& get(const std::string& key);        // any value, must be there
+  const Json& get_array(const std::string& key);  // must be an array
+  JsonReader get_object(const std::string& key);  // must be an object
   std::vector<std::string> keys() const;
   void ignore(const std::string& key);
 

@@ -1,6 +1,6 @@
-// Balanced division of a range into parts. The one rule behind every split of ours: vocabulary, heads, sequence, batch,
-// microbatches, layers. Sizes differ by at most one, and parts nest: the union of parts i*k .. i*k+k-1 of n*k parts is
-// part i of n parts.
+// Balanced division of a range into parts. The one rule behind every split of ours: vocabulary,
+// heads, sequence, batch, microbatches, layers. Sizes differ by at most one, and parts nest: the
+// union of parts i*k .. i*k+k-1 of n*k parts is part i of n parts.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -21,7 +21,9 @@ constexpr Range chunk(std::int64_t count, std::int64_t parts, std::int64_t index
 }
 
 // Size of the largest part.
-constexpr std::int64_t largest_chunk(std::int64_t count, std::int64_t parts) { return (count + parts - 1) / parts; }
+constexpr std::int64_t largest_chunk(std::int64_t count, std::int64_t parts) {
+  return (count + parts - 1) / parts;
+}
 
 constexpr Range intersect(Range a, Range b) {
   const std::int64_t begin = a.begin > b.begin ? a.begin : b.begin;

@@ -1,11 +1,11 @@
 #include "galvatron/base/progress.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
 
 #include "galvatron/base/units.h"
 
@@ -28,7 +28,11 @@ double now_seconds() {
 }
 
 ProgressBar::ProgressBar(std::string title, std::int64_t total, std::FILE* out)
-    : title_(std::move(title)), total_(total), out_(out), terminal_(isatty(fileno(out)) != 0), started_(now_seconds()) {}
+    : title_(std::move(title)),
+      total_(total),
+      out_(out),
+      terminal_(isatty(fileno(out)) != 0),
+      started_(now_seconds()) {}
 
 ProgressBar::~ProgressBar() { finish(); }
 
@@ -55,7 +59,8 @@ void ProgressBar::finish() {
 
 void ProgressBar::draw() {
   drawn_done_ = done_;
-  const double fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
+  const double fraction =
+      std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
   const double elapsed = now_seconds() - started_;
   std::string line = fmt::format("{} {}/{}", title_, done_, total_);
   if (terminal_) {
@@ -69,7 +74,8 @@ void ProgressBar::draw() {
     line += fmt::format("  {}", to_text(Milliseconds{elapsed * 1e3}));
   } else {
     const double each = (now_seconds() - first_update_) / static_cast<double>(done_ - first_done_);
-    line += fmt::format("  {} left", to_text(Milliseconds{each * static_cast<double>(total_ - done_) * 1e3}));
+    line += fmt::format("  {} left",
+                        to_text(Milliseconds{each * static_cast<double>(total_ - done_) * 1e3}));
   }
   if (terminal_) {
     // The bar's glyphs take three bytes a column.

@@ -1,4 +1,5 @@
-// What long work shows on the terminal: a bar that redraws in place, or plain lines when the output is piped.
+// What long work shows on the terminal: a bar that redraws in place, or plain lines when the output
+// is piped.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -14,7 +15,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // `detail` is shown after the bar, such as "loss 4.21  1532 tok/s  312 MiB". Redraws at most ten times a second.
+  // `detail` is shown after the bar, such as "loss 4.21  1532 tok/s  312 MiB". Redraws at most ten
+  // times a second.
   void update(std::int64_t done, const std::string& detail = "");
   // Draws the last state and ends the line. Safe to call twice.
   void finish();

@@ -8,8 +8,9 @@
 namespace galvatron {
 
 std::size_t display_width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string text_bar(double fraction, int width) {
@@ -19,14 +20,16 @@ std::string text_bar(double fraction, int width) {
   return out;
 }
 
-TextTable::TextTable(std::vector<std::string> headers) : headers_(std::move(headers)), align_(headers_.size(), Align::kRight) {
+TextTable::TextTable(std::vector<std::string> headers)
+    : headers_(std::move(headers)), align_(headers_.size(), Align::kRight) {
   if (!align_.empty()) align_[0] = Align::kLeft;
 }
 
 void TextTable::align(std::size_t column, Align align) { align_.at(column) = align; }
 
 void TextTable::add_row(std::vector<std::string> cells) {
-  GALV_CHECK(cells.size() == headers_.size(), "a row of ", cells.size(), " cells for ", headers_.size(), " columns");
+  GALV_CHECK(cells.size() == headers_.size(), "a row of ", cells.size(), " cells for ",
+             headers_.size(), " columns");
   rows_.push_back(std::move(cells));
 }
 

@@ -1,13 +1,13 @@
 #include "galvatron/base/units.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 
@@ -49,7 +49,8 @@ Bytes parse_bytes(std::string_view text, std::string_view what) {
   while (!unit.empty() && unit.front() == ' ') unit.erase(unit.begin());
   const double size = error == std::errc() ? number * unit_size(unit) : 0;
   if (!(size > 0) || size > 9e18) {
-    throw ConfigError("[", what, "] '", text, "' is not a size; write a number with a unit, such as 16GiB, 80GB or 512MiB");
+    throw ConfigError("[", what, "] '", text,
+                      "' is not a size; write a number with a unit, such as 16GiB, 80GB or 512MiB");
   }
   return {static_cast<std::int64_t>(std::llround(size))};
 }
@@ -66,7 +67,9 @@ std::string to_text(Bytes bytes) {
 std::string to_text(Milliseconds time) {
   const double ms = std::abs(time.value);
   const std::string sign = time.value < 0 ? "-" : "";
-  if (ms >= 60e3 * 60) return sign + fmt::format("{}h {:02}m", static_cast<int>(ms / 3.6e6), static_cast<int>(ms / 60e3) % 60);
+  if (ms >= 60e3 * 60)
+    return sign + fmt::format("{}h {:02}m", static_cast<int>(ms / 3.6e6),
+                              static_cast<int>(ms / 60e3) % 60);
   if (ms >= 999.5) return sign + three_digits(ms / 1e3) + " s";
   if (ms >= 0.9995) return sign + three_digits(ms) + " ms";
   return sign + three_digits(ms * 1e3) + " us";

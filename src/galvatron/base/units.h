@@ -36,8 +36,8 @@ constexpr double operator/(Milliseconds a, Milliseconds b) { return a.value / b.
 // The nearest whole number of them.
 Bytes whole_bytes(double value);
 
-// "16GiB", "80GB" (10^9), "512 MiB", "1.5G" (binary, as nvidia-smi and Slurm mean it), "1048576". ConfigError
-// otherwise; `what` names the option in the message.
+// "16GiB", "80GB" (10^9), "512 MiB", "1.5G" (binary, as nvidia-smi and Slurm mean it), "1048576".
+// ConfigError otherwise; `what` names the option in the message.
 Bytes parse_bytes(std::string_view text, std::string_view what);
 
 // "1.50 GiB", "312 MiB", "17 KiB", "12 B": three significant digits, binary units.

@@ -13,9 +13,12 @@ namespace {
 
 constexpr const char* kSimulateExamples =
     "Examples:\n"
-    "  galvatron simulate --model gpt2 --plan plan.json --hardware hardware.json --profile gpt2.json\n"
-    "  galvatron simulate ... --trace timeline.json          open it in Perfetto or chrome://tracing\n"
-    "  galvatron simulate ... --output predicted-plan.json   train shows the prediction beside its measurement";
+    "  galvatron simulate --model gpt2 --plan plan.json --hardware hardware.json --profile "
+    "gpt2.json\n"
+    "  galvatron simulate ... --trace timeline.json          open it in Perfetto or "
+    "chrome://tracing\n"
+    "  galvatron simulate ... --output predicted-plan.json   train shows the prediction beside its "
+    "measurement";
 
 struct SimulateCommand {
   std::string model, plan, hardware, profile, trace, output;
@@ -33,8 +36,8 @@ int simulate(const SimulateCommand& options) {
   if (!options.trace.empty()) require_writable(options.trace, "--trace");
   if (!options.output.empty()) require_writable(options.output, "--output");
   profile.prepare(model, seq_length, plan.precision);
-  const cost::PlanCost cost =
-      cost::estimate({model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
+  const cost::PlanCost cost = cost::estimate(
+      {model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
   std::printf("%s\n", cost::plan_cost_table(cost, plan, options.memory).c_str());
   if (!options.trace.empty()) {
     write_json_file(options.trace, cost::to_chrome_trace(cost.timeline, plan.model));
@@ -52,8 +55,8 @@ int simulate(const SimulateCommand& options) {
 
 void add_simulate_command(CommandLine& line) {
   const auto options = std::make_shared<SimulateCommand>();
-  CLI::App& command = line.add("simulate", "Predict time, memory and timeline of a plan", kSimulateExamples,
-                               [options] { return simulate(*options); });
+  CLI::App& command = line.add("simulate", "Predict time, memory and timeline of a plan",
+                               kSimulateExamples, [options] { return simulate(*options); });
   add_text(command, "--model", options->model, "Preset name, config.json or folder")
       ->required()
       ->group("Input");
@@ -70,7 +73,8 @@ void add_simulate_command(CommandLine& line) {
   add_bytes(command, "--memory", options->memory, "Budget that the memory bars are drawn against")
       ->group("Input");
   add_path(command, "--trace", options->trace, "Chrome trace of one step")->group("Output");
-  add_path(command, "--output", options->output, "The plan with the prediction in its search section")
+  add_path(command, "--output", options->output,
+           "The plan with the prediction in its search section")
       ->group("Output");
 }
 

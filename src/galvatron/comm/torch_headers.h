@@ -1,6 +1,6 @@
-// The parts of LibTorch that we use: tensors, operators, autograd functions, process groups. Include this instead of
-// torch/torch.h, whose modules and optimizers cost ten seconds in every file, even one that takes them from a precompiled
-// header.
+// The parts of LibTorch that we use: tensors, operators, autograd functions, process groups.
+// Include this instead of torch/torch.h, whose modules and optimizers cost ten seconds in every
+// file, even one that takes them from a precompiled header.
 #pragma once
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

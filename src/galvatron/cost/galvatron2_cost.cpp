@@ -114,8 +114,8 @@ Galvatron2LayerCost Galvatron2CostModel::layer(const Galvatron2Shape& shape,
   if (strategy.zero3 && dp > 1) always += 0.5 * reduced_mb * ms_per_mb;
   if (shape.pp_degree > 1) {
     const double hop_mb = shape.pp_degree * 2 * samples *
-                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 / kGalvatron2Mb *
-                          half_if_mixed();
+                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 /
+                          kGalvatron2Mb * half_if_mixed();
     always += hop_mb / profiles_.p2p_bandwidth.at(shape.pp_degree) / job_.num_layers;
   }
   const double synced =

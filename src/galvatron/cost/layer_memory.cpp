@@ -130,7 +130,8 @@ Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout&
                    std::int64_t samples) {
   std::int64_t features = 0;  // of all tokens of a rank
   for (const spec::StreamSpec& stream : inputs.model.inputs_of(layer)) {
-    features += largest_chunk(stream.length(inputs.job.seq_length), layout.seq_degree) * stream.width;
+    features +=
+        largest_chunk(stream.length(inputs.job.seq_length), layout.seq_degree) * stream.width;
   }
   return {largest_chunk(samples, layout.dp_degree) * features *
           spec::compute_bytes(inputs.job.precision)};

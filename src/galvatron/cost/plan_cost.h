@@ -25,7 +25,7 @@ struct StageCost {
   Range layers;
   Milliseconds forward;  // per microbatch, transitions and the received border included
   Milliseconds backward;
-  Milliseconds once;   // per step
+  Milliseconds once;  // per step
   // Peak of its fullest rank: of the pipeline rank that it lies on, all stages of it together.
   StageMemory memory;
   int pp_rank = 0;

@@ -1,7 +1,8 @@
 #include "galvatron/data/image_samples.h"
 
-#include <ATen/ATen.h>
 #include <fmt/format.h>
+
+#include <ATen/ATen.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/scramble.h"
@@ -33,8 +34,8 @@ void check_transform(const ImageTransform& transform, const spec::ImageSpec& ima
     const auto count = static_cast<std::int64_t>(values->size());
     if (count == 1 || count == image.channels) continue;
     throw ConfigError("[data] ", values == &transform.mean ? "--image-mean" : "--image-std",
-                      " has ", count, " numbers; give one, or one for each of the ",
-                      image.channels, " channels");
+                      " has ", count, " numbers; give one, or one for each of the ", image.channels,
+                      " channels");
   }
   for (const double std : transform.std) {
     if (!(std > 0)) throw ConfigError("[data] --image-std ", std, " must be above 0");
@@ -76,8 +77,8 @@ void ImageSamples::check_images(const spec::ImageSpec& image) const {
   const std::vector<std::int64_t>& shape = images_.shape();
   const bool known = images_.type() == at::kByte || images_.type() == at::kFloat;
   if (shape.size() != 4 || !known) {
-    throw ConfigError("[data] ", images_.path().string(), " has ", shape.size(),
-                      " dimensions of ", c10::toString(images_.type()),
+    throw ConfigError("[data] ", images_.path().string(), " has ", shape.size(), " dimensions of ",
+                      c10::toString(images_.type()),
                       "; images are [N, channels, height, width] of uint8 or float32");
   }
   if (shape[1] == image.channels && shape[2] == image.height && shape[3] == image.width) return;

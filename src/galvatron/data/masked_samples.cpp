@@ -48,7 +48,8 @@ std::vector<bool> choose_words(const std::vector<std::int64_t>& row, const WordP
   begins.push_back(row.size());
   std::vector<bool> chosen(row.size(), false);
   for (const std::size_t word : word_at) {
-    for (std::size_t i = begins[word]; i < begins[word + 1] && count > 0; ++i, --count) chosen[i] = true;
+    for (std::size_t i = begins[word]; i < begins[word + 1] && count > 0; ++i, --count)
+      chosen[i] = true;
   }
   return chosen;
 }

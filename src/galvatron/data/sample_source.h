@@ -21,9 +21,9 @@ class SampleSource {
   virtual std::int64_t seq_length() const = 0;  // tokens that a sample counts in tokens per second
 
   // Samples consumed + samples.begin .. consumed + samples.end - 1 of the run. Epochs follow one
-  // another without a gap. Tokens and labels: positions `tokens` of the sequence that `kind` belongs
-  // to, int64 [B, S]. Images: fp32 [B, channels, height, width]; classes: int64 [B]. On the CPU.
-  // Ranges may be empty. REQUIRES: a kind of this source's task.
+  // another without a gap. Tokens and labels: positions `tokens` of the sequence that `kind`
+  // belongs to, int64 [B, S]. Images: fp32 [B, channels, height, width]; classes: int64 [B]. On the
+  // CPU. Ranges may be empty. REQUIRES: a kind of this source's task.
   virtual at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                            Range tokens) const = 0;
   // Labels that count in the `count` samples after the first `consumed`.

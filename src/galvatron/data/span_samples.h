@@ -11,9 +11,10 @@
 namespace galvatron::data {
 
 struct SpanOptions {
-  std::int64_t first_sentinel = 0;  // stands for the first gap, first_sentinel - 1 for the second ...
-  std::int64_t end_token = 1;       // ends inputs and targets
-  std::int64_t start_token = 0;     // what the decoder reads first
+  std::int64_t first_sentinel =
+      0;                         // stands for the first gap, first_sentinel - 1 for the second ...
+  std::int64_t end_token = 1;    // ends inputs and targets
+  std::int64_t start_token = 0;  // what the decoder reads first
   std::uint64_t seed = 1234;
 };
 

@@ -22,7 +22,6 @@ class SyntheticSamples : public TokenRows {
                    std::span<std::int64_t> out) const override;
 
  private:
-
   std::int64_t size_;
   std::int64_t seq_length_;
   std::int64_t vocab_size_;

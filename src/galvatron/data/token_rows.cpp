@@ -15,7 +15,7 @@ NextTokens TokenRows::next_tokens(std::int64_t consumed, Range samples, Range to
   GALV_CHECK(tokens.begin >= 0 && tokens.size() >= 0 && tokens.end <= seq_length(), "tokens ",
              tokens.begin, " to ", tokens.end, " of ", seq_length());
   NextTokens batch{at::empty({samples.size(), tokens.size()}, at::kLong),
-                    at::empty({samples.size(), tokens.size()}, at::kLong)};
+                   at::empty({samples.size(), tokens.size()}, at::kLong)};
   if (samples.empty() || tokens.empty()) return batch;
   std::vector<std::int64_t> row(static_cast<std::size_t>(tokens.size()) + 1);
   std::int64_t* inputs = batch.inputs.data_ptr<std::int64_t>();

@@ -58,7 +58,8 @@ void TokenSamples::check_corpus_info() const {
 
 void TokenSamples::check_first_tokens() const {
   const std::int64_t begin = order_.part.begin * seq_length_;
-  const std::int64_t end = std::min(order_.part.end * seq_length_ + 1, begin + kTokensCheckedAtStart);
+  const std::int64_t end =
+      std::min(order_.part.end * seq_length_ + 1, begin + kTokensCheckedAtStart);
   check_token(dataset_.most_extreme_token({begin, end}), vocab_size_, dataset_.prefix());
 }
 

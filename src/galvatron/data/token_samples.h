@@ -6,8 +6,8 @@
 
 #include "galvatron/data/epoch_order.h"
 #include "galvatron/data/indexed_dataset.h"
-#include "galvatron/data/token_rows.h"
 #include "galvatron/data/split.h"
+#include "galvatron/data/token_rows.h"
 
 namespace galvatron::data {
 

@@ -33,7 +33,8 @@ std::optional<std::int64_t> find_in_vocabulary(const Json& vocabulary, const std
   if (!vocabulary.is_array()) return std::nullopt;
   for (std::size_t id = 0; id < vocabulary.size(); ++id) {
     const Json& entry = vocabulary[id];
-    if (entry.is_array() && !entry.empty() && entry[0] == Json(text)) return static_cast<std::int64_t>(id);
+    if (entry.is_array() && !entry.empty() && entry[0] == Json(text))
+      return static_cast<std::int64_t>(id);
   }
   return std::nullopt;
 }
@@ -64,7 +65,8 @@ void for_each_token(const Json& vocabulary,
 }
 
 // How byte-level tokenizers spell space, newline, tab and carriage return, and SentencePiece space.
-constexpr std::array<std::string_view, 5> kSpaces = {"\u0120", "\u010a", "\u0109", "\u010d", "\u2581"};
+constexpr std::array<std::string_view, 5> kSpaces = {"\u0120", "\u010a", "\u0109", "\u010d",
+                                                     "\u2581"};
 
 bool is_word_byte(char byte) {
   const auto value = static_cast<unsigned char>(byte);

@@ -1,4 +1,5 @@
-// What training needs of a Hugging Face tokenizer.json: the ids of single tokens, and how tokens make up words.
+// What training needs of a Hugging Face tokenizer.json: the ids of single tokens, and how tokens
+// make up words.
 #pragma once
 #include <cstdint>
 #include <filesystem>

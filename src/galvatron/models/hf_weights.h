@@ -25,7 +25,8 @@ struct HfTensor {
 std::vector<HfTensor> hf_tensors(const spec::ModelSpec& model, int layer,
                                  const spec::ParamSpec& param);
 
-// What checkpoints carry and our models have no use for: masks and tables that are no parameters, heads of other tasks.
+// What checkpoints carry and our models have no use for: masks and tables that are no parameters,
+// heads of other tasks.
 bool is_hf_buffer(const std::string& name);
 
 // "GPT2LMHeadModel", ...: what a config.json names as the architecture of our whole model.

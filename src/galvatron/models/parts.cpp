@@ -37,16 +37,21 @@ std::int64_t first_vocab_row(const spec::ModelSpec& model, const comm::Group& tp
 
 nn::ActivationKind activation_kind(spec::Activation activation) {
   switch (activation) {
-    case spec::Activation::kGelu: return nn::ActivationKind::kGelu;
-    case spec::Activation::kGeluTanh: return nn::ActivationKind::kGeluTanh;
-    case spec::Activation::kRelu: return nn::ActivationKind::kRelu;
-    case spec::Activation::kSilu: return nn::ActivationKind::kSilu;
+    case spec::Activation::kGelu:
+      return nn::ActivationKind::kGelu;
+    case spec::Activation::kGeluTanh:
+      return nn::ActivationKind::kGeluTanh;
+    case spec::Activation::kRelu:
+      return nn::ActivationKind::kRelu;
+    case spec::Activation::kSilu:
+      return nn::ActivationKind::kSilu;
   }
   GALV_CHECK(false, "unknown activation");
 }
 
 double attention_scale(const spec::TransformerShape& shape) {
-  return shape.attention_scale > 0 ? shape.attention_scale : 1 / std::sqrt(static_cast<double>(shape.head_size));
+  return shape.attention_scale > 0 ? shape.attention_scale
+                                   : 1 / std::sqrt(static_cast<double>(shape.head_size));
 }
 
 nn::Dropout dropout_at(const spec::LayerSpec& layer, const nn::LayerPlacement& placement, double p,
@@ -68,18 +73,20 @@ at::Tensor NormCall::operator()(const at::Tensor& x, const std::vector<at::Tenso
 AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
     : groups_(placement.groups) {
   const spec::TransformerShape& shape = layer.shape;
-  options_ = {.num_heads = shape.num_heads,
-              .num_kv_heads = shape.num_kv_heads,
-              .head_size = shape.head_size,
-              .scale = attention_scale(shape),
-              .inverse_frequencies = shape.rope.inverse_frequencies,
-              .rotary_scale = shape.rope.scale,
-              .causal = shape.causal,
-              .qk_norm_epsilon = shape.norm_epsilon,
-              .relative_bias = {shape.relative_bias.num_buckets, shape.relative_bias.max_distance, !shape.causal},
-              .window = {shape.window.height, shape.window.width, shape.window.size, shape.window.shift},
-              .recompute_core = placement.recompute_core,
-              .dropout = dropout_at(layer, placement, shape.attention_dropout, "attention.dropout")};
+  options_ = {
+      .num_heads = shape.num_heads,
+      .num_kv_heads = shape.num_kv_heads,
+      .head_size = shape.head_size,
+      .scale = attention_scale(shape),
+      .inverse_frequencies = shape.rope.inverse_frequencies,
+      .rotary_scale = shape.rope.scale,
+      .causal = shape.causal,
+      .qk_norm_epsilon = shape.norm_epsilon,
+      .relative_bias = {shape.relative_bias.num_buckets, shape.relative_bias.max_distance,
+                        !shape.causal},
+      .window = {shape.window.height, shape.window.width, shape.window.size, shape.window.shift},
+      .recompute_core = placement.recompute_core,
+      .dropout = dropout_at(layer, placement, shape.attention_dropout, "attention.dropout")};
   const ParamIndex index(layer);
   qkv_weight_ = index.at("attention.qkv.weight");
   qkv_bias_ = index.find("attention.qkv.bias");
@@ -93,14 +100,19 @@ AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacem
 
 at::Tensor AttentionCall::operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params,
                                      const nn::LayerCall& call) const {
-  const nn::AttentionParams attention{params[qkv_weight_], param_or_none(params, qkv_bias_), params[output_weight_],
-                                      param_or_none(params, output_bias_), param_or_none(params, query_norm_),
-                                      param_or_none(params, key_norm_), param_or_none(params, window_bias_),
+  const nn::AttentionParams attention{params[qkv_weight_],
+                                      param_or_none(params, qkv_bias_),
+                                      params[output_weight_],
+                                      param_or_none(params, output_bias_),
+                                      param_or_none(params, query_norm_),
+                                      param_or_none(params, key_norm_),
+                                      param_or_none(params, window_bias_),
                                       param_or_none(params, relative_bias_)};
   return nn::self_attention(x_BSH, attention, options_, groups_, call);
 }
 
-MlpCall::MlpCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement) : groups_(placement.groups) {
+MlpCall::MlpCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+    : groups_(placement.groups) {
   const spec::TransformerShape& shape = layer.shape;
   options_ = {.activation = activation_kind(shape.activation),
               .gated = shape.gated_mlp,
@@ -129,14 +141,17 @@ VocabularyOutput::VocabularyOutput(const spec::ModelSpec& model, const spec::Lay
       vocab_size_(model.vocab_size),
       first_row_(first_vocab_row(model, placement.groups.tp)) {}
 
-at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH, const std::vector<at::Tensor>& params,
+at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH,
+                                        const std::vector<at::Tensor>& params,
                                         const nn::LayerCall& call) const {
   const at::Tensor hidden_BTH = nn::gather_sequence(hidden_BSH, tp_, call.sequence.tp_sizes);
   const at::Tensor &weight = params[weight_], &bias = param_or_none(params, bias_);
-  if (call.logits) return at::linear(hidden_BTH, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  if (call.logits)
+    return at::linear(hidden_BTH, weight, bias.defined() ? std::optional(bias) : std::nullopt);
   const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
   return nn::linear_cross_entropy(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
-                                  call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_, tp_);
+                                  call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_,
+                                  tp_);
 }
 
 }  // namespace galvatron::models

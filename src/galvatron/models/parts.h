@@ -1,4 +1,5 @@
-// What the families' layers are made of: parameters found by name, and the calls of nn/ that use them.
+// What the families' layers are made of: parameters found by name, and the calls of nn/ that use
+// them.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -38,7 +39,8 @@ double attention_scale(const spec::TransformerShape& shape);
 nn::Dropout dropout_at(const spec::LayerSpec& layer, const nn::LayerPlacement& placement, double p,
                        const std::string& site);
 
-// A norm whose weights are found by prefix: "attention_norm". Layer or RMS norm, as the layer's shape says.
+// A norm whose weights are found by prefix: "attention_norm". Layer or RMS norm, as the layer's
+// shape says.
 class NormCall {
  public:
   NormCall(const spec::LayerSpec& layer, const std::string& prefix);
@@ -55,7 +57,8 @@ class NormCall {
 class AttentionCall {
  public:
   AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement);
-  at::Tensor operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params, const nn::LayerCall& call) const;
+  at::Tensor operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params,
+                        const nn::LayerCall& call) const;
 
  private:
   nn::LayerGroups groups_;
@@ -68,7 +71,8 @@ class AttentionCall {
 class MlpCall {
  public:
   MlpCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placement);
-  at::Tensor operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params, const nn::LayerCall& call) const;
+  at::Tensor operator()(const at::Tensor& x_BSH, const std::vector<at::Tensor>& params,
+                        const nn::LayerCall& call) const;
 
  private:
   nn::LayerGroups groups_;
@@ -76,12 +80,15 @@ class MlpCall {
   int up_weight_, up_bias_, down_weight_, down_bias_;
 };
 
-// What every head of tokens ends in: the projection "output.*" on the vocabulary and the cross entropy with the labels.
+// What every head of tokens ends in: the projection "output.*" on the vocabulary and the cross
+// entropy with the labels.
 class VocabularyOutput {
  public:
-  VocabularyOutput(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement);
+  VocabularyOutput(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                   const nn::LayerPlacement& placement);
   // The sum of losses, or the logits [B, T, V / tp] where the call asks for them.
-  at::Tensor operator()(const at::Tensor& hidden_BSH, const std::vector<at::Tensor>& params, const nn::LayerCall& call) const;
+  at::Tensor operator()(const at::Tensor& hidden_BSH, const std::vector<at::Tensor>& params,
+                        const nn::LayerCall& call) const;
 
  private:
   comm::Group tp_;

@@ -9,10 +9,10 @@
 #include "galvatron/models/llama/model.h"
 #include "galvatron/models/swin/hf_weights.h"
 #include "galvatron/models/swin/model.h"
-#include "galvatron/models/vit/hf_weights.h"
-#include "galvatron/models/vit/model.h"
 #include "galvatron/models/t5/hf_weights.h"
 #include "galvatron/models/t5/model.h"
+#include "galvatron/models/vit/hf_weights.h"
+#include "galvatron/models/vit/model.h"
 
 namespace galvatron::models {
 namespace {
@@ -25,23 +25,31 @@ struct FamilyEntry {
 
 FamilyEntry entry(spec::Family family) {
   switch (family) {
-    case spec::Family::kGpt: return {make_gpt_layer, gpt_hf_tensors};
-    case spec::Family::kLlama: return {make_llama_layer, llama_hf_tensors};
-    case spec::Family::kVit: return {make_vit_layer, vit_hf_tensors};
-    case spec::Family::kSwin: return {make_swin_layer, swin_hf_tensors};
-    case spec::Family::kBert: return {make_bert_layer, bert_hf_tensors};
-    case spec::Family::kT5: return {make_t5_layer, t5_hf_tensors};
+    case spec::Family::kGpt:
+      return {make_gpt_layer, gpt_hf_tensors};
+    case spec::Family::kLlama:
+      return {make_llama_layer, llama_hf_tensors};
+    case spec::Family::kVit:
+      return {make_vit_layer, vit_hf_tensors};
+    case spec::Family::kSwin:
+      return {make_swin_layer, swin_hf_tensors};
+    case spec::Family::kBert:
+      return {make_bert_layer, bert_hf_tensors};
+    case spec::Family::kT5:
+      return {make_t5_layer, t5_hf_tensors};
   }
   GALV_CHECK(false, "family without layers");
 }
 
 }  // namespace
 
-std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
+std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index,
+                                      const nn::LayerPlacement& placement) {
   return entry(model.family).layer(model, index, placement);
 }
 
-std::vector<HfTensor> hf_tensors(const spec::ModelSpec& model, int layer, const spec::ParamSpec& param) {
+std::vector<HfTensor> hf_tensors(const spec::ModelSpec& model, int layer,
+                                 const spec::ParamSpec& param) {
   return entry(model.family).weights(model, layer, param);
 }
 

@@ -7,7 +7,9 @@
 
 namespace galvatron::models {
 
-// Layer `index` of the model, for the ranks of `placement`. REQUIRES: degrees that check_plan accepts.
-std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement);
+// Layer `index` of the model, for the ranks of `placement`. REQUIRES: degrees that check_plan
+// accepts.
+std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index,
+                                      const nn::LayerPlacement& placement);
 
 }  // namespace galvatron::models

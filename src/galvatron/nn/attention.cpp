@@ -17,7 +17,8 @@ struct LocalHeads {
   std::int64_t total() const { return query + 2 * key_value; }
 };
 
-// The first half of each head is paired with the second, as Hugging Face does. x [B, L, n, D]; tables [L, 1, D / 2].
+// The first half of each head is paired with the second, as Hugging Face does. x [B, L, n, D];
+// tables [L, 1, D / 2].
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
   const std::int64_t half = x.size(3) / 2;
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
@@ -28,9 +29,11 @@ struct RotaryTables {
   at::Tensor cosine, sine;
 };
 
-RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length, const at::Tensor& like) {
+RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
+                           const at::Tensor& like) {
   const bool fp64 = like.scalar_type() == at::kDouble;
-  const auto wide = at::TensorOptions().dtype(fp64 ? at::kDouble : at::kFloat).device(like.device());
+  const auto wide =
+      at::TensorOptions().dtype(fp64 ? at::kDouble : at::kFloat).device(like.device());
   const at::Tensor frequencies = at::tensor(options.inverse_frequencies, at::kDouble).to(wide);
   const at::Tensor angles = at::arange(length, wide).unsqueeze(1) * frequencies.unsqueeze(0);
   const auto table = [&](const at::Tensor& values) {
@@ -40,36 +43,44 @@ RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
 }
 
 // Heads are whole on a rank, so their norms need no other.
-at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads, const AttentionParams& params, double epsilon) {
+at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads,
+                      const AttentionParams& params, double epsilon) {
   const at::Tensor q = rms_norm(qkv_BTND.narrow(2, 0, heads.query), params.query_norm, epsilon);
-  const at::Tensor k = rms_norm(qkv_BTND.narrow(2, heads.query, heads.key_value), params.key_norm, epsilon);
+  const at::Tensor k =
+      rms_norm(qkv_BTND.narrow(2, heads.query, heads.key_value), params.key_norm, epsilon);
   return at::cat({q, k, qkv_BTND.narrow(2, heads.query + heads.key_value, heads.key_value)}, 2);
 }
 
-// What a token of zeros becomes, as the core's heads of this rank see it: windows are padded before the projection.
-at::Tensor window_padding(const at::Tensor& qkv_bias, const LocalHeads& region, const LocalHeads& core, int ulysses_rank,
-                          std::int64_t head_size) {
+// What a token of zeros becomes, as the core's heads of this rank see it: windows are padded before
+// the projection.
+at::Tensor window_padding(const at::Tensor& qkv_bias, const LocalHeads& region,
+                          const LocalHeads& core, int ulysses_rank, std::int64_t head_size) {
   if (!qkv_bias.defined()) return {};
   const at::Tensor bias = qkv_bias.view({1, 1, region.total(), head_size});
-  const auto part = [&](std::int64_t begin, std::int64_t count) { return bias.narrow(2, begin + ulysses_rank * count, count); };
+  const auto part = [&](std::int64_t begin, std::int64_t count) {
+    return bias.narrow(2, begin + ulysses_rank * count, count);
+  };
   return at::cat({part(0, core.query), part(region.query, core.key_value),
                   part(region.query + region.key_value, core.key_value)},
                  2);
 }
 
-// qkv [B, L, n + 2k, D] of this rank's heads over the whole sequence, or over windows of it -> context [B, L, n, D].
-// bias_table may be undefined.
-at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_table, const LocalHeads& heads,
-                          const AttentionOptions& options, const LayerCall& call, Range global_heads) {
+// qkv [B, L, n + 2k, D] of this rank's heads over the whole sequence, or over windows of it ->
+// context [B, L, n, D]. bias_table may be undefined.
+at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_table,
+                          const LocalHeads& heads, const AttentionOptions& options,
+                          const LayerCall& call, Range global_heads) {
   at::Tensor q = qkv_BLND.narrow(2, 0, heads.query);
   at::Tensor k = qkv_BLND.narrow(2, heads.query, heads.key_value);
-  const at::Tensor v = qkv_BLND.narrow(2, heads.query + heads.key_value, heads.key_value).transpose(1, 2);
+  const at::Tensor v =
+      qkv_BLND.narrow(2, heads.query + heads.key_value, heads.key_value).transpose(1, 2);
   if (!options.inverse_frequencies.empty()) {
     const RotaryTables tables = rotary_tables(options, qkv_BLND.size(1), qkv_BLND);
     q = rotate(q, tables.cosine, tables.sine);
     k = rotate(k, tables.cosine, tables.sine);
   }
-  const AttentionCore core{options.scale, options.causal, options.dropout, options.num_heads, global_heads};
+  const AttentionCore core{options.scale, options.causal, options.dropout, options.num_heads,
+                           global_heads};
   at::Tensor bias;
   if (options.window.active()) {
     bias = window_bias(bias_table, qkv_BLND.size(0) / options.window.windows(), options.window);
@@ -81,15 +92,19 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_tab
 
 }  // namespace
 
-at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params, const AttentionOptions& options,
-                          const LayerGroups& groups, const LayerCall& call) {
+at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params,
+                          const AttentionOptions& options, const LayerGroups& groups,
+                          const LayerCall& call) {
   const int u = groups.ulysses.size();
-  const LocalHeads tp_heads{options.num_heads / groups.tp.size(), options.num_kv_heads / groups.tp.size()};
+  const LocalHeads tp_heads{options.num_heads / groups.tp.size(),
+                            options.num_kv_heads / groups.tp.size()};
   const LocalHeads core_heads{tp_heads.query / u, tp_heads.key_value / u};
-  const std::int64_t first_head = groups.tp.rank() * tp_heads.query + groups.ulysses.rank() * core_heads.query;
+  const std::int64_t first_head =
+      groups.tp.rank() * tp_heads.query + groups.ulysses.rank() * core_heads.query;
   const Range global_heads{first_head, first_head + core_heads.query};
 
-  at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp, call.sequence.tp_sizes);
+  at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp,
+                                          call.sequence.tp_sizes);
   qkv = qkv.view({qkv.size(0), qkv.size(1), tp_heads.total(), options.head_size});
   if (params.query_norm.defined()) qkv = norm_heads(qkv, tp_heads, params, options.qk_norm_epsilon);
   const std::vector<std::int64_t> segments{tp_heads.query, tp_heads.key_value, tp_heads.key_value};
@@ -97,23 +112,28 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
 
   const std::int64_t batch = qkv.size(0);
   if (options.window.active()) {
-    qkv = to_windows(qkv, window_padding(params.qkv_bias, tp_heads, core_heads, groups.ulysses.rank(), options.head_size),
+    qkv = to_windows(qkv,
+                     window_padding(params.qkv_bias, tp_heads, core_heads, groups.ulysses.rank(),
+                                    options.head_size),
                      options.window);
   }
   std::vector<at::Tensor> inputs{qkv};
   if (params.relative_bias.defined()) inputs.push_back(params.relative_bias);
   if (params.window_bias.defined()) {
-    inputs.push_back(params.window_bias.narrow(1, groups.ulysses.rank() * core_heads.query, core_heads.query));
+    inputs.push_back(
+        params.window_bias.narrow(1, groups.ulysses.rank() * core_heads.query, core_heads.query));
   }
   // By value: a recomputed core outlives this call.
   const auto core = [=](const std::vector<at::Tensor>& in) {
-    return attention_core(in[0], in.size() > 1 ? in[1] : at::Tensor(), core_heads, options, call, global_heads);
+    return attention_core(in[0], in.size() > 1 ? in[1] : at::Tensor(), core_heads, options, call,
+                          global_heads);
   };
   at::Tensor context = options.recompute_core ? recomputed(core, inputs) : core(inputs);
   if (options.window.active()) context = from_windows(context, batch, options.window);
   context = heads_to_sequence(context, groups.ulysses, call.sequence.ulysses_sizes);
   context = context.reshape({context.size(0), context.size(1), tp_heads.query * options.head_size});
-  return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp, call.sequence.tp_sizes);
+  return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp,
+                             call.sequence.tp_sizes);
 }
 
 }  // namespace galvatron::nn

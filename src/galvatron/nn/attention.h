@@ -1,8 +1,8 @@
 // Self-attention with tensor parallelism over heads and Ulysses over the sequence.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/nn/dropout.h"
 #include "galvatron/nn/layer.h"
@@ -12,18 +12,18 @@
 namespace galvatron::nn {
 
 struct AttentionOptions {
-  std::int64_t num_heads = 1;     // of the model, not of this rank
+  std::int64_t num_heads = 1;  // of the model, not of this rank
   std::int64_t num_kv_heads = 1;
   std::int64_t head_size = 1;
-  double scale = 1;               // of q.k before the softmax
+  double scale = 1;                         // of q.k before the softmax
   std::vector<double> inverse_frequencies;  // rotary, head_size / 2 entries; empty: none
-  double rotary_scale = 1;        // of cos and sin
-  bool causal = true;             // else all tokens see all
-  double qk_norm_epsilon = 0;     // of the norms below
-  RelativeBias relative_bias;     // how the table below is read
-  WindowOptions window;           // tokens see those of their window alone
-  bool recompute_core = false;    // rotary and softmax(QK^T)V again in the backward
-  Dropout dropout;                // of the probabilities
+  double rotary_scale = 1;                  // of cos and sin
+  bool causal = true;                       // else all tokens see all
+  double qk_norm_epsilon = 0;               // of the norms below
+  RelativeBias relative_bias;               // how the table below is read
+  WindowOptions window;                     // tokens see those of their window alone
+  bool recompute_core = false;              // rotary and softmax(QK^T)V again in the backward
+  Dropout dropout;                          // of the probabilities
 };
 
 struct AttentionParams {
@@ -33,12 +33,14 @@ struct AttentionParams {
   at::Tensor output_bias;    // may be undefined
   at::Tensor query_norm;     // [D], RMS norm of each head; may be undefined
   at::Tensor key_norm;       // [D]
-  at::Tensor window_bias;    // [(2 * size - 1)^2, n] by offset inside a window; undefined without windows
+  at::Tensor
+      window_bias;  // [(2 * size - 1)^2, n] by offset inside a window; undefined without windows
   at::Tensor relative_bias;  // [buckets, heads of the model], whole; may be undefined
 };
 
 // x and the result: [B, S, H] at the layer's border.
-at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params, const AttentionOptions& options,
-                          const LayerGroups& groups, const LayerCall& call);
+at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params,
+                          const AttentionOptions& options, const LayerGroups& groups,
+                          const LayerCall& call);
 
 }  // namespace galvatron::nn

@@ -1,4 +1,5 @@
-// softmax(q k^T scale + bias) v, for the heads that a rank has over whole sequences: what all kinds of attention end in.
+// softmax(q k^T scale + bias) v, for the heads that a rank has over whole sequences: what all kinds
+// of attention end in.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -15,14 +16,16 @@ struct AttentionCore {
   Range heads;                 // which of them these are
 };
 
-// q [B, n, Q, D], k and v [B, m, K, D] with n a multiple of m; `bias` is undefined or broadcasts to [B, n, Q, K], in q's
-// type, and may want a gradient. Result [B, n, Q, D]. An empty batch keeps its place in the graph.
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
-                  const AttentionCore& core, const LayerCall& call);
+// q [B, n, Q, D], k and v [B, m, K, D] with n a multiple of m; `bias` is undefined or broadcasts to
+// [B, n, Q, K], in q's type, and may want a gradient. Result [B, n, Q, D]. An empty batch keeps its
+// place in the graph.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const at::Tensor& bias, const AttentionCore& core, const LayerCall& call);
 
-// Fused projections [B, T, sum of `segments`, D] of a rank's tokens, segments of heads such as [q | k | v] one after
-// another -> its share of every segment over the whole sequence, [B, L, sum / u, D]. `sizes[i]` is T of rank i.
-at::Tensor fused_to_heads(const at::Tensor& x_BTND, const std::vector<std::int64_t>& segments, const comm::Group& ulysses,
-                          const std::vector<std::int64_t>& sizes);
+// Fused projections [B, T, sum of `segments`, D] of a rank's tokens, segments of heads such as [q |
+// k | v] one after another -> its share of every segment over the whole sequence, [B, L, sum / u,
+// D]. `sizes[i]` is T of rank i.
+at::Tensor fused_to_heads(const at::Tensor& x_BTND, const std::vector<std::int64_t>& segments,
+                          const comm::Group& ulysses, const std::vector<std::int64_t>& sizes);
 
 }  // namespace galvatron::nn

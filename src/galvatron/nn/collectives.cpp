@@ -15,10 +15,13 @@ using torch::autograd::variable_list;
 using Sizes = std::vector<std::int64_t>;
 
 bool all_equal(const Sizes& sizes) {
-  return std::all_of(sizes.begin(), sizes.end(), [&](std::int64_t s) { return s == sizes.front(); });
+  return std::all_of(sizes.begin(), sizes.end(),
+                     [&](std::int64_t s) { return s == sizes.front(); });
 }
 
-std::int64_t total(const Sizes& sizes) { return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}); }
+std::int64_t total(const Sizes& sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+}
 
 at::Tensor pad_sequence(const at::Tensor& x, std::int64_t length) {
   if (x.size(1) == length) return x.contiguous();
@@ -35,13 +38,16 @@ at::Tensor all_gather_tokens(const at::Tensor& x, const comm::Group& group, cons
   const at::Tensor padded = pad_sequence(x, longest);
   at::Tensor gathered = at::empty({group.size(), x.size(0), longest, x.size(2)}, x.options());
   group.all_gather(gathered, padded);
-  if (all_equal(sizes)) return gathered.transpose(0, 1).reshape({x.size(0), total(sizes), x.size(2)});
+  if (all_equal(sizes))
+    return gathered.transpose(0, 1).reshape({x.size(0), total(sizes), x.size(2)});
   std::vector<at::Tensor> parts;
-  for (int i = 0; i < group.size(); ++i) parts.push_back(gathered.select(0, i).narrow(1, 0, sizes[i]));
+  for (int i = 0; i < group.size(); ++i)
+    parts.push_back(gathered.select(0, i).narrow(1, 0, sizes[i]));
   return at::cat(parts, 1);
 }
 
-at::Tensor reduce_scatter_tokens(const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
+at::Tensor reduce_scatter_tokens(const at::Tensor& x, const comm::Group& group,
+                                 const Sizes& sizes) {
   if (group.size() == 1) return x;
   const std::int64_t mine = sizes[group.rank()];
   if (x.size(0) == 0) return x.new_empty({0, mine, x.size(2)});
@@ -65,7 +71,8 @@ at::Tensor reduce_scatter_tokens(const at::Tensor& x, const comm::Group& group, 
 at::Tensor as_matrix(const at::Tensor& x) { return x.reshape({x.size(0) * x.size(1), x.size(2)}); }
 
 struct GatherSequence : torch::autograd::Function<GatherSequence> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group,
+                            const Sizes& sizes) {
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
     return all_gather_tokens(x, group, sizes);
@@ -73,12 +80,14 @@ struct GatherSequence : torch::autograd::Function<GatherSequence> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     return {reduce_scatter_tokens(grads[0].contiguous(), group_of(ctx->saved_data["group"]),
                                   ctx->saved_data["sizes"].toIntVector()),
-            {}, {}};
+            {},
+            {}};
   }
 };
 
 struct ReduceScatterSequence : torch::autograd::Function<ReduceScatterSequence> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group,
+                            const Sizes& sizes) {
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
     return reduce_scatter_tokens(x, group, sizes);
@@ -86,13 +95,15 @@ struct ReduceScatterSequence : torch::autograd::Function<ReduceScatterSequence> 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     return {all_gather_tokens(grads[0].contiguous(), group_of(ctx->saved_data["group"]),
                               ctx->saved_data["sizes"].toIntVector()),
-            {}, {}};
+            {},
+            {}};
   }
 };
 
 struct ColumnParallelLinear : torch::autograd::Function<ColumnParallelLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& bias, const comm::Group& group, const Sizes& sizes) {
+                            const std::optional<at::Tensor>& bias, const comm::Group& group,
+                            const Sizes& sizes) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
@@ -106,9 +117,11 @@ struct ColumnParallelLinear : torch::autograd::Function<ColumnParallelLinear> {
     const Sizes sizes = ctx->saved_data["sizes"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
     at::Tensor grad_x, grad_bias;
-    if (ctx->needs_input_grad(0)) grad_x = reduce_scatter_tokens(at::matmul(grad, weight), group, sizes);
+    if (ctx->needs_input_grad(0))
+      grad_x = reduce_scatter_tokens(at::matmul(grad, weight), group, sizes);
     const at::Tensor grad_matrix = as_matrix(grad);
-    const at::Tensor grad_weight = grad_matrix.t().mm(as_matrix(all_gather_tokens(x, group, sizes)));
+    const at::Tensor grad_weight =
+        grad_matrix.t().mm(as_matrix(all_gather_tokens(x, group, sizes)));
     if (ctx->saved_data["bias"].toBool()) grad_bias = grad_matrix.sum(0);
     return {grad_x, grad_weight, grad_bias, {}, {}};
   }
@@ -123,11 +136,14 @@ Sizes scaled(const Sizes& sizes, std::int64_t factor) {
 // [B, T, u*h, D] -> the flat message with rank i's heads as its i-th part.
 at::Tensor pack_heads(const at::Tensor& x, int u) {
   const std::int64_t heads = x.size(2) / u;
-  return x.reshape({x.size(0), x.size(1), u, heads, x.size(3)}).permute({2, 0, 1, 3, 4}).contiguous().view({-1});
+  return x.reshape({x.size(0), x.size(1), u, heads, x.size(3)})
+      .permute({2, 0, 1, 3, 4})
+      .contiguous()
+      .view({-1});
 }
 
-at::Tensor unpack_heads(const at::Tensor& flat, int u, std::int64_t batch, std::int64_t tokens, std::int64_t heads,
-                        std::int64_t head_size) {
+at::Tensor unpack_heads(const at::Tensor& flat, int u, std::int64_t batch, std::int64_t tokens,
+                        std::int64_t heads, std::int64_t head_size) {
   return flat.view({u, batch, tokens, heads, head_size})
       .permute({1, 2, 0, 3, 4})
       .reshape({batch, tokens, u * heads, head_size});
@@ -140,11 +156,12 @@ at::Tensor pack_tokens(const at::Tensor& x, const Sizes& sizes) {
   return at::cat(parts);
 }
 
-at::Tensor unpack_tokens(const at::Tensor& flat, const Sizes& sizes, std::int64_t batch, std::int64_t heads,
-                         std::int64_t head_size) {
+at::Tensor unpack_tokens(const at::Tensor& flat, const Sizes& sizes, std::int64_t batch,
+                         std::int64_t heads, std::int64_t head_size) {
   const auto parts = flat.split_with_sizes(scaled(sizes, batch * heads * head_size));
   std::vector<at::Tensor> shaped;
-  for (std::size_t i = 0; i < parts.size(); ++i) shaped.push_back(parts[i].view({batch, sizes[i], heads, head_size}));
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    shaped.push_back(parts[i].view({batch, sizes[i], heads, head_size}));
   return at::cat(shaped, 1);
 }
 
@@ -161,7 +178,8 @@ at::Tensor exchange_to_heads(const at::Tensor& x, const comm::Group& group, cons
 
 at::Tensor exchange_to_sequence(const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
   const int u = group.size();
-  const std::int64_t batch = x.size(0), heads = x.size(2), head_size = x.size(3), tokens = sizes[group.rank()];
+  const std::int64_t batch = x.size(0), heads = x.size(2), head_size = x.size(3),
+                     tokens = sizes[group.rank()];
   if (batch == 0) return x.new_empty({0, tokens, heads * u, head_size});
   const at::Tensor input = pack_tokens(x, sizes);
   const std::int64_t part = batch * tokens * heads * head_size;
@@ -171,26 +189,32 @@ at::Tensor exchange_to_sequence(const at::Tensor& x, const comm::Group& group, c
 }
 
 struct SequenceToHeads : torch::autograd::Function<SequenceToHeads> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group,
+                            const Sizes& sizes) {
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
     return exchange_to_heads(x, group, sizes);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    return {exchange_to_sequence(grads[0], group_of(ctx->saved_data["group"]), ctx->saved_data["sizes"].toIntVector()),
-            {}, {}};
+    return {exchange_to_sequence(grads[0], group_of(ctx->saved_data["group"]),
+                                 ctx->saved_data["sizes"].toIntVector()),
+            {},
+            {}};
   }
 };
 
 struct HeadsToSequence : torch::autograd::Function<HeadsToSequence> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group, const Sizes& sizes) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group,
+                            const Sizes& sizes) {
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
     return exchange_to_sequence(x, group, sizes);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    return {exchange_to_heads(grads[0], group_of(ctx->saved_data["group"]), ctx->saved_data["sizes"].toIntVector()),
-            {}, {}};
+    return {exchange_to_heads(grads[0], group_of(ctx->saved_data["group"]),
+                              ctx->saved_data["sizes"].toIntVector()),
+            {},
+            {}};
   }
 };
 
@@ -204,28 +228,33 @@ at::Tensor gather_sequence(const at::Tensor& x_BSH, const comm::Group& group, co
   return group.size() == 1 ? x_BSH : GatherSequence::apply(x_BSH, group, sizes);
 }
 
-at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& group, const Sizes& sizes) {
+at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& group,
+                                   const Sizes& sizes) {
   return group.size() == 1 ? x_BTH : ReduceScatterSequence::apply(x_BTH, group, sizes);
 }
 
-at::Tensor column_parallel_linear(const at::Tensor& x_BSH, const at::Tensor& weight, const at::Tensor& bias,
-                                  const comm::Group& group, const Sizes& sizes) {
+at::Tensor column_parallel_linear(const at::Tensor& x_BSH, const at::Tensor& weight,
+                                  const at::Tensor& bias, const comm::Group& group,
+                                  const Sizes& sizes) {
   if (group.size() == 1) return at::linear(x_BSH, weight, if_defined(bias));
   return ColumnParallelLinear::apply(x_BSH, weight, if_defined(bias), group, sizes);
 }
 
-at::Tensor row_parallel_linear(const at::Tensor& x_BTI, const at::Tensor& weight, const at::Tensor& bias,
-                               const comm::Group& group, const Sizes& sizes) {
+at::Tensor row_parallel_linear(const at::Tensor& x_BTI, const at::Tensor& weight,
+                               const at::Tensor& bias, const comm::Group& group,
+                               const Sizes& sizes) {
   if (group.size() == 1) return at::linear(x_BTI, weight, if_defined(bias));
   const at::Tensor y_BSH = reduce_scatter_sequence(at::linear(x_BTI, weight), group, sizes);
   return bias.defined() ? y_BSH + bias : y_BSH;
 }
 
-at::Tensor sequence_to_heads(const at::Tensor& x_BTND, const comm::Group& group, const Sizes& sizes) {
+at::Tensor sequence_to_heads(const at::Tensor& x_BTND, const comm::Group& group,
+                             const Sizes& sizes) {
   return group.size() == 1 ? x_BTND : SequenceToHeads::apply(x_BTND, group, sizes);
 }
 
-at::Tensor heads_to_sequence(const at::Tensor& x_BLhD, const comm::Group& group, const Sizes& sizes) {
+at::Tensor heads_to_sequence(const at::Tensor& x_BLhD, const comm::Group& group,
+                             const Sizes& sizes) {
   return group.size() == 1 ? x_BLhD : HeadsToSequence::apply(x_BLhD, group, sizes);
 }
 

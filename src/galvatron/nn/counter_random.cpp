@@ -1,9 +1,9 @@
 #include "galvatron/nn/counter_random.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
 #include <numbers>
+
+#include <ATen/Parallel.h>
 
 #include "galvatron/comm/torch_headers.h"
 
@@ -19,9 +19,11 @@ double normal_at(std::uint64_t key, std::int64_t index) {
 }
 
 template <typename T>
-void fill_normal_of(T* out, std::int64_t count, std::uint64_t key, std::int64_t first, double stddev) {
+void fill_normal_of(T* out, std::int64_t count, std::uint64_t key, std::int64_t first,
+                    double stddev) {
   at::parallel_for(0, count, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(stddev * normal_at(key, first + i));
+    for (std::int64_t i = begin; i < end; ++i)
+      out[i] = static_cast<T>(stddev * normal_at(key, first + i));
   });
 }
 
@@ -45,16 +47,19 @@ std::uint64_t random_key(std::uint64_t seed, std::string_view name) {
   return hash;
 }
 
-void fill_normal(double* out, std::int64_t count, std::uint64_t key, std::int64_t first, double stddev) {
+void fill_normal(double* out, std::int64_t count, std::uint64_t key, std::int64_t first,
+                 double stddev) {
   fill_normal_of(out, count, key, first, stddev);
 }
 
-void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t first, double stddev) {
+void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t first,
+                 double stddev) {
   fill_normal_of(out, count, key, first, stddev);
 }
 
 at::Tensor keep_mask(const at::Tensor& index, std::uint64_t key, double p) {
-  const at::Tensor bits = scramble_words(scramble_words(index).bitwise_xor_(static_cast<std::int64_t>(key)));
+  const at::Tensor bits =
+      scramble_words(scramble_words(index).bitwise_xor_(static_cast<std::int64_t>(key)));
   // The top 53 bits as a fraction of 2^53.
   const auto threshold = static_cast<std::int64_t>(std::llround(p * 0x1p53));
   return shift_right(bits, 11).ge(threshold);

@@ -1,9 +1,10 @@
-// Random numbers that are a function of (key, index) and of nothing else, so that no layout of ranks changes them.
+// Random numbers that are a function of (key, index) and of nothing else, so that no layout of
+// ranks changes them.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string_view>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/base/scramble.h"
 
@@ -12,11 +13,15 @@ namespace galvatron::nn {
 // A key for a stream of numbers, such as (seed, parameter name) or (seed, layer, site).
 std::uint64_t random_key(std::uint64_t seed, std::string_view name);
 
-// Writes element i of the standard normal stream of `key` for i in [first, first + count), times stddev.
-void fill_normal(double* out, std::int64_t count, std::uint64_t key, std::int64_t first, double stddev);
-void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t first, double stddev);
+// Writes element i of the standard normal stream of `key` for i in [first, first + count), times
+// stddev.
+void fill_normal(double* out, std::int64_t count, std::uint64_t key, std::int64_t first,
+                 double stddev);
+void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t first,
+                 double stddev);
 
-// True with probability 1 - p for each 64-bit index; a bool tensor of the shape of `index` (int64), on its device.
+// True with probability 1 - p for each 64-bit index; a bool tensor of the shape of `index` (int64),
+// on its device.
 at::Tensor keep_mask(const at::Tensor& index, std::uint64_t key, double p);
 
 }  // namespace galvatron::nn

@@ -8,29 +8,37 @@
 namespace galvatron::nn {
 namespace {
 
-// This rank's tokens of `split` times its heads -> whole sequences of the heads that it attends with.
-at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const std::vector<std::int64_t>& segments,
-                   std::int64_t head_size, const LayerGroups& groups, const SequenceSplit& split) {
+// This rank's tokens of `split` times its heads -> whole sequences of the heads that it attends
+// with.
+at::Tensor project(const at::Tensor& x, const at::Tensor& weight,
+                   const std::vector<std::int64_t>& segments, std::int64_t head_size,
+                   const LayerGroups& groups, const SequenceSplit& split) {
   const at::Tensor rows = column_parallel_linear(x, weight, {}, groups.tp, split.tp_sizes);
-  const at::Tensor heads = rows.view({rows.size(0), rows.size(1), rows.size(2) / head_size, head_size});
+  const at::Tensor heads =
+      rows.view({rows.size(0), rows.size(1), rows.size(2) / head_size, head_size});
   return fused_to_heads(heads, segments, groups.ulysses, split.ulysses_sizes);
 }
 
 }  // namespace
 
-at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BCH, const CrossAttentionParams& params,
-                           const CrossAttentionOptions& options, const LayerGroups& groups, const LayerCall& call) {
-  const std::int64_t tp_heads = options.num_heads / groups.tp.size(), heads = tp_heads / groups.ulysses.size();
+at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BCH,
+                           const CrossAttentionParams& params, const CrossAttentionOptions& options,
+                           const LayerGroups& groups, const LayerCall& call) {
+  const std::int64_t tp_heads = options.num_heads / groups.tp.size(),
+                     heads = tp_heads / groups.ulysses.size();
   const std::int64_t first = groups.tp.rank() * tp_heads + groups.ulysses.rank() * heads;
-  const AttentionCore settings{options.scale, /*causal=*/false, options.dropout, options.num_heads, {first, first + heads}};
+  const AttentionCore settings{
+      options.scale, /*causal=*/false, options.dropout, options.num_heads, {first, first + heads}};
   const std::int64_t size = options.head_size;
   const std::vector<at::Tensor> inputs{
       project(x_BSH, params.query_weight, {tp_heads}, size, groups, call.sequence),
-      project(context_BCH, params.key_value_weight, {tp_heads, tp_heads}, size, groups, call.context)};
+      project(context_BCH, params.key_value_weight, {tp_heads, tp_heads}, size, groups,
+              call.context)};
   // By value: a recomputed core outlives this call.
   const auto core = [=](const std::vector<at::Tensor>& in) {
     const at::Tensor q = in[0].transpose(1, 2), kv = in[1].transpose(1, 2);
-    return attend(q, kv.narrow(1, 0, heads), kv.narrow(1, heads, heads), {}, settings, call).transpose(1, 2);
+    return attend(q, kv.narrow(1, 0, heads), kv.narrow(1, heads, heads), {}, settings, call)
+        .transpose(1, 2);
   };
   at::Tensor y = options.recompute_core ? recomputed(core, inputs) : core(inputs);
   y = heads_to_sequence(y, groups.ulysses, call.sequence.ulysses_sizes);

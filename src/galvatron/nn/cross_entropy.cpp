@@ -12,20 +12,24 @@ namespace {
 constexpr std::int64_t kChunkElements = std::int64_t{8} << 20;  // 32 MiB of fp32 logits
 constexpr std::int64_t kMinChunkTokens = 64;
 
-at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+at::ScalarType wide_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
 at::Tensor logits_of(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
   return bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t());
 }
 
-// What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined without gradient).
+// What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined
+// without gradient).
 struct ChunkLoss {
   at::Tensor loss_sum;
   at::Tensor grad_logits;
 };
 
-// Softmax statistics need two numbers per token from all ranks: the maximum, and the sum of exponentials beside the
-// label's logit (Megatron-LM's vocab-parallel cross entropy, with its last two reductions in one).
+// Softmax statistics need two numbers per token from all ranks: the maximum, and the sum of
+// exponentials beside the label's logit (Megatron-LM's vocab-parallel cross entropy, with its last
+// two reductions in one).
 ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std::int64_t first_row,
                      const comm::Group& group, bool with_grad) {
   at::Tensor logits = logits_in;
@@ -34,7 +38,8 @@ ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std:
   logits.sub_(maximum);
   const at::Tensor ignored = labels.eq(kIgnoreLabel);
   const at::Tensor local = labels - first_row;
-  const at::Tensor mine = local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(ignored.logical_not());
+  const at::Tensor mine =
+      local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(ignored.logical_not());
   const at::Tensor column = at::where(mine, local, at::zeros_like(local)).unsqueeze(1);
   at::Tensor statistics = at::empty({2, labels.size(0)}, logits.options());
   statistics[0].copy_(logits.gather(1, column).squeeze(1).mul_(mine));
@@ -54,12 +59,15 @@ ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std:
 }
 
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& optional_bias, const at::Tensor& labels, std::int64_t first_row, std::int64_t vocab_size,
-                            const comm::Group& group, bool with_grad) {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden,
+                            const at::Tensor& weight,
+                            const std::optional<at::Tensor>& optional_bias,
+                            const at::Tensor& labels, std::int64_t first_row,
+                            std::int64_t vocab_size, const comm::Group& group, bool with_grad) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
-    const std::int64_t tokens = hidden.size(0), step = cross_entropy_chunk(vocab_size, group.size());
+    const std::int64_t tokens = hidden.size(0),
+                       step = cross_entropy_chunk(vocab_size, group.size());
     at::Tensor loss = at::zeros({}, hidden.options().dtype(wide));
     at::Tensor grad_hidden, grad_weight, grad_bias;
     if (with_grad) {
@@ -72,7 +80,8 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
       const std::int64_t count = std::min(step, tokens - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
       const ChunkLoss part =
-          chunk_loss(logits_of(rows, weight, bias).to(wide), labels.narrow(0, begin, count), first_row, group, with_grad);
+          chunk_loss(logits_of(rows, weight, bias).to(wide), labels.narrow(0, begin, count),
+                     first_row, group, with_grad);
       loss.add_(part.loss_sum);
       if (!with_grad) continue;
       if (bias.defined()) grad_bias.add_(part.grad_logits.sum(0));
@@ -98,9 +107,11 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
     auto saved = ctx->get_saved_variables();
-    const auto scaled = [&](at::Tensor& grad) { return !grad.defined() ? grad : grad.mul_(grads[0].to(grad.scalar_type())); };
-    // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is applied before rounding
-    // matters: loss scaling multiplies by powers of two.
+    const auto scaled = [&](at::Tensor& grad) {
+      return !grad.defined() ? grad : grad.mul_(grads[0].to(grad.scalar_type()));
+    };
+    // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is
+    // applied before rounding matters: loss scaling multiplies by powers of two.
     return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), {}, {}, {}, {}, {}};
   }
 };
@@ -111,11 +122,13 @@ std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
   return std::max(kMinChunkTokens, kChunkElements / largest_chunk(vocab_size, tp_degree));
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight, const at::Tensor& bias,
-                                const at::Tensor& labels_M, std::int64_t first_row, std::int64_t vocab_size,
+at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
+                                const at::Tensor& bias, const at::Tensor& labels_M,
+                                std::int64_t first_row, std::int64_t vocab_size,
                                 const comm::Group& group) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
-  return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row, vocab_size, group, at::GradMode::is_enabled());
+  return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row,
+                                   vocab_size, group, at::GradMode::is_enabled());
 }
 
 }  // namespace galvatron::nn

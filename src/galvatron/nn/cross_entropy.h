@@ -1,5 +1,5 @@
-// Output projection and cross entropy in one, with the vocabulary divided over the tensor-parallel ranks. Logits exist
-// for a chunk of tokens at a time and are never kept.
+// Output projection and cross entropy in one, with the vocabulary divided over the tensor-parallel
+// ranks. Logits exist for a chunk of tokens at a time and are never kept.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -7,15 +7,19 @@
 
 namespace galvatron::nn {
 
-// Sum over tokens of -log softmax(hidden W^T + b)[label]; labels equal to kIgnoreLabel do not count. hidden [M, H], labels
-// [M] (int64), weight: rows [first_row, first_row + rows) of the vocabulary; bias: the same rows, or undefined. The scalar (fp64 for fp64, else fp32) is equal on
-// all ranks of `group`. The gradient of hidden is this rank's share: it must be summed over the group, as the backward of
-// gather_sequence does. Gradients are computed in the forward, so the function must be called where they are wanted
-// (grad mode) right before its backward.
-at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& labels_M,
-                                std::int64_t first_row, std::int64_t vocab_size, const comm::Group& group);
+// Sum over tokens of -log softmax(hidden W^T + b)[label]; labels equal to kIgnoreLabel do not
+// count. hidden [M, H], labels [M] (int64), weight: rows [first_row, first_row + rows) of the
+// vocabulary; bias: the same rows, or undefined. The scalar (fp64 for fp64, else fp32) is equal on
+// all ranks of `group`. The gradient of hidden is this rank's share: it must be summed over the
+// group, as the backward of gather_sequence does. Gradients are computed in the forward, so the
+// function must be called where they are wanted (grad mode) right before its backward.
+at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
+                                const at::Tensor& bias, const at::Tensor& labels_M,
+                                std::int64_t first_row, std::int64_t vocab_size,
+                                const comm::Group& group);
 
-// Tokens whose logits exist at one time: about 32 MiB of fp32 logits, at least 64 tokens. Equal on all ranks of a group.
+// Tokens whose logits exist at one time: about 32 MiB of fp32 logits, at least 64 tokens. Equal on
+// all ranks of a group.
 std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree);
 
 }  // namespace galvatron::nn

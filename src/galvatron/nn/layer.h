@@ -1,22 +1,26 @@
-// What a layer is to the runtime: a function of parameters and activations, on the ranks of its groups.
+// What a layer is to the runtime: a function of parameters and activations, on the ranks of its
+// groups.
 //
-// A layer holds no parameters and no state: the runtime owns, shards and gathers parameters and hands the layer its
-// local parts, in the order in which spec declares them. At degree 1 a parallel layer is the plain layer.
+// A layer holds no parameters and no state: the runtime owns, shards and gathers parameters and
+// hands the layer its local parts, in the order in which spec declares them. At degree 1 a parallel
+// layer is the plain layer.
 //
-// Shape suffixes: B samples, S tokens at the layer's border (this rank's), T tokens inside the tensor-parallel region,
-// L whole sequence, H hidden, N heads, D head size, I intermediate, V vocabulary.
+// Shape suffixes: B samples, S tokens at the layer's border (this rank's), T tokens inside the
+// tensor-parallel region, L whole sequence, H hidden, N heads, D head size, I intermediate, V
+// vocabulary.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/group.h"
 
 namespace galvatron::nn {
 
-// What the data loader feeds: int64, samples x tokens of the tensor-parallel region. Undefined where not needed.
+// What the data loader feeds: int64, samples x tokens of the tensor-parallel region. Undefined
+// where not needed.
 struct Inputs {
   at::Tensor tokens_BT;
   at::Tensor labels_BT;    // kIgnoreLabel does not count
@@ -25,7 +29,8 @@ struct Inputs {
 };
 inline constexpr std::int64_t kIgnoreLabel = -100;
 
-// How a sequence lies over the ranks of a layer. All its tensor-parallel ranks share `block_tokens`.
+// How a sequence lies over the ranks of a layer. All its tensor-parallel ranks share
+// `block_tokens`.
 struct SequenceSplit {
   std::int64_t length = 0;                  // L
   Range tokens;                             // S: this rank's tokens at the border
@@ -36,13 +41,15 @@ struct SequenceSplit {
 
 // Where one call of a layer stands in the global batch.
 struct LayerCall {
-  std::int64_t first_sample = 0;  // index over the whole run of the first sample here: addresses dropout masks
-  std::int64_t num_samples = 0;   // B
-  SequenceSplit sequence;         // of the first stream that the layer makes; of the head, of the first it gets
-  SequenceSplit before;           // of the first stream it gets: another length where it merges patches
-  SequenceSplit context;          // of the second stream, where there is one: T5's encoder output
-  bool training = true;           // dropout on
-  bool logits = false;                  // the head returns logits [B, T, V / tp] instead of the loss
+  std::int64_t first_sample =
+      0;  // index over the whole run of the first sample here: addresses dropout masks
+  std::int64_t num_samples = 0;  // B
+  SequenceSplit
+      sequence;  // of the first stream that the layer makes; of the head, of the first it gets
+  SequenceSplit before;   // of the first stream it gets: another length where it merges patches
+  SequenceSplit context;  // of the second stream, where there is one: T5's encoder output
+  bool training = true;   // dropout on
+  bool logits = false;    // the head returns logits [B, T, V / tp] instead of the loss
   Inputs inputs;
 };
 
@@ -52,7 +59,8 @@ struct LayerGroups {
   comm::Group ulysses;
 };
 
-// What a layer is made with, beside its shape: its groups, what it recomputes, and the seed of its dropout masks.
+// What a layer is made with, beside its shape: its groups, what it recomputes, and the seed of its
+// dropout masks.
 struct LayerPlacement {
   LayerGroups groups;
   bool recompute_core = false;  // recompute the attention core ("selective")
@@ -65,9 +73,10 @@ using Activations = std::vector<at::Tensor>;
 class Layer {
  public:
   virtual ~Layer() = default;
-  // `params`: this rank's parts. The first layer gets no activations. The last returns the sum of its token losses, a
-  // scalar, equal on all its tp ranks; each of them must run its backward.
-  virtual Activations forward(const std::vector<at::Tensor>& params, const Activations& x, const LayerCall& call) const = 0;
+  // `params`: this rank's parts. The first layer gets no activations. The last returns the sum of
+  // its token losses, a scalar, equal on all its tp ranks; each of them must run its backward.
+  virtual Activations forward(const std::vector<at::Tensor>& params, const Activations& x,
+                              const LayerCall& call) const = 0;
 };
 
 }  // namespace galvatron::nn

@@ -37,17 +37,22 @@ struct SwiGlu : torch::autograd::Function<SwiGlu> {
 
 at::Tensor activate(const at::Tensor& x, ActivationKind kind) {
   switch (kind) {
-    case ActivationKind::kGelu: return at::gelu(x);
-    case ActivationKind::kGeluTanh: return at::gelu(x, "tanh");
-    case ActivationKind::kRelu: return at::relu(x);
-    case ActivationKind::kSilu: return at::silu(x);
+    case ActivationKind::kGelu:
+      return at::gelu(x);
+    case ActivationKind::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case ActivationKind::kRelu:
+      return at::relu(x);
+    case ActivationKind::kSilu:
+      return at::silu(x);
   }
   GALV_CHECK(false, "unknown activation");
 }
 
-at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options, const LayerGroups& groups,
-               const LayerCall& call) {
-  const at::Tensor up = column_parallel_linear(x_BSH, params.up_weight, params.up_bias, groups.tp, call.sequence.tp_sizes);
+at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options,
+               const LayerGroups& groups, const LayerCall& call) {
+  const at::Tensor up = column_parallel_linear(x_BSH, params.up_weight, params.up_bias, groups.tp,
+                                               call.sequence.tp_sizes);
   at::Tensor inner;
   if (!options.gated) {
     inner = activate(up, options.activation);
@@ -58,7 +63,8 @@ at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOption
   }
   const Range features = chunk(options.inner_size, groups.tp.size(), groups.tp.rank());
   inner = region_dropout(inner, options.dropout, call, features, options.inner_size);
-  return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp, call.sequence.tp_sizes);
+  return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp,
+                             call.sequence.tp_sizes);
 }
 
 }  // namespace galvatron::nn

@@ -12,8 +12,9 @@ enum class ActivationKind { kGelu, kGeluTanh, kRelu, kSilu };
 struct MlpOptions {
   ActivationKind activation = ActivationKind::kGeluTanh;
   bool gated = false;  // act(gate) * up, with gate and up the halves of one weight
-  std::int64_t inner_size = 0;  // of the model, not of this rank; addresses the masks of the dropout
-  Dropout dropout;              // of what the down projection reads
+  std::int64_t inner_size =
+      0;            // of the model, not of this rank; addresses the masks of the dropout
+  Dropout dropout;  // of what the down projection reads
 };
 
 struct MlpParams {
@@ -26,7 +27,7 @@ struct MlpParams {
 at::Tensor activate(const at::Tensor& x, ActivationKind kind);
 
 // x and the result: [B, S, H] at the layer's border.
-at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options, const LayerGroups& groups,
-               const LayerCall& call);
+at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options,
+               const LayerGroups& groups, const LayerCall& call);
 
 }  // namespace galvatron::nn

@@ -42,10 +42,9 @@ at::Tensor merge_patches(const at::Tensor& x_BLC, std::int64_t rows, std::int64_
                          Range tokens) {
   const std::int64_t batch = x_BLC.size(0), width = x_BLC.size(2), halved = (columns + 1) / 2;
   const Range strip_rows = rows_of(tokens, halved);
-  const at::Tensor strip = narrow_or_pad(
-      narrow_or_pad(x_BLC.view({batch, rows, columns, width}), 1,
-                    {2 * strip_rows.begin, 2 * strip_rows.end}),
-      2, {0, 2 * halved});
+  const at::Tensor strip = narrow_or_pad(narrow_or_pad(x_BLC.view({batch, rows, columns, width}), 1,
+                                                       {2 * strip_rows.begin, 2 * strip_rows.end}),
+                                         2, {0, 2 * halved});
   // [B, row, lower, column, right, C]; Hugging Face's order goes through the rows first.
   return strip.view({batch, strip_rows.size(), 2, halved, 2, width})
       .permute({0, 1, 3, 4, 2, 5})

@@ -1,8 +1,8 @@
 // Images as rows of patches, and Swin's merging of two by two of them.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/base/partition.h"
 

@@ -15,14 +15,16 @@ struct FunctionHolder : torch::CustomClassHolder {
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
   // Only a TensorList counts as inputs of the graph; a vector would be taken for a constant.
-  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const RecomputedFunction& fn) {
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs,
+                            const RecomputedFunction& fn) {
     ctx->save_for_backward(inputs.vec());
     ctx->saved_data["fn"] = c10::IValue::make_capsule(c10::make_intrusive<FunctionHolder>(fn));
     return fn(inputs.vec());
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     variable_list inputs;
-    for (const at::Tensor& saved : ctx->get_saved_variables()) inputs.push_back(saved.detach().requires_grad_());
+    for (const at::Tensor& saved : ctx->get_saved_variables())
+      inputs.push_back(saved.detach().requires_grad_());
     const auto capsule = ctx->saved_data["fn"].toCapsule();
     at::AutoGradMode with_grad(true);
     const at::Tensor y = static_cast<FunctionHolder*>(capsule.get())->fn(inputs);

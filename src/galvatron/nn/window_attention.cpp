@@ -67,8 +67,7 @@ at::Tensor offset_index(std::int64_t size, c10::Device device) {
 
 }  // namespace
 
-at::Tensor to_windows(const at::Tensor& x_BLND, const at::Tensor& padding,
-                      const WindowOptions& o) {
+at::Tensor to_windows(const at::Tensor& x_BLND, const at::Tensor& padding, const WindowOptions& o) {
   at::Tensor grid = x_BLND.unflatten(1, {o.rows, o.columns});
   grid = append(grid, 2, o.window_columns() * o.size, padding);
   grid = append(grid, 1, o.window_rows() * o.size, padding);

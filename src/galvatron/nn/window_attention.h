@@ -1,9 +1,9 @@
 // What windowed attention adds to attention: cutting a grid of tokens into windows, and the bias
 // inside them (Liu et al. 2021, Swin Transformer).
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
+
+#include <ATen/core/Tensor.h>
 
 namespace galvatron::nn {
 
@@ -25,8 +25,7 @@ struct WindowOptions {
 at::Tensor to_windows(const at::Tensor& x_BLND, const at::Tensor& padding,
                       const WindowOptions& options);
 // The way back; what lies beyond the grid is left out.
-at::Tensor from_windows(const at::Tensor& x_WTND, std::int64_t batch,
-                        const WindowOptions& options);
+at::Tensor from_windows(const at::Tensor& x_WTND, std::int64_t batch, const WindowOptions& options);
 
 // What is added to the scores: [1, N, size^2, size^2], or with a shift [B * windows, N, ...]. The
 // table [(2 * size - 1)^2, N] has a number for each offset between two tokens; tokens that only

@@ -207,8 +207,7 @@ Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const Check
             check_layer_strategy(strategy, model.layers[i], plan.ranks_per_stage())) {
       return where + *problem;
     }
-    const std::int64_t shortest =
-        model.shortest_sequence(static_cast<int>(i), context.seq_length);
+    const std::int64_t shortest = model.shortest_sequence(static_cast<int>(i), context.seq_length);
     if (shortest < strategy.seq_degree()) {
       return where + fmt::format(
                          "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "

@@ -65,9 +65,8 @@ std::vector<Galvatron2Strategy> read_layers(JsonReader& reader) {
   const auto consecutive = read_layer_list(reader, "tp_consecutive_flags", count, false);
   std::vector<Galvatron2Strategy> layers;
   for (std::size_t i = 0; i < count; ++i) {
-    layers.push_back(
-        {degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1, recompute[i] == 1,
-         consecutive[i] == 1 || ulysses[i] == 1});
+    layers.push_back({degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1,
+                      recompute[i] == 1, consecutive[i] == 1 || ulysses[i] == 1});
   }
   return layers;
 }
@@ -320,8 +319,9 @@ Galvatron2Plan to_galvatron2(const Plan& plan) {
   }
   out.vocabulary = their_strategy(plan.layers.front(), 0);
   if (!out.vocabulary.consecutive) {
-    throw ConfigError("[galvatron2 plan] the embedding (", to_text(plan.layers.front()),
-                      ") has TP ranks that are no neighbours; Galvatron-2 knows that of blocks only");
+    throw ConfigError(
+        "[galvatron2 plan] the embedding (", to_text(plan.layers.front()),
+        ") has TP ranks that are no neighbours; Galvatron-2 knows that of blocks only");
   }
   const std::size_t head = plan.layers.size() - 1;
   if (!(their_strategy(plan.layers[head], head) == out.vocabulary)) {

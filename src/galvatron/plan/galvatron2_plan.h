@@ -69,7 +69,8 @@ void write_galvatron2_plan(const std::filesystem::path& path, const Galvatron2Pl
 Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
                      spec::Precision precision);
 // ConfigError naming the first layer that Galvatron-2 cannot express (ZeRO-1, selective recompute,
-// TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and head, several defaults of ZeRO).
+// TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and
+// head, several defaults of ZeRO).
 Galvatron2Plan to_galvatron2(const Plan& plan);
 
 }  // namespace galvatron::plan

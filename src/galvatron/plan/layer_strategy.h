@@ -22,8 +22,8 @@ struct LayerStrategy {
   // 0 all replicated, 1 optimizer states sharded, 2 and gradients, 3 and parameters.
   int zero_stage = 0;
   Recompute recompute = Recompute::kNone;
-  // TP ranks are neighbours, on the fastest links. false: they lie as far apart as the stage allows,
-  // and the ranks that hold the same parameters are neighbours instead.
+  // TP ranks are neighbours, on the fastest links. false: they lie as far apart as the stage
+  // allows, and the ranks that hold the same parameters are neighbours instead.
   bool tp_consecutive = true;
 
   // Ways in which the sequence is split at the layer's border.
@@ -34,7 +34,8 @@ struct LayerStrategy {
 // Do both divide and shard parameters alike, so that two layers can share one?
 bool split_parameters_alike(const LayerStrategy& a, const LayerStrategy& b);
 
-// "tp2 uly4 zero3 full", "tp2-strided" where TP ranks are no neighbours, "dp" alone for the plain strategy: for tables and messages.
+// "tp2 uly4 zero3 full", "tp2-strided" where TP ranks are no neighbours, "dp" alone for the plain
+// strategy: for tables and messages.
 std::string to_text(const LayerStrategy& strategy);
 
 }  // namespace galvatron::plan

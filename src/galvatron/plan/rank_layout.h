@@ -51,8 +51,8 @@ RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strate
 struct TokenLayout {
   int dp_degree = 1;
   int seq_degree = 1;
-  // Of the sequence's ways, those that lie outermost in the order of ranks: tp_degree where TP ranks
-  // are not consecutive.
+  // Of the sequence's ways, those that lie outermost in the order of ranks: tp_degree where TP
+  // ranks are not consecutive.
   int outer_degree = 1;
   bool operator==(const TokenLayout&) const = default;
 };

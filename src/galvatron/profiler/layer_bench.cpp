@@ -7,8 +7,8 @@
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/runtime/engine.h"
-#include "galvatron/runtime/memory_meter.h"
 #include "galvatron/runtime/layer_call.h"
+#include "galvatron/runtime/memory_meter.h"
 #include "galvatron/runtime/unit_builder.h"
 
 namespace galvatron::profiler {
@@ -114,7 +114,8 @@ at::TensorOptions LayerBench::floats() const {
 nn::Activations LayerBench::make_input(const nn::LayerCall& call) const {
   nn::Activations x;
   for (const spec::StreamSpec& stream : model_.inputs_of(options_.layer)) {
-    x.push_back(at::randn({call.num_samples, split_of(stream).tokens.size(), stream.width}, floats()));
+    x.push_back(
+        at::randn({call.num_samples, split_of(stream).tokens.size(), stream.width}, floats()));
   }
   return x;
 }

@@ -55,8 +55,9 @@ double local_parameters(const spec::LayerSpec& layer, int tp_degree) {
 
 // What the attention core keeps beside its input qkv and its result.
 double core_saved(const Shape& s) {
-  double bytes = s.N() * s.heads() * s.wide;                                    // log-sum-exp
-  if (!s.layer.rope.inverse_frequencies.empty()) bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
+  double bytes = s.N() * s.heads() * s.wide;  // log-sum-exp
+  if (!s.layer.rope.inverse_frequencies.empty())
+    bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
   if (s.layer.attention_dropout > 0) {
     // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
     bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);

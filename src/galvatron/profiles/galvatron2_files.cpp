@@ -22,8 +22,7 @@ const char* read_number(const char* text, int& out) {
 
 }  // namespace
 
-double positive(const Json& value, const std::string& file, const std::string& key,
-                double least) {
+double positive(const Json& value, const std::string& file, const std::string& key, double least) {
   if (!value.is_number()) {
     fail(file, "key '" + key + "' must be a number, not " + value.dump().substr(0, 80));
   }

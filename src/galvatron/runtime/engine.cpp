@@ -14,8 +14,8 @@ namespace galvatron::runtime {
 
 namespace {
 
-// In fp64. Short pieces in their own type, which is several times faster than reading every element as fp64, and their
-// sums in fp64: no piece is long enough to lose digits.
+// In fp64. Short pieces in their own type, which is several times faster than reading every element
+// as fp64, and their sums in fp64: no piece is long enough to lose digits.
 at::Tensor sum_of_squares(const at::Tensor& flat) {
   constexpr std::int64_t kPiece = 1024;
   const std::int64_t whole = flat.numel() / kPiece * kPiece;
@@ -45,7 +45,8 @@ struct Engine::State {
   EngineOptions options;
   Trace trace;
   std::vector<std::unique_ptr<ParamUnit>> units;
-  std::vector<ParamUnit*> tied;  // by name: pipeline ranks meet them in different orders, and must reduce them in one
+  std::vector<ParamUnit*>
+      tied;  // by name: pipeline ranks meet them in different orders, and must reduce them in one
   std::vector<ParamHandle> parameters;
   std::unique_ptr<StageExecutor> executor;
 
@@ -64,32 +65,38 @@ void Engine::State::build(const LayerFactory& make_layer) {
   for (const int i : layers_of_rank(plan, rank)) {
     const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
     const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(i)];
-    const nn::LayerPlacement placement{{world->group(plan::tp_ranks(rank, ranks_per_stage, strategy)),
-                                        world->group(plan::ulysses_ranks(rank, ranks_per_stage, strategy))},
-                                       strategy.recompute == plan::Recompute::kSelective,
-                                       options.seed};
+    const nn::LayerPlacement placement{
+        {world->group(plan::tp_ranks(rank, ranks_per_stage, strategy)),
+         world->group(plan::ulysses_ranks(rank, ranks_per_stage, strategy))},
+        strategy.recompute == plan::Recompute::kSelective,
+        options.seed};
     std::vector<ParamRef> refs = builder.add_layer(i);
-    for (std::size_t p = 0; p < refs.size(); ++p) parameters.push_back({i, &spec.params[p], refs[p].unit, refs[p].slot});
+    for (std::size_t p = 0; p < refs.size(); ++p)
+      parameters.push_back({i, &spec.params[p], refs[p].unit, refs[p].slot});
     runners.push_back(std::make_unique<LayerRunner>(
-        LayerRunnerOptions{&spec, strategy, plan::coordinates(rank, ranks_per_stage, strategy), i + 1 == model.num_layers()},
+        LayerRunnerOptions{&spec, strategy, plan::coordinates(rank, ranks_per_stage, strategy),
+                           i + 1 == model.num_layers()},
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
   for (const auto& unit : units) {
     if (unit->is_tied()) tied.push_back(unit.get());
   }
-  std::sort(tied.begin(), tied.end(), [](const ParamUnit* a, const ParamUnit* b) { return a->name() < b->name(); });
-  executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length, std::move(runners), trace);
+  std::sort(tied.begin(), tied.end(),
+            [](const ParamUnit* a, const ParamUnit* b) { return a->name() < b->name(); });
+  executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length,
+                                             std::move(runners), trace);
 }
 
 double Engine::State::mean_loss(InputSource& input) {
-  at::Tensor total = at::full({1}, executor->take_loss_sum(), at::TensorOptions().dtype(at::kDouble).device(world->device()));
+  at::Tensor total = at::full({1}, executor->take_loss_sum(),
+                              at::TensorOptions().dtype(at::kDouble).device(world->device()));
   world->all().all_reduce(total);
   return total.item<double>() / input.num_labels();
 }
 
-Engine::Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world, const LayerFactory& make_layer,
-               const EngineOptions& options)
+Engine::Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
+               const LayerFactory& make_layer, const EngineOptions& options)
     : state_(std::make_unique<State>(model, plan, world, options)) {
   state_->build(make_layer);
   if (!options.initialise) return;
@@ -118,7 +125,8 @@ double Engine::evaluate(InputSource& input) {
 }
 
 at::Tensor Engine::logits(InputSource& input) {
-  GALV_CHECK(state_->plan.world_size == 1 && state_->plan.num_microbatches == 1, "logits() needs one rank and one microbatch");
+  GALV_CHECK(state_->plan.world_size == 1 && state_->plan.num_microbatches == 1,
+             "logits() needs one rank and one microbatch");
   return state_->executor->logits(input);
 }
 

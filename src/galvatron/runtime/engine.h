@@ -1,12 +1,12 @@
-// One rank's share of a model under a plan: runs a step of any list of layers and leaves gradients for an optimizer.
-// Knows no model family and no data format.
+// One rank's share of a model under a plan: runs a step of any list of layers and leaves gradients
+// for an optimizer. Knows no model family and no data format.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/comm/world.h"
 #include "galvatron/nn/layer.h"
@@ -22,15 +22,17 @@ namespace galvatron::runtime {
 class InputSource {
  public:
   virtual ~InputSource() = default;
-  // Samples of the global batch (0 <= begin <= end <= global batch) x token positions of the sequence that the layer
-  // works on, on the CPU. Either range may be empty; images and classes come whole, whatever `tokens` says.
+  // Samples of the global batch (0 <= begin <= end <= global batch) x token positions of the
+  // sequence that the layer works on, on the CPU. Either range may be empty; images and classes
+  // come whole, whatever `tokens` says.
   virtual at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) = 0;
   // Labels or classes that count in the whole global batch: the loss is the mean over them.
   virtual double num_labels() = 0;
 };
 
 // Makes layer `index`; models::make_layer is one.
-using LayerFactory = std::function<std::unique_ptr<nn::Layer>(const spec::ModelSpec&, int index, const nn::LayerPlacement&)>;
+using LayerFactory = std::function<std::unique_ptr<nn::Layer>(const spec::ModelSpec&, int index,
+                                                              const nn::LayerPlacement&)>;
 
 struct EngineOptions {
   std::uint64_t seed = 0;
@@ -49,20 +51,21 @@ struct ParamHandle {
 class Engine {
  public:
   // REQUIRES: the plan passed check_plan for the model and the world. Collective: makes the groups.
-  Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world, const LayerFactory& make_layer,
-         const EngineOptions& options);
+  Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
+         const LayerFactory& make_layer, const EngineOptions& options);
   ~Engine();
 
   const spec::ModelSpec& model() const;
   const plan::Plan& plan() const;
   comm::World& world();
 
-  // Forward and backward of all microbatches; gradients are of loss_scale times the mean loss over the global batch.
-  // Returns the mean loss, equal on every rank. `step` addresses dropout masks.
+  // Forward and backward of all microbatches; gradients are of loss_scale times the mean loss over
+  // the global batch. Returns the mean loss, equal on every rank. `step` addresses dropout masks.
   double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
   // Mean loss without gradients or dropout. Returns the same on every rank.
   double evaluate(InputSource& input);
-  // Logits [samples, tokens, vocabulary], or [samples, classes], of a whole batch. REQUIRES: a plan for one rank and one microbatch.
+  // Logits [samples, tokens, vocabulary], or [samples, classes], of a whole batch. REQUIRES: a plan
+  // for one rank and one microbatch.
   at::Tensor logits(InputSource& input);
 
   // Distinct units of this rank in one order for all ranks of a stage.
@@ -70,7 +73,8 @@ class Engine {
   std::vector<ParamHandle> parameters();
   // Brings every compute copy up to date after the master weights changed. Collective.
   void publish();
-  // Square root of the sum of squares of all gradients, each element once. Equal on every rank. Collective.
+  // Square root of the sum of squares of all gradients, each element once. Equal on every rank.
+  // Collective.
   double gradient_norm();
 
   Trace& trace();
@@ -80,11 +84,13 @@ class Engine {
   std::unique_ptr<State> state_;
 };
 
-// The rank in the same place `step` pipeline ranks on (1 or -1) that this one sends to or receives from; -1 where there is
-// none. Between the last and the first only stages of the interleaved schedule have something to send.
+// The rank in the same place `step` pipeline ranks on (1 or -1) that this one sends to or receives
+// from; -1 where there is none. Between the last and the first only stages of the interleaved
+// schedule have something to send.
 int neighbour_rank(const plan::Plan& plan, int rank, int step);
 
-// Every rank set that a plan communicates in, for World::create_groups. The same list on every rank.
+// Every rank set that a plan communicates in, for World::create_groups. The same list on every
+// rank.
 std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan);
 
 }  // namespace galvatron::runtime

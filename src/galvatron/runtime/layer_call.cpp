@@ -4,15 +4,18 @@
 
 namespace galvatron::runtime {
 
-nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
-                                 std::int64_t length) {
+nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage,
+                                 int rank_in_stage, std::int64_t length) {
   const plan::RankCoordinates place = plan::coordinates(rank_in_stage, ranks_per_stage, strategy);
   nn::SequenceSplit split;
   split.length = length;
-  split.tokens = plan::token_rect(plan::token_layout(strategy, ranks_per_stage), rank_in_stage, 1, length).tokens;
+  split.tokens =
+      plan::token_rect(plan::token_layout(strategy, ranks_per_stage), rank_in_stage, 1, length)
+          .tokens;
   split.block_tokens = plan::block_rect(strategy, ranks_per_stage, rank_in_stage, 1, length).tokens;
   for (int t = 0; t < strategy.tp_degree; ++t) {
-    split.tp_sizes.push_back(chunk(length, strategy.seq_degree(), place.ulysses_rank * strategy.tp_degree + t).size());
+    split.tp_sizes.push_back(
+        chunk(length, strategy.seq_degree(), place.ulysses_rank * strategy.tp_degree + t).size());
   }
   for (int u = 0; u < strategy.ulysses_degree; ++u) {
     split.ulysses_sizes.push_back(chunk(length, strategy.ulysses_degree, u).size());
@@ -33,10 +36,14 @@ void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
 at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind) {
   switch (kind) {
     case spec::InputKind::kTokens:
-    case spec::InputKind::kTargetTokens: return inputs.tokens_BT;
-    case spec::InputKind::kLabels: return inputs.labels_BT;
-    case spec::InputKind::kImages: return inputs.images_BCHW;
-    case spec::InputKind::kClasses: return inputs.classes_B;
+    case spec::InputKind::kTargetTokens:
+      return inputs.tokens_BT;
+    case spec::InputKind::kLabels:
+      return inputs.labels_BT;
+    case spec::InputKind::kImages:
+      return inputs.images_BCHW;
+    case spec::InputKind::kClasses:
+      return inputs.classes_B;
   }
   GALV_CHECK(false, "unknown kind of input");
 }

@@ -9,10 +9,11 @@
 namespace galvatron::runtime {
 
 // How a sequence of any length lies over the ranks of a layer.
-nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
-                                 std::int64_t length);
+nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage,
+                                 int rank_in_stage, std::int64_t length);
 
-// Fills in the layer's own sequence, what comes in and its context; `split` says how a stream lies over the ranks.
+// Fills in the layer's own sequence, what comes in and its context; `split` says how a stream lies
+// over the ranks.
 void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
                    const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split);
 

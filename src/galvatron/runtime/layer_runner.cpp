@@ -22,10 +22,12 @@ nn::Activations detached(const nn::Activations& x) {
 
 }  // namespace
 
-LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer, std::vector<ParamRef> params)
+LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
+                         std::vector<ParamRef> params)
     : options_(std::move(options)), layer_(std::move(layer)), params_(std::move(params)) {
   for (const ParamRef& param : params_) {
-    if (std::find(units_.begin(), units_.end(), param.unit) == units_.end()) units_.push_back(param.unit);
+    if (std::find(units_.begin(), units_.end(), param.unit) == units_.end())
+      units_.push_back(param.unit);
   }
   for (ParamUnit* unit : units_) unit->add_use();
 }
@@ -48,7 +50,8 @@ void LayerRunner::release() {
   for (ParamUnit* unit : units_) unit->release();
 }
 
-nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x, const nn::LayerCall& call) {
+nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
+                                     const nn::LayerCall& call) {
   Saved saved{call, detached_leaves(x), {}};
   nn::Activations y;
   if (!computes_loss()) {
@@ -63,10 +66,11 @@ nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x, c
   return detached(y);
 }
 
-nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& grad, bool last_microbatch,
-                                      double loss_scale) {
+nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& grad,
+                                      bool last_microbatch, double loss_scale) {
   const auto found = saved_.find(microbatch);
-  GALV_CHECK(found != saved_.end(), "microbatch ", microbatch, " is not in flight in ", options_.spec->name);
+  GALV_CHECK(found != saved_.end(), "microbatch ", microbatch, " is not in flight in ",
+             options_.spec->name);
   Saved saved = std::move(found->second);
   saved_.erase(found);
 
@@ -83,21 +87,24 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
   }
   std::vector<at::Tensor> inputs = params;
   inputs.insert(inputs.end(), saved.x.begin(), saved.x.end());
-  const auto gradients =
-      torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+  const auto gradients = torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false,
+                                               /*create_graph=*/false, /*allow_unused=*/true);
   y.clear();
   release();
   for (ParamUnit* unit : units_) {
     std::vector<at::Tensor> by_slot(unit->slots().size());
     for (std::size_t i = 0; i < params_.size(); ++i) {
-      if (params_[i].unit == unit) by_slot[static_cast<std::size_t>(params_[i].slot)] = gradients[i];
+      if (params_[i].unit == unit)
+        by_slot[static_cast<std::size_t>(params_[i].slot)] = gradients[i];
     }
     unit->add_gradients(by_slot);
     unit->layer_backward_done(last_microbatch);
   }
-  nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()), gradients.end());
+  nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()),
+                         gradients.end());
   for (std::size_t i = 0; i < grad_x.size(); ++i) {
-    if (!grad_x[i].defined()) grad_x[i] = at::zeros_like(saved.x[i]);  // a stream that the layer does not use
+    if (!grad_x[i].defined())
+      grad_x[i] = at::zeros_like(saved.x[i]);  // a stream that the layer does not use
   }
   return grad_x;
 }

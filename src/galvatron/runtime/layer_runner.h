@@ -1,13 +1,15 @@
-// One layer on this rank: its parameters, its place among the ranks, and what it keeps between forward and backward.
+// One layer on this rank: its parameters, its place among the ranks, and what it keeps between
+// forward and backward.
 //
-// Each layer and microbatch has an autograd graph of its own. Between layers there are plain tensors, so a layer border
-// can be a redistribution or a pipeline transfer, and parameters can come and go around each call.
+// Each layer and microbatch has an autograd graph of its own. Between layers there are plain
+// tensors, so a layer border can be a redistribution or a pipeline transfer, and parameters can
+// come and go around each call.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <map>
 #include <memory>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/comm/world.h"
 #include "galvatron/nn/layer.h"
@@ -32,7 +34,8 @@ struct LayerRunnerOptions {
 
 class LayerRunner {
  public:
-  LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer, std::vector<ParamRef> params);
+  LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
+              std::vector<ParamRef> params);
 
   const spec::LayerSpec& spec() const { return *options_.spec; }
   const plan::LayerStrategy& strategy() const { return options_.strategy; }
@@ -41,17 +44,23 @@ class LayerRunner {
   bool loss_counts() const { return options_.place.tp_rank == 0; }
 
   void prefetch();
-  // Runs the layer and keeps what its backward needs. The loss layer only keeps its input: its forward happens in
-  // backward(), so that logits and their gradients live for a moment and never per microbatch in flight.
+  // Runs the layer and keeps what its backward needs. The loss layer only keeps its input: its
+  // forward happens in backward(), so that logits and their gradients live for a moment and never
+  // per microbatch in flight.
   nn::Activations forward(int microbatch, const nn::Activations& x, const nn::LayerCall& call);
-  // Gradient of the layer's input. For the loss layer `grad` is empty and `loss_scale` seeds the backward.
-  nn::Activations backward(int microbatch, const nn::Activations& grad, bool last_microbatch, double loss_scale = 1);
+  // Gradient of the layer's input. For the loss layer `grad` is empty and `loss_scale` seeds the
+  // backward.
+  nn::Activations backward(int microbatch, const nn::Activations& grad, bool last_microbatch,
+                           double loss_scale = 1);
   // Without keeping anything.
   nn::Activations evaluate(const nn::Activations& x, const nn::LayerCall& call);
 
   void finish_reductions();
   // Sum of token losses of the microbatches since start_step(), fp64. Only of the loss layer.
-  void start_step() { loss_sum_ = 0; losses_.clear(); }
+  void start_step() {
+    loss_sum_ = 0;
+    losses_.clear();
+  }
   double take_loss_sum();
 
  private:
@@ -60,7 +69,9 @@ class LayerRunner {
     nn::Activations x;  // leaves of the graph
     nn::Activations y;  // empty when the forward is run again
   };
-  bool runs_again() const { return options_.strategy.recompute == plan::Recompute::kFull || options_.computes_loss; }
+  bool runs_again() const {
+    return options_.strategy.recompute == plan::Recompute::kFull || options_.computes_loss;
+  }
   std::vector<at::Tensor> leaves() const;
   void acquire();
   void release();

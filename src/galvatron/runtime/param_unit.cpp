@@ -9,10 +9,12 @@
 namespace galvatron::runtime {
 namespace {
 
-// Slices start at multiples of this many elements, so that vectorised optimizers see the same lanes under any sharding.
+// Slices start at multiples of this many elements, so that vectorised optimizers see the same lanes
+// under any sharding.
 constexpr std::int64_t kSliceAlignment = 16;
 
-// Runs of consecutive global elements of a parameter, in the order in which the local part stores them.
+// Runs of consecutive global elements of a parameter, in the order in which the local part stores
+// them.
 struct ElementRun {
   std::int64_t local = 0;   // index into the local part
   std::int64_t global = 0;  // index into the whole parameter, row-major
@@ -26,23 +28,26 @@ std::vector<ElementRun> element_runs(const ParamSlot& slot) {
   std::int64_t outer = 1, inner = 1;
   const int dim = spec.split.dim;
   for (int d = 0; d < dim; ++d) outer *= spec.shape[static_cast<std::size_t>(d)];
-  for (std::size_t d = static_cast<std::size_t>(dim) + 1; d < spec.shape.size(); ++d) inner *= spec.shape[d];
+  for (std::size_t d = static_cast<std::size_t>(dim) + 1; d < spec.shape.size(); ++d)
+    inner *= spec.shape[d];
   std::vector<ElementRun> runs;
   std::int64_t local = 0;
   for (std::int64_t o = 0; o < outer; ++o) {
     for (std::size_t s = 0; s < slot.ranges.size(); ++s) {
       const Range& range = slot.ranges[s];
       const std::int64_t count = range.size() * inner;
-      runs.push_back({local, (o * spec.shape[static_cast<std::size_t>(dim)] + range.begin) * inner, count, s});
+      runs.push_back(
+          {local, (o * spec.shape[static_cast<std::size_t>(dim)] + range.begin) * inner, count, s});
       local += count;
     }
   }
-  GALV_CHECK(local == slot.numel, slot.full_name, " has ", slot.numel, " local elements, its ranges ", local);
+  GALV_CHECK(local == slot.numel, slot.full_name, " has ", slot.numel,
+             " local elements, its ranges ", local);
   return runs;
 }
 
-void fill_normal(at::Tensor& out, std::int64_t begin, std::int64_t count, std::uint64_t key, std::int64_t first,
-                 double stddev) {
+void fill_normal(at::Tensor& out, std::int64_t begin, std::int64_t count, std::uint64_t key,
+                 std::int64_t first, double stddev) {
   if (out.scalar_type() == at::kDouble) {
     nn::fill_normal(out.data_ptr<double>() + begin, count, key, first, stddev);
   } else {
@@ -64,7 +69,8 @@ void copy_into_global(const ParamSlot& slot, const at::Tensor& local, at::Tensor
 at::Tensor local_from_global(const ParamSlot& slot, const at::Tensor& global) {
   const int dim = std::max(slot.spec->split.dim, 0);
   std::vector<at::Tensor> parts;
-  for (const Range& range : slot.ranges) parts.push_back(global.narrow(dim, range.begin, range.size()));
+  for (const Range& range : slot.ranges)
+    parts.push_back(global.narrow(dim, range.begin, range.size()));
   return parts.size() == 1 ? parts[0] : at::cat(parts, dim);
 }
 
@@ -87,7 +93,8 @@ void ParamUnit::lay_out() {
   }
   const int n = options_.replicas.size();
   flat_size_ = round_up(offset, kSliceAlignment * n);
-  owned_ = options_.zero_stage == 0 ? Range{0, flat_size_} : chunk(flat_size_, n, options_.replicas.rank());
+  owned_ = options_.zero_stage == 0 ? Range{0, flat_size_}
+                                    : chunk(flat_size_, n, options_.replicas.rank());
 }
 
 void ParamUnit::allocate() {
@@ -96,7 +103,8 @@ void ParamUnit::allocate() {
   const bool same_type = options_.compute_type == options_.state_type;
   const int zero = options_.zero_stage;
   compute_ = at::zeros({flat_size_}, compute);
-  master_ = same_type && zero < 3 ? compute_.narrow(0, owned_.begin, owned_.size()) : at::zeros({owned_.size()}, state);
+  master_ = same_type && zero < 3 ? compute_.narrow(0, owned_.begin, owned_.size())
+                                  : at::zeros({owned_.size()}, state);
   if (zero == 3 && !same_type) compute_shard_ = at::zeros({owned_.size()}, compute);
   if (zero <= 1) {
     gradient_ = at::zeros({flat_size_}, state);
@@ -108,17 +116,20 @@ void ParamUnit::allocate() {
 
 void ParamUnit::make_leaves() {
   for (const ParamSlot& slot : slots_) {
-    // variable_data: its own version counter, so that refilling the flat buffer does not upset saved tensors.
+    // variable_data: its own version counter, so that refilling the flat buffer does not upset
+    // saved tensors.
     at::Tensor leaf = compute_.narrow(0, slot.offset, slot.numel).view(slot.shape).variable_data();
     leaves_.push_back(leaf.requires_grad_(true));
   }
   if (options_.zero_stage == 3) set_storage(false);
 }
 
-// Frees or makes the bytes behind compute_ and every view of it. What was saved for backward keeps pointing at it.
+// Frees or makes the bytes behind compute_ and every view of it. What was saved for backward keeps
+// pointing at it.
 void ParamUnit::set_storage(bool present) {
   c10::StorageImpl* storage = compute_.storage().unsafeGetStorageImpl();
-  const std::size_t bytes = present ? static_cast<std::size_t>(flat_size_) * compute_.element_size() : 0;
+  const std::size_t bytes =
+      present ? static_cast<std::size_t>(flat_size_) * compute_.element_size() : 0;
   storage->set_data_ptr_noswap(c10::GetAllocator(options_.device.type())->allocate(bytes));
   storage->set_nbytes(bytes);
 }
@@ -132,7 +143,8 @@ int ParamUnit::slot_of(const std::string& full_name) const {
 
 void ParamUnit::initialise(std::uint64_t seed) {
   const bool on_cpu = options_.device.is_cpu();
-  at::Tensor values = on_cpu ? master_ : at::zeros_like(master_, at::TensorOptions().device(at::kCPU));
+  at::Tensor values =
+      on_cpu ? master_ : at::zeros_like(master_, at::TensorOptions().device(at::kCPU));
   values.zero_();
   for (const ParamSlot& slot : slots_) {
     const std::uint64_t key = nn::random_key(seed, slot.full_name);
@@ -143,8 +155,8 @@ void ParamUnit::initialise(std::uint64_t seed) {
       if (slot.spec->init.kind == spec::InitKind::kOnes) {
         values.narrow(0, part.begin - owned_.begin, part.size()).fill_(1);
       } else if (slot.spec->init.kind == spec::InitKind::kNormal) {
-        fill_normal(values, part.begin - owned_.begin, part.size(), key, run.global + part.begin - begin,
-                    slot.spec->init.stddev_at(run.segment));
+        fill_normal(values, part.begin - owned_.begin, part.size(), key,
+                    run.global + part.begin - begin, slot.spec->init.stddev_at(run.segment));
       }
     }
   }
@@ -153,8 +165,8 @@ void ParamUnit::initialise(std::uint64_t seed) {
 
 void ParamUnit::assign(int slot_index, const at::Tensor& local_value) {
   const ParamSlot& slot = slots_[static_cast<std::size_t>(slot_index)];
-  GALV_CHECK(local_value.numel() == slot.numel, slot.full_name, " has ", slot.numel, " local elements, not ",
-             local_value.numel());
+  GALV_CHECK(local_value.numel() == slot.numel, slot.full_name, " has ", slot.numel,
+             " local elements, not ", local_value.numel());
   const Range part = intersect({slot.offset, slot.offset + slot.numel}, owned_);
   if (part.empty()) return;
   master_.narrow(0, part.begin - owned_.begin, part.size())
@@ -187,7 +199,8 @@ at::Tensor ParamUnit::slot_view(const at::Tensor& flat, int slot_index) const {
 void ParamUnit::prefetch() {
   if (options_.zero_stage < 3 || holders_ > 0 || is_gathering_) return;
   set_storage(true);
-  gathering_ = options_.replicas.all_gather_async(compute_, compute_shard_.defined() ? compute_shard_ : master_);
+  gathering_ = options_.replicas.all_gather_async(
+      compute_, compute_shard_.defined() ? compute_shard_ : master_);
   is_gathering_ = true;
 }
 
@@ -216,12 +229,15 @@ at::Tensor& ParamUnit::gradient_buffer() {
   return gradient_;
 }
 
-// The first gradients of all slots in one copy. False where that is not possible, with nothing done.
+// The first gradients of all slots in one copy. False where that is not possible, with nothing
+// done.
 bool ParamUnit::take_all_at_once(const std::vector<at::Tensor>& by_slot) {
   if (std::find(touched_.begin(), touched_.end(), true) != touched_.end()) return false;
   std::vector<at::Tensor> flat;
   for (const at::Tensor& gradient : by_slot) {
-    if (!gradient.defined() || !gradient.is_contiguous() || gradient.scalar_type() != options_.state_type) return false;
+    if (!gradient.defined() || !gradient.is_contiguous() ||
+        gradient.scalar_type() != options_.state_type)
+      return false;
     flat.push_back(gradient.view({-1}));
   }
   const std::int64_t used = slots_.back().offset + slots_.back().numel;
@@ -232,7 +248,8 @@ bool ParamUnit::take_all_at_once(const std::vector<at::Tensor>& by_slot) {
 }
 
 void ParamUnit::add_gradients(const std::vector<at::Tensor>& by_slot) {
-  const at::AutoDispatchBelowADInplaceOrView plain_arithmetic;  // a third of the cost of a small call
+  const at::AutoDispatchBelowADInplaceOrView
+      plain_arithmetic;  // a third of the cost of a small call
   if (slots_.size() > 1 && take_all_at_once(by_slot)) return;
   for (std::size_t i = 0; i < by_slot.size(); ++i) add_gradient(static_cast<int>(i), by_slot[i]);
 }
@@ -294,7 +311,9 @@ void ParamUnit::reduce_tie() {
   if (options_.tie.size() > 1) options_.tie.all_reduce(owned_gradient_);
 }
 
-std::int64_t ParamUnit::num_decayed() const { return intersect({0, num_decayed_flat_}, owned_).size(); }
+std::int64_t ParamUnit::num_decayed() const {
+  return intersect({0, num_decayed_flat_}, owned_).size();
+}
 
 bool ParamUnit::counts_once() const {
   const bool first_replica = options_.zero_stage > 0 || options_.replicas.rank() == 0;

@@ -1,8 +1,10 @@
-// Parameters that are stored, sharded, gathered and reduced together: one flat buffer, one replica group, one ZeRO stage.
+// Parameters that are stored, sharded, gathered and reduced together: one flat buffer, one replica
+// group, one ZeRO stage.
 //
-// Layout of the flat buffer: parameters that decay first, then the others, then zeros up to a multiple of 16 elements for
-// every rank of the group. ZeRO stages 1 to 3 give each rank an equal slice to own: its master weights, gradients and
-// optimizer states. Stage 0 makes every rank own all of it. (Rajbhandari et al. 2020.)
+// Layout of the flat buffer: parameters that decay first, then the others, then zeros up to a
+// multiple of 16 elements for every rank of the group. ZeRO stages 1 to 3 give each rank an equal
+// slice to own: its master weights, gradients and optimizer states. Stage 0 makes every rank own
+// all of it. (Rajbhandari et al. 2020.)
 //
 //                     compute copy    master, moments    gradients
 //   zero 0            whole           whole              whole, all-reduced
@@ -10,12 +12,12 @@
 //   zero 2            whole           slice              slice, reduce-scattered once a microbatch
 //   zero 3            while in use    slice              slice, reduce-scattered once a microbatch
 #pragma once
-#include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include "galvatron/base/partition.h"
 #include "galvatron/base/units.h"
@@ -27,10 +29,11 @@ namespace galvatron::runtime {
 // This rank's part of one parameter inside a unit.
 struct ParamSlot {
   const spec::ParamSpec* spec = nullptr;
-  std::string full_name;              // "block.3.attention.qkv.weight"
-  std::vector<Range> ranges;          // of spec->split.dim (dimension 0 where undivided) that this rank holds
-  std::vector<std::int64_t> shape;    // local
-  std::int64_t offset = 0;            // in the flat buffer
+  std::string full_name;  // "block.3.attention.qkv.weight"
+  std::vector<Range>
+      ranges;  // of spec->split.dim (dimension 0 where undivided) that this rank holds
+  std::vector<std::int64_t> shape;  // local
+  std::int64_t offset = 0;          // in the flat buffer
   std::int64_t numel = 0;
 };
 
@@ -59,13 +62,16 @@ class ParamUnit {
   int slot_of(const std::string& full_name) const;  // -1 when absent
 
   // --- values ---
-  // Draws every element this rank owns as a function of (seed, parameter name, global index). Not collective: publish().
+  // Draws every element this rank owns as a function of (seed, parameter name, global index). Not
+  // collective: publish().
   void initialise(std::uint64_t seed);
-  // Writes this rank's part of a parameter into the master weights, as far as this rank owns it. Not collective.
+  // Writes this rank's part of a parameter into the master weights, as far as this rank owns it.
+  // Not collective.
   void assign(int slot, const at::Tensor& local_value);
   // Brings the compute copy up to date with the master weights. Collective over the replicas.
   void publish();
-  // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective over the replicas.
+  // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective
+  // over the replicas.
   at::Tensor gather_owned(const at::Tensor& owned) const;
   // The part of a flat buffer that is one parameter, in its local shape.
   at::Tensor slot_view(const at::Tensor& flat, int slot) const;
@@ -77,13 +83,14 @@ class ParamUnit {
   const at::Tensor& leaf(int slot) const { return leaves_[static_cast<std::size_t>(slot)]; }
 
   // --- gradients ---
-  void start_step();                                        // forgets the last step's gradients
-  void add_use() { ++uses_; }                               // a layer of this rank that uses the unit
+  void start_step();           // forgets the last step's gradients
+  void add_use() { ++uses_; }  // a layer of this rank that uses the unit
   void add_gradients(const std::vector<at::Tensor>& by_slot);  // undefined counts as zero
   // After a layer's backward of a microbatch: starts the reduction that is due.
   void layer_backward_done(bool last_microbatch);
   void finish_reduction();  // waits for the one under way
-  void reduce_tie();        // sums tied copies of several pipeline ranks; after the last microbatch, collective over the tie
+  void reduce_tie();  // sums tied copies of several pipeline ranks; after the last microbatch,
+                      // collective over the tie
 
   // --- what the optimizer sees: this rank's part, one-dimensional ---
   at::Tensor& master() { return master_; }
@@ -112,16 +119,16 @@ class ParamUnit {
   std::int64_t flat_size_ = 0;  // padded
   Range owned_;
 
-  at::Tensor compute_;        // [flat_size]; its storage comes and goes under ZeRO-3
-  at::Tensor compute_shard_;  // ZeRO-3 with a narrower compute type
-  at::Tensor master_;         // [owned]
-  at::Tensor owned_gradient_; // [owned]
-  at::Tensor gradient_;       // [flat_size]; under ZeRO-2 and 3 only while a layer's backward runs
+  at::Tensor compute_;         // [flat_size]; its storage comes and goes under ZeRO-3
+  at::Tensor compute_shard_;   // ZeRO-3 with a narrower compute type
+  at::Tensor master_;          // [owned]
+  at::Tensor owned_gradient_;  // [owned]
+  at::Tensor gradient_;        // [flat_size]; under ZeRO-2 and 3 only while a layer's backward runs
   std::vector<at::Tensor> leaves_;
-  std::vector<bool> touched_;  // slots that have a gradient since the buffer was made
-  bool owned_touched_ = false; // the owned gradient holds this step's sum
-  at::Tensor reduced_;         // target of the reduction under way (ZeRO-2 and 3)
-  at::Tensor reducing_;        // its source
+  std::vector<bool> touched_;   // slots that have a gradient since the buffer was made
+  bool owned_touched_ = false;  // the owned gradient holds this step's sum
+  at::Tensor reduced_;          // target of the reduction under way (ZeRO-2 and 3)
+  at::Tensor reducing_;         // its source
   comm::Pending reduction_, gathering_;
   bool is_reducing_ = false, is_gathering_ = false;
   int uses_ = 0, uses_done_ = 0, holders_ = 0;

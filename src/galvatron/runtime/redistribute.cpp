@@ -23,16 +23,18 @@ std::int64_t elements(const plan::TokenRect& rect, std::int64_t features) {
 
 }  // namespace
 
-at::Tensor redistribute(const at::Tensor& x, const plan::TokenLayout& from, const plan::TokenLayout& to,
-                        std::int64_t num_samples, std::int64_t seq_length, const comm::Group& stage) {
+at::Tensor redistribute(const at::Tensor& x, const plan::TokenLayout& from,
+                        const plan::TokenLayout& to, std::int64_t num_samples,
+                        std::int64_t seq_length, const comm::Group& stage) {
   if (from == to) return x;
   const std::int64_t features = x.size(2);
   const auto rect = [&](const plan::TokenLayout& layout, int rank) {
     return plan::token_rect(layout, rank, num_samples, seq_length);
   };
   const plan::TokenRect have = rect(from, stage.rank()), want = rect(to, stage.rank());
-  GALV_CHECK(x.size(0) == have.samples.size() && x.size(1) == have.tokens.size(), "activation of ", x.size(0), " x ",
-             x.size(1), " where ", have.samples.size(), " x ", have.tokens.size(), " is due");
+  GALV_CHECK(x.size(0) == have.samples.size() && x.size(1) == have.tokens.size(), "activation of ",
+             x.size(0), " x ", x.size(1), " where ", have.samples.size(), " x ", have.tokens.size(),
+             " is due");
 
   std::vector<at::Tensor> outgoing;
   std::vector<std::int64_t> send_sizes, receive_sizes;
@@ -54,7 +56,9 @@ at::Tensor redistribute(const at::Tensor& x, const plan::TokenLayout& from, cons
     const plan::TokenRect in = overlap(want, rect(from, peer));
     if (in.empty()) continue;
     const std::int64_t count = elements(in, features);
-    part_of(out, want, in).copy_(received.narrow(0, offset, count).view({in.samples.size(), in.tokens.size(), features}));
+    part_of(out, want, in)
+        .copy_(received.narrow(0, offset, count)
+                   .view({in.samples.size(), in.tokens.size(), features}));
     offset += count;
   }
   return out;

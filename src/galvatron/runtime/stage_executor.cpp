@@ -14,17 +14,22 @@ namespace {
 using plan::Action;
 using plan::Step;
 
-bool is_receive(const Step& step) { return step.action == Action::kRecvActivation || step.action == Action::kRecvGradient; }
-bool is_compute(const Step& step) { return step.action == Action::kForward || step.action == Action::kBackward; }
+bool is_receive(const Step& step) {
+  return step.action == Action::kRecvActivation || step.action == Action::kRecvGradient;
+}
+bool is_compute(const Step& step) {
+  return step.action == Action::kForward || step.action == Action::kBackward;
+}
 
 constexpr int kMaxStreams = 4;
 
 int other(const comm::Group& pair) { return 1 - pair.rank(); }
 
-// One tag per microbatch, receiving chunk, stream and kind. The kind is the lowest bit: activations and gradients between
-// two ranks overtake each other (Group::send).
+// One tag per microbatch, receiving chunk, stream and kind. The kind is the lowest bit: activations
+// and gradients between two ranks overtake each other (Group::send).
 int tag_of(const plan::Plan& plan, const Step& step, int receiving_stage, std::size_t stream) {
-  const bool forward = step.action == Action::kRecvActivation || step.action == Action::kSendActivation;
+  const bool forward =
+      step.action == Action::kRecvActivation || step.action == Action::kSendActivation;
   const int chunk = receiving_stage / plan.pipeline.degree;
   const int message = step.microbatch * plan.pipeline.stages_per_rank() + chunk;
   return (message * kMaxStreams + static_cast<int>(stream)) * 2 + (forward ? 0 : 1);
@@ -39,8 +44,9 @@ comm::Group pair_group(const plan::Plan& plan, const comm::World& world, int ste
 
 }  // namespace
 
-StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world,
-                             std::int64_t seq_length, std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace)
+StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan,
+                             const comm::World& world, std::int64_t seq_length,
+                             std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace)
     : model_(model),
       plan_(plan),
       trace_(trace),
@@ -99,8 +105,10 @@ double StageExecutor::take_loss_sum() {
 
 void StageExecutor::run_steps(const std::vector<Step>& compute, const StepContext& context) {
   const int stages_per_rank = static_cast<int>(layers_.size());
-  const std::vector<Step> steps = plan::add_transfers(compute, pp_rank_, plan_.pipeline.degree, stages_per_rank);
-  std::vector<int> backwards_left(layers_.size(), 0);  // a chunk's gradients are whole after its own last one
+  const std::vector<Step> steps =
+      plan::add_transfers(compute, pp_rank_, plan_.pipeline.degree, stages_per_rank);
+  std::vector<int> backwards_left(layers_.size(),
+                                  0);  // a chunk's gradients are whole after its own last one
   for (const Step& step : steps) {
     if (step.action == Action::kBackward) ++backwards_left[static_cast<std::size_t>(step.chunk)];
   }
@@ -143,8 +151,9 @@ void StageExecutor::post_receive(const Step& step) {
   for (const spec::StreamSpec& stream : model_.layers[static_cast<std::size_t>(border)].outputs) {
     const plan::TokenRect rect =
         plan::token_rect(layout(border), rank_in_stage_, samples, stream.length(seq_length_));
-    at::Tensor tensor = at::empty({rect.samples.size(), rect.tokens.size(), stream.width},
-                                  at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
+    at::Tensor tensor =
+        at::empty({rect.samples.size(), rect.tokens.size(), stream.width},
+                  at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
     if (tensor.numel() > 0) {
       const comm::Group& pair = forward ? previous_ : next_;
       const int tag = tag_of(plan_, step, stage(step), transfer.streams.size());
@@ -158,8 +167,9 @@ void StageExecutor::post_receive(const Step& step) {
 nn::Activations StageExecutor::received(const Step& step) {
   const auto found = receiving_.find(key_of(step));
   GALV_CHECK(found != receiving_.end(), "no transfer was posted for microbatch ", step.microbatch);
-  const Trace::Scope scope(trace_, step.action == Action::kRecvActivation ? "wait for activation" : "wait for gradient",
-                           "communication");
+  const Trace::Scope scope(
+      trace_, step.action == Action::kRecvActivation ? "wait for activation" : "wait for gradient",
+      "communication");
   for (comm::Pending& pending : found->second.pending) pending.wait();
   nn::Activations out = std::move(found->second.streams);
   receiving_.erase(found);
@@ -175,19 +185,22 @@ void StageExecutor::send(const Step& step) {
     if (tensor.numel() == 0) continue;
     const comm::Group& pair = forward ? next_ : previous_;
     const int receiver = stage(step) + (forward ? 1 : -1);
-    sending_.push_back(pair.send(tensor.contiguous(), other(pair), tag_of(plan_, step, receiver, i)));
+    sending_.push_back(
+        pair.send(tensor.contiguous(), other(pair), tag_of(plan_, step, receiver, i)));
   }
   outgoing_.erase(found);
 }
 
 nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepContext& context) {
   const Range samples = plan_.samples_of_microbatch(microbatch);
-  const Range mine = plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_).samples;
+  const Range mine =
+      plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_).samples;
   nn::LayerCall call;
   call.first_sample = context.first_sample + samples.begin + mine.begin;
   call.num_samples = mine.size();
   set_sequences(call, model_, layer, [&](const spec::StreamSpec& stream) {
-    return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_, stream.length(seq_length_));
+    return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_,
+                          stream.length(seq_length_));
   });
   call.training = context.training;
   call.logits = context.logits;
@@ -200,22 +213,25 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   const Range samples{first, first + call.num_samples};
   for (const spec::InputKind kind : model_.layers[static_cast<std::size_t>(layer)].inputs) {
     at::Tensor& slot = input_slot(call.inputs, kind);
-    slot = context.input->fetch(kind, samples, call.sequence.block_tokens).to(device_, /*non_blocking=*/true);
+    slot = context.input->fetch(kind, samples, call.sequence.block_tokens)
+               .to(device_, /*non_blocking=*/true);
     if (kind == spec::InputKind::kImages) slot = slot.to(compute_scalar_type(plan_.precision));
   }
 }
 
 // `x` are the streams between `border` and the layer after it.
-nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, int from_layer, int to_layer,
-                                         int microbatch) {
+nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, int from_layer,
+                                         int to_layer, int microbatch) {
   const std::int64_t num_samples = plan_.samples_of_microbatch(microbatch).size();
-  const std::vector<spec::StreamSpec>& streams = model_.layers[static_cast<std::size_t>(border)].outputs;
-  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ", model_.layers[static_cast<std::size_t>(border)].name,
-             ", which makes ", streams.size());
+  const std::vector<spec::StreamSpec>& streams =
+      model_.layers[static_cast<std::size_t>(border)].outputs;
+  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ",
+             model_.layers[static_cast<std::size_t>(border)].name, ", which makes ",
+             streams.size());
   nn::Activations out;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    out.push_back(redistribute(x[i], layout(from_layer), layout(to_layer), num_samples, streams[i].length(seq_length_),
-                               stage_group_));
+    out.push_back(redistribute(x[i], layout(from_layer), layout(to_layer), num_samples,
+                               streams[i].length(seq_length_), stage_group_));
   }
   return out;
 }
@@ -232,7 +248,8 @@ void StageExecutor::forward(const Step& step, const StepContext& context) {
       runner(layer).prefetch();
       runner(layer + 1).prefetch();
     }
-    x = context.training ? runner(layer).forward(microbatch, x, call) : runner(layer).evaluate(x, call);
+    x = context.training ? runner(layer).forward(microbatch, x, call)
+                         : runner(layer).evaluate(x, call);
   }
   if (!is_last_stage(step)) {
     outgoing_[{Action::kSendActivation, step.chunk, microbatch}] = std::move(x);
@@ -257,13 +274,15 @@ void StageExecutor::backward(const Step& step, bool last_backward, const StepCon
     if (layer > 0) grad = to_layout(grad, layer - 1, layer, layer - 1, microbatch);
   }
   runner(first).finish_reductions();
-  if (!is_first_stage(step)) outgoing_[{Action::kSendGradient, step.chunk, microbatch}] = std::move(grad);
+  if (!is_first_stage(step))
+    outgoing_[{Action::kSendGradient, step.chunk, microbatch}] = std::move(grad);
 }
 
 void StageExecutor::prefetch_for_next(const std::vector<Step>& steps, std::size_t current) {
   for (std::size_t i = current + 1; i < steps.size(); ++i) {
     if (!is_compute(steps[i])) continue;
-    runner(steps[i].action == Action::kForward ? first_layer(steps[i]) : last_layer(steps[i])).prefetch();
+    runner(steps[i].action == Action::kForward ? first_layer(steps[i]) : last_layer(steps[i]))
+        .prefetch();
     return;
   }
 }

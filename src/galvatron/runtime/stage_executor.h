@@ -1,5 +1,6 @@
-// Runs this rank's pipeline stages: the schedule's steps, the layers inside each step, and the transfers between stages.
-// A rank has one stage, or under the interleaved schedule several: its chunks.
+// Runs this rank's pipeline stages: the schedule's steps, the layers inside each step, and the
+// transfers between stages. A rank has one stage, or under the interleaved schedule several: its
+// chunks.
 #pragma once
 #include <map>
 #include <memory>
@@ -16,10 +17,12 @@ namespace galvatron::runtime {
 
 class StageExecutor {
  public:
-  StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world, std::int64_t seq_length,
-                std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace);  // runners: by chunk, then by layer
+  StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world,
+                std::int64_t seq_length, std::vector<std::unique_ptr<LayerRunner>> runners,
+                Trace& trace);  // runners: by chunk, then by layer
 
-  // All microbatches forward and backward; the loss gradient is seeded with `loss_scale` for each token.
+  // All microbatches forward and backward; the loss gradient is seeded with `loss_scale` for each
+  // token.
   void run(InputSource& input, std::int64_t step, double loss_scale);
   // All microbatches forward, nothing kept.
   void evaluate(InputSource& input);
@@ -43,21 +46,36 @@ class StageExecutor {
 
   // What a compute step makes and a transfer takes: of one microbatch at one border of one chunk.
   using TransferKey = std::tuple<plan::Action, int, int>;
-  static TransferKey key_of(const plan::Step& step) { return {step.action, step.chunk, step.microbatch}; }
+  static TransferKey key_of(const plan::Step& step) {
+    return {step.action, step.chunk, step.microbatch};
+  }
 
   int stage(const plan::Step& step) const { return step.chunk * plan_.pipeline.degree + pp_rank_; }
   bool is_first_stage(const plan::Step& step) const { return stage(step) == 0; }
-  bool is_last_stage(const plan::Step& step) const { return stage(step) + 1 == plan_.pipeline.num_stages(); }
-  int first_layer(const plan::Step& step) const { return static_cast<int>(chunk_layers(step).begin); }
-  int last_layer(const plan::Step& step) const { return static_cast<int>(chunk_layers(step).end) - 1; }
-  Range chunk_layers(const plan::Step& step) const { return layers_[static_cast<std::size_t>(step.chunk)]; }
+  bool is_last_stage(const plan::Step& step) const {
+    return stage(step) + 1 == plan_.pipeline.num_stages();
+  }
+  int first_layer(const plan::Step& step) const {
+    return static_cast<int>(chunk_layers(step).begin);
+  }
+  int last_layer(const plan::Step& step) const {
+    return static_cast<int>(chunk_layers(step).end) - 1;
+  }
+  Range chunk_layers(const plan::Step& step) const {
+    return layers_[static_cast<std::size_t>(step.chunk)];
+  }
   LayerRunner& runner(int layer) { return *runner_of_layer_[static_cast<std::size_t>(layer)]; }
-  const plan::LayerStrategy& strategy(int layer) const { return plan_.layers[static_cast<std::size_t>(layer)]; }
-  plan::TokenLayout layout(int layer) const { return plan::token_layout(strategy(layer), ranks_per_stage_); }
+  const plan::LayerStrategy& strategy(int layer) const {
+    return plan_.layers[static_cast<std::size_t>(layer)];
+  }
+  plan::TokenLayout layout(int layer) const {
+    return plan::token_layout(strategy(layer), ranks_per_stage_);
+  }
 
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
-  nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer, int microbatch);
+  nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer,
+                            int microbatch);
   std::vector<plan::Step> compute_steps() const;
   // `compute` with the transfers that it needs.
   void run_steps(const std::vector<plan::Step>& compute, const StepContext& context);
@@ -81,7 +99,8 @@ class StageExecutor {
   std::vector<std::unique_ptr<LayerRunner>> runners_;
   std::vector<LayerRunner*> runner_of_layer_;  // of the whole model, null for others' layers
   comm::Group stage_group_;
-  comm::Group previous_, next_;  // this rank and its like on the pipeline rank before and behind, in a ring
+  comm::Group previous_,
+      next_;  // this rank and its like on the pipeline rank before and behind, in a ring
   std::map<TransferKey, Transfer> receiving_;
   std::map<TransferKey, nn::Activations> outgoing_;  // made by a compute step, waiting to be sent
   std::vector<comm::Pending> sending_;

@@ -8,10 +8,14 @@ namespace galvatron::runtime {
 
 at::ScalarType compute_scalar_type(spec::Precision precision) {
   switch (precision) {
-    case spec::Precision::kFp64: return at::kDouble;
-    case spec::Precision::kFp32: return at::kFloat;
-    case spec::Precision::kBf16: return at::kBFloat16;
-    case spec::Precision::kFp16: return at::kHalf;
+    case spec::Precision::kFp64:
+      return at::kDouble;
+    case spec::Precision::kFp32:
+      return at::kFloat;
+    case spec::Precision::kBf16:
+      return at::kBFloat16;
+    case spec::Precision::kFp16:
+      return at::kHalf;
   }
   GALV_CHECK(false, "unknown precision");
 }
@@ -20,9 +24,11 @@ at::ScalarType state_scalar_type(spec::Precision precision) {
   return precision == spec::Precision::kFp64 ? at::kDouble : at::kFloat;
 }
 
-plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan, const std::string& tied_name, int layer,
-                        int rank) {
-  const auto pp_rank = [&](int of_layer) { return plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(of_layer)); };
+plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan,
+                        const std::string& tied_name, int layer, int rank) {
+  const auto pp_rank = [&](int of_layer) {
+    return plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(of_layer));
+  };
   std::set<int> twins;
   for (int other = 0; other < model.num_layers(); ++other) {
     for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(other)].params) {
@@ -33,7 +39,8 @@ plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan, co
   return twins.size() > 1 ? plan::RankSet(twins.begin(), twins.end()) : plan::RankSet{};
 }
 
-UnitBuilder::UnitBuilder(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world)
+UnitBuilder::UnitBuilder(const spec::ModelSpec& model, const plan::Plan& plan,
+                         const comm::World& world)
     : model_(model), plan_(plan), world_(world) {}
 
 comm::Group UnitBuilder::tie_group(const std::string& tied_name, int layer) const {
@@ -41,11 +48,12 @@ comm::Group UnitBuilder::tie_group(const std::string& tied_name, int layer) cons
   return ranks.empty() ? comm::Group() : world_.group(ranks);
 }
 
-ParamUnit* UnitBuilder::make_unit(const std::string& name, int layer, bool tp_divided, const std::vector<int>& params,
-                                  bool tied) {
+ParamUnit* UnitBuilder::make_unit(const std::string& name, int layer, bool tp_divided,
+                                  const std::vector<int>& params, bool tied) {
   const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
   const plan::LayerStrategy& strategy = plan_.layers[static_cast<std::size_t>(layer)];
-  const plan::RankCoordinates place = plan::coordinates(world_.rank(), plan_.ranks_per_stage(), strategy);
+  const plan::RankCoordinates place =
+      plan::coordinates(world_.rank(), plan_.ranks_per_stage(), strategy);
   UnitOptions options;
   options.name = name;
   const bool divisible = spec.params[static_cast<std::size_t>(params[0])].split.divided();
@@ -53,13 +61,15 @@ ParamUnit* UnitBuilder::make_unit(const std::string& name, int layer, bool tp_di
   options.compute_type = compute_scalar_type(plan_.precision);
   options.state_type = state_scalar_type(plan_.precision);
   options.device = world_.device();
-  options.replicas =
-      world_.group(plan::replica_ranks(world_.rank(), plan_.ranks_per_stage(), strategy, tp_divided));
-  if (tied) options.tie = tie_group(spec.params[static_cast<std::size_t>(params[0])].tied_name, layer);
+  options.replicas = world_.group(
+      plan::replica_ranks(world_.rank(), plan_.ranks_per_stage(), strategy, tp_divided));
+  if (tied)
+    options.tie = tie_group(spec.params[static_cast<std::size_t>(params[0])].tied_name, layer);
   std::vector<ParamSlot> slots;
   for (const int index : params) {
     const spec::ParamSpec& param = spec.params[static_cast<std::size_t>(index)];
-    slots.push_back({&param, spec.full_name(param), spec::local_ranges(param, strategy.tp_degree, place.tp_rank),
+    slots.push_back({&param, spec.full_name(param),
+                     spec::local_ranges(param, strategy.tp_degree, place.tp_rank),
                      spec::local_shape(param, strategy.tp_degree, place.tp_rank), 0,
                      spec::local_numel(param, strategy.tp_degree, place.tp_rank)});
   }
@@ -80,12 +90,14 @@ std::vector<ParamRef> UnitBuilder::add_layer(int layer) {
       continue;
     }
     ParamUnit*& unit = tied_[param.tied_name];
-    if (unit == nullptr) unit = make_unit(param.tied_name, layer, tp_divided, {static_cast<int>(i)}, true);
+    if (unit == nullptr)
+      unit = make_unit(param.tied_name, layer, tp_divided, {static_cast<int>(i)}, true);
     refs[i] = {unit, 0};
   }
   const auto group = [&](const std::vector<int>& params, bool tp_divided) {
     if (params.empty()) return;
-    ParamUnit* unit = make_unit(spec.name + (tp_divided ? " (divided)" : ""), layer, tp_divided, params, false);
+    ParamUnit* unit =
+        make_unit(spec.name + (tp_divided ? " (divided)" : ""), layer, tp_divided, params, false);
     for (const int index : params) {
       const auto i = static_cast<std::size_t>(index);
       refs[i] = {unit, unit->slot_of(spec.full_name(spec.params[i]))};

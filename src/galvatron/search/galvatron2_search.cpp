@@ -19,7 +19,8 @@ struct Galvatron2Candidate {
 
 class Galvatron2Search {
  public:
-  Galvatron2Search(const Galvatron2SearchOptions& options, const profiles::Galvatron2Profiles& profiles)
+  Galvatron2Search(const Galvatron2SearchOptions& options,
+                   const profiles::Galvatron2Profiles& profiles)
       : options_(options),
         profiles_(profiles),
         model_(options.job, profiles),
@@ -91,7 +92,8 @@ class Galvatron2Search {
   static Bytes budget_for(double mb) {
     const auto bytes = static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb));
     if (bytes < gibibytes(21).value) return {bytes};
-    return {std::max(gibibytes(21).value, static_cast<std::int64_t>(std::ceil(mb / 0.8 * cost::kGalvatron2Mb)))};
+    return {std::max(gibibytes(21).value,
+                     static_cast<std::int64_t>(std::ceil(mb / 0.8 * cost::kGalvatron2Mb)))};
   }
 
   void solve_all() {
@@ -101,8 +103,7 @@ class Galvatron2Search {
       const auto limits = stages(candidate);
       const double cutoff = best_value_ * samples(candidate);
       // Equal ones too: they may have fewer transitions.
-      const Galvatron2Answer answer =
-          solver(candidate).solve(limits, cutoff * (1 + kTie) + 1e-300);
+      const Galvatron2Answer answer = solver(candidate).solve(limits, cutoff * (1 + kTie) + 1e-300);
       result_.certificate.nodes += answer.nodes;
       lower_bound_ = std::min(lower_bound_, answer.lower_bound_ms / samples(candidate));
       if (!answer.found()) continue;
@@ -154,7 +155,8 @@ class Galvatron2Search {
   void find_runners_up() {
     if (options_.num_runners_up == 0) return;
     std::vector<double> best(spaces_.size(), kInfinity);
-    std::vector<std::optional<std::pair<Galvatron2Candidate, Galvatron2Answer>>> found(spaces_.size());
+    std::vector<std::optional<std::pair<Galvatron2Candidate, Galvatron2Answer>>> found(
+        spaces_.size());
     for (const Galvatron2Candidate& candidate : candidates_) {
       const cost::Galvatron2Shape& shape = spaces_[candidate.space].shape;
       const plan::Galvatron2Plan& winner = result_.best->plan;
@@ -204,8 +206,8 @@ class Galvatron2Search {
   std::vector<std::vector<Galvatron2Variant>> variants_;
   std::vector<std::vector<std::unique_ptr<Galvatron2Solver>>> solvers_;
   std::vector<Galvatron2Candidate> candidates_;  // that fit, ascending bound
-  double best_value_ = kInfinity;      // ms per sample
-  double lower_bound_ = kInfinity;     // of what was solved
+  double best_value_ = kInfinity;                // ms per sample
+  double lower_bound_ = kInfinity;               // of what was solved
   std::vector<std::pair<Galvatron2Candidate, Galvatron2Answer>> tied_;
   Galvatron2SearchResult result_;
 };

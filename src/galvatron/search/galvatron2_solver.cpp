@@ -93,7 +93,7 @@ double Galvatron2Solver::step_ms(const Stages& stages, const std::vector<double>
 }
 
 std::vector<double> Galvatron2Solver::sums(const std::vector<Counts>& counts,
-                                           double CountOption::*member) const {
+                                           double CountOption::* member) const {
   std::vector<double> out;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     double total = 0;

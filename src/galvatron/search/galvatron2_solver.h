@@ -58,7 +58,7 @@ class Galvatron2Solver {
   double step_ms(const Stages& stages, const std::vector<double>& cost,
                  const std::vector<double>& late) const;
   // Sums over every stage's counts.
-  std::vector<double> sums(const std::vector<Counts>& counts, double CountOption::*member) const;
+  std::vector<double> sums(const std::vector<Counts>& counts, double CountOption::* member) const;
   const CountResult& cheapest(std::size_t stage, std::int64_t capacity);
   Galvatron2Answer solve_alone(const Galvatron2Stage& stage, double cutoff) const;
   Galvatron2Answer solve_late(const Stages& stages, const std::vector<double>& least,

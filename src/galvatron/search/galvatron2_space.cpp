@@ -12,9 +12,10 @@ namespace {
 using cost::Galvatron2Shape;
 using plan::Galvatron2Strategy;
 
-
 // Rounded up, so that a sum of them within a limit is truly within it.
-std::int64_t bytes_of_mb(double mb) { return static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb)); }
+std::int64_t bytes_of_mb(double mb) {
+  return static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb));
+}
 
 void check_options(const Galvatron2SearchOptions& options) {
   const auto positive = [](std::int64_t value, const char* name) {
@@ -172,8 +173,9 @@ std::vector<Galvatron2Stage> galvatron2_stage_limits(const Galvatron2Space& spac
     };
     if (stage == 0) add(ends.first);
     if (stage == last && last > 0) add(ends.last);
-    out.push_back(
-        {static_cast<std::int64_t>(std::floor(limit_mb * cost::kGalvatron2Mb)) - bytes_of_mb(used_mb), ms});
+    out.push_back({static_cast<std::int64_t>(std::floor(limit_mb * cost::kGalvatron2Mb)) -
+                       bytes_of_mb(used_mb),
+                   ms});
   }
   return out;
 }

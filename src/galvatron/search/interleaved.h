@@ -1,6 +1,6 @@
 // The interleaved pipelines of the search's space: even stages, balanced chunks of the layers, and
-// one strategy for all layers of a type, TP on neighbours. A space of its own, small enough to be enumerated with
-// bounds, so that its best plan is known exactly.
+// one strategy for all layers of a type, TP on neighbours. A space of its own, small enough to be
+// enumerated with bounds, so that its best plan is known exactly.
 #pragma once
 #include <cstdint>
 #include <functional>

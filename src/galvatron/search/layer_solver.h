@@ -32,7 +32,7 @@ struct LayerOption {
 struct StageProblem {
   std::vector<std::vector<LayerOption>> options;  // [type]
   std::vector<int> types;                         // of the stage's layers, first to last
-  const LayoutChanges* changes = nullptr;  // between its layers, and in front of the first
+  const LayoutChanges* changes = nullptr;         // between its layers, and in front of the first
   std::int64_t capacity = 0;
   // false: nothing is in front of the stage.
   bool first_layout_counts = true;

@@ -93,9 +93,9 @@ RelaxedCurve::RelaxedCurve(const std::vector<HullCount>& items) {
 }
 
 double RelaxedCurve::at(double capacity) const {
-  const auto beyond =
-      std::upper_bound(points_.begin(), points_.end(), capacity,
-                       [](double weight, const WeightedCost& point) { return weight < point.weight; });
+  const auto beyond = std::upper_bound(
+      points_.begin(), points_.end(), capacity,
+      [](double weight, const WeightedCost& point) { return weight < point.weight; });
   if (beyond == points_.begin()) return std::numeric_limits<double>::infinity();
   const WeightedCost& a = *std::prev(beyond);
   if (beyond == points_.end()) return a.cost;

@@ -485,8 +485,8 @@ class Search {
   std::vector<InterleavedBase> bases_;  // as shapes_
   std::unique_ptr<InterleavedSearch> interleaved_search_;
   std::vector<InterleavedPlan> interleaved_;  // fastest first
-  double best_value_ = kInfinity;   // ms per sample
-  double lower_bound_ = kInfinity;  // of what has left the queue
+  double best_value_ = kInfinity;             // ms per sample
+  double lower_bound_ = kInfinity;            // of what has left the queue
   std::int64_t work_ = 0;
   SearchResult result_;
 };

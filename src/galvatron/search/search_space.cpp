@@ -18,10 +18,9 @@ bool contains(const std::vector<int>& values, int value) {
 }
 
 const std::vector<std::string>& dimension_names() {
-  static const std::vector<std::string> names = {"pp_degree",       "tp_degree",
-                                                 "tp_consecutive",  "ulysses_degree",
-                                                 "zero_stage",      "recompute",
-                                                 "schedule",        "num_microbatches"};
+  static const std::vector<std::string> names = {
+      "pp_degree",  "tp_degree", "tp_consecutive", "ulysses_degree",
+      "zero_stage", "recompute", "schedule",       "num_microbatches"};
   return names;
 }
 
@@ -85,8 +84,7 @@ std::int64_t shortest_sequence(const spec::ModelSpec& model, int type, std::int6
 
 // Divides the ranks of a stage between TP and Ulysses in every way, TP ranks near or far.
 void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ranks,
-                 std::int64_t shortest, bool crosses_nodes,
-                 std::vector<plan::LayerStrategy>& out) {
+                 std::int64_t shortest, bool crosses_nodes, std::vector<plan::LayerStrategy>& out) {
   const bool near = space.tp_consecutive.has(1);
   const bool far = space.tp_consecutive.has(0) && (crosses_nodes || !near);
   for (const std::int64_t tp : divisors(ranks)) {

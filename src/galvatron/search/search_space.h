@@ -46,7 +46,8 @@ std::vector<int> microbatch_counts(const SearchSpace& space, std::int64_t global
 // [type]: every strategy that check_layer_strategy() accepts for a stage of so many ranks.
 // Where TP takes all ranks ZeRO could shard little more than norms: only its lowest allowed stage
 // is a candidate there. TP on ranks that are no neighbours only where the stage `crosses_nodes`
-// (inside one all links are taken to be alike) and without Ulysses, or where nothing else is allowed.
+// (inside one all links are taken to be alike) and without Ulysses, or where nothing else is
+// allowed.
 std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace& space,
                                                                const spec::ModelSpec& model,
                                                                int ranks_per_stage,

@@ -116,9 +116,9 @@ class ShapeSolver::Join {
   ShapeAnswer best() const {
     ShapeAnswer answer;
     const std::vector<Path>& whole = done_.back();
-    const auto least = std::min_element(
-        whole.begin(), whole.end(),
-        [&](const Path& a, const Path& b) { return total(a) < total(b); });
+    const auto least =
+        std::min_element(whole.begin(), whole.end(),
+                         [&](const Path& a, const Path& b) { return total(a) < total(b); });
     if (least == whole.end()) return answer;
     answer.step_ms = total(*least);
     const Path* at = &*least;
@@ -135,8 +135,8 @@ class ShapeSolver::Join {
 
   const ShapeSolver& solver_;
   double cutoff_;
-  std::size_t arc_;                                    // arcs from here on are done
-  std::vector<std::vector<Path>> done_;                // [stages from the last]
+  std::size_t arc_;                                         // arcs from here on are done
+  std::vector<std::vector<Path>> done_;                     // [stages from the last]
   std::map<std::pair<int, int>, std::vector<Path>> found_;  // by (begin, layout_before)
 };
 

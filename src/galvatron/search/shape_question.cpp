@@ -129,7 +129,7 @@ void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
     return std::pair{option.layout, group_of(type, option.id)};
   };
   const auto key = [&](const LayerOption& option) {
-    return std::tuple{kind(option),  option.time,  option.time2, option.once,
+    return std::tuple{kind(option), option.time, option.time2, option.once,
                       option.fixed, option.kept, option.id};
   };
   std::sort(options.begin(), options.end(),

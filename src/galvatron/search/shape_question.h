@@ -55,8 +55,7 @@ class ShapeQuestion {
   int group_of(std::size_t type, int id) const {
     return group_.empty() ? -1 : group_[type][static_cast<std::size_t>(id)];
   }
-  std::vector<LayerOption> options_of(std::size_t type, int group, int in_flight,
-                                      bool timed) const;
+  std::vector<LayerOption> options_of(std::size_t type, int group, int in_flight, bool timed) const;
   void drop_dominated(std::size_t type, bool timed, std::vector<LayerOption>& options) const;
 
   const cost::CostTables& tables_;

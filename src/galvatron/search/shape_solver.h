@@ -104,7 +104,7 @@ class ShapeSolver {
   const ShapeQuestion& question_;
   int group_;
   std::map<int, Flight> flights_;  // by microbatches in flight
-  std::vector<Arc> arcs_;  // by stage
+  std::vector<Arc> arcs_;          // by stage
   // Least sum and least bottleneck of the stages before / from a stage on, by the layer where it
   // begins: at(stage, layer).
   std::vector<double> sum_before_, sum_from_, bottleneck_before_, bottleneck_from_;

@@ -124,7 +124,8 @@ ModelSpec bert_model(const Json& json, const std::string& source) {
   model.tied_embeddings = config.tied_embeddings;
   model.padding_token = read_padding_token(json, reader, /*absent=*/0, config.vocab_size);
   model.layers.push_back(embedding_layer(config));
-  for (std::int64_t i = 0; i < config.num_blocks; ++i) model.layers.push_back(block_layer(config, i));
+  for (std::int64_t i = 0; i < config.num_blocks; ++i)
+    model.layers.push_back(block_layer(config, i));
   model.layers.push_back(head_layer(config));
   number_types(model.layers);
   return model;

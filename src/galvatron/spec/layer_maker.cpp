@@ -84,8 +84,8 @@ void LayerMaker::pre_norm_block(double residual_stddev) {
 
 void number_types(std::vector<LayerSpec>& layers) {
   const auto alike = [](const LayerSpec& a, const LayerSpec& b) {
-    return a.kind == b.kind && a.shape == b.shape && a.params == b.params &&
-           a.inputs == b.inputs && a.outputs == b.outputs;
+    return a.kind == b.kind && a.shape == b.shape && a.params == b.params && a.inputs == b.inputs &&
+           a.outputs == b.outputs;
   };
   std::vector<const LayerSpec*> types;
   for (LayerSpec& layer : layers) {

@@ -34,8 +34,8 @@ class LayerMaker {
   void vocabulary_bias(const std::string& name, std::int64_t rows);
   // [rows, hidden_size], whole: positions, token types.
   void table(const std::string& name, std::int64_t rows);
-  // norm, attention, norm, MLP, as the shape says; `residual_stddev` is of the projections that write
-  // to the residual stream.
+  // norm, attention, norm, MLP, as the shape says; `residual_stddev` is of the projections that
+  // write to the residual stream.
   void pre_norm_block(double residual_stddev);
   // Any other parameter.
   void add(ParamSpec param) { layer_.params.push_back(std::move(param)); }

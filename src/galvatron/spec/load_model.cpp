@@ -100,7 +100,8 @@ ModelSpec model_from_config(const Json& json, const std::string& name) {
   const auto known = readers().find(type);
   if (known == readers().end()) {
     std::string list;
-    for (const auto& [known_type, unused] : readers()) list += (list.empty() ? "" : ", ") + known_type;
+    for (const auto& [known_type, unused] : readers())
+      list += (list.empty() ? "" : ", ") + known_type;
     refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
   }
   ModelSpec model = known->second(json, name);

@@ -85,7 +85,8 @@ const std::vector<StreamSpec>& ModelSpec::streams_of(int layer) const {
 
 std::int64_t ModelSpec::shortest_sequence(int layer, std::int64_t seq_length) const {
   std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
-  for (const auto* streams : {&inputs_of(layer), &layers[static_cast<std::size_t>(layer)].outputs}) {
+  for (const auto* streams :
+       {&inputs_of(layer), &layers[static_cast<std::size_t>(layer)].outputs}) {
     for (const StreamSpec& stream : *streams) {
       const bool known = seq_length > 0 || stream.length_kind == StreamSpec::Length::kFixed;
       if (known) shortest = std::min(shortest, stream.length(seq_length));

@@ -78,12 +78,12 @@ struct TransformerShape {
   bool qk_norm = false;           // RMS norm of each head's queries and keys (Qwen3)
   RelativeBiasSpec relative_bias;
   WindowSpec window;
-  double attention_scale = 0;     // of q.k before the softmax; 0 means 1 / sqrt(head_size)
-  double embedding_dropout = 0;   // probabilities in [0, 1)
+  double attention_scale = 0;    // of q.k before the softmax; 0 means 1 / sqrt(head_size)
+  double embedding_dropout = 0;  // probabilities in [0, 1)
   double attention_dropout = 0;
   double residual_dropout = 0;
   double mlp_dropout = 0;  // of what the MLP's second matrix reads
-  RopeSpec rope;  // empty with learned positions
+  RopeSpec rope;           // empty with learned positions
   bool operator==(const TransformerShape&) const = default;
 };
 
@@ -104,8 +104,8 @@ struct LayerSpec {
   std::string name;  // "embedding", "block.0" ..., "head": the prefix of its parameters' names
   std::vector<InputKind> inputs;    // what it takes from the data
   std::vector<StreamSpec> outputs;  // what it hands on; its own sequence first. None of the head
-  double drop_path = 0;  // probability with which a sample skips the attention (Swin)
-  int type = 0;      // layers of equal type cost the same: profiles are per type
+  double drop_path = 0;             // probability with which a sample skips the attention (Swin)
+  int type = 0;                     // layers of equal type cost the same: profiles are per type
   TransformerShape shape;
   std::vector<ParamSpec> params;
 
@@ -125,14 +125,15 @@ struct ModelSpec {
   std::string name;  // preset name or folder name, recorded in plans and profiles
   Family family = Family::kGpt;
   Task task = Task::kNextToken;
-  std::int64_t vocab_size = 0;         // of token models
-  std::int64_t max_positions = 0;      // longest sequence that the model allows
-  std::int64_t fixed_seq_length = 0;   // of image models: the tokens of an image; else 0
-  ImageSpec image;                     // of image models
+  std::int64_t vocab_size = 0;        // of token models
+  std::int64_t max_positions = 0;     // longest sequence that the model allows
+  std::int64_t fixed_seq_length = 0;  // of image models: the tokens of an image; else 0
+  ImageSpec image;                    // of image models
   bool tied_embeddings = false;
-  // Reading this token teaches its embedding nothing (transformers' padding_idx); -1: there is none.
+  // Reading this token teaches its embedding nothing (transformers' padding_idx); -1: there is
+  // none.
   std::int64_t padding_token = -1;
-  double output_scale = 1;  // of what the output projection reads (T5 with tied embeddings)
+  double output_scale = 1;        // of what the output projection reads (T5 with tied embeddings)
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read
 

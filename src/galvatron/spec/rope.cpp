@@ -1,12 +1,11 @@
 #include "galvatron/spec/rope.h"
 
-#include "galvatron/spec/config_features.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/config_features.h"
 #include "galvatron/spec/decoder_config.h"
 
 namespace galvatron::spec {

@@ -1,4 +1,5 @@
-// T5 (original and v1.1) as transformers' T5Config describes it: its reader. The layers: t5_layers.cpp.
+// T5 (original and v1.1) as transformers' T5Config describes it: its reader. The layers:
+// t5_layers.cpp.
 #include "galvatron/spec/t5_config.h"
 
 #include <cmath>

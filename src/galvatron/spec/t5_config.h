@@ -13,7 +13,8 @@ struct T5Config {
   std::int64_t vocab_size = 0;
   std::int64_t num_encoder_blocks = 0;
   std::int64_t num_decoder_blocks = 0;
-  bool tied_output = false;    // the output projection is the token embedding, which both stacks share
+  bool tied_output =
+      false;  // the output projection is the token embedding, which both stacks share
   bool scaled_output = false;  // logits times hidden_size^-0.5
   double init_factor = 1;
   TransformerShape shape;  // of both stacks, but for what tells a decoder

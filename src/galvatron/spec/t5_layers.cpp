@@ -26,7 +26,8 @@ class T5Layers {
   }
 
   LayerSpec encoder_block(std::int64_t index) const {
-    LayerMaker maker = make(LayerKind::kBlock, "encoder.block." + std::to_string(index), shape_of(false));
+    LayerMaker maker =
+        make(LayerKind::kBlock, "encoder.block." + std::to_string(index), shape_of(false));
     maker.makes(encoder_stream());
     add_self_attention(maker, "encoder");
     add_mlp(maker);
@@ -44,7 +45,8 @@ class T5Layers {
   }
 
   LayerSpec decoder_block(std::int64_t index) const {
-    LayerMaker maker = make(LayerKind::kBlock, "decoder.block." + std::to_string(index), shape_of(true));
+    LayerMaker maker =
+        make(LayerKind::kBlock, "decoder.block." + std::to_string(index), shape_of(true));
     make_both_streams(maker);
     add_self_attention(maker, "decoder");
     add_cross_attention(maker);
@@ -108,7 +110,8 @@ class T5Layers {
   }
 
   void add_output(LayerMaker& maker, const std::string& name) const {
-    maker.row_linear(name, heads_, shape_.head_size, false, config_.init_factor * inverse_root(heads_));
+    maker.row_linear(name, heads_, shape_.head_size, false,
+                     config_.init_factor * inverse_root(heads_));
   }
 
   void add_mlp(LayerMaker& maker) const {
@@ -135,9 +138,11 @@ class T5Layers {
 std::vector<LayerSpec> t5_layers(const T5Config& config) {
   const T5Layers maker(config);
   std::vector<LayerSpec> layers = {maker.encoder_embedding()};
-  for (std::int64_t i = 0; i < config.num_encoder_blocks; ++i) layers.push_back(maker.encoder_block(i));
+  for (std::int64_t i = 0; i < config.num_encoder_blocks; ++i)
+    layers.push_back(maker.encoder_block(i));
   layers.push_back(maker.decoder_embedding());
-  for (std::int64_t i = 0; i < config.num_decoder_blocks; ++i) layers.push_back(maker.decoder_block(i));
+  for (std::int64_t i = 0; i < config.num_decoder_blocks; ++i)
+    layers.push_back(maker.decoder_block(i));
   layers.push_back(maker.head());
   number_types(layers);
   return layers;

@@ -15,7 +15,8 @@ struct TensorLists {
   std::vector<at::Tensor> values, gradients, first, second, steps;
   std::optional<at::Tensor> gradient_divisor;  // in the same pass
 
-  void add(const AdamW::Moments& moments, std::int64_t begin, std::int64_t count, const at::Tensor& step) {
+  void add(const AdamW::Moments& moments, std::int64_t begin, std::int64_t count,
+           const at::Tensor& step) {
     if (count <= 0) return;
     values.push_back(moments.unit->master().narrow(0, begin, count));
     gradients.push_back(moments.unit->gradient().narrow(0, begin, count));
@@ -26,21 +27,22 @@ struct TensorLists {
 
   void update(double learning_rate, double weight_decay, const AdamWOptions& options) {
     if (values.empty()) return;
-    at::_fused_adamw_(values, gradients, first, second, {}, steps, learning_rate, options.beta1, options.beta2,
-                      weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
+    at::_fused_adamw_(values, gradients, first, second, {}, steps, learning_rate, options.beta1,
+                      options.beta2, weight_decay, options.epsilon, /*amsgrad=*/false,
+                      /*maximize=*/false, gradient_divisor);
   }
 };
 
 // The fused kernel takes a divisor of gradients, in fp32; fp64 training needs the factor in full.
 bool fits_fused_divisor(const std::vector<AdamW::Moments>& moments) {
-  return std::all_of(moments.begin(), moments.end(), [](const AdamW::Moments& m) {
-    return m.first.scalar_type() == at::kFloat;
-  });
+  return std::all_of(moments.begin(), moments.end(),
+                     [](const AdamW::Moments& m) { return m.first.scalar_type() == at::kFloat; });
 }
 
 }  // namespace
 
-AdamW::AdamW(const std::vector<runtime::ParamUnit*>& units, const AdamWOptions& options) : options_(options) {
+AdamW::AdamW(const std::vector<runtime::ParamUnit*>& units, const AdamWOptions& options)
+    : options_(options) {
   for (runtime::ParamUnit* unit : units) {
     moments_.push_back({unit, at::zeros_like(unit->master()), at::zeros_like(unit->master())});
   }
@@ -53,10 +55,12 @@ void AdamW::step(double learning_rate, double gradient_factor) {
   const bool scales = gradient_factor != 1;
   const bool fused = scales && gradient_factor > 0 && fits_fused_divisor(moments_);
   if (fused && !moments_.empty()) {
-    decayed.gradient_divisor = plain.gradient_divisor = at::full({1}, 1 / gradient_factor, moments_[0].first.options());
+    decayed.gradient_divisor = plain.gradient_divisor =
+        at::full({1}, 1 / gradient_factor, moments_[0].first.options());
   }
   for (const Moments& moments : moments_) {
-    const at::Tensor step = at::full({}, static_cast<double>(num_steps_), moments.first.options().dtype(at::kFloat));
+    const at::Tensor step =
+        at::full({}, static_cast<double>(num_steps_), moments.first.options().dtype(at::kFloat));
     if (scales && !fused) moments.unit->gradient().mul_(gradient_factor);
     const std::int64_t boundary = moments.unit->num_decayed(), count = moments.first.numel();
     decayed.add(moments, 0, boundary, step);

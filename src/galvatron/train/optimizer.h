@@ -1,8 +1,8 @@
 // AdamW over the owned parts of a rank's parameter units.
 #pragma once
-#include <ATen/core/Tensor.h>
-
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/runtime/param_unit.h"
 
@@ -26,8 +26,8 @@ class AdamW {
 
   AdamW(const std::vector<runtime::ParamUnit*>& units, const AdamWOptions& options);
 
-  // Multiplies the gradients by `gradient_factor` (clipping and loss scale in one), then updates the master weights.
-  // Follow with Engine::publish().
+  // Multiplies the gradients by `gradient_factor` (clipping and loss scale in one), then updates
+  // the master weights. Follow with Engine::publish().
   void step(double learning_rate, double gradient_factor = 1);
 
   std::int64_t num_steps() const { return num_steps_; }
@@ -40,8 +40,8 @@ class AdamW {
   std::int64_t num_steps_ = 0;
 };
 
-// Factor that brings a gradient of norm `norm` to at most `max_norm`: min(1, max_norm / (norm + 1e-6)), PyTorch's
-// clip_grad_norm_. 1 for max_norm <= 0.
+// Factor that brings a gradient of norm `norm` to at most `max_norm`: min(1, max_norm / (norm +
+// 1e-6)), PyTorch's clip_grad_norm_. 1 for max_norm <= 0.
 double clip_factor(double norm, double max_norm);
 
 }  // namespace galvatron::train

@@ -79,7 +79,8 @@ std::int64_t mask_token(const TrainJob& job, const spec::ModelSpec& model) {
   return *id;
 }
 
-std::unique_ptr<data::SampleSource> masked_samples(const TrainJob& job, const spec::ModelSpec& model,
+std::unique_ptr<data::SampleSource> masked_samples(const TrainJob& job,
+                                                   const spec::ModelSpec& model,
                                                    std::int64_t seq_length, data::SplitPart part) {
   data::MaskingOptions options{mask_token(job, model), job.seed, {}};
   if (job.whole_words) {
@@ -130,8 +131,8 @@ std::unique_ptr<data::SampleSource> span_samples(const TrainJob& job, const spec
   data::SpanOptions options;
   options.first_sentinel = sentinels.first;
   options.end_token = reader.get_int_or("eos_token_id", 1, 0, last);
-  options.start_token = reader.get_int_or(
-      "decoder_start_token_id", reader.get_int_or("pad_token_id", 0, 0, last), 0, last);
+  options.start_token = reader.get_int_or("decoder_start_token_id",
+                                          reader.get_int_or("pad_token_id", 0, 0, last), 0, last);
   options.seed = job.seed;
   return std::make_unique<data::SpanSamples>(
       make_rows(job, sentinels.vocab_size, lengths.text, part), seq_length, options);

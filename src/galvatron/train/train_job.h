@@ -60,7 +60,7 @@ struct TrainJob {
   // tokenizer.
   std::string mask_token;
   data::ImageTransform images;  // of image models
-  bool whole_words = false;  // hide whole words, not single tokens
+  bool whole_words = false;     // hide whole words, not single tokens
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.

@@ -163,7 +163,8 @@ std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::Par
   const int pp_rank = plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(layer));
   const int first = pp_rank * plan.ranks_per_stage();
   if (!param.split.divided()) return {first};
-  return plan::tp_ranks(first, plan.ranks_per_stage(), plan.layers[static_cast<std::size_t>(layer)]);
+  return plan::tp_ranks(first, plan.ranks_per_stage(),
+                        plan.layers[static_cast<std::size_t>(layer)]);
 }
 
 runtime::ParamSlot slot_of_part(const spec::ParamSpec& param, int num_parts, int part) {

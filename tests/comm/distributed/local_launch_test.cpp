@@ -200,12 +200,15 @@ TEST(LocalLaunch, CudaWithoutADeviceIsOneSentence) {
   EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
 }
 
-// Starts two ranks that wait, sends `signal` to their launcher once they do (a busy machine may take
-// its time), and gives what they printed and how the launcher ended.
+// Starts two ranks that wait, sends `signal` to their launcher once they do (a busy machine may
+// take its time), and gives what they printed and how the launcher ended.
 Outcome signal_while_waiting(const std::string& signal) {
-  return shell("out=$(mktemp); " + kProgram + " launch 2 waits > $out 2>&1 & pid=$!; tries=0; "
-               "until grep -q waiting $out || [ $tries -ge 600 ]; do sleep 0.1; tries=$((tries+1)); done; "
-               "kill -" + signal + " $pid; wait $pid; code=$?; cat $out; rm -f $out; exit $code");
+  return shell(
+      "out=$(mktemp); " + kProgram +
+      " launch 2 waits > $out 2>&1 & pid=$!; tries=0; "
+      "until grep -q waiting $out || [ $tries -ge 600 ]; do sleep 0.1; tries=$((tries+1)); done; "
+      "kill -" +
+      signal + " $pid; wait $pid; code=$?; cat $out; rm -f $out; exit $code");
 }
 
 // Polls for up to 30 seconds.

@@ -35,7 +35,8 @@ const Modules& head_modules() {
 
 // Checkpoints that were made of TensorFlow's call the weights of a layer norm gamma and beta.
 void add_old_names(std::vector<HfTensor>& tensors) {
-  const auto renamed = [](const std::string& name, const std::string& leaf, const std::string& old) {
+  const auto renamed = [](const std::string& name, const std::string& leaf,
+                          const std::string& old) {
     const std::string module = "LayerNorm.";
     if (!name.ends_with(module + leaf)) return std::string();
     return name.substr(0, name.size() - leaf.size()) + old;
@@ -43,7 +44,8 @@ void add_old_names(std::vector<HfTensor>& tensors) {
   for (HfTensor& tensor : tensors) {
     const std::vector<std::string> names = tensor.names;
     for (const std::string& name : names) {
-      for (const std::string& old : {renamed(name, "weight", "gamma"), renamed(name, "bias", "beta")}) {
+      for (const std::string& old :
+           {renamed(name, "weight", "gamma"), renamed(name, "bias", "beta")}) {
         if (!old.empty()) tensor.names.push_back(old);
       }
     }
@@ -56,11 +58,13 @@ std::vector<HfTensor> head_tensors(const spec::ModelSpec& model, const spec::Par
   if (param.name == "output.bias" && model.tied_embeddings) {
     return {{{head + "bias", head + "decoder.bias"}, param.shape, {0, param.shape[0]}, false}};
   }
-  if (param.name == "unread.bias") return {{{head + "bias"}, param.shape, {0, param.shape[0]}, false}};
+  if (param.name == "unread.bias")
+    return {{{head + "bias"}, param.shape, {0, param.shape[0]}, false}};
   return hf_tensors_of(param, head_modules(), {"", head});
 }
 
-std::vector<HfTensor> tensors_of(const spec::ModelSpec& model, int layer, const spec::ParamSpec& param) {
+std::vector<HfTensor> tensors_of(const spec::ModelSpec& model, int layer,
+                                 const spec::ParamSpec& param) {
   const std::string prefix = "bert.";
   if (!param.tied_name.empty()) {
     spec::ParamSpec tokens = param;
@@ -70,11 +74,15 @@ std::vector<HfTensor> tensors_of(const spec::ModelSpec& model, int layer, const 
     return tensors;
   }
   switch (model.layers[static_cast<std::size_t>(layer)].kind) {
-    case spec::LayerKind::kEmbedding: return hf_tensors_of(param, embedding_modules(), {prefix, ""});
+    case spec::LayerKind::kEmbedding:
+      return hf_tensors_of(param, embedding_modules(), {prefix, ""});
     case spec::LayerKind::kBlock:
-      return hf_tensors_of(param, block_modules(), {prefix, "encoder.layer." + std::to_string(layer - 1) + "."});
-    case spec::LayerKind::kHead: return head_tensors(model, param);
-    case spec::LayerKind::kMerge: break;
+      return hf_tensors_of(param, block_modules(),
+                           {prefix, "encoder.layer." + std::to_string(layer - 1) + "."});
+    case spec::LayerKind::kHead:
+      return head_tensors(model, param);
+    case spec::LayerKind::kMerge:
+      break;
   }
   GALV_CHECK(false, "no Hugging Face name for ", param.name);
 }

@@ -12,7 +12,8 @@ namespace {
 // Tokens, positions and the first token type: every sequence is one segment.
 class BertEmbedding : public nn::Layer {
  public:
-  BertEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  BertEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                const nn::LayerPlacement& placement)
       : groups_(placement.groups),
         norm_(layer, "norm"),
         tokens_(ParamIndex(layer).at("tokens.weight")),
@@ -24,9 +25,10 @@ class BertEmbedding : public nn::Layer {
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
-    const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_,
-                                                               call, padding_token_);
-    const at::Tensor positions_SH = params[positions_].narrow(0, call.sequence.tokens.begin, call.sequence.tokens.size());
+    const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(
+        call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call, padding_token_);
+    const at::Tensor positions_SH =
+        params[positions_].narrow(0, call.sequence.tokens.begin, call.sequence.tokens.size());
     const at::Tensor sum = tokens_BSH + params[token_types_].select(0, 0) + positions_SH;
     return {nn::dropout(norm_(sum, params), dropout_, call)};
   }
@@ -42,7 +44,8 @@ class BertEmbedding : public nn::Layer {
 // A transform of this rank's own tokens, then the vocabulary.
 class BertHead : public nn::Layer {
  public:
-  BertHead(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  BertHead(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+           const nn::LayerPlacement& placement)
       : norm_(layer, "norm"),
         output_(model, layer, placement),
         activation_(activation_kind(layer.shape.activation)),
@@ -64,13 +67,18 @@ class BertHead : public nn::Layer {
 
 }  // namespace
 
-std::unique_ptr<nn::Layer> make_bert_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
+std::unique_ptr<nn::Layer> make_bert_layer(const spec::ModelSpec& model, int index,
+                                           const nn::LayerPlacement& placement) {
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
-    case spec::LayerKind::kEmbedding: return std::make_unique<BertEmbedding>(model, layer, placement);
-    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
-    case spec::LayerKind::kHead: return std::make_unique<BertHead>(model, layer, placement);
-    case spec::LayerKind::kMerge: break;
+    case spec::LayerKind::kEmbedding:
+      return std::make_unique<BertEmbedding>(model, layer, placement);
+    case spec::LayerKind::kBlock:
+      return make_transformer_block(model, index, placement);
+    case spec::LayerKind::kHead:
+      return std::make_unique<BertHead>(model, layer, placement);
+    case spec::LayerKind::kMerge:
+      break;
   }
   GALV_CHECK(false, "BERT has no layer ", layer.name);
 }

@@ -1,4 +1,5 @@
-// BERT (Devlin et al. 2018): bidirectional attention, norms behind the residual sums, masked-token head.
+// BERT (Devlin et al. 2018): bidirectional attention, norms behind the residual sums, masked-token
+// head.
 #pragma once
 #include <memory>
 
@@ -7,6 +8,7 @@
 
 namespace galvatron::models {
 
-std::unique_ptr<nn::Layer> make_bert_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement);
+std::unique_ptr<nn::Layer> make_bert_layer(const spec::ModelSpec& model, int index,
+                                           const nn::LayerPlacement& placement);
 
 }  // namespace galvatron::models

@@ -14,17 +14,23 @@ class TransformerBlock : public nn::Layer {
         mlp_norm_(layer, "mlp_norm"),
         attention_(layer, placement),
         mlp_(layer, placement),
-        attention_residual_(
-            dropout_at(layer, placement, layer.shape.residual_dropout, "attention.residual.dropout")),
-        mlp_residual_(dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")),
+        attention_residual_(dropout_at(layer, placement, layer.shape.residual_dropout,
+                                       "attention.residual.dropout")),
+        mlp_residual_(
+            dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")),
         drop_path_(dropout_at(layer, placement, layer.drop_path, "drop_path")) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
                           const nn::LayerCall& call) const override {
-    const auto before = [&](const NormCall& norm, const at::Tensor& t) { return post_norm_ ? t : norm(t, params); };
-    const auto behind = [&](const NormCall& norm, const at::Tensor& t) { return post_norm_ ? norm(t, params) : t; };
+    const auto before = [&](const NormCall& norm, const at::Tensor& t) {
+      return post_norm_ ? t : norm(t, params);
+    };
+    const auto behind = [&](const NormCall& norm, const at::Tensor& t) {
+      return post_norm_ ? norm(t, params) : t;
+    };
     const at::Tensor attended = attention_(before(attention_norm_, x[0]), params, call);
-    const at::Tensor branch = nn::drop_path(nn::dropout(attended, attention_residual_, call), drop_path_, call);
+    const at::Tensor branch =
+        nn::drop_path(nn::dropout(attended, attention_residual_, call), drop_path_, call);
     const at::Tensor middle = behind(attention_norm_, x[0] + branch);
     const at::Tensor processed = mlp_(before(mlp_norm_, middle), params, call);
     return {behind(mlp_norm_, middle + nn::dropout(processed, mlp_residual_, call))};
@@ -41,7 +47,8 @@ class TransformerBlock : public nn::Layer {
 
 class DecoderHead : public nn::Layer {
  public:
-  DecoderHead(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  DecoderHead(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+              const nn::LayerPlacement& placement)
       : norm_(layer, "norm"), output_(model, layer, placement) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
@@ -56,12 +63,16 @@ class DecoderHead : public nn::Layer {
 
 }  // namespace
 
-std::unique_ptr<nn::Layer> make_transformer_block(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
-  return std::make_unique<TransformerBlock>(model.layers[static_cast<std::size_t>(index)], placement);
+std::unique_ptr<nn::Layer> make_transformer_block(const spec::ModelSpec& model, int index,
+                                                  const nn::LayerPlacement& placement) {
+  return std::make_unique<TransformerBlock>(model.layers[static_cast<std::size_t>(index)],
+                                            placement);
 }
 
-std::unique_ptr<nn::Layer> make_decoder_head(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
-  return std::make_unique<DecoderHead>(model, model.layers[static_cast<std::size_t>(index)], placement);
+std::unique_ptr<nn::Layer> make_decoder_head(const spec::ModelSpec& model, int index,
+                                             const nn::LayerPlacement& placement) {
+  return std::make_unique<DecoderHead>(model, model.layers[static_cast<std::size_t>(index)],
+                                       placement);
 }
 
 }  // namespace galvatron::models

@@ -7,6 +7,7 @@
 
 namespace galvatron::models {
 
-std::unique_ptr<nn::Layer> make_gpt_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement);
+std::unique_ptr<nn::Layer> make_gpt_layer(const spec::ModelSpec& model, int index,
+                                          const nn::LayerPlacement& placement);
 
 }  // namespace galvatron::models

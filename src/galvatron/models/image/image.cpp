@@ -78,8 +78,7 @@ class ImageHead : public nn::Layer {
 }  // namespace
 
 PatchProjection::PatchProjection(const spec::LayerSpec& layer)
-    : weight_(ParamIndex(layer).at("patches.weight")),
-      bias_(ParamIndex(layer).at("patches.bias")) {
+    : weight_(ParamIndex(layer).at("patches.weight")), bias_(ParamIndex(layer).at("patches.bias")) {
   const std::vector<std::int64_t>& shape = layer.params[static_cast<std::size_t>(weight_)].shape;
   grid_ = {layer.shape.window.height, layer.shape.window.width, shape[2], shape[3]};
 }

@@ -69,10 +69,14 @@ std::unique_ptr<nn::Layer> make_swin_layer(const spec::ModelSpec& model, int ind
                                            const nn::LayerPlacement& placement) {
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
-    case spec::LayerKind::kEmbedding: return std::make_unique<SwinEmbedding>(layer, placement);
-    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
-    case spec::LayerKind::kMerge: return std::make_unique<PatchMerging>(layer, placement);
-    case spec::LayerKind::kHead: return make_image_head(model, index, placement, Pooling::kMean);
+    case spec::LayerKind::kEmbedding:
+      return std::make_unique<SwinEmbedding>(layer, placement);
+    case spec::LayerKind::kBlock:
+      return make_transformer_block(model, index, placement);
+    case spec::LayerKind::kMerge:
+      return std::make_unique<PatchMerging>(layer, placement);
+    case spec::LayerKind::kHead:
+      return make_image_head(model, index, placement, Pooling::kMean);
   }
   return nullptr;
 }

@@ -26,7 +26,8 @@ Modules block_modules(bool decoder) {
                      {"cross_attention.query", {cross + "q"}},
                      {"cross_attention.key_value", {cross + "k", cross + "v"}},
                      {"cross_attention.output", {cross + "o"}}};
-  for (HfModule& module : mlp_modules(decoder ? "layer.2" : "layer.1")) modules.push_back(std::move(module));
+  for (HfModule& module : mlp_modules(decoder ? "layer.2" : "layer.1"))
+    modules.push_back(std::move(module));
   return modules;
 }
 
@@ -36,7 +37,8 @@ HfTensor whole(const spec::ParamSpec& param, std::vector<std::string> names) {
 
 // One parameter under up to four names; transformers writes the first.
 HfTensor tokens(const spec::ModelSpec& model, const spec::ParamSpec& param) {
-  HfTensor tensor = whole(param, {"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"});
+  HfTensor tensor =
+      whole(param, {"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"});
   if (model.tied_embeddings) tensor.names.emplace_back("lm_head.weight");
   return tensor;
 }
@@ -44,7 +46,8 @@ HfTensor tokens(const spec::ModelSpec& model, const spec::ParamSpec& param) {
 // The relative bias of all blocks of a stack lies in its first.
 std::vector<HfTensor> block_tensors(const spec::LayerSpec& layer, const spec::ParamSpec& param) {
   const bool decoder = layer.shape.cross_attention;
-  const std::string number = param.tied_name.empty() ? layer.name.substr(layer.name.rfind('.') + 1) : "0";
+  const std::string number =
+      param.tied_name.empty() ? layer.name.substr(layer.name.rfind('.') + 1) : "0";
   const std::string path = std::string(decoder ? "decoder" : "encoder") + ".block." + number + ".";
   return hf_tensors_of(param, block_modules(decoder), {"", path});
 }
@@ -57,7 +60,8 @@ std::vector<HfTensor> t5_hf_tensors(const spec::ModelSpec& model, int layer,
   if (spec.kind == spec::LayerKind::kBlock) return block_tensors(spec, param);
   if (param.tied_name == "tokens.weight") return {tokens(model, param)};
   if (param.name == "output.weight") return {whole(param, {"lm_head.weight"})};
-  if (param.name == "encoder_norm.weight") return {whole(param, {"encoder.final_layer_norm.weight"})};
+  if (param.name == "encoder_norm.weight")
+    return {whole(param, {"encoder.final_layer_norm.weight"})};
   if (param.name == "norm.weight") return {whole(param, {"decoder.final_layer_norm.weight"})};
   GALV_CHECK(false, "no Hugging Face name for ", param.name);
 }

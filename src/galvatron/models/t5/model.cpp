@@ -13,15 +13,16 @@ namespace {
 // Tokens of one stack, without positions: those are in the attention.
 class T5Tokens {
  public:
-  T5Tokens(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  T5Tokens(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+           const nn::LayerPlacement& placement)
       : groups_(placement.groups),
         tokens_(ParamIndex(layer).at("tokens.weight")),
         first_row_(first_vocab_row(model, placement.groups.tp)),
         dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {}
 
   at::Tensor operator()(const std::vector<at::Tensor>& params, const nn::LayerCall& call) const {
-    const at::Tensor tokens_BSH =
-        nn::vocab_parallel_embedding(call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call);
+    const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(
+        call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call);
     return nn::dropout(tokens_BSH, dropout_, call);
   }
 
@@ -34,7 +35,8 @@ class T5Tokens {
 
 class EncoderEmbedding : public nn::Layer {
  public:
-  EncoderEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  EncoderEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                   const nn::LayerPlacement& placement)
       : tokens_(model, layer, placement) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
@@ -49,14 +51,17 @@ class EncoderEmbedding : public nn::Layer {
 // Encoder stream in; decoder and encoder stream out. The encoder ends here with its norm.
 class DecoderEmbedding : public nn::Layer {
  public:
-  DecoderEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  DecoderEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                   const nn::LayerPlacement& placement)
       : tokens_(model, layer, placement),
         encoder_norm_(layer, "encoder_norm"),
-        encoder_dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "encoder.dropout")) {}
+        encoder_dropout_(
+            dropout_at(layer, placement, layer.shape.embedding_dropout, "encoder.dropout")) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
                           const nn::LayerCall& call) const override {
-    const at::Tensor encoded = nn::dropout(encoder_norm_(x[0], params), encoder_dropout_, call, call.context);
+    const at::Tensor encoded =
+        nn::dropout(encoder_norm_(x[0], params), encoder_dropout_, call, call.context);
     return {tokens_(params, call), encoded};
   }
 
@@ -79,14 +84,16 @@ class CrossAttentionCall {
                 .head_size = shape.head_size,
                 .scale = attention_scale(shape),
                 .recompute_core = placement.recompute_core,
-                .dropout = dropout_at(layer, placement, shape.attention_dropout, "cross_attention.dropout")};
+                .dropout = dropout_at(layer, placement, shape.attention_dropout,
+                                      "cross_attention.dropout")};
   }
 
-  at::Tensor operator()(const at::Tensor& x_BSH, const at::Tensor& context_BCH, const std::vector<at::Tensor>& params,
-                        const nn::LayerCall& call) const {
-    return nn::cross_attention(x_BSH, context_BCH,
-                               {params[query_weight_], params[key_value_weight_], params[output_weight_]}, options_,
-                               groups_, call);
+  at::Tensor operator()(const at::Tensor& x_BSH, const at::Tensor& context_BCH,
+                        const std::vector<at::Tensor>& params, const nn::LayerCall& call) const {
+    return nn::cross_attention(
+        x_BSH, context_BCH,
+        {params[query_weight_], params[key_value_weight_], params[output_weight_]}, options_,
+        groups_, call);
   }
 
  private:
@@ -95,7 +102,8 @@ class CrossAttentionCall {
   int query_weight_, key_value_weight_, output_weight_;
 };
 
-// x + attention(norm(x)), x + cross_attention(norm(x), encoder), x + mlp(norm(x)); the encoder stream goes on as it is.
+// x + attention(norm(x)), x + cross_attention(norm(x), encoder), x + mlp(norm(x)); the encoder
+// stream goes on as it is.
 class T5DecoderBlock : public nn::Layer {
  public:
   T5DecoderBlock(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
@@ -105,11 +113,12 @@ class T5DecoderBlock : public nn::Layer {
         attention_(layer, placement),
         cross_attention_(layer, placement),
         mlp_(layer, placement),
-        attention_residual_(
-            dropout_at(layer, placement, layer.shape.residual_dropout, "attention.residual.dropout")),
-        cross_residual_(
-            dropout_at(layer, placement, layer.shape.residual_dropout, "cross_attention.residual.dropout")),
-        mlp_residual_(dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")) {}
+        attention_residual_(dropout_at(layer, placement, layer.shape.residual_dropout,
+                                       "attention.residual.dropout")),
+        cross_residual_(dropout_at(layer, placement, layer.shape.residual_dropout,
+                                   "cross_attention.residual.dropout")),
+        mlp_residual_(
+            dropout_at(layer, placement, layer.shape.residual_dropout, "mlp.residual.dropout")) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations& x,
                           const nn::LayerCall& call) const override {
@@ -131,7 +140,8 @@ class T5DecoderBlock : public nn::Layer {
 
 class T5Head : public nn::Layer {
  public:
-  T5Head(const spec::ModelSpec& model, const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
+  T5Head(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+         const nn::LayerPlacement& placement)
       : norm_(layer, "norm"),
         output_(model, layer, placement),
         scale_(model.output_scale),
@@ -150,7 +160,8 @@ class T5Head : public nn::Layer {
   nn::Dropout dropout_;
 };
 
-std::unique_ptr<nn::Layer> make_embedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+std::unique_ptr<nn::Layer> make_embedding(const spec::ModelSpec& model,
+                                          const spec::LayerSpec& layer,
                                           const nn::LayerPlacement& placement) {
   if (layer.outputs.size() > 1) return std::make_unique<DecoderEmbedding>(model, layer, placement);
   return std::make_unique<EncoderEmbedding>(model, layer, placement);
@@ -158,15 +169,19 @@ std::unique_ptr<nn::Layer> make_embedding(const spec::ModelSpec& model, const sp
 
 }  // namespace
 
-std::unique_ptr<nn::Layer> make_t5_layer(const spec::ModelSpec& model, int index, const nn::LayerPlacement& placement) {
+std::unique_ptr<nn::Layer> make_t5_layer(const spec::ModelSpec& model, int index,
+                                         const nn::LayerPlacement& placement) {
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
-    case spec::LayerKind::kEmbedding: return make_embedding(model, layer, placement);
+    case spec::LayerKind::kEmbedding:
+      return make_embedding(model, layer, placement);
     case spec::LayerKind::kBlock:
       if (!layer.shape.cross_attention) return make_transformer_block(model, index, placement);
       return std::make_unique<T5DecoderBlock>(layer, placement);
-    case spec::LayerKind::kHead: return std::make_unique<T5Head>(model, layer, placement);
-    case spec::LayerKind::kMerge: break;
+    case spec::LayerKind::kHead:
+      return std::make_unique<T5Head>(model, layer, placement);
+    case spec::LayerKind::kMerge:
+      break;
   }
   GALV_CHECK(false, "T5 has no layer ", layer.name);
 }

@@ -42,11 +42,14 @@ std::unique_ptr<nn::Layer> make_vit_layer(const spec::ModelSpec& model, int inde
                                           const nn::LayerPlacement& placement) {
   const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
   switch (layer.kind) {
-    case spec::LayerKind::kEmbedding: return std::make_unique<VitEmbedding>(layer, placement);
-    case spec::LayerKind::kBlock: return make_transformer_block(model, index, placement);
+    case spec::LayerKind::kEmbedding:
+      return std::make_unique<VitEmbedding>(layer, placement);
+    case spec::LayerKind::kBlock:
+      return make_transformer_block(model, index, placement);
     case spec::LayerKind::kHead:
       return make_image_head(model, index, placement, Pooling::kFirstToken);
-    case spec::LayerKind::kMerge: break;
+    case spec::LayerKind::kMerge:
+      break;
   }
   return nullptr;
 }

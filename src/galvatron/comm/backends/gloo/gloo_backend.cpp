@@ -209,10 +209,7 @@ class GlooBackend final : public Group::Backend {
     for (int i = 0; i < size(); ++i) {
       parts.push_back(i == rank() ? slice_for(i) : received.select(0, i));
     }
-    under_way(exchange(
-                  slice_for, [&](int peer) { return parts[peer]; }, tag),
-              operation)
-        .wait();
+    under_way(exchange(slice_for, [&](int peer) { return parts[peer]; }, tag), operation).wait();
     reduce_in_order(output, parts, reduction);
   }
 
@@ -251,7 +248,7 @@ namespace {
 // Gloo writes to connections that a peer may have closed: an error to report, not a signal to die
 // of. A handler that somebody else has set stays.
 void ignore_broken_pipes() {
-  struct sigaction current {};
+  struct sigaction current{};
   if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
     signal(SIGPIPE, SIG_IGN);
   }
