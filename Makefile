@@ -10,6 +10,7 @@ CTEST := .venv/bin/ctest
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SOURCES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
+PYTHON_FOLDERS := python tests tools bench
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,16 +56,24 @@ sanitize: ## the planning half under the address and undefined-behaviour sanitiz
 	@tools/setup.sh planner
 	@$(CMAKE) --preset planner-asan > /dev/null && $(CMAKE) --build --preset planner-asan --parallel $(JOBS) && cd build/planner-asan && ../../$(CTEST) --output-on-failure --parallel $(JOBS)
 
-format: ## clang-format and ruff
-	@.venv/bin/clang-format -i $(SOURCES)
-	@.venv/bin/ruff format python tests/python tools bench
+planner-files: setup-test ## the same, each file compiled for itself: no unity build or precompiled header hides a missing include
+	@$(CMAKE) --preset planner-files > /dev/null && $(CMAKE) --build --preset planner-files --parallel $(JOBS) && $(CTEST) --preset planner-files --parallel $(JOBS)
 
-lint: ## clang-tidy on our sources, ruff, the rooms
-	@python3 tools/check_rooms.py
-	@.venv/bin/ruff check python tests/python tools bench
+format: setup-test ## clang-format and ruff
+	@.venv/bin/clang-format -i $(SOURCES)
+	@.venv/bin/ruff format $(PYTHON_FOLDERS)
+
+check: setup-test ## format, ruff, types, rooms: what needs no compiler
+	@.venv/bin/clang-format --dry-run -Werror $(SOURCES)
+	@.venv/bin/ruff format --quiet --check $(PYTHON_FOLDERS) || { echo "make format puts these right:"; .venv/bin/ruff format --check $(PYTHON_FOLDERS); }
+	@.venv/bin/ruff check --quiet $(PYTHON_FOLDERS)
+	@.venv/bin/mypy
+	@.venv/bin/python tools/check_rooms.py
+
+lint: check ## the same and clang-tidy on our sources
 	@clang-tidy -p build/release --quiet $(filter src/%.cpp,$(SOURCES))
 
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help quickstart setup setup-test build build-python wheel-test build-tests test fuzz bench planner sanitize format lint clean
+.PHONY: help quickstart setup setup-test build build-python wheel-test build-tests test fuzz bench planner planner-files sanitize format check lint clean

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from galvatron.command_line import ConfigError
 
@@ -165,8 +165,10 @@ def _read_jsonl(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
                 yield Document(_field_of(text, file, number, options), len(line))
 
 
-def _open(file: SourceFile) -> BinaryIO:
-    return gzip.open(file.path, "rb") if file.path.name.lower().endswith(".gz") else file.path.open("rb")
+def _open(file: SourceFile) -> IO[bytes]:
+    if file.path.name.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.open(file.path, "rb"))
+    return file.path.open("rb")
 
 
 def _decode(raw: bytes, file: SourceFile, number: int, options: ReadOptions) -> str:
@@ -191,18 +193,18 @@ def _field_of(text: str, file: SourceFile, number: int, options: ReadOptions) ->
         raise ConfigError(f"{place}, is no JSON object but {type(record).__name__}; each line must be an object")
     if name not in record:
         raise ConfigError(f"{place}, has no field '{name}': it has {', '.join(record)}; choose one with --field")
-    value = record[name]
-    if not isinstance(value, str | None):
+    value = "" if record[name] is None else record[name]
+    if not isinstance(value, str):
         raise ConfigError(f"{place}: the field '{name}' is {type(value).__name__}, not text")
     try:
-        (value or "").encode("utf-8")
+        value.encode("utf-8")
     except UnicodeEncodeError:  # JSON may spell half a character: "\\ud800"
         if not options.replace_invalid_utf8:
             raise ConfigError(
                 f"{place}: the field '{name}' holds half a character; pass --invalid-utf8 replace"
             ) from None
         value = value.encode("utf-8", "replace").decode("utf-8")
-    return value or ""
+    return value
 
 
 def _read_python(file: SourceFile, _: ReadOptions) -> Iterator[Document]:

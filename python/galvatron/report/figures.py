@@ -80,9 +80,9 @@ def thinned(steps: list[int], values: list[float | None]) -> tuple[list[int], li
     width = -(-len(steps) // (MOST_POINTS // 2))
     kept: set[int] = {0, len(steps) - 1}
     for begin in range(0, len(steps), width):
-        known = [i for i in range(begin, min(begin + width, len(steps))) if values[i] is not None]
+        known = [(value, begin + i) for i, value in enumerate(values[begin : begin + width]) if value is not None]
         if known:
-            kept |= {min(known, key=values.__getitem__), max(known, key=values.__getitem__)}
+            kept |= {extreme(known, key=lambda point: point[0])[1] for extreme in (min, max)}
     chosen = sorted(kept)
     return [steps[i] for i in chosen], [values[i] for i in chosen]
 

@@ -158,12 +158,12 @@ def _memory_tile(run: Run) -> list[Tile]:
     if run.summary is None:
         most = max((value for value in run.metrics["memory_bytes"] if value is not None), default=None)
         return [Tile("peak memory", bytes_text(most))] if most is not None else []
-    measured = [rank for rank in run.summary.ranks if rank.measured_bytes is not None]
+    measured = [(rank.measured_bytes, rank) for rank in run.summary.ranks if rank.measured_bytes is not None]
     if not measured:
         return []
-    fullest = max(measured, key=lambda rank: rank.measured_bytes)
-    note = _comparison(fullest.measured_bytes, fullest.predicted_bytes, bytes_text)
-    return [Tile(f"peak memory, rank {fullest.rank}", bytes_text(fullest.measured_bytes), note)]
+    most_bytes, fullest = max(measured, key=lambda entry: entry[0])
+    note = _comparison(most_bytes, fullest.predicted_bytes, bytes_text)
+    return [Tile(f"peak memory, rank {fullest.rank}", bytes_text(most_bytes), note)]
 
 
 def _comparison(measured: float, predicted: float | None, text) -> str:
