@@ -66,10 +66,6 @@ std::vector<std::string> other_names(const models::HfTensor& tensor) {
   return out;
 }
 
-nn::SequenceSplit whole_sequence(std::int64_t length) {
-  return {length, {0, length}, {0, length}, {length}, {length}};
-}
-
 const char* input_name(spec::InputKind kind) {
   switch (kind) {
     case spec::InputKind::kTokens:
@@ -116,12 +112,11 @@ OneRankModel::OneRankModel(spec::ModelSpec model, std::uint64_t seed)
 }
 
 void OneRankModel::add_layer(int layer) {
-  const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = model_.layer(layer);
   std::vector<std::size_t>& indices = layer_parameters_.emplace_back();
   for (const spec::ParamSpec& param : spec.params) {
     const auto same = [&](const Parameter& other) {
-      return model_.layers[static_cast<std::size_t>(other.layer)].full_name(*other.spec) ==
-             spec.full_name(param);
+      return model_.layer(other.layer).full_name(*other.spec) == spec.full_name(param);
     };
     const auto found = std::find_if(parameters_.begin(), parameters_.end(), same);
     indices.push_back(static_cast<std::size_t>(found - parameters_.begin()));
@@ -140,7 +135,7 @@ at::Tensor OneRankModel::first_value(const Parameter& parameter, at::ScalarType 
   runtime::UnitOptions options;
   options.state_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
   options.compute_type = options.state_type;
-  const std::string name = model_.layers[static_cast<std::size_t>(parameter.layer)].full_name(spec);
+  const std::string name = model_.layer(parameter.layer).full_name(spec);
   runtime::ParamUnit unit(
       options, {{&spec, name, spec::local_ranges(spec, 1, 0), spec.shape, 0, spec.numel()}});
   unit.initialise(seed_);
@@ -209,12 +204,12 @@ std::vector<at::Tensor> OneRankModel::join_parameters(
 
 nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
                                       std::int64_t first_sample, bool training) const {
-  const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = model_.layer(layer);
   nn::LayerCall call;
   call.first_sample = first_sample;
   call.num_samples = inputs.begin()->second.size(0);
   runtime::set_sequences(call, model_, layer, [&](const spec::StreamSpec& stream) {
-    return whole_sequence(stream_length(stream, inputs));
+    return runtime::sequence_split({{}, 1}, 0, stream_length(stream, inputs));
   });
   call.training = training;
   call.logits = spec.outputs.empty();

@@ -170,7 +170,7 @@ TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
     EXPECT_DOUBLE_EQ(cost.backward_ms, time.backward.total().value);
     EXPECT_DOUBLE_EQ(cost.once_ms, time.once().value);
     EXPECT_EQ(tables.layouts[static_cast<std::size_t>(cost.layout)],
-              plan::token_layout(candidates[c], 4));
+              plan::RankLayout(candidates[c], 4).tokens());
   }
   EXPECT_EQ(tables.layouts.size(), 3u);
   EXPECT_EQ(tables.borders.size(), 1u);

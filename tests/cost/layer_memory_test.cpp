@@ -128,7 +128,7 @@ TEST(LayerMemory, EmbeddingHasNoInputAndTheHeadKeepsOnlyIts) {
 TEST(LayerMemory, SequenceDegreesSplitTheInput) {
   const Example example;
   // 4 samples over dp 2, 64 tokens over 2.
-  const auto layout = plan::token_layout({.ulysses_degree = 2}, 4);
+  const auto layout = plan::RankLayout({.ulysses_degree = 2}, 4).tokens();
   EXPECT_EQ(border_bytes(example.inputs(), kBlock, layout, 4).value, 2 * 32 * 64 * 4);
   // 2 samples x half the tokens: as much as before, and attention's result a second time.
   EXPECT_EQ(memory(example, kBlock, {.ulysses_degree = 2}).activation,

@@ -168,8 +168,8 @@ TEST(TransitionTime, MovesWhatTheRectanglesSay) {
       const plan::TokenLayout from{8 / a, a}, to{8 / b, b};
       std::int64_t most = 0;
       for (int rank = 0; rank < 8; ++rank) {
-        const auto have = plan::token_rect(from, rank, 16, 64);
-        const auto want = plan::token_rect(to, rank, 16, 64);
+        const auto have = from.rect(rank, 16, 64);
+        const auto want = to.rect(rank, 16, 64);
         const auto kept = intersect(have.samples, want.samples).size() *
                           intersect(have.tokens, want.tokens).size();
         most = std::max(most, want.samples.size() * want.tokens.size() - kept);

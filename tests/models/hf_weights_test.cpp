@@ -12,7 +12,7 @@ namespace {
 
 const spec::ParamSpec& find_param(const spec::ModelSpec& model, int layer,
                                   const std::string& name) {
-  for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(layer)].params) {
+  for (const spec::ParamSpec& param : model.layer(layer).params) {
     if (param.name == name) return param;
   }
   throw std::out_of_range(name);
@@ -128,7 +128,7 @@ TEST(HfWeights, CoversEveryParameterOfEveryPreset) {
     const spec::ModelSpec model = spec::load_model(preset);
     std::map<std::string, std::string> owner;
     for (int i = 0; i < model.num_layers(); ++i) {
-      const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+      const spec::LayerSpec& layer = model.layer(i);
       for (const spec::ParamSpec& param : layer.params) {
         const std::string full_name = layer.full_name(param);
         std::int64_t end = 0, numel = 0;

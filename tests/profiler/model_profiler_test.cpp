@@ -63,7 +63,7 @@ TEST_P(ModelProfiler, TimesEveryTypeInBothDirections) {
 TEST_P(ModelProfiler, ParameterBytesAreTheSpecs) {
   const spec::ModelSpec model = spec::load_model(GetParam());
   for (int type = 0; type < 3; ++type) {
-    const auto& layer = model.layers[static_cast<std::size_t>(model.first_layer_of_type(type))];
+    const auto& layer = model.layer(model.first_layer_of_type(type));
     EXPECT_EQ(profile().types[static_cast<std::size_t>(type)].parameter_bytes.value,
               layer.num_params() * 4);
   }

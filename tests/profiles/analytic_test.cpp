@@ -9,7 +9,7 @@ namespace {
 DeviceSpec flops_only() { return {"flops", 1e6, 1, 1e300, 0}; }
 
 const spec::LayerSpec& layer(const spec::ModelSpec& model, int type) {
-  return model.layers[static_cast<std::size_t>(model.first_layer_of_type(type))];
+  return model.layer(model.first_layer_of_type(type));
 }
 
 LayerMeasurement at(const spec::ModelSpec& model, int type, int tp_degree, double samples,

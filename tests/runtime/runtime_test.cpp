@@ -28,9 +28,9 @@ TEST(Redistribute, MovesEveryRectangleToEveryLayout) {
     for (const int from_seq : {1, 2, 3, 6}) {
       for (const int to_seq : {1, 2, 3, 6}) {
         const plan::TokenLayout from{6 / from_seq, from_seq}, to{6 / to_seq, to_seq};
-        const at::Tensor moved = runtime::redistribute(
-            rect_of(x, plan::token_rect(from, world.rank(), 5, 7)), from, to, 5, 7, world.all());
-        EXPECT_TRUE(at::equal(moved, rect_of(x, plan::token_rect(to, world.rank(), 5, 7))));
+        const at::Tensor moved = runtime::redistribute(rect_of(x, from.rect(world.rank(), 5, 7)),
+                                                       from, to, 5, 7, world.all());
+        EXPECT_TRUE(at::equal(moved, rect_of(x, to.rect(world.rank(), 5, 7))));
       }
     }
   });

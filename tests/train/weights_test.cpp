@@ -46,7 +46,7 @@ Tensors whole_parameters(const spec::ModelSpec& model, const plan::Plan& plan, s
     for_each_whole_parameter(
         engine, [](runtime::ParamUnit& unit) { return unit.master(); },
         [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
-          const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(layer)];
+          const spec::LayerSpec& spec = model.layer(layer);
           EXPECT_TRUE(out.emplace(spec.full_name(param), whole).second) << "told once";
         });
   });

@@ -82,7 +82,7 @@ MicrobatchSizes microbatch_sizes(std::int64_t global_batch, int num_microbatches
 LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples) {
   const std::int64_t length = inputs.model.streams_of(layer)[0].length(inputs.job.seq_length);
-  const int dp = plan::token_layout(strategy, shape.ranks_per_stage).dp_degree;
+  const int dp = shape.layout(strategy).dp_degree();
   LocalWork work;
   work.samples = largest_chunk(samples, dp);
   work.block_tokens = largest_chunk(length, strategy.ulysses_degree);

@@ -31,6 +31,9 @@ struct PipelineShape {
   int stages_per_rank = 1;  // more than one under the interleaved schedule
   int world_size() const { return pp_degree * ranks_per_stage; }
   int num_stages() const { return pp_degree * stages_per_rank; }
+  plan::RankLayout layout(const plan::LayerStrategy& strategy) const {
+    return {strategy, ranks_per_stage};
+  }
   bool operator==(const PipelineShape&) const = default;
 };
 PipelineShape pipeline_shape(const plan::Plan& plan);

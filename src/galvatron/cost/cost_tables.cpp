@@ -114,7 +114,7 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
   }
   tables.reserve_bytes = inputs.hardware.memory_reserve.value;
   for (const int layer : inputs.model.tied_layers()) {
-    tables.tied_types.insert(inputs.model.layers[static_cast<std::size_t>(layer)].type);
+    tables.tied_types.insert(inputs.model.layer(layer).type);
   }
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
     std::vector<LayerCost>& row = tables.cost.emplace_back();
@@ -124,8 +124,7 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
       auto [units, added] = units_of.try_emplace({strategy.tp_degree, strategy.tp_consecutive});
       if (added) units->second = sharding_units(inputs, shape, layer, strategy);
       row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
-      row.back().layout =
-          layout_index(tables.layouts, plan::token_layout(strategy, shape.ranks_per_stage));
+      row.back().layout = layout_index(tables.layouts, shape.layout(strategy).tokens());
     }
   }
   tables.candidates = std::move(candidates);

@@ -67,10 +67,10 @@ ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shap
                              const plan::LayerStrategy& strategy) {
   enum { kDivided, kWhole, kTied };
   const int tp_degree = strategy.tp_degree;
-  const plan::RankStrides strides = plan::rank_strides(strategy, shape.ranks_per_stage);
+  const plan::RankStrides strides = shape.layout(strategy).strides();
   std::array<std::int64_t, 3> elements{};
   bool tied_divided = false;
-  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = inputs.model.layer(layer);
   for (const spec::ParamSpec& param : spec.params) {
     const bool divided = tp_degree > 1 && param.split.divided();
     const bool tied = !param.tied_name.empty();
@@ -102,7 +102,7 @@ LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Preci
 LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, int layer,
                          const plan::LayerStrategy& strategy, const ShardingUnits& units,
                          std::int64_t samples) {
-  const spec::LayerSpec& spec = inputs.model.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = inputs.model.layer(layer);
   const spec::Precision precision = inputs.job.precision;
   LayerMemory out;
   out.states = layer_states(units, strategy.zero_stage, precision);
@@ -117,8 +117,7 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
     out.reducing += Bytes{state * (unit.elements + slice)};
   }
   const LocalWork work = local_work(inputs, shape, layer, strategy, samples);
-  const Bytes input =
-      border_bytes(inputs, layer, plan::token_layout(strategy, shape.ranks_per_stage), samples);
+  const Bytes input = border_bytes(inputs, layer, shape.layout(strategy).tokens(), samples);
   profiles::LayerMeasurement cost =
       inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples);
   cost.activation += ulysses_copy(spec, strategy, work, precision);

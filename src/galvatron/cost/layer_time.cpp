@@ -15,9 +15,9 @@ class LayerTimer {
              const plan::LayerStrategy& strategy, const ShardingUnits& units, std::int64_t samples)
       : inputs_(inputs),
         shape_(shape),
-        spec_(inputs.model.layers[static_cast<std::size_t>(layer)]),
+        spec_(inputs.model.layer(layer)),
         strategy_(strategy),
-        strides_(plan::rank_strides(strategy, shape.ranks_per_stage)),
+        strides_(shape.layout(strategy).strides()),
         work_(local_work(inputs, shape, layer, strategy, samples)),
         is_first_(layer == 0),
         units_(units),

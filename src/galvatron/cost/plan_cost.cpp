@@ -35,14 +35,12 @@ struct SizedLayer {
 
 SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, const plan::Plan& plan,
                        int layer, const ShardingUnits& units, std::int64_t samples) {
-  const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+  const plan::LayerStrategy& strategy = plan.strategy(layer);
   SizedLayer out{layer_time(inputs, shape, layer, strategy, units, samples), 0};
   if (layer > 0) {
-    const plan::LayerStrategy& before = plan.layers[static_cast<std::size_t>(layer - 1)];
-    out.transition_ms =
-        transition_time(inputs, shape, layer, plan::token_layout(before, shape.ranks_per_stage),
-                        plan::token_layout(strategy, shape.ranks_per_stage), samples)
-            .value;
+    out.transition_ms = transition_time(inputs, shape, layer, plan.layout(layer - 1).tokens(),
+                                        plan.layout(layer).tokens(), samples)
+                            .value;
   }
   return out;
 }
@@ -58,7 +56,7 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
                    StageTimes& stage_times) {
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
-  const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
+  const plan::LayerStrategy& strategy = plan.strategy(layer);
   const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
   const auto of_size = [&](std::int64_t samples) {
     return sized_layer(inputs, shape, plan, layer, units, samples);

@@ -17,10 +17,6 @@ std::vector<int> Pipeline::stages_of_rank(int pp_rank) const {
   return stages;
 }
 
-int Plan::dp_degree(int layer) const {
-  return ranks_per_stage() / layers.at(static_cast<std::size_t>(layer)).seq_degree();
-}
-
 int Plan::stage_of_layer(int layer) const {
   int end = 0;
   for (int stage = 0; stage < pipeline.num_stages(); ++stage) {

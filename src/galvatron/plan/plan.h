@@ -8,6 +8,7 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/plan/layer_strategy.h"
+#include "galvatron/plan/rank_layout.h"
 #include "galvatron/plan/schedule.h"
 #include "galvatron/spec/job_spec.h"
 #include "galvatron/spec/model_spec.h"
@@ -42,8 +43,14 @@ struct Plan {
 
   // Ranks of a pipeline rank, which are those of each of its stages.
   int ranks_per_stage() const { return world_size / pipeline.degree; }
-  // Data-parallel degree of a layer: ranks of its stage over the ways its sequence is split.
-  int dp_degree(int layer) const;
+  int pp_rank_of(int rank) const { return rank / ranks_per_stage(); }
+  RankSet stage_ranks(int pp_rank) const {
+    return strided_ranks(pp_rank * ranks_per_stage(), ranks_per_stage(), 1);
+  }
+  const LayerStrategy& strategy(int layer) const { return layers[static_cast<std::size_t>(layer)]; }
+  // The layer's strategy on the ranks of its stage.
+  RankLayout layout(int layer) const { return {strategy(layer), ranks_per_stage()}; }
+  int dp_degree(int layer) const { return layout(layer).dp_degree(); }
   int stage_of_layer(int layer) const;
   Range layers_of_stage(int stage) const;  // layer indices
   // Samples of a microbatch; microbatches are balanced chunks of the global batch.

@@ -3,84 +3,83 @@
 #include "galvatron/base/error.h"
 
 namespace galvatron::plan {
-namespace {
 
-RankSet strided(int first, int count, int stride) {
+RankSet strided_ranks(int first, int count, int stride) {
   RankSet ranks;
   for (int i = 0; i < count; ++i) ranks.push_back(first + i * stride);
   return ranks;
 }
 
-}  // namespace
-
-RankStrides rank_strides(const LayerStrategy& strategy, int ranks_per_stage) {
-  const int tp = strategy.tp_consecutive ? 1 : ranks_per_stage / strategy.tp_degree;
-  const int ulysses = strategy.tp_consecutive ? strategy.tp_degree : 1;
-  return {tp, ulysses, ulysses * strategy.ulysses_degree};
+TokenRect TokenLayout::rect(int rank_in_stage, std::int64_t num_samples,
+                            std::int64_t seq_length) const {
+  const int inner_degree = seq_degree / outer_degree;
+  const int inner_ranks = dp_degree * inner_degree;
+  const int outer = rank_in_stage / inner_ranks, inner = rank_in_stage % inner_ranks;
+  const int seq_rank = inner % inner_degree * outer_degree + outer;
+  return {chunk(num_samples, dp_degree, inner / inner_degree),
+          chunk(seq_length, seq_degree, seq_rank)};
 }
 
-RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& strategy) {
-  GALV_CHECK(rank >= 0 && ranks_per_stage > 0, "rank ", rank, ", ", ranks_per_stage, " per stage");
-  GALV_CHECK(ranks_per_stage % strategy.seq_degree() == 0, to_text(strategy), " on ",
-             ranks_per_stage, " ranks");
-  const int in_stage = rank % ranks_per_stage;
-  const RankStrides strides = rank_strides(strategy, ranks_per_stage);
+RankLayout::RankLayout(const LayerStrategy& strategy, int ranks_per_stage)
+    : strategy_(strategy), ranks_per_stage_(ranks_per_stage) {
+  GALV_CHECK(ranks_per_stage > 0 && ranks_per_stage % strategy.seq_degree() == 0, to_text(strategy),
+             " on ", ranks_per_stage, " ranks");
+}
+
+RankStrides RankLayout::strides() const {
+  const bool near = strategy_.tp_consecutive;
+  const int ulysses = near ? strategy_.tp_degree : 1;
+  return {near ? 1 : ranks_per_stage_ / strategy_.tp_degree, ulysses,
+          ulysses * strategy_.ulysses_degree};
+}
+
+RankCoordinates RankLayout::coordinates(int rank) const {
+  GALV_CHECK(rank >= 0, "rank ", rank);
+  const int in_stage = rank % ranks_per_stage_;
+  const RankStrides stride = strides();
   RankCoordinates out;
-  out.stage = rank / ranks_per_stage;
-  out.tp_rank = in_stage / strides.tp % strategy.tp_degree;
-  out.ulysses_rank = in_stage / strides.ulysses % strategy.ulysses_degree;
-  out.dp_rank = in_stage / strides.dp % (ranks_per_stage / strategy.seq_degree());
-  out.seq_rank = out.ulysses_rank * strategy.tp_degree + out.tp_rank;
+  out.stage = rank / ranks_per_stage_;
+  out.tp_rank = in_stage / stride.tp % strategy_.tp_degree;
+  out.ulysses_rank = in_stage / stride.ulysses % strategy_.ulysses_degree;
+  out.dp_rank = in_stage / stride.dp % dp_degree();
+  out.seq_rank = out.ulysses_rank * strategy_.tp_degree + out.tp_rank;
   return out;
 }
 
-RankSet stage_ranks(int pp_rank, int ranks_per_stage) {
-  return strided(pp_rank * ranks_per_stage, ranks_per_stage, 1);
+RankSet RankLayout::tp_ranks(int rank) const {
+  const int stride = strides().tp;
+  return strided_ranks(rank - coordinates(rank).tp_rank * stride, strategy_.tp_degree, stride);
 }
 
-RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy) {
-  const RankCoordinates at = coordinates(rank, ranks_per_stage, strategy);
-  const int stride = rank_strides(strategy, ranks_per_stage).tp;
-  return strided(rank - at.tp_rank * stride, strategy.tp_degree, stride);
+RankSet RankLayout::ulysses_ranks(int rank) const {
+  const int stride = strides().ulysses;
+  return strided_ranks(rank - coordinates(rank).ulysses_rank * stride, strategy_.ulysses_degree,
+                       stride);
 }
 
-RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy) {
-  const RankCoordinates at = coordinates(rank, ranks_per_stage, strategy);
-  const int stride = rank_strides(strategy, ranks_per_stage).ulysses;
-  return strided(rank - at.ulysses_rank * stride, strategy.ulysses_degree, stride);
+RankSet RankLayout::replica_ranks(int rank, bool tp_divided) const {
+  const int first = rank - rank % ranks_per_stage_;
+  if (!tp_divided) return strided_ranks(first, ranks_per_stage_, 1);
+  const RankStrides stride = strides();
+  return strided_ranks(first + coordinates(rank).tp_rank * stride.tp,
+                       ranks_per_stage_ / strategy_.tp_degree, stride.ulysses);
 }
 
-RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy,
-                      bool tp_divided) {
-  const RankCoordinates at = coordinates(rank, ranks_per_stage, strategy);
-  if (!tp_divided) return stage_ranks(at.stage, ranks_per_stage);
-  const RankStrides strides = rank_strides(strategy, ranks_per_stage);
-  return strided(at.stage * ranks_per_stage + at.tp_rank * strides.tp,
-                 ranks_per_stage / strategy.tp_degree, strides.ulysses);
+TokenLayout RankLayout::tokens() const {
+  return {dp_degree(), strategy_.seq_degree(), strategy_.tp_consecutive ? 1 : strategy_.tp_degree};
 }
 
-TokenLayout token_layout(const LayerStrategy& strategy, int ranks_per_stage) {
-  return {ranks_per_stage / strategy.seq_degree(), strategy.seq_degree(),
-          strategy.tp_consecutive ? 1 : strategy.tp_degree};
+TokenRect RankLayout::token_rect(int rank, std::int64_t num_samples,
+                                 std::int64_t seq_length) const {
+  return tokens().rect(rank % ranks_per_stage_, num_samples, seq_length);
 }
 
-TokenRect token_rect(const TokenLayout& layout, int rank_in_stage, std::int64_t num_samples,
-                     std::int64_t seq_length) {
-  const int inner_degree = layout.seq_degree / layout.outer_degree;
-  const int inner_ranks = layout.dp_degree * inner_degree;
-  const int outer = rank_in_stage / inner_ranks, inner = rank_in_stage % inner_ranks;
-  const int seq_rank = inner % inner_degree * layout.outer_degree + outer;
-  return {chunk(num_samples, layout.dp_degree, inner / inner_degree),
-          chunk(seq_length, layout.seq_degree, seq_rank)};
-}
-
-TokenRect block_rect(const LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
-                     std::int64_t num_samples, std::int64_t seq_length) {
-  const RankCoordinates at = coordinates(rank_in_stage, ranks_per_stage, strategy);
-  const TokenLayout layout = token_layout(strategy, ranks_per_stage);
+TokenRect RankLayout::block_rect(int rank, std::int64_t num_samples,
+                                 std::int64_t seq_length) const {
+  const RankCoordinates at = coordinates(rank);
   // Balanced chunks nest: the tp_degree parts of a Ulysses rank are one part of ulysses_degree.
-  return {chunk(num_samples, layout.dp_degree, at.dp_rank),
-          chunk(seq_length, strategy.ulysses_degree, at.ulysses_rank)};
+  return {chunk(num_samples, dp_degree(), at.dp_rank),
+          chunk(seq_length, strategy_.ulysses_degree, at.ulysses_rank)};
 }
 
 }  // namespace galvatron::plan

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "galvatron/base/partition.h"
-#include "galvatron/plan/plan.h"
+#include "galvatron/plan/layer_strategy.h"
 
 namespace galvatron::plan {
 
@@ -25,26 +25,24 @@ struct RankCoordinates {
   int seq_rank = 0;
 };
 
-RankCoordinates coordinates(int rank, int ranks_per_stage, const LayerStrategy& strategy);
-
 using RankSet = std::vector<int>;  // ascending global ranks
+
+// `count` ranks, `stride` apart.
+RankSet strided_ranks(int first, int count, int stride);
 
 // Distances between ranks that differ in one coordinate by one. Those that hold the same values of
 // what TP divides lie `ulysses` apart.
 struct RankStrides {
   int tp = 1, ulysses = 1, dp = 1;
 };
-RankStrides rank_strides(const LayerStrategy& strategy, int ranks_per_stage);
 
-// Ranks of a pipeline rank's stages.
-RankSet stage_ranks(int pp_rank, int ranks_per_stage);
-// Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
-RankSet tp_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
-RankSet ulysses_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy);
-// Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides
-// it, else the stage.
-RankSet replica_ranks(int rank, int ranks_per_stage, const LayerStrategy& strategy,
-                      bool tp_divided);
+// Samples x tokens of a microbatch that one rank holds. Sample indices are within the microbatch.
+struct TokenRect {
+  Range samples;
+  Range tokens;
+  bool operator==(const TokenRect&) const = default;
+  bool empty() const { return samples.empty() || tokens.empty(); }
+};
 
 // How the samples and tokens of a microbatch are spread over the ranks of a stage at a layer's
 // border: the batch in dp_degree chunks, the sequence in seq_degree chunks.
@@ -55,21 +53,39 @@ struct TokenLayout {
   // ranks are not consecutive.
   int outer_degree = 1;
   bool operator==(const TokenLayout&) const = default;
-};
-TokenLayout token_layout(const LayerStrategy& strategy, int ranks_per_stage);
 
-// Samples x tokens of a microbatch that one rank holds. Sample indices are within the microbatch.
-struct TokenRect {
-  Range samples;
-  Range tokens;
-  bool operator==(const TokenRect&) const = default;
-  bool empty() const { return samples.empty() || tokens.empty(); }
+  TokenRect rect(int rank_in_stage, std::int64_t num_samples, std::int64_t seq_length) const;
 };
-TokenRect token_rect(const TokenLayout& layout, int rank_in_stage, std::int64_t num_samples,
-                     std::int64_t seq_length);
 
-// Tokens inside the layer's TP region: the chunks of all its tp ranks together.
-TokenRect block_rect(const LayerStrategy& strategy, int ranks_per_stage, int rank_in_stage,
-                     std::int64_t num_samples, std::int64_t seq_length);
+// One layer's strategy on the ranks of its stage. Plan::layout makes one. A rank is a global one.
+class RankLayout {
+ public:
+  // REQUIRES: the strategy's degrees divide the stage (check_layer_strategy).
+  RankLayout(const LayerStrategy& strategy, int ranks_per_stage);
+
+  const LayerStrategy& strategy() const { return strategy_; }
+  int ranks_per_stage() const { return ranks_per_stage_; }
+  // Ranks of the stage over the ways the sequence is split.
+  int dp_degree() const { return ranks_per_stage_ / strategy_.seq_degree(); }
+  RankStrides strides() const;
+  RankCoordinates coordinates(int rank) const;
+
+  // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
+  RankSet tp_ranks(int rank) const;
+  RankSet ulysses_ranks(int rank) const;
+  // Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides
+  // it, else the stage.
+  RankSet replica_ranks(int rank, bool tp_divided) const;
+
+  TokenLayout tokens() const;
+  // What a rank holds at the layer's border.
+  TokenRect token_rect(int rank, std::int64_t num_samples, std::int64_t seq_length) const;
+  // Tokens inside the layer's TP region: the chunks of all its tp ranks together.
+  TokenRect block_rect(int rank, std::int64_t num_samples, std::int64_t seq_length) const;
+
+ private:
+  LayerStrategy strategy_;
+  int ranks_per_stage_;
+};
 
 }  // namespace galvatron::plan

@@ -52,14 +52,13 @@ LayerBench::LayerBench(const spec::ModelSpec& model, const LayerBenchOptions& op
     unit->initialise(options.seed);
     unit->publish();
   }
-  const plan::LayerStrategy& strategy = plan_.layers[static_cast<std::size_t>(options.layer)];
-  const int rank = world_.rank(), size = world_.size();
-  const nn::LayerPlacement placement{{world_.group(plan::tp_ranks(rank, size, strategy)), {}},
-                                     strategy.recompute == plan::Recompute::kSelective,
+  const plan::RankLayout layout = plan_.layout(options.layer);
+  const int rank = world_.rank();
+  const nn::LayerPlacement placement{{world_.group(layout.tp_ranks(rank)), {}},
+                                     layout.strategy().recompute == plan::Recompute::kSelective,
                                      options.seed};
   runner_ = std::make_unique<runtime::LayerRunner>(
-      runtime::LayerRunnerOptions{&model.layers[static_cast<std::size_t>(options.layer)], strategy,
-                                  plan::coordinates(rank, size, strategy), is_head()},
+      runtime::LayerRunnerOptions{&model, options.layer, layout, rank, options.seq_length},
       models::make_layer(model, options.layer, placement), std::move(params));
 }
 
@@ -67,20 +66,10 @@ LayerBench::~LayerBench() = default;
 
 bool LayerBench::is_head() const { return options_.layer + 1 == model_.num_layers(); }
 
-const spec::LayerSpec& LayerBench::layer() const {
-  return model_.layers[static_cast<std::size_t>(options_.layer)];
-}
-
-nn::SequenceSplit LayerBench::split_of(const spec::StreamSpec& stream) const {
-  return runtime::sequence_split(plan_.layers[static_cast<std::size_t>(options_.layer)],
-                                 world_.size(), world_.rank(), stream.length(options_.seq_length));
-}
+const spec::LayerSpec& LayerBench::layer() const { return model_.layer(options_.layer); }
 
 nn::LayerCall LayerBench::make_call(std::int64_t samples) const {
-  nn::LayerCall call;
-  call.num_samples = samples;
-  runtime::set_sequences(call, model_, options_.layer,
-                         [this](const spec::StreamSpec& stream) { return split_of(stream); });
+  nn::LayerCall call = runner_->make_call({0, samples});
   for (const spec::InputKind kind : layer().inputs) {
     runtime::input_slot(call.inputs, kind) =
         random_input(kind, samples, call.sequence.block_tokens.size());
@@ -114,8 +103,10 @@ at::TensorOptions LayerBench::floats() const {
 nn::Activations LayerBench::make_input(const nn::LayerCall& call) const {
   nn::Activations x;
   for (const spec::StreamSpec& stream : model_.inputs_of(options_.layer)) {
-    x.push_back(
-        at::randn({call.num_samples, split_of(stream).tokens.size(), stream.width}, floats()));
+    const plan::TokenRect rect =
+        plan_.layout(options_.layer)
+            .token_rect(world_.rank(), call.num_samples, stream.length(options_.seq_length));
+    x.push_back(at::randn({rect.samples.size(), rect.tokens.size(), stream.width}, floats()));
   }
   return x;
 }

@@ -51,7 +51,6 @@ class LayerBench {
   bool is_head() const;
   const spec::LayerSpec& layer() const;
   at::TensorOptions floats() const;
-  nn::SequenceSplit split_of(const spec::StreamSpec& stream) const;
   at::Tensor random_input(spec::InputKind kind, std::int64_t samples, std::int64_t tokens) const;
   nn::LayerCall make_call(std::int64_t samples) const;
   nn::Activations make_input(const nn::LayerCall& call) const;

@@ -100,7 +100,7 @@ class ModelProfiler {
 
   void count_parts(int num_types) {
     for (int type = 0; type < num_types; ++type) {
-      const auto& layer = model_.layers[static_cast<std::size_t>(model_.first_layer_of_type(type))];
+      const auto& layer = model_.layer(model_.first_layer_of_type(type));
       num_parts_ +=
           static_cast<int>(degrees_.size() * samples_.size()) * (can_recompute_core(layer) ? 2 : 1);
     }
@@ -118,7 +118,7 @@ class ModelProfiler {
 
   profiles::LayerTypeProfile measure_type(int type, const std::string& name) {
     const int index = model_.first_layer_of_type(type);
-    const spec::LayerSpec& layer = model_.layers[static_cast<std::size_t>(index)];
+    const spec::LayerSpec& layer = model_.layer(index);
     profiles::LayerTypeProfile out;
     out.type = name;
     out.parameter_bytes = {layer.num_params() * spec::compute_bytes(options_.precision)};
@@ -157,7 +157,7 @@ class ModelProfiler {
       m.forward_workspace = bytes.forward_workspace;
       m.backward_workspace = bytes.backward_workspace;
     }
-    if (can_recompute_core(model_.layers[static_cast<std::size_t>(index)])) {
+    if (can_recompute_core(model_.layer(index))) {
       add_selective(index, degree, out);
     }
     return out;

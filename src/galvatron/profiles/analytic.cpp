@@ -244,7 +244,7 @@ ModelProfile analytic_model_profile(const spec::ModelSpec& model, std::int64_t s
   out.device = device.name;
   const std::vector<std::string> names = model.type_names();
   for (int type = 0; type < static_cast<int>(names.size()); ++type) {
-    const auto& layer = model.layers[static_cast<std::size_t>(model.first_layer_of_type(type))];
+    const auto& layer = model.layer(model.first_layer_of_type(type));
     out.types.push_back({names[static_cast<std::size_t>(type)],
                          {layer.num_params() * spec::compute_bytes(precision)},
                          {analytic_layer(layer, model, seq_length, precision, device, 1, 1)}});

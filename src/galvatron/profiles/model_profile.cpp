@@ -126,8 +126,7 @@ std::vector<ModelProfile::Curves> ModelProfile::make_curves(const LayerTypeProfi
 LayerMeasurement ModelProfile::lookup(int type, int tp_degree, double samples) const {
   GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
   const Prepared& ready = *prepared_;
-  const auto& layer =
-      ready.model.layers[static_cast<std::size_t>(ready.model.first_layer_of_type(type))];
+  const auto& layer = ready.model.layer(ready.model.first_layer_of_type(type));
   const auto analytic = [&](std::int64_t seq, int tp) {
     return to_fields(
         analytic_layer(layer, ready.model, seq, precision, reference_device(), tp, samples));

@@ -29,7 +29,7 @@ at::Tensor sum_of_squares(const at::Tensor& flat) {
 // Of all stages of the rank, stage by stage.
 std::vector<int> layers_of_rank(const plan::Plan& plan, int rank) {
   std::vector<int> out;
-  for (const int stage : plan.pipeline.stages_of_rank(rank / plan.ranks_per_stage())) {
+  for (const int stage : plan.pipeline.stages_of_rank(plan.pp_rank_of(rank))) {
     const Range layers = plan.layers_of_stage(stage);
     for (auto i = static_cast<int>(layers.begin); i < layers.end; ++i) out.push_back(i);
   }
@@ -59,23 +59,20 @@ struct Engine::State {
 
 void Engine::State::build(const LayerFactory& make_layer) {
   world->create_groups(plan_rank_sets(model, plan));
-  const int rank = world->rank(), ranks_per_stage = plan.ranks_per_stage();
+  const int rank = world->rank();
   UnitBuilder builder(model, plan, *world);
   std::vector<std::unique_ptr<LayerRunner>> runners;
   for (const int i : layers_of_rank(plan, rank)) {
-    const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
-    const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(i)];
+    const plan::RankLayout layout = plan.layout(i);
     const nn::LayerPlacement placement{
-        {world->group(plan::tp_ranks(rank, ranks_per_stage, strategy)),
-         world->group(plan::ulysses_ranks(rank, ranks_per_stage, strategy))},
-        strategy.recompute == plan::Recompute::kSelective,
+        {world->group(layout.tp_ranks(rank)), world->group(layout.ulysses_ranks(rank))},
+        layout.strategy().recompute == plan::Recompute::kSelective,
         options.seed};
     std::vector<ParamRef> refs = builder.add_layer(i);
     for (std::size_t p = 0; p < refs.size(); ++p)
-      parameters.push_back({i, &spec.params[p], refs[p].unit, refs[p].slot});
+      parameters.push_back({i, &model.layer(i).params[p], refs[p].unit, refs[p].slot});
     runners.push_back(std::make_unique<LayerRunner>(
-        LayerRunnerOptions{&spec, strategy, plan::coordinates(rank, ranks_per_stage, strategy),
-                           i + 1 == model.num_layers()},
+        LayerRunnerOptions{&model, i, layout, rank, options.seq_length},
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
@@ -163,18 +160,17 @@ int neighbour_rank(const plan::Plan& plan, int rank, int step) {
 }
 
 std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan) {
-  const int per_stage = plan.ranks_per_stage();
   std::set<plan::RankSet> sets;
   for (int rank = 0; rank < plan.world_size; ++rank) {
-    sets.insert(plan::stage_ranks(rank / per_stage, per_stage));
+    sets.insert(plan.stage_ranks(plan.pp_rank_of(rank)));
     const int next = neighbour_rank(plan, rank, 1);
     if (next >= 0) sets.insert({std::min(rank, next), std::max(rank, next)});
     for (const int i : layers_of_rank(plan, rank)) {
-      const plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(i)];
-      sets.insert(plan::tp_ranks(rank, per_stage, strategy));
-      sets.insert(plan::ulysses_ranks(rank, per_stage, strategy));
-      sets.insert(plan::replica_ranks(rank, per_stage, strategy, true));
-      for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(i)].params) {
+      const plan::RankLayout layout = plan.layout(i);
+      sets.insert(layout.tp_ranks(rank));
+      sets.insert(layout.ulysses_ranks(rank));
+      sets.insert(layout.replica_ranks(rank, true));
+      for (const spec::ParamSpec& param : model.layer(i).params) {
         if (!param.tied_name.empty()) sets.insert(tie_ranks(model, plan, param.tied_name, i, rank));
       }
     }

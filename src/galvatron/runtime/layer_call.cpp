@@ -4,15 +4,13 @@
 
 namespace galvatron::runtime {
 
-nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage,
-                                 int rank_in_stage, std::int64_t length) {
-  const plan::RankCoordinates place = plan::coordinates(rank_in_stage, ranks_per_stage, strategy);
+nn::SequenceSplit sequence_split(const plan::RankLayout& layout, int rank, std::int64_t length) {
+  const plan::LayerStrategy& strategy = layout.strategy();
+  const plan::RankCoordinates place = layout.coordinates(rank);
   nn::SequenceSplit split;
   split.length = length;
-  split.tokens =
-      plan::token_rect(plan::token_layout(strategy, ranks_per_stage), rank_in_stage, 1, length)
-          .tokens;
-  split.block_tokens = plan::block_rect(strategy, ranks_per_stage, rank_in_stage, 1, length).tokens;
+  split.tokens = layout.token_rect(rank, 1, length).tokens;
+  split.block_tokens = layout.block_rect(rank, 1, length).tokens;
   for (int t = 0; t < strategy.tp_degree; ++t) {
     split.tp_sizes.push_back(
         chunk(length, strategy.seq_degree(), place.ulysses_rank * strategy.tp_degree + t).size());
@@ -26,7 +24,7 @@ nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_
 void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
                    const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split) {
   const std::vector<spec::StreamSpec>& in = model.inputs_of(layer);
-  const std::vector<spec::StreamSpec>& out = model.layers[static_cast<std::size_t>(layer)].outputs;
+  const std::vector<spec::StreamSpec>& out = model.layer(layer).outputs;
   call.sequence = split(model.streams_of(layer)[0]);
   if (!in.empty()) call.before = split(in[0]);
   const std::vector<spec::StreamSpec>& both = out.size() > 1 ? out : in;

@@ -1,4 +1,4 @@
-// What a layer's code is told about the sequences and inputs of one call, for whoever calls layers.
+// What a layer's code is told about the sequences and inputs of one call.
 #pragma once
 #include <functional>
 
@@ -9,8 +9,7 @@
 namespace galvatron::runtime {
 
 // How a sequence of any length lies over the ranks of a layer.
-nn::SequenceSplit sequence_split(const plan::LayerStrategy& strategy, int ranks_per_stage,
-                                 int rank_in_stage, std::int64_t length);
+nn::SequenceSplit sequence_split(const plan::RankLayout& layout, int rank, std::int64_t length);
 
 // Fills in the layer's own sequence, what comes in and its context; `split` says how a stream lies
 // over the ranks.

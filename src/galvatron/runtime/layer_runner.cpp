@@ -4,6 +4,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/runtime/layer_call.h"
 
 namespace galvatron::runtime {
 namespace {
@@ -25,11 +26,24 @@ nn::Activations detached(const nn::Activations& x) {
 LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
                          std::vector<ParamRef> params)
     : options_(std::move(options)), layer_(std::move(layer)), params_(std::move(params)) {
+  set_sequences(
+      sequences_, *options_.model, options_.layer, [this](const spec::StreamSpec& stream) {
+        return sequence_split(options_.layout, options_.rank, stream.length(options_.seq_length));
+      });
   for (const ParamRef& param : params_) {
     if (std::find(units_.begin(), units_.end(), param.unit) == units_.end())
       units_.push_back(param.unit);
   }
   for (ParamUnit* unit : units_) unit->add_use();
+}
+
+nn::LayerCall LayerRunner::make_call(Range samples, std::int64_t first_sample) const {
+  const Range mine =
+      options_.layout.token_rect(options_.rank, samples.size(), options_.seq_length).samples;
+  nn::LayerCall call = sequences_;
+  call.first_sample = first_sample + samples.begin + mine.begin;
+  call.num_samples = mine.size();
+  return call;
 }
 
 std::vector<at::Tensor> LayerRunner::leaves() const {
@@ -62,7 +76,7 @@ nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
     if (!runs_again()) saved.y = y;
   }
   const bool fresh = saved_.emplace(microbatch, std::move(saved)).second;
-  GALV_CHECK(fresh, "microbatch ", microbatch, " is already in flight in ", options_.spec->name);
+  GALV_CHECK(fresh, "microbatch ", microbatch, " is already in flight in ", spec().name);
   return detached(y);
 }
 
@@ -70,7 +84,7 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
                                       bool last_microbatch, double loss_scale) {
   const auto found = saved_.find(microbatch);
   GALV_CHECK(found != saved_.end(), "microbatch ", microbatch, " is not in flight in ",
-             options_.spec->name);
+             spec().name);
   Saved saved = std::move(found->second);
   saved_.erase(found);
 

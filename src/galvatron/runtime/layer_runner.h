@@ -26,10 +26,11 @@ struct ParamRef {
 };
 
 struct LayerRunnerOptions {
-  const spec::LayerSpec* spec = nullptr;
-  plan::LayerStrategy strategy;
-  plan::RankCoordinates place;
-  bool computes_loss = false;  // the last layer of the model
+  const spec::ModelSpec* model = nullptr;
+  int layer = 0;
+  plan::RankLayout layout;
+  int rank = 0;
+  std::int64_t seq_length = 0;  // of the model's sequences
 };
 
 class LayerRunner {
@@ -37,11 +38,16 @@ class LayerRunner {
   LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
               std::vector<ParamRef> params);
 
-  const spec::LayerSpec& spec() const { return *options_.spec; }
-  const plan::LayerStrategy& strategy() const { return options_.strategy; }
-  bool computes_loss() const { return options_.computes_loss; }
+  const spec::LayerSpec& spec() const { return options_.model->layer(options_.layer); }
+  const plan::LayerStrategy& strategy() const { return options_.layout.strategy(); }
+  // The last layer of the model does.
+  bool computes_loss() const { return options_.layer + 1 == options_.model->num_layers(); }
   // Every tensor-parallel rank computes the same loss; it counts on the first.
-  bool loss_counts() const { return options_.place.tp_rank == 0; }
+  bool loss_counts() const { return options_.layout.coordinates(options_.rank).tp_rank == 0; }
+
+  // This rank's part of a microbatch of `samples` (of a range that begins at 0 with the batch);
+  // `first_sample`: of the batch, over the run. Inputs are left to the caller.
+  nn::LayerCall make_call(Range samples, std::int64_t first_sample = 0) const;
 
   void prefetch();
   // Runs the layer and keeps what its backward needs. The loss layer only keeps its input: its
@@ -70,13 +76,14 @@ class LayerRunner {
     nn::Activations y;  // empty when the forward is run again
   };
   bool runs_again() const {
-    return options_.strategy.recompute == plan::Recompute::kFull || options_.computes_loss;
+    return strategy().recompute == plan::Recompute::kFull || computes_loss();
   }
   std::vector<at::Tensor> leaves() const;
   void acquire();
   void release();
 
   LayerRunnerOptions options_;
+  nn::LayerCall sequences_;  // the part of every call that is the same
   std::unique_ptr<nn::Layer> layer_;
   std::vector<ParamRef> params_;
   std::vector<ParamUnit*> units_;  // distinct

@@ -29,7 +29,7 @@ at::Tensor redistribute(const at::Tensor& x, const plan::TokenLayout& from,
   if (from == to) return x;
   const std::int64_t features = x.size(2);
   const auto rect = [&](const plan::TokenLayout& layout, int rank) {
-    return plan::token_rect(layout, rank, num_samples, seq_length);
+    return layout.rect(rank, num_samples, seq_length);
   };
   const plan::TokenRect have = rect(from, stage.rank()), want = rect(to, stage.rank());
   GALV_CHECK(x.size(0) == have.samples.size() && x.size(1) == have.tokens.size(), "activation of ",

@@ -51,9 +51,8 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
       plan_(plan),
       trace_(trace),
       seq_length_(seq_length),
-      ranks_per_stage_(plan.ranks_per_stage()),
-      pp_rank_(world.rank() / ranks_per_stage_),
-      rank_in_stage_(world.rank() % ranks_per_stage_),
+      pp_rank_(plan.pp_rank_of(world.rank())),
+      rank_in_stage_(world.rank() % plan.ranks_per_stage()),
       device_(world.device()),
       runners_(std::move(runners)),
       runner_of_layer_(static_cast<std::size_t>(model.num_layers()), nullptr) {
@@ -64,7 +63,7 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
       runner_of_layer_[static_cast<std::size_t>(i)] = runner->get();
     }
   }
-  stage_group_ = world.group(plan::stage_ranks(pp_rank_, ranks_per_stage_));
+  stage_group_ = world.group(plan.stage_ranks(pp_rank_));
   previous_ = pair_group(plan, world, -1);
   next_ = pair_group(plan, world, 1);
 }
@@ -148,9 +147,9 @@ void StageExecutor::post_receive(const Step& step) {
   const int border = forward ? first_layer(step) - 1 : last_layer(step);
   const std::int64_t samples = plan_.samples_of_microbatch(step.microbatch).size();
   Transfer transfer;
-  for (const spec::StreamSpec& stream : model_.layers[static_cast<std::size_t>(border)].outputs) {
+  for (const spec::StreamSpec& stream : model_.layer(border).outputs) {
     const plan::TokenRect rect =
-        plan::token_rect(layout(border), rank_in_stage_, samples, stream.length(seq_length_));
+        layout(border).rect(rank_in_stage_, samples, stream.length(seq_length_));
     at::Tensor tensor =
         at::empty({rect.samples.size(), rect.tokens.size(), stream.width},
                   at::TensorOptions().dtype(compute_scalar_type(plan_.precision)).device(device_));
@@ -192,16 +191,8 @@ void StageExecutor::send(const Step& step) {
 }
 
 nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepContext& context) {
-  const Range samples = plan_.samples_of_microbatch(microbatch);
-  const Range mine =
-      plan::token_rect(layout(layer), rank_in_stage_, samples.size(), seq_length_).samples;
-  nn::LayerCall call;
-  call.first_sample = context.first_sample + samples.begin + mine.begin;
-  call.num_samples = mine.size();
-  set_sequences(call, model_, layer, [&](const spec::StreamSpec& stream) {
-    return sequence_split(strategy(layer), ranks_per_stage_, rank_in_stage_,
-                          stream.length(seq_length_));
-  });
+  nn::LayerCall call =
+      runner(layer).make_call(plan_.samples_of_microbatch(microbatch), context.first_sample);
   call.training = context.training;
   call.logits = context.logits;
   add_inputs(call, layer, context);
@@ -211,7 +202,7 @@ nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepCont
 void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext& context) {
   const std::int64_t first = call.first_sample - context.first_sample;  // within the global batch
   const Range samples{first, first + call.num_samples};
-  for (const spec::InputKind kind : model_.layers[static_cast<std::size_t>(layer)].inputs) {
+  for (const spec::InputKind kind : model_.layer(layer).inputs) {
     at::Tensor& slot = input_slot(call.inputs, kind);
     slot = context.input->fetch(kind, samples, call.sequence.block_tokens)
                .to(device_, /*non_blocking=*/true);
@@ -223,11 +214,9 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
 nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, int from_layer,
                                          int to_layer, int microbatch) {
   const std::int64_t num_samples = plan_.samples_of_microbatch(microbatch).size();
-  const std::vector<spec::StreamSpec>& streams =
-      model_.layers[static_cast<std::size_t>(border)].outputs;
-  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ",
-             model_.layers[static_cast<std::size_t>(border)].name, ", which makes ",
-             streams.size());
+  const std::vector<spec::StreamSpec>& streams = model_.layer(border).outputs;
+  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ", model_.layer(border).name,
+             ", which makes ", streams.size());
   nn::Activations out;
   for (std::size_t i = 0; i < x.size(); ++i) {
     out.push_back(redistribute(x[i], layout(from_layer), layout(to_layer), num_samples,

@@ -65,12 +65,7 @@ class StageExecutor {
     return layers_[static_cast<std::size_t>(step.chunk)];
   }
   LayerRunner& runner(int layer) { return *runner_of_layer_[static_cast<std::size_t>(layer)]; }
-  const plan::LayerStrategy& strategy(int layer) const {
-    return plan_.layers[static_cast<std::size_t>(layer)];
-  }
-  plan::TokenLayout layout(int layer) const {
-    return plan::token_layout(strategy(layer), ranks_per_stage_);
-  }
+  plan::TokenLayout layout(int layer) const { return plan_.layout(layer).tokens(); }
 
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
@@ -91,7 +86,6 @@ class StageExecutor {
   const plan::Plan& plan_;
   Trace& trace_;
   std::int64_t seq_length_;
-  int ranks_per_stage_;
   int pp_rank_;
   int rank_in_stage_;
   c10::Device device_;

@@ -31,7 +31,7 @@ plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan,
   };
   std::set<int> twins;
   for (int other = 0; other < model.num_layers(); ++other) {
-    for (const spec::ParamSpec& param : model.layers[static_cast<std::size_t>(other)].params) {
+    for (const spec::ParamSpec& param : model.layer(other).params) {
       if (param.tied_name != tied_name) continue;
       twins.insert(rank + (pp_rank(other) - pp_rank(layer)) * plan.ranks_per_stage());
     }
@@ -50,36 +50,34 @@ comm::Group UnitBuilder::tie_group(const std::string& tied_name, int layer) cons
 
 ParamUnit* UnitBuilder::make_unit(const std::string& name, int layer, bool tp_divided,
                                   const std::vector<int>& params, bool tied) {
-  const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
-  const plan::LayerStrategy& strategy = plan_.layers[static_cast<std::size_t>(layer)];
-  const plan::RankCoordinates place =
-      plan::coordinates(world_.rank(), plan_.ranks_per_stage(), strategy);
+  const spec::LayerSpec& spec = model_.layer(layer);
+  const plan::RankLayout layout = plan_.layout(layer);
+  const int tp_degree = layout.strategy().tp_degree;
+  const int tp_rank = layout.coordinates(world_.rank()).tp_rank;
   UnitOptions options;
   options.name = name;
   const bool divisible = spec.params[static_cast<std::size_t>(params[0])].split.divided();
-  options.zero_stage = tied && !divisible ? 0 : strategy.zero_stage;
+  options.zero_stage = tied && !divisible ? 0 : layout.strategy().zero_stage;
   options.compute_type = compute_scalar_type(plan_.precision);
   options.state_type = state_scalar_type(plan_.precision);
   options.device = world_.device();
-  options.replicas = world_.group(
-      plan::replica_ranks(world_.rank(), plan_.ranks_per_stage(), strategy, tp_divided));
+  options.replicas = world_.group(layout.replica_ranks(world_.rank(), tp_divided));
   if (tied)
     options.tie = tie_group(spec.params[static_cast<std::size_t>(params[0])].tied_name, layer);
   std::vector<ParamSlot> slots;
   for (const int index : params) {
     const spec::ParamSpec& param = spec.params[static_cast<std::size_t>(index)];
-    slots.push_back({&param, spec.full_name(param),
-                     spec::local_ranges(param, strategy.tp_degree, place.tp_rank),
-                     spec::local_shape(param, strategy.tp_degree, place.tp_rank), 0,
-                     spec::local_numel(param, strategy.tp_degree, place.tp_rank)});
+    slots.push_back({&param, spec.full_name(param), spec::local_ranges(param, tp_degree, tp_rank),
+                     spec::local_shape(param, tp_degree, tp_rank), 0,
+                     spec::local_numel(param, tp_degree, tp_rank)});
   }
   units_.push_back(std::make_unique<ParamUnit>(std::move(options), std::move(slots)));
   return units_.back().get();
 }
 
 std::vector<ParamRef> UnitBuilder::add_layer(int layer) {
-  const spec::LayerSpec& spec = model_.layers[static_cast<std::size_t>(layer)];
-  const int tp_degree = plan_.layers[static_cast<std::size_t>(layer)].tp_degree;
+  const spec::LayerSpec& spec = model_.layer(layer);
+  const int tp_degree = plan_.strategy(layer).tp_degree;
   std::vector<int> divided, whole;
   std::vector<ParamRef> refs(spec.params.size());
   for (std::size_t i = 0; i < spec.params.size(); ++i) {

@@ -73,20 +73,19 @@ int ModelSpec::num_blocks() const {
   }));
 }
 
-const std::vector<StreamSpec>& ModelSpec::inputs_of(int layer) const {
+const std::vector<StreamSpec>& ModelSpec::inputs_of(int index) const {
   static const std::vector<StreamSpec> kNone;
-  return layer == 0 ? kNone : layers[static_cast<std::size_t>(layer) - 1].outputs;
+  return index == 0 ? kNone : layer(index - 1).outputs;
 }
 
-const std::vector<StreamSpec>& ModelSpec::streams_of(int layer) const {
-  const LayerSpec& spec = layers[static_cast<std::size_t>(layer)];
-  return spec.outputs.empty() ? inputs_of(layer) : spec.outputs;
+const std::vector<StreamSpec>& ModelSpec::streams_of(int index) const {
+  const LayerSpec& spec = layer(index);
+  return spec.outputs.empty() ? inputs_of(index) : spec.outputs;
 }
 
-std::int64_t ModelSpec::shortest_sequence(int layer, std::int64_t seq_length) const {
+std::int64_t ModelSpec::shortest_sequence(int index, std::int64_t seq_length) const {
   std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
-  for (const auto* streams :
-       {&inputs_of(layer), &layers[static_cast<std::size_t>(layer)].outputs}) {
+  for (const auto* streams : {&inputs_of(index), &layer(index).outputs}) {
     for (const StreamSpec& stream : *streams) {
       const bool known = seq_length > 0 || stream.length_kind == StreamSpec::Length::kFixed;
       if (known) shortest = std::min(shortest, stream.length(seq_length));
@@ -103,7 +102,7 @@ std::int64_t ModelSpec::choose_seq_length(std::int64_t wish, std::int64_t usual)
 std::vector<int> ModelSpec::tied_layers() const {
   std::map<std::string, std::vector<int>> users;
   for (int i = 0; i < num_layers(); ++i) {
-    for (const ParamSpec& param : layers[static_cast<std::size_t>(i)].params) {
+    for (const ParamSpec& param : layer(i).params) {
       if (!param.tied_name.empty() && param.split.divided()) users[param.tied_name].push_back(i);
     }
   }
@@ -127,7 +126,7 @@ std::vector<std::string> ModelSpec::type_names() const {
 
 int ModelSpec::first_layer_of_type(int type) const {
   for (int i = 0; i < num_layers(); ++i) {
-    if (layers[static_cast<std::size_t>(i)].type == type) return i;
+    if (layer(i).type == type) return i;
   }
   GALV_CHECK(false, "no layer of type ", type, " in ", name);
   return -1;

@@ -138,16 +138,17 @@ struct ModelSpec {
   Json config;                    // the config.json as read
 
   int num_layers() const { return static_cast<int>(layers.size()); }
+  const LayerSpec& layer(int index) const { return layers[static_cast<std::size_t>(index)]; }
   int num_blocks() const;
   // Streams that come into a layer: what the one before hands on.
-  const std::vector<StreamSpec>& inputs_of(int layer) const;
+  const std::vector<StreamSpec>& inputs_of(int index) const;
   // Streams that a layer works on, its own sequence first: those that it makes; the head's, those
   // that it gets.
-  const std::vector<StreamSpec>& streams_of(int layer) const;
+  const std::vector<StreamSpec>& streams_of(int index) const;
   // Tokens of the shortest stream that comes into a layer or leaves it, for sequences of
   // `seq_length` tokens. With 0, which is not known yet, only fixed lengths count; without one, the
   // largest number there is.
-  std::int64_t shortest_sequence(int layer, std::int64_t seq_length) const;
+  std::int64_t shortest_sequence(int index, std::int64_t seq_length) const;
   // The length that a job's sequences have: the fixed one, or `wish`, or without one (0) the
   // longest that the model allows, at most `usual`.
   std::int64_t choose_seq_length(std::int64_t wish, std::int64_t usual) const;

@@ -138,8 +138,7 @@ void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& t
   for (const Part& part : parts(trainer.optimizer())) {
     for_each_whole_parameter(
         engine, part.owned, [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
-          const spec::LayerSpec& layer_spec =
-              engine.model().layers[static_cast<std::size_t>(layer)];
+          const spec::LayerSpec& layer_spec = engine.model().layer(layer);
           writer->write(entry_name(part.name, layer_spec.full_name(param)), whole);
         });
   }

@@ -83,7 +83,7 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options) {
   OrderedJson ranks = OrderedJson::array();
   for (int rank = 0; rank < summary.plan.world_size; ++rank) {
-    const int pp_rank = rank / summary.plan.ranks_per_stage();
+    const int pp_rank = summary.plan.pp_rank_of(rank);
     const auto predicted = predicted_memory(summary, pp_rank);
     ranks.push_back(
         {{"rank", rank},

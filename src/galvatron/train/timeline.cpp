@@ -22,7 +22,7 @@ std::string events_text(const runtime::Trace& trace) {
 }
 
 OrderedJson thread_name(int rank, const plan::Plan& plan) {
-  const auto stages = plan.pipeline.stages_of_rank(rank / plan.ranks_per_stage());
+  const auto stages = plan.pipeline.stages_of_rank(plan.pp_rank_of(rank));
   return {{"name", "thread_name"},
           {"ph", "M"},
           {"pid", 0},

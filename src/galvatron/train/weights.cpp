@@ -96,7 +96,7 @@ void check_weights(const spec::ModelSpec& model, const SafetensorsReader& reader
   std::set<std::string> expected;
   std::set<std::string> done;
   for (int i = 0; i < model.num_layers(); ++i) {
-    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    const spec::LayerSpec& layer = model.layer(i);
     for (const spec::ParamSpec& param : layer.params) {
       if (!done.insert(layer.full_name(param)).second) continue;
       for (const HfTensor& tensor : models::hf_tensors(model, i, param)) {
@@ -161,10 +161,9 @@ void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>
 // tp rank.
 std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
   const int pp_rank = plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(layer));
-  const int first = pp_rank * plan.ranks_per_stage();
+  const int first = plan.stage_ranks(pp_rank).front();
   if (!param.split.divided()) return {first};
-  return plan::tp_ranks(first, plan.ranks_per_stage(),
-                        plan.layers[static_cast<std::size_t>(layer)]);
+  return plan.layout(layer).tp_ranks(first);
 }
 
 runtime::ParamSlot slot_of_part(const spec::ParamSpec& param, int num_parts, int part) {
@@ -264,7 +263,7 @@ void for_each_whole_parameter(runtime::Engine& engine, const OwnedTensor& owned,
   const spec::ModelSpec& model = engine.model();
   std::set<std::string> done;
   for (int i = 0; i < model.num_layers(); ++i) {
-    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    const spec::LayerSpec& layer = model.layer(i);
     for (const spec::ParamSpec& param : layer.params) {
       if (!done.insert(layer.full_name(param)).second) continue;
       const at::Tensor whole = parameters.bring(i, param);

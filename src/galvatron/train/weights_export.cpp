@@ -134,7 +134,7 @@ std::vector<models::TensorInfo> export_tensors(const spec::ModelSpec& model, at:
   std::vector<models::TensorInfo> tensors;
   std::set<std::string> done;
   for (int i = 0; i < model.num_layers(); ++i) {
-    const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(i)];
+    const spec::LayerSpec& layer = model.layer(i);
     for (const spec::ParamSpec& param : layer.params) {
       if (!done.insert(layer.full_name(param)).second) continue;
       for (const models::HfTensor& tensor : models::hf_tensors(model, i, param)) {

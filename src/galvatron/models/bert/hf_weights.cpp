@@ -73,7 +73,7 @@ std::vector<HfTensor> tensors_of(const spec::ModelSpec& model, int layer,
     tensors[0].names.emplace_back("cls.predictions.decoder.weight");
     return tensors;
   }
-  switch (model.layers[static_cast<std::size_t>(layer)].kind) {
+  switch (model.layer(layer).kind) {
     case spec::LayerKind::kEmbedding:
       return hf_tensors_of(param, embedding_modules(), {prefix, ""});
     case spec::LayerKind::kBlock:

@@ -65,14 +65,12 @@ class DecoderHead : public nn::Layer {
 
 std::unique_ptr<nn::Layer> make_transformer_block(const spec::ModelSpec& model, int index,
                                                   const nn::LayerPlacement& placement) {
-  return std::make_unique<TransformerBlock>(model.layers[static_cast<std::size_t>(index)],
-                                            placement);
+  return std::make_unique<TransformerBlock>(model.layer(index), placement);
 }
 
 std::unique_ptr<nn::Layer> make_decoder_head(const spec::ModelSpec& model, int index,
                                              const nn::LayerPlacement& placement) {
-  return std::make_unique<DecoderHead>(model, model.layers[static_cast<std::size_t>(index)],
-                                       placement);
+  return std::make_unique<DecoderHead>(model, model.layer(index), placement);
 }
 
 }  // namespace galvatron::models

@@ -9,7 +9,7 @@ const char* const kOutputProjection = "lm_head.weight";
 
 std::vector<HfTensor> decoder_hf_tensors(const DecoderHfNames& names, const spec::ModelSpec& model,
                                          int layer, const spec::ParamSpec& param) {
-  const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = model.layer(layer);
   const bool is_block = spec.kind == spec::LayerKind::kBlock;
   if (!param.tied_name.empty()) {
     spec::ParamSpec tokens = param;

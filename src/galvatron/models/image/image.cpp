@@ -91,8 +91,7 @@ at::Tensor PatchProjection::operator()(const at::Tensor& images_BCHW,
 
 std::unique_ptr<nn::Layer> make_image_head(const spec::ModelSpec& model, int index,
                                            const nn::LayerPlacement& placement, Pooling pooling) {
-  return std::make_unique<ImageHead>(model, model.layers[static_cast<std::size_t>(index)],
-                                     placement, pooling);
+  return std::make_unique<ImageHead>(model, model.layer(index), placement, pooling);
 }
 
 }  // namespace galvatron::models

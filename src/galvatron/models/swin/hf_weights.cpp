@@ -25,7 +25,7 @@ const std::vector<HfModule>& swin_modules() {
 // Where a layer's modules lie: "encoder.layers.2.blocks.3.", "encoder.layers.2.downsample." or at
 // the top.
 std::string path_of(const spec::ModelSpec& model, int layer) {
-  const auto kind = [&](int i) { return model.layers[static_cast<std::size_t>(i)].kind; };
+  const auto kind = [&](int i) { return model.layer(i).kind; };
   int stage = 0, block = 0;
   for (int i = 0; i < layer; ++i) {
     if (kind(i) == spec::LayerKind::kBlock) ++block;

@@ -67,7 +67,7 @@ class PatchMerging : public nn::Layer {
 
 std::unique_ptr<nn::Layer> make_swin_layer(const spec::ModelSpec& model, int index,
                                            const nn::LayerPlacement& placement) {
-  const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
+  const spec::LayerSpec& layer = model.layer(index);
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding:
       return std::make_unique<SwinEmbedding>(layer, placement);

@@ -56,7 +56,7 @@ std::vector<HfTensor> block_tensors(const spec::LayerSpec& layer, const spec::Pa
 
 std::vector<HfTensor> t5_hf_tensors(const spec::ModelSpec& model, int layer,
                                     const spec::ParamSpec& param) {
-  const spec::LayerSpec& spec = model.layers[static_cast<std::size_t>(layer)];
+  const spec::LayerSpec& spec = model.layer(layer);
   if (spec.kind == spec::LayerKind::kBlock) return block_tensors(spec, param);
   if (param.tied_name == "tokens.weight") return {tokens(model, param)};
   if (param.name == "output.weight") return {whole(param, {"lm_head.weight"})};

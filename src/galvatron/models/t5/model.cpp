@@ -171,7 +171,7 @@ std::unique_ptr<nn::Layer> make_embedding(const spec::ModelSpec& model,
 
 std::unique_ptr<nn::Layer> make_t5_layer(const spec::ModelSpec& model, int index,
                                          const nn::LayerPlacement& placement) {
-  const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
+  const spec::LayerSpec& layer = model.layer(index);
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding:
       return make_embedding(model, layer, placement);

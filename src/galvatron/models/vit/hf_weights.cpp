@@ -24,8 +24,7 @@ const std::vector<HfModule>& vit_modules() {
 
 std::vector<HfTensor> vit_hf_tensors(const spec::ModelSpec& model, int layer,
                                      const spec::ParamSpec& param) {
-  const bool is_block =
-      model.layers[static_cast<std::size_t>(layer)].kind == spec::LayerKind::kBlock;
+  const bool is_block = model.layer(layer).kind == spec::LayerKind::kBlock;
   const std::string prefix = param.name.starts_with("classifier.") ? "" : "vit.";
   const std::string path =
       is_block ? "encoder.layer." + std::to_string(layer - 1) + "." : std::string();

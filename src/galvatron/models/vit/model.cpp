@@ -40,7 +40,7 @@ class VitEmbedding : public nn::Layer {
 
 std::unique_ptr<nn::Layer> make_vit_layer(const spec::ModelSpec& model, int index,
                                           const nn::LayerPlacement& placement) {
-  const spec::LayerSpec& layer = model.layers[static_cast<std::size_t>(index)];
+  const spec::LayerSpec& layer = model.layer(index);
   switch (layer.kind) {
     case spec::LayerKind::kEmbedding:
       return std::make_unique<VitEmbedding>(layer, placement);
