@@ -32,8 +32,6 @@ if(GALVATRON_TESTS)
   galvatron_precompiled(galvatron_planning_test_pch HEADERS <gtest/gtest.h> ${planning_headers}
                         LINK fmt::fmt nlohmann_json::nlohmann_json GTest::gtest VERSION ${planning_versions} ${GTest_VERSION})
 endif()
-if(NOT GALVATRON_TORCH)
-  galvatron_precompiled(galvatron_cli_pch HEADERS <CLI/CLI.hpp> ${planning_headers}
-                        LINK fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
-                        VERSION ${planning_versions} ${CLI11_VERSION})
-endif()
+galvatron_precompiled(galvatron_cli_pch HEADERS <CLI/CLI.hpp> ${planning_headers}
+                      LINK fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
+                      VERSION ${planning_versions} ${CLI11_VERSION})

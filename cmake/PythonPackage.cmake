@@ -1,6 +1,6 @@
-# What a wheel holds beside python/galvatron: the module, the binary, the CUDA plugin and the presets, all inside the
-# package's folder. Each finds torch's libraries from its own place, so no path of the machine that built it is left in it.
-#   galvatron/_core*.so   galvatron/bin/galvatron   galvatron/lib/libgalvatron_nccl.so   galvatron/configs
+# What a wheel holds beside python/galvatron: the module, the binary, the libraries that it opens and the presets, all inside
+# the package's folder. Each finds torch's libraries from its own place, so no path of the machine that built it is left in it.
+#   galvatron/_core*.so   galvatron/bin/galvatron   galvatron/lib/libgalvatron_{training,nccl}.so   galvatron/configs
 include_guard()
 
 function(galvatron_package target destination torch_from_there)
@@ -15,6 +15,9 @@ endfunction()
 galvatron_package(galvatron galvatron/bin ../..)
 if(TARGET galvatron_python)
   galvatron_package(galvatron_python galvatron ..)
+endif()
+if(TARGET galvatron_training)
+  galvatron_package(galvatron_training galvatron/lib ../..)
 endif()
 if(TARGET galvatron_nccl)
   galvatron_package(galvatron_nccl galvatron/lib ../..)

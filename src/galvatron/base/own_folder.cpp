@@ -14,4 +14,12 @@ std::filesystem::path own_folder() {
   return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
 }
 
+std::optional<std::filesystem::path> find_own_library(const std::string& file_name) {
+  for (const char* place : {"../lib", "lib", "../../lib"}) {
+    const std::filesystem::path candidate = own_folder() / place / file_name;
+    if (std::filesystem::exists(candidate)) return candidate.lexically_normal();
+  }
+  return std::nullopt;
+}
+
 }  // namespace galvatron

@@ -1,6 +1,7 @@
 #include "galvatron/cli/command_line.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 
@@ -85,7 +86,28 @@ std::string sentence(const CLI::ParseError& error) {
   return text;
 }
 
+int fail(int exit_code, const std::string& sentence) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "galvatron: error: %s\n", sentence.c_str());
+  return exit_code;
+}
+
 }  // namespace
+
+int run_guarded(const std::function<int()>& command,
+                const std::function<std::string(const std::exception&)>& reason) {
+  try {
+    return command();
+  } catch (const ConfigError& error) {
+    return fail(kExitBadInput, error.what());
+  } catch (const RuntimeFailure& error) {
+    return fail(kExitRuntimeFailure, error.what());
+  } catch (const InternalError& error) {
+    return fail(kExitInternalError, error.what());
+  } catch (const std::exception& error) {
+    return fail(kExitInternalError, reason(error));
+  }
+}
 
 std::vector<std::string> with_config_file(const std::vector<std::string>& arguments,
                                           const CLI::App& command,
@@ -125,12 +147,12 @@ CommandLine::CommandLine() : app_(kSummary, "galvatron") {
   app_.set_help_flag("-h,--help", "Show this help");
   app_.set_version_flag("--version", std::string("galvatron ") + GALVATRON_VERSION,
                         "Show the version");
+  for (const CommandEntry& entry : kCommands)
+    app_.add_subcommand(entry.name, entry.summary)->group("Commands");
 }
 
-CLI::App& CommandLine::add(const std::string& name, const std::string& summary,
-                           const std::string& examples, Run run) {
-  CLI::App& command = *app_.add_subcommand(name, summary);
-  command.group("Commands");
+CLI::App& CommandLine::add(const std::string& name, const std::string& examples, Run run) {
+  CLI::App& command = *app_.get_subcommand(name);
   command.footer(examples);
   command.set_help_flag("-h,--help", "Show this help");
   // Read before CLI11 parses: see with_config_file().
@@ -139,6 +161,8 @@ CLI::App& CommandLine::add(const std::string& name, const std::string& summary,
   runs_[name] = std::move(run);
   return command;
 }
+
+void CommandLine::forward(const std::string& name, Run run) { forwarded_[name] = std::move(run); }
 
 int CommandLine::run(int argc, const char* const* argv) {
   arguments_.assign(argv + std::min(argc, 1), argv + argc);
@@ -163,6 +187,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     throw ConfigError("there is no command '", first, "'",
                       hint.empty() ? "; see galvatron --help" : hint);
   }
+  if (const auto found = forwarded_.find(first); found != forwarded_.end()) return found->second();
   return parse_and_run(first, {arguments_.begin() + 1, arguments_.end()});
 }
 

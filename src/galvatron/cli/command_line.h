@@ -1,6 +1,8 @@
 // From argv to a command's run(): subcommands, --config files, and one sentence for whatever is
 // wrong.
 #pragma once
+#include <array>
+#include <exception>
 #include <functional>
 #include <map>
 #include <string>
@@ -16,16 +18,37 @@ constexpr int kExitBadInput = 2;        // ConfigError
 constexpr int kExitNothingFits = 3;     // the search found no plan
 constexpr int kExitInternalError = 70;  // our own bug
 
+// Every command of the binary, in the order in which a user needs them.
+struct CommandEntry {
+  const char* name;
+  const char* summary;
+  bool trains;  // belongs to the training half (training_half.h)
+};
+inline constexpr std::array kCommands = {
+    CommandEntry{"profile-hardware", "Measure collectives, contention and memory of the ranks",
+                 true},
+    CommandEntry{"profile-model", "Measure time and memory of a model's layers", true},
+    CommandEntry{"search", "Find the best plan for a model on a cluster", false},
+    CommandEntry{"train", "Train a model under a plan", true},
+    CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+};
+
+// Runs `command` and returns its exit code; every failure becomes one sentence on standard error.
+// `reason`: what to say of an exception that is none of ours.
+int run_guarded(const std::function<int()>& command,
+                const std::function<std::string(const std::exception&)>& reason);
+
 class CommandLine {
  public:
   using Run = std::function<int()>;  // returns the exit code
 
   CommandLine();
 
-  // A new command. `examples` ends its help. Options are added to the result, best by the functions
-  // of options.h. The option --config is there already.
-  CLI::App& add(const std::string& name, const std::string& summary, const std::string& examples,
-                Run run);
+  // Gives a command of kCommands its options and what it does. `examples` ends its help. Options
+  // are added to the result, best by the functions of options.h; --config is there already.
+  CLI::App& add(const std::string& name, const std::string& examples, Run run);
+  // A command whose arguments are somebody else's: `run` finds them in arguments().
+  void forward(const std::string& name, Run run);
 
   // Parses and runs. ConfigError for anything that is wrong with the arguments.
   int run(int argc, const char* const* argv);
@@ -38,7 +61,7 @@ class CommandLine {
   int parse_and_run(const std::string& name, const std::vector<std::string>& arguments);
 
   CLI::App app_;
-  std::map<std::string, Run> runs_;
+  std::map<std::string, Run> runs_, forwarded_;
   std::vector<std::string> arguments_;
 };
 

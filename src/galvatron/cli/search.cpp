@@ -282,8 +282,7 @@ void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
 
 void add_search_command(CommandLine& line) {
   const auto command = std::make_shared<SearchCommand>();
-  CLI::App& app = line.add("search", "Find the best plan for a model on a cluster", kSearchExamples,
-                           [command] { return run_search(*command); });
+  CLI::App& app = line.add("search", kSearchExamples, [command] { return run_search(*command); });
   add_input_options(app, *command);
   add_space_options(app, *command);
   add_output_options(app, *command);

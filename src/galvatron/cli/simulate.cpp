@@ -55,8 +55,8 @@ int simulate(const SimulateCommand& options) {
 
 void add_simulate_command(CommandLine& line) {
   const auto options = std::make_shared<SimulateCommand>();
-  CLI::App& command = line.add("simulate", "Predict time, memory and timeline of a plan",
-                               kSimulateExamples, [options] { return simulate(*options); });
+  CLI::App& command =
+      line.add("simulate", kSimulateExamples, [options] { return simulate(*options); });
   add_text(command, "--model", options->model, "Preset name, config.json or folder")
       ->required()
       ->group("Input");

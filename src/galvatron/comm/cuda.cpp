@@ -16,12 +16,7 @@ namespace {
 constexpr const char* kPluginFile = "libgalvatron_nccl.so";
 
 std::filesystem::path plugin_path() {
-  const std::filesystem::path folder = own_folder();
-  // Beside the binary or the module: of an installation, of a build folder.
-  for (const char* place : {"../lib", "lib", "../../lib"}) {
-    const std::filesystem::path candidate = folder / place / kPluginFile;
-    if (std::filesystem::exists(candidate)) return candidate.lexically_normal();
-  }
+  if (const auto path = find_own_library(kPluginFile)) return *path;
   throw ConfigError("[device] cuda was asked for, but this build has no CUDA plugin (", kPluginFile,
                     " beside the binary): use --device cpu");
 }

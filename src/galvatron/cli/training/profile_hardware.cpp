@@ -6,8 +6,8 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
-#include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
+#include "galvatron/cli/training/commands.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/hardware_profiler.h"
@@ -78,9 +78,7 @@ void add_profile_hardware_command(CommandLine& line) {
     }
     return measure_hardware(*options);
   };
-  CLI::App& command =
-      line.add("profile-hardware", "Measure collectives, contention and memory of the ranks",
-               kHardwareExamples, run);
+  CLI::App& command = line.add("profile-hardware", kHardwareExamples, run);
   add_count(command, "--nproc", options->nproc, 1, "Ranks to start on this machine", 1024)
       ->group("Ranks");
   add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where ranks compute")

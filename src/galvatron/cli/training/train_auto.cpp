@@ -1,4 +1,4 @@
-#include "galvatron/cli/train_auto.h"
+#include "galvatron/cli/training/train_auto.h"
 
 #include <array>
 #include <cerrno>

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "galvatron/base/progress.h"
-#include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
+#include "galvatron/cli/training/commands.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/machine.h"
@@ -68,8 +68,8 @@ int measure_model(const ProfileModelCommand& options) {
 
 void add_profile_model_command(CommandLine& line) {
   const auto options = std::make_shared<ProfileModelCommand>();
-  CLI::App& command = line.add("profile-model", "Measure time and memory of a model's layers",
-                               kModelExamples, [options] { return measure_model(*options); });
+  CLI::App& command =
+      line.add("profile-model", kModelExamples, [options] { return measure_model(*options); });
   add_text(command, "--model", options->model, "Preset name, config.json or folder")
       ->required()
       ->group("Model");

@@ -7,8 +7,8 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
-#include "galvatron/cli/commands.h"
-#include "galvatron/cli/train_auto.h"
+#include "galvatron/cli/training/commands.h"
+#include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/train/train_job.h"
@@ -332,7 +332,7 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
 
 void add_train_command(CommandLine& line) {
   const auto options = std::make_shared<TrainCommand>();
-  CLI::App& command = line.add("train", "Train a model under a plan", kTrainExamples,
+  CLI::App& command = line.add("train", kTrainExamples,
                                [options, &line] { return run_train(*options, line.arguments()); });
   add_model_options(command, *options);
   add_image_options(command, options->job.images);

@@ -1,0 +1,68 @@
+"""The binary as a whole: which half of it a command loads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import BINARY, clean_environment
+
+SEARCH = ["search", "--model", "gpt2", "--cluster", "8xA100", "--global-batch", 16]
+
+
+def loaded_libraries(start, *arguments: object) -> str:
+    """What the dynamic linker says about every file that it opens."""
+    process = start(*arguments, LD_DEBUG="files")
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log[-2000:]
+    return log
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["search", "--help"], ["simulate", "--help"], SEARCH])
+def test_planning_loads_no_torch(start, arguments):
+    log = loaded_libraries(start, *arguments)
+    assert "libstdc++" in log, "the linker's log is there"
+    assert "torch" not in log
+
+
+def test_training_loads_it(start):
+    log = loaded_libraries(start, "train", "--help")
+    assert "libgalvatron_training.so" in log
+    assert "libtorch_cpu" in log
+
+
+@pytest.fixture
+def alone(tmp_path: Path):
+    """The binary without what is installed beside it; `library`: C source of another training half."""
+
+    def run(*arguments: str, library: str = "") -> str:
+        (tmp_path / "bin").mkdir()
+        shutil.copy(BINARY, tmp_path / "bin")
+        if library:
+            (tmp_path / "lib").mkdir()
+            (tmp_path / "other.cpp").write_text(library)
+            target = tmp_path / "lib" / "libgalvatron_training.so"
+            subprocess.run(["g++", "-shared", "-fPIC", tmp_path / "other.cpp", "-o", target], check=True)
+        done = subprocess.run([tmp_path / "bin" / "galvatron", *arguments], capture_output=True, text=True, timeout=60,
+                              env=clean_environment(), check=False)  # fmt: skip
+        assert done.returncode == 2, (done.stdout, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
+        return done.stderr
+
+    return run
+
+
+def test_without_the_training_half(alone):
+    message = alone("train", "--model", "gpt2-tiny", "--data", "synthetic")
+    assert "galvatron train needs the training half, and libgalvatron_training.so is not beside the binary" in message
+
+
+def test_with_that_of_another_version(alone):
+    assert "is of another version than the binary" in alone("train", library="int something_else;")
+
+
+def test_with_a_library_that_cannot_be_loaded(alone):
+    message = alone("profile-model", library="extern int missing(); int uses() { return missing(); }")
+    assert "galvatron profile-model: the training half cannot be loaded" in message
