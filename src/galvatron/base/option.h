@@ -1,0 +1,125 @@
+// Options of a command, each described once: its name, values, default and help. The command line,
+// TOML files, Python's keyword arguments, the record of a run and the tables of the docs are made
+// from the list; a wrong value is one sentence wherever it comes from.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/json.h"
+#include "galvatron/base/units.h"
+
+namespace galvatron {
+
+enum class OptionKind { kText, kPath, kBytes, kCount, kNumber, kChoice, kSwitch, kFlag, kList };
+
+// Bound to a variable, which must outlive it and holds the default.
+struct Option {
+  std::string name;  // "seq-length"
+  OptionKind kind = OptionKind::kText;
+  std::string help;         // one sentence, with the unit
+  std::string placeholder;  // of the value: "N", "SIZE", "gpipe|1f1b"
+  std::string group;        // heading that it stands under
+  std::string standard;     // the default as text; empty: none, or the help says it
+  bool is_required = false;
+  bool takes_several = false;  // may be given again and again; else the last one counts
+  // Sets the variable. `shown` is what the error calls the option: "--seq-length", "seq_length".
+  std::function<void(const std::string& text, const std::string& shown)> parse;
+  std::function<OrderedJson()> value;  // of the variable, for the record of a run
+
+  std::string python_name() const;  // "seq_length"
+  std::string python_type() const;  // "int", "str", "list[float]", ...
+
+  Option& required();
+  Option& says_default();  // the help does: standard is left out
+};
+
+// Numbers that an option takes, both ends included.
+template <typename T>
+struct Bounds {
+  T min = std::numeric_limits<T>::lowest();
+  T max = std::numeric_limits<T>::max();
+};
+
+// Names of an enum's values, in their order from 0, as most enums of ours have them.
+using Names = std::vector<std::string>;
+
+class OptionList {
+ public:
+  using Counts = Bounds<std::int64_t>;
+  using Numbers = Bounds<double>;
+
+  // Options that are added from here on stand under this heading.
+  OptionList& group(const std::string& heading);
+
+  Option& text(const std::string& name, std::string& value, const std::string& help,
+               const std::string& placeholder = "TEXT");
+  Option& path(const std::string& name, std::string& value, const std::string& help);
+  // "16GiB", "80GB", "512MiB".
+  Option& bytes(const std::string& name, Bytes& value, const std::string& help);
+  Option& bytes(const std::string& name, std::optional<Bytes>& value, const std::string& help);
+  Option& count(const std::string& name, int& value, Counts bounds, const std::string& help);
+  Option& count(const std::string& name, std::int64_t& value, Counts bounds,
+                const std::string& help);
+  Option& count(const std::string& name, std::optional<int>& value, Counts bounds,
+                const std::string& help);
+  Option& count(const std::string& name, std::optional<std::int64_t>& value, Counts bounds,
+                const std::string& help);
+  Option& seed(const std::string& name, std::uint64_t& value, const std::string& help);
+  Option& number(const std::string& name, double& value, Numbers bounds, const std::string& help);
+  Option& number(const std::string& name, std::optional<double>& value, Numbers bounds,
+                 const std::string& help);
+  // One of `choices`; the error names the nearest.
+  Option& choice(const std::string& name, std::string& value, const Names& choices,
+                 const std::string& help);
+  template <typename Enum>
+  Option& choice(const std::string& name, Enum& value, const Names& names,
+                 const std::string& help) {
+    return choice(
+        name, names, help, [&value](int index) { value = static_cast<Enum>(index); },
+        [&value] { return std::optional<int>(static_cast<int>(value)); });
+  }
+  template <typename Enum>
+  Option& choice(const std::string& name, std::optional<Enum>& value, const Names& names,
+                 const std::string& help) {
+    return choice(
+        name, names, help, [&value](int index) { value = static_cast<Enum>(index); },
+        [&value] { return value ? std::optional(static_cast<int>(*value)) : std::nullopt; });
+  }
+  // "--name true" or "--name false".
+  Option& on_off(const std::string& name, bool& value, const std::string& help);
+  // "--name": true when given.
+  Option& flag(const std::string& name, bool& value, const std::string& help);
+  // "17,17,3".
+  Option& counts(const std::string& name, std::vector<int>& value, Counts bounds,
+                 const std::string& help);
+  Option& numbers(const std::string& name, std::vector<double>& value, Numbers bounds,
+                  const std::string& help);
+  // Given again and again; each is kept as it is.
+  Option& texts(const std::string& name, std::vector<std::string>& value, const std::string& help,
+                const std::string& placeholder);
+
+  const std::vector<Option>& all() const { return options_; }
+  const Option* find(const std::string& python_name) const;
+
+  // Keyword arguments of Python, as JSON: values of the options' own types, null for what is not
+  // given. ConfigError for a wrong one, or a name that no option has, naming the nearest.
+  void read(const Json& arguments, const std::string& source) const;
+  // {"seq_length": 1024, ...}, in the order of the list.
+  OrderedJson record() const;
+  // For Python's signatures and the docs: name, type, default, help, group of each.
+  OrderedJson describe() const;
+
+ private:
+  Option& add(Option option);
+  Option& choice(const std::string& name, const Names& names, const std::string& help,
+                 std::function<void(int)> set, const std::function<std::optional<int>()>& get);
+
+  std::string group_ = "Options";
+  std::vector<Option> options_;
+};
+
+}  // namespace galvatron
