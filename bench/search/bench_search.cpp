@@ -11,7 +11,7 @@
 #include "galvatron/profiles/cluster.h"
 #include "galvatron/search/search.h"
 
-#include "search/galvatron2_question.h"
+#include "galvatron2/recorded_case.h"
 
 namespace galvatron::search {
 namespace {
@@ -31,12 +31,13 @@ double least_ms(Work work) {
 
 void recorded_cases() {
   TextTable table({"case", "Galvatron-2", "best known", "ours", "gap", "ms", "its own s"});
-  for (const auto& file : cost::galvatron2_case_files()) {
-    const cost::Galvatron2Case recorded(file);
-    const Galvatron2SearchOptions options = galvatron2_question(recorded);
-    Galvatron2SearchResult result;
-    const double ms = least_ms(
-        [&] { result = search_galvatron2(options, read_galvatron2_profiles(recorded.query)); });
+  for (const auto& file : galvatron2::case_files()) {
+    const galvatron2::RecordedCase recorded(file);
+    const galvatron2::SearchOptions options = galvatron2::question(recorded);
+    galvatron2::SearchResult result;
+    const double ms = least_ms([&] {
+      result = galvatron2::search_best_plan(options, galvatron2::read_profiles(recorded.query));
+    });
     const Json& upstream = recorded.json["upstream"];
     table.add_row({file.stem().string(), fmt::format("{:.6f}", double(upstream["throughput"])),
                    fmt::format("{:.6f}", double(recorded.json["best_known"])),
@@ -59,19 +60,19 @@ void extend(std::map<int, double>& values, int degree) {
 
 void more_devices() {
   TextTable table({"devices", "batch", "samples/s", "gap", "candidates", "ms"});
-  const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
+  const galvatron2::RecordedCase recorded(galvatron2::case_files().front());
   for (const int world : {8, 16, 32, 64}) {
-    profiles::Galvatron2Profiles profiles = recorded.profiles;
+    galvatron2::Profiles profiles = recorded.profiles;
     for (auto* one :
          {&profiles.strided_bandwidth, &profiles.consecutive_bandwidth, &profiles.p2p_bandwidth}) {
       extend(one->values, world);
     }
-    Galvatron2SearchOptions options = galvatron2_question(recorded);
+    galvatron2::SearchOptions options = galvatron2::question(recorded);
     options.job.world_size = world;
     options.memory = gibibytes(24);
     options.global_batches = {8 * world};
-    Galvatron2SearchResult result;
-    const double ms = least_ms([&] { result = search_galvatron2(options, profiles); });
+    galvatron2::SearchResult result;
+    const double ms = least_ms([&] { result = galvatron2::search_best_plan(options, profiles); });
     table.add_row({std::to_string(world), std::to_string(8 * world),
                    result.best ? fmt::format("{:.4f}", result.best->score.samples_per_second) : "-",
                    fmt::format("{:.2g}", result.certificate.gap()),

@@ -5,7 +5,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
-#include "galvatron/plan/galvatron2_plan.h"
+#include "galvatron/galvatron2/report.h"
 #include "galvatron/search/report.h"
 #include "galvatron/search/search_request.h"
 
@@ -42,8 +42,8 @@ void require(bool given, const char* option, const char* why) {
   if (!given) throw ConfigError("[search] ", option, " is missing: ", why);
 }
 
-profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) {
-  profiles::Galvatron2ProfileQuery query;
+galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
+  galvatron2::ProfileQuery query;
   query.directory = command.galvatron2_profiles;
   query.model = command.model;
   query.precision = spec::parse_precision(command.request.precision);
@@ -51,8 +51,8 @@ profiles::Galvatron2ProfileQuery galvatron2_query(const SearchCommand& command) 
   query.num_nodes = command.num_nodes;
   query.seq_length = command.request.seq_length;
   query.sequence_parallel = !command.no_sequence_parallel;
-  query.time_mode = profiles::parse_galvatron2_time_mode(command.time_mode);
-  query.memory_mode = profiles::parse_galvatron2_memory_mode(command.memory_mode);
+  query.time_mode = galvatron2::parse_time_mode(command.time_mode);
+  query.memory_mode = galvatron2::parse_memory_mode(command.memory_mode);
   query.max_degree =
       std::max(command.request.max_tp.value_or(8), command.request.max_ulysses.value_or(8));
   return query;
@@ -63,8 +63,8 @@ void refuse_interleaved(const std::string& schedule, const char* what) {
   throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
 }
 
-search::Galvatron2SearchOptions galvatron2_options(const SearchCommand& command) {
-  search::Galvatron2SearchOptions options;
+galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
+  galvatron2::SearchOptions options;
   options.job.world_size = command.request.world_size;
   options.job.num_layers = command.num_layers;
   options.job.hidden_size = command.hidden_size;
@@ -118,15 +118,15 @@ int search_galvatron2(const SearchCommand& command) {
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
   }
   if (!command.output.empty()) require_writable(command.output, "--output");
-  const search::Galvatron2SearchOptions options = galvatron2_options(command);
-  const auto profiles = profiles::read_galvatron2_profiles(galvatron2_query(command));
-  const auto result = search::search_galvatron2(options, profiles);
+  const galvatron2::SearchOptions options = galvatron2_options(command);
+  const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
+  const auto result = galvatron2::search_best_plan(options, profiles);
   return report(command, result, options.memory, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
-      plan::write_galvatron2_plan(command.output, result.best->plan);
+      galvatron2::write_plan(command.output, result.best->plan);
     } else {
-      plan::write_plan(command.output, plan::from_galvatron2(result.best->plan, profiles.model,
-                                                             options.job.precision));
+      plan::write_plan(command.output, galvatron2::to_our_plan(result.best->plan, profiles.model,
+                                                               options.job.precision));
     }
   });
 }
@@ -163,7 +163,7 @@ int search_ours(const SearchCommand& command) {
   const search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
   return report(command, result, options.memory, [&] {
     if (command.plan_format == "galvatron2") {
-      plan::write_galvatron2_plan(command.output, plan::to_galvatron2(result.best->plan));
+      galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
       return;
     }
     plan::Plan plan = result.best->plan;

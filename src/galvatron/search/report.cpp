@@ -34,10 +34,6 @@ std::string split_text(const cost::PlanCost& cost) {
                      to_text(cost.exposed_communication), to_text(cost.bubble));
 }
 
-std::string percent(double part, double whole) {
-  return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
-}
-
 // What a runner-up has more of than the best plan, per sample.
 std::string why_it_loses(const FoundPlan& other, const FoundPlan& best) {
   const auto per_sample = [](Milliseconds time, const FoundPlan& found) {
@@ -55,29 +51,11 @@ std::string why_it_loses(const FoundPlan& other, const FoundPlan& best) {
   return fmt::format("{} more {} per sample", to_text(Milliseconds{worst->second}), worst->first);
 }
 
-std::string galvatron2_rows(const plan::Galvatron2Plan& plan) {
-  TextTable table({"stage", "layers", "strategy", "dp"});
-  table.align(2, TextTable::Align::kLeft);
-  const std::string vocabulary = to_text(plan.vocabulary);
-  table.add_row(
-      {"", "embedding, head", vocabulary, std::to_string(plan.dp_degree(plan.vocabulary))});
-  std::size_t begin = 0;
-  for (int stage = 0; stage < plan.pp_degree; ++stage) {
-    const std::size_t end =
-        begin + static_cast<std::size_t>(plan.layers_per_stage[static_cast<std::size_t>(stage)]);
-    while (begin < end) {
-      std::size_t run = begin;
-      while (run < end && plan.layers[run] == plan.layers[begin]) ++run;
-      table.add_row({std::to_string(stage), fmt::format("{} x block", run - begin),
-                     to_text(plan.layers[begin]),
-                     std::to_string(plan.dp_degree(plan.layers[begin]))});
-      begin = run;
-    }
-  }
-  return table.to_string();
-}
-
 }  // namespace
+
+std::string percent_more(double part, double whole) {
+  return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
+}
 
 std::string plan_table(const FoundPlan& found) {
   const plan::Plan& plan = found.plan;
@@ -116,7 +94,7 @@ std::string explain(const SearchResult& result) {
   out += "runner-ups\n";
   for (const FoundPlan& other : result.runners_up) {
     out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
-                       percent(other.ms_per_sample(), result.best->ms_per_sample()),
+                       percent_more(other.ms_per_sample(), result.best->ms_per_sample()),
                        shape_text(other.plan), why_it_loses(other, *result.best),
                        plan::summarize(other.plan), split_text(other.cost),
                        to_text(other.cost.peak_memory()));
@@ -161,48 +139,6 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                                  {"layers", plan::summarize(other.plan)}});
   }
   return out;
-}
-
-std::string to_text(const Galvatron2Found& found, Bytes budget) {
-  const plan::Galvatron2Plan& plan = found.plan;
-  std::string out = galvatron2_rows(plan) + "\n";
-  TextTable table({"stage", "layers", "memory", "of its limit"});
-  table.align(3, TextTable::Align::kLeft);
-  const double limit = cost::galvatron2_limit_mb(budget);
-  for (std::size_t stage = 0; stage < found.score.stage_mb.size(); ++stage) {
-    const double mb = found.score.stage_mb[stage];
-    table.add_row({std::to_string(stage), std::to_string(plan.layers_per_stage[stage]),
-                   fmt::format("{:.0f} MiB", mb),
-                   text_bar(mb / limit, 12) + fmt::format(" {:.0f} %", 100 * mb / limit)});
-  }
-  out += table.to_string();
-  return out +
-         fmt::format(
-             "  predicted step {} ({:.6g} samples/s) in {} microbatches; {} changes of layout "
-             "between layers\n",
-             to_text(Milliseconds{found.score.step_ms}), found.score.samples_per_second,
-             plan.num_microbatches, count_transitions(plan));
-}
-
-std::string explain(const Galvatron2SearchResult& result) {
-  std::string out = "certificate\n" + to_text(result.certificate);
-  if (!result.best || result.runners_up.empty()) return out;
-  out += "runner-ups\n";
-  for (const Galvatron2Found& other : result.runners_up) {
-    out +=
-        fmt::format("  {:.6g} samples/s ({}): {} stages, {} microbatches, global batch {}\n",
-                    other.score.samples_per_second,
-                    percent(other.score.samples_per_second, result.best->score.samples_per_second),
-                    other.plan.pp_degree, other.plan.num_microbatches, other.plan.global_batch);
-  }
-  return out;
-}
-
-std::string to_text(const Galvatron2Miss& miss, Bytes budget) {
-  return fmt::format(
-      "nothing fits in {}: the leanest plan needs {} ({} stages, {} microbatches, global batch {})",
-      to_text(budget), to_text(miss.budget_needed), miss.shape.pp_degree,
-      miss.shape.num_microbatches, miss.shape.global_batch);
 }
 
 }  // namespace galvatron::search

@@ -2,10 +2,12 @@
 #pragma once
 #include <string>
 
-#include "galvatron/search/galvatron2_search.h"
 #include "galvatron/search/search.h"
 
 namespace galvatron::search {
+
+// How much more than the whole: "+1.50 %".
+std::string percent_more(double part, double whole);
 
 // Runs of layers of one kind by strategy: one row per run and stage.
 std::string plan_table(const FoundPlan& found);
@@ -19,9 +21,5 @@ std::string to_text(const ClosestMiss& miss, Bytes budget);
 
 // For the plan's `search` section: prediction, certificate, runner-ups.
 OrderedJson search_to_json(const SearchResult& result, Bytes budget);
-
-std::string to_text(const Galvatron2Found& found, Bytes budget);
-std::string explain(const Galvatron2SearchResult& result);
-std::string to_text(const Galvatron2Miss& miss, Bytes budget);
 
 }  // namespace galvatron::search

@@ -8,7 +8,4 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Sums of the same doubles in another order differ by less than this share.
 inline constexpr double kRounding = 1e-12;
 
-// Galvatron-2's scores and times that differ by less than this share are equal.
-inline constexpr double kTie = 1e-11;
-
 }  // namespace galvatron::search

@@ -1,4 +1,4 @@
-#include "galvatron/search/count_solver.h"
+#include "galvatron/galvatron2/count_solver.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "search/random_tables.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
 // Every way to give `items` to options next.., calling visit(counts, weight, cost, late).
@@ -37,7 +37,7 @@ struct Instance {
   CountProblem problem;
 };
 
-Instance random_instance(Random& random) {
+Instance random_instance(search::Random& random) {
   Instance out;
   const int kinds = random.whole(1, 5);
   for (int i = 0; i < kinds; ++i) {
@@ -54,13 +54,13 @@ Instance random_instance(Random& random) {
 }
 
 TEST(CountSolver, EqualsBruteForce) {
-  Random random{std::mt19937_64(20261121)};
+  search::Random random{std::mt19937_64(20261121)};
   int solved = 0;
   for (int round = 0; round < 4000; ++round) {
     Instance instance = random_instance(random);
     CountProblem& problem = instance.problem;
     problem.options = instance.options;
-    double best = kInfinity;
+    double best = search::kInfinity;
     all_counts(instance.options, problem.count,
                [&](const auto&, std::int64_t weight, double cost, double late) {
                  if (weight > problem.capacity) return;
@@ -68,8 +68,8 @@ TEST(CountSolver, EqualsBruteForce) {
                      std::min(best, problem.scale * cost + std::max(0.0, late - problem.threshold));
                });
     const CountResult result = solve_counts(problem);
-    if (best == kInfinity) {
-      EXPECT_EQ(result.value, kInfinity) << "round " << round;
+    if (best == search::kInfinity) {
+      EXPECT_EQ(result.value, search::kInfinity) << "round " << round;
       continue;
     }
     ++solved;
@@ -89,7 +89,7 @@ TEST(CountSolver, EqualsBruteForce) {
 }
 
 TEST(CountSolver, FrontEqualsBruteForce) {
-  Random random{std::mt19937_64(7)};
+  search::Random random{std::mt19937_64(7)};
   int points = 0;
   for (int round = 0; round < 1500; ++round) {
     const Instance instance = random_instance(random);
@@ -133,4 +133,4 @@ TEST(CountSolver, CutoffHidesWhatIsNotBetter) {
 }
 
 }  // namespace
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -1,10 +1,10 @@
-#include "galvatron/plan/galvatron2_plan.h"
+#include "galvatron/galvatron2/plan.h"
 
 #include <gtest/gtest.h>
 
 #include "config_error.h"
 
-namespace galvatron::plan {
+namespace galvatron::galvatron2 {
 namespace {
 
 // As its search writes them.
@@ -17,37 +17,36 @@ Json recorded() {
     "vtp": 2, "vsp": 0, "embed_sdp": 1})");
 }
 
-std::string galvatron2_refusal(const char* key, const Json& value) {
+std::string plan_refusal(const char* key, const Json& value) {
   Json json = recorded();
   json[key] = value;
-  return config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); });
+  return config_error_of([&] { plan_from_json(json, "plan.json"); });
 }
 
-TEST(Galvatron2Plan, ReadsWhatWasRecorded) {
-  const Galvatron2Plan plan = galvatron2_plan_from_json(recorded(), "plan.json");
+TEST(Plan, ReadsWhatWasRecorded) {
+  const Plan plan = plan_from_json(recorded(), "plan.json");
   EXPECT_EQ(plan.layers_per_stage, (std::vector<int>{1, 3}));
-  EXPECT_EQ(plan.layers[0], (Galvatron2Strategy{2, false, false, true}));
-  EXPECT_EQ(plan.layers[1], (Galvatron2Strategy{2, true, true, false}));
-  EXPECT_EQ(plan.vocabulary, (Galvatron2Strategy{2, false, true, false}));
-  EXPECT_EQ(plan.schedule, ScheduleKind::k1F1B);
+  EXPECT_EQ(plan.layers[0], (Strategy{2, false, false, true}));
+  EXPECT_EQ(plan.layers[1], (Strategy{2, true, true, false}));
+  EXPECT_EQ(plan.vocabulary, (Strategy{2, false, true, false}));
+  EXPECT_EQ(plan.schedule, plan::ScheduleKind::k1F1B);
   EXPECT_EQ(plan.dp_degree(plan.layers[3]), 1);
   EXPECT_EQ(count_transitions(plan), 3);
-  EXPECT_EQ(galvatron2_plan_from_json(galvatron2_plan_to_json(plan), "again"), plan);
+  EXPECT_EQ(plan_from_json(plan_to_json(plan), "again"), plan);
 }
 
-TEST(Galvatron2Plan, OlderFilesLackKeys) {
+TEST(Plan, OlderFilesLackKeys) {
   const Json old = Json::parse(R"({"pp_deg": 1, "tp_sizes_enc": "1,2",
     "tp_consecutive_flags": "1,1", "dp_types_enc": "1,0", "global_bsz": 8, "chunks": 2})");
-  const Galvatron2Plan plan = galvatron2_plan_from_json(old, "old.json", 4);
+  const Plan plan = plan_from_json(old, "old.json", 4);
   EXPECT_EQ(plan.world_size, 4);
   EXPECT_EQ(plan.default_zero_stage, 0);
-  EXPECT_EQ(plan.schedule, ScheduleKind::kGPipe);
-  EXPECT_NE(
-      config_error_of([&] { galvatron2_plan_from_json(old, "old.json"); }).find("--world-size"),
-      std::string::npos);
+  EXPECT_EQ(plan.schedule, plan::ScheduleKind::kGPipe);
+  EXPECT_NE(config_error_of([&] { plan_from_json(old, "old.json"); }).find("--world-size"),
+            std::string::npos);
 }
 
-TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
+TEST(Plan, NamesFileAndKeyOfWhatIsWrong) {
   const std::tuple<const char*, Json, const char*> wrong[] = {
       {"tp_sizes_enc", "2,x,1,4", "'x'"},
       {"tp_sizes_enc", "2,,1,4", "tp_sizes_enc"},
@@ -71,74 +70,75 @@ TEST(Galvatron2Plan, NamesFileAndKeyOfWhatIsWrong) {
       {"cp_sizes_enc", "1,2,1,1", "other than 1"},
       {"tp_size_enc", "1", "tp_size_enc"}};
   for (const auto& [key, value, words] : wrong) {
-    const std::string said = galvatron2_refusal(key, value);
+    const std::string said = plan_refusal(key, value);
     EXPECT_NE(said.find("plan.json"), std::string::npos) << key << ": " << said;
     EXPECT_NE(said.find(words), std::string::npos) << key << ": " << said;
   }
   Json json = recorded();
   json.erase("global_bsz");
-  EXPECT_NE(
-      config_error_of([&] { galvatron2_plan_from_json(json, "plan.json"); }).find("global_bsz"),
-      std::string::npos);
+  EXPECT_NE(config_error_of([&] { plan_from_json(json, "plan.json"); }).find("global_bsz"),
+            std::string::npos);
   EXPECT_NE(config_error_of([&] {
-              galvatron2_plan_from_json(recorded(), "plan.json", 4);
+              plan_from_json(recorded(), "plan.json", 4);
             }).find("world_size 8, not 4"),
             std::string::npos);
 }
 
-TEST(Galvatron2Plan, GoesToOursAndBack) {
-  const Galvatron2Plan theirs = galvatron2_plan_from_json(recorded(), "plan.json");
-  const Plan ours = from_galvatron2(theirs, "llama2-7b", spec::Precision::kBf16);
+TEST(Plan, GoesToOursAndBack) {
+  const Plan theirs = plan_from_json(recorded(), "plan.json");
+  const plan::Plan ours = to_our_plan(theirs, "llama2-7b", spec::Precision::kBf16);
   EXPECT_EQ(ours.pipeline.layers_per_stage, (std::vector<int>{2, 4}));
   EXPECT_EQ(ours.layers.size(), 6u);
   EXPECT_EQ(ours.layers[0].zero_stage, 3);
-  EXPECT_EQ(ours.layers[1].recompute, Recompute::kFull);
+  EXPECT_EQ(ours.layers[1].recompute, plan::Recompute::kFull);
   EXPECT_EQ(ours.layers[2].ulysses_degree, 2);
-  EXPECT_EQ(to_galvatron2(ours), theirs);
+  EXPECT_EQ(from_our_plan(ours), theirs);
 }
 
-TEST(Galvatron2Plan, KeepsWhereTpRanksLie) {
+TEST(Plan, KeepsWhereTpRanksLie) {
   Json json = recorded();
   json["tp_consecutive_flags"] = "0,0,1,1";
   json["use_sp"] = "0,1,0,0";
-  const Galvatron2Plan theirs = galvatron2_plan_from_json(json, "plan.json");
-  const Plan ours = from_galvatron2(theirs, "llama2-7b", spec::Precision::kBf16);
+  const Plan theirs = plan_from_json(json, "plan.json");
+  const plan::Plan ours = to_our_plan(theirs, "llama2-7b", spec::Precision::kBf16);
   EXPECT_FALSE(ours.layers[1].tp_consecutive);
   EXPECT_TRUE(ours.layers[2].tp_consecutive) << "Ulysses ranks are always neighbours";
   EXPECT_TRUE(ours.layers[3].tp_consecutive);
-  EXPECT_EQ(to_galvatron2(ours), theirs);
-  EXPECT_EQ(galvatron2_plan_to_json(theirs)["tp_consecutive_flags"], "0,1,1,1");
+  EXPECT_EQ(from_our_plan(ours), theirs);
+  EXPECT_EQ(plan_to_json(theirs)["tp_consecutive_flags"], "0,1,1,1");
 }
 
-TEST(Galvatron2Plan, RefusesWhatItCannotExpress) {
-  const Plan good = from_galvatron2(galvatron2_plan_from_json(recorded(), "plan.json"), "m",
-                                    spec::Precision::kBf16);
+TEST(Plan, RefusesWhatItCannotExpress) {
+  const plan::Plan good =
+      to_our_plan(plan_from_json(recorded(), "plan.json"), "m", spec::Precision::kBf16);
   const auto message = [&](auto change) {
-    Plan plan = good;
+    plan::Plan plan = good;
     change(plan);
-    return config_error_of([&] { to_galvatron2(plan); });
+    return config_error_of([&] { from_our_plan(plan); });
   };
-  EXPECT_NE(message([](Plan& plan) { plan.layers[2].zero_stage = 1; }).find("layer 2"),
+  EXPECT_NE(message([](plan::Plan& plan) { plan.layers[2].zero_stage = 1; }).find("layer 2"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) { plan.layers[1].zero_stage = 0; }).find("one beside 3"),
+  EXPECT_NE(message([](plan::Plan& plan) { plan.layers[1].zero_stage = 0; }).find("one beside 3"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) { plan.layers[1].ulysses_degree = 2; }).find("both TP and"),
-            std::string::npos);
-  EXPECT_NE(message([](Plan& plan) {
-              plan.layers[3].recompute = Recompute::kSelective;
+  EXPECT_NE(
+      message([](plan::Plan& plan) { plan.layers[1].ulysses_degree = 2; }).find("both TP and"),
+      std::string::npos);
+  EXPECT_NE(message([](plan::Plan& plan) {
+              plan.layers[3].recompute = plan::Recompute::kSelective;
             }).find("selective"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) { plan.layers.back().tp_degree = 4; }).find("differ"),
+  EXPECT_NE(message([](plan::Plan& plan) { plan.layers.back().tp_degree = 4; }).find("differ"),
             std::string::npos);
-  EXPECT_NE(message([](Plan& plan) {
+  EXPECT_NE(message([](plan::Plan& plan) {
               plan.pipeline.layers_per_stage = {1, 5};
             }).find("nothing but embedding or head"),
             std::string::npos);
-  EXPECT_EQ(
-      message([](Plan& plan) { plan.pipeline = {2, ScheduleKind::kInterleaved, {2, 1, 1, 2}}; }),
-      "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
-      "Galvatron-2 has one: search with --schedule 1f1b");
+  EXPECT_EQ(message([](plan::Plan& plan) {
+              plan.pipeline = {2, plan::ScheduleKind::kInterleaved, {2, 1, 1, 2}};
+            }),
+            "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
+            "Galvatron-2 has one: search with --schedule 1f1b");
 }
 
 }  // namespace
-}  // namespace galvatron::plan
+}  // namespace galvatron::galvatron2

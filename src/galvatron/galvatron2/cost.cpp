@@ -1,4 +1,4 @@
-#include "galvatron/cost/galvatron2_cost.h"
+#include "galvatron/galvatron2/cost.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,10 +7,8 @@
 
 #include "galvatron/base/error.h"
 
-namespace galvatron::cost {
+namespace galvatron::galvatron2 {
 namespace {
-
-using plan::Galvatron2Strategy;
 
 constexpr double kContextMb = 1024;    // what CUDA and its libraries take
 constexpr double kShardSlack = 0.003;  // of the states, not sharded
@@ -33,27 +31,26 @@ double hidden(double communication_ms, double compute_ms, double slowdown) {
 
 }  // namespace
 
-std::int64_t Galvatron2CostModel::samples_per_rank(const Galvatron2Shape& shape, int degree) const {
+std::int64_t CostModel::samples_per_rank(const Shape& shape, int degree) const {
   return shape.global_batch / shape.num_microbatches / (ranks(shape) / degree);
 }
 
-int Galvatron2CostModel::in_flight(const Galvatron2Shape& shape, int stage) const {
+int CostModel::in_flight(const Shape& shape, int stage) const {
   if (shape.pp_degree == 1) return 1;
   if (job_.schedule == plan::ScheduleKind::kGPipe) return shape.num_microbatches;
   return shape.pp_degree - stage;
 }
 
-double Galvatron2CostModel::fixed_mb(const Galvatron2Shape& shape, int cap) const {
+double CostModel::fixed_mb(const Shape& shape, int cap) const {
   if (cap == 0 || !job_.sequence_parallel || !job_.global_memory_buffer) return kContextMb;
   const double samples = static_cast<double>(shape.global_batch) / shape.num_microbatches /
                          (static_cast<double>(ranks(shape)) / cap);
   return kContextMb +
-         samples * static_cast<double>(job_.hidden_size * job_.seq_length) * 4 / kGalvatron2Mb / 2;
+         samples * static_cast<double>(job_.hidden_size * job_.seq_length) * 4 / kMb / 2;
 }
 
 // Share of 4 x parameters that a rank keeps.
-double Galvatron2CostModel::states_ratio(const Galvatron2Shape& shape,
-                                         const Galvatron2Strategy& strategy) const {
+double CostModel::states_ratio(const Shape& shape, const Strategy& strategy) const {
   const int dp = ranks(shape) / strategy.degree;
   const bool zero3 = strategy.zero3 && dp > 1;
   const bool zero2 = !zero3 && dp > 1 && job_.default_zero_stage == 2;
@@ -73,19 +70,18 @@ double Galvatron2CostModel::states_ratio(const Galvatron2Shape& shape,
   return mixed ? 5.0 / 4 * (7.0 / 8 * e + 1.0 / 8) : 3.0 / 4 * e + 1.0 / 4;
 }
 
-double Galvatron2CostModel::inverse_bandwidth(int group, bool strided) const {
+double CostModel::inverse_bandwidth(int group, bool strided) const {
   if (group == 1) return 0;
   return 1 / (strided ? profiles_.strided_bandwidth : profiles_.consecutive_bandwidth).at(group);
 }
 
-double Galvatron2CostModel::message_mb(double samples) const {
+double CostModel::message_mb(double samples) const {
   return samples * static_cast<double>(job_.seq_length * job_.hidden_size) * bytes_per_value() /
-         kGalvatron2Mb;
+         kMb;
 }
 
 // Per microbatch: 4 exchanges of Ulysses, or 6 gathers, each priced as half an all-reduce.
-double Galvatron2CostModel::degree_collectives(const Galvatron2Strategy& strategy,
-                                               double samples) const {
+double CostModel::degree_collectives(const Strategy& strategy, double samples) const {
   if (strategy.degree == 1) return 0;
   const double mb = message_mb(samples);
   const double repeats = strategy.recompute ? 1.5 : 1;
@@ -93,8 +89,7 @@ double Galvatron2CostModel::degree_collectives(const Galvatron2Strategy& strateg
   return 6 * repeats * 0.5 * profiles_.all_reduce.at(strategy.degree).at(mb);
 }
 
-Galvatron2LayerCost Galvatron2CostModel::layer(const Galvatron2Shape& shape,
-                                               const Galvatron2Strategy& strategy) const {
+LayerCost CostModel::layer(const Shape& shape, const Strategy& strategy) const {
   const int dp = ranks(shape) / strategy.degree;
   const auto samples = static_cast<double>(samples_per_rank(shape, strategy.degree));
   const double parameter_mb = profiles_.parameter_mb / strategy.tp_degree();
@@ -114,14 +109,14 @@ Galvatron2LayerCost Galvatron2CostModel::layer(const Galvatron2Shape& shape,
   if (strategy.zero3 && dp > 1) always += 0.5 * reduced_mb * ms_per_mb;
   if (shape.pp_degree > 1) {
     const double hop_mb = shape.pp_degree * 2 * samples *
-                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 /
-                          kGalvatron2Mb * half_if_mixed();
+                          static_cast<double>(job_.seq_length * job_.hidden_size) * 4 / kMb *
+                          half_if_mixed();
     always += hop_mb / profiles_.p2p_bandwidth.at(shape.pp_degree) / job_.num_layers;
   }
   const double synced =
       dp > 1 ? overlapped(reduced_mb, ms_per_mb, backward, profiles_.overlap_slowdown) : backward;
 
-  Galvatron2LayerCost out;
+  LayerCost out;
   out.sync_ms = always + synced;
   out.no_sync_ms = always + backward;
   out.memory.states_mb = 4 * parameter_mb * states_ratio(shape, strategy);
@@ -136,10 +131,8 @@ Galvatron2LayerCost Galvatron2CostModel::layer(const Galvatron2Shape& shape,
 }
 
 // `ends`: how many of embedding and head are here, each with its gather.
-Galvatron2EndCost Galvatron2CostModel::end(const Galvatron2Shape& shape,
-                                           const Galvatron2Strategy& strategy,
-                                           const profiles::Galvatron2OtherMemory& memory,
-                                           double forward_ms, int ends) const {
+EndCost CostModel::end(const Shape& shape, const Strategy& strategy, const OtherMemory& memory,
+                       double forward_ms, int ends) const {
   const auto samples = static_cast<double>(samples_per_rank(shape, strategy.degree));
   const int shards = ranks(shape) / strategy.tp_degree();
   const bool zero3 = strategy.zero3 && ranks(shape) > strategy.degree;
@@ -153,7 +146,7 @@ Galvatron2EndCost Galvatron2CostModel::end(const Galvatron2Shape& shape,
     always += ends * 0.5 * profiles_.all_reduce.at(strategy.degree).at(message_mb(samples));
   }
   const double backward_factor = zero3 ? 1 : 0.5;
-  Galvatron2EndCost out;
+  EndCost out;
   out.sync_ms = always + hidden(backward_factor * reduce_ms, 2 * forward_ms, slowdown);
   out.no_sync_ms = always + hidden((backward_factor - 0.5) * reduce_ms, 2 * forward_ms, slowdown);
   out.memory.states_mb = states * states_ratio(shape, strategy);
@@ -161,8 +154,7 @@ Galvatron2EndCost Galvatron2CostModel::end(const Galvatron2Shape& shape,
   return out;
 }
 
-Galvatron2VocabularyCost Galvatron2CostModel::vocabulary(const Galvatron2Shape& shape,
-                                                         const Galvatron2Strategy& strategy) const {
+VocabularyCost CostModel::vocabulary(const Shape& shape, const Strategy& strategy) const {
   const auto samples = static_cast<double>(samples_per_rank(shape, strategy.degree));
   const double forward = profiles_.other_forward.slope * (samples / strategy.degree) +
                          profiles_.other_forward.intercept;
@@ -175,10 +167,10 @@ Galvatron2VocabularyCost Galvatron2CostModel::vocabulary(const Galvatron2Shape& 
           end(shape, strategy, profiles_.other_last, forward / 2, 1)};
 }
 
-double galvatron2_pipeline_ms(std::span<const Galvatron2StageTime> stages, int num_microbatches) {
+double pipeline_ms(std::span<const StageTime> stages, int num_microbatches) {
   const int m = num_microbatches, p = static_cast<int>(stages.size());
   double sum = 0, reduction = 0;
-  for (const Galvatron2StageTime& stage : stages) {
+  for (const StageTime& stage : stages) {
     sum += stage.no_sync_ms;
     reduction = std::max(reduction, stage.layer_sync_ms - sum);
   }
@@ -189,36 +181,35 @@ double galvatron2_pipeline_ms(std::span<const Galvatron2StageTime> stages, int n
   return std::max(last_decides, first_decides) + reduction;
 }
 
-Galvatron2Score score(const Galvatron2Job& job, const profiles::Galvatron2Profiles& profiles,
-                      const plan::Galvatron2Plan& plan) {
+Score score(const Job& job, const Profiles& profiles, const Plan& plan) {
   GALV_CHECK(plan.world_size == job.world_size && plan.schedule == job.schedule);
   GALV_CHECK(static_cast<int>(plan.layers.size()) == job.num_layers);
-  const Galvatron2CostModel model(job, profiles);
-  const Galvatron2Shape shape{plan.global_batch, plan.num_microbatches, plan.pp_degree};
+  const CostModel model(job, profiles);
+  const Shape shape{plan.global_batch, plan.num_microbatches, plan.pp_degree};
   // The cap of the search that finds this plan: its largest degree, if any is tensor parallel.
   bool any_tp = plan.vocabulary.tp_degree() > 1;
   int cap = plan.vocabulary.degree;
-  for (const Galvatron2Strategy& layer : plan.layers) {
+  for (const Strategy& layer : plan.layers) {
     any_tp = any_tp || layer.tp_degree() > 1;
     cap = std::max(cap, layer.degree);
   }
   const double fixed = model.fixed_mb(shape, any_tp ? cap : 0);
-  const Galvatron2VocabularyCost ends = model.vocabulary(shape, plan.vocabulary);
+  const VocabularyCost ends = model.vocabulary(shape, plan.vocabulary);
 
-  Galvatron2Score out;
+  Score out;
   std::size_t layer = 0;
   for (int stage = 0; stage < plan.pp_degree; ++stage) {
     const int in_flight = model.in_flight(shape, stage);
-    Galvatron2StageTime time;
+    StageTime time;
     double mb = fixed;
-    const auto add_end = [&](const Galvatron2EndCost& end) {
+    const auto add_end = [&](const EndCost& end) {
       time.no_sync_ms += end.no_sync_ms;
       mb += end.memory.at(in_flight);
     };
     if (stage == 0) add_end(ends.first);
     if (stage == plan.pp_degree - 1 && stage > 0) add_end(ends.last);
     for (int i = 0; i < plan.layers_per_stage[static_cast<std::size_t>(stage)]; ++i) {
-      const Galvatron2LayerCost cost = model.layer(shape, plan.layers[layer++]);
+      const LayerCost cost = model.layer(shape, plan.layers[layer++]);
       time.no_sync_ms += cost.no_sync_ms;
       time.layer_sync_ms += cost.sync_ms;
       mb += cost.memory.at(in_flight);
@@ -226,14 +217,14 @@ Galvatron2Score score(const Galvatron2Job& job, const profiles::Galvatron2Profil
     out.stages.push_back(time);
     out.stage_mb.push_back(mb);
   }
-  out.step_ms = galvatron2_pipeline_ms(out.stages, plan.num_microbatches);
+  out.step_ms = pipeline_ms(out.stages, plan.num_microbatches);
   out.samples_per_second = static_cast<double>(plan.global_batch) / out.step_ms * 1000;
   return out;
 }
 
-double galvatron2_limit_mb(Bytes budget) {
-  const double mb = static_cast<double>(budget.value) / kGalvatron2Mb;
+double limit_mb(Bytes budget) {
+  const double mb = static_cast<double>(budget.value) / kMb;
   return budget.value >= gibibytes(21).value ? 0.8 * mb : mb;
 }
 
-}  // namespace galvatron::cost
+}  // namespace galvatron::galvatron2

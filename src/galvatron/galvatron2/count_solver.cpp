@@ -1,4 +1,4 @@
-#include "galvatron/search/count_solver.h"
+#include "galvatron/galvatron2/count_solver.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,10 +6,10 @@
 
 #include "galvatron/search/tolerance.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
-double below(double value) { return value - kRounding * std::abs(value); }
+double below(double value) { return value - search::kRounding * std::abs(value); }
 
 double objective(const CountProblem& problem, double cost, double late) {
   return problem.scale * cost + std::max(0.0, late - problem.threshold);
@@ -47,7 +47,7 @@ std::vector<int> useful_options(std::span<const CountOption> options, bool late_
 struct Dual {
   double late_share = 0;
   double price = 0;
-  double bound = -kInfinity;
+  double bound = -search::kInfinity;
 };
 
 Dual dual_at(const CountProblem& problem, std::span<const CountOption> options, double late_share) {
@@ -64,7 +64,7 @@ Dual dual_at(const CountProblem& problem, std::span<const CountOption> options, 
 // The bound is concave in late_share: a ternary search finds the best one nearly.
 Dual best_dual(const CountProblem& problem, std::span<const CountOption> options) {
   Dual best = dual_at(problem, options, 0);
-  if (problem.threshold == kInfinity || best.bound == kInfinity) return best;
+  if (problem.threshold == search::kInfinity || best.bound == search::kInfinity) return best;
   double low = 0, high = 1;
   const auto consider = [&](double share) {
     const Dual dual = dual_at(problem, options, share);
@@ -85,7 +85,7 @@ class CountSearch {
  public:
   CountSearch(const CountProblem& problem, double cutoff, std::int64_t max_nodes)
       : problem_(problem), best_(cutoff), max_nodes_(max_nodes) {
-    const bool late_counts = problem.threshold != kInfinity;
+    const bool late_counts = problem.threshold != search::kInfinity;
     for (const int i : useful_options(problem.options, late_counts)) {
       index_.push_back(i);
       options_.push_back(problem.options[static_cast<std::size_t>(i)]);
@@ -96,7 +96,7 @@ class CountSearch {
     CountResult out;
     if (options_.empty() || problem_.count == 0) return empty_result();
     dual_ = best_dual(problem_, options_);
-    if (dual_.bound == kInfinity || dual_.bound >= below(best_)) return out;
+    if (dual_.bound == search::kInfinity || dual_.bound >= below(best_)) return out;
     order_by_reduced_cost();
     try_pairs();
     fix_by_reduced_cost();
@@ -175,7 +175,7 @@ class CountSearch {
 
   void build_suffixes() {
     shares_ = {0};
-    if (problem_.threshold != kInfinity) {
+    if (problem_.threshold != search::kInfinity) {
       shares_ = {0, 1};
       if (dual_.late_share > 0 && dual_.late_share < 1) shares_.push_back(dual_.late_share);
     }
@@ -188,7 +188,7 @@ class CountSearch {
 
   double bound(std::size_t next, int items, std::int64_t capacity, double cost, double late) const {
     const double average = static_cast<double>(capacity) / items;
-    double out = -kInfinity;
+    double out = -search::kInfinity;
     for (std::size_t k = 0; k < shares_.size(); ++k) {
       double value = problem_.scale * cost + items * suffix_[next * shares_.size() + k].at(average);
       if (shares_[k] > 0) value += shares_[k] * (late - problem_.threshold);
@@ -236,7 +236,7 @@ class CountSearch {
     if (low > high) return;
     const double late_step = x.late - y.late;
     std::int64_t candidates[4] = {low, high, low, low};
-    if (problem_.threshold != kInfinity && late_step != 0) {
+    if (problem_.threshold != search::kInfinity && late_step != 0) {
       const double kink = (problem_.threshold - late - items * y.late) / late_step;
       const double clamped = std::clamp(kink, static_cast<double>(low), static_cast<double>(high));
       candidates[2] = static_cast<std::int64_t>(std::floor(clamped));
@@ -314,7 +314,7 @@ class FrontSearch {
     if (items == 0) return keep(cost, late);
     const double average = static_cast<double>(capacity) / items;
     const double least = cost_[next].at(average);
-    if (least == kInfinity) return;
+    if (least == search::kInfinity) return;
     if (dominated(cost + items * least, late + items * late_[next].at(average))) return;
     const CountOption& option = options_[next];
     const bool last = next + 1 == options_.size();
@@ -380,7 +380,7 @@ CostHull::CostHull(std::span<const CountOption> options, double scale, double la
 }
 
 double CostHull::at(double weight) const {
-  if (points_.empty() || weight < points_.front().weight) return kInfinity;
+  if (points_.empty() || weight < points_.front().weight) return search::kInfinity;
   if (weight >= points_.back().weight) return points_.back().cost;
   std::size_t i = 1;
   while (points_[i].weight <= weight) ++i;
@@ -400,9 +400,10 @@ double CostHull::price(double weight) const {
 }
 
 double count_bound(const CountProblem& problem) {
-  if (problem.count == 0) return problem.capacity < 0 ? kInfinity : objective(problem, 0, 0);
+  if (problem.count == 0)
+    return problem.capacity < 0 ? search::kInfinity : objective(problem, 0, 0);
   double bound = dual_at(problem, problem.options, 0).bound;
-  if (problem.threshold != kInfinity && bound != kInfinity) {
+  if (problem.threshold != search::kInfinity && bound != search::kInfinity) {
     bound = std::max(bound, dual_at(problem, problem.options, 1).bound);
   }
   return bound;
@@ -417,4 +418,4 @@ CountFront count_front(std::span<const CountOption> options, int count, std::int
   return FrontSearch(options, count, capacity, max_cost, enough_late, max_nodes).take();
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -1,4 +1,4 @@
-#include "galvatron/profiles/galvatron2_files.h"
+#include "galvatron/galvatron2/files.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace galvatron::profiles::galvatron2 {
+namespace galvatron::galvatron2 {
 namespace {
 
 constexpr double kLargest = 1e12;  // ms, MB or MB/ms: anything beyond is a broken file
@@ -24,11 +24,12 @@ const char* read_number(const char* text, int& out) {
 
 double positive(const Json& value, const std::string& file, const std::string& key, double least) {
   if (!value.is_number()) {
-    fail(file, "key '" + key + "' must be a number, not " + value.dump().substr(0, 80));
+    fail_profile(file, "key '" + key + "' must be a number, not " + value.dump().substr(0, 80));
   }
   const double number = value.get<double>();
   if (!std::isfinite(number) || number < least || number > kLargest) {
-    fail(file, fmt::format("key '{}' is {}, outside {} .. {}", key, value.dump(), least, kLargest));
+    fail_profile(
+        file, fmt::format("key '{}' is {}, outside {} .. {}", key, value.dump(), least, kLargest));
   }
   return number;
 }
@@ -84,7 +85,7 @@ std::vector<double> fit_polynomial(const std::vector<FitPoint>& points, int degr
 std::optional<Json> read_if_there(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   Json json = read_json_file(path);
-  if (!json.is_object()) fail(path.string(), "must be a JSON object");
+  if (!json.is_object()) fail_profile(path.string(), "must be a JSON object");
   return json;
 }
 
@@ -94,16 +95,17 @@ Json read_required(const std::filesystem::path& path) {
   return *json;
 }
 
-Galvatron2Table read_degrees(const Json& json, const std::string& file, const std::string& before,
-                             const std::string& after) {
-  Galvatron2Table table{file, before, after, {}};
+Table read_degrees(const Json& json, const std::string& file, const std::string& before,
+                   const std::string& after) {
+  Table table{file, before, after, {}};
   for (const auto& [key, value] : json.items()) {
     int degree = 0;
     if (!read_key(key, before, after, degree)) continue;
-    if (degree < 1 || degree > kLargestDegree) fail(file, "key '" + key + "' names no degree");
+    if (degree < 1 || degree > kLargestDegree)
+      fail_profile(file, "key '" + key + "' names no degree");
     table.values[degree] = positive(value, file, key);
   }
   return table;
 }
 
-}  // namespace galvatron::profiles::galvatron2
+}  // namespace galvatron::galvatron2

@@ -1,43 +1,39 @@
-#include "galvatron/search/galvatron2_search.h"
+#include "galvatron/galvatron2/search.h"
 
 #include <gtest/gtest.h>
 
 #include "config_error.h"
-#include "search/galvatron2_question.h"
+#include "galvatron2/recorded_case.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
-using plan::Galvatron2Plan;
-using plan::Galvatron2Strategy;
-
-TEST(Galvatron2Search, ReachesTheBestKnownOfEveryCase) {
-  const auto files = cost::galvatron2_case_files();
+TEST(Search, ReachesTheBestKnownOfEveryCase) {
+  const auto files = case_files();
   EXPECT_EQ(files.size(), 15u);
   for (const auto& file : files) {
-    const cost::Galvatron2Case recorded(file);
-    const Galvatron2SearchOptions options = galvatron2_question(recorded);
-    const auto result = search_galvatron2(options, recorded.profiles);
+    const RecordedCase recorded(file);
+    const SearchOptions options = question(recorded);
+    const auto result = search_best_plan(options, recorded.profiles);
     ASSERT_TRUE(result.best) << file;
     const double ours = result.best->score.samples_per_second;
     const double known = recorded.json["best_known"];
     EXPECT_NEAR(ours, known, 1e-9 * known) << file;
     EXPECT_GE(ours, double(recorded.json["upstream"]["throughput"]) * (1 - 1e-12)) << file;
     EXPECT_EQ(result.certificate.gap(), 0) << file;
-    const double limit = cost::galvatron2_limit_mb(options.memory);
+    const double limit = limit_mb(options.memory);
     for (const double mb : result.best->score.stage_mb) EXPECT_LE(mb, limit) << file;
     // What it found is what its plan file says.
-    const auto again = plan::galvatron2_plan_from_json(
-        plan::galvatron2_plan_to_json(result.best->plan), file.string());
+    const auto again = plan_from_json(plan_to_json(result.best->plan), file.string());
     EXPECT_EQ(again, result.best->plan) << file;
-    EXPECT_EQ(cost::score(options.job, recorded.profiles, again).samples_per_second, ours) << file;
+    EXPECT_EQ(score(options.job, recorded.profiles, again).samples_per_second, ours) << file;
   }
 }
 
 // Strategies of a layer for so many ranks and samples, as Galvatron-2 has them.
-std::vector<Galvatron2Strategy> all_strategies(int ranks, std::int64_t samples, int max_tp,
-                                               int max_ulysses, bool vocabulary) {
-  std::vector<Galvatron2Strategy> out;
+std::vector<Strategy> all_strategies(int ranks, std::int64_t samples, int max_tp, int max_ulysses,
+                                     bool vocabulary) {
+  std::vector<Strategy> out;
   for (const bool ulysses : {false, true}) {
     for (int degree = ulysses ? 2 : 1; degree <= ranks; degree *= 2) {
       const int dp = ranks / degree;
@@ -58,11 +54,10 @@ struct Exhausted {
 };
 
 // Every plan of the options' batch and microbatch count, scored one by one.
-Exhausted exhaust(const Galvatron2SearchOptions& options,
-                  const profiles::Galvatron2Profiles& profiles) {
+Exhausted exhaust(const SearchOptions& options, const Profiles& profiles) {
   Exhausted out;
-  const double limit = cost::galvatron2_limit_mb(options.memory);
-  Galvatron2Plan plan;
+  const double limit = limit_mb(options.memory);
+  Plan plan;
   plan.world_size = options.job.world_size;
   plan.global_batch = options.global_batches.front();
   plan.num_microbatches = options.num_microbatches;
@@ -71,7 +66,7 @@ Exhausted exhaust(const Galvatron2SearchOptions& options,
   const std::int64_t samples = plan.global_batch / plan.num_microbatches;
   for (int p = 1; p <= std::min(options.max_pp, plan.num_microbatches); p *= 2) {
     plan.pp_degree = p;
-    plan.layers_per_stage = plan::galvatron2_stages(options.job.num_layers, p);
+    plan.layers_per_stage = default_stages(options.job.num_layers, p);
     const int ranks = plan.ranks_per_stage();
     const auto of_layer =
         all_strategies(ranks, samples, options.max_tp, options.max_ulysses, false);
@@ -82,9 +77,9 @@ Exhausted exhaust(const Galvatron2SearchOptions& options,
     for (bool done = false; !done;) {
       plan.layers.clear();
       for (const std::size_t one : picked) plan.layers.push_back(of_layer[one]);
-      for (const Galvatron2Strategy& vocabulary : of_vocabulary) {
+      for (const Strategy& vocabulary : of_vocabulary) {
         plan.vocabulary = vocabulary;
-        const auto score = cost::score(options.job, profiles, plan);
+        const Score score = galvatron2::score(options.job, profiles, plan);
         if (*std::max_element(score.stage_mb.begin(), score.stage_mb.end()) > limit) continue;
         const int transitions = count_transitions(plan);
         const double rounding = 1e-10 * score.samples_per_second;
@@ -101,9 +96,9 @@ Exhausted exhaust(const Galvatron2SearchOptions& options,
   return out;
 }
 
-TEST(Galvatron2Search, EqualsEveryPlanScored) {
-  const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
-  Galvatron2SearchOptions options = galvatron2_question(recorded);
+TEST(Search, EqualsEveryPlanScored) {
+  const RecordedCase recorded(case_files().front());
+  SearchOptions options = question(recorded);
   options.job.num_layers = 3;
   options.max_tp = 4;
   options.max_ulysses = 2;
@@ -116,7 +111,7 @@ TEST(Galvatron2Search, EqualsEveryPlanScored) {
       SCOPED_TRACE(testing::Message() << batch << " / " << m << " in " << mib << " MiB");
       options.memory = mebibytes(mib);
       const Exhausted truth = exhaust(options, recorded.profiles);
-      const auto result = search_galvatron2(options, recorded.profiles);
+      const auto result = search_best_plan(options, recorded.profiles);
       ASSERT_EQ(result.best.has_value(), truth.best > 0);
       (result.best ? found : infeasible) += 1;
       if (!result.best) continue;
@@ -129,29 +124,29 @@ TEST(Galvatron2Search, EqualsEveryPlanScored) {
   EXPECT_GT(infeasible, 2);
 }
 
-TEST(Galvatron2Search, SaysWhatTheLeanestPlanNeeds) {
-  const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
-  Galvatron2SearchOptions options = galvatron2_question(recorded);
+TEST(Search, SaysWhatTheLeanestPlanNeeds) {
+  const RecordedCase recorded(case_files().front());
+  SearchOptions options = question(recorded);
   for (const std::int64_t gib : {1, 4}) {
     options.memory = gibibytes(gib);
-    const auto result = search_galvatron2(options, recorded.profiles);
+    const auto result = search_best_plan(options, recorded.profiles);
     EXPECT_FALSE(result.best);
     ASSERT_TRUE(result.closest_miss);
     options.memory = result.closest_miss->budget_needed;
-    EXPECT_TRUE(search_galvatron2(options, recorded.profiles).best);
+    EXPECT_TRUE(search_best_plan(options, recorded.profiles).best);
     options.memory.value -= mebibytes(1).value;
-    EXPECT_FALSE(search_galvatron2(options, recorded.profiles).best);
+    EXPECT_FALSE(search_best_plan(options, recorded.profiles).best);
   }
 }
 
-TEST(Galvatron2Search, MoreIsNeverWorse) {
-  const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
-  Galvatron2SearchOptions options = galvatron2_question(recorded);
+TEST(Search, MoreIsNeverWorse) {
+  const RecordedCase recorded(case_files().front());
+  SearchOptions options = question(recorded);
   double before = 0;
   // Without the step at 20 GB, where its reserve begins.
   for (std::int64_t gib = 6; gib <= 20; gib += 2) {
     options.memory = gibibytes(gib);
-    const auto result = search_galvatron2(options, recorded.profiles);
+    const auto result = search_best_plan(options, recorded.profiles);
     if (!result.best) continue;
     EXPECT_GE(result.best->score.samples_per_second, before * (1 - 1e-12)) << gib;
     before = result.best->score.samples_per_second;
@@ -160,7 +155,7 @@ TEST(Galvatron2Search, MoreIsNeverWorse) {
   options.memory = gibibytes(16);
   for (const int degree : {1, 2, 4, 8}) {
     options.max_tp = options.max_ulysses = options.max_pp = degree;
-    const auto result = search_galvatron2(options, recorded.profiles);
+    const auto result = search_best_plan(options, recorded.profiles);
     if (!result.best) continue;
     EXPECT_GE(result.best->score.samples_per_second, before * (1 - 1e-12)) << degree;
     before = result.best->score.samples_per_second;
@@ -168,13 +163,13 @@ TEST(Galvatron2Search, MoreIsNeverWorse) {
   EXPECT_GT(before, 0);
 }
 
-TEST(Galvatron2Search, RefusesWhatNoPlanCanMeet) {
-  const cost::Galvatron2Case recorded(cost::galvatron2_case_files().front());
-  const Galvatron2SearchOptions good = galvatron2_question(recorded);
+TEST(Search, RefusesWhatNoPlanCanMeet) {
+  const RecordedCase recorded(case_files().front());
+  const SearchOptions good = question(recorded);
   const auto message = [&](auto change) {
-    Galvatron2SearchOptions options = good;
+    SearchOptions options = good;
     change(options);
-    return config_error_of([&] { search_galvatron2(options, recorded.profiles); });
+    return config_error_of([&] { search_best_plan(options, recorded.profiles); });
   };
   EXPECT_NE(message([](auto& one) { one.job.world_size = 6; }).find("6 is no power of two"),
             std::string::npos);
@@ -198,4 +193,4 @@ TEST(Galvatron2Search, RefusesWhatNoPlanCanMeet) {
 }
 
 }  // namespace
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -1,4 +1,4 @@
-#include "galvatron/plan/galvatron2_plan.h"
+#include "galvatron/galvatron2/plan.h"
 
 #include <algorithm>
 #include <numeric>
@@ -9,13 +9,13 @@
 
 #include "galvatron/base/error.h"
 
-namespace galvatron::plan {
+namespace galvatron::galvatron2 {
 namespace {
 
 constexpr int kMaxDegree = 1 << 20;
-constexpr int kMaxGalvatron2Layers = 1 << 16;
+constexpr int kMaxLayers = 1 << 16;
 
-[[noreturn]] void fail(const std::string& source, const std::string& problem) {
+[[noreturn]] void fail_plan(const std::string& source, const std::string& problem) {
   throw ConfigError("[galvatron2 plan] ", source, ": ", problem);
 }
 
@@ -30,12 +30,12 @@ std::vector<int> read_list(JsonReader& reader, const std::string& key, int min, 
                         word.find_first_not_of("0123456789") == std::string::npos;
     const int value = digits ? std::stoi(word) : -1;
     if (!digits || value < min || value > max) {
-      fail(reader.source(), fmt::format("key '{}' holds '{}', not a number of {} .. {}", key,
-                                        word.substr(0, 40), min, max));
+      fail_plan(reader.source(), fmt::format("key '{}' holds '{}', not a number of {} .. {}", key,
+                                             word.substr(0, 40), min, max));
     }
     out.push_back(value);
-    if (out.size() > static_cast<std::size_t>(kMaxGalvatron2Layers)) {
-      fail(reader.source(), "key '" + key + "' is too long");
+    if (out.size() > static_cast<std::size_t>(kMaxLayers)) {
+      fail_plan(reader.source(), "key '" + key + "' is too long");
     }
     begin = end + 1;
   }
@@ -50,20 +50,20 @@ std::vector<int> read_layer_list(JsonReader& reader, const std::string& key, std
   }
   std::vector<int> out = read_list(reader, key, 0, 1);
   if (out.size() != count) {
-    fail(reader.source(),
-         fmt::format("key '{}' has {} entries, tp_sizes_enc {}", key, out.size(), count));
+    fail_plan(reader.source(),
+              fmt::format("key '{}' has {} entries, tp_sizes_enc {}", key, out.size(), count));
   }
   return out;
 }
 
-std::vector<Galvatron2Strategy> read_layers(JsonReader& reader) {
+std::vector<Strategy> read_layers(JsonReader& reader) {
   const std::vector<int> degrees = read_list(reader, "tp_sizes_enc", 1, kMaxDegree);
   const std::size_t count = degrees.size();
   const auto zero3 = read_layer_list(reader, "dp_types_enc", count, true);
   const auto ulysses = read_layer_list(reader, "use_sp", count, false);
   const auto recompute = read_layer_list(reader, "checkpoint", count, false);
   const auto consecutive = read_layer_list(reader, "tp_consecutive_flags", count, false);
-  std::vector<Galvatron2Strategy> layers;
+  std::vector<Strategy> layers;
   for (std::size_t i = 0; i < count; ++i) {
     layers.push_back({degrees[i], ulysses[i] == 1 && degrees[i] > 1, zero3[i] == 1,
                       recompute[i] == 1, consecutive[i] == 1 || ulysses[i] == 1});
@@ -79,16 +79,16 @@ std::string zero_name(int zero_stage) {
   return zero_stage == 0 ? "ddp" : zero_stage == 2 ? "zero2" : "zero3";
 }
 
-Galvatron2Strategy read_vocabulary(JsonReader& reader) {
-  Galvatron2Strategy out;
+Strategy read_vocabulary(JsonReader& reader) {
+  Strategy out;
   out.degree = static_cast<int>(reader.get_int_or("vtp", 1, 1, kMaxDegree));
   out.ulysses = reader.get_int_or("vsp", 0, 0, 1) == 1 && out.degree > 1;
   const bool searched = reader.has("embed_sdp"), run = reader.has("vocab_sdp");
   const auto embed = reader.get_int_or("embed_sdp", 0, 0, 1);
   const auto vocab = reader.get_int_or("vocab_sdp", 0, 0, 1);
   if (searched && run && embed != vocab) {
-    fail(reader.source(),
-         fmt::format("embed_sdp {} and vocab_sdp {} contradict each other", embed, vocab));
+    fail_plan(reader.source(),
+              fmt::format("embed_sdp {} and vocab_sdp {} contradict each other", embed, vocab));
   }
   out.zero3 = (searched ? embed : vocab) == 1;
   return out;
@@ -98,54 +98,54 @@ Galvatron2Strategy read_vocabulary(JsonReader& reader) {
 void require_all_one(JsonReader& reader, const std::string& key) {
   if (!reader.has(key)) return reader.ignore(key);
   for (const int value : read_list(reader, key, 1, kMaxDegree)) {
-    if (value != 1) fail(reader.source(), "key '" + key + "' holds a degree other than 1");
+    if (value != 1) fail_plan(reader.source(), "key '" + key + "' holds a degree other than 1");
   }
 }
 
-void check_shape(const Galvatron2Plan& plan, const std::string& source) {
+void check_shape(const Plan& plan, const std::string& source) {
   if (plan.world_size % plan.pp_degree != 0) {
-    fail(source,
-         fmt::format("pp_deg {} does not divide world_size {}", plan.pp_degree, plan.world_size));
+    fail_plan(source, fmt::format("pp_deg {} does not divide world_size {}", plan.pp_degree,
+                                  plan.world_size));
   }
   const auto total =
       std::accumulate(plan.layers_per_stage.begin(), plan.layers_per_stage.end(), std::int64_t{0});
   if (static_cast<int>(plan.layers_per_stage.size()) != plan.pp_degree ||
       total != static_cast<std::int64_t>(plan.layers.size())) {
-    fail(source,
-         fmt::format("pp_division {} does not give {} stages of {} layers in all",
-                     fmt::join(plan.layers_per_stage, ","), plan.pp_degree, plan.layers.size()));
+    fail_plan(source, fmt::format("pp_division {} does not give {} stages of {} layers in all",
+                                  fmt::join(plan.layers_per_stage, ","), plan.pp_degree,
+                                  plan.layers.size()));
   }
   const auto check_degree = [&](int degree, const char* key) {
     if (plan.ranks_per_stage() % degree != 0) {
-      fail(source, fmt::format("{} {} does not divide the {} ranks of a stage", key, degree,
-                               plan.ranks_per_stage()));
+      fail_plan(source, fmt::format("{} {} does not divide the {} ranks of a stage", key, degree,
+                                    plan.ranks_per_stage()));
     }
   };
-  for (const Galvatron2Strategy& layer : plan.layers) check_degree(layer.degree, "tp_sizes_enc");
+  for (const Strategy& layer : plan.layers) check_degree(layer.degree, "tp_sizes_enc");
   check_degree(plan.vocabulary.degree, "vtp");
 }
 
 template <typename Value>
-std::string join_layers(const Galvatron2Plan& plan, Value value) {
+std::string join_layers(const Plan& plan, Value value) {
   std::vector<int> numbers;
-  for (const Galvatron2Strategy& layer : plan.layers) numbers.push_back(value(layer));
+  for (const Strategy& layer : plan.layers) numbers.push_back(value(layer));
   return fmt::format("{}", fmt::join(numbers, ","));
 }
 
-LayerStrategy our_strategy(const Galvatron2Plan& plan, const Galvatron2Strategy& strategy) {
-  LayerStrategy out;
+plan::LayerStrategy our_strategy(const Plan& plan, const Strategy& strategy) {
+  plan::LayerStrategy out;
   out.tp_degree = strategy.tp_degree();
   out.ulysses_degree = strategy.ulysses_degree();
   const bool one_way = out.tp_degree == 1 || out.tp_degree == plan.ranks_per_stage();
   out.tp_consecutive = strategy.consecutive || one_way;
   out.zero_stage = strategy.zero3 ? 3 : plan.default_zero_stage;
-  out.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
+  out.recompute = strategy.recompute ? plan::Recompute::kFull : plan::Recompute::kNone;
   return out;
 }
 
 // The default of ZeRO of a plan: the only stage beside 3. Stages of layers without data
 // parallelism mean nothing.
-int default_zero_of(const Plan& plan) {
+int default_zero_of(const plan::Plan& plan) {
   std::optional<int> found;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const int stage = plan.layers[i].zero_stage;
@@ -164,32 +164,32 @@ int default_zero_of(const Plan& plan) {
   return found.value_or(2);
 }
 
-Galvatron2Strategy their_strategy(const LayerStrategy& strategy, std::size_t layer) {
+Strategy their_strategy(const plan::LayerStrategy& strategy, std::size_t layer) {
   const auto refuse = [&](const std::string& what) {
     throw ConfigError("[galvatron2 plan] layer ", layer, " (", to_text(strategy), ") has ", what,
                       ", which Galvatron-2 cannot express");
   };
   if (strategy.tp_degree > 1 && strategy.ulysses_degree > 1) refuse("both TP and Ulysses");
-  if (strategy.recompute == Recompute::kSelective) refuse("selective recompute");
+  if (strategy.recompute == plan::Recompute::kSelective) refuse("selective recompute");
   if (strategy.cp_degree != 1 || strategy.ep_degree != 1) refuse("context or expert parallelism");
   return {std::max(strategy.tp_degree, strategy.ulysses_degree), strategy.ulysses_degree > 1,
-          strategy.zero_stage == 3, strategy.recompute == Recompute::kFull,
+          strategy.zero_stage == 3, strategy.recompute == plan::Recompute::kFull,
           strategy.tp_consecutive};
 }
 
 }  // namespace
 
-std::string to_text(const Galvatron2Strategy& strategy) {
-  LayerStrategy like;
+std::string to_text(const Strategy& strategy) {
+  plan::LayerStrategy like;
   like.tp_degree = strategy.tp_degree();
   like.ulysses_degree = strategy.ulysses_degree();
   like.tp_consecutive = strategy.consecutive;
   like.zero_stage = strategy.zero3 ? 3 : 0;
-  like.recompute = strategy.recompute ? Recompute::kFull : Recompute::kNone;
+  like.recompute = strategy.recompute ? plan::Recompute::kFull : plan::Recompute::kNone;
   return to_text(like);
 }
 
-int count_transitions(const Galvatron2Plan& plan) {
+int count_transitions(const Plan& plan) {
   int count = 0;
   for (std::size_t i = 1; i < plan.layers.size(); ++i) {
     if (!plan.layers[i].same_layout(plan.layers[i - 1])) ++count;
@@ -197,38 +197,38 @@ int count_transitions(const Galvatron2Plan& plan) {
   return count;
 }
 
-std::vector<int> galvatron2_stages(int num_layers, int pp_degree) {
+std::vector<int> default_stages(int num_layers, int pp_degree) {
   std::vector<int> stages(static_cast<std::size_t>(pp_degree), num_layers / pp_degree);
   stages.back() += num_layers % pp_degree;
   return stages;
 }
 
-Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& source,
-                                         int world_size) {
+Plan plan_from_json(const Json& json, const std::string& source, int world_size) {
   JsonReader reader(json, source);
-  Galvatron2Plan plan;
+  Plan plan;
   const auto in_file = reader.get_int_or("world_size", 0, 1, kMaxDegree);
   if (in_file > 0 && world_size > 0 && in_file != world_size) {
-    fail(source, fmt::format("is for world_size {}, not {}", in_file, world_size));
+    fail_plan(source, fmt::format("is for world_size {}, not {}", in_file, world_size));
   }
   plan.world_size = in_file > 0 ? static_cast<int>(in_file) : world_size;
-  if (plan.world_size == 0) fail(source, "has no world_size; say it with --world-size");
+  if (plan.world_size == 0) fail_plan(source, "has no world_size; say it with --world-size");
   plan.pp_degree = static_cast<int>(reader.get_int("pp_deg", 1, kMaxDegree));
   plan.layers = read_layers(reader);
   plan.global_batch = reader.get_int("global_bsz", 1, std::int64_t{1} << 40);
   plan.num_microbatches = static_cast<int>(reader.get_int("chunks", 1, 1 << 30));
   const auto num_layers = static_cast<int>(plan.layers.size());
   if (plan.pp_degree > num_layers) {
-    fail(source, fmt::format("pp_deg {} is more than the {} layers", plan.pp_degree, num_layers));
+    fail_plan(source,
+              fmt::format("pp_deg {} is more than the {} layers", plan.pp_degree, num_layers));
   }
-  plan.layers_per_stage = galvatron2_stages(num_layers, plan.pp_degree);
+  plan.layers_per_stage = default_stages(num_layers, plan.pp_degree);
   if (reader.has("pp_division")) {
-    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxGalvatron2Layers);
+    plan.layers_per_stage = read_list(reader, "pp_division", 1, kMaxLayers);
   }
   reader.ignore("pp_division");
   const std::string schedule =
       reader.get_choice_or("pipeline_type", "gpipe", {"gpipe", "pipedream_flush"});
-  plan.schedule = schedule == "gpipe" ? ScheduleKind::kGPipe : ScheduleKind::k1F1B;
+  plan.schedule = schedule == "gpipe" ? plan::ScheduleKind::kGPipe : plan::ScheduleKind::k1F1B;
   plan.default_zero_stage =
       parse_default_zero(reader.get_choice_or("default_dp_type", "ddp", {"ddp", "zero2", "zero3"}));
   plan.vocabulary = read_vocabulary(reader);
@@ -241,11 +241,11 @@ Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& so
   return plan;
 }
 
-Galvatron2Plan read_galvatron2_plan(const std::filesystem::path& path, int world_size) {
-  return galvatron2_plan_from_json(read_json_file(path), path.string(), world_size);
+Plan read_plan(const std::filesystem::path& path, int world_size) {
+  return plan_from_json(read_json_file(path), path.string(), world_size);
 }
 
-OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan) {
+OrderedJson plan_to_json(const Plan& plan) {
   OrderedJson json;
   json["pp_deg"] = plan.pp_degree;
   json["tp_sizes_enc"] = join_layers(plan, [](const auto& layer) { return layer.degree; });
@@ -258,7 +258,7 @@ OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan) {
   json["global_bsz"] = plan.global_batch;
   json["chunks"] = plan.num_microbatches;
   json["pp_division"] = fmt::format("{}", fmt::join(plan.layers_per_stage, ","));
-  json["pipeline_type"] = plan.schedule == ScheduleKind::kGPipe ? "gpipe" : "pipedream_flush";
+  json["pipeline_type"] = plan.schedule == plan::ScheduleKind::kGPipe ? "gpipe" : "pipedream_flush";
   json["default_dp_type"] = zero_name(plan.default_zero_stage);
   json["vtp"] = plan.vocabulary.degree;
   json["vsp"] = int{plan.vocabulary.ulysses};
@@ -268,13 +268,12 @@ OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan) {
   return json;
 }
 
-void write_galvatron2_plan(const std::filesystem::path& path, const Galvatron2Plan& plan) {
-  write_json_file(path, galvatron2_plan_to_json(plan));
+void write_plan(const std::filesystem::path& path, const Plan& plan) {
+  write_json_file(path, plan_to_json(plan));
 }
 
-Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
-                     spec::Precision precision) {
-  Plan out;
+plan::Plan to_our_plan(const Plan& plan, const std::string& model, spec::Precision precision) {
+  plan::Plan out;
   out.model = model;
   out.world_size = plan.world_size;
   out.global_batch = plan.global_batch;
@@ -284,23 +283,23 @@ Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
   ++out.pipeline.layers_per_stage.front();
   ++out.pipeline.layers_per_stage.back();
   out.layers.push_back(our_strategy(plan, plan.vocabulary));
-  for (const Galvatron2Strategy& layer : plan.layers) {
+  for (const Strategy& layer : plan.layers) {
     out.layers.push_back(our_strategy(plan, layer));
   }
   out.layers.push_back(our_strategy(plan, plan.vocabulary));
   return out;
 }
 
-Galvatron2Plan to_galvatron2(const Plan& plan) {
+Plan from_our_plan(const plan::Plan& plan) {
   if (plan.layers.size() < 3) {
     throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
   }
-  if (plan.pipeline.schedule == ScheduleKind::kInterleaved) {
+  if (plan.pipeline.schedule == plan::ScheduleKind::kInterleaved) {
     throw ConfigError("[galvatron2 plan] the plan has ", plan.pipeline.stages_per_rank(),
                       " stages per pipeline rank (schedule interleaved); Galvatron-2 has one: "
                       "search with --schedule 1f1b");
   }
-  Galvatron2Plan out;
+  Plan out;
   out.world_size = plan.world_size;
   out.pp_degree = plan.pipeline.degree;
   out.global_batch = plan.global_batch;
@@ -333,4 +332,4 @@ Galvatron2Plan to_galvatron2(const Plan& plan) {
   return out;
 }
 
-}  // namespace galvatron::plan
+}  // namespace galvatron::galvatron2

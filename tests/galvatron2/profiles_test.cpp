@@ -1,4 +1,4 @@
-#include "galvatron/profiles/galvatron2_profiles.h"
+#include "galvatron/galvatron2/profiles.h"
 
 #include <fstream>
 #include <limits>
@@ -10,7 +10,7 @@
 
 #include "config_error.h"
 
-namespace galvatron::profiles {
+namespace galvatron::galvatron2 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -25,15 +25,15 @@ const char* kCompute = "computation_profiling_bf16_llama2-7b_all.json";
 const char* kMemory = "memory_profiling_bf16_llama2-7b_all.json";
 
 // A copy of the recorded profiles that a test may spoil.
-class Galvatron2ProfilesTest : public testing::Test {
+class ProfilesTest : public testing::Test {
  protected:
-  Galvatron2ProfilesTest()
+  ProfilesTest()
       : folder_(fs::temp_directory_path() / ("galvatron2_profiles_" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     fs::copy(kRecorded, folder_);
     query_.directory = folder_;
   }
-  ~Galvatron2ProfilesTest() override { fs::remove_all(folder_); }
+  ~ProfilesTest() override { fs::remove_all(folder_); }
 
   Json load(const char* file) const { return read_json_file(folder_ / file); }
   void store(const char* file, const std::string& text) const {
@@ -50,11 +50,11 @@ class Galvatron2ProfilesTest : public testing::Test {
     return message;
   }
   std::string read_error() {
-    return config_error_of([&] { read_galvatron2_profiles(query_); });
+    return config_error_of([&] { read_profiles(query_); });
   }
 
   fs::path folder_;
-  Galvatron2ProfileQuery query_;
+  ProfileQuery query_;
 };
 
 testing::AssertionResult says(const std::string& message, std::vector<std::string> words) {
@@ -69,8 +69,8 @@ testing::AssertionResult says(const std::string& message, std::vector<std::strin
   return testing::AssertionSuccess();
 }
 
-TEST_F(Galvatron2ProfilesTest, ReadsWhatWasRecorded) {
-  const Galvatron2Profiles profiles = read_galvatron2_profiles(query_);
+TEST_F(ProfilesTest, ReadsWhatWasRecorded) {
+  const Profiles profiles = read_profiles(query_);
   EXPECT_EQ(profiles.model, "llama2-7b");
   const Json bandwidth = load(kBandwidth);
   EXPECT_EQ(profiles.consecutive_bandwidth.at(4), double(bandwidth["allreduce_size_4_consec_1"]));
@@ -81,7 +81,7 @@ TEST_F(Galvatron2ProfilesTest, ReadsWhatWasRecorded) {
   EXPECT_GT(profiles.parameter_mb, 700);  // 202 million parameters in fp32
 }
 
-TEST_F(Galvatron2ProfilesTest, NamesTheMissingFile) {
+TEST_F(ProfilesTest, NamesTheMissingFile) {
   for (const char* file : {kOverlap, kCompute, kMemory}) {
     fs::remove(folder_ / file);
     EXPECT_TRUE(says(read_error(), {folder_.string()})) << file;
@@ -94,7 +94,7 @@ TEST_F(Galvatron2ProfilesTest, NamesTheMissingFile) {
   EXPECT_TRUE(says(read_error(), {"cannot list the folder", "nowhere"}));
 }
 
-TEST_F(Galvatron2ProfilesTest, NamesTheMissingKey) {
+TEST_F(ProfilesTest, NamesTheMissingKey) {
   EXPECT_TRUE(says(after(kOverlap, [](Json& json) { json.erase("overlap_coe"); }),
                    {kOverlap, "'overlap_coe' is missing"}));
   EXPECT_TRUE(says(after(kMemory, [](Json& json) { json.erase("layertype_0_sp"); }),
@@ -115,18 +115,18 @@ TEST_F(Galvatron2ProfilesTest, NamesTheMissingKey) {
 }
 
 // Entries that only some plans need are missed when they are asked for.
-TEST_F(Galvatron2ProfilesTest, NamesTheMissingDegree) {
+TEST_F(ProfilesTest, NamesTheMissingDegree) {
   Json json = load(kBandwidth);
   json.erase("allreduce_size_4_consec_1");
   store(kBandwidth, json.dump());
-  const Galvatron2Profiles profiles = read_galvatron2_profiles(query_);
+  const Profiles profiles = read_profiles(query_);
   EXPECT_TRUE(says(config_error_of([&] { profiles.consecutive_bandwidth.at(4); }),
                    {kBandwidth, "'allreduce_size_4_consec_1' is missing"}));
   EXPECT_TRUE(says(config_error_of([&] { profiles.all_to_all.at(64); }),
                    {kTimes, "all2all_size_64_*MB_time"}));
 }
 
-TEST_F(Galvatron2ProfilesTest, RefusesAbsurdNumbers) {
+TEST_F(ProfilesTest, RefusesAbsurdNumbers) {
   const std::vector<Json> absurd = {
       -1, 0, 1e300, "12", nullptr, true, Json::array({1}), Json::object()};
   for (const Json& value : absurd) {
@@ -151,14 +151,14 @@ TEST_F(Galvatron2ProfilesTest, RefusesAbsurdNumbers) {
       says(after(kOverlap, [](Json& json) { json["overlap_coe"] = 0.5; }), {kOverlap, "0.5"}));
 }
 
-TEST_F(Galvatron2ProfilesTest, RefusesWhatIsNoJson) {
+TEST_F(ProfilesTest, RefusesWhatIsNoJson) {
   for (const char* text : {"", "{", "[1, 2]", "3", "{\"overlap_coe\": NaN}", "\x01\x02"}) {
     store(kOverlap, text);
     EXPECT_TRUE(says(read_error(), {kOverlap})) << text;
   }
 }
 
-TEST_F(Galvatron2ProfilesTest, RefusesContradictions) {
+TEST_F(ProfilesTest, RefusesContradictions) {
   // The same profile under both names.
   fs::copy_file(folder_ / kMemory, folder_ / "memory_profiling_bf16_llama2-7b.json");
   EXPECT_TRUE(says(read_error(), {"are both there"}));
@@ -185,7 +185,7 @@ TEST_F(Galvatron2ProfilesTest, RefusesContradictions) {
                    {kMemory, "several layer types"}));
 }
 
-TEST_F(Galvatron2ProfilesTest, SaysWhatAFitLacks) {
+TEST_F(ProfilesTest, SaysWhatAFitLacks) {
   EXPECT_TRUE(says(after(kCompute,
                          [](Json& json) {
                            for (int bsz = 3; bsz <= 12; ++bsz) {
@@ -197,12 +197,12 @@ TEST_F(Galvatron2ProfilesTest, SaysWhatAFitLacks) {
   EXPECT_TRUE(says(read_error(), {"4096"}));
 }
 
-TEST(Galvatron2Modes, HintAtTheRightWord) {
-  EXPECT_TRUE(says(config_error_of([] { parse_galvatron2_time_mode("bacth"); }),
+TEST(Modes, HintAtTheRightWord) {
+  EXPECT_TRUE(says(config_error_of([] { parse_time_mode("bacth"); }),
                    {"'bacth'", "did you mean 'batch'?"}));
-  EXPECT_TRUE(says(config_error_of([] { parse_galvatron2_memory_mode("stati"); }),
+  EXPECT_TRUE(says(config_error_of([] { parse_memory_mode("stati"); }),
                    {"'stati'", "did you mean 'static'?"}));
 }
 
 }  // namespace
-}  // namespace galvatron::profiles
+}  // namespace galvatron::galvatron2

@@ -7,11 +7,11 @@
 #include <tuple>
 #include <vector>
 
-#include "galvatron/search/galvatron2_space.h"
+#include "galvatron/galvatron2/space.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 
-struct Galvatron2Answer {
+struct Answer {
   double step_ms = 0;
   std::vector<std::vector<int>> counts;  // [stage][option of the variant]; empty: none found
   // No plan of the candidate takes less; at least the cutoff (or step_ms) where solved exactly.
@@ -21,30 +21,29 @@ struct Galvatron2Answer {
 };
 
 // Fewest redistributions at a given score: the layers in order.
-struct Galvatron2Arrangement {
+struct Arrangement {
   int transitions = 0;
-  std::vector<plan::Galvatron2Strategy> layers;
+  std::vector<Strategy> layers;
 };
 
 // All candidates that share a variant; stages of equal question are solved once.
-class Galvatron2Solver {
+class Solver {
  public:
   // References: the owner outlives the solver.
-  Galvatron2Solver(const Galvatron2Space& space, const Galvatron2Variant& variant);
+  Solver(const Space& space, const Variant& variant);
 
   // A lower bound of the step time; infinity when some stage cannot fit.
-  double bound(const std::vector<Galvatron2Stage>& stages) const;
+  double bound(const std::vector<Stage>& stages) const;
   // MB that the fullest stage lacks with the leanest strategies; <= 0 when the candidate fits.
-  double missing_mb(const std::vector<Galvatron2Stage>& stages) const;
+  double missing_mb(const std::vector<Stage>& stages) const;
   // The best plan that takes less than `cutoff` ms.
-  Galvatron2Answer solve(const std::vector<Galvatron2Stage>& stages, double cutoff);
+  Answer solve(const std::vector<Stage>& stages, double cutoff);
   // Among the plans that take at most `step_ms`, one with the fewest changes of layout.
-  Galvatron2Arrangement arrange(const std::vector<Galvatron2Stage>& stages,
-                                const Galvatron2Answer& answer) const;
+  Arrangement arrange(const std::vector<Stage>& stages, const Answer& answer) const;
 
  private:
   using Counts = std::vector<int>;
-  using Stages = std::vector<Galvatron2Stage>;
+  using Stages = std::vector<Stage>;
   // The best way through a stage that begins and ends with given layouts.
   struct Passage {
     double cost = 0;
@@ -60,26 +59,24 @@ class Galvatron2Solver {
   // Sums over every stage's counts.
   std::vector<double> sums(const std::vector<Counts>& counts, double CountOption::* member) const;
   const CountResult& cheapest(std::size_t stage, std::int64_t capacity);
-  Galvatron2Answer solve_alone(const Galvatron2Stage& stage, double cutoff) const;
-  Galvatron2Answer solve_late(const Stages& stages, const std::vector<double>& least,
-                              double cutoff) const;
+  Answer solve_alone(const Stage& stage, double cutoff) const;
+  Answer solve_late(const Stages& stages, const std::vector<double>& least, double cutoff) const;
   double latest(const Stages& stages, std::vector<double> cost, std::size_t stage,
                 double cutoff) const;
   bool slow_middle_could_pay(const Stages& stages, const std::vector<double>& least) const;
 
   CountResult solve_layouts(const CountProblem& problem, const std::vector<int>& layouts,
                             double cutoff) const;
-  std::optional<Counts> fewest_layouts(const Galvatron2Stage& stage, const Counts& best,
+  std::optional<Counts> fewest_layouts(const Stage& stage, const Counts& best,
                                        double step_ms) const;
   std::vector<Passage> passages(const Stages& stages, std::size_t stage, const Counts& best,
                                 double most) const;
-  std::vector<Passage> fewest_changes(const Stages& stages, const Galvatron2Answer& answer) const;
+  std::vector<Passage> fewest_changes(const Stages& stages, const Answer& answer) const;
   std::vector<int> layouts_of(const Counts& counts) const;
-  void append_stage(std::vector<plan::Galvatron2Strategy>& layers, const Counts& counts, int first,
-                    int last) const;
+  void append_stage(std::vector<Strategy>& layers, const Counts& counts, int first, int last) const;
 
-  const Galvatron2Space& space_;
-  const Galvatron2Variant& variant_;
+  const Space& space_;
+  const Variant& variant_;
   std::vector<int> layout_of_option_;
   int num_layouts_ = 0;
   std::vector<CostHull> hulls_;  // per stage
@@ -87,4 +84,4 @@ class Galvatron2Solver {
   std::map<std::tuple<int, int, std::int64_t>, CountResult> cheapest_;
 };
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -1,4 +1,4 @@
-#include "galvatron/search/galvatron2_space.h"
+#include "galvatron/galvatron2/space.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,18 +6,13 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
-using cost::Galvatron2Shape;
-using plan::Galvatron2Strategy;
-
 // Rounded up, so that a sum of them within a limit is truly within it.
-std::int64_t bytes_of_mb(double mb) {
-  return static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb));
-}
+std::int64_t bytes_of_mb(double mb) { return static_cast<std::int64_t>(std::ceil(mb * kMb)); }
 
-void check_options(const Galvatron2SearchOptions& options) {
+void check_options(const SearchOptions& options) {
   const auto positive = [](std::int64_t value, const char* name) {
     if (value < 1) throw ConfigError("[search] ", name, " ", value, " must be at least 1");
   };
@@ -41,19 +36,18 @@ void check_options(const Galvatron2SearchOptions& options) {
   }
 }
 
-std::vector<std::int64_t> microbatch_counts(const Galvatron2SearchOptions& options,
-                                            std::int64_t batch) {
+std::vector<std::int64_t> microbatch_counts(const SearchOptions& options, std::int64_t batch) {
   if (options.num_microbatches == 0) return divisors(batch);
   if (batch % options.num_microbatches != 0) return {};
   return {options.num_microbatches};
 }
 
 // Strategies of one layer that use the stage's ranks and whole samples only.
-std::vector<Galvatron2Strategy> strategies(const Galvatron2SearchOptions& options,
-                                           const Galvatron2Shape& shape, bool vocabulary) {
+std::vector<Strategy> strategies(const SearchOptions& options, const Shape& shape,
+                                 bool vocabulary) {
   const int ranks = options.job.world_size / shape.pp_degree;
   const std::int64_t samples = shape.global_batch / shape.num_microbatches;
-  std::vector<Galvatron2Strategy> out;
+  std::vector<Strategy> out;
   for (const bool ulysses : {false, true}) {
     const int most = std::min(ranks, ulysses ? options.max_ulysses : options.max_tp);
     for (int degree = ulysses ? 2 : 1; degree <= most; degree *= 2) {
@@ -69,11 +63,10 @@ std::vector<Galvatron2Strategy> strategies(const Galvatron2SearchOptions& option
   return out;
 }
 
-Galvatron2Space make_space(const Galvatron2SearchOptions& options,
-                           const cost::Galvatron2CostModel& model, const Galvatron2Shape& shape) {
-  Galvatron2Space space;
+Space make_space(const SearchOptions& options, const CostModel& model, const Shape& shape) {
+  Space space;
   space.shape = shape;
-  space.stage_layers = plan::galvatron2_stages(options.job.num_layers, shape.pp_degree);
+  space.stage_layers = default_stages(options.job.num_layers, shape.pp_degree);
   space.layers = strategies(options, shape, false);
   space.vocabularies = strategies(options, shape, true);
   for (const auto& strategy : space.layers) {
@@ -88,14 +81,13 @@ Galvatron2Space make_space(const Galvatron2SearchOptions& options,
   return space;
 }
 
-bool allowed(const Galvatron2Strategy& strategy, int cap) {
+bool allowed(const Strategy& strategy, int cap) {
   if (cap == 0) return strategy.tp_degree() == 1;
   return strategy.degree <= cap;
 }
 
-Galvatron2Variant make_variant(const cost::Galvatron2CostModel& model, const Galvatron2Space& space,
-                               int cap) {
-  Galvatron2Variant variant;
+Variant make_variant(const CostModel& model, const Space& space, int cap) {
+  Variant variant;
   variant.cap = cap;
   variant.fixed_mb = model.fixed_mb(space.shape, cap);
   for (std::size_t i = 0; i < space.layers.size(); ++i) {
@@ -117,16 +109,15 @@ Galvatron2Variant make_variant(const cost::Galvatron2CostModel& model, const Gal
 
 }  // namespace
 
-std::vector<Galvatron2Space> galvatron2_spaces(const Galvatron2SearchOptions& options,
-                                               const cost::Galvatron2CostModel& model) {
+std::vector<Space> make_spaces(const SearchOptions& options, const CostModel& model) {
   check_options(options);
-  std::vector<Galvatron2Space> spaces;
+  std::vector<Space> spaces;
   for (const std::int64_t batch : options.global_batches) {
     for (const std::int64_t m : microbatch_counts(options, batch)) {
       const std::int64_t most = std::min<std::int64_t>(
           {options.max_pp, options.job.world_size, options.job.num_layers, m});
       for (int p = 1; p <= most; p *= 2) {
-        const Galvatron2Shape shape{batch, static_cast<int>(m), p};
+        const Shape shape{batch, static_cast<int>(m), p};
         if (strategies(options, shape, false).empty()) continue;
         spaces.push_back(make_space(options, model, shape));
       }
@@ -144,10 +135,9 @@ std::vector<Galvatron2Space> galvatron2_spaces(const Galvatron2SearchOptions& op
   return spaces;
 }
 
-std::vector<Galvatron2Variant> galvatron2_variants(const Galvatron2SearchOptions& options,
-                                                   const cost::Galvatron2CostModel& model,
-                                                   const Galvatron2Space& space) {
-  std::vector<Galvatron2Variant> out = {make_variant(model, space, 0)};
+std::vector<Variant> make_variants(const SearchOptions& options, const CostModel& model,
+                                   const Space& space) {
+  std::vector<Variant> out = {make_variant(model, space, 0)};
   const int ranks = options.job.world_size / space.shape.pp_degree;
   for (int cap = 2; cap <= std::min(ranks, options.max_tp); cap *= 2) {
     out.push_back(make_variant(model, space, cap));
@@ -158,26 +148,24 @@ std::vector<Galvatron2Variant> galvatron2_variants(const Galvatron2SearchOptions
   return out;
 }
 
-std::vector<Galvatron2Stage> galvatron2_stage_limits(const Galvatron2Space& space,
-                                                     const Galvatron2Variant& variant,
-                                                     int vocabulary, double limit_mb) {
+std::vector<Stage> stage_limits(const Space& space, const Variant& variant, int vocabulary,
+                                double limit_mb) {
   const auto& ends = space.vocabulary_costs[static_cast<std::size_t>(vocabulary)];
   const int last = space.num_stages() - 1;
-  std::vector<Galvatron2Stage> out;
+  std::vector<Stage> out;
   for (int stage = 0; stage <= last; ++stage) {
     const int in_flight = space.in_flight[static_cast<std::size_t>(stage)];
     double used_mb = variant.fixed_mb, ms = 0;
-    const auto add = [&](const cost::Galvatron2EndCost& end) {
+    const auto add = [&](const EndCost& end) {
       used_mb += end.memory.at(in_flight);
       ms += end.no_sync_ms;
     };
     if (stage == 0) add(ends.first);
     if (stage == last && last > 0) add(ends.last);
-    out.push_back({static_cast<std::int64_t>(std::floor(limit_mb * cost::kGalvatron2Mb)) -
-                       bytes_of_mb(used_mb),
-                   ms});
+    out.push_back(
+        {static_cast<std::int64_t>(std::floor(limit_mb * kMb)) - bytes_of_mb(used_mb), ms});
   }
   return out;
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

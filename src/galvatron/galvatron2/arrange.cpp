@@ -4,10 +4,10 @@
 #include <numeric>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/galvatron2_solver.h"
+#include "galvatron/galvatron2/solver.h"
 #include "galvatron/search/tolerance.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
 // A stage's choice mixes at most so many layouts when fewer changes are sought (beside its best).
@@ -34,7 +34,7 @@ std::vector<std::vector<int>> subsets(int count, int size) {
 }  // namespace
 
 // Layouts used, ascending.
-std::vector<int> Galvatron2Solver::layouts_of(const Counts& counts) const {
+std::vector<int> Solver::layouts_of(const Counts& counts) const {
   std::vector<int> out;
   for (std::size_t j = 0; j < counts.size(); ++j) {
     if (counts[j] > 0) out.push_back(layout_of_option_[j]);
@@ -45,8 +45,8 @@ std::vector<int> Galvatron2Solver::layouts_of(const Counts& counts) const {
 }
 
 // The problem with options of these layouts only; counts are of all options.
-CountResult Galvatron2Solver::solve_layouts(const CountProblem& problem,
-                                            const std::vector<int>& layouts, double cutoff) const {
+CountResult Solver::solve_layouts(const CountProblem& problem, const std::vector<int>& layouts,
+                                  double cutoff) const {
   std::vector<CountOption> options;
   std::vector<std::size_t> index;
   for (std::size_t j = 0; j < problem.options.size(); ++j) {
@@ -65,8 +65,8 @@ CountResult Galvatron2Solver::solve_layouts(const CountProblem& problem,
 }
 
 // One stage, no pipeline: as few layouts as reach the best time.
-std::optional<Galvatron2Solver::Counts> Galvatron2Solver::fewest_layouts(
-    const Galvatron2Stage& stage, const Counts& best, double step_ms) const {
+std::optional<Solver::Counts> Solver::fewest_layouts(const Stage& stage, const Counts& best,
+                                                     double step_ms) const {
   const double m = space_.shape.num_microbatches;
   const CountProblem problem{variant_.options[0], space_.stage_layers[0], stage.capacity, m,
                              stage.end_ms};
@@ -83,12 +83,10 @@ std::optional<Galvatron2Solver::Counts> Galvatron2Solver::fewest_layouts(
 
 // For every pair of first and last layout and every number of changes the cheapest choice, if it
 // costs at most `most`.
-std::vector<Galvatron2Solver::Passage> Galvatron2Solver::passages(const Stages& stages,
-                                                                  std::size_t stage,
-                                                                  const Counts& best,
-                                                                  double most) const {
+std::vector<Solver::Passage> Solver::passages(const Stages& stages, std::size_t stage,
+                                              const Counts& best, double most) const {
   const CountProblem problem{variant_.options[stage], space_.stage_layers[stage],
-                             stages[stage].capacity, 1, kInfinity};
+                             stages[stage].capacity, 1, search::kInfinity};
   std::vector<Passage> out;
   const auto offer = [&](const Counts& counts) {
     const std::vector<int> layouts = layouts_of(counts);
@@ -123,9 +121,9 @@ std::vector<Galvatron2Solver::Passage> Galvatron2Solver::passages(const Stages& 
 // One passage per stage, with the fewest changes in and between stages, no slower than the answer.
 // Only the sum of the middle stages' times matters, so a dynamic program over (last layout,
 // changes) keeps the least sum; first and last stage are enumerated.
-class Galvatron2Solver::FewestChanges {
+class Solver::FewestChanges {
  public:
-  FewestChanges(const Galvatron2Solver& solver, const Stages& stages,
+  FewestChanges(const Solver& solver, const Stages& stages,
                 std::vector<std::vector<Passage>> choices, double most_ms)
       : solver_(solver), stages_(stages), choices_(std::move(choices)), most_ms_(most_ms) {}
 
@@ -185,7 +183,7 @@ class Galvatron2Solver::FewestChanges {
     best_ = state.picked;
   }
 
-  const Galvatron2Solver& solver_;
+  const Solver& solver_;
   const Stages& stages_;
   std::vector<std::vector<Passage>> choices_;  // by stage
   double most_ms_;
@@ -193,8 +191,8 @@ class Galvatron2Solver::FewestChanges {
   int fewest_ = std::numeric_limits<int>::max();
 };
 
-std::vector<Galvatron2Solver::Passage> Galvatron2Solver::fewest_changes(
-    const Stages& stages, const Galvatron2Answer& answer) const {
+std::vector<Solver::Passage> Solver::fewest_changes(const Stages& stages,
+                                                    const Answer& answer) const {
   const double most = answer.step_ms * (1 + kTie);
   std::vector<double> least = sums(answer.counts, &CountOption::cost);
   for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -208,8 +206,8 @@ std::vector<Galvatron2Solver::Passage> Galvatron2Solver::fewest_changes(
   return FewestChanges(*this, stages, std::move(choices), most).run();
 }
 
-void Galvatron2Solver::append_stage(std::vector<plan::Galvatron2Strategy>& layers,
-                                    const Counts& counts, int first, int last) const {
+void Solver::append_stage(std::vector<Strategy>& layers, const Counts& counts, int first,
+                          int last) const {
   std::vector<int> order = {first};
   for (const int layout : layouts_of(counts)) {
     if (layout != first && layout != last) order.push_back(layout);
@@ -224,8 +222,7 @@ void Galvatron2Solver::append_stage(std::vector<plan::Galvatron2Strategy>& layer
   }
 }
 
-Galvatron2Arrangement Galvatron2Solver::arrange(const Stages& stages,
-                                                const Galvatron2Answer& answer) const {
+Arrangement Solver::arrange(const Stages& stages, const Answer& answer) const {
   std::vector<Passage> chosen;
   const auto late = sums(answer.counts, &CountOption::late);
   if (num_stages() == 1) {
@@ -249,7 +246,7 @@ Galvatron2Arrangement Galvatron2Solver::arrange(const Stages& stages,
       chosen.push_back({0, layouts.front(), last, 0, counts});
     }
   }
-  Galvatron2Arrangement out;
+  Arrangement out;
   for (const Passage& passage : chosen) {
     append_stage(out.layers, passage.counts, passage.first, passage.last);
   }
@@ -259,4 +256,4 @@ Galvatron2Arrangement Galvatron2Solver::arrange(const Stages& stages,
   return out;
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

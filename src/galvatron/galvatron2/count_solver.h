@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 
 struct CountOption {
   std::int64_t weight = 0;
@@ -73,4 +73,4 @@ struct CountFront {
 CountFront count_front(std::span<const CountOption> options, int count, std::int64_t capacity,
                        double max_cost, double enough_late, std::int64_t max_nodes = 2'000'000);
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

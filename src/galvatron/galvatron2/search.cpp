@@ -1,37 +1,36 @@
-#include "galvatron/search/galvatron2_search.h"
+#include "galvatron/galvatron2/search.h"
 
 #include <algorithm>
 #include <limits>
 #include <memory>
 
-#include "galvatron/search/galvatron2_solver.h"
+#include "galvatron/galvatron2/solver.h"
 #include "galvatron/search/tolerance.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
 // What the solver is given: a variant of a space and a vocabulary strategy.
-struct Galvatron2Candidate {
+struct Candidate {
   std::size_t space = 0, variant = 0;
   int vocabulary = 0;
   double bound = 0;  // ms per sample
 };
 
-class Galvatron2Search {
+class Search {
  public:
-  Galvatron2Search(const Galvatron2SearchOptions& options,
-                   const profiles::Galvatron2Profiles& profiles)
+  Search(const SearchOptions& options, const Profiles& profiles)
       : options_(options),
         profiles_(profiles),
         model_(options.job, profiles),
-        limit_mb_(cost::galvatron2_limit_mb(options.memory)) {}
+        limit_mb_(limit_mb(options.memory)) {}
 
-  Galvatron2SearchResult run() {
-    Certificate& certificate = result_.certificate;
+  SearchResult run() {
+    search::Certificate& certificate = result_.certificate;
     certificate.timed("costs", [&] { build(); });
     certificate.timed("bounds", [&] { bound_all(); });
     certificate.timed("solve", [&] { solve_all(); });
-    if (best_value_ == kInfinity) return std::move(result_);
+    if (best_value_ == search::kInfinity) return std::move(result_);
     certificate.timed("arrange", [&] { pick_fewest_transitions(); });
     certificate.timed("runners-up", [&] { find_runners_up(); });
     finish_certificate();
@@ -40,38 +39,37 @@ class Galvatron2Search {
 
  private:
   void build() {
-    spaces_ = galvatron2_spaces(options_, model_);
-    for (const Galvatron2Space& space : spaces_) {
-      variants_.push_back(galvatron2_variants(options_, model_, space));
+    spaces_ = make_spaces(options_, model_);
+    for (const Space& space : spaces_) {
+      variants_.push_back(make_variants(options_, model_, space));
       auto& row = solvers_.emplace_back();
-      for (const Galvatron2Variant& variant : variants_.back()) {
-        row.push_back(std::make_unique<Galvatron2Solver>(space, variant));
+      for (const Variant& variant : variants_.back()) {
+        row.push_back(std::make_unique<Solver>(space, variant));
       }
     }
   }
 
-  std::vector<Galvatron2Stage> stages(const Galvatron2Candidate& candidate) const {
-    return galvatron2_stage_limits(spaces_[candidate.space],
-                                   variants_[candidate.space][candidate.variant],
-                                   candidate.vocabulary, limit_mb_);
+  std::vector<Stage> stages(const Candidate& candidate) const {
+    return stage_limits(spaces_[candidate.space], variants_[candidate.space][candidate.variant],
+                        candidate.vocabulary, limit_mb_);
   }
-  Galvatron2Solver& solver(const Galvatron2Candidate& candidate) {
+  Solver& solver(const Candidate& candidate) {
     return *solvers_[candidate.space][candidate.variant];
   }
-  double samples(const Galvatron2Candidate& candidate) const {
+  double samples(const Candidate& candidate) const {
     return static_cast<double>(spaces_[candidate.space].shape.global_batch);
   }
 
   void bound_all() {
-    double least_missing = kInfinity;
+    double least_missing = search::kInfinity;
     for (std::size_t space = 0; space < spaces_.size(); ++space) {
       for (std::size_t variant = 0; variant < variants_[space].size(); ++variant) {
         for (const int vocabulary : variants_[space][variant].vocabularies) {
-          Galvatron2Candidate candidate{space, variant, vocabulary, 0};
+          Candidate candidate{space, variant, vocabulary, 0};
           const auto limits = stages(candidate);
           candidate.bound = solver(candidate).bound(limits) / samples(candidate);
           ++result_.certificate.candidates;
-          if (candidate.bound < kInfinity) {
+          if (candidate.bound < search::kInfinity) {
             candidates_.push_back(candidate);
             continue;
           }
@@ -90,20 +88,19 @@ class Galvatron2Search {
 
   // The smallest budget whose usable part is `mb`.
   static Bytes budget_for(double mb) {
-    const auto bytes = static_cast<std::int64_t>(std::ceil(mb * cost::kGalvatron2Mb));
+    const auto bytes = static_cast<std::int64_t>(std::ceil(mb * kMb));
     if (bytes < gibibytes(21).value) return {bytes};
-    return {std::max(gibibytes(21).value,
-                     static_cast<std::int64_t>(std::ceil(mb / 0.8 * cost::kGalvatron2Mb)))};
+    return {std::max(gibibytes(21).value, static_cast<std::int64_t>(std::ceil(mb / 0.8 * kMb)))};
   }
 
   void solve_all() {
-    for (const Galvatron2Candidate& candidate : candidates_) {
+    for (const Candidate& candidate : candidates_) {
       if (candidate.bound > best_value_ * (1 + kTie)) break;
       ++result_.certificate.solved;
       const auto limits = stages(candidate);
       const double cutoff = best_value_ * samples(candidate);
       // Equal ones too: they may have fewer transitions.
-      const Galvatron2Answer answer = solver(candidate).solve(limits, cutoff * (1 + kTie) + 1e-300);
+      const Answer answer = solver(candidate).solve(limits, cutoff * (1 + kTie) + 1e-300);
       result_.certificate.nodes += answer.nodes;
       lower_bound_ = std::min(lower_bound_, answer.lower_bound_ms / samples(candidate));
       if (!answer.found()) continue;
@@ -120,8 +117,8 @@ class Galvatron2Search {
     int fewest = std::numeric_limits<int>::max();
     bool best_joined = false;
     for (const auto& [candidate, answer] : tied_) {
-      const Galvatron2Arrangement arranged = solver(candidate).arrange(stages(candidate), answer);
-      const plan::Galvatron2Plan plan = make_plan(candidate, arranged.layers);
+      const Arrangement arranged = solver(candidate).arrange(stages(candidate), answer);
+      const Plan plan = make_plan(candidate, arranged.layers);
       // Then embedding and head as their neighbours, where that is free.
       const bool joined = plan.vocabulary.same_layout(plan.layers.front()) &&
                           plan.vocabulary.same_layout(plan.layers.back());
@@ -131,14 +128,13 @@ class Galvatron2Search {
       }
       fewest = arranged.transitions;
       best_joined = joined;
-      result_.best = {plan, cost::score(options_.job, profiles_, plan)};
+      result_.best = {plan, score(options_.job, profiles_, plan)};
     }
   }
 
-  plan::Galvatron2Plan make_plan(const Galvatron2Candidate& candidate,
-                                 std::vector<plan::Galvatron2Strategy> layers) const {
-    const Galvatron2Space& space = spaces_[candidate.space];
-    plan::Galvatron2Plan plan;
+  Plan make_plan(const Candidate& candidate, std::vector<Strategy> layers) const {
+    const Space& space = spaces_[candidate.space];
+    Plan plan;
     plan.world_size = options_.job.world_size;
     plan.pp_degree = space.shape.pp_degree;
     plan.global_batch = space.shape.global_batch;
@@ -154,14 +150,12 @@ class Galvatron2Search {
   // The best plan of every other batch, microbatch count and pipeline degree, best first.
   void find_runners_up() {
     if (options_.num_runners_up == 0) return;
-    std::vector<double> best(spaces_.size(), kInfinity);
-    std::vector<std::optional<std::pair<Galvatron2Candidate, Galvatron2Answer>>> found(
-        spaces_.size());
-    for (const Galvatron2Candidate& candidate : candidates_) {
-      const cost::Galvatron2Shape& shape = spaces_[candidate.space].shape;
-      const plan::Galvatron2Plan& winner = result_.best->plan;
-      if (shape ==
-          cost::Galvatron2Shape{winner.global_batch, winner.num_microbatches, winner.pp_degree}) {
+    std::vector<double> best(spaces_.size(), search::kInfinity);
+    std::vector<std::optional<std::pair<Candidate, Answer>>> found(spaces_.size());
+    for (const Candidate& candidate : candidates_) {
+      const Shape& shape = spaces_[candidate.space].shape;
+      const Plan& winner = result_.best->plan;
+      if (shape == Shape{winner.global_batch, winner.num_microbatches, winner.pp_degree}) {
         continue;
       }
       std::vector<double> sorted = best;
@@ -170,7 +164,7 @@ class Galvatron2Search {
           std::min<std::size_t>(static_cast<std::size_t>(options_.num_runners_up), sorted.size());
       if (candidate.bound >= sorted[wanted - 1]) break;
       if (candidate.bound >= best[candidate.space]) continue;
-      Galvatron2Answer answer =
+      Answer answer =
           solver(candidate).solve(stages(candidate), best[candidate.space] * samples(candidate));
       if (!answer.found()) continue;
       best[candidate.space] = answer.step_ms / samples(candidate);
@@ -180,8 +174,8 @@ class Galvatron2Search {
       if (!one) continue;
       const auto& [candidate, answer] = *one;
       const auto arranged = solver(candidate).arrange(stages(candidate), answer);
-      const plan::Galvatron2Plan plan = make_plan(candidate, arranged.layers);
-      result_.runners_up.push_back({plan, cost::score(options_.job, profiles_, plan)});
+      const Plan plan = make_plan(candidate, arranged.layers);
+      result_.runners_up.push_back({plan, score(options_.job, profiles_, plan)});
     }
     auto& all = result_.runners_up;
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
@@ -198,25 +192,24 @@ class Galvatron2Search {
     result_.certificate.lower_bound = exact ? result_.certificate.value : lower_bound_;
   }
 
-  const Galvatron2SearchOptions& options_;
-  const profiles::Galvatron2Profiles& profiles_;
-  cost::Galvatron2CostModel model_;
+  const SearchOptions& options_;
+  const Profiles& profiles_;
+  CostModel model_;
   double limit_mb_;
-  std::vector<Galvatron2Space> spaces_;
-  std::vector<std::vector<Galvatron2Variant>> variants_;
-  std::vector<std::vector<std::unique_ptr<Galvatron2Solver>>> solvers_;
-  std::vector<Galvatron2Candidate> candidates_;  // that fit, ascending bound
-  double best_value_ = kInfinity;                // ms per sample
-  double lower_bound_ = kInfinity;               // of what was solved
-  std::vector<std::pair<Galvatron2Candidate, Galvatron2Answer>> tied_;
-  Galvatron2SearchResult result_;
+  std::vector<Space> spaces_;
+  std::vector<std::vector<Variant>> variants_;
+  std::vector<std::vector<std::unique_ptr<Solver>>> solvers_;
+  std::vector<Candidate> candidates_;       // that fit, ascending bound
+  double best_value_ = search::kInfinity;   // ms per sample
+  double lower_bound_ = search::kInfinity;  // of what was solved
+  std::vector<std::pair<Candidate, Answer>> tied_;
+  SearchResult result_;
 };
 
 }  // namespace
 
-Galvatron2SearchResult search_galvatron2(const Galvatron2SearchOptions& options,
-                                         const profiles::Galvatron2Profiles& profiles) {
-  return Galvatron2Search(options, profiles).run();
+SearchResult search_best_plan(const SearchOptions& options, const Profiles& profiles) {
+  return Search(options, profiles).run();
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -11,23 +11,23 @@
 
 #include "galvatron/spec/job_spec.h"
 
-namespace galvatron::profiles {
+namespace galvatron::galvatron2 {
 
 // How the computation profile was swept, and so what its numbers mean.
-enum class Galvatron2TimeMode {
+enum class TimeMode {
   kStatic,    // one value per layer type
   kBatch,     // at least 8 batch sizes: time is linear in the batch size
   kSequence,  // several sequence lengths at batch size 1: quadratic for layers, linear for the rest
 };
-enum class Galvatron2MemoryMode {
+enum class MemoryMode {
   kStatic,    // the sequence length at hand was measured
   kSequence,  // activations of the longest length, scaled
 };
-Galvatron2TimeMode parse_galvatron2_time_mode(const std::string& text);      // ConfigError
-Galvatron2MemoryMode parse_galvatron2_memory_mode(const std::string& text);  // ConfigError
+TimeMode parse_time_mode(const std::string& text);      // ConfigError
+MemoryMode parse_memory_mode(const std::string& text);  // ConfigError
 
 // Numbers by degree, with the file and the key that a missing one is reported under.
-struct Galvatron2Table {
+struct Table {
   std::string file;
   std::string key_before, key_after;  // around the degree: "allreduce_size_", "_consec_1"
   std::map<int, double> values;
@@ -36,50 +36,50 @@ struct Galvatron2Table {
 };
 
 // Times of one collective over message sizes: the measured size, else the fitted line.
-struct Galvatron2MessageTimes {
+struct MessageTimes {
   std::map<int, double> ms_by_mb;
   double slope = 0, intercept = 0;
   double at(double mb) const;
 };
 
-struct Galvatron2GroupTimes {
+struct GroupTimes {
   std::string file;
   std::string operation;  // "allreduce", "all2all"
-  std::map<int, Galvatron2MessageTimes> by_degree;
-  const Galvatron2MessageTimes& at(int degree) const;  // ConfigError naming file and key
+  std::map<int, MessageTimes> by_degree;
+  const MessageTimes& at(int degree) const;  // ConfigError naming file and key
 };
 
 // Embedding and head together: 4 times the fp32 parameters, and activations of one sample, over
 // the vocabulary's degree.
-struct Galvatron2OtherMemory {
-  Galvatron2Table model_states;
-  Galvatron2Table activation;
+struct OtherMemory {
+  Table model_states;
+  Table activation;
 };
 
 // ms = slope * samples + intercept.
-struct Galvatron2TimeLine {
+struct TimeLine {
   double slope = 0, intercept = 0;
 };
 
-struct Galvatron2Profiles {
-  std::string model;                      // as the file names spell it
-  Galvatron2Table strided_bandwidth;      // ..._consec_0
-  Galvatron2Table consecutive_bandwidth;  // ..._consec_1
-  Galvatron2Table p2p_bandwidth;
-  Galvatron2GroupTimes all_reduce;
-  Galvatron2GroupTimes all_to_all;
+struct Profiles {
+  std::string model;            // as the file names spell it
+  Table strided_bandwidth;      // ..._consec_0
+  Table consecutive_bandwidth;  // ..._consec_1
+  Table p2p_bandwidth;
+  GroupTimes all_reduce;
+  GroupTimes all_to_all;
   double overlap_slowdown = 1;
 
-  double parameter_mb = 0;        // fp32 parameters of one layer, not divided
-  Galvatron2Table activation_mb;  // one layer and sample, by degree
+  double parameter_mb = 0;  // fp32 parameters of one layer, not divided
+  Table activation_mb;      // one layer and sample, by degree
   double recompute_activation_mb = 0;
-  Galvatron2OtherMemory other_alone;  // without a pipeline
-  Galvatron2OtherMemory other_first, other_last;
-  Galvatron2TimeLine layer_forward;
-  Galvatron2TimeLine other_forward;
+  OtherMemory other_alone;  // without a pipeline
+  OtherMemory other_first, other_last;
+  TimeLine layer_forward;
+  TimeLine other_forward;
 };
 
-struct Galvatron2ProfileQuery {
+struct ProfileQuery {
   std::filesystem::path directory;
   std::string model;  // empty: the only one there
   spec::Precision precision = spec::Precision::kBf16;
@@ -87,12 +87,12 @@ struct Galvatron2ProfileQuery {
   int num_nodes = 0;  // 0: the only profile of that many devices
   std::int64_t seq_length = 2048;
   bool sequence_parallel = true;  // reads the keys that end in _sp
-  Galvatron2TimeMode time_mode = Galvatron2TimeMode::kBatch;
-  Galvatron2MemoryMode memory_mode = Galvatron2MemoryMode::kStatic;
+  TimeMode time_mode = TimeMode::kBatch;
+  MemoryMode memory_mode = MemoryMode::kStatic;
   int max_degree = 8;  // largest TP or Ulysses degree that will be asked for
 };
 
 // ConfigError names the file and the key of what is missing, contradictory or out of range.
-Galvatron2Profiles read_galvatron2_profiles(const Galvatron2ProfileQuery& query);
+Profiles read_profiles(const ProfileQuery& query);
 
-}  // namespace galvatron::profiles
+}  // namespace galvatron::galvatron2

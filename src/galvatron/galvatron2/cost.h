@@ -1,5 +1,5 @@
 // Galvatron-2's own formulas of time and memory, so that its profiles give its own figures:
-// docs/design/search.md, section 5. Nothing else uses them; our model is cost_tables.h.
+// docs/design/search.md, section 5. Our own model is cost/cost_tables.h.
 //
 // Times are ms, memory is MB of 2^20 bytes, as in its files.
 #pragma once
@@ -9,17 +9,19 @@
 #include <vector>
 
 #include "galvatron/base/units.h"
-#include "galvatron/plan/galvatron2_plan.h"
-#include "galvatron/profiles/galvatron2_profiles.h"
+#include "galvatron/galvatron2/plan.h"
+#include "galvatron/galvatron2/profiles.h"
 #include "galvatron/spec/job_spec.h"
 
-namespace galvatron::cost {
+namespace galvatron::galvatron2 {
 
 // Its MB, in bytes.
-inline constexpr double kGalvatron2Mb = 1 << 20;
+inline constexpr double kMb = 1 << 20;
+// Scores and times that differ by less than this share are equal.
+inline constexpr double kTie = 1e-11;
 
 // What its formulas need to know beside profiles.
-struct Galvatron2Job {
+struct Job {
   int world_size = 8;
   int num_layers = 32;  // blocks
   std::int64_t hidden_size = 4096;
@@ -34,57 +36,54 @@ struct Galvatron2Job {
 };
 
 // What is common to all layers of a plan.
-struct Galvatron2Shape {
+struct Shape {
   std::int64_t global_batch = 1;
   int num_microbatches = 1;
   int pp_degree = 1;
-  bool operator==(const Galvatron2Shape&) const = default;
+  bool operator==(const Shape&) const = default;
 };
 
 // Memory of a layer or an end of the model on a stage: states, and activations of each microbatch
 // in flight.
-struct Galvatron2Memory {
+struct Memory {
   double states_mb = 0;
   double activation_mb = 0;
   double at(int in_flight) const { return states_mb + activation_mb * in_flight; }
 };
 
-struct Galvatron2LayerCost {
+struct LayerCost {
   double sync_ms = 0;     // one microbatch, gradients reduced
   double no_sync_ms = 0;  // every microbatch but the last
-  Galvatron2Memory memory;
+  Memory memory;
 };
 
 // Embedding and head. Without a pipeline both are in `first` and `last` is zero.
-struct Galvatron2EndCost {
+struct EndCost {
   double sync_ms = 0;
   double no_sync_ms = 0;
-  Galvatron2Memory memory;
+  Memory memory;
 };
-struct Galvatron2VocabularyCost {
-  Galvatron2EndCost first, last;
+struct VocabularyCost {
+  EndCost first, last;
 };
 
-class Galvatron2CostModel {
+class CostModel {
  public:
   // References: the owner outlives the model.
-  Galvatron2CostModel(const Galvatron2Job& job, const profiles::Galvatron2Profiles& profiles)
-      : job_(job), profiles_(profiles) {}
+  CostModel(const Job& job, const Profiles& profiles) : job_(job), profiles_(profiles) {}
 
   // REQUIRES: degrees divide; at least one sample per rank (samples_per_rank() >= 1). ConfigError
   // for a missing profile entry.
-  Galvatron2LayerCost layer(const Galvatron2Shape& shape,
-                            const plan::Galvatron2Strategy& strategy) const;
-  Galvatron2VocabularyCost vocabulary(const Galvatron2Shape& shape,
-                                      const plan::Galvatron2Strategy& strategy) const;
+  LayerCost layer(const Shape& shape, const Strategy& strategy) const;
+  VocabularyCost vocabulary(const Shape& shape, const Strategy& strategy) const;
 
   // Whole samples of a microbatch on one rank: what does not divide is dropped, as there.
-  std::int64_t samples_per_rank(const Galvatron2Shape& shape, int degree) const;
+  std::int64_t samples_per_rank(const Shape& shape, int degree) const;
   // Microbatches that a stage holds: 1 without a pipeline, 1F1B pp_degree - stage, GPipe all.
-  int in_flight(const Galvatron2Shape& shape, int stage) const;
+  int in_flight(const Shape& shape, int stage) const;
   // Every stage's fixed charge: context, and the gather buffer when any layer is tensor parallel.
   // `cap`: the largest degree that the buffer must serve; 0: no buffer.
-  double fixed_mb(const Galvatron2Shape& shape, int cap) const;
+  double fixed_mb(const Shape& shape, int cap) const;
 
  private:
   double bytes_per_value() const { return half() ? 2 : 4; }
@@ -92,39 +91,37 @@ class Galvatron2CostModel {
     return job_.precision == spec::Precision::kBf16 || job_.precision == spec::Precision::kFp16;
   }
   double half_if_mixed() const { return half() ? 0.5 : 1; }
-  int ranks(const Galvatron2Shape& shape) const { return job_.world_size / shape.pp_degree; }
-  double states_ratio(const Galvatron2Shape& shape, const plan::Galvatron2Strategy& strategy) const;
+  int ranks(const Shape& shape) const { return job_.world_size / shape.pp_degree; }
+  double states_ratio(const Shape& shape, const Strategy& strategy) const;
   double inverse_bandwidth(int group, bool strided) const;
   double message_mb(double samples) const;
-  double degree_collectives(const plan::Galvatron2Strategy& strategy, double samples) const;
-  Galvatron2EndCost end(const Galvatron2Shape& shape, const plan::Galvatron2Strategy& strategy,
-                        const profiles::Galvatron2OtherMemory& memory, double forward_ms,
-                        int ends) const;
+  double degree_collectives(const Strategy& strategy, double samples) const;
+  EndCost end(const Shape& shape, const Strategy& strategy, const OtherMemory& memory,
+              double forward_ms, int ends) const;
 
-  const Galvatron2Job& job_;
-  const profiles::Galvatron2Profiles& profiles_;
+  const Job& job_;
+  const Profiles& profiles_;
 };
 
 // One stage: what its pipeline formula sees. ms.
-struct Galvatron2StageTime {
+struct StageTime {
   double no_sync_ms = 0;     // one microbatch, embedding or head included
   double layer_sync_ms = 0;  // one microbatch with gradient reduction, layers only
 };
 // ms of one step. The first and the last stage decide; a slow middle stage costs only its share of
 // the sum.
-double galvatron2_pipeline_ms(std::span<const Galvatron2StageTime> stages, int num_microbatches);
+double pipeline_ms(std::span<const StageTime> stages, int num_microbatches);
 
-struct Galvatron2Score {
+struct Score {
   double step_ms = 0;
   double samples_per_second = 0;
   std::vector<double> stage_mb;
-  std::vector<Galvatron2StageTime> stages;
+  std::vector<StageTime> stages;
 };
 // REQUIRES: the plan fits the job (world size, layers), every degree divides.
-Galvatron2Score score(const Galvatron2Job& job, const profiles::Galvatron2Profiles& profiles,
-                      const plan::Galvatron2Plan& plan);
+Score score(const Job& job, const Profiles& profiles, const Plan& plan);
 
 // The part of a memory budget that it plans with: 20 % less from 21 GB on (GB is 2^30 here).
-double galvatron2_limit_mb(Bytes budget);
+double limit_mb(Bytes budget);
 
-}  // namespace galvatron::cost
+}  // namespace galvatron::galvatron2

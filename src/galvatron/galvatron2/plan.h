@@ -9,9 +9,9 @@
 #include "galvatron/base/json.h"
 #include "galvatron/plan/plan.h"
 
-namespace galvatron::plan {
+namespace galvatron::galvatron2 {
 
-struct Galvatron2Strategy {
+struct Strategy {
   int degree = 1;          // of tensor parallelism, or of Ulysses
   bool ulysses = false;    // only with degree > 1
   bool zero3 = false;      // else the plan's default_zero_stage
@@ -22,55 +22,51 @@ struct Galvatron2Strategy {
   int ulysses_degree() const { return ulysses ? degree : 1; }
   // Do both spread tokens and weights alike? What changes between two layers otherwise is a
   // redistribution.
-  bool same_layout(const Galvatron2Strategy& other) const {
+  bool same_layout(const Strategy& other) const {
     return degree == other.degree && ulysses == other.ulysses && consecutive == other.consecutive;
   }
-  bool operator==(const Galvatron2Strategy&) const = default;
+  bool operator==(const Strategy&) const = default;
 };
 
 // "tp4", "uly2 zero3 full", "dp".
-std::string to_text(const Galvatron2Strategy& strategy);
+std::string to_text(const Strategy& strategy);
 
-struct Galvatron2Plan {
+struct Plan {
   int world_size = 1;
   int pp_degree = 1;
   std::int64_t global_batch = 1;
   int num_microbatches = 1;
-  ScheduleKind schedule = ScheduleKind::k1F1B;
+  plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
   int default_zero_stage = 2;  // 0, 2 or 3: of layers without zero3
   std::vector<int> layers_per_stage;
-  std::vector<Galvatron2Strategy> layers;
-  Galvatron2Strategy vocabulary;  // embedding and head; never recomputed
+  std::vector<Strategy> layers;
+  Strategy vocabulary;  // embedding and head; never recomputed
 
   int ranks_per_stage() const { return world_size / pp_degree; }
   // Data-parallel degree of a strategy.
-  int dp_degree(const Galvatron2Strategy& strategy) const {
-    return ranks_per_stage() / strategy.degree;
-  }
-  bool operator==(const Galvatron2Plan&) const = default;
+  int dp_degree(const Strategy& strategy) const { return ranks_per_stage() / strategy.degree; }
+  bool operator==(const Plan&) const = default;
 };
 
 // Neighbours in the list of layers, stage borders included, whose layouts differ.
-int count_transitions(const Galvatron2Plan& plan);
+int count_transitions(const Plan& plan);
 
 // Remainder layers go to the last stage. REQUIRES: 1 <= pp_degree <= num_layers.
-std::vector<int> galvatron2_stages(int num_layers, int pp_degree);
+std::vector<int> default_stages(int num_layers, int pp_degree);
 
-// Plan JSON. `world_size` fills in where the file has none (v2.4.0); 0: the file must have it.
-// ConfigError for anything out of range, contradictory or unknown.
-Galvatron2Plan read_galvatron2_plan(const std::filesystem::path& path, int world_size = 0);
-Galvatron2Plan galvatron2_plan_from_json(const Json& json, const std::string& source,
-                                         int world_size = 0);
-OrderedJson galvatron2_plan_to_json(const Galvatron2Plan& plan);
-void write_galvatron2_plan(const std::filesystem::path& path, const Galvatron2Plan& plan);
+// plan::Plan JSON. `world_size` fills in where the file has none (v2.4.0); 0: the file must have
+// it. ConfigError for anything out of range, contradictory or unknown.
+Plan read_plan(const std::filesystem::path& path, int world_size = 0);
+Plan plan_from_json(const Json& json, const std::string& source, int world_size = 0);
+OrderedJson plan_to_json(const Plan& plan);
+void write_plan(const std::filesystem::path& path, const Plan& plan);
 
 // The same plan in our terms: the first stage also holds the embedding, the last the head.
 // The result is not yet checked.
-Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
-                     spec::Precision precision);
+plan::Plan to_our_plan(const Plan& plan, const std::string& model, spec::Precision precision);
 // ConfigError naming the first layer that Galvatron-2 cannot express (ZeRO-1, selective recompute,
 // TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and
 // head, several defaults of ZeRO).
-Galvatron2Plan to_galvatron2(const Plan& plan);
+Plan from_our_plan(const plan::Plan& plan);
 
-}  // namespace galvatron::plan
+}  // namespace galvatron::galvatron2

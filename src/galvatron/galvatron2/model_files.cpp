@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "galvatron/profiles/galvatron2_files.h"
+#include "galvatron/galvatron2/files.h"
 
-namespace galvatron::profiles::galvatron2 {
+namespace galvatron::galvatron2 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -56,71 +56,74 @@ Sweep read_sweep(const Json& json, const std::string& file, const std::string& t
   for (const auto& [key, value] : json.items()) {
     int bsz = 0, seq = 0;
     if (!read_key(key, type + "_bsz", "_seq", "", bsz, seq)) continue;
-    if (bsz < 1 || seq < 1) fail(file, "key '" + key + "' names no batch size and length");
+    if (bsz < 1 || seq < 1) fail_profile(file, "key '" + key + "' names no batch size and length");
     sweep[seq][bsz] = positive(value, file, key, least);
   }
   return sweep;
 }
 
-Galvatron2TimeLine fit_batches(const Sweep& sweep, int seq, const std::string& file,
-                               const std::string& type) {
+TimeLine fit_batches(const Sweep& sweep, int seq, const std::string& file,
+                     const std::string& type) {
   const auto it = sweep.find(seq);
   const std::size_t count = it == sweep.end() ? 0 : it->second.size();
   if (count < kPointsOfABatchFit) {
-    fail(file, fmt::format("{}_bsz*_seq{} has {} batch sizes; time profile mode 'batch' needs at "
-                           "least {}",
-                           type, seq, count, kPointsOfABatchFit));
+    fail_profile(file,
+                 fmt::format("{}_bsz*_seq{} has {} batch sizes; time profile mode 'batch' needs at "
+                             "least {}",
+                             type, seq, count, kPointsOfABatchFit));
   }
   std::vector<FitPoint> points;
   for (const auto& [bsz, ms] : it->second) points.push_back({double(bsz), bsz * ms});
   const auto line = fit_polynomial(points, 1);
   if (line[1] < 0) {
-    fail(file, fmt::format("{}_bsz*_seq{} contradicts itself: the time of a whole batch falls as "
-                           "the batch grows",
-                           type, seq));
+    fail_profile(file,
+                 fmt::format("{}_bsz*_seq{} contradicts itself: the time of a whole batch falls as "
+                             "the batch grows",
+                             type, seq));
   }
   return {line[1], line[0]};
 }
 
-Galvatron2TimeLine fit_lengths(const Sweep& sweep, int seq, int degree, const std::string& file,
-                               const std::string& type) {
+TimeLine fit_lengths(const Sweep& sweep, int seq, int degree, const std::string& file,
+                     const std::string& type) {
   std::vector<FitPoint> points;
   for (const auto& [length, by_batch] : sweep) {
     const auto it = by_batch.find(1);
     if (it != by_batch.end()) points.push_back({double(length), it->second});
   }
   if (static_cast<int>(points.size()) <= degree) {
-    fail(file, fmt::format("{}_bsz1_seq* has {} lengths; time profile mode 'sequence' needs at "
-                           "least {}",
-                           type, points.size(), degree + 1));
+    fail_profile(file,
+                 fmt::format("{}_bsz1_seq* has {} lengths; time profile mode 'sequence' needs at "
+                             "least {}",
+                             type, points.size(), degree + 1));
   }
   const auto coefficients = fit_polynomial(points, degree);
   double value = 0;
   for (int i = degree; i >= 0; --i) value = value * seq + coefficients[i];
   if (!(value >= 0)) {
-    fail(file, fmt::format("{}_bsz1_seq* gives {} ms at length {}", type, value, seq));
+    fail_profile(file, fmt::format("{}_bsz1_seq* gives {} ms at length {}", type, value, seq));
   }
   return {value, 0};
 }
 
-Galvatron2TimeLine take_single(const Sweep& sweep, int seq, const std::string& file,
-                               const std::string& type) {
+TimeLine take_single(const Sweep& sweep, int seq, const std::string& file,
+                     const std::string& type) {
   const auto it = sweep.find(seq);
-  if (it == sweep.end()) fail(file, fmt::format("key '{}_bsz1_seq{}' is missing", type, seq));
+  if (it == sweep.end())
+    fail_profile(file, fmt::format("key '{}_bsz1_seq{}' is missing", type, seq));
   return {it->second.begin()->second, 0};
 }
 
-Galvatron2TimeLine time_line(const Galvatron2ProfileQuery& query, const Json& json,
-                             const std::string& file, const std::string& type, int length_degree,
-                             double least) {
+TimeLine time_line(const ProfileQuery& query, const Json& json, const std::string& file,
+                   const std::string& type, int length_degree, double least) {
   const Sweep sweep = read_sweep(json, file, type, least);
   const int seq = static_cast<int>(query.seq_length);
   switch (query.time_mode) {
-    case Galvatron2TimeMode::kBatch:
+    case TimeMode::kBatch:
       return fit_batches(sweep, seq, file, type);
-    case Galvatron2TimeMode::kSequence:
+    case TimeMode::kSequence:
       return fit_lengths(sweep, seq, length_degree, file, type);
-    case Galvatron2TimeMode::kStatic:
+    case TimeMode::kStatic:
       break;
   }
   return take_single(sweep, seq, file, type);
@@ -129,8 +132,8 @@ Galvatron2TimeLine time_line(const Galvatron2ProfileQuery& query, const Json& js
 void require_one_layer_type(const Json& json, const std::string& file) {
   for (const auto& item : json.items()) {
     if (item.key().rfind("layertype_1", 0) == 0) {
-      fail(file, "has several layer types ('" + item.key() +
-                     "'); the Galvatron-2 search knows models of one layer type");
+      fail_profile(file, "has several layer types ('" + item.key() +
+                             "'); the Galvatron-2 search knows models of one layer type");
     }
   }
 }
@@ -143,14 +146,14 @@ struct LengthEntry {
 };
 
 LengthEntry entry_of_length(const Json& json, const std::string& file, const std::string& key,
-                            std::int64_t wanted, Galvatron2MemoryMode mode, bool shortest = false) {
+                            std::int64_t wanted, MemoryMode mode, bool shortest = false) {
   const auto it = json.find(key);
-  if (it == json.end() || !it->is_object()) fail(file, "key '" + key + "' is missing");
-  if (mode == Galvatron2MemoryMode::kStatic) {
+  if (it == json.end() || !it->is_object()) fail_profile(file, "key '" + key + "' is missing");
+  if (mode == MemoryMode::kStatic) {
     const auto entry = it->find(std::to_string(wanted));
     if (entry == it->end()) {
-      fail(file,
-           fmt::format("key '{}' has no length '{}' (memory profile mode 'static')", key, wanted));
+      fail_profile(file, fmt::format("key '{}' has no length '{}' (memory profile mode 'static')",
+                                     key, wanted));
     }
     return {&*entry, fmt::format("{}: {}: {}", file, key, wanted), 1};
   }
@@ -159,7 +162,7 @@ LengthEntry entry_of_length(const Json& json, const std::string& file, const std
     int length = 0;
     if (read_key(text, "", "", length) && length > 0) lengths[length] = &value;
   }
-  if (lengths.empty()) fail(file, "key '" + key + "' has no sequence length");
+  if (lengths.empty()) fail_profile(file, "key '" + key + "' has no sequence length");
   const auto& [length, value] = shortest ? *lengths.begin() : *lengths.rbegin();
   return {value, fmt::format("{}: {}: {}", file, key, length),
           static_cast<double>(wanted) / length};
@@ -167,13 +170,13 @@ LengthEntry entry_of_length(const Json& json, const std::string& file, const std
 
 // {"1": MB, "2": MB, ...}. Degrees up to max_degree that were not measured are halved from the
 // degree below, as sequence parallelism divides everything.
-Galvatron2Table degree_memory(const LengthEntry& entry, const std::string& key,
-                              const Galvatron2ProfileQuery& query, double scale) {
+Table degree_memory(const LengthEntry& entry, const std::string& key, const ProfileQuery& query,
+                    double scale) {
   const auto it = entry.value->is_object() ? entry.value->find(key) : entry.value->end();
   if (it == entry.value->end() || !it->is_object()) {
-    fail(entry.source, "key '" + key + "' is missing");
+    fail_profile(entry.source, "key '" + key + "' is missing");
   }
-  Galvatron2Table table = read_degrees(*it, entry.source + ": " + key, "", "");
+  Table table = read_degrees(*it, entry.source + ": " + key, "", "");
   for (auto& [degree, mb] : table.values) mb *= scale;
   for (int degree = 2; query.sequence_parallel && degree <= query.max_degree; degree *= 2) {
     const auto half = table.values.find(degree / 2);
@@ -184,7 +187,7 @@ Galvatron2Table degree_memory(const LengthEntry& entry, const std::string& key,
 
 }  // namespace
 
-std::string model_name(const Galvatron2ProfileQuery& query, const std::vector<std::string>& names) {
+std::string model_name(const ProfileQuery& query, const std::vector<std::string>& names) {
   if (!query.model.empty()) return query.model;
   const std::string precision = spec::to_text(query.precision);
   const std::string prefix = "memory_profiling_" + precision + "_";
@@ -201,7 +204,7 @@ std::string model_name(const Galvatron2ProfileQuery& query, const std::vector<st
           : fmt::format(" holds profiles of {}; say which with --model", fmt::join(found, ", ")));
 }
 
-void read_computation(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out) {
+void read_computation(const ProfileQuery& query, Profiles& out) {
   const std::string prefix = "computation_profiling_" + spec::to_text(query.precision) + "_";
   const fs::path path = model_file(query.directory, prefix, out.model);
   const Json json = read_required(path);
@@ -210,7 +213,7 @@ void read_computation(const Galvatron2ProfileQuery& query, Galvatron2Profiles& o
   out.other_forward = time_line(query, json, path.string(), "layertype_other", 1, 0);
 }
 
-void read_memory(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out) {
+void read_memory(const ProfileQuery& query, Profiles& out) {
   const std::string prefix = "memory_profiling_" + spec::to_text(query.precision) + "_";
   const fs::path path = model_file(query.directory, prefix, out.model);
   const Json json = read_required(path);
@@ -223,7 +226,7 @@ void read_memory(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out) {
   };
   const LengthEntry parameters = entry(layer_key, /*shortest=*/true);
   if (!parameters.value->is_object() || !parameters.value->contains("parameter_size")) {
-    fail(parameters.source, "key 'parameter_size' is missing");
+    fail_profile(parameters.source, "key 'parameter_size' is missing");
   }
   out.parameter_mb =
       positive((*parameters.value)["parameter_size"], parameters.source, "parameter_size");
@@ -232,18 +235,18 @@ void read_memory(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out) {
   out.activation_mb = degree_memory(layer, activation, query, layer.scale);
   const Json& activations = (*layer.value)[activation];
   if (!activations.contains("checkpoint")) {
-    fail(layer.source, "key '" + activation + "' lacks 'checkpoint'");
+    fail_profile(layer.source, "key '" + activation + "' lacks 'checkpoint'");
   }
   out.recompute_activation_mb =
       positive(activations["checkpoint"], layer.source, "checkpoint") * layer.scale;
   const auto other = [&](const std::string& key) {
     const LengthEntry found = entry(key + suffix);
-    return Galvatron2OtherMemory{degree_memory(found, "model_states", query, 1),
-                                 degree_memory(found, "activation", query, found.scale)};
+    return OtherMemory{degree_memory(found, "model_states", query, 1),
+                       degree_memory(found, "activation", query, found.scale)};
   };
   out.other_alone = other("other_memory_pp_off");
   out.other_first = other("other_memory_pp_on_first");
   out.other_last = other("other_memory_pp_on_last");
 }
 
-}  // namespace galvatron::profiles::galvatron2
+}  // namespace galvatron::galvatron2

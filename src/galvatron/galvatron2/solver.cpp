@@ -1,4 +1,4 @@
-#include "galvatron/search/galvatron2_solver.h"
+#include "galvatron/galvatron2/solver.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,7 +6,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/search/tolerance.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 namespace {
 
 // The latest time that leaves a value of `most` for a rising function of it.
@@ -69,9 +69,8 @@ class LateSearch {
 
 }  // namespace
 
-Galvatron2Solver::Galvatron2Solver(const Galvatron2Space& space, const Galvatron2Variant& variant)
-    : space_(space), variant_(variant) {
-  std::vector<plan::Galvatron2Strategy> layouts;
+Solver::Solver(const Space& space, const Variant& variant) : space_(space), variant_(variant) {
+  std::vector<Strategy> layouts;
   for (const int i : variant.layers) {
     const auto& strategy = space.layers[static_cast<std::size_t>(i)];
     const auto it = std::find_if(layouts.begin(), layouts.end(),
@@ -83,17 +82,17 @@ Galvatron2Solver::Galvatron2Solver(const Galvatron2Space& space, const Galvatron
   for (const auto& options : variant.options) hulls_.emplace_back(options, 1, 0);
 }
 
-double Galvatron2Solver::step_ms(const Stages& stages, const std::vector<double>& cost,
-                                 const std::vector<double>& late) const {
-  std::vector<cost::Galvatron2StageTime> times(stages.size());
+double Solver::step_ms(const Stages& stages, const std::vector<double>& cost,
+                       const std::vector<double>& late) const {
+  std::vector<StageTime> times(stages.size());
   for (std::size_t i = 0; i < stages.size(); ++i) {
     times[i] = {cost[i] + stages[i].end_ms, cost[i] + late[i]};
   }
-  return cost::galvatron2_pipeline_ms(times, space_.shape.num_microbatches);
+  return pipeline_ms(times, space_.shape.num_microbatches);
 }
 
-std::vector<double> Galvatron2Solver::sums(const std::vector<Counts>& counts,
-                                           double CountOption::* member) const {
+std::vector<double> Solver::sums(const std::vector<Counts>& counts,
+                                 double CountOption::* member) const {
   std::vector<double> out;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     double total = 0;
@@ -107,12 +106,12 @@ std::vector<double> Galvatron2Solver::sums(const std::vector<Counts>& counts,
 
 // Beside every stage at its least: the first and the last stage with their reductions, which the
 // formula adds to at least num_microbatches times their own time.
-double Galvatron2Solver::bound(const Stages& stages) const {
+double Solver::bound(const Stages& stages) const {
   std::vector<double> least;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const int count = space_.stage_layers[i];
     least.push_back(count * hulls_[i].at(static_cast<double>(stages[i].capacity) / count));
-    if (least.back() == kInfinity) return kInfinity;
+    if (least.back() == search::kInfinity) return search::kInfinity;
   }
   double bound = step_ms(stages, least, std::vector<double>(least.size(), 0));
   const double m = space_.shape.num_microbatches;
@@ -128,8 +127,8 @@ double Galvatron2Solver::bound(const Stages& stages) const {
   return bound;
 }
 
-double Galvatron2Solver::missing_mb(const Stages& stages) const {
-  double missing = -kInfinity;
+double Solver::missing_mb(const Stages& stages) const {
+  double missing = -search::kInfinity;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     std::int64_t leanest = std::numeric_limits<std::int64_t>::max();
     for (const CountOption& option : variant_.options[i]) {
@@ -137,12 +136,12 @@ double Galvatron2Solver::missing_mb(const Stages& stages) const {
     }
     const double needed = static_cast<double>(leanest) * space_.stage_layers[i] -
                           static_cast<double>(stages[i].capacity);
-    missing = std::max(missing, needed / cost::kGalvatron2Mb);
+    missing = std::max(missing, needed / kMb);
   }
   return missing;
 }
 
-const CountResult& Galvatron2Solver::cheapest(std::size_t stage, std::int64_t capacity) {
+const CountResult& Solver::cheapest(std::size_t stage, std::int64_t capacity) {
   const auto key = std::make_tuple(space_.in_flight[stage], space_.stage_layers[stage], capacity);
   auto [it, added] = cheapest_.try_emplace(key);
   if (added) {
@@ -152,12 +151,12 @@ const CountResult& Galvatron2Solver::cheapest(std::size_t stage, std::int64_t ca
 }
 
 // Without a pipeline: m (cost + end) + max(0, late - end).
-Galvatron2Answer Galvatron2Solver::solve_alone(const Galvatron2Stage& stage, double cutoff) const {
+Answer Solver::solve_alone(const Stage& stage, double cutoff) const {
   const double m = space_.shape.num_microbatches, ends = m * stage.end_ms;
   const CountProblem problem{variant_.options[0], space_.stage_layers[0], stage.capacity, m,
                              stage.end_ms};
   CountResult result = solve_counts(problem, cutoff - ends);
-  Galvatron2Answer answer;
+  Answer answer;
   answer.nodes = result.nodes;
   answer.lower_bound_ms = result.lower_bound + ends;
   if (result.counts.empty()) return answer;
@@ -166,9 +165,9 @@ Galvatron2Answer Galvatron2Solver::solve_alone(const Galvatron2Stage& stage, dou
   return answer;
 }
 
-Galvatron2Answer Galvatron2Solver::solve(const Stages& stages, double cutoff) {
+Answer Solver::solve(const Stages& stages, double cutoff) {
   if (num_stages() == 1) return solve_alone(stages[0], cutoff);
-  Galvatron2Answer answer;
+  Answer answer;
   answer.lower_bound_ms = cutoff;
   std::vector<Counts> counts;
   for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -193,8 +192,8 @@ Galvatron2Answer Galvatron2Solver::solve(const Stages& stages, double cutoff) {
 }
 
 // The largest cost of a stage with which the others at their least stay below the cutoff.
-double Galvatron2Solver::latest(const Stages& stages, std::vector<double> cost, std::size_t stage,
-                                double cutoff) const {
+double Solver::latest(const Stages& stages, std::vector<double> cost, std::size_t stage,
+                      double cutoff) const {
   const std::vector<double> none(cost.size(), 0);
   return largest_below(cost[stage], cutoff, [&](double value) {
     cost[stage] = value;
@@ -205,8 +204,7 @@ double Galvatron2Solver::latest(const Stages& stages, std::vector<double> cost, 
 // The formula ignores how slow a middle stage is while the first one decides, but lets its time
 // hide the reductions of later stages: then a slower choice could win. Can any later stage's
 // reduction show at all?
-bool Galvatron2Solver::slow_middle_could_pay(const Stages& stages,
-                                             const std::vector<double>& least) const {
+bool Solver::slow_middle_could_pay(const Stages& stages, const std::vector<double>& least) const {
   double before = 0;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     before += stages[i].end_ms;
@@ -218,9 +216,8 @@ bool Galvatron2Solver::slow_middle_could_pay(const Stages& stages,
   return false;
 }
 
-Galvatron2Answer Galvatron2Solver::solve_late(const Stages& stages,
-                                              const std::vector<double>& least,
-                                              double cutoff) const {
+Answer Solver::solve_late(const Stages& stages, const std::vector<double>& least,
+                          double cutoff) const {
   std::vector<CountFront> fronts;
   double before = 0;
   bool complete = !slow_middle_could_pay(stages, least);
@@ -235,7 +232,7 @@ Galvatron2Answer Galvatron2Solver::solve_late(const Stages& stages,
     return step_ms(stages, cost, late);
   };
   const LateSearch search(std::move(fronts), least, value, cutoff);
-  Galvatron2Answer answer;
+  Answer answer;
   answer.nodes = search.nodes();
   answer.lower_bound_ms = cutoff;
   if (!search.best().empty()) {
@@ -250,4 +247,4 @@ Galvatron2Answer Galvatron2Solver::solve_late(const Stages& stages,
   return answer;
 }
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

@@ -1,4 +1,4 @@
-// What the readers of Galvatron-2's profile files share: keys, numbers, fits. Internal to the room.
+// What the readers of Galvatron-2's profile files share: keys, numbers, fits.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -7,14 +7,14 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
-#include "galvatron/profiles/galvatron2_profiles.h"
+#include "galvatron/galvatron2/profiles.h"
 
-namespace galvatron::profiles::galvatron2 {
+namespace galvatron::galvatron2 {
 
 constexpr int kLargestDegree = 1 << 20;
 constexpr std::size_t kPointsOfABatchFit = 8;
 
-[[noreturn]] inline void fail(const std::string& file, const std::string& problem) {
+[[noreturn]] inline void fail_profile(const std::string& file, const std::string& problem) {
   throw ConfigError("[galvatron2 profile] ", file, ": ", problem);
 }
 
@@ -41,12 +41,12 @@ std::optional<Json> read_if_there(const std::filesystem::path& path);
 Json read_required(const std::filesystem::path& path);
 
 // Numbers under the keys before + degree + after.
-Galvatron2Table read_degrees(const Json& json, const std::string& file, const std::string& before,
-                             const std::string& after);
+Table read_degrees(const Json& json, const std::string& file, const std::string& before,
+                   const std::string& after);
 
 // The model whose files are read: the query's, else the only one among the file names.
-std::string model_name(const Galvatron2ProfileQuery& query, const std::vector<std::string>& names);
-void read_computation(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out);
-void read_memory(const Galvatron2ProfileQuery& query, Galvatron2Profiles& out);
+std::string model_name(const ProfileQuery& query, const std::vector<std::string>& names);
+void read_computation(const ProfileQuery& query, Profiles& out);
+void read_memory(const ProfileQuery& query, Profiles& out);
 
-}  // namespace galvatron::profiles::galvatron2
+}  // namespace galvatron::galvatron2

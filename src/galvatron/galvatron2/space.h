@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "galvatron/base/units.h"
-#include "galvatron/cost/galvatron2_cost.h"
-#include "galvatron/search/count_solver.h"
+#include "galvatron/galvatron2/cost.h"
+#include "galvatron/galvatron2/count_solver.h"
 
-namespace galvatron::search {
+namespace galvatron::galvatron2 {
 
-struct Galvatron2SearchOptions {
-  cost::Galvatron2Job job;
+struct SearchOptions {
+  Job job;
   // Of each device; 20 % are kept back from 21 GiB on, as there.
   Bytes memory = gibibytes(16);
   std::vector<std::int64_t> global_batches = {64};
@@ -22,21 +22,21 @@ struct Galvatron2SearchOptions {
 };
 
 // One batch, number of microbatches and pipeline degree.
-struct Galvatron2Space {
-  cost::Galvatron2Shape shape;
+struct Space {
+  Shape shape;
   std::vector<int> stage_layers;
-  std::vector<plan::Galvatron2Strategy> layers, vocabularies;
-  std::vector<cost::Galvatron2LayerCost> layer_costs;
-  std::vector<cost::Galvatron2VocabularyCost> vocabulary_costs;
+  std::vector<Strategy> layers, vocabularies;
+  std::vector<LayerCost> layer_costs;
+  std::vector<VocabularyCost> vocabulary_costs;
   std::vector<int> in_flight;  // per stage
   int num_stages() const { return shape.pp_degree; }
 };
 
 // The strategies of a space that one gather buffer serves.
-struct Galvatron2Variant {
+struct Variant {
   int cap = 0;  // 0: no tensor parallelism, no buffer
   double fixed_mb = 0;
-  std::vector<int> layers;        // indices into Galvatron2Space::layers
+  std::vector<int> layers;        // indices into Space::layers
   std::vector<int> vocabularies;  // likewise
   // Per stage: weight in bytes with that stage's microbatches in flight, cost the time without
   // gradient reduction, late what the reduction adds. One option per entry of `layers`.
@@ -44,19 +44,16 @@ struct Galvatron2Variant {
 };
 
 // Spaces with at least one strategy. ConfigError when none has: a batch that cannot be divided.
-std::vector<Galvatron2Space> galvatron2_spaces(const Galvatron2SearchOptions& options,
-                                               const cost::Galvatron2CostModel& model);
-std::vector<Galvatron2Variant> galvatron2_variants(const Galvatron2SearchOptions& options,
-                                                   const cost::Galvatron2CostModel& model,
-                                                   const Galvatron2Space& space);
+std::vector<Space> make_spaces(const SearchOptions& options, const CostModel& model);
+std::vector<Variant> make_variants(const SearchOptions& options, const CostModel& model,
+                                   const Space& space);
 
 // What a stage has left for layers, and the time of its embedding or head.
-struct Galvatron2Stage {
+struct Stage {
   std::int64_t capacity = 0;  // bytes
   double end_ms = 0;
 };
-std::vector<Galvatron2Stage> galvatron2_stage_limits(const Galvatron2Space& space,
-                                                     const Galvatron2Variant& variant,
-                                                     int vocabulary, double limit_mb);
+std::vector<Stage> stage_limits(const Space& space, const Variant& variant, int vocabulary,
+                                double limit_mb);
 
-}  // namespace galvatron::search
+}  // namespace galvatron::galvatron2

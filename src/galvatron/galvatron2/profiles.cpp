@@ -1,4 +1,4 @@
-#include "galvatron/profiles/galvatron2_profiles.h"
+#include "galvatron/galvatron2/profiles.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,13 +6,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "galvatron/profiles/galvatron2_files.h"
+#include "galvatron/galvatron2/files.h"
 
-namespace galvatron::profiles {
+namespace galvatron::galvatron2 {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace galvatron2;
 
 std::vector<std::string> file_names(const fs::path& directory) {
   std::error_code error;
@@ -29,8 +28,7 @@ std::vector<std::string> file_names(const fs::path& directory) {
 }
 
 // "1nodes_8gpus_per_node" of the machine that has `world_size` devices.
-std::string machine_name(const Galvatron2ProfileQuery& query,
-                         const std::vector<std::string>& names) {
+std::string machine_name(const ProfileQuery& query, const std::vector<std::string>& names) {
   std::vector<std::string> found;
   std::vector<std::string> others;
   for (const std::string& name : names) {
@@ -53,9 +51,9 @@ std::string machine_name(const Galvatron2ProfileQuery& query,
                     query.world_size, " devices",
                     others.empty() ? "" : fmt::format(" (only of {})", fmt::join(others, ", ")));
 }
-Galvatron2GroupTimes read_group_times(const Json& json, const std::string& file,
-                                      const std::string& operation) {
-  Galvatron2GroupTimes out{file, operation, {}};
+GroupTimes read_group_times(const Json& json, const std::string& file,
+                            const std::string& operation) {
+  GroupTimes out{file, operation, {}};
   for (const auto& [key, value] : json.items()) {
     int degree = 0, mb = 0;
     if (!read_key(key, operation + "_size_", "_", "MB_time", degree, mb) || degree < 2) continue;
@@ -63,14 +61,15 @@ Galvatron2GroupTimes read_group_times(const Json& json, const std::string& file,
   }
   for (auto& [degree, times] : out.by_degree) {
     if (times.ms_by_mb.size() < kPointsOfABatchFit) {
-      fail(file, fmt::format("{}_size_{}_*MB_time has {} sizes; a line needs at least {}",
-                             operation, degree, times.ms_by_mb.size(), kPointsOfABatchFit));
+      fail_profile(file, fmt::format("{}_size_{}_*MB_time has {} sizes; a line needs at least {}",
+                                     operation, degree, times.ms_by_mb.size(), kPointsOfABatchFit));
     }
     std::vector<FitPoint> points;
     for (const auto& [mb, ms] : times.ms_by_mb) points.push_back({double(mb), ms});
     const auto line = fit_polynomial(points, 1);
     if (line[1] <= 0) {
-      fail(file, fmt::format("{}_size_{}_*MB_time falls as messages grow", operation, degree));
+      fail_profile(file,
+                   fmt::format("{}_size_{}_*MB_time falls as messages grow", operation, degree));
     }
     times.intercept = line[0];
     times.slope = line[1];
@@ -78,8 +77,7 @@ Galvatron2GroupTimes read_group_times(const Json& json, const std::string& file,
   return out;
 }
 
-void read_machine(const Galvatron2ProfileQuery& query, const std::vector<std::string>& names,
-                  Galvatron2Profiles& out) {
+void read_machine(const ProfileQuery& query, const std::vector<std::string>& names, Profiles& out) {
   const std::string machine = machine_name(query, names);
   const auto path = [&](const std::string& prefix) {
     return query.directory / (prefix + "_" + machine + ".json");
@@ -107,36 +105,37 @@ void read_machine(const Galvatron2ProfileQuery& query, const std::vector<std::st
 
   const fs::path overlap = query.directory / "overlap_coefficient.json";
   const Json coefficient = read_required(overlap);
-  if (!coefficient.contains("overlap_coe")) fail(overlap.string(), "key 'overlap_coe' is missing");
+  if (!coefficient.contains("overlap_coe"))
+    fail_profile(overlap.string(), "key 'overlap_coe' is missing");
   out.overlap_slowdown =
       positive(coefficient["overlap_coe"], overlap.string(), "overlap_coe", /*least=*/1);
 }
 }  // namespace
 
-Galvatron2TimeMode parse_galvatron2_time_mode(const std::string& text) {
-  if (text == "static") return Galvatron2TimeMode::kStatic;
-  if (text == "batch") return Galvatron2TimeMode::kBatch;
-  if (text == "sequence") return Galvatron2TimeMode::kSequence;
+TimeMode parse_time_mode(const std::string& text) {
+  if (text == "static") return TimeMode::kStatic;
+  if (text == "batch") return TimeMode::kBatch;
+  if (text == "sequence") return TimeMode::kSequence;
   throw ConfigError("[time-profile-mode] '", text, "' is not one of static, batch, sequence",
                     did_you_mean(text, {"static", "batch", "sequence"}));
 }
 
-Galvatron2MemoryMode parse_galvatron2_memory_mode(const std::string& text) {
-  if (text == "static") return Galvatron2MemoryMode::kStatic;
-  if (text == "sequence") return Galvatron2MemoryMode::kSequence;
+MemoryMode parse_memory_mode(const std::string& text) {
+  if (text == "static") return MemoryMode::kStatic;
+  if (text == "sequence") return MemoryMode::kSequence;
   throw ConfigError("[memory-profile-mode] '", text, "' is not one of static, sequence",
                     did_you_mean(text, {"static", "sequence"}));
 }
 
-double Galvatron2Table::at(int degree) const {
+double Table::at(int degree) const {
   const auto it = values.find(degree);
   if (it == values.end()) {
-    fail(file, fmt::format("key '{}{}{}' is missing", key_before, degree, key_after));
+    fail_profile(file, fmt::format("key '{}{}{}' is missing", key_before, degree, key_after));
   }
   return it->second;
 }
 
-double Galvatron2MessageTimes::at(double mb) const {
+double MessageTimes::at(double mb) const {
   const double rounded = std::round(mb);
   if (rounded == mb && rounded <= kLargestDegree) {
     const auto it = ms_by_mb.find(static_cast<int>(rounded));
@@ -145,18 +144,18 @@ double Galvatron2MessageTimes::at(double mb) const {
   return slope * mb + intercept;
 }
 
-const Galvatron2MessageTimes& Galvatron2GroupTimes::at(int degree) const {
+const MessageTimes& GroupTimes::at(int degree) const {
   const auto it = by_degree.find(degree);
   if (it == by_degree.end()) {
-    fail(file, fmt::format("keys '{}_size_{}_*MB_time' are missing{}", operation, degree,
-                           std::filesystem::exists(file) ? "" : ": there is no such file"));
+    fail_profile(file, fmt::format("keys '{}_size_{}_*MB_time' are missing{}", operation, degree,
+                                   std::filesystem::exists(file) ? "" : ": there is no such file"));
   }
   return it->second;
 }
 
-Galvatron2Profiles read_galvatron2_profiles(const Galvatron2ProfileQuery& query) {
+Profiles read_profiles(const ProfileQuery& query) {
   const std::vector<std::string> names = file_names(query.directory);
-  Galvatron2Profiles out;
+  Profiles out;
   out.model = model_name(query, names);
   read_machine(query, names, out);
   read_computation(query, out);
@@ -164,4 +163,4 @@ Galvatron2Profiles read_galvatron2_profiles(const Galvatron2ProfileQuery& query)
   return out;
 }
 
-}  // namespace galvatron::profiles
+}  // namespace galvatron::galvatron2
