@@ -63,7 +63,9 @@ class TrainOptions(TypedDict, total=False):
     layers_per_stage: list[int]
     num_microbatches: int
     schedule: str
-    # AdamW.
+    # Optimizer.
+    optimizer: str
+    """What updates the weights; "adamw"."""
     lr: float
     min_lr: float
     lr_schedule: str

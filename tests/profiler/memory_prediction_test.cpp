@@ -9,7 +9,7 @@
 #include "galvatron/profiler/model_profiler.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/memory_meter.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::profiler {
 namespace {
@@ -77,13 +77,13 @@ std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan,
   comm::World world = comm::fake_world(rank, plan.world_size);
   runtime::Engine engine(model, plan, world, models::make_layer,
                          {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
-  train::AdamW optimizer(engine.units(), {});
+  const auto optimizer = train::make_optimizer(engine.units());
   runtime::MemoryMeter meter(c10::kCPU);
   for (int step = 0; step < 2; ++step) {
     if (step == 1) meter.reset_peak();
     Zeros inputs(model.image);
     engine.forward_backward(inputs, step);
-    optimizer.step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
+    optimizer->step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
     engine.publish();
   }
   return (meter.peak() - already).value;

@@ -6,7 +6,9 @@
 
 #include <ATen/Parallel.h>
 
+#include "galvatron/base/json.h"
 #include "galvatron/models/registry.h"
+#include "galvatron/models/safetensors.h"
 
 #include "config_error.h"
 #include "train/tiny_training.h"
@@ -45,8 +47,28 @@ class Checkpoint : public testing::Test {
   std::string refusal(std::int64_t seq_length, spec::Precision precision,
                       std::int64_t num_steps) const {
     return config_error_of([&] {
-      check_checkpoint(find_checkpoint(folder_), tiny_gpt(), seq_length, precision, num_steps);
+      check_checkpoint(find_checkpoint(folder_), tiny_gpt(), {seq_length, kGlobalBatch, precision},
+                       num_steps);
     });
+  }
+
+  // Makes the saved checkpoint one of version 1, which had AdamW alone.
+  void make_version1() const {
+    const fs::path checkpoint = find_checkpoint(folder_);
+    const fs::path info = checkpoint / "checkpoint.json", state = checkpoint / "state.safetensors";
+    Json json = read_json_file(info);
+    json["version"] = 1;
+    json.erase("optimizer");
+    write_json_file(info, json);
+    std::vector<std::pair<std::string, at::Tensor>> tensors;
+    const models::SafetensorsReader reader(state);
+    for (const std::string& name : reader.names()) {
+      const std::size_t slash = name.find('/');
+      const std::string part = name.substr(0, slash);
+      const std::string old = part == "exp_avg" ? "first" : part == "exp_avg_sq" ? "second" : part;
+      tensors.emplace_back(old + name.substr(slash), reader.view(name).clone());
+    }
+    models::write_safetensors(state, tensors);
   }
 
   const fs::path folder_ = fs::path(testing::TempDir()) / "galvatron_checkpoint_test";
@@ -69,6 +91,15 @@ TEST_F(Checkpoint, GoesOnUnderAnyOtherPlan) {
     for (const auto& [step, loss] : rest)
       EXPECT_NEAR(loss, whole.at(step), 1e-9) << plan::summarize(plan);
   }
+}
+
+TEST_F(Checkpoint, OfVersion1GoesOnToTheBit) {
+  const auto whole = train(mixed_plan(), false);
+  make_version1();
+  EXPECT_EQ(refusal(kSeqLength, spec::Precision::kFp32, kSteps), "");
+  const auto rest = train(mixed_plan(), true);
+  ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
+  for (const auto& [step, loss] : rest) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
 }
 
 TEST_F(Checkpoint, IsCheckedBeforeItIsUsed) {
