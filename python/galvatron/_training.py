@@ -73,6 +73,8 @@ class TrainOptions(TypedDict, total=False):
     warmup_steps: int
     decay_steps: int
     weight_decay: float
+    momentum: float
+    """Of sgd."""
     beta1: float
     beta2: float
     adam_eps: float

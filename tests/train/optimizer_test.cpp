@@ -105,6 +105,14 @@ TEST(AdamW, EqualsTorchsWithWeightDecayOnMatricesOnly) {
       options);
 }
 
+TEST(Sgd, EqualsTorchsWithWeightDecayOnMatricesOnly) {
+  for (const double momentum : {0.0, 0.8}) {
+    expect_equal_to_torchs<torch::optim::SGD>(
+        {"sgd", {{"momentum", momentum}, {"weight_decay", 0.3}}},
+        torch::optim::SGDOptions(0).momentum(momentum).weight_decay(0.3));
+  }
+}
+
 TEST(Optimizer, KeepsTheStatesOfItsSpecificationForEveryUnit) {
   comm::World world = comm::single_world();
   runtime::Engine engine(tiny_gpt(), make_plan(1, {}), world, models::make_layer,

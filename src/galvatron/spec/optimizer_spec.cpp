@@ -22,6 +22,14 @@ OptimizerSpec adamw() {
            {"adam_eps", 1e-8, 0, 1, "Added to the root of the second moment"}}};
 }
 
+// Polyak 1964, as torch.optim.SGD computes it.
+OptimizerSpec sgd() {
+  return {"sgd",
+          {"momentum_buffer"},
+          {{"weight_decay", 0, 0, kMaxRate, "part of the gradient of the same parameters"},
+           {"momentum", 0.9, 0, 1, "Share of the last update's direction that is kept"}}};
+}
+
 // The first option of the name, by optimizer.
 const OptimizerOption* find_option(const OptimizerSpec& optimizer, const std::string& name) {
   const auto found =
@@ -67,7 +75,7 @@ double OptimizerSpec::relative_time() const {
 }
 
 const std::vector<OptimizerSpec>& optimizers() {
-  static const std::vector<OptimizerSpec> all = {adamw()};
+  static const std::vector<OptimizerSpec> all = {adamw(), sgd()};
   return all;
 }
 
