@@ -63,6 +63,7 @@ search::SearchRequest to_request(const Text& text) {
   search::SearchRequest out;
   out.seq_length = reader.get_int_or("seq_length", 0, 1, kMaxCount);
   out.precision = reader.get_choice_or("precision", out.precision, spec::precision_names());
+  out.optimizer = reader.get_choice_or("optimizer", out.optimizer, spec::optimizer_names());
   out.world_size = static_cast<int>(reader.get_int_or("world_size", 0, 1, kMaxRanks));
   out.memory = get_bytes(reader, "memory");
   out.memory_reserve = get_bytes(reader, "memory_reserve");
@@ -120,15 +121,16 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
 }
 
 Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& hardware_text,
-              const Text& profile_text, std::int64_t wish) {
+              const Text& profile_text, std::int64_t wish, const std::string& optimizer) {
   const plan::Plan plan = to_plan(plan_text);
   const profiles::HardwareProfile hardware = to_hardware(hardware_text);
   profiles::ModelProfile profile = to_profile(profile_text);
   const std::int64_t seq_length = wish > 0 ? wish : profile.seq_length;
   plan::require_valid_plan(plan, model, {0, seq_length});
   profile.prepare(model, seq_length, plan.precision);
-  const cost::PlanCost cost = cost::estimate(
-      {model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
+  const spec::JobSpec job{seq_length, plan.global_batch, plan.precision,
+                          &spec::find_optimizer(optimizer)};
+  const cost::PlanCost cost = cost::estimate({model, job, hardware, profile}, plan);
   const OrderedJson out = {{"cost", cost::plan_cost_to_json(cost)},
                            {"timeline", cost::to_chrome_trace(cost.timeline, plan.model)},
                            {"table", cost::plan_cost_table(cost, plan, {})}};
@@ -262,7 +264,7 @@ void bind_planning(py::module_& module) {
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
              py::arg("profile"), py::arg("cluster"), no_gil);
   module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),
-             py::arg("profile"), py::arg("seq_length"), no_gil);
+             py::arg("profile"), py::arg("seq_length"), py::arg("optimizer"), no_gil);
 }
 
 }  // namespace galvatron::binding

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <limits>
+#include <map>
 
 #include <pybind11/stl.h>
 
@@ -82,7 +83,21 @@ void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, Jso
   reader.ignore("layers_per_stage");
 }
 
-void read_trainer(Options& options, train::TrainerOptions& trainer) {
+spec::OptimizerChoice read_optimizer(Options& options, JsonReader& reader) {
+  const std::string name =
+      options.choice("optimizer", spec::default_optimizer().name, spec::optimizer_names());
+  std::map<std::string, double> given;
+  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
+    if (!reader.has(option.name)) {
+      reader.ignore(option.name);
+      continue;
+    }
+    given[option.name] = reader.get_number(option.name, option.min, option.max);
+  }
+  return {name, given};
+}
+
+void read_trainer(Options& options, train::TrainerOptions& trainer, JsonReader& reader) {
   options.count("steps", trainer.num_steps, 1);
   options.number("lr", trainer.lr.peak);
   options.number("min_lr", trainer.lr.min);
@@ -90,10 +105,7 @@ void read_trainer(Options& options, train::TrainerOptions& trainer) {
       options.choice("lr_schedule", to_text(trainer.lr.shape), train::lr_shape_names()));
   options.count("warmup_steps", trainer.lr.warmup_steps, 0);
   options.count("decay_steps", trainer.lr.decay_steps, 0);
-  options.number("weight_decay", trainer.adamw.weight_decay);
-  options.number("beta1", trainer.adamw.beta1);
-  options.number("beta2", trainer.adamw.beta2);
-  options.number("adam_eps", trainer.adamw.epsilon);
+  trainer.optimizer = read_optimizer(options, reader);
   options.number("max_grad_norm", trainer.max_grad_norm);
   options.count("eval_interval", trainer.eval_interval, 0);
   options.count("eval_batches", trainer.eval_batches, 1);
@@ -146,7 +158,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.flag("deterministic", job.deterministic);
   device = options.choice("device", "auto", {"auto", "cpu", "cuda"});
   read_uniform_plan(options, job.uniform, reader);
-  read_trainer(options, job.trainer);
+  read_trainer(options, job.trainer, reader);
   read_outputs(options, job);
   reader.finish();
   return job;

@@ -51,6 +51,18 @@ TEST(Search, SaysWhatTheLeanestPlanNeeds) {
   EXPECT_FALSE(example.search(options).best);
 }
 
+TEST(Search, AnOptimizerOfFewerStatesFitsWhereAdamWDoesNot) {
+  PlanningExample example("gpt2-1.5b", 8, 16, 512);
+  SearchOptions options = with_memory(mebibytes(1100));
+  options.memory.value = example.search(options).closest_miss->needed.value - 1;
+  EXPECT_FALSE(example.search(options).best);
+  example.job.optimizer = &spec::find_optimizer("sgd");
+  const SearchResult result = example.search(options);
+  ASSERT_TRUE(result.best);
+  EXPECT_LE(result.best->cost.peak_memory(), options.memory);
+  EXPECT_EQ(search_to_json(result, options.memory)["prediction"]["optimizer"], "sgd");
+}
+
 // Every strategy of a stage's layers that the options allow. Where TP takes all ranks of a block
 // only the lowest ZeRO stage is in the space (search_space.h).
 std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExample& example,

@@ -1,6 +1,8 @@
 // galvatron train: ranks, a plan, data, and a progress bar.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -36,6 +38,8 @@ constexpr const char* kAutoPlan = "auto";
 struct TrainCommand {
   train::TrainJob job;
   std::string precision, device = "auto";
+  std::string optimizer = spec::default_optimizer().name;
+  std::map<std::string, std::optional<double>> optimizer_values;
   std::string recompute = "none", schedule = "1f1b", lr_schedule = "cosine";
   std::int64_t global_batch = 0;
   int nproc = 1;
@@ -147,10 +151,16 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
   options.global_options = global;
 }
 
+// "--adam-eps" of "adam_eps".
+std::string option_name(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name;
+}
+
 void add_optimizer_options(CLI::App& command, TrainCommand& options) {
   train::TrainerOptions& trainer = options.job.trainer;
   constexpr double kMaxRate = 1e3;
-  const char* group = "Optimizer (AdamW)";
+  const char* group = "Optimizer";
   add_count(command, "--steps", trainer.num_steps, 1, "Optimizer steps")->group(group);
   add_number(command, "--lr", trainer.lr.peak, 0, kMaxRate, "Highest learning rate")->group(group);
   add_number(command, "--min-lr", trainer.lr.min, 0, kMaxRate, "Where the schedule ends")
@@ -163,16 +173,15 @@ void add_optimizer_options(CLI::App& command, TrainCommand& options) {
   add_count(command, "--decay-steps", trainer.lr.decay_steps, 0,
             "Last steps of wsd; 0: a fifth of all")
       ->group(group);
-  add_number(command, "--weight-decay", trainer.adamw.weight_decay, 0, kMaxRate,
-             "Decoupled; not of biases, norms and other one-dimensional parameters")
+  add_choice(command, "--optimizer", options.optimizer, spec::optimizer_names(),
+             "What updates the weights")
       ->group(group);
-  add_number(command, "--beta1", trainer.adamw.beta1, 0, 1, "Decay of the first moment")
-      ->group(group);
-  add_number(command, "--beta2", trainer.adamw.beta2, 0, 1, "Decay of the second moment")
-      ->group(group);
-  add_number(command, "--adam-eps", trainer.adamw.epsilon, 0, 1,
-             "Added to the root of the second moment")
-      ->group(group);
+  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
+    add_number(command, option_name(option.name), options.optimizer_values[option.name], option.min,
+               option.max, option.help)
+        ->default_str(fmt::format("{}", option.standard))
+        ->group(group);
+  }
   add_number(command, "--max-grad-norm", trainer.max_grad_norm, 0, 1e30,
              "Clip gradients above this norm; 0: never")
       ->group(group);
@@ -254,6 +263,11 @@ train::TrainJob job_of(const TrainCommand& options) {
   job.uniform.strategy.recompute = plan::parse_recompute(options.recompute);
   job.uniform.schedule = plan::parse_schedule(options.schedule);
   job.trainer.lr.shape = train::parse_lr_shape(options.lr_schedule);
+  std::map<std::string, double> given;
+  for (const auto& [name, value] : options.optimizer_values) {
+    if (value) given[name] = *value;
+  }
+  job.trainer.optimizer = spec::OptimizerChoice(options.optimizer, given);
   return job;
 }
 
