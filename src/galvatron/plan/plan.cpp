@@ -60,11 +60,7 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
   plan.pipeline = {pp_degree, schedule,
                    even_stages(model.num_layers(), pp_degree * stages_per_rank)};
   for (const spec::LayerSpec& layer : model.layers) {
-    plan.layers.push_back(strategy);
-    const bool merge_whole =
-        layer.kind == spec::LayerKind::kMerge && strategy.recompute == Recompute::kFull;
-    if (layer.kind != spec::LayerKind::kBlock && !merge_whole)
-      plan.layers.back().recompute = Recompute::kNone;
+    plan.layers.push_back(fitted(strategy, layer.kind));
   }
   return plan;
 }

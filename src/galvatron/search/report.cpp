@@ -1,6 +1,7 @@
 #include "galvatron/search/report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,7 +17,45 @@ std::string kind_of(const std::string& layer_name) {
   return numbered ? layer_name.substr(0, digits - 1) : layer_name;
 }
 
-std::string degree(int value) { return value == 1 ? "-" : std::to_string(value); }
+// Columns of a strategy: its fields, the data-parallel degree behind those that split the sequence.
+template <class Visitor, class AddDp>
+void for_each_column(Visitor&& visit, AddDp&& add_dp) {
+  bool splitting = true;
+  plan::for_each_supported_field([&](const auto& field) {
+    if (!field.splits_sequence && !field.joins_previous() && std::exchange(splitting, false)) {
+      add_dp();
+    }
+    visit(field);
+  });
+}
+
+std::vector<std::string> strategy_heads() {
+  std::vector<std::string> out;
+  for_each_column(
+      [&](const auto& field) {
+        if (!field.joins_previous()) out.emplace_back(field.label);
+      },
+      [&] { out.emplace_back("dp"); });
+  return out;
+}
+
+// "-" where a degree or a choice is the plain one.
+std::vector<std::string> strategy_cells(const plan::LayerStrategy& strategy, int dp_degree) {
+  std::vector<std::string> out;
+  for_each_column(
+      [&](const auto& field) {
+        const auto value = strategy.*field.member;
+        const bool plain = value == field.standard();
+        if (field.joins_previous()) {
+          if (!plain) out.back() += field.word;
+          return;
+        }
+        const bool counts_from_0 = field.kIsNumber && field.least == 0;
+        out.push_back(plain && !counts_from_0 ? "-" : plan::value_text(value));
+      },
+      [&] { out.push_back(std::to_string(dp_degree)); });
+  return out;
+}
 
 // "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
 std::string shape_text(const plan::Plan& plan) {
@@ -59,7 +98,9 @@ std::string percent_more(double part, double whole) {
 
 std::string plan_table(const FoundPlan& found) {
   const plan::Plan& plan = found.plan;
-  TextTable table({"stage", "layers", "tp", "ulysses", "dp", "zero", "recompute"});
+  std::vector<std::string> heads = strategy_heads();
+  heads.insert(heads.begin(), {"stage", "layers"});
+  TextTable table(heads);
   table.align(1, TextTable::Align::kLeft);
   for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
     const Range layers = plan.layers_of_stage(stage);
@@ -72,12 +113,10 @@ std::string plan_table(const FoundPlan& found) {
         ++end;
       }
       const bool single = kind_of(name) == name;
-      table.add_row({std::to_string(stage),
-                     single ? name : fmt::format("{} x {}", end - begin, kind_of(name)),
-                     degree(one.tp_degree), degree(one.ulysses_degree),
-                     std::to_string(plan.dp_degree(static_cast<int>(begin))),
-                     std::to_string(one.zero_stage),
-                     one.recompute == plan::Recompute::kNone ? "-" : to_text(one.recompute)});
+      std::vector<std::string> row = strategy_cells(one, plan.dp_degree(static_cast<int>(begin)));
+      row.insert(row.begin(), {std::to_string(stage),
+                               single ? name : fmt::format("{} x {}", end - begin, kind_of(name))});
+      table.add_row(row);
       begin = end;
     }
   }
