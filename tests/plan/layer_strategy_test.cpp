@@ -1,5 +1,8 @@
 #include "galvatron/plan/layer_strategy.h"
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -69,6 +72,16 @@ TEST(FieldNames, AreUniqueAndDescribed) {
   });
   EXPECT_EQ(names.size(), static_cast<std::size_t>(fields));
   EXPECT_EQ(words.size(), static_cast<std::size_t>(fields));
+}
+
+TEST(FieldNames, StandInTheDocumentedTable) {
+  std::ifstream file(std::filesystem::path(GALVATRON_SOURCE_DIR) / "docs/design/plans.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  ASSERT_NE(text, "");
+  for_each_field([&](const auto& field) {
+    const std::string cell = std::string("`layers[].") + field.name + "`";
+    EXPECT_NE(text.find(cell), std::string::npos) << cell;
+  });
 }
 
 }  // namespace

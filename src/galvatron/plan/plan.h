@@ -86,8 +86,18 @@ LayerStrategy read_strategy(JsonReader& reader, FieldsOf fields = FieldsOf::kPla
 // "supported", "splits_sequence", and "least" and "most" of numbers, "choices" of enums}].
 OrderedJson strategy_fields_to_json();
 
-// One-line summary of the strategies: "embedding tp2 | 12 x uly4 zero3 full | head tp2", for logs
-// and tables.
-std::string summarize(const Plan& plan);
+// Neighbouring layers of one kind and one strategy, and what tables and summaries call them:
+// "embedding", "12 x block". `names`: ModelSpec::layer_names(); where they are not known, the first
+// and the last layer are "embedding" and "head", as in every model, and between are "12 x".
+struct LayerRun {
+  Range layers;
+  std::string name;
+};
+std::vector<LayerRun> layer_runs(const Plan& plan, Range layers,
+                                 const std::vector<std::string>& names = {});
+
+// One-line summary of the strategies: "embedding tp2 | 12 x block uly4 zero3 full | head tp2", for
+// logs and tables.
+std::string summarize(const Plan& plan, const std::vector<std::string>& names = {});
 
 }  // namespace galvatron::plan

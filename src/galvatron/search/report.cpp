@@ -10,13 +10,6 @@
 namespace galvatron::search {
 namespace {
 
-// "block" of "block.3".
-std::string kind_of(const std::string& layer_name) {
-  const std::size_t digits = layer_name.find_last_not_of("0123456789") + 1;
-  const bool numbered = digits > 1 && digits < layer_name.size() && layer_name[digits - 1] == '.';
-  return numbered ? layer_name.substr(0, digits - 1) : layer_name;
-}
-
 // Columns of a strategy: its fields, the data-parallel degree behind those that split the sequence.
 template <class Visitor, class AddDp>
 void for_each_column(Visitor&& visit, AddDp&& add_dp) {
@@ -103,21 +96,13 @@ std::string plan_table(const FoundPlan& found) {
   TextTable table(heads);
   table.align(1, TextTable::Align::kLeft);
   for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
-    const Range layers = plan.layers_of_stage(stage);
-    for (std::int64_t begin = layers.begin; begin < layers.end;) {
-      const plan::LayerStrategy& one = plan.layers[static_cast<std::size_t>(begin)];
-      const std::string& name = found.layer_names[static_cast<std::size_t>(begin)];
-      std::int64_t end = begin + 1;
-      while (end < layers.end && plan.layers[static_cast<std::size_t>(end)] == one &&
-             kind_of(found.layer_names[static_cast<std::size_t>(end)]) == kind_of(name)) {
-        ++end;
-      }
-      const bool single = kind_of(name) == name;
-      std::vector<std::string> row = strategy_cells(one, plan.dp_degree(static_cast<int>(begin)));
-      row.insert(row.begin(), {std::to_string(stage),
-                               single ? name : fmt::format("{} x {}", end - begin, kind_of(name))});
+    for (const plan::LayerRun& run :
+         layer_runs(plan, plan.layers_of_stage(stage), found.layer_names)) {
+      const auto first = static_cast<int>(run.layers.begin);
+      std::vector<std::string> row =
+          strategy_cells(plan.layers[static_cast<std::size_t>(first)], plan.dp_degree(first));
+      row.insert(row.begin(), {std::to_string(stage), run.name});
       table.add_row(row);
-      begin = end;
     }
   }
   return table.to_string();
@@ -135,7 +120,7 @@ std::string explain(const SearchResult& result) {
     out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
                        percent_more(other.ms_per_sample(), result.best->ms_per_sample()),
                        shape_text(other.plan), why_it_loses(other, *result.best),
-                       plan::summarize(other.plan), split_text(other.cost),
+                       plan::summarize(other.plan, other.layer_names), split_text(other.cost),
                        to_text(other.cost.peak_memory()));
   }
   return out;
@@ -175,7 +160,7 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                                  {"pp_degree", other.plan.pipeline.degree},
                                  {"schedule", plan::to_text(other.plan.pipeline.schedule)},
                                  {"num_microbatches", other.plan.num_microbatches},
-                                 {"layers", plan::summarize(other.plan)}});
+                                 {"layers", plan::summarize(other.plan, other.layer_names)}});
   }
   return out;
 }
