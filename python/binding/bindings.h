@@ -22,12 +22,4 @@ inline Json from_text(const std::string& text, const char* source) {
   return parse_json(text, source);
 }
 
-// One of `names`, or `standard` (which need not be one of them) where nothing is given.
-inline std::string choice_or(JsonReader& reader, const char* key, const std::string& standard,
-                             const std::vector<std::string>& names) {
-  if (reader.has(key)) return reader.get_choice_or(key, standard, names);
-  reader.ignore(key);
-  return standard;
-}
-
 }  // namespace galvatron::binding

@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Text = std::string;  // JSON
 
-constexpr std::int64_t kMaxRanks = 1 << 20;
 constexpr std::int64_t kMaxCount = 1'000'000'000;
 
 plan::Plan to_plan(const Text& text) {
@@ -31,55 +30,6 @@ profiles::HardwareProfile to_hardware(const Text& text) {
 profiles::ModelProfile to_profile(const Text& text) {
   return profiles::model_profile_from_json(from_text(text, "the model profile"),
                                            "the model profile");
-}
-
-std::vector<std::string> get_words(JsonReader& reader, const std::string& key) {
-  std::vector<std::string> out;
-  if (!reader.has(key)) {
-    reader.ignore(key);
-    return out;
-  }
-  for (const Json& word : reader.get_array(key)) {
-    if (!word.is_string())
-      throw ConfigError("[search] ", key, " holds ", word.dump(), ", which is no text");
-    out.push_back(word.get<std::string>());
-  }
-  return out;
-}
-
-std::optional<Bytes> get_bytes(JsonReader& reader, const std::string& key) {
-  const std::string text = reader.get_string_or(key, "");
-  return text.empty() ? std::nullopt : std::optional(parse_bytes(text, key));
-}
-
-std::optional<int> get_degree(JsonReader& reader, const std::string& key) {
-  const std::int64_t value = reader.get_int_or(key, 0, 1, kMaxRanks);
-  return value == 0 ? std::nullopt : std::optional(static_cast<int>(value));
-}
-
-search::SearchRequest to_request(const Text& text) {
-  const Json json = from_text(text, "search");
-  JsonReader reader(json, "search");
-  search::SearchRequest out;
-  out.seq_length = reader.get_int_or("seq_length", 0, 1, kMaxCount);
-  out.precision = reader.get_choice_or("precision", out.precision, spec::precision_names());
-  out.optimizer = reader.get_choice_or("optimizer", out.optimizer, spec::optimizer_names());
-  out.world_size = static_cast<int>(reader.get_int_or("world_size", 0, 1, kMaxRanks));
-  out.memory = get_bytes(reader, "memory");
-  out.memory_reserve = get_bytes(reader, "memory_reserve");
-  out.global_batch = reader.get_string_or("global_batch", "");
-  out.allow = get_words(reader, "allow");
-  out.forbid = get_words(reader, "forbid");
-  out.schedule = choice_or(reader, "schedule", "", plan::schedule_names());
-  out.num_microbatches = get_degree(reader, "num_microbatches");
-  out.max_tp = get_degree(reader, "max_tp");
-  out.max_pp = get_degree(reader, "max_pp");
-  out.max_ulysses = get_degree(reader, "max_ulysses");
-  out.even_stages = reader.get_bool_or("even_stages", false);
-  out.num_runners_up =
-      static_cast<int>(reader.get_int_or("runners_up", out.num_runners_up, 0, 1000));
-  reader.finish();
-  return out;
 }
 
 OrderedJson found_to_json(const search::FoundPlan& found) {
@@ -102,8 +52,10 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
   if (hardware) knowledge.hardware = to_hardware(*hardware);
   if (profile) knowledge.profile = to_profile(*profile);
   if (cluster) knowledge.cluster = profiles::load_cluster(*cluster);
+  search::SearchRequest request;
+  search::search_options(request).read(from_text(options, "search"), "search");
   const search::PreparedSearch prepared =
-      search::prepare_search(to_request(options), model, std::move(knowledge));
+      search::prepare_search(request, model, std::move(knowledge));
   search::SearchResult result = search::search_best_plan(prepared.inputs(), prepared.options);
   const Bytes budget = prepared.options.memory;
   OrderedJson out;
@@ -145,15 +97,8 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   };
   spec::JobSpec job;
   job.global_batch = count("global_batch", job.global_batch);
-  job.precision =
-      spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
-  plan::LayerStrategy strategy;
-  strategy.tp_degree = count("tp_degree", 1);
-  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
-  strategy.ulysses_degree = count("ulysses_degree", 1);
-  strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
-  strategy.recompute =
-      plan::parse_recompute(reader.get_choice_or("recompute", "none", plan::recompute_names()));
+  job.precision = reader.get_enum_or("precision", job.precision);
+  const plan::LayerStrategy strategy = plan::read_strategy(reader, plan::FieldsOf::kOptions);
   const int world_size = count("world_size", 1), pp_degree = count("pp_degree", 1);
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
@@ -224,6 +169,7 @@ void bind_plans(py::module_& module) {
         return plan::check_plan(to_plan(plan), model, {world_size, seq_length});
       },
       py::arg("plan"), py::arg("model"), py::arg("world_size"), py::arg("seq_length"));
+  module.def("strategy_fields", [] { return plan::strategy_fields_to_json().dump(); });
   module.def("uniform_plan", &uniform_plan, py::arg("model"), py::arg("options"));
 }
 
@@ -261,6 +207,10 @@ void bind_planning(py::module_& module) {
   bind_plans(module);
   bind_profiles(module);
   const auto no_gil = py::call_guard<py::gil_scoped_release>();
+  module.def("search_options", [] {
+    search::SearchRequest request;
+    return search::search_options(request).describe().dump();
+  });
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
              py::arg("profile"), py::arg("cluster"), no_gil);
   module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),

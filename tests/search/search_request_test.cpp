@@ -27,7 +27,7 @@ TEST(PrepareSearch, ADataSheetStandsForWhatWasNotMeasured) {
   knowledge.cluster = profiles::load_cluster("8xH100");
   SearchRequest request;
   request.world_size = 4;
-  request.precision = "fp32";
+  request.precision = spec::Precision::kFp32;
   request.optimizer = "sgd";
   const PreparedSearch prepared = prepare_search(request, spec::load_model("gpt2-tiny"), knowledge);
   EXPECT_EQ(prepared.hardware.world_size, 4);

@@ -137,8 +137,10 @@ Option& Option::required() {
   return *this;
 }
 
-Option& Option::says_default() {
-  standard.clear();
+Option& Option::says_default() { return shows_default(""); }
+
+Option& Option::shows_default(const std::string& text) {
+  standard = text;
   return *this;
 }
 
@@ -249,54 +251,62 @@ Option& OptionList::seed(const std::string& name, std::uint64_t& value, const st
 
 Option& OptionList::number(const std::string& name, double& value, Numbers bounds,
                            const std::string& help) {
-  const auto parse = [&value, bounds](const std::string& text, const std::string& shown) {
-    value = parse_number(text, shown, bounds);
-  };
-  // Shortest text that reads back as the same number.
-  return add({name, OptionKind::kNumber, help, "X", "", fmt::format("{}", value), false, false,
-              parse, [&value] { return OrderedJson(value); }});
+  return number(
+      name, bounds, help, [&value](double given) { value = given; },
+      [&value] { return std::optional(value); });
 }
 
 Option& OptionList::number(const std::string& name, std::optional<double>& value, Numbers bounds,
                            const std::string& help) {
-  const auto parse = [&value, bounds](const std::string& text, const std::string& shown) {
-    value = parse_number(text, shown, bounds);
-  };
-  return add({name, OptionKind::kNumber, help, "X", "", text_of(value), false, false, parse,
-              [&value] { return json_of(value); }});
+  return number(
+      name, bounds, help, [&value](double given) { value = given; }, [&value] { return value; });
 }
 
-Option& OptionList::choice(const std::string& name, const Names& names, const std::string& help,
-                           std::function<void(int)> set,
-                           const std::function<std::optional<int>()>& get) {
-  const auto parse = [names, set = std::move(set)](const std::string& text,
-                                                   const std::string& shown) {
-    const auto found = std::find(names.begin(), names.end(), text);
-    if (found == names.end()) {
-      throw ConfigError(shown, " needs one of ", fmt::format("{}", fmt::join(names, ", ")),
-                        ", not '", text, "'", did_you_mean(text, names));
-    }
-    set(static_cast<int>(found - names.begin()));
+Option& OptionList::number(const std::string& name, Numbers bounds, const std::string& help,
+                           std::function<void(double)> set,
+                           std::function<std::optional<double>()> get) {
+  const auto parse = [set = std::move(set), bounds](const std::string& text,
+                                                    const std::string& shown) {
+    set(parse_number(text, shown, bounds));
   };
-  const auto value = [names, get] {
-    const std::optional<int> index = get();
-    return index ? OrderedJson(names.at(static_cast<std::size_t>(*index))) : OrderedJson();
-  };
-  const OrderedJson standard = value();
-  return add({name, OptionKind::kChoice, help, fmt::format("{}", fmt::join(names, "|")), "",
-              standard.is_null() ? "" : standard.get<std::string>(), false, false, parse, value});
+  // Shortest text that reads back as the same number.
+  const std::string standard = text_of(get());
+  return add({name, OptionKind::kNumber, help, "X", "", standard, false, false, parse,
+              [get = std::move(get)] { return json_of(get()); }});
 }
 
 Option& OptionList::choice(const std::string& name, std::string& value, const Names& choices,
                            const std::string& help) {
   return choice(
-      name, choices, help,
-      [&value, choices](int index) { value = choices[static_cast<std::size_t>(index)]; },
-      [&value, choices]() -> std::optional<int> {
-        const auto found = std::find(choices.begin(), choices.end(), value);
-        if (found == choices.end()) return std::nullopt;
-        return static_cast<int>(found - choices.begin());
-      });
+      name, choices, help, [&value](const std::string& text) { value = text; },
+      [&value] { return value; });
+}
+
+Option& OptionList::choice(const std::string& name, const Names& choices, const std::string& help,
+                           std::function<void(const std::string&)> set,
+                           std::function<std::string()> get) {
+  const auto hint = [choices](const std::string& text) { return did_you_mean(text, choices); };
+  return add_choice(name, choices, hint, help, std::move(set), std::move(get));
+}
+
+Option& OptionList::add_choice(const std::string& name, const Names& names, const Hint& hint,
+                               const std::string& help, std::function<void(const std::string&)> set,
+                               std::function<std::string()> get) {
+  const auto parse = [names, hint, set = std::move(set)](const std::string& text,
+                                                         const std::string& shown) {
+    if (std::find(names.begin(), names.end(), text) == names.end()) {
+      throw ConfigError(shown, " needs one of ", fmt::format("{}", fmt::join(names, ", ")),
+                        ", not '", text, "'", hint(text));
+    }
+    set(text);
+  };
+  const std::string standard = get();
+  const auto value = [get = std::move(get)] {
+    const std::string text = get();
+    return text.empty() ? OrderedJson() : OrderedJson(text);
+  };
+  return add({name, OptionKind::kChoice, help, fmt::format("{}", fmt::join(names, "|")), "",
+              standard, false, false, parse, value});
 }
 
 Option& OptionList::on_off(const std::string& name, bool& value, const std::string& help) {
@@ -350,6 +360,10 @@ Option& OptionList::texts(const std::string& name, std::vector<std::string>& val
               [&value] { return OrderedJson(value); }});
 }
 
+void OptionList::append(const OptionList& more) {
+  options_.insert(options_.end(), more.options_.begin(), more.options_.end());
+}
+
 const Option* OptionList::find(const std::string& python_name) const {
   const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& option) {
     return option.python_name() == python_name;
@@ -375,9 +389,22 @@ void OptionList::read(const Json& arguments, const std::string& source) const {
   }
 }
 
-OrderedJson OptionList::record() const {
+std::string OptionList::given_of(const Json& arguments, const std::string& heading) const {
+  for (const Option& option : options_) {
+    if (option.group != heading) continue;
+    const auto found = arguments.find(option.python_name());
+    if (found != arguments.end() && !found->is_null()) return option.python_name();
+  }
+  return "";
+}
+
+OrderedJson OptionList::record(const std::vector<std::string>& headings) const {
   OrderedJson out = OrderedJson::object();
-  for (const Option& option : options_) out[option.python_name()] = option.value();
+  for (const Option& option : options_) {
+    if (std::find(headings.begin(), headings.end(), option.group) == headings.end()) continue;
+    OrderedJson value = option.value();
+    if (!value.is_null()) out[option.python_name()] = std::move(value);
+  }
   return out;
 }
 

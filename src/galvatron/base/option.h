@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/enum_names.h"
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
 
@@ -35,6 +36,7 @@ struct Option {
 
   Option& required();
   Option& says_default();  // the help does: standard is left out
+  Option& shows_default(const std::string& text);
 };
 
 // Numbers that an option takes, both ends included.
@@ -44,7 +46,6 @@ struct Bounds {
   T max = std::numeric_limits<T>::max();
 };
 
-// Names of an enum's values, in their order from 0, as most enums of ours have them.
 using Names = std::vector<std::string>;
 
 class OptionList {
@@ -72,22 +73,25 @@ class OptionList {
   Option& number(const std::string& name, double& value, Numbers bounds, const std::string& help);
   Option& number(const std::string& name, std::optional<double>& value, Numbers bounds,
                  const std::string& help);
+  // Of something that is no variable; `get` says nullopt for none.
+  Option& number(const std::string& name, Numbers bounds, const std::string& help,
+                 std::function<void(double)> set, std::function<std::optional<double>()> get);
   // One of `choices`; the error names the nearest.
   Option& choice(const std::string& name, std::string& value, const Names& choices,
                  const std::string& help);
-  template <typename Enum>
-  Option& choice(const std::string& name, Enum& value, const Names& names,
-                 const std::string& help) {
-    return choice(
-        name, names, help, [&value](int index) { value = static_cast<Enum>(index); },
-        [&value] { return std::optional<int>(static_cast<int>(value)); });
+  Option& choice(const std::string& name, const Names& choices, const std::string& help,
+                 std::function<void(const std::string&)> set, std::function<std::string()> get);
+  // The name of an enum's value.
+  template <NamedEnum E>
+  Option& choice(const std::string& name, E& value, const std::string& help) {
+    return enum_choice<E>(
+        name, help, [&value](E chosen) { value = chosen; }, [&value] { return enum_text(value); });
   }
-  template <typename Enum>
-  Option& choice(const std::string& name, std::optional<Enum>& value, const Names& names,
-                 const std::string& help) {
-    return choice(
-        name, names, help, [&value](int index) { value = static_cast<Enum>(index); },
-        [&value] { return value ? std::optional(static_cast<int>(*value)) : std::nullopt; });
+  template <NamedEnum E>
+  Option& choice(const std::string& name, std::optional<E>& value, const std::string& help) {
+    return enum_choice<E>(
+        name, help, [&value](E chosen) { value = chosen; },
+        [&value] { return value ? enum_text(*value) : std::string(); });
   }
   // "--name true" or "--name false".
   Option& on_off(const std::string& name, bool& value, const std::string& help);
@@ -102,21 +106,38 @@ class OptionList {
   Option& texts(const std::string& name, std::vector<std::string>& value, const std::string& help,
                 const std::string& placeholder);
 
+  // Behind these, under their own headings.
+  void append(const OptionList& more);
   const std::vector<Option>& all() const { return options_; }
   const Option* find(const std::string& python_name) const;
 
   // Keyword arguments of Python, as JSON: values of the options' own types, null for what is not
   // given. ConfigError for a wrong one, or a name that no option has, naming the nearest.
   void read(const Json& arguments, const std::string& source) const;
-  // {"seq_length": 1024, ...}, in the order of the list.
-  OrderedJson record() const;
+  // The first option of the heading that `arguments` give, as "tp_degree"; empty: none.
+  std::string given_of(const Json& arguments, const std::string& heading) const;
+  // {"seq_length": 1024, ...} of those under the headings, in the order of the list; without what
+  // has no value.
+  OrderedJson record(const std::vector<std::string>& headings) const;
   // For Python's signatures and the docs: name, type, default, help, group of each.
   OrderedJson describe() const;
 
  private:
+  using Hint = std::function<std::string(const std::string& text)>;
+
+  template <NamedEnum E>
+  Option& enum_choice(const std::string& name, const std::string& help, std::function<void(E)> set,
+                      std::function<std::string()> get) {
+    return add_choice(
+        name, enum_names<E>(), enum_hint<E>, help,
+        [set = std::move(set)](const std::string& text) { set(*find_enum<E>(text)); },
+        std::move(get));
+  }
+  // `set` gets one of the names; `get` gives one, or "" for none.
+  Option& add_choice(const std::string& name, const Names& names, const Hint& hint,
+                     const std::string& help, std::function<void(const std::string&)> set,
+                     std::function<std::string()> get);
   Option& add(Option option);
-  Option& choice(const std::string& name, const Names& names, const std::string& help,
-                 std::function<void(int)> set, const std::function<std::optional<int>()>& get);
 
   std::string group_ = "Options";
   std::vector<Option> options_;

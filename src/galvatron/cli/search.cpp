@@ -38,6 +38,9 @@ struct SearchCommand {
   bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
 };
 
+// Their profiles are of GPUs.
+constexpr spec::Precision kTheirPrecision = spec::Precision::kBf16;
+
 void require(bool given, const char* option, const char* why) {
   if (!given) throw ConfigError("[search] ", option, " is missing: ", why);
 }
@@ -46,7 +49,7 @@ galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
   galvatron2::ProfileQuery query;
   query.directory = command.galvatron2_profiles;
   query.model = command.model;
-  query.precision = spec::parse_precision(command.request.precision);
+  query.precision = command.request.precision.value_or(kTheirPrecision);
   query.world_size = command.request.world_size;
   query.num_nodes = command.num_nodes;
   query.seq_length = command.request.seq_length;
@@ -58,8 +61,8 @@ galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
   return query;
 }
 
-void refuse_interleaved(const std::string& schedule, const char* what) {
-  if (schedule != "interleaved") return;
+void refuse_interleaved(std::optional<plan::ScheduleKind> schedule, const char* what) {
+  if (schedule != plan::ScheduleKind::kInterleaved) return;
   throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
 }
 
@@ -69,10 +72,9 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   options.job.num_layers = command.num_layers;
   options.job.hidden_size = command.hidden_size;
   options.job.seq_length = command.request.seq_length;
-  options.job.precision = spec::parse_precision(command.request.precision);
+  options.job.precision = command.request.precision.value_or(kTheirPrecision);
   refuse_interleaved(command.request.schedule, "the cost model galvatron2");
-  if (!command.request.schedule.empty())
-    options.job.schedule = plan::parse_schedule(command.request.schedule);
+  options.job.schedule = command.request.schedule.value_or(options.job.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
   options.job.async_grad_reduce = !command.no_async_grad_reduce;
   options.job.sequence_parallel = !command.no_sequence_parallel;
@@ -187,103 +189,46 @@ int run_search(const SearchCommand& command) {
   return theirs ? search_galvatron2(command) : search_ours(command);
 }
 
-void add_input_options(CLI::App& app, SearchCommand& command) {
-  const char* group = "Input";
-  add_text(app, "--model", command.model,
-           "Preset name, config.json or folder; with --galvatron2-profiles the name in its files")
-      ->group(group);
-  add_path(app, "--hardware", command.hardware, "Profile written by profile-hardware")
-      ->group(group);
-  add_path(app, "--profile", command.profile, "Profile written by profile-model")->group(group);
-  add_text(app, "--cluster", command.cluster,
-           "Named cluster (configs/clusters) or its file: data sheet instead of profiles")
-      ->group(group);
-  add_count(app, "--world-size", command.request.world_size, 0,
-            "Ranks; 0: all of the profile or cluster")
-      ->group(group);
-  add_bytes(app, "--memory", command.request.memory, "Memory of one device; default: all it has")
-      ->group(group);
-  add_bytes(app, "--memory-reserve", command.request.memory_reserve,
-            "Kept for context and allocator, within --memory; default: as measured")
-      ->group(group);
-  add_text(app, "--global-batch", command.request.global_batch,
-           "Samples per step: 64, or a choice: 32,64 or 16:128:16; default 8")
-      ->group(group);
-  add_count(app, "--seq-length", command.request.seq_length, 0,
-            "Tokens of a sample; 0: the profile's, else at most 1024")
-      ->group(group);
-  add_choice(app, "--precision", command.request.precision, spec::precision_names(),
-             "Compute precision")
-      ->group(group);
-  add_choice(app, "--optimizer", command.request.optimizer, spec::optimizer_names(),
-             "Of the training: what it keeps takes memory")
-      ->group(group);
+void add_galvatron2_options(OptionList& list, SearchCommand& command) {
+  list.group("Galvatron-2's profiles and cost model");
+  list.choice("cost-model", command.cost_model, {"galvatron", "galvatron2"},
+              "Formulas; default: those of the profiles given");
+  list.path("galvatron2-profiles", command.galvatron2_profiles,
+            "Folder of its profile files under their own names");
+  list.count("num-nodes", command.num_nodes, {.min = 0},
+             "Which machine profile, where several fit");
+  list.count("num-layers", command.num_layers, {.min = 0}, "Transformer layers");
+  list.count("hidden-size", command.hidden_size, {.min = 0}, "Hidden size");
+  list.choice("default-dp-type", command.default_dp_type, {"ddp", "zero2"},
+              "Data parallelism of layers without ZeRO-3");
+  list.choice("time-profile-mode", command.time_mode, {"static", "batch", "sequence"},
+              "How its computation profile was swept");
+  list.choice("memory-profile-mode", command.memory_mode, {"static", "sequence"},
+              "How its memory profile was swept");
+  list.flag("no-async-grad-reduce", command.no_async_grad_reduce,
+            "Gradients are reduced every microbatch");
+  list.flag("no-sequence-parallel", command.no_sequence_parallel,
+            "Its profiles without Megatron sequence parallelism");
+  list.flag("no-global-memory-buffer", command.no_memory_buffer, "Do not charge the gather buffer");
 }
 
-void add_space_options(CLI::App& app, SearchCommand& command) {
-  const char* group = "Space";
-  app.add_option("--allow", command.request.allow,
-                 "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, ulysses_degree, "
-                 "tp_consecutive, zero_stage, recompute, schedule, num_microbatches")
-      ->type_name("CONSTRAINT")
-      ->group(group);
-  app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")
-      ->type_name("CONSTRAINT")
-      ->group(group);
-  add_choice(app, "--schedule", command.request.schedule, plan::schedule_names(),
-             "Fix the schedule")
-      ->group(group);
-  add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")
-      ->group(group);
-  add_count(app, "--max-tp", command.request.max_tp, 1, "Largest TP degree")->group(group);
-  add_count(app, "--max-pp", command.request.max_pp, 1, "Most pipeline ranks")->group(group);
-  add_count(app, "--max-ulysses", command.request.max_ulysses, 1, "Largest Ulysses degree")
-      ->group(group);
-  add_flag(app, "--even-stages", command.request.even_stages, "Balanced stages only")->group(group);
-}
-
-void add_output_options(CLI::App& app, SearchCommand& command) {
-  const char* group = "Output";
-  add_path(app, "--output", command.output, "Plan file to write")->group(group);
-  add_choice(app, "--plan-format", command.plan_format, {"galvatron", "galvatron2"},
-             "Of the plan file; default: that of the cost model")
-      ->group(group);
-  add_flag(app, "--explain", command.explain, "Print the certificate and the runner-up plans")
-      ->group(group);
-  add_count(app, "--runners-up", command.request.num_runners_up, 0, "How many runner-ups", 1000)
-      ->group(group);
-}
-
-void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
-  const char* group = "Galvatron-2's profiles and cost model";
-  add_choice(app, "--cost-model", command.cost_model, {"galvatron", "galvatron2"},
-             "Formulas; default: those of the profiles given")
-      ->group(group);
-  add_path(app, "--galvatron2-profiles", command.galvatron2_profiles,
-           "Folder of its profile files under their own names")
-      ->group(group);
-  add_count(app, "--num-nodes", command.num_nodes, 0, "Which machine profile, where several fit")
-      ->group(group);
-  add_count(app, "--num-layers", command.num_layers, 0, "Transformer layers")->group(group);
-  add_count(app, "--hidden-size", command.hidden_size, 0, "Hidden size")->group(group);
-  add_choice(app, "--default-dp-type", command.default_dp_type, {"ddp", "zero2"},
-             "Data parallelism of layers without ZeRO-3")
-      ->group(group);
-  add_choice(app, "--time-profile-mode", command.time_mode, {"static", "batch", "sequence"},
-             "How its computation profile was swept")
-      ->group(group);
-  add_choice(app, "--memory-profile-mode", command.memory_mode, {"static", "sequence"},
-             "How its memory profile was swept")
-      ->group(group);
-  add_flag(app, "--no-async-grad-reduce", command.no_async_grad_reduce,
-           "Gradients are reduced every microbatch")
-      ->group(group);
-  add_flag(app, "--no-sequence-parallel", command.no_sequence_parallel,
-           "Its profiles without Megatron sequence parallelism")
-      ->group(group);
-  add_flag(app, "--no-global-memory-buffer", command.no_memory_buffer,
-           "Do not charge the gather buffer")
-      ->group(group);
+OptionList options_of(SearchCommand& command) {
+  OptionList list;
+  list.group("Input");
+  list.text("model", command.model,
+            "Preset name, config.json or folder; with --galvatron2-profiles the name in its files");
+  list.path("hardware", command.hardware, "Profile written by profile-hardware");
+  list.path("profile", command.profile, "Profile written by profile-model");
+  list.text("cluster", command.cluster,
+            "Named cluster (configs/clusters) or its file: data sheet instead of profiles");
+  list.append(search::search_options(command.request));
+  list.group("Output");
+  list.path("output", command.output, "Plan file to write");
+  list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},
+              "Of the plan file; default: that of the cost model");
+  list.flag("explain", command.explain, "Print the certificate and the runner-up plans");
+  add_galvatron2_options(list, command);
+  return list;
 }
 
 }  // namespace
@@ -291,10 +236,7 @@ void add_galvatron2_options(CLI::App& app, SearchCommand& command) {
 void add_search_command(CommandLine& line) {
   const auto command = std::make_shared<SearchCommand>();
   CLI::App& app = line.add("search", kSearchExamples, [command] { return run_search(*command); });
-  add_input_options(app, *command);
-  add_space_options(app, *command);
-  add_output_options(app, *command);
-  add_galvatron2_options(app, *command);
+  add_options(app, options_of(*command));
 }
 
 }  // namespace galvatron::cli

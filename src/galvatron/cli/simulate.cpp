@@ -46,11 +46,29 @@ int simulate(const SimulateCommand& options) {
     std::printf("  timeline written to %s\n", options.trace.c_str());
   }
   if (!options.output.empty()) {
-    plan.search = cost::plan_cost_to_json(cost);
+    plan.search = cost::prediction_to_json(cost, options.memory);
     plan::write_plan(options.output, plan);
     std::printf("  plan with its prediction written to %s\n", options.output.c_str());
   }
   return 0;
+}
+
+OptionList options_of(SimulateCommand& command) {
+  OptionList list;
+  list.group("Input");
+  list.text("model", command.model, "Preset name, config.json or folder").required();
+  list.path("plan", command.plan, "Plan to predict").required();
+  list.path("hardware", command.hardware, "Profile of profile-hardware").required();
+  list.path("profile", command.profile, "Profile of profile-model").required();
+  list.count("seq-length", command.seq_length, {.min = 0},
+             "Tokens of a sample; 0: those of the model's profile");
+  list.choice("optimizer", command.optimizer, spec::optimizer_names(),
+              "Of the training: what it keeps takes memory");
+  list.bytes("memory", command.memory, "Budget that the memory bars are drawn against");
+  list.group("Output");
+  list.path("trace", command.trace, "Chrome trace of one step");
+  list.path("output", command.output, "The plan with the prediction in its search section");
+  return list;
 }
 
 }  // namespace
@@ -59,28 +77,7 @@ void add_simulate_command(CommandLine& line) {
   const auto options = std::make_shared<SimulateCommand>();
   CLI::App& command =
       line.add("simulate", kSimulateExamples, [options] { return simulate(*options); });
-  add_text(command, "--model", options->model, "Preset name, config.json or folder")
-      ->required()
-      ->group("Input");
-  add_path(command, "--plan", options->plan, "Plan to predict")->required()->group("Input");
-  add_path(command, "--hardware", options->hardware, "Profile of profile-hardware")
-      ->required()
-      ->group("Input");
-  add_path(command, "--profile", options->profile, "Profile of profile-model")
-      ->required()
-      ->group("Input");
-  add_count(command, "--seq-length", options->seq_length, 0,
-            "Tokens of a sample; 0: those of the model's profile")
-      ->group("Input");
-  add_choice(command, "--optimizer", options->optimizer, spec::optimizer_names(),
-             "Of the training: what it keeps takes memory")
-      ->group("Input");
-  add_bytes(command, "--memory", options->memory, "Budget that the memory bars are drawn against")
-      ->group("Input");
-  add_path(command, "--trace", options->trace, "Chrome trace of one step")->group("Output");
-  add_path(command, "--output", options->output,
-           "The plan with the prediction in its search section")
-      ->group("Output");
+  add_options(command, options_of(*options));
 }
 
 }  // namespace galvatron::cli

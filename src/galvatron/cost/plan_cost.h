@@ -62,6 +62,9 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan);
 
 // For plan.json's `search` section and reports: keys carry units.
 OrderedJson plan_cost_to_json(const PlanCost& cost);
+// What a plan's `search` section says of its cost: "cost_model", "memory_budget_bytes" where there
+// is a budget, and "prediction", which is plan_cost_to_json() without the layers.
+OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget);
 
 // Readable table: stages with times and memory bars against `budget` (0: none), then the split of
 // the step time.

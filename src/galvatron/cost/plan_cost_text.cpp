@@ -63,6 +63,14 @@ OrderedJson plan_cost_to_json(const PlanCost& cost) {
           {"layers", layers}};
 }
 
+OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget) {
+  OrderedJson out = {{"cost_model", "galvatron"}};
+  if (budget.value > 0) out["memory_budget_bytes"] = budget.value;
+  out["prediction"] = plan_cost_to_json(cost);
+  out["prediction"].erase("layers");
+  return out;
+}
+
 std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes budget) {
   const int num_stages = static_cast<int>(cost.stages.size()), degree = plan.pipeline.degree;
   TextTable table({"stage", "layers", "forward", "backward", "states", "activations", "transient",

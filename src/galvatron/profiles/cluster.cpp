@@ -54,6 +54,13 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
           overhead_us / 1000};
 }
 
+spec::Precision Cluster::fast_precision() const {
+  for (const spec::Precision precision : {spec::Precision::kBf16, spec::Precision::kFp16}) {
+    if (dense_tflops.contains(spec::to_text(precision))) return precision;
+  }
+  return spec::Precision::kFp32;
+}
+
 Cluster Cluster::resized(int world_size) const {
   Cluster out = *this;
   if (world_size < 1) throw ConfigError("[cluster] world_size ", world_size, " must be at least 1");

@@ -21,6 +21,8 @@ struct Cluster {
 
   // ConfigError when the precision's peak is not known.
   DeviceSpec device(spec::Precision precision) const;
+  // Of those whose peak is known: bf16, else fp16, else fp32.
+  spec::Precision fast_precision() const;
   // The same machines, so many that there are `world_size` devices. ConfigError unless they are
   // whole nodes or a part of one.
   Cluster resized(int world_size) const;

@@ -20,6 +20,7 @@ std::string explain(const SearchResult& result);
 std::string to_text(const ClosestMiss& miss, Bytes budget);
 
 // For the plan's `search` section: prediction, certificate, runner-ups.
+// REQUIRES: it found a plan.
 OrderedJson search_to_json(const SearchResult& result, Bytes budget);
 
 }  // namespace galvatron::search

@@ -16,7 +16,7 @@ constexpr std::int64_t kMostBatches = 10'000;
                     text, "'");
 }
 
-SearchOptions search_options(const SearchRequest& request) {
+SearchOptions engine_options(const SearchRequest& request) {
   SearchOptions options;
   options.world_size = request.world_size;
   options.memory_reserve = request.memory_reserve;
@@ -26,7 +26,7 @@ SearchOptions search_options(const SearchRequest& request) {
   const auto allow = [&](const std::string& text) { add_constraint(options.space, text, true); };
   for (const std::string& text : request.allow) allow(text);
   for (const std::string& text : request.forbid) add_constraint(options.space, text, false);
-  if (!request.schedule.empty()) allow("schedule=" + request.schedule);
+  if (request.schedule) allow("schedule=" + plan::to_text(*request.schedule));
   if (request.num_microbatches)
     allow(detail::concat("num_microbatches=", *request.num_microbatches));
   if (request.max_tp) allow(detail::concat("tp_degree<=", *request.max_tp));
@@ -47,7 +47,68 @@ std::int64_t seq_length(const SearchRequest& request, const spec::ModelSpec& mod
   return model.choose_seq_length(request.seq_length, kUsualSeqLength);
 }
 
+spec::Precision precision(const SearchRequest& request, const MachineKnowledge& knowledge) {
+  if (request.precision) return *request.precision;
+  if (knowledge.profile) return knowledge.profile->precision;
+  if (knowledge.cluster) return knowledge.cluster->fast_precision();
+  return spec::fast_precision(knowledge.hardware->device);
+}
+
+void add_input_options(OptionList& list, SearchRequest& request) {
+  list.group("Input");
+  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
+             "Ranks; 0: all of the profile or cluster");
+  list.bytes("memory", request.memory, "Memory of one device; default: all it has");
+  list.bytes("memory-reserve", request.memory_reserve,
+             "Kept for context and allocator, within --memory; default: as measured");
+  list.text("global-batch", request.global_batch,
+            "Samples per step: 64, or a choice: 32,64 or 16:128:16; default 8");
+  list.count("seq-length", request.seq_length, {.min = 0},
+             "Tokens of a sample; 0: the profile's, else at most 1024");
+  list.choice("precision", request.precision,
+              "Of compute; default: the model profile's, else what is fast on the device: bf16 on "
+              "GPUs, fp32 on cpu");
+  list.choice("optimizer", request.optimizer, spec::optimizer_names(),
+              "Of the training: what it keeps takes memory");
+}
+
+std::string field_names() {
+  std::string out;
+  plan::for_each_supported_field([&](const auto& field) {
+    if (std::string("tp_degree") != field.name) out += std::string(field.name) + ", ";
+  });
+  return out;
+}
+
+void add_space_options(OptionList& list, SearchRequest& request) {
+  list.group("Space");
+  list.texts("allow", request.allow,
+             "Only these: tp_degree=1,2 or 'tp_degree<=2'; also pp_degree, " + field_names() +
+                 "schedule, num_microbatches",
+             "CONSTRAINT");
+  list.texts("forbid", request.forbid, "Never these: recompute=full, zero_stage=0,1", "CONSTRAINT");
+  list.choice(
+      "schedule", plan::schedule_names(), "Fix the schedule",
+      [&request](const std::string& name) { request.schedule = plan::parse_schedule(name); },
+      [&request] { return request.schedule ? plan::to_text(*request.schedule) : std::string(); });
+  list.count("num-microbatches", request.num_microbatches, {.min = 1}, "Fix the microbatches");
+  list.count("max-tp", request.max_tp, {.min = 1}, "Largest TP degree");
+  list.count("max-pp", request.max_pp, {.min = 1}, "Most pipeline ranks");
+  list.count("max-ulysses", request.max_ulysses, {.min = 1}, "Largest Ulysses degree");
+  list.flag("even-stages", request.even_stages, "Balanced stages only");
+}
+
 }  // namespace
+
+OptionList search_options(SearchRequest& request) {
+  constexpr int kMostRunnersUp = 1000;
+  OptionList list;
+  add_input_options(list, request);
+  add_space_options(list, request);
+  list.group("Output");
+  list.count("runners-up", request.num_runners_up, {0, kMostRunnersUp}, "How many runner-ups");
+  return list;
+}
 
 std::vector<std::int64_t> parse_batches(const std::string& text) {
   std::vector<std::int64_t> numbers;
@@ -87,8 +148,8 @@ PreparedSearch prepare_search(const SearchRequest& request, spec::ModelSpec mode
   require(cluster || knowledge.profile, "--profile");
   PreparedSearch out;
   out.model = std::move(model);
-  out.options = search_options(request);
-  out.job.precision = spec::parse_precision(request.precision);
+  out.options = engine_options(request);
+  out.job.precision = precision(request, knowledge);
   out.job.optimizer = &spec::find_optimizer(request.optimizer);
   out.job.global_batch = out.options.global_batches.front();
   out.job.seq_length = seq_length(request, out.model, knowledge);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/option.h"
 #include "galvatron/profiles/cluster.h"
 #include "galvatron/search/search.h"
 
@@ -13,18 +14,22 @@ namespace galvatron::search {
 
 struct SearchRequest {
   std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else at most 1024
-  std::string precision = "bf16";
+  // Unset: that of the model's profile, else what is fast on the device.
+  std::optional<spec::Precision> precision;
   std::string optimizer = spec::default_optimizer().name;
   int world_size = 0;           // 0: all ranks of the hardware profile or cluster
   std::optional<Bytes> memory;  // of one device; unset: all it has
   std::optional<Bytes> memory_reserve;
   std::string global_batch;  // "64", "32,64" or "16:128:16" (first, last, step); empty: 8
-  std::vector<std::string> allow, forbid;  // "tp_degree<=2", "recompute=full"
-  std::string schedule;                    // empty: any
+  std::vector<std::string> allow, forbid;      // "tp_degree<=2", "recompute=full"
+  std::optional<plan::ScheduleKind> schedule;  // unset: any
   std::optional<int> num_microbatches, max_tp, max_pp, max_ulysses;
   bool even_stages = false;
   int num_runners_up = 3;
 };
+
+// `request` must outlive the list: for the command line and Python.
+OptionList search_options(SearchRequest& request);
 
 // What is known about the machine: measured profiles, or a data sheet in the place of those that
 // are not there.

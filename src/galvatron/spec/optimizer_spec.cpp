@@ -106,22 +106,33 @@ const std::vector<OptimizerOption>& optimizer_options() {
 
 OptimizerChoice::OptimizerChoice(const std::string& name, std::map<std::string, double> values)
     : spec_(&find_optimizer(name)), values_(std::move(values)) {
+  check();
+}
+
+void OptimizerChoice::choose(const std::string& name) { spec_ = &find_optimizer(name); }
+
+void OptimizerChoice::check() const {
   for (const auto& [option, value] : values_) {
     if (find_option(*spec_, option) != nullptr) continue;
     const std::vector<std::string> of = owners(option);
     GALV_CHECK(!of.empty(), "no optimizer has an option ", option);
     throw ConfigError("[optimizer] ", option, " ", value, " is an option of ",
-                      fmt::format("{}", fmt::join(of, ", ")), ", not of ", name,
+                      fmt::format("{}", fmt::join(of, ", ")), ", not of ", spec_->name,
                       "; leave it away, or choose optimizer ", of.front());
   }
 }
 
-double OptimizerChoice::value(const std::string& option) const {
-  const auto given = values_.find(option);
-  if (given != values_.end()) return given->second;
+std::optional<double> OptimizerChoice::find(const std::string& option) const {
   const OptimizerOption* known = find_option(*spec_, option);
-  GALV_CHECK(known != nullptr, spec_->name, " has no option ", option);
-  return known->standard;
+  if (known == nullptr) return std::nullopt;
+  const auto given = values_.find(option);
+  return given != values_.end() ? given->second : known->standard;
+}
+
+double OptimizerChoice::value(const std::string& option) const {
+  const std::optional<double> found = find(option);
+  GALV_CHECK(found.has_value(), spec_->name, " has no option ", option);
+  return *found;
 }
 
 }  // namespace galvatron::spec

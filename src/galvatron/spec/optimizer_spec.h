@@ -2,6 +2,7 @@
 // it updates weights is train/optimizers/<name>.cpp; to add one: docs/dev/add_a_optimizer.md.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,14 @@ class OptimizerChoice {
   // ConfigError for an unknown optimizer, or an option that only others have.
   OptimizerChoice(const std::string& name, std::map<std::string, double> values);
 
+  // Name and options one by one, in any order; check() when all are there.
+  void choose(const std::string& name);  // ConfigError for an unknown optimizer
+  void set(const std::string& option, double value) { values_[option] = value; }
+  void check() const;  // ConfigError for an option that only others have
+
   const OptimizerSpec& spec() const { return *spec_; }
+  // nullopt: it is no option of the optimizer.
+  std::optional<double> find(const std::string& option) const;
   // REQUIRES: an option of the optimizer.
   double value(const std::string& option) const;
 

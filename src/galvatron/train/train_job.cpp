@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/cuda.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/models/registry.h"
@@ -14,6 +15,7 @@
 #include "galvatron/train/prediction.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/timeline.h"
+#include "galvatron/train/train_options.h"
 #include "galvatron/train/weights.h"
 
 namespace galvatron::train {
@@ -29,6 +31,10 @@ spec::ModelSpec load_model(const TrainJob& job) {
   spec::ModelSpec model = spec::load_model(job.model.empty() ? job.init_from : job.model);
   if (!job.init_from.empty()) check_weights(model, job.init_from);
   return model;
+}
+
+spec::Precision fast_precision(const std::string& device) {
+  return spec::fast_precision(device == "auto" ? comm::pick_device(device).str() : device);
 }
 
 plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::int64_t seq_length,
@@ -161,6 +167,7 @@ void write_results(const PreparedJob& prepared, const RunSummary& summary,
 }  // namespace
 
 PreparedJob prepare_inputs(const TrainJob& job) {
+  job.trainer.optimizer.check();
   PreparedJob out;
   out.job = job;
   out.model = load_model(job);
@@ -200,7 +207,7 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
   spec::JobSpec out;
   out.seq_length = seq_length;
   out.global_batch = job.global_batch.value_or(out.global_batch);
-  out.precision = job.precision.value_or(out.precision);
+  out.precision = job.precision ? *job.precision : fast_precision(job.device);
   out.optimizer = &job.trainer.optimizer.spec();
   return out;
 }
@@ -224,44 +231,21 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
   });
 
   const OrderedJson timeline = gather_timeline(world, engine.trace(), prepared.plan);
-  const RunSummary summary =
-      summarize(prepared.plan, device_text(world.device()), recorder.records(),
-                gather_peak_memory(world, trainer.peak_memory()));
+  RunSummary summary = summarize(prepared.plan, device_text(world.device()), recorder.records(),
+                                 gather_peak_memory(world, trainer.peak_memory()));
+  summary.layer_names = prepared.model.layer_names();
   if (is_first) write_results(prepared, summary, timeline);
   if (!job.export_dir.empty()) export_weights(engine, job.export_dir, export_options(job));
   return summary;
 }
 
 OrderedJson options_to_json(const PreparedJob& prepared) {
-  const TrainJob& job = prepared.job;
-  const TrainerOptions& trainer = job.trainer;
-  const spec::OptimizerSpec& optimizer = trainer.optimizer.spec();
-  OrderedJson out = {{"model", job.model},
-                     {"init_from", job.init_from},
-                     {"data", job.data},
-                     {"split", job.split},
-                     {"shuffle", job.shuffle},
-                     {"image_mean", job.images.mean},
-                     {"image_std", job.images.std},
-                     {"crop_padding", job.images.crop_padding},
-                     {"flip", job.images.flip},
-                     {"mask_token", job.mask_token},
-                     {"whole_words", job.whole_words},
-                     {"seed", job.seed},
-                     {"deterministic", job.deterministic},
-                     {"precision", spec::to_text(prepared.plan.precision)},
-                     {"seq_length", prepared.seq_length},
-                     {"global_batch", prepared.plan.global_batch},
-                     {"steps", trainer.num_steps},
-                     {"lr", trainer.lr.peak},
-                     {"min_lr", trainer.lr.min},
-                     {"lr_schedule", to_text(trainer.lr.shape)},
-                     {"warmup_steps", trainer.lr.warmup_steps},
-                     {"decay_steps", trainer.lr.decay_steps},
-                     {"optimizer", optimizer.name}};
-  for (const spec::OptimizerOption& option : optimizer.options)
-    out[option.name] = trainer.optimizer.value(option.name);
-  out["max_grad_norm"] = trainer.max_grad_norm;
+  TrainJob job = prepared.job;
+  job.seq_length = prepared.seq_length;
+  OrderedJson out = train_options(job).record({kModelOptions, kImageOptions, kOptimizerOptions});
+  out["deterministic"] = job.deterministic;
+  out["precision"] = spec::to_text(prepared.plan.precision);
+  out["global_batch"] = prepared.plan.global_batch;
   return out;
 }
 

@@ -48,7 +48,7 @@ struct TrainJob {
   std::int64_t seq_length = 0;
   // These win over the plan's, whose prediction is then dropped.
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
-  std::optional<spec::Precision> precision;  // else the plan's, or bf16
+  std::optional<spec::Precision> precision;  // else the plan's, or what is fast on `device`
 
   // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
   std::string data = kSyntheticData;
@@ -63,6 +63,8 @@ struct TrainJob {
   bool whole_words = false;     // hide whole words, not single tokens
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
+  // Of the ranks: "cpu", "cuda", or "auto" for cuda where there is one.
+  std::string device = "auto";
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
   bool deterministic = false;
 

@@ -67,6 +67,22 @@ int measure_hardware(const ProfileHardwareCommand& options) {
   return 0;
 }
 
+OptionList options_of(ProfileHardwareCommand& command) {
+  constexpr int kMostRanks = 1024, kMostSeconds = 86400;
+  OptionList list;
+  list.group("Ranks");
+  list.count("nproc", command.nproc, {1, kMostRanks}, "Ranks to start on this machine");
+  list.choice("device", command.device, {"cpu", "cuda"}, "Where ranks compute");
+  list.group("Measurement");
+  list.bytes("max-bytes", command.max_bytes, "Largest message");
+  list.number("seconds", command.seconds, {1, kMostSeconds},
+              "Time for the collectives; sizes that do not fit are left out");
+  list.seed("seed", command.seed, "Recorded in the profile");
+  list.group("Output");
+  list.path("output", command.output, "Profile to write (JSON)");
+  return list;
+}
+
 }  // namespace
 
 void add_profile_hardware_command(CommandLine& line) {
@@ -79,16 +95,7 @@ void add_profile_hardware_command(CommandLine& line) {
     return measure_hardware(*options);
   };
   CLI::App& command = line.add("profile-hardware", kHardwareExamples, run);
-  add_count(command, "--nproc", options->nproc, 1, "Ranks to start on this machine", 1024)
-      ->group("Ranks");
-  add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where ranks compute")
-      ->group("Ranks");
-  add_bytes(command, "--max-bytes", options->max_bytes, "Largest message")->group("Measurement");
-  add_number(command, "--seconds", options->seconds, 1, 86400,
-             "Time for the collectives; sizes that do not fit are left out")
-      ->group("Measurement");
-  add_seed(command, "--seed", options->seed, "Recorded in the profile")->group("Measurement");
-  add_path(command, "--output", options->output, "Profile to write (JSON)")->group("Output");
+  add_options(command, options_of(*options));
 }
 
 }  // namespace galvatron::cli

@@ -23,7 +23,7 @@ constexpr const char* kModelExamples =
 struct ProfileModelCommand {
   std::string model;
   std::int64_t seq_length = 1024;
-  std::string precision = "bf16";
+  std::optional<spec::Precision> precision;  // unset: what is fast on the device
   std::vector<int> microbatch_sizes = {1, 2, 4};
   std::vector<int> tp_degrees;
   int nproc = 1;
@@ -41,7 +41,7 @@ int measure_model(const ProfileModelCommand& options) {
   std::optional<ProgressBar> bar;  // from the first measurement on
   profiler::ModelProfileOptions profile_options;
   profile_options.seq_length = options.seq_length;
-  profile_options.precision = spec::parse_precision(options.precision);
+  profile_options.precision = options.precision.value_or(spec::fast_precision(options.device));
   profile_options.microbatch_sizes.assign(options.microbatch_sizes.begin(),
                                           options.microbatch_sizes.end());
   profile_options.tp_degrees = options.tp_degrees;
@@ -64,36 +64,38 @@ int measure_model(const ProfileModelCommand& options) {
   return 0;
 }
 
+OptionList options_of(ProfileModelCommand& command) {
+  constexpr int kMostRanks = 1024, kMostSeconds = 86400;
+  OptionList list;
+  list.group("Model");
+  list.text("model", command.model, "Preset name, config.json or folder").required();
+  list.count("seq-length", command.seq_length, {.min = 1}, "Tokens of a sample");
+  list.choice("precision", command.precision,
+              "Of compute; default: what is fast on --device: bf16 on cuda, fp32 on cpu");
+  list.group("Measurement");
+  list.counts("microbatch-sizes", command.microbatch_sizes, {.min = 1},
+              "Samples of a microbatch on one rank");
+  list.counts(
+      "tp-degrees", command.tp_degrees, {.min = 1},
+      "Tensor-parallel degrees; by default the powers of two up to 8 that divide the model");
+  list.count("nproc", command.nproc, {1, kMostRanks},
+             "Ranks that will train on this machine: decides the threads of one");
+  list.choice("device", command.device, {"cpu", "cuda"}, "Where the rank computes");
+  list.number("seconds", command.seconds, {0, kMostSeconds},
+              "Time for repetitions; every case is measured at least three times");
+  list.seed("seed", command.seed, "Of the weights; recorded in the profile");
+  list.group("Output");
+  list.path("output", command.output, "Profile to write (JSON)");
+  return list;
+}
+
 }  // namespace
 
 void add_profile_model_command(CommandLine& line) {
   const auto options = std::make_shared<ProfileModelCommand>();
   CLI::App& command =
       line.add("profile-model", kModelExamples, [options] { return measure_model(*options); });
-  add_text(command, "--model", options->model, "Preset name, config.json or folder")
-      ->required()
-      ->group("Model");
-  add_count(command, "--seq-length", options->seq_length, 1, "Tokens of a sample")->group("Model");
-  add_choice(command, "--precision", options->precision, spec::precision_names(),
-             "Compute precision")
-      ->group("Model");
-  add_counts(command, "--microbatch-sizes", options->microbatch_sizes, 1,
-             "Samples of a microbatch on one rank")
-      ->group("Measurement");
-  add_counts(command, "--tp-degrees", options->tp_degrees, 1,
-             "Tensor-parallel degrees; by default the powers of two up to 8 that divide the model")
-      ->group("Measurement");
-  add_count(command, "--nproc", options->nproc, 1,
-            "Ranks that will train on this machine: decides the threads of one", 1024)
-      ->group("Measurement");
-  add_choice(command, "--device", options->device, {"cpu", "cuda"}, "Where the rank computes")
-      ->group("Measurement");
-  add_number(command, "--seconds", options->seconds, 0, 86400,
-             "Time for repetitions; every case is measured at least three times")
-      ->group("Measurement");
-  add_seed(command, "--seed", options->seed, "Of the weights; recorded in the profile")
-      ->group("Measurement");
-  add_path(command, "--output", options->output, "Profile to write (JSON)")->group("Output");
+  add_options(command, options_of(*options));
 }
 
 }  // namespace galvatron::cli

@@ -1,8 +1,6 @@
 // galvatron train: ranks, a plan, data, and a progress bar.
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -13,7 +11,7 @@
 #include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
-#include "galvatron/train/train_job.h"
+#include "galvatron/train/train_options.h"
 
 namespace galvatron::cli {
 namespace {
@@ -37,211 +35,32 @@ constexpr const char* kAutoPlan = "auto";
 
 struct TrainCommand {
   train::TrainJob job;
-  std::string precision, device = "auto";
-  std::string optimizer = spec::default_optimizer().name;
-  std::map<std::string, std::optional<double>> optimizer_values;
-  std::string recompute = "none", schedule = "1f1b", lr_schedule = "cosine";
-  std::int64_t global_batch = 0;
   int nproc = 1;
   int master_port = 0;
   std::optional<Bytes> memory;  // for --plan auto
   std::string cache_dir = default_cache_dir();
-  std::vector<CLI::Option*> global_options;  // that a plan replaces
+  const CLI::App* app = nullptr;
 };
 
-void add_model_options(CLI::App& command, TrainCommand& options) {
-  train::TrainJob& job = options.job;
-  const char* group = "Model and data";
-  add_path(command, "--model", job.model, "Preset name, config.json, or a folder that holds one")
-      ->group(group);
-  add_path(
-      command, "--init-from", job.init_from,
-      "Hugging Face checkpoint folder whose weights are the first ones; without it they are random")
-      ->group(group);
-  add_path(command, "--data", job.data,
-           "PREFIX of PREFIX.bin and PREFIX.idx, for image models of PREFIX.images.npy and "
-           "PREFIX.labels.npy; or 'synthetic'")
-      ->default_str("")
-      ->required()
-      ->group(group);
-  add_text(command, "--split", job.split, "Weights of training, validation and test samples")
-      ->group(group);
-  add_switch(command, "--shuffle", job.shuffle,
-             "New order of samples in each epoch; false: the order of the file")
-      ->group(group);
-  add_text(command, "--mask-token", job.mask_token,
-           "Text or id of the token that hides others (BERT); default: the tokenizer's [MASK] or "
-           "<mask>")
-      ->default_str("")
-      ->group(group);
-  add_flag(command, "--whole-words", job.whole_words,
-           "Hide whole words instead of single tokens (BERT); needs the tokenizer")
-      ->group(group);
-  add_count(command, "--seq-length", job.seq_length, 1,
-            "Tokens per sample; default: what the model allows, at most 1024")
-      ->default_str("")
-      ->group(group);
-  add_seed(command, "--seed", job.seed, "Seed of first weights, dropout and data order")
-      ->group(group);
-}
-
-void add_image_options(CLI::App& command, data::ImageTransform& images) {
-  constexpr double kMax = 1e6;
-  const char* group = "Images";
-  add_numbers(command, "--image-mean", images.mean, -kMax, kMax,
-              "Taken off each pixel, which is in 0 .. 1 in byte images: one number, or one for "
-              "each channel")
-      ->group(group);
-  add_numbers(command, "--image-std", images.std, 0, kMax, "What a pixel is divided by then")
-      ->group(group);
-  add_count(command, "--crop-padding", images.crop_padding, 0,
-            "Train on random parts of images with black borders of so many pixels", 4096)
-      ->group(group);
-  add_flag(command, "--flip", images.flip, "Train on mirrored images every other time")
-      ->group(group);
-}
-
-void add_plan_options(CLI::App& command, TrainCommand& options) {
-  train::TrainJob& job = options.job;
-  train::UniformPlanOptions& uniform = job.uniform;
-  const char* group = "Plan";
-  add_count(command, "--global-batch", options.global_batch, 1,
-            "Samples per step; default: the plan's, or 8")
-      ->default_str("")
-      ->group(group);
-  add_choice(command, "--precision", options.precision, spec::precision_names(),
-             "Of compute; default: the plan's, or bf16. Master weights are fp32 (fp64 for fp64)")
-      ->group(group);
-  add_path(command, "--plan", job.plan,
-           "Plan file, one strategy per layer; 'auto' profiles what is missing and searches one")
-      ->group(group);
-  add_bytes(command, "--memory", options.memory,
-            "Of one rank, for --plan auto; default: all there is")
-      ->group(group);
-  add_path(command, "--cache-dir", options.cache_dir, "Where --plan auto keeps its profiles")
-      ->group(group);
-  const char* one = "One strategy for all layers (without --plan)";
-  const std::vector<CLI::Option*> global{
-      add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
-                "Ranks that share each layer's matrices"),
-      add_switch(command, "--tp-consecutive", uniform.strategy.tp_consecutive,
-                 "Put these side by side; false: the ranks that hold the same parameters instead"),
-      add_count(command, "--ulysses-degree", uniform.strategy.ulysses_degree, 1,
-                "Ranks that share each sequence (DeepSpeed-Ulysses)"),
-      add_count(command, "--zero-stage", uniform.strategy.zero_stage, 0,
-                "Shard over data-parallel ranks: 1 optimizer, 2 and gradients, 3 and parameters",
-                3),
-      add_choice(command, "--recompute", options.recompute, plan::recompute_names(),
-                 "What each block computes again in backward"),
-      add_count(command, "--pp-degree", uniform.pp_degree, 1,
-                "Pipeline ranks: parts of the ranks that hold different layers"),
-      add_count(command, "--stages-per-rank", uniform.stages_per_rank, 1,
-                "Even stages that each pipeline rank runs; default: 2 for interleaved, else 1")
-          ->default_str(""),
-      add_counts(command, "--layers-per-stage", uniform.layers_per_stage, 1,
-                 "Layers of each stage, embedding and head included; default: even. Interleaved: a "
-                 "multiple of pp-degree entries, stage s on pipeline rank s % pp-degree"),
-      add_count(command, "--num-microbatches", uniform.num_microbatches, 1,
-                "Pieces of a batch that run one by one"),
-      add_choice(
-          command, "--schedule", options.schedule, plan::schedule_names(),
-          "Order of microbatches in the pipeline; interleaved: several stages on each pipeline "
-          "rank, for a smaller bubble")};
-  for (CLI::Option* option : global) option->group(one);
-  options.global_options = global;
-}
-
-// "--adam-eps" of "adam_eps".
-std::string option_name(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return "--" + name;
-}
-
-void add_optimizer_options(CLI::App& command, TrainCommand& options) {
-  train::TrainerOptions& trainer = options.job.trainer;
-  constexpr double kMaxRate = 1e3;
-  const char* group = "Optimizer";
-  add_count(command, "--steps", trainer.num_steps, 1, "Optimizer steps")->group(group);
-  add_number(command, "--lr", trainer.lr.peak, 0, kMaxRate, "Highest learning rate")->group(group);
-  add_number(command, "--min-lr", trainer.lr.min, 0, kMaxRate, "Where the schedule ends")
-      ->group(group);
-  add_choice(command, "--lr-schedule", options.lr_schedule, train::lr_shape_names(),
-             "Shape after the warm-up")
-      ->group(group);
-  add_count(command, "--warmup-steps", trainer.lr.warmup_steps, 0, "Steps of linear warm-up")
-      ->group(group);
-  add_count(command, "--decay-steps", trainer.lr.decay_steps, 0,
-            "Last steps of wsd; 0: a fifth of all")
-      ->group(group);
-  add_choice(command, "--optimizer", options.optimizer, spec::optimizer_names(),
-             "What updates the weights")
-      ->group(group);
-  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
-    add_number(command, option_name(option.name), options.optimizer_values[option.name], option.min,
-               option.max, option.help)
-        ->default_str(fmt::format("{}", option.standard))
-        ->group(group);
-  }
-  add_number(command, "--max-grad-norm", trainer.max_grad_norm, 0, 1e30,
-             "Clip gradients above this norm; 0: never")
-      ->group(group);
-}
-
-void add_run_options(CLI::App& command, TrainCommand& options) {
-  train::TrainJob& job = options.job;
-  const char* ranks = "Ranks";
-  add_count(
-      command, "--nproc", options.nproc, 1,
-      "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used instead",
-      4096)
-      ->group(ranks);
-  add_count(command, "--master-port", options.master_port, 0,
-            "Port of the ranks' store; 0: any free one", 65535)
-      ->group(ranks);
-  add_choice(command, "--device", options.device, {"auto", "cpu", "cuda"},
-             "auto: cuda where there is one")
-      ->group(ranks);
-  add_flag(command, "--deterministic", job.deterministic,
-           "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway")
-      ->group(ranks);
-
-  const char* output = "Output";
-  add_path(command, "--run-dir", job.run_dir,
-           "Folder for metrics.jsonl, plan.json, summary.json and trace.json")
-      ->group(output);
-  add_path(command, "--metrics", job.metrics, "One JSON line per step; default: in --run-dir")
-      ->group(output);
-  add_path(command, "--trace", job.trace,
-           "Chrome trace of the last step, all ranks; default: in --run-dir")
-      ->group(output);
-  add_count(command, "--eval-interval", job.trainer.eval_interval, 0,
-            "Steps between evaluations on the validation split; 0: none")
-      ->group(output);
-  add_count(command, "--eval-batches", job.trainer.eval_batches, 1, "Global batches per evaluation")
-      ->group(output);
-  add_path(command, "--save", job.save_dir,
-           "Folder of checkpoints; one is written after the last step")
-      ->group(output);
-  add_count(command, "--save-interval", job.save_interval, 0,
-            "Steps between checkpoints; 0: only the last")
-      ->group(output);
-  add_path(command, "--resume", job.resume,
-           "Checkpoint to go on from, under any plan; of a folder, the newest")
-      ->group(output);
-  add_path(command, "--export", job.export_dir, "Hugging Face folder of the final weights")
-      ->group(output);
-  add_path(
-      command, "--tokenizer", job.tokenizer,
-      "tokenizer.json or folder that goes into --export; default: the data's, or --init-from's")
-      ->group(output);
+// The job's, and those of whoever starts its ranks.
+OptionList options_of(TrainCommand& command) {
+  constexpr int kMostRanks = 4096, kMostPort = 65535;
+  OptionList list = train::train_options(command.job);
+  list.group(train::kPlanOptions);
+  list.bytes("memory", command.memory, "Of one rank, for --plan auto; default: all there is");
+  list.path("cache-dir", command.cache_dir, "Where --plan auto keeps its profiles");
+  list.group(train::kRankOptions);
+  list.count("nproc", command.nproc, {1, kMostRanks},
+             "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used "
+             "instead");
+  list.count("master-port", command.master_port, {0, kMostPort},
+             "Port of the ranks' store; 0: any free one");
+  return list;
 }
 
 void refuse_contradictions(const TrainCommand& options) {
-  for (const CLI::Option* option : options.global_options) {
-    if (options.job.plan.empty() || option->count() == 0) continue;
-    throw ConfigError(option->get_name(),
-                      " and --plan exclude each other: the plan has a strategy for every layer");
-  }
+  train::refuse_beside_plan(options.job, given_option_of(*options.app, train::kUniformOptions),
+                            "--plan");
   const bool is_rank = comm::is_rank_process();  // whose "auto" has become a file
   const comm::LaunchEnvironment environment = comm::read_launch_environment();
   const bool theirs = is_rank && environment.launcher != "galvatron";
@@ -255,22 +74,6 @@ void refuse_contradictions(const TrainCommand& options) {
   }
 }
 
-// The choices that arrive as words.
-train::TrainJob job_of(const TrainCommand& options) {
-  train::TrainJob job = options.job;
-  if (options.global_batch > 0) job.global_batch = options.global_batch;
-  if (!options.precision.empty()) job.precision = spec::parse_precision(options.precision);
-  job.uniform.strategy.recompute = plan::parse_recompute(options.recompute);
-  job.uniform.schedule = plan::parse_schedule(options.schedule);
-  job.trainer.lr.shape = train::parse_lr_shape(options.lr_schedule);
-  std::map<std::string, double> given;
-  for (const auto& [name, value] : options.optimizer_values) {
-    if (value) given[name] = *value;
-  }
-  job.trainer.optimizer = spec::OptimizerChoice(options.optimizer, given);
-  return job;
-}
-
 std::string progress_text(const train::StepRecord& record) {
   std::string text = fmt::format("loss {:.4f}  {:.0f} tok/s  {}", record.loss,
                                  record.tokens_per_second(), to_text(record.memory));
@@ -280,9 +83,9 @@ std::string progress_text(const train::StepRecord& record) {
 
 // This process as one rank.
 int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environment) {
-  const train::PreparedJob prepared = train::prepare(job_of(options), environment.world_size);
+  const train::PreparedJob prepared = train::prepare(options.job, environment.world_size);
   comm::WorldOptions world_options;
-  world_options.device = comm::pick_device(options.device);
+  world_options.device = comm::pick_device(options.job.device);
   comm::World world = comm::connect(environment, world_options);
   ProgressBar bar("training", world.rank() == 0 ? prepared.job.trainer.num_steps : 0);
   const train::RunSummary summary = train::run(
@@ -301,14 +104,14 @@ int find_plan(TrainCommand& options) {
         "before");
   }
   options.job.plan.clear();
-  const train::TrainJob job = job_of(options);
+  const train::TrainJob& job = options.job;
   const train::PreparedJob inputs = train::prepare_inputs(job);
   train::check_outputs(job);
   AutoPlanRequest request;
   request.model = job.model.empty() ? job.init_from : job.model;
   request.job = train::job_spec(job, inputs.seq_length);
   request.nproc = options.nproc;
-  request.device = comm::pick_device(options.device).is_cuda() ? "cuda" : "cpu";
+  request.device = comm::pick_device(options.job.device).is_cuda() ? "cuda" : "cpu";
   request.memory = options.memory;
   request.cache_dir = options.cache_dir;
   request.output =
@@ -337,8 +140,8 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
   const comm::LaunchEnvironment environment = comm::read_launch_environment();
   if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
   // What is wrong with the job is said once, before any rank is started.
-  train::prepare(job_of(options), options.nproc);
-  if (comm::pick_device(options.device).is_cuda()) comm::require_cuda(options.nproc - 1);
+  train::prepare(options.job, options.nproc);
+  if (comm::pick_device(options.job.device).is_cuda()) comm::require_cuda(options.nproc - 1);
   return start_ranks(options, arguments);
 }
 
@@ -348,11 +151,8 @@ void add_train_command(CommandLine& line) {
   const auto options = std::make_shared<TrainCommand>();
   CLI::App& command = line.add("train", kTrainExamples,
                                [options, &line] { return run_train(*options, line.arguments()); });
-  add_model_options(command, *options);
-  add_image_options(command, options->job.images);
-  add_plan_options(command, *options);
-  add_optimizer_options(command, *options);
-  add_run_options(command, *options);
+  options->app = &command;
+  add_options(command, options_of(*options));
 }
 
 }  // namespace galvatron::cli

@@ -1,0 +1,170 @@
+#include "galvatron/train/train_options.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::train {
+namespace {
+
+std::string dashed(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+void add_model_options(OptionList& list, TrainJob& job) {
+  list.group(kModelOptions);
+  list.path("model", job.model, "Preset name, config.json, or a folder that holds one");
+  list.path("init-from", job.init_from,
+            "Hugging Face checkpoint folder whose weights are the first ones; without it they are "
+            "random");
+  list.path("data", job.data,
+            "PREFIX of PREFIX.bin and PREFIX.idx, for image models of PREFIX.images.npy and "
+            "PREFIX.labels.npy; or 'synthetic'")
+      .required();
+  list.text("split", job.split, "Weights of training, validation and test samples");
+  list.on_off("shuffle", job.shuffle,
+              "New order of samples in each epoch; false: the order of the file");
+  list.text("mask-token", job.mask_token,
+            "Text or id of the token that hides others (BERT); default: the tokenizer's [MASK] or "
+            "<mask>");
+  list.flag("whole-words", job.whole_words,
+            "Hide whole words instead of single tokens (BERT); needs the tokenizer");
+  list.count("seq-length", job.seq_length, {.min = 1},
+             "Tokens per sample; default: what the model allows, at most 1024")
+      .says_default();
+  list.seed("seed", job.seed, "Seed of first weights, dropout and data order");
+}
+
+void add_image_options(OptionList& list, data::ImageTransform& images) {
+  constexpr double kMost = 1e6;
+  list.group(kImageOptions);
+  list.numbers("image-mean", images.mean, {-kMost, kMost},
+               "Taken off each pixel, which is in 0 .. 1 in byte images: one number, or one for "
+               "each channel");
+  list.numbers("image-std", images.std, {0, kMost}, "What a pixel is divided by then");
+  list.count("crop-padding", images.crop_padding, {0, 4096},
+             "Train on random parts of images with black borders of so many pixels");
+  list.flag("flip", images.flip, "Train on mirrored images every other time");
+}
+
+void add_field(OptionList& list, const plan::StrategyField<int>& field, int& value) {
+  OptionList::Counts bounds{.min = field.least};
+  if (!field.open_ended()) bounds.max = field.most;
+  list.count(dashed(field.name), value, bounds, field.help);
+}
+
+void add_field(OptionList& list, const plan::StrategyField<bool>& field, bool& value) {
+  list.on_off(dashed(field.name), value, field.help);
+}
+
+template <NamedEnum E>
+void add_field(OptionList& list, const plan::StrategyField<E>& field, E& value) {
+  list.choice(dashed(field.name), value, field.help);
+}
+
+void add_plan_options(OptionList& list, TrainJob& job) {
+  UniformPlanOptions& uniform = job.uniform;
+  list.group(kPlanOptions);
+  list.count("global-batch", job.global_batch, {.min = 1},
+             "Samples per step; default: the plan's, or 8");
+  list.choice("precision", job.precision,
+              "Of compute; default: the plan's, or what is fast on the device: bf16 on cuda, fp32 "
+              "on cpu. Master weights are fp32 (fp64 for fp64)");
+  list.path("plan", job.plan,
+            "Plan file, one strategy per layer; 'auto' profiles what is missing and searches one");
+
+  list.group(kUniformOptions);
+  plan::for_each_supported_field(
+      [&](const auto& field) { add_field(list, field, uniform.strategy.*field.member); });
+  list.count("pp-degree", uniform.pp_degree, {.min = 1},
+             "Pipeline ranks: parts of the ranks that hold different layers");
+  list.count("stages-per-rank", uniform.stages_per_rank, {.min = 1},
+             "Even stages that each pipeline rank runs; default: 2 for interleaved, else 1")
+      .says_default();
+  list.counts("layers-per-stage", uniform.layers_per_stage, {.min = 1},
+              "Layers of each stage, embedding and head included; default: even. Interleaved: a "
+              "multiple of pp-degree entries, stage s on pipeline rank s % pp-degree");
+  list.count("num-microbatches", uniform.num_microbatches, {.min = 1},
+             "Pieces of a batch that run one by one");
+  list.choice(
+      "schedule", plan::schedule_names(),
+      "Order of microbatches in the pipeline; interleaved: several stages on each pipeline rank, "
+      "for a smaller bubble",
+      [&uniform](const std::string& name) { uniform.schedule = plan::parse_schedule(name); },
+      [&uniform] { return plan::to_text(uniform.schedule); });
+}
+
+void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
+  constexpr double kMostRate = 1e3, kMostNorm = 1e30;
+  spec::OptimizerChoice& optimizer = trainer.optimizer;
+  list.group(kOptimizerOptions);
+  list.count("steps", trainer.num_steps, {.min = 1}, "Optimizer steps");
+  list.number("lr", trainer.lr.peak, {0, kMostRate}, "Highest learning rate");
+  list.number("min-lr", trainer.lr.min, {0, kMostRate}, "Where the schedule ends");
+  list.choice("lr-schedule", trainer.lr.shape, "Shape after the warm-up");
+  list.count("warmup-steps", trainer.lr.warmup_steps, {.min = 0}, "Steps of linear warm-up");
+  list.count("decay-steps", trainer.lr.decay_steps, {.min = 0},
+             "Last steps of wsd; 0: a fifth of all");
+  list.choice(
+      "optimizer", spec::optimizer_names(), "What updates the weights",
+      [&optimizer](const std::string& name) { optimizer.choose(name); },
+      [&optimizer] { return optimizer.spec().name; });
+  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
+    const std::string name = option.name;
+    list.number(
+            dashed(name), {option.min, option.max}, option.help,
+            [&optimizer, name](double value) { optimizer.set(name, value); },
+            [&optimizer, name] { return optimizer.find(name); })
+        .shows_default(fmt::format("{}", option.standard));
+  }
+  list.number("max-grad-norm", trainer.max_grad_norm, {0, kMostNorm},
+              "Clip gradients above this norm; 0: never");
+}
+
+void add_output_options(OptionList& list, TrainJob& job) {
+  list.group(kOutputOptions);
+  list.path("run-dir", job.run_dir,
+            "Folder for metrics.jsonl, plan.json, summary.json and trace.json");
+  list.path("metrics", job.metrics, "One JSON line per step; default: in --run-dir");
+  list.path("trace", job.trace, "Chrome trace of the last step, all ranks; default: in --run-dir");
+  list.count("eval-interval", job.trainer.eval_interval, {.min = 0},
+             "Steps between evaluations on the validation split; 0: none");
+  list.count("eval-batches", job.trainer.eval_batches, {.min = 1}, "Global batches per evaluation");
+  list.path("save", job.save_dir, "Folder of checkpoints; one is written after the last step");
+  list.count("save-interval", job.save_interval, {.min = 0},
+             "Steps between checkpoints; 0: only the last");
+  list.path("resume", job.resume,
+            "Checkpoint to go on from, under any plan; of a folder, the newest");
+  list.path("export", job.export_dir, "Hugging Face folder of the final weights");
+  list.path("tokenizer", job.tokenizer,
+            "tokenizer.json or folder that goes into --export; default: the data's, or "
+            "--init-from's");
+}
+
+}  // namespace
+
+OptionList train_options(TrainJob& job) {
+  OptionList list;
+  add_model_options(list, job);
+  add_image_options(list, job.images);
+  add_plan_options(list, job);
+  add_optimizer_options(list, job.trainer);
+  list.group(kRankOptions);
+  list.choice("device", job.device, {"auto", "cpu", "cuda"}, "auto: cuda where there is one");
+  list.flag(
+      "deterministic", job.deterministic,
+      "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway");
+  add_output_options(list, job);
+  return list;
+}
+
+void refuse_beside_plan(const TrainJob& job, const std::string& given, const std::string& plan) {
+  if (job.plan.empty() || given.empty()) return;
+  throw ConfigError(given, " and ", plan,
+                    " exclude each other: the plan has a strategy for every layer");
+}
+
+}  // namespace galvatron::train
