@@ -55,19 +55,13 @@ class Options {
                      const std::vector<std::string>& names) {
     return choice_or(reader_, key, standard, names);
   }
-  bool given(const char* key) const { return reader_.has(key); }
 
  private:
   JsonReader& reader_;
 };
 
 void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, JsonReader& reader) {
-  options.count("tp_degree", uniform.strategy.tp_degree, 1);
-  options.flag("tp_consecutive", uniform.strategy.tp_consecutive);
-  options.count("ulysses_degree", uniform.strategy.ulysses_degree, 1);
-  options.count("zero_stage", uniform.strategy.zero_stage, 0, 3);
-  uniform.strategy.recompute =
-      plan::parse_recompute(options.choice("recompute", "none", plan::recompute_names()));
+  uniform.strategy = plan::read_strategy(reader, plan::FieldsOf::kOptions);
   options.count("pp_degree", uniform.pp_degree, 1);
   options.count("num_microbatches", uniform.num_microbatches, 1);
   uniform.schedule =
@@ -122,9 +116,19 @@ void read_outputs(Options& options, train::TrainJob& job) {
   options.text("tokenizer", job.tokenizer);
 }
 
-constexpr const char* kPlanReplaces[] = {
-    "tp_degree", "tp_consecutive",   "ulysses_degree",   "zero_stage", "recompute",
-    "pp_degree", "layers_per_stage", "num_microbatches", "schedule",   "stages_per_rank"};
+// A plan has a strategy for every layer, and the pipeline.
+void refuse_beside_plan(const JsonReader& reader) {
+  const auto refuse = [&](const char* key) {
+    if (!reader.has(key)) return;
+    throw ConfigError("[train] ", key,
+                      " and plan exclude each other: the plan has a strategy for every layer");
+  };
+  plan::for_each_supported_field([&](const auto& field) { refuse(field.name); });
+  for (const char* key :
+       {"pp_degree", "layers_per_stage", "num_microbatches", "schedule", "stages_per_rank"}) {
+    refuse(key);
+  }
+}
 
 train::TrainJob read_job(const std::string& text, std::string& device) {
   const Json json = from_text(text, "train");
@@ -134,11 +138,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("model", job.model);
   options.text("init_from", job.init_from);
   options.text("plan", job.plan);
-  for (const char* key : kPlanReplaces) {
-    if (job.plan.empty() || !options.given(key)) continue;
-    throw ConfigError("[train] ", key,
-                      " and plan exclude each other: the plan has a strategy for every layer");
-  }
+  if (!job.plan.empty()) refuse_beside_plan(reader);
   options.count("seq_length", job.seq_length, 1);
   std::int64_t global_batch = 0;
   options.count("global_batch", global_batch, 1);

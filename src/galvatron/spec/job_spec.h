@@ -4,16 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/enum_names.h"
 #include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::spec {
 
 enum class Precision { kFp64, kFp32, kBf16, kFp16 };
 
-// "fp64", "fp32", "bf16", "fp16".
-std::string to_text(Precision precision);
-Precision parse_precision(const std::string& text);  // ConfigError
-const std::vector<std::string>& precision_names();
+constexpr EnumNames<4> names_of(Precision) {
+  return {"precision", {"fp64", "fp32", "bf16", "fp16"}, "fp8"};
+}
+
+inline std::string to_text(Precision precision) { return enum_text(precision); }
+inline Precision parse_precision(const std::string& text) { return parse_enum<Precision>(text); }
+inline const std::vector<std::string>& precision_names() { return enum_names<Precision>(); }
 
 // Bytes of one element in compute (parameters in use, activations, their gradients).
 std::int64_t compute_bytes(Precision precision);

@@ -224,9 +224,9 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
   });
 
   const OrderedJson timeline = gather_timeline(world, engine.trace(), prepared.plan);
-  const RunSummary summary =
-      summarize(prepared.plan, device_text(world.device()), recorder.records(),
-                gather_peak_memory(world, trainer.peak_memory()));
+  RunSummary summary = summarize(prepared.plan, device_text(world.device()), recorder.records(),
+                                 gather_peak_memory(world, trainer.peak_memory()));
+  summary.layer_names = prepared.model.layer_names();
   if (is_first) write_results(prepared, summary, timeline);
   if (!job.export_dir.empty()) export_weights(engine, job.export_dir, export_options(job));
   return summary;
