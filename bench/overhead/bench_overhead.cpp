@@ -11,7 +11,7 @@
 #include "galvatron/comm/launch.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/runtime/engine.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 #include "overhead/plain_gpt.h"
 
@@ -70,15 +70,15 @@ class OurTrainer {
                                  {})),
         world_(comm::single_world()),
         engine_(model_, plan_, world_, models::make_layer, {1, size.seq_length, true}),
-        optimizer_(engine_.units(), {}) {}
+        optimizer_(train::make_optimizer(engine_.units())) {}
 
   double step(runtime::InputSource& input) {
     const double loss = phases.time("forward and backward", [&] {
-      return engine_.forward_backward(input, optimizer_.num_steps());
+      return engine_.forward_backward(input, optimizer_->num_steps());
     });
     const double norm = phases.time("norm", [&] { return engine_.gradient_norm(); });
     phases.time("update", [&] {
-      optimizer_.step(kLearningRate, train::clip_factor(norm, 1.0));
+      optimizer_->step(kLearningRate, train::clip_factor(norm, 1.0));
       engine_.publish();
     });
     return loss;
@@ -102,7 +102,7 @@ class OurTrainer {
   plan::Plan plan_;
   comm::World world_;
   runtime::Engine engine_;
-  train::AdamW optimizer_;
+  std::unique_ptr<train::Optimizer> optimizer_;
 };
 
 struct Times {

@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Text = std::string;  // JSON
 
-constexpr std::int64_t kMaxRanks = 1 << 20;
 constexpr std::int64_t kMaxCount = 1'000'000'000;
 
 plan::Plan to_plan(const Text& text) {
@@ -53,7 +52,7 @@ std::optional<Bytes> get_bytes(JsonReader& reader, const std::string& key) {
 }
 
 std::optional<int> get_degree(JsonReader& reader, const std::string& key) {
-  const std::int64_t value = reader.get_int_or(key, 0, 1, kMaxRanks);
+  const std::int64_t value = reader.get_int_or(key, 0, 1, plan::kMaxRanks);
   return value == 0 ? std::nullopt : std::optional(static_cast<int>(value));
 }
 
@@ -63,7 +62,8 @@ search::SearchRequest to_request(const Text& text) {
   search::SearchRequest out;
   out.seq_length = reader.get_int_or("seq_length", 0, 1, kMaxCount);
   out.precision = reader.get_choice_or("precision", out.precision, spec::precision_names());
-  out.world_size = static_cast<int>(reader.get_int_or("world_size", 0, 1, kMaxRanks));
+  out.optimizer = reader.get_choice_or("optimizer", out.optimizer, spec::optimizer_names());
+  out.world_size = static_cast<int>(reader.get_int_or("world_size", 0, 1, plan::kMaxRanks));
   out.memory = get_bytes(reader, "memory");
   out.memory_reserve = get_bytes(reader, "memory_reserve");
   out.global_batch = reader.get_string_or("global_batch", "");
@@ -120,15 +120,16 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
 }
 
 Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& hardware_text,
-              const Text& profile_text, std::int64_t wish) {
+              const Text& profile_text, std::int64_t wish, const std::string& optimizer) {
   const plan::Plan plan = to_plan(plan_text);
   const profiles::HardwareProfile hardware = to_hardware(hardware_text);
   profiles::ModelProfile profile = to_profile(profile_text);
   const std::int64_t seq_length = wish > 0 ? wish : profile.seq_length;
   plan::require_valid_plan(plan, model, {0, seq_length});
   profile.prepare(model, seq_length, plan.precision);
-  const cost::PlanCost cost = cost::estimate(
-      {model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
+  const spec::JobSpec job{seq_length, plan.global_batch, plan.precision,
+                          &spec::find_optimizer(optimizer)};
+  const cost::PlanCost cost = cost::estimate({model, job, hardware, profile}, plan);
   const OrderedJson out = {{"cost", cost::plan_cost_to_json(cost)},
                            {"timeline", cost::to_chrome_trace(cost.timeline, plan.model)},
                            {"table", cost::plan_cost_table(cost, plan, {})}};
@@ -143,15 +144,8 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   };
   spec::JobSpec job;
   job.global_batch = count("global_batch", job.global_batch);
-  job.precision =
-      spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
-  plan::LayerStrategy strategy;
-  strategy.tp_degree = count("tp_degree", 1);
-  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
-  strategy.ulysses_degree = count("ulysses_degree", 1);
-  strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
-  strategy.recompute =
-      plan::parse_recompute(reader.get_choice_or("recompute", "none", plan::recompute_names()));
+  job.precision = reader.get_enum_or("precision", job.precision);
+  const plan::LayerStrategy strategy = plan::read_strategy(reader, plan::FieldsOf::kOptions);
   const int world_size = count("world_size", 1), pp_degree = count("pp_degree", 1);
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
@@ -222,6 +216,7 @@ void bind_plans(py::module_& module) {
         return plan::check_plan(to_plan(plan), model, {world_size, seq_length});
       },
       py::arg("plan"), py::arg("model"), py::arg("world_size"), py::arg("seq_length"));
+  module.def("strategy_fields", [] { return plan::strategy_fields_to_json().dump(); });
   module.def("uniform_plan", &uniform_plan, py::arg("model"), py::arg("options"));
 }
 
@@ -262,7 +257,7 @@ void bind_planning(py::module_& module) {
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
              py::arg("profile"), py::arg("cluster"), no_gil);
   module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),
-             py::arg("profile"), py::arg("seq_length"), no_gil);
+             py::arg("profile"), py::arg("seq_length"), py::arg("optimizer"), no_gil);
 }
 
 }  // namespace galvatron::binding

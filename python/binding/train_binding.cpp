@@ -1,5 +1,6 @@
 #include <atomic>
 #include <limits>
+#include <map>
 
 #include <pybind11/stl.h>
 
@@ -54,19 +55,13 @@ class Options {
                      const std::vector<std::string>& names) {
     return choice_or(reader_, key, standard, names);
   }
-  bool given(const char* key) const { return reader_.has(key); }
 
  private:
   JsonReader& reader_;
 };
 
 void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, JsonReader& reader) {
-  options.count("tp_degree", uniform.strategy.tp_degree, 1);
-  options.flag("tp_consecutive", uniform.strategy.tp_consecutive);
-  options.count("ulysses_degree", uniform.strategy.ulysses_degree, 1);
-  options.count("zero_stage", uniform.strategy.zero_stage, 0, 3);
-  uniform.strategy.recompute =
-      plan::parse_recompute(options.choice("recompute", "none", plan::recompute_names()));
+  uniform.strategy = plan::read_strategy(reader, plan::FieldsOf::kOptions);
   options.count("pp_degree", uniform.pp_degree, 1);
   options.count("num_microbatches", uniform.num_microbatches, 1);
   uniform.schedule =
@@ -82,7 +77,21 @@ void read_uniform_plan(Options& options, train::UniformPlanOptions& uniform, Jso
   reader.ignore("layers_per_stage");
 }
 
-void read_trainer(Options& options, train::TrainerOptions& trainer) {
+spec::OptimizerChoice read_optimizer(Options& options, JsonReader& reader) {
+  const std::string name =
+      options.choice("optimizer", spec::default_optimizer().name, spec::optimizer_names());
+  std::map<std::string, double> given;
+  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
+    if (!reader.has(option.name)) {
+      reader.ignore(option.name);
+      continue;
+    }
+    given[option.name] = reader.get_number(option.name, option.min, option.max);
+  }
+  return {name, given};
+}
+
+void read_trainer(Options& options, train::TrainerOptions& trainer, JsonReader& reader) {
   options.count("steps", trainer.num_steps, 1);
   options.number("lr", trainer.lr.peak);
   options.number("min_lr", trainer.lr.min);
@@ -90,10 +99,7 @@ void read_trainer(Options& options, train::TrainerOptions& trainer) {
       options.choice("lr_schedule", to_text(trainer.lr.shape), train::lr_shape_names()));
   options.count("warmup_steps", trainer.lr.warmup_steps, 0);
   options.count("decay_steps", trainer.lr.decay_steps, 0);
-  options.number("weight_decay", trainer.adamw.weight_decay);
-  options.number("beta1", trainer.adamw.beta1);
-  options.number("beta2", trainer.adamw.beta2);
-  options.number("adam_eps", trainer.adamw.epsilon);
+  trainer.optimizer = read_optimizer(options, reader);
   options.number("max_grad_norm", trainer.max_grad_norm);
   options.count("eval_interval", trainer.eval_interval, 0);
   options.count("eval_batches", trainer.eval_batches, 1);
@@ -110,9 +116,19 @@ void read_outputs(Options& options, train::TrainJob& job) {
   options.text("tokenizer", job.tokenizer);
 }
 
-constexpr const char* kPlanReplaces[] = {
-    "tp_degree", "tp_consecutive",   "ulysses_degree",   "zero_stage", "recompute",
-    "pp_degree", "layers_per_stage", "num_microbatches", "schedule",   "stages_per_rank"};
+// A plan has a strategy for every layer, and the pipeline.
+void refuse_beside_plan(const JsonReader& reader) {
+  const auto refuse = [&](const char* key) {
+    if (!reader.has(key)) return;
+    throw ConfigError("[train] ", key,
+                      " and plan exclude each other: the plan has a strategy for every layer");
+  };
+  plan::for_each_supported_field([&](const auto& field) { refuse(field.name); });
+  for (const char* key :
+       {"pp_degree", "layers_per_stage", "num_microbatches", "schedule", "stages_per_rank"}) {
+    refuse(key);
+  }
+}
 
 train::TrainJob read_job(const std::string& text, std::string& device) {
   const Json json = from_text(text, "train");
@@ -122,11 +138,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.text("model", job.model);
   options.text("init_from", job.init_from);
   options.text("plan", job.plan);
-  for (const char* key : kPlanReplaces) {
-    if (job.plan.empty() || !options.given(key)) continue;
-    throw ConfigError("[train] ", key,
-                      " and plan exclude each other: the plan has a strategy for every layer");
-  }
+  if (!job.plan.empty()) refuse_beside_plan(reader);
   options.count("seq_length", job.seq_length, 1);
   std::int64_t global_batch = 0;
   options.count("global_batch", global_batch, 1);
@@ -146,7 +158,7 @@ train::TrainJob read_job(const std::string& text, std::string& device) {
   options.flag("deterministic", job.deterministic);
   device = options.choice("device", "auto", {"auto", "cpu", "cuda"});
   read_uniform_plan(options, job.uniform, reader);
-  read_trainer(options, job.trainer);
+  read_trainer(options, job.trainer, reader);
   read_outputs(options, job);
   reader.finish();
   return job;

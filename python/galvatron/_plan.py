@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron.errors import ConfigError
 
+_FIELDS: list[dict[str, Any]] = json.loads(core.strategy_fields())
 
-@dataclass(slots=True)
-class LayerStrategy:
-    """How one layer is spread over the ranks of its pipeline stage."""
 
-    tp_degree: int = 1
-    """Ranks that share its matrices."""
-    tp_consecutive: bool = True
-    """Are these neighbours? If not, they lie as far apart as the stage allows."""
-    ulysses_degree: int = 1
-    """Ranks that share each sequence."""
-    cp_degree: int = 1
-    ep_degree: int = 1
-    zero_stage: int = 0
-    """0 replicated, 1 optimizer states sharded, 2 and gradients, 3 and parameters."""
-    recompute: str = "none"
-    """What its backward computes again: "none", "selective" (the attention core) or "full"."""
+def _field_help(field: dict[str, Any]) -> str:
+    choices = f"; one of {', '.join(field['choices'])}" if "choices" in field else ""
+    later = "" if field["supported"] else "; not supported yet"
+    return f"{field['name']}: {field['help']}{choices}{later}. Default: {field['default']}."
+
+
+def _with_fields(kind: type) -> type:
+    """The class with an attribute for each field of a strategy, as the C++ side describes them."""
+    names = [(field["name"], type(field["default"]), dataclasses.field(default=field["default"])) for field in _FIELDS]
+    body = {"__doc__": "\n".join([kind.__doc__ or "", "", *map(_field_help, _FIELDS)]), "__module__": kind.__module__}
+    return dataclasses.make_dataclass(kind.__name__, names, namespace=body, slots=True)
+
+
+if TYPE_CHECKING:
+
+    class LayerStrategy:
+        def __init__(self, **fields: int | bool | str) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+else:
+
+    @_with_fields
+    class LayerStrategy:
+        """How one layer is spread over the ranks of its pipeline stage."""
 
 
 @dataclass(slots=True)
@@ -74,8 +86,8 @@ class Plan:
     def uniform(cls, model: Any, **options: Any) -> Plan:
         """One strategy for all layers of a model.
 
-        Options: world_size, global_batch, precision, tp_degree, tp_consecutive, ulysses_degree, zero_stage, recompute,
-        pp_degree, num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism.
+        Options: world_size, global_batch, precision, the fields of LayerStrategy that are supported, pp_degree,
+        num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism.
         ConfigError for other options; the plan is not yet checked.
         """
         return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))
@@ -107,8 +119,8 @@ class Plan:
 
     def dp_degree(self, layer: int) -> int:
         """Data-parallel degree of a layer: ranks of its stage over the ways in which its sequence is split."""
-        one = self.layers[layer]
-        return self.world_size // self.pipeline.degree // (one.tp_degree * one.ulysses_degree * one.cp_degree)
+        ways = (getattr(self.layers[layer], field["name"]) for field in _FIELDS if field["splits_sequence"])
+        return self.world_size // self.pipeline.degree // math.prod(ways)
 
     def __str__(self) -> str:
         """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2"."""

@@ -107,6 +107,8 @@ class SearchOptions(TypedDict, total=False):
     """Tokens of a sample; default: the profile's, else at most 1024."""
     precision: str
     """ "bf16" (default), "fp16", "fp32" or "fp64"."""
+    optimizer: str
+    """Of the training: what it keeps takes memory; default "adamw"."""
     allow: list[str]
     """Only these, such as "tp_degree<=2" or "recompute=none,full"."""
     forbid: list[str]
@@ -163,10 +165,12 @@ def simulate(
     hardware: str | PathLike[str] | Mapping[str, Any],
     profile: str | PathLike[str] | Mapping[str, Any],
     seq_length: int = 0,
+    optimizer: str = "adamw",
 ) -> Prediction:
     """Time, memory and timeline of a plan that somebody wrote, without running it: `galvatron simulate`.
 
-    `seq_length`: tokens of a sample; 0: those of the profile. ConfigError when the plan cannot be trained.
+    `seq_length`: tokens of a sample; 0: those of the profile. `optimizer`: of the training; what it keeps takes memory.
+    ConfigError when the plan cannot be trained.
     """
     found = json.loads(
         core.simulate(
@@ -175,6 +179,7 @@ def simulate(
             _profile_text(hardware, HardwareProfile) or "",
             _profile_text(profile, ModelProfile) or "",
             seq_length,
+            optimizer,
         )
     )
     return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])

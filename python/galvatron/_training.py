@@ -63,7 +63,9 @@ class TrainOptions(TypedDict, total=False):
     layers_per_stage: list[int]
     num_microbatches: int
     schedule: str
-    # AdamW.
+    # Optimizer.
+    optimizer: str
+    """What updates the weights; "adamw"."""
     lr: float
     min_lr: float
     lr_schedule: str
@@ -71,6 +73,8 @@ class TrainOptions(TypedDict, total=False):
     warmup_steps: int
     decay_steps: int
     weight_decay: float
+    momentum: float
+    """Of sgd."""
     beta1: float
     beta2: float
     adam_eps: float

@@ -57,6 +57,16 @@ def test_our_question(search, tmp_path: Path):
     assert plan["search"]["inputs"] == {"cluster": "8xA100"}
 
 
+def test_the_optimizer_decides_what_fits(search, tmp_path: Path):
+    lean = [*OURS, "--memory", "2350MiB", "--output", "plan.json"]
+    assert search(*lean).returncode == 3
+    result = search(*lean, "--optimizer", "sgd")
+    assert result.returncode == 0, result.stderr
+    prediction = json.loads((tmp_path / "plan.json").read_text())["search"]["prediction"]
+    assert prediction["optimizer"] == "sgd"
+    assert prediction["peak_memory_bytes"] <= 2350 << 20
+
+
 def test_constraints_hold(search, tmp_path: Path):
     result = search(*OURS, "--allow", "tp_degree=2", "--forbid", "recompute=full,selective", "--output", "plan.json")
     assert result.returncode == 0, result.stderr
@@ -96,6 +106,7 @@ def test_nothing_fits(search, tmp_path: Path, arguments):
         ([*THEIRS, "--world-size", 6], "no allreduce_bandwidth_"),
         ([*THEIRS, "--num-microbatches", 3], "divides over 8 devices"),
         ([*THEIRS, "--global-batch", 7, "--max-tp", 1, "--max-pp", 1, "--max-ulysses", 1], "--global-batch 7"),
+        ([*THEIRS, "--optimizer", "sgd"], "--optimizer sgd belongs to our own cost model"),
         ([*THEIRS, "--schedule", "interleaved"], "the cost model galvatron2 has no schedule interleaved"),
         (
             [*OURS, "--plan-format", "galvatron2", "--schedule", "interleaved"],

@@ -78,6 +78,21 @@ def test_goes_on_from_a_checkpoint_to_the_bit(train, tmp_path: Path):
     assert losses(tmp_path / "rest.jsonl") == losses(tmp_path / "m.jsonl")[3:]
 
 
+def test_another_optimizer_learns_saves_and_goes_on(train, galvatron, corpus, tmp_path: Path):
+    sgd = ["--optimizer", "sgd", "--momentum", 0.8, "--lr", 0.3, "--steps", 6]
+    train(*sgd, "--nproc", 2, "--zero-stage", 3, "--save", "save", "--save-interval", 3, "--run-dir", "run")
+    expected = losses(tmp_path / "run" / "metrics.jsonl")
+    assert expected[-1] < expected[0]
+    options = json.loads((tmp_path / "run" / "summary.json").read_text())["options"]
+    assert (options["optimizer"], options["momentum"], options["weight_decay"]) == ("sgd", 0.8, 0)
+    assert "beta1" not in options
+    train(*sgd, "--resume", "save/step-000003", "--metrics", "rest.jsonl")
+    assert losses(tmp_path / "rest.jsonl") == pytest.approx(expected[3:], rel=1e-5)
+    refused = galvatron("train", *SMALL, "--data", corpus, "--steps", 6, "--resume", "save/step-000003")
+    assert refused.returncode == 2
+    assert "was trained with optimizer sgd, whose states adamw cannot go on from" in refused.stderr
+
+
 def test_interleaved_stages_keep_the_losses_and_share_checkpoints(train, tmp_path: Path):
     train("--steps", 8, "--metrics", "one.jsonl")
     pipeline = ["--nproc", 2, "--steps", 8, "--pp-degree", 2, "--num-microbatches", 4, "--zero-stage", 2]

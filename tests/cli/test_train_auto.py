@@ -28,6 +28,15 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert "nothing fits in 1.00 KiB" in result.stdout
     assert result.stderr.count("using cache/") == 2
 
+    # The plan is searched for the optimizer that trains, and foretells only that.
+    result = galvatron(*AUTO, "--memory", "1GiB", "--optimizer", "sgd")
+    assert result.returncode == 0, result.stderr
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["search"]["prediction"]["optimizer"] == "sgd"
+    result = galvatron(*AUTO, "--plan", "run/plan.json", "--run-dir", "other")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "other" / "summary.json").read_text())["step_seconds"].get("predicted") is None
+
 
 def test_auto_starts_its_own_ranks(galvatron, tmp_path: Path):
     result = galvatron(*AUTO, RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")

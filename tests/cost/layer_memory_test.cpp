@@ -38,6 +38,14 @@ TEST(LayerStates, OfABlockInBf16HaveMasterWeights) {
   EXPECT_EQ(of(3), states(E / 2, E, E, 2 * E));
 }
 
+TEST(LayerStates, AreThoseOfTheJobsOptimizer) {
+  Example example;
+  example.job.optimizer = &spec::find_optimizer("sgd");
+  const std::int64_t E = kBlockElements;
+  EXPECT_EQ(memory(example, kBlock, {}).states, states(4 * E, 0, 4 * E, 4 * E));
+  EXPECT_EQ(memory(example, kBlock, {.zero_stage = 1}).states, states(4 * E, 0, 4 * E, E));
+}
+
 TEST(LayerStates, InFp64TakeEightBytes) {
   const Example example(spec::Precision::kFp64);
   EXPECT_EQ(memory(example, kBlock, {}).states.total().value, 32 * kBlockElements);

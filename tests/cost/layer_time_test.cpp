@@ -29,6 +29,15 @@ TEST(LayerTime, PlainDataParallelReducesOnce) {
   EXPECT_EQ(time.parameter_gather.value, 0);
 }
 
+TEST(LayerTime, OfAnotherOptimizerIsAsMeasuredOrByWhatItReadsAndWrites) {
+  Example example;
+  const double adamw = time_of(example, kBlock, {}).optimizer.value;
+  example.job.optimizer = &spec::find_optimizer("sgd");
+  EXPECT_NEAR(time_of(example, kBlock, {}).optimizer.value, adamw * 7 / 9, kEps);
+  example.hardware.other_optimizers_ns["sgd"] = 5;
+  EXPECT_NEAR(time_of(example, kBlock, {}).optimizer.value, adamw / 2, kEps);
+}
+
 TEST(LayerTime, HiddenCommunicationSlowsCompute) {
   Example example;
   example.hardware.overlap_slowdown = 1.5;

@@ -26,7 +26,7 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/runtime/engine.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 #include "galvatron/train/weights.h"
 
 namespace galvatron::testing {
@@ -167,12 +167,13 @@ class Probe {
     const int count = std::stoi(options_.get("--steps", "0"));
     const double lr = std::stod(options_.get("--lr", "1e-3"));
     const double decay = std::stod(options_.get("--weight-decay", "0.1"));
-    train::AdamW optimizer(engine.units(), {.weight_decay = decay});
+    const auto optimizer =
+        train::make_optimizer(engine.units(), {"adamw", {{"weight_decay", decay}}});
     at::Tensor losses = at::zeros({count}, at::kDouble);
     for (int step = 0; step < count; ++step) {
       Batch batch(inputs_, step);
       losses[step] = engine.forward_backward(batch, step);
-      optimizer.step(lr, train::clip_factor(engine.gradient_norm(), 1.0));
+      optimizer->step(lr, train::clip_factor(engine.gradient_norm(), 1.0));
       engine.publish();
     }
     add_result(engine, "losses", losses);

@@ -1,5 +1,10 @@
 #include "galvatron/plan/layer_strategy.h"
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "config_error.h"
@@ -22,14 +27,61 @@ TEST(LayerStrategyText, NamesWhatIsNotPlain) {
 }
 
 TEST(RecomputeText, NamesGoBothWays) {
-  ASSERT_EQ(recompute_names().size(), 3u);
-  for (const std::string& name : recompute_names()) {
-    EXPECT_EQ(to_text(parse_recompute(name)), name);
+  ASSERT_EQ(enum_names<Recompute>().size(), 3u);
+  for (const Recompute value : enum_values<Recompute>()) {
+    EXPECT_EQ(parse_enum<Recompute>(to_text(value)), value);
   }
-  EXPECT_EQ(parse_recompute("selective"), Recompute::kSelective);
+  EXPECT_EQ(parse_enum<Recompute>("selective"), Recompute::kSelective);
   EXPECT_EQ(
-      config_error_of([] { parse_recompute("selectiv"); }),
+      config_error_of([] { parse_enum<Recompute>("selectiv"); }),
       "[recompute] 'selectiv' is not one of none, selective, full, did you mean 'selective'?");
+}
+
+TEST(TiedFields, AreThoseThatDivideAndShardParameters) {
+  EXPECT_EQ(kNumTiedFields, 3u);
+  const LayerStrategy plain, whole{.recompute = Recompute::kFull};
+  EXPECT_TRUE(split_parameters_alike(plain, whole));
+  EXPECT_FALSE(tied_difference(plain, whole));
+  const LayerStrategy far{.tp_degree = 2, .zero_stage = 1, .tp_consecutive = false};
+  const auto difference = tied_difference({.tp_degree = 2}, far);
+  ASSERT_TRUE(difference);
+  EXPECT_EQ(difference->name, "tp_consecutive");
+  EXPECT_EQ(difference->one + " " + difference->other, "true false");
+}
+
+TEST(FieldsAndKinds, RecomputeFollowsWhatTheLayerKeeps) {
+  const LayerStrategy selective{.recompute = Recompute::kSelective};
+  const LayerStrategy full{.recompute = Recompute::kFull};
+  EXPECT_EQ(fitted(selective, spec::LayerKind::kBlock), selective);
+  EXPECT_EQ(fitted(full, spec::LayerKind::kMerge), full);
+  EXPECT_EQ(fitted(selective, spec::LayerKind::kMerge), LayerStrategy{});
+  EXPECT_EQ(fitted(full, spec::LayerKind::kHead), LayerStrategy{});
+  EXPECT_EQ(misfit_problem(full, spec::LayerKind::kMerge), std::nullopt);
+  EXPECT_EQ(misfit_problem(full, spec::LayerKind::kEmbedding),
+            "recompute 'full' must be 'none' here: an embedding keeps next to nothing");
+}
+
+TEST(FieldNames, AreUniqueAndDescribed) {
+  std::set<std::string> names, words;
+  int fields = 0;
+  for_each_field([&](const auto& field) {
+    ++fields;
+    names.insert(field.name);
+    words.insert(field.word);
+    EXPECT_STRNE(field.help, "") << field.name;
+  });
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(fields));
+  EXPECT_EQ(words.size(), static_cast<std::size_t>(fields));
+}
+
+TEST(FieldNames, StandInTheDocumentedTable) {
+  std::ifstream file(std::filesystem::path(GALVATRON_SOURCE_DIR) / "docs/design/plans.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  ASSERT_NE(text, "");
+  for_each_field([&](const auto& field) {
+    const std::string cell = std::string("`layers[].") + field.name + "`";
+    EXPECT_NE(text.find(cell), std::string::npos) << cell;
+  });
 }
 
 }  // namespace

@@ -141,8 +141,8 @@ TEST(PlanJson, RefusesValuesOutOfRange) {
   EXPECT_EQ(plan_refusal("world_size", 0),
             "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
   EXPECT_EQ(plan_refusal("precision", "fp8"),
-            "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16, did you "
-            "mean 'fp64'?");
+            "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16; fp8 is "
+            "not supported yet");
   EXPECT_NE(plan_refusal("global_batch", Json()).find("'global_batch' is missing"),
             std::string::npos);
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),

@@ -83,12 +83,14 @@ TEST(UniformPlan, SpreadsLayersEvenlyAndRecomputesBlocksOnly) {
   EXPECT_NE(config_error_of([&] { uniform_plan(model, job, 8, {}, 0); }), "");
 }
 
-TEST(Summarize, GroupsRunsOfBlocks) {
+TEST(Summarize, NamesRunsOfLayersByTheirKind) {
   Plan plan = two_stage_plan();
   EXPECT_EQ(summarize(plan),
             "embedding tp2 | 1 x dp | 1 x uly4 zero3 | 1 x tp2 uly2 zero1 | head tp4 zero2");
   plan.layers[2] = plan.layers[3] = plan.layers[1];
   EXPECT_EQ(summarize(plan), "embedding tp2 | 3 x dp | head tp4 zero2");
+  EXPECT_EQ(summarize(plan, {"embedding", "block.0", "block.1", "merge.0", "head"}),
+            "embedding tp2 | 2 x block dp | 1 x merge dp | head tp4 zero2");
 }
 
 }  // namespace

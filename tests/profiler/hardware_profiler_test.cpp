@@ -89,6 +89,8 @@ TEST(ProfileHardware, MeasuresEveryCollectiveOnEveryShape) {
   EXPECT_EQ(profile.ranks_per_node, 4);
   EXPECT_GT(profile.device_memory.value, 0);
   EXPECT_GT(profile.optimizer_ns_per_element, 0);
+  EXPECT_EQ(1 + profile.other_optimizers_ns.size(), spec::optimizers().size());
+  for (const auto& [name, ns] : profile.other_optimizers_ns) EXPECT_GT(ns, 0) << name;
   EXPECT_GE(profile.overlap_slowdown, 1);
   EXPECT_LE(profile.overlap_slowdown, 2);
   // Shapes {2,1}, {2,2}, {4,1}: four collectives each, and point to point on the pairs.
@@ -128,6 +130,7 @@ TEST(ProfileHardware, SurvivesItsJson) {
   EXPECT_EQ(again.contention, profile.contention);
   EXPECT_EQ(again.memory_reserve, profile.memory_reserve);
   EXPECT_EQ(again.optimizer_ns_per_element, profile.optimizer_ns_per_element);
+  EXPECT_EQ(again.other_optimizers_ns, profile.other_optimizers_ns);
   ASSERT_EQ(again.tables.size(), profile.tables.size());
   for (std::size_t i = 0; i < again.tables.size(); ++i) {
     EXPECT_EQ(again.tables[i].curve.points(), profile.tables[i].curve.points());

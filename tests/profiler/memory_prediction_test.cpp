@@ -9,7 +9,7 @@
 #include "galvatron/profiler/model_profiler.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/memory_meter.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::profiler {
 namespace {
@@ -71,19 +71,20 @@ spec::ModelSpec make_model_of(const std::string& family) {
 }
 
 // Peak of tensors over the second step of rank `rank`, the first one warm.
-std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan, int rank) {
+std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan, int rank,
+                           const std::string& optimizer_name) {
   const runtime::MemoryMeter before(c10::kCPU);
   const Bytes already = before.current();
   comm::World world = comm::fake_world(rank, plan.world_size);
   runtime::Engine engine(model, plan, world, models::make_layer,
                          {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
-  train::AdamW optimizer(engine.units(), {});
+  const auto optimizer = train::make_optimizer(engine.units(), {optimizer_name, {}});
   runtime::MemoryMeter meter(c10::kCPU);
   for (int step = 0; step < 2; ++step) {
     if (step == 1) meter.reset_peak();
     Zeros inputs(model.image);
     engine.forward_backward(inputs, step);
-    optimizer.step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
+    optimizer->step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
     engine.publish();
   }
   return (meter.peak() - already).value;
@@ -99,6 +100,7 @@ struct PlanCase {
   std::int64_t vocab_size = 1000;
   bool tied = true;
   const char* family = "gpt2";
+  const char* optimizer = "adamw";
 };
 
 PlanCase of_family(const char* name, const char* family, plan::LayerStrategy strategy,
@@ -106,6 +108,11 @@ PlanCase of_family(const char* name, const char* family, plan::LayerStrategy str
   PlanCase out{name, strategy, pp_degree, num_microbatches};
   out.family = family;
   return out;
+}
+
+PlanCase with_optimizer(const char* optimizer, PlanCase of) {
+  of.optimizer = optimizer;
+  return of;
 }
 
 plan::LayerStrategy strategy(int tp, int ulysses, int zero,
@@ -162,6 +169,13 @@ const std::vector<PlanCase>& cases() {
       of_family("swin", "swin", strategy(1, 1, 0)),
       of_family("swin_zero2", "swin", strategy(1, 1, 2)),
       of_family("vit_pipeline2", "vit", strategy(1, 1, 1), 2, 4),
+      with_optimizer("sgd", {"sgd", strategy(1, 1, 0)}),
+      with_optimizer("sgd", {"sgd_zero1", strategy(1, 1, 1)}),
+      with_optimizer("sgd", {"sgd_tp4_zero3_recompute", strategy(4, 1, 3, Recompute::kFull), 1, 2}),
+      with_optimizer("sgd", {"sgd_bf16_zero3", strategy(1, 1, 3), 1, 2, ScheduleKind::k1F1B,
+                             spec::Precision::kBf16}),
+      with_optimizer("sgd", {"sgd_wide_pipeline2_zero2", strategy(1, 1, 2), 2, 4,
+                             ScheduleKind::k1F1B, spec::Precision::kFp32, 8000}),
   };
   return all;
 }
@@ -196,7 +210,8 @@ TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
                                     ? make_model(param.vocab_size, param.tied)
                                     : make_model_of(param.family);
   const std::int64_t seq_length = model.choose_seq_length(kSeqLength, kSeqLength);
-  const spec::JobSpec job{seq_length, kGlobalBatch, param.precision};
+  const spec::JobSpec job{seq_length, kGlobalBatch, param.precision,
+                          &spec::find_optimizer(param.optimizer)};
   const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
                                              param.num_microbatches, param.schedule);
   plan::require_valid_plan(plan, model, {8, seq_length});
@@ -206,7 +221,8 @@ TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   const cost::PlanCost predicted =
       cost::estimate({model, job, hardware, profile(model, param.precision)}, plan);
   for (int stage = 0; stage < param.pp_degree; ++stage) {  // one of each pipeline rank
-    const std::int64_t measured = measured_peak(model, plan, stage * plan.ranks_per_stage());
+    const std::int64_t measured =
+        measured_peak(model, plan, stage * plan.ranks_per_stage(), param.optimizer);
     const std::int64_t expected =
         predicted.stages[static_cast<std::size_t>(stage)].memory.total().value;
     const double ratio = static_cast<double>(expected) / static_cast<double>(measured);

@@ -18,6 +18,7 @@ HardwareProfile example_hardware() {
   out.overlap_slowdown = 1.25;
   out.contention = {{1, 1}, {8, 4.5}};
   out.optimizer_ns_per_element = 1.5;
+  out.other_optimizers_ns = {{"sgd", 1.25}};
   out.tables = {{Collective::kAllReduce, {4, 2}, Curve({{1024, 0.25}, {4096, 0.5}})},
                 {Collective::kPointToPoint, {2, 4}, Curve(Line{0.5, 0.25})}};
   out.links = {{"intra_node", {0.01, 1000}}, {"inter_node", {0.1, 50}}};
@@ -44,6 +45,7 @@ TEST(HardwareProfileJson, RoundTrip) {
   EXPECT_EQ(after.overlap_slowdown, 1.25);
   EXPECT_EQ(after.contention, before.contention);
   EXPECT_EQ(after.optimizer_ns_per_element, 1.5);
+  EXPECT_EQ(after.other_optimizers_ns, before.other_optimizers_ns);
   EXPECT_EQ(after.links, before.links);
   ASSERT_EQ(after.tables.size(), 2u);
   EXPECT_EQ(after.tables[0].shape, (GroupShape{4, 2}));
@@ -97,6 +99,8 @@ TEST(HardwareProfileJson, RefusesAbsurdValues) {
   EXPECT_NE(with("overlap_slowdown", 0.5), "");
   EXPECT_NE(with("memory_reserve_bytes", -1), "");
   EXPECT_NE(with("optimizer_ns_per_element", 1e300), "");
+  EXPECT_NE(with("other_optimizers_ns_per_element", Json::object({{"sdg", 1}})).find("sgd"),
+            std::string::npos);
   EXPECT_NE(with("collectives", 3), "");
   EXPECT_NE(with("device_memry_bytes", 3), "");  // unknown key
   EXPECT_NE(with("provenance", nullptr), "");

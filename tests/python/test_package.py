@@ -345,6 +345,10 @@ def test_profiles_are_read_edited_and_used(tmp_path):
     predicted = galvatron.simulate(TINY, found.plan, **files)
     assert predicted.step_ms == pytest.approx(found.prediction.step_ms, rel=1e-12)
     assert predicted.timeline["traceEvents"]
+    lean = galvatron.simulate(TINY, found.plan, **files, optimizer="sgd")
+    assert lean.details["optimizer"] == "sgd"
+    assert lean.peak_memory_bytes < predicted.peak_memory_bytes
+    assert galvatron.search(TINY, **files, precision="fp32", optimizer="sgd").prediction.step_ms < predicted.step_ms
     hardware["overlap_slowdown"] = "much"
     with pytest.raises(galvatron.ConfigError, match="overlap_slowdown"):
         hardware.write(tmp_path / "hardware.json")

@@ -143,7 +143,15 @@ class TestRunFiles:
         plan = read_run(folder).plan
         assert [(run.stage, run.first, run.count) for run in plan.runs] == [(0, 0, 1), (0, 1, 4), (1, 5, 8), (1, 13, 1)]
         assert [run.dp_degree for run in plan.runs] == [1, 2, 2, 1]
-        assert plan.runs[2].recompute == "full" and plan.runs[3].ulysses_degree == 4
+        assert plan.runs[2].value("recompute") == "full" and plan.runs[3].value("ulysses_degree") == 4
+
+    def test_every_field_of_a_strategy_is_shown(self, folder):
+        groups = [{"count": 13, "tp_degree": 2, "tp_consecutive": False}, {"a_field_to_come": 5}]
+        (folder / "plan.json").write_text(json.dumps({**PLAN, "layers": groups}))
+        page = without_plotly(render_page(read_run(folder)))
+        assert "<th>dp</th><th>tp</th><th>tp consecutive</th><th>a field to come</th>" in page
+        assert "<td>2</td><td>no</td><td class=quiet>-</td>" in page and "<td>5</td></tr>" in page
+        assert 'title="layer 13: dp 4, a field to come 5"' in page
 
     def test_stages_are_balanced_where_the_plan_does_not_say(self, folder):
         plan = {**PLAN, "pipeline": {"degree": 3}, "layers": [{"count": 7}]}
@@ -188,6 +196,11 @@ class TestBadInput:
             ("metrics.jsonl", '{"step": 1, "loss": "low"}\n', "'loss' must be a number, not \"low\""),
             ("metrics.jsonl", '{"step": 1.5}\n', "'step' must be a whole number"),
             ("plan.json", "{", "plan.json is not valid JSON"),
+            (
+                "plan.json",
+                '{"layers": [{"tp_consecutive": []}]}',
+                "'tp_consecutive' must be a number or a word, not []",
+            ),
             ("plan.json", '{"layers": 3}', "'layers' must be a list, not int"),
             (
                 "plan.json",

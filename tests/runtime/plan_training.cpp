@@ -6,7 +6,7 @@
 #include "galvatron/models/registry.h"
 #include "galvatron/nn/counter_random.h"
 #include "galvatron/runtime/engine.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::testing {
 namespace {
@@ -131,13 +131,13 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
         at::set_num_threads(1);
         runtime::Engine engine(job.model, plan, world, models::make_layer,
                                {job.seed, job.seq_length, true});
-        train::AdamW optimizer(engine.units(), {});
+        const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);
         for (int step = 0; step < job.steps; ++step) {
           HashedInputs tokens(job, step);
           const double loss = engine.forward_backward(tokens, step);
           if (step == 0) collect(engine, gradients, true);
           const double norm = engine.gradient_norm();
-          optimizer.step(job.learning_rate, train::clip_factor(norm, job.max_grad_norm));
+          optimizer->step(job.learning_rate, train::clip_factor(norm, job.max_grad_norm));
           engine.publish();
           if (world.rank() != 0) continue;
           result.losses.push_back(loss);

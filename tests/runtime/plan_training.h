@@ -10,6 +10,7 @@
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/spec/model_spec.h"
+#include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::testing {
 
@@ -22,6 +23,7 @@ struct TrainingCase {
   double learning_rate = 1e-2;
   double max_grad_norm = 0.5;  // below the first gradients' norm, so that clipping is exercised
   bool ignore_some_labels = true;
+  spec::OptimizerChoice optimizer;
 };
 
 struct TrainingResult {

@@ -273,6 +273,7 @@ FuzzCase fuzz_case(std::uint64_t seed) {
   FuzzCase test;
   test.job = random_case(random);
   test.plan = random_plan(random, test.job, world_size);
+  test.job.optimizer = {pick_of<std::string>(random, spec::optimizer_names()), {}};
   return test;
 }
 
@@ -334,7 +335,7 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
 std::string describe(const FuzzCase& test) {
   return plan::plan_to_json(test.plan).dump(2) + "\nconfig: " + test.job.model.config.dump() +
          "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " +
-         std::to_string(test.job.steps);
+         std::to_string(test.job.steps) + ", " + test.job.optimizer.spec().name;
 }
 
 }  // namespace galvatron::testing

@@ -28,10 +28,12 @@ TEST(PrepareSearch, ADataSheetStandsForWhatWasNotMeasured) {
   SearchRequest request;
   request.world_size = 4;
   request.precision = "fp32";
+  request.optimizer = "sgd";
   const PreparedSearch prepared = prepare_search(request, spec::load_model("gpt2-tiny"), knowledge);
   EXPECT_EQ(prepared.hardware.world_size, 4);
   EXPECT_EQ(prepared.job.seq_length, prepared.model.max_positions);  // below the usual 1024
   EXPECT_EQ(prepared.job.global_batch, 8);
+  EXPECT_EQ(prepared.job.optimizer->name, "sgd");
   EXPECT_EQ(prepared.options.memory, prepared.hardware.device_memory);
 }
 

@@ -11,15 +11,15 @@ TEST(Constraints, AllowForbidAndLimit) {
   SearchSpace space;
   add_constraint(space, "tp_degree=1,2,4", true);
   add_constraint(space, "tp_degree=2", false);
-  EXPECT_TRUE(space.tp_degrees.has(4));
-  EXPECT_FALSE(space.tp_degrees.has(2));
-  EXPECT_FALSE(space.tp_degrees.has(8));
+  EXPECT_TRUE(space.allows(&plan::LayerStrategy::tp_degree, 4));
+  EXPECT_FALSE(space.allows(&plan::LayerStrategy::tp_degree, 2));
+  EXPECT_FALSE(space.allows(&plan::LayerStrategy::tp_degree, 8));
   add_constraint(space, "pp_degree<=4", true);
   add_constraint(space, "pp_degree>=2", true);
   EXPECT_EQ(pipeline_degrees(space, 24, 100), (std::vector<int>{2, 3, 4}));
   add_constraint(space, "recompute=full", false);
-  EXPECT_FALSE(space.recomputes.has(static_cast<int>(plan::Recompute::kFull)));
-  EXPECT_TRUE(space.recomputes.has(static_cast<int>(plan::Recompute::kSelective)));
+  EXPECT_FALSE(space.allows(&plan::LayerStrategy::recompute, plan::Recompute::kFull));
+  EXPECT_TRUE(space.allows(&plan::LayerStrategy::recompute, plan::Recompute::kSelective));
 }
 
 TEST(Constraints, SayWhatIsWrong) {
@@ -28,6 +28,12 @@ TEST(Constraints, SayWhatIsWrong) {
     return config_error_of([&] { add_constraint(space, text, allow); });
   };
   EXPECT_NE(message("tp_degre=2").find("did you mean 'tp_degree'?"), std::string::npos);
+  EXPECT_EQ(
+      message("cp_degree=1"),
+      "[search] 'cp_degree' is no dimension of the search (pp_degree, tp_degree, "
+      "tp_consecutive, ulysses_degree, zero_stage, recompute, schedule, num_microbatches), did "
+      "you mean 'pp_degree'?");
+  EXPECT_EQ(message("zero_stage=4"), "[search] '4' is no value of zero_stage");
   EXPECT_NE(message("tp_degree").find("has no value"), std::string::npos);
   EXPECT_NE(message("tp_degree<2").find("must use <=, >= or ="), std::string::npos);
   EXPECT_NE(message("schedule<=gpipe").find("has no order"), std::string::npos);
@@ -36,6 +42,13 @@ TEST(Constraints, SayWhatIsWrong) {
                            "tp_degree=99999999999999", "tp_degree=1,,2", "recompute=some"}) {
     EXPECT_NE(message(text), "") << text;
   }
+}
+
+TEST(Constraints, ALimitOfZeroIsALimit) {
+  SearchSpace space;
+  add_constraint(space, "zero_stage<=0", true);
+  EXPECT_TRUE(space.allows(&plan::LayerStrategy::zero_stage, 0));
+  EXPECT_FALSE(space.allows(&plan::LayerStrategy::zero_stage, 1));
 }
 
 TEST(Microbatches, FewestOfEverySize) {

@@ -51,6 +51,18 @@ TEST(Search, SaysWhatTheLeanestPlanNeeds) {
   EXPECT_FALSE(example.search(options).best);
 }
 
+TEST(Search, AnOptimizerOfFewerStatesFitsWhereAdamWDoesNot) {
+  PlanningExample example("gpt2-1.5b", 8, 16, 512);
+  SearchOptions options = with_memory(mebibytes(1100));
+  options.memory.value = example.search(options).closest_miss->needed.value - 1;
+  EXPECT_FALSE(example.search(options).best);
+  example.job.optimizer = &spec::find_optimizer("sgd");
+  const SearchResult result = example.search(options);
+  ASSERT_TRUE(result.best);
+  EXPECT_LE(result.best->cost.peak_memory(), options.memory);
+  EXPECT_EQ(search_to_json(result, options.memory)["prediction"]["optimizer"], "sgd");
+}
+
 // Every strategy of a stage's layers that the options allow. Where TP takes all ranks of a block
 // only the lowest ZeRO stage is in the space (search_space.h).
 std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExample& example,
@@ -64,19 +76,21 @@ std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExampl
       for (int ulysses = 1; tp * ulysses <= ranks; ++ulysses) {
         for (int zero = 0; zero < 4; ++zero) {
           for (int way = 0; way < 6; ++way) {
-            const int recompute = way / 2;
+            const auto recompute = static_cast<plan::Recompute>(way / 2);
             const plan::LayerStrategy one{.tp_degree = tp,
                                           .ulysses_degree = ulysses,
                                           .zero_stage = zero,
-                                          .recompute = static_cast<plan::Recompute>(recompute),
+                                          .recompute = recompute,
                                           .tp_consecutive = way % 2 == 0};
-            const bool inside = options.space.tp_degrees.has(tp) &&
-                                options.space.ulysses_degrees.has(ulysses) &&
-                                options.space.zero_stages.has(zero) &&
-                                (block ? options.space.recomputes.has(recompute) : recompute == 0);
+            const SearchSpace& space = options.space;
+            const bool inside = space.allows(&plan::LayerStrategy::tp_degree, tp) &&
+                                space.allows(&plan::LayerStrategy::ulysses_degree, ulysses) &&
+                                space.allows(&plan::LayerStrategy::zero_stage, zero) &&
+                                (block ? space.allows(&plan::LayerStrategy::recompute, recompute)
+                                       : recompute == plan::Recompute::kNone);
             const bool whole = ranks == 1 || (block && tp == ranks);
             int lowest = 0;
-            while (!options.space.zero_stages.has(lowest)) ++lowest;
+            while (!space.allows(&plan::LayerStrategy::zero_stage, lowest)) ++lowest;
             if (!inside || (whole && zero > lowest)) continue;
             if (!plan::check_layer_strategy(one, layer, ranks)) row.push_back(one);
           }
@@ -174,10 +188,10 @@ void add_interleaved_plans(const PlanningExample& example, const SearchOptions& 
 std::vector<ScoredPlan> all_plans(const PlanningExample& example, const SearchOptions& options,
                                   int world_size) {
   std::vector<ScoredPlan> out;
-  if (options.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved))) {
+  if (options.space.schedules.has(plan::ScheduleKind::kInterleaved)) {
     add_interleaved_plans(example, options, world_size, out);
   }
-  if (!options.space.schedules.has(static_cast<int>(plan::ScheduleKind::k1F1B))) return out;
+  if (!options.space.schedules.has(plan::ScheduleKind::k1F1B)) return out;
   for (int p = 1; p <= world_size; ++p) {
     if (world_size % p != 0 || !options.space.pp_degrees.has(p)) continue;
     const auto rows = strategies_of(example, options, world_size / p);

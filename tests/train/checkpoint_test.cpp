@@ -6,7 +6,9 @@
 
 #include <ATen/Parallel.h>
 
+#include "galvatron/base/json.h"
 #include "galvatron/models/registry.h"
+#include "galvatron/models/safetensors.h"
 
 #include "config_error.h"
 #include "train/tiny_training.h"
@@ -24,14 +26,17 @@ class Checkpoint : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   // Losses by step of a run that saves after step kSavedAfter, or goes on from there.
-  std::map<std::int64_t, double> train(const plan::Plan& plan, bool resume) const {
+  std::map<std::int64_t, double> train(const plan::Plan& plan, bool resume,
+                                       const spec::OptimizerChoice& optimizer = {}) const {
     const spec::ModelSpec model = tiny_gpt();
+    TrainerOptions options = make_options(kSteps);
+    options.optimizer = optimizer;
     std::map<std::int64_t, double> losses;
     comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
       at::set_num_threads(1);
       const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
       runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, !resume});
-      Trainer trainer(engine, samples, nullptr, make_options(kSteps));
+      Trainer trainer(engine, samples, nullptr, options);
       if (resume) load_checkpoint(find_checkpoint(folder_), engine, trainer);
       trainer.run([&](const StepRecord& record) {
         if (world.rank() == 0) losses[record.step] = record.loss;
@@ -45,8 +50,28 @@ class Checkpoint : public testing::Test {
   std::string refusal(std::int64_t seq_length, spec::Precision precision,
                       std::int64_t num_steps) const {
     return config_error_of([&] {
-      check_checkpoint(find_checkpoint(folder_), tiny_gpt(), seq_length, precision, num_steps);
+      check_checkpoint(find_checkpoint(folder_), tiny_gpt(), {seq_length, kGlobalBatch, precision},
+                       num_steps);
     });
+  }
+
+  // Makes the saved checkpoint one of version 1, which had AdamW alone.
+  void make_version1() const {
+    const fs::path checkpoint = find_checkpoint(folder_);
+    const fs::path info = checkpoint / "checkpoint.json", state = checkpoint / "state.safetensors";
+    Json json = read_json_file(info);
+    json["version"] = 1;
+    json.erase("optimizer");
+    write_json_file(info, json);
+    std::vector<std::pair<std::string, at::Tensor>> tensors;
+    const models::SafetensorsReader reader(state);
+    for (const std::string& name : reader.names()) {
+      const std::size_t slash = name.find('/');
+      const std::string part = name.substr(0, slash);
+      const std::string old = part == "exp_avg" ? "first" : part == "exp_avg_sq" ? "second" : part;
+      tensors.emplace_back(old + name.substr(slash), reader.view(name).clone());
+    }
+    models::write_safetensors(state, tensors);
   }
 
   const fs::path folder_ = fs::path(testing::TempDir()) / "galvatron_checkpoint_test";
@@ -69,6 +94,43 @@ TEST_F(Checkpoint, GoesOnUnderAnyOtherPlan) {
     for (const auto& [step, loss] : rest)
       EXPECT_NEAR(loss, whole.at(step), 1e-9) << plan::summarize(plan);
   }
+}
+
+TEST_F(Checkpoint, OfAnyOptimizerGoesOnUnderAnyOtherPlan) {
+  constexpr auto kFp64 = spec::Precision::kFp64;
+  for (const std::string& name : spec::optimizer_names()) {
+    const spec::OptimizerChoice optimizer(name, {});
+    const auto whole =
+        train(make_plan(4, {.tp_degree = 2, .zero_stage = 3}, 1, 2, kFp64), false, optimizer);
+    for (const plan::Plan& plan :
+         {make_plan(1, {}, 1, 1, kFp64),
+          make_plan(4, {.ulysses_degree = 2, .zero_stage = 1}, 2, 4, kFp64)}) {
+      const auto rest = train(plan, true, optimizer);
+      ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
+      for (const auto& [step, loss] : rest)
+        EXPECT_NEAR(loss, whole.at(step), 1e-9) << name << ", " << plan::summarize(plan);
+    }
+  }
+}
+
+TEST_F(Checkpoint, OfSgdGoesOnToTheBitAndIsNotForAdamW) {
+  const spec::OptimizerChoice sgd("sgd", {});
+  const auto whole = train(mixed_plan(), false, sgd);
+  const auto rest = train(mixed_plan(), true, sgd);
+  for (const auto& [step, loss] : rest) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
+  EXPECT_NE(refusal(kSeqLength, spec::Precision::kFp32, kSteps)
+                .find("was trained with optimizer sgd, whose states adamw cannot go on from; "
+                      "resume with sgd, or start anew from its weights"),
+            std::string::npos);
+}
+
+TEST_F(Checkpoint, OfVersion1GoesOnToTheBit) {
+  const auto whole = train(mixed_plan(), false);
+  make_version1();
+  EXPECT_EQ(refusal(kSeqLength, spec::Precision::kFp32, kSteps), "");
+  const auto rest = train(mixed_plan(), true);
+  ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
+  for (const auto& [step, loss] : rest) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
 }
 
 TEST_F(Checkpoint, IsCheckedBeforeItIsUsed) {

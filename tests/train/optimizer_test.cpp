@@ -1,9 +1,10 @@
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 #include <gtest/gtest.h>
 
 #include <torch/torch.h>
 
+#include "galvatron/base/error.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/runtime/engine.h"
 
@@ -19,23 +20,25 @@ TEST(ClipFactor, IsPyTorchs) {
   EXPECT_EQ(clip_factor(4.0, 0), 1) << "0: never";
 }
 
-// Both groups of a unit's parameters, as torch.optim.AdamW would train them.
+// Both groups of a unit's parameters, as torch.optim would train them.
 struct Reference {
   at::Tensor decayed, plain;
-  std::unique_ptr<torch::optim::AdamW> optimizer;
+  std::unique_ptr<torch::optim::Optimizer> optimizer;
 
-  Reference(runtime::ParamUnit& unit, const AdamWOptions& options) {
+  template <typename TorchOptimizer, typename TorchOptions>
+  static Reference make(runtime::ParamUnit& unit, const TorchOptions& options) {
     const std::int64_t border = unit.num_decayed();
-    decayed = unit.master().slice(0, 0, border).clone();
-    plain = unit.master().slice(0, border).clone();
+    Reference out{unit.master().slice(0, 0, border).clone(), unit.master().slice(0, border).clone(),
+                  nullptr};
     const auto group = [&](const at::Tensor& values, double weight_decay) {
-      auto adamw = std::make_unique<torch::optim::AdamWOptions>();
-      adamw->betas({options.beta1, options.beta2}).eps(options.epsilon).weight_decay(weight_decay);
-      return torch::optim::OptimizerParamGroup({values}, std::move(adamw));
+      auto own = std::make_unique<TorchOptions>(options);
+      own->weight_decay(weight_decay);
+      return torch::optim::OptimizerParamGroup({values}, std::move(own));
     };
-    optimizer =
-        std::make_unique<torch::optim::AdamW>(std::vector<torch::optim::OptimizerParamGroup>{
-            group(decayed, options.weight_decay), group(plain, 0)});
+    std::vector<torch::optim::OptimizerParamGroup> groups{
+        group(out.decayed, options.weight_decay()), group(out.plain, 0)};
+    out.optimizer = std::make_unique<TorchOptimizer>(std::move(groups), options);
+    return out;
   }
 
   void step(const at::Tensor& gradient, double lr) {
@@ -46,14 +49,22 @@ struct Reference {
   }
 };
 
-TEST(AdamW, EqualsTorchsWithWeightDecayOnMatricesOnly) {
+struct Comparison {
+  double largest = 0;  // difference of any weight
+  std::int64_t num_decayed = 0, num_plain = 0;
+};
+
+// Three steps on random gradients, clipped, by both.
+template <typename TorchOptimizer, typename TorchOptions>
+Comparison compare(const spec::OptimizerChoice& choice, const TorchOptions& options,
+                   spec::Precision precision) {
   comm::World world = comm::single_world();
-  runtime::Engine engine(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
-                         models::make_layer, {kSeed, kSeqLength, true});
-  const AdamWOptions options{.beta1 = 0.8, .beta2 = 0.97, .epsilon = 1e-6, .weight_decay = 0.3};
-  AdamW optimizer(engine.units(), options);
+  runtime::Engine engine(tiny_gpt(), make_plan(1, {}, 1, 1, precision), world, models::make_layer,
+                         {kSeed, kSeqLength, true});
+  const auto optimizer = make_optimizer(engine.units(), choice);
   std::vector<Reference> references;
-  for (runtime::ParamUnit* unit : engine.units()) references.emplace_back(*unit, options);
+  for (runtime::ParamUnit* unit : engine.units())
+    references.push_back(Reference::make<TorchOptimizer>(*unit, options));
 
   torch::manual_seed(kSeed);
   for (const double lr : {1e-2, 3e-2, 1e-3}) {
@@ -62,18 +73,64 @@ TEST(AdamW, EqualsTorchsWithWeightDecayOnMatricesOnly) {
       engine.units()[i]->gradient().copy_(gradient);
       references[i].step(gradient * 0.25, lr);
     }
-    optimizer.step(lr, 0.25);
+    optimizer->step(lr, 0.25);
   }
-  std::int64_t num_decayed = 0, num_plain = 0;
+  EXPECT_EQ(optimizer->num_steps(), 3);
+  Comparison out;
   for (std::size_t i = 0; i < references.size(); ++i) {
     const at::Tensor expected = at::cat({references[i].decayed, references[i].plain});
-    const double difference = (engine.units()[i]->master() - expected).abs().max().item<double>();
-    EXPECT_LT(difference, 1e-14) << engine.units()[i]->name();
-    num_decayed += references[i].decayed.numel();
-    num_plain += references[i].plain.numel();
+    out.largest =
+        std::max(out.largest, (engine.units()[i]->master() - expected).abs().max().item<double>());
+    out.num_decayed += references[i].decayed.numel();
+    out.num_plain += references[i].plain.numel();
   }
-  EXPECT_GT(num_decayed, 0);
-  EXPECT_GT(num_plain, 0);
+  return out;
+}
+
+template <typename TorchOptimizer, typename TorchOptions>
+void expect_equal_to_torchs(const spec::OptimizerChoice& choice, const TorchOptions& options) {
+  const Comparison exact = compare<TorchOptimizer>(choice, options, spec::Precision::kFp64);
+  EXPECT_LT(exact.largest, 1e-14);
+  EXPECT_GT(exact.num_decayed, 0);
+  EXPECT_GT(exact.num_plain, 0);
+  // Here the kernel itself divides the gradients.
+  EXPECT_LT(compare<TorchOptimizer>(choice, options, spec::Precision::kFp32).largest, 1e-6);
+}
+
+TEST(AdamW, EqualsTorchsWithWeightDecayOnMatricesOnly) {
+  torch::optim::AdamWOptions options;
+  options.betas({0.8, 0.97}).eps(1e-6).weight_decay(0.3);
+  expect_equal_to_torchs<torch::optim::AdamW>(
+      {"adamw", {{"beta1", 0.8}, {"beta2", 0.97}, {"adam_eps", 1e-6}, {"weight_decay", 0.3}}},
+      options);
+}
+
+TEST(Sgd, EqualsTorchsWithWeightDecayOnMatricesOnly) {
+  for (const double momentum : {0.0, 0.8}) {
+    expect_equal_to_torchs<torch::optim::SGD>(
+        {"sgd", {{"momentum", momentum}, {"weight_decay", 0.3}}},
+        torch::optim::SGDOptions(0).momentum(momentum).weight_decay(0.3));
+  }
+}
+
+TEST(Optimizer, KeepsTheStatesOfItsSpecificationForEveryUnit) {
+  comm::World world = comm::single_world();
+  runtime::Engine engine(tiny_gpt(), make_plan(1, {}), world, models::make_layer,
+                         {kSeed, kSeqLength, true});
+  for (const std::string& name : spec::optimizer_names()) {
+    const auto optimizer = make_optimizer(engine.units(), {name, {}});
+    EXPECT_EQ(optimizer->spec().name, name);
+    for (runtime::ParamUnit* unit : engine.units()) unit->gradient().fill_(0.1);
+    optimizer->step(1e-3);
+    for (const runtime::ParamUnit* unit : engine.units()) {
+      for (const std::string& state : optimizer->spec().states) {
+        EXPECT_EQ(optimizer->state(*unit, state).numel(), unit->owned().size());
+        EXPECT_TRUE(optimizer->state(*unit, state).ne(0).all().item<bool>())
+            << name << " " << state;
+      }
+      EXPECT_THROW(optimizer->state(*unit, "exp_avg_cubed"), InternalError);
+    }
+  }
 }
 
 }  // namespace

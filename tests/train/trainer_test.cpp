@@ -58,6 +58,20 @@ TEST(Trainer, Tp8KeepsTheLosses) { expect_same_losses(make_plan(8, {.tp_degree =
 TEST(Trainer, Pp4KeepsTheLosses) { expect_same_losses(make_plan(4, {}, 4, 4)); }
 TEST(Trainer, AMixPerLayerKeepsTheLosses) { expect_same_losses(mixed_plan()); }
 
+TEST(Trainer, EveryOptimizerKeepsTheLossesUnderAMixPerLayer) {
+  for (const std::string& name : spec::optimizer_names()) {
+    TrainerOptions options = make_options(20);
+    options.optimizer = {name, {}};
+    options.lr.peak = name == "sgd" ? 0.3 : options.lr.peak;
+    const std::vector<StepRecord> expected = train(make_plan(1, {}), options),
+                                  actual = train(mixed_plan(), options);
+    EXPECT_LT(expected.back().loss, expected.front().loss) << name << " learns nothing";
+    for (std::size_t i = 0; i < actual.size(); ++i)
+      EXPECT_LT(relative_difference(expected[i].loss, actual[i].loss), 1e-5)
+          << name << " " << i + 1;
+  }
+}
+
 TEST(Trainer, RepeatsToTheBit) {
   const std::vector<StepRecord> first = train(mixed_plan(), make_options(10)),
                                 again = train(mixed_plan(), make_options(10));

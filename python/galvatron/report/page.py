@@ -259,50 +259,37 @@ def _layers_text(run: LayerRun) -> str:
     return f"layer {run.first}" if run.count == 1 else f"layers {run.first} to {last}"
 
 
+def _label(name: str) -> str:
+    """ "tp" of "tp_degree", "zero stage" of "zero_stage"."""
+    return name.removesuffix("_degree").replace("_", " ")
+
+
+def _cell(value: int | str) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 def _strategy_text(run: LayerRun) -> str:
-    parts = [f"dp {run.dp_degree}"]
-    for name, degree in (("tp", run.tp_degree), ("ulysses", run.ulysses_degree), ("cp", run.cp_degree)):
-        if degree > 1:
-            parts.append(f"{name} {degree}")
-    if not run.tp_consecutive:
-        parts.append("tp strided")
-    if run.zero_stage:
-        parts.append(f"zero {run.zero_stage}")
-    if run.recompute != "none":
-        parts.append(f"recompute {run.recompute}")
-    return ", ".join(parts)
-
-
-# Values that are drawn in a quiet colour; in other columns: 1.
-_QUIET = {"stage": None, "layers": None, "zero stage": 0, "recompute": "none"}
+    return ", ".join([f"dp {run.dp_degree}"] + [f"{_label(name)} {_cell(value)}" for name, value in run.strategy])
 
 
 def _plan_table(plan: Plan, colours: dict[tuple, str]) -> str:
-    columns = [
-        ("stage", lambda run: run.stage),
-        ("layers", lambda run: _layers_text(run).split(" ", 1)[1]),
-        ("tp", lambda run: run.tp_degree if run.tp_consecutive else f"{run.tp_degree} strided"),
-        ("ulysses", lambda run: run.ulysses_degree),
-        ("cp", lambda run: run.cp_degree),
-        ("ep", lambda run: run.ep_degree),
-        ("dp", lambda run: run.dp_degree),
-        ("zero stage", lambda run: run.zero_stage),
-        ("recompute", lambda run: run.recompute),
-    ]
-    # A degree that is 1 everywhere says nothing.
-    shown = [
-        (name, cell) for name, cell in columns if name not in ("cp", "ep") or any(cell(run) != 1 for run in plan.runs)
-    ]
-    head = "<th></th>" + "".join(f"<th>{escape(name)}</th>" for name, _ in shown)
+    """A column for each field of a strategy that some layer has; a dash is its default."""
+    names = list(dict.fromkeys(name for run in plan.runs for name, _ in run.strategy))
+    head = "<th></th>" + "".join(f"<th>{escape(name)}</th>" for name in ("stage", "layers", "dp", *map(_label, names)))
     body = []
     for run in plan.runs:
         key = f'<td><span class="key" style="background:{colours[run.strategy]}"></span></td>'
-        cells = "".join(
-            f"<td{' class=quiet' if cell(run) == _QUIET.get(name, 1) else ''}>{escape(str(cell(run)))}</td>"
-            for name, cell in shown
+        dp = f"<td{' class=quiet' if run.dp_degree == 1 else ''}>{run.dp_degree}</td>"
+        body.append(
+            f"<tr>{key}<td>{run.stage}</td><td>{escape(_layers_text(run).split(' ', 1)[1])}</td>{dp}"
+            + "".join(map(_field_cell, map(run.value, names)))
+            + "</tr>"
         )
-        body.append(f"<tr>{key}{cells}</tr>")
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+def _field_cell(value: int | str | None) -> str:
+    return "<td class=quiet>-</td>" if value is None else f"<td>{escape(_cell(value))}</td>"
 
 
 def _add_prediction(page: _Page, run: Run) -> None:

@@ -43,11 +43,11 @@ class Reader:
             raise ConfigError(f"{self.source}: '{key}' must be a whole number, not {number}")
         return fallback if number is None else int(number)
 
-    def flag(self, key: str, fallback: bool) -> bool:
-        found = self.value.get(key)
-        if found is not None and not isinstance(found, bool):
-            raise ConfigError(f"{self.source}: '{key}' must be true or false, not {json.dumps(found)[:40]}")
-        return fallback if found is None else found
+    def plain(self, key: str) -> int | str:
+        found = self.value[key]
+        if not isinstance(found, int | str):
+            raise ConfigError(f"{self.source}: '{key}' must be a number or a word, not {json.dumps(found)[:40]}")
+        return found
 
     def text(self, key: str, fallback: str = "") -> str:
         found = self.value.get(key)
@@ -73,26 +73,13 @@ class LayerRun:
     first: int
     count: int
     stage: int
-    tp_degree: int
-    tp_consecutive: bool
-    ulysses_degree: int
-    cp_degree: int
-    ep_degree: int
     dp_degree: int
-    zero_stage: int
-    recompute: str
+    strategy: tuple[tuple[str, int | str], ...]
+    """Names and values of what the plan says about them; what it leaves out has its default."""
 
-    @property
-    def strategy(self) -> tuple:
-        return (
-            self.tp_degree,
-            self.tp_consecutive,
-            self.ulysses_degree,
-            self.cp_degree,
-            self.ep_degree,
-            self.zero_stage,
-            self.recompute,
-        )
+    def value(self, name: str) -> int | str | None:
+        """None: the default."""
+        return dict(self.strategy).get(name)
 
 
 @dataclass(frozen=True)
@@ -265,7 +252,8 @@ def _layer_runs(groups: list[Reader], borders: list[int], ranks_per_stage: int) 
     first = stage = 0
     for group in groups:
         end = first + group.integer("count", 1)
-        tp, ulysses, cp = (max(1, group.integer(f"{kind}_degree", 1)) for kind in ("tp", "ulysses", "cp"))
+        ways = math.prod(max(1, group.integer(f"{kind}_degree", 1)) for kind in ("tp", "ulysses", "cp"))
+        strategy = tuple((name, group.plain(name)) for name in group.value if name != "count")
         while first < end:
             while stage + 2 < len(borders) and first >= borders[stage + 1]:
                 stage += 1
@@ -275,14 +263,8 @@ def _layer_runs(groups: list[Reader], borders: list[int], ranks_per_stage: int) 
                     first=first,
                     count=cut - first,
                     stage=stage,
-                    tp_degree=tp,
-                    tp_consecutive=group.flag("tp_consecutive", True),
-                    ulysses_degree=ulysses,
-                    cp_degree=cp,
-                    ep_degree=group.integer("ep_degree", 1),
-                    dp_degree=max(1, ranks_per_stage // (tp * ulysses * cp)),
-                    zero_stage=group.integer("zero_stage", 0),
-                    recompute=group.text("recompute", "none"),
+                    dp_degree=max(1, ranks_per_stage // ways),
+                    strategy=strategy,
                 )
             )
             first = cut

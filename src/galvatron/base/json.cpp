@@ -100,6 +100,11 @@ void JsonReader::fail(const std::string& key, const std::string& problem) const 
   throw ConfigError("[json] ", source_, ": key '", key, "' ", problem);
 }
 
+void JsonReader::fail_choice(const std::string& key, const std::string& text,
+                             const std::vector<std::string>& names, const std::string& hint) const {
+  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "), hint));
+}
+
 const Json* JsonReader::find(const std::string& key) {
   known_.push_back(key);
   const auto it = value_->find(key);
@@ -170,8 +175,7 @@ std::string JsonReader::get_choice_or(const std::string& key, const std::string&
                                       const std::vector<std::string>& names) {
   const std::string text = get_string_or(key, fallback);
   if (std::find(names.begin(), names.end(), text) != names.end()) return text;
-  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "),
-                        did_you_mean(text, names)));
+  fail_choice(key, text, names, did_you_mean(text, names));
 }
 
 const Json& JsonReader::get(const std::string& key) { return require(key); }

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "galvatron/base/enum_names.h"
 #include "galvatron/base/units.h"
 
 namespace galvatron {
@@ -48,6 +49,12 @@ class JsonReader {
   // One of `names`; the error names the nearest.
   std::string get_choice_or(const std::string& key, const std::string& fallback,
                             const std::vector<std::string>& names);
+  template <NamedEnum E>
+  E get_enum_or(const std::string& key, E fallback) {
+    const std::string text = get_string_or(key, enum_text(fallback));
+    if (const auto value = find_enum<E>(text)) return *value;
+    fail_choice(key, text, enum_names<E>(), enum_hint<E>(text));
+  }
   const Json& get(const std::string& key);        // any value, must be there
   const Json& get_array(const std::string& key);  // must be an array
   JsonReader get_object(const std::string& key);  // must be an object
@@ -63,6 +70,9 @@ class JsonReader {
   const Json* find(const std::string& key);
   const Json& require(const std::string& key);
   [[noreturn]] void fail(const std::string& key, const std::string& problem) const;
+  [[noreturn]] void fail_choice(const std::string& key, const std::string& text,
+                                const std::vector<std::string>& names,
+                                const std::string& hint) const;
 
   const Json* value_;
   std::string source_;

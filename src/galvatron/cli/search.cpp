@@ -117,6 +117,11 @@ int search_galvatron2(const SearchCommand& command) {
         "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
   }
+  if (command.request.optimizer != spec::default_optimizer().name) {
+    throw ConfigError("[search] --optimizer ", command.request.optimizer,
+                      " belongs to our own cost model; galvatron2 knows the states of ",
+                      spec::default_optimizer().name, " alone");
+  }
   if (!command.output.empty()) require_writable(command.output, "--output");
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
@@ -209,6 +214,9 @@ void add_input_options(CLI::App& app, SearchCommand& command) {
       ->group(group);
   add_choice(app, "--precision", command.request.precision, spec::precision_names(),
              "Compute precision")
+      ->group(group);
+  add_choice(app, "--optimizer", command.request.optimizer, spec::optimizer_names(),
+             "Of the training: what it keeps takes memory")
       ->group(group);
 }
 

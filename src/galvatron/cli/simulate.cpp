@@ -22,6 +22,7 @@ constexpr const char* kSimulateExamples =
 
 struct SimulateCommand {
   std::string model, plan, hardware, profile, trace, output;
+  std::string optimizer = spec::default_optimizer().name;
   std::int64_t seq_length = 0;
   Bytes memory;
 };
@@ -36,8 +37,9 @@ int simulate(const SimulateCommand& options) {
   if (!options.trace.empty()) require_writable(options.trace, "--trace");
   if (!options.output.empty()) require_writable(options.output, "--output");
   profile.prepare(model, seq_length, plan.precision);
-  const cost::PlanCost cost = cost::estimate(
-      {model, {seq_length, plan.global_batch, plan.precision}, hardware, profile}, plan);
+  const spec::JobSpec job{seq_length, plan.global_batch, plan.precision,
+                          &spec::find_optimizer(options.optimizer)};
+  const cost::PlanCost cost = cost::estimate({model, job, hardware, profile}, plan);
   std::printf("%s\n", cost::plan_cost_table(cost, plan, options.memory).c_str());
   if (!options.trace.empty()) {
     write_json_file(options.trace, cost::to_chrome_trace(cost.timeline, plan.model));
@@ -69,6 +71,9 @@ void add_simulate_command(CommandLine& line) {
       ->group("Input");
   add_count(command, "--seq-length", options->seq_length, 0,
             "Tokens of a sample; 0: those of the model's profile")
+      ->group("Input");
+  add_choice(command, "--optimizer", options->optimizer, spec::optimizer_names(),
+             "Of the training: what it keeps takes memory")
       ->group("Input");
   add_bytes(command, "--memory", options->memory, "Budget that the memory bars are drawn against")
       ->group("Input");

@@ -1,6 +1,9 @@
 // galvatron train: ranks, a plan, data, and a progress bar.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <limits>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -36,7 +39,9 @@ constexpr const char* kAutoPlan = "auto";
 struct TrainCommand {
   train::TrainJob job;
   std::string precision, device = "auto";
-  std::string recompute = "none", schedule = "1f1b", lr_schedule = "cosine";
+  std::string optimizer = spec::default_optimizer().name;
+  std::map<std::string, std::optional<double>> optimizer_values;
+  std::string schedule = "1f1b", lr_schedule = "cosine";
   std::int64_t global_batch = 0;
   int nproc = 1;
   int master_port = 0;
@@ -97,6 +102,34 @@ void add_image_options(CLI::App& command, data::ImageTransform& images) {
       ->group(group);
 }
 
+CLI::Option* add_field(CLI::App& command, const std::string& name,
+                       const plan::StrategyField<int>& field, int& value) {
+  const int most = field.open_ended() ? std::numeric_limits<int>::max() : field.most;
+  return add_count(command, name, value, field.least, field.help, most);
+}
+
+CLI::Option* add_field(CLI::App& command, const std::string& name,
+                       const plan::StrategyField<bool>& field, bool& value) {
+  return add_switch(command, name, value, field.help);
+}
+
+template <NamedEnum E>
+CLI::Option* add_field(CLI::App& command, const std::string& name,
+                       const plan::StrategyField<E>& field, E& value) {
+  return add_enum(command, name, value, field.help);
+}
+
+// "--tp-degree" and its like: one for each field of a strategy.
+std::vector<CLI::Option*> add_strategy_options(CLI::App& command, plan::LayerStrategy& strategy) {
+  std::vector<CLI::Option*> out;
+  plan::for_each_supported_field([&](const auto& field) {
+    std::string name = std::string("--") + field.name;
+    std::replace(name.begin(), name.end(), '_', '-');
+    out.push_back(add_field(command, name, field, strategy.*field.member));
+  });
+  return out;
+}
+
 void add_plan_options(CLI::App& command, TrainCommand& options) {
   train::TrainJob& job = options.job;
   train::UniformPlanOptions& uniform = job.uniform;
@@ -117,18 +150,8 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
   add_path(command, "--cache-dir", options.cache_dir, "Where --plan auto keeps its profiles")
       ->group(group);
   const char* one = "One strategy for all layers (without --plan)";
-  const std::vector<CLI::Option*> global{
-      add_count(command, "--tp-degree", uniform.strategy.tp_degree, 1,
-                "Ranks that share each layer's matrices"),
-      add_switch(command, "--tp-consecutive", uniform.strategy.tp_consecutive,
-                 "Put these side by side; false: the ranks that hold the same parameters instead"),
-      add_count(command, "--ulysses-degree", uniform.strategy.ulysses_degree, 1,
-                "Ranks that share each sequence (DeepSpeed-Ulysses)"),
-      add_count(command, "--zero-stage", uniform.strategy.zero_stage, 0,
-                "Shard over data-parallel ranks: 1 optimizer, 2 and gradients, 3 and parameters",
-                3),
-      add_choice(command, "--recompute", options.recompute, plan::recompute_names(),
-                 "What each block computes again in backward"),
+  std::vector<CLI::Option*> global = add_strategy_options(command, uniform.strategy);
+  const std::vector<CLI::Option*> pipeline{
       add_count(command, "--pp-degree", uniform.pp_degree, 1,
                 "Pipeline ranks: parts of the ranks that hold different layers"),
       add_count(command, "--stages-per-rank", uniform.stages_per_rank, 1,
@@ -143,14 +166,21 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
           command, "--schedule", options.schedule, plan::schedule_names(),
           "Order of microbatches in the pipeline; interleaved: several stages on each pipeline "
           "rank, for a smaller bubble")};
+  global.insert(global.end(), pipeline.begin(), pipeline.end());
   for (CLI::Option* option : global) option->group(one);
   options.global_options = global;
+}
+
+// "--adam-eps" of "adam_eps".
+std::string option_name(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name;
 }
 
 void add_optimizer_options(CLI::App& command, TrainCommand& options) {
   train::TrainerOptions& trainer = options.job.trainer;
   constexpr double kMaxRate = 1e3;
-  const char* group = "Optimizer (AdamW)";
+  const char* group = "Optimizer";
   add_count(command, "--steps", trainer.num_steps, 1, "Optimizer steps")->group(group);
   add_number(command, "--lr", trainer.lr.peak, 0, kMaxRate, "Highest learning rate")->group(group);
   add_number(command, "--min-lr", trainer.lr.min, 0, kMaxRate, "Where the schedule ends")
@@ -163,16 +193,15 @@ void add_optimizer_options(CLI::App& command, TrainCommand& options) {
   add_count(command, "--decay-steps", trainer.lr.decay_steps, 0,
             "Last steps of wsd; 0: a fifth of all")
       ->group(group);
-  add_number(command, "--weight-decay", trainer.adamw.weight_decay, 0, kMaxRate,
-             "Decoupled; not of biases, norms and other one-dimensional parameters")
+  add_choice(command, "--optimizer", options.optimizer, spec::optimizer_names(),
+             "What updates the weights")
       ->group(group);
-  add_number(command, "--beta1", trainer.adamw.beta1, 0, 1, "Decay of the first moment")
-      ->group(group);
-  add_number(command, "--beta2", trainer.adamw.beta2, 0, 1, "Decay of the second moment")
-      ->group(group);
-  add_number(command, "--adam-eps", trainer.adamw.epsilon, 0, 1,
-             "Added to the root of the second moment")
-      ->group(group);
+  for (const spec::OptimizerOption& option : spec::optimizer_options()) {
+    add_number(command, option_name(option.name), options.optimizer_values[option.name], option.min,
+               option.max, option.help)
+        ->default_str(fmt::format("{}", option.standard))
+        ->group(group);
+  }
   add_number(command, "--max-grad-norm", trainer.max_grad_norm, 0, 1e30,
              "Clip gradients above this norm; 0: never")
       ->group(group);
@@ -251,9 +280,13 @@ train::TrainJob job_of(const TrainCommand& options) {
   train::TrainJob job = options.job;
   if (options.global_batch > 0) job.global_batch = options.global_batch;
   if (!options.precision.empty()) job.precision = spec::parse_precision(options.precision);
-  job.uniform.strategy.recompute = plan::parse_recompute(options.recompute);
   job.uniform.schedule = plan::parse_schedule(options.schedule);
   job.trainer.lr.shape = train::parse_lr_shape(options.lr_schedule);
+  std::map<std::string, double> given;
+  for (const auto& [name, value] : options.optimizer_values) {
+    if (value) given[name] = *value;
+  }
+  job.trainer.optimizer = spec::OptimizerChoice(options.optimizer, given);
   return job;
 }
 

@@ -91,13 +91,25 @@ int make_auto_plan(const AutoPlanRequest& request) {
       make_file(profile, {"profile-model", "--model", request.model, "--seq-length", seq_length,
                           "--precision", precision, "--nproc", nproc, "--device", request.device});
   if (code != 0) return code;
-  std::vector<std::string> search{
-      "search",       "--model",        request.model,
-      "--hardware",   hardware,         "--profile",
-      profile,        "--world-size",   nproc,
-      "--seq-length", seq_length,       "--precision",
-      precision,      "--global-batch", std::to_string(request.job.global_batch),
-      "--output",     request.output};
+  std::vector<std::string> search{"search",
+                                  "--model",
+                                  request.model,
+                                  "--hardware",
+                                  hardware,
+                                  "--profile",
+                                  profile,
+                                  "--world-size",
+                                  nproc,
+                                  "--seq-length",
+                                  seq_length,
+                                  "--precision",
+                                  precision,
+                                  "--global-batch",
+                                  std::to_string(request.job.global_batch),
+                                  "--optimizer",
+                                  request.job.optimizer->name,
+                                  "--output",
+                                  request.output};
   if (request.memory)
     search.insert(search.end(), {"--memory", std::to_string(request.memory->value)});
   return run_self(std::move(search));

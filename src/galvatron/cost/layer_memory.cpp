@@ -12,14 +12,15 @@ constexpr std::int64_t kAlignment = 16;
 
 std::int64_t shard(const ShardingUnit& unit) { return unit.elements / unit.replicas; }
 
-LayerStates unit_states(const ShardingUnit& unit, int zero_stage, std::int64_t compute,
-                        std::int64_t state) {
+LayerStates unit_states(const ShardingUnit& unit, int zero_stage, const spec::JobSpec& job) {
+  const std::int64_t compute = spec::compute_bytes(job.precision);
+  const std::int64_t state = spec::state_bytes(job.precision);
   const std::int64_t all = unit.elements, part = shard(unit);
   LayerStates out;
   out.parameters = {compute * (zero_stage >= 3 ? part : all)};
   if (compute != state) out.master = {state * (zero_stage >= 1 ? part : all)};
   out.gradients = {state * (zero_stage >= 2 ? part : all)};
-  out.optimizer = {2 * state * (zero_stage >= 1 ? part : all)};
+  out.optimizer = {spec::optimizer_bytes(job) * (zero_stage >= 1 ? part : all)};
   return out;
 }
 
@@ -90,12 +91,10 @@ ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shap
           shares_weight_in_front(inputs, shape, layer)};
 }
 
-LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision) {
-  const std::int64_t compute = spec::compute_bytes(precision);
-  const std::int64_t state = spec::state_bytes(precision);
-  LayerStates out = unit_states(units.units[0], zero_stage, compute, state);
-  out += unit_states(units.units[1], zero_stage, compute, state);
-  if (!units.shares_tied) out += unit_states(units.units[2], zero_stage, compute, state);
+LayerStates layer_states(const ShardingUnits& units, int zero_stage, const spec::JobSpec& job) {
+  LayerStates out = unit_states(units.units[0], zero_stage, job);
+  out += unit_states(units.units[1], zero_stage, job);
+  if (!units.shares_tied) out += unit_states(units.units[2], zero_stage, job);
   return out;
 }
 
@@ -105,7 +104,7 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   const spec::LayerSpec& spec = inputs.model.layer(layer);
   const spec::Precision precision = inputs.job.precision;
   LayerMemory out;
-  out.states = layer_states(units, strategy.zero_stage, precision);
+  out.states = layer_states(units, strategy.zero_stage, inputs.job);
   const std::int64_t compute = spec::compute_bytes(precision);
   const std::int64_t state = spec::state_bytes(precision);
   for (const ShardingUnit& unit : units.units) {

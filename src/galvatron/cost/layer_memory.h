@@ -13,7 +13,7 @@ struct LayerStates {
   Bytes parameters;  // in compute precision
   Bytes master;      // where it differs from the compute precision; else 0
   Bytes gradients;
-  Bytes optimizer;  // both moments
+  Bytes optimizer;  // all its states
   Bytes total() const { return parameters + master + gradients + optimizer; }
   LayerStates& operator+=(const LayerStates& other);
   bool operator==(const LayerStates&) const = default;
@@ -47,7 +47,7 @@ struct ShardingUnits {
 ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
                              const plan::LayerStrategy& strategy);
 
-LayerStates layer_states(const ShardingUnits& units, int zero_stage, spec::Precision precision);
+LayerStates layer_states(const ShardingUnits& units, int zero_stage, const spec::JobSpec& job);
 
 // REQUIRES: check_layer_strategy() has no objection. `samples`: of the largest microbatch, before
 // data parallelism. `units`: the layer's, above (a parameter because many strategies share them).

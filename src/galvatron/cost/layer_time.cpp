@@ -212,8 +212,8 @@ class LayerTimer {
     std::int64_t elements = owned(units_.units[0]) + owned(units_.units[1]);
     if (!units_.shares_tied) elements += owned(units_.units[2]);
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
-    return static_cast<double>(elements) * inputs_.hardware.optimizer_ns_per_element * 1e-6 *
-           inputs_.hardware.compute_slowdown(local);
+    return static_cast<double>(elements) * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) *
+           1e-6 * inputs_.hardware.compute_slowdown(local);
   }
 
   const CostInputs& inputs_;

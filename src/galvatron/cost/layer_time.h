@@ -23,7 +23,7 @@ struct LayerTime {
   PhaseTime backward;  // of every microbatch; holds the recomputed forward and ZeRO-2/3's reduction
   // Once per step:
   PhaseTime gradient_sync;        // ZeRO-0/1: added to the last microbatch's backward
-  Milliseconds optimizer;         // AdamW over the rank's shard
+  Milliseconds optimizer;         // over the rank's shard
   Milliseconds parameter_gather;  // ZeRO-1/2: after the optimizer
   Milliseconds once() const { return gradient_sync.total() + optimizer + parameter_gather; }
 };

@@ -152,6 +152,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   const PlanTables made = make_tables(inputs, plan);
   const PipelineShape& shape = made.tables.shape;
   PlanCost cost;
+  cost.optimizer = inputs.job.optimizer->name;
   std::vector<StageNumbers> numbers;
   std::vector<StageTimes> times;
   for (int stage = 0; stage < shape.num_stages(); ++stage) {

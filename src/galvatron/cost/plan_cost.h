@@ -40,6 +40,7 @@ struct LayerRow {
 };
 
 struct PlanCost {
+  std::string optimizer;   // the job's
   Milliseconds step_time;  // the search's objective (cost_tables.h)
   Milliseconds
       simulated_time;  // of the timeline: exact for its step lists, transfers beside compute

@@ -50,7 +50,8 @@ OrderedJson plan_cost_to_json(const PlanCost& cost) {
   OrderedJson stages = OrderedJson::array(), layers = OrderedJson::array();
   for (const StageCost& stage : cost.stages) stages.push_back(stage_to_json(stage));
   for (const LayerRow& row : cost.layers) layers.push_back(layer_to_json(row));
-  return {{"step_ms", cost.step_time.value},
+  return {{"optimizer", cost.optimizer},
+          {"step_ms", cost.step_time.value},
           {"simulated_step_ms", cost.simulated_time.value},
           {"tokens_per_second", cost.tokens_per_second},
           {"compute_ms", cost.compute.value},

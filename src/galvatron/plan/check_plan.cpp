@@ -1,8 +1,6 @@
 #include "galvatron/plan/check_plan.h"
 
-#include <array>
 #include <numeric>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -122,23 +120,7 @@ Problem check_batch(const Plan& plan) {
 }
 
 Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
-  const std::array<std::pair<const char*, int>, 4> degrees = {
-      {{"tp_degree", strategy.tp_degree},
-       {"ulysses_degree", strategy.ulysses_degree},
-       {"cp_degree", strategy.cp_degree},
-       {"ep_degree", strategy.ep_degree}}};
-  for (const auto& [name, degree] : degrees) {
-    if (degree < 1) return fmt::format("{} {} must be at least 1", name, degree);
-  }
-  if (strategy.cp_degree != 1) {
-    return fmt::format(
-        "cp_degree {} is not supported yet; use 1, and ulysses_degree to split the "
-        "sequence",
-        strategy.cp_degree);
-  }
-  if (strategy.ep_degree != 1) {
-    return fmt::format("ep_degree {} is not supported yet; use 1", strategy.ep_degree);
-  }
+  if (auto problem = range_problem(strategy)) return problem;
   const std::int64_t seq_degree =
       std::int64_t{strategy.tp_degree} * strategy.ulysses_degree * strategy.cp_degree;
   if (ranks_per_stage % seq_degree != 0) {
@@ -152,9 +134,6 @@ Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
         "tp_consecutive must be true where tp_degree is {} of the {} ranks of a stage: there is "
         "only one way to place them",
         strategy.tp_degree, ranks_per_stage);
-  }
-  if (strategy.zero_stage < 0 || strategy.zero_stage > 3) {
-    return fmt::format("zero_stage {} is outside 0 .. 3", strategy.zero_stage);
   }
   return std::nullopt;
 }
@@ -177,28 +156,27 @@ Problem check_block(const LayerStrategy& strategy, const spec::TransformerShape&
   return std::nullopt;
 }
 
-Problem check_merge(const LayerStrategy& strategy) {
-  if (strategy.recompute != Recompute::kSelective) return std::nullopt;
-  return "recompute 'selective' must be 'none' or 'full' here: merging patches has no attention";
-}
-
 // Embedding and head.
 Problem check_vocabulary_layer(const LayerStrategy& strategy, const spec::LayerSpec& layer) {
   const std::int64_t vocab = layer.vocab_size();
-  if (vocab > 0 && vocab < strategy.tp_degree) {
-    const bool images = layer.inputs == std::vector{spec::InputKind::kClasses};
-    return fmt::format("tp_degree {} is more than the {} of {}", strategy.tp_degree,
-                       images ? "classes" : "vocabulary", vocab);
-  }
-  if (strategy.recompute != Recompute::kNone) {
-    const bool head = layer.kind == spec::LayerKind::kHead;
-    return fmt::format(
-        "recompute '{}' must be 'none' here: {}", to_text(strategy.recompute),
-        head ? "the head never keeps its logits" : "an embedding keeps next to nothing");
+  if (vocab == 0 || vocab >= strategy.tp_degree) return std::nullopt;
+  const bool images = layer.inputs == std::vector{spec::InputKind::kClasses};
+  return fmt::format("tp_degree {} is more than the {} of {}", strategy.tp_degree,
+                     images ? "classes" : "vocabulary", vocab);
+}
+
+Problem check_shape(const LayerStrategy& strategy, const spec::LayerSpec& layer) {
+  switch (layer.kind) {
+    case spec::LayerKind::kBlock:
+      return check_block(strategy, layer.shape);
+    case spec::LayerKind::kEmbedding:
+    case spec::LayerKind::kHead:
+      return check_vocabulary_layer(strategy, layer);
+    case spec::LayerKind::kMerge:
+      break;
   }
   return std::nullopt;
 }
-
 Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const LayerStrategy& strategy = plan.layers[i];
@@ -223,16 +201,10 @@ Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
   const std::vector<int> tied = model.tied_layers();
   for (std::size_t i = 1; i < tied.size(); ++i) {
     const auto first = static_cast<std::size_t>(tied[0]), other = static_cast<std::size_t>(tied[i]);
-    const LayerStrategy& a = plan.layers[first];
-    const LayerStrategy& b = plan.layers[other];
-    const auto problem = [&](const char* what, auto one, auto two) {
+    if (const auto difference = tied_difference(plan.layers[first], plan.layers[other])) {
       return fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
-                         model.layers[first].name, model.layers[other].name, what, one, two);
-    };
-    if (a.tp_degree != b.tp_degree) return problem("tp_degree", a.tp_degree, b.tp_degree);
-    if (a.zero_stage != b.zero_stage) return problem("zero_stage", a.zero_stage, b.zero_stage);
-    if (a.tp_consecutive != b.tp_consecutive) {
-      return problem("tp_consecutive", a.tp_consecutive, b.tp_consecutive);
+                         model.layers[first].name, model.layers[other].name, difference->name,
+                         difference->one, difference->other);
     }
   }
   return std::nullopt;
@@ -254,16 +226,8 @@ Problem check_seq_length(const spec::ModelSpec& model, const CheckContext& conte
 Problem check_layer_strategy(const LayerStrategy& strategy, const spec::LayerSpec& layer,
                              int ranks_per_stage) {
   if (auto problem = check_degrees(strategy, ranks_per_stage)) return problem;
-  switch (layer.kind) {
-    case spec::LayerKind::kBlock:
-      return check_block(strategy, layer.shape);
-    case spec::LayerKind::kMerge:
-      return check_merge(strategy);
-    case spec::LayerKind::kEmbedding:
-    case spec::LayerKind::kHead:
-      return check_vocabulary_layer(strategy, layer);
-  }
-  return std::nullopt;
+  if (auto problem = check_shape(strategy, layer)) return problem;
+  return misfit_problem(strategy, layer.kind);
 }
 
 Problem check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {

@@ -5,8 +5,15 @@
 namespace galvatron::plan {
 namespace {
 
-std::string describe_run(int count, const LayerStrategy& strategy) {
-  return std::to_string(count) + " x " + to_text(strategy);
+// "block" of "block.3"; "" of a layer between the first and the last whose name is not known.
+std::string kind_of(std::int64_t layer, std::size_t count, const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return layer == 0 ? "embedding" : layer + 1 == static_cast<std::int64_t>(count) ? "head" : "";
+  }
+  const std::string& name = names.at(static_cast<std::size_t>(layer));
+  const std::size_t digits = name.find_last_not_of("0123456789") + 1;
+  const bool numbered = digits > 1 && digits < name.size() && name[digits - 1] == '.';
+  return numbered ? name.substr(0, digits - 1) : name;
 }
 
 }  // namespace
@@ -60,26 +67,40 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
   plan.pipeline = {pp_degree, schedule,
                    even_stages(model.num_layers(), pp_degree * stages_per_rank)};
   for (const spec::LayerSpec& layer : model.layers) {
-    plan.layers.push_back(strategy);
-    const bool merge_whole =
-        layer.kind == spec::LayerKind::kMerge && strategy.recompute == Recompute::kFull;
-    if (layer.kind != spec::LayerKind::kBlock && !merge_whole)
-      plan.layers.back().recompute = Recompute::kNone;
+    plan.layers.push_back(fitted(strategy, layer.kind));
   }
   return plan;
 }
 
-std::string summarize(const Plan& plan) {
-  const std::size_t count = plan.layers.size();
-  if (count < 2) return count == 0 ? "no layers" : to_text(plan.layers[0]);
-  std::string out = "embedding " + to_text(plan.layers.front());
-  for (std::size_t begin = 1; begin + 1 < count;) {
-    std::size_t end = begin;
-    while (end + 1 < count && plan.layers[end] == plan.layers[begin]) ++end;
-    out += " | " + describe_run(static_cast<int>(end - begin), plan.layers[begin]);
+std::vector<LayerRun> layer_runs(const Plan& plan, Range layers,
+                                 const std::vector<std::string>& names) {
+  std::vector<LayerRun> runs;
+  const auto same = [&](std::int64_t a, std::int64_t b) {
+    return plan.layers[static_cast<std::size_t>(a)] == plan.layers[static_cast<std::size_t>(b)] &&
+           kind_of(a, plan.layers.size(), names) == kind_of(b, plan.layers.size(), names);
+  };
+  for (std::int64_t begin = layers.begin; begin < layers.end;) {
+    std::int64_t end = begin + 1;
+    while (end < layers.end && same(begin, end)) ++end;
+    const std::string kind = kind_of(begin, plan.layers.size(), names);
+    const bool single =
+        names.empty() ? !kind.empty() : kind == names[static_cast<std::size_t>(begin)];
+    const std::string count = std::to_string(end - begin) + " x";
+    runs.push_back({{begin, end}, single ? kind : kind.empty() ? count : count + " " + kind});
     begin = end;
   }
-  return out + " | head " + to_text(plan.layers.back());
+  return runs;
+}
+
+std::string summarize(const Plan& plan, const std::vector<std::string>& names) {
+  const auto count = static_cast<std::int64_t>(plan.layers.size());
+  if (count < 2) return count == 0 ? "no layers" : to_text(plan.layers[0]);
+  std::string out;
+  for (const LayerRun& run : layer_runs(plan, {0, count}, names)) {
+    out += (out.empty() ? "" : " | ") + run.name + " " +
+           to_text(plan.layers[static_cast<std::size_t>(run.layers.begin)]);
+  }
+  return out;
 }
 
 }  // namespace galvatron::plan

@@ -62,9 +62,9 @@ struct Plan {
 // Layers per stage when `num_layers` are spread evenly: balanced chunks. REQUIRES: num_stages > 0.
 std::vector<int> even_stages(int num_layers, int num_stages);
 
-// The same strategy for every layer, layers spread evenly over the stages. Recompute applies to
-// blocks only: embedding and head keep nothing that it could drop. `stages_per_rank` 0: as many as
-// the schedule usually has. Not yet checked.
+// The same strategy for every layer, as far as its kind can have it (fitted()), layers spread
+// evenly over the stages. `stages_per_rank` 0: as many as the schedule usually has. Not yet
+// checked.
 Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int world_size,
                   const LayerStrategy& strategy, int pp_degree = 1, int num_microbatches = 1,
                   ScheduleKind schedule = ScheduleKind::k1F1B, int stages_per_rank = 0);
@@ -77,8 +77,27 @@ OrderedJson plan_to_json(const Plan& plan);
 std::string plan_to_text(const Plan& plan);  // the same, laid out for a reader: one group per line
 void write_plan(const std::filesystem::path& path, const Plan& plan);
 
-// One-line summary of the strategies: "embedding tp2 | 12 x uly4 zero3 full | head tp2", for logs
-// and tables.
-std::string summarize(const Plan& plan);
+// The fields of a strategy out of an object's keys, defaults where they are absent. ConfigError for
+// values out of range. `options`: only those that are supported; a plan file names all.
+enum class FieldsOf { kPlanFile, kOptions };
+LayerStrategy read_strategy(JsonReader& reader, FieldsOf fields = FieldsOf::kPlanFile);
+
+// The description of the fields (kStrategyFields): [{"name", "default", "help", "label",
+// "supported", "splits_sequence", and "least" and "most" of numbers, "choices" of enums}].
+OrderedJson strategy_fields_to_json();
+
+// Neighbouring layers of one kind and one strategy, and what tables and summaries call them:
+// "embedding", "12 x block". `names`: ModelSpec::layer_names(); where they are not known, the first
+// and the last layer are "embedding" and "head", as in every model, and between are "12 x".
+struct LayerRun {
+  Range layers;
+  std::string name;
+};
+std::vector<LayerRun> layer_runs(const Plan& plan, Range layers,
+                                 const std::vector<std::string>& names = {});
+
+// One-line summary of the strategies: "embedding tp2 | 12 x block uly4 zero3 full | head tp2", for
+// logs and tables.
+std::string summarize(const Plan& plan, const std::vector<std::string>& names = {});
 
 }  // namespace galvatron::plan

@@ -9,13 +9,8 @@ namespace {
 
 constexpr const char* kFormat = "galvatron-plan";
 constexpr int kVersion = 1;
-constexpr std::int64_t kMaxRanks = 1 << 20;
 constexpr std::int64_t kMaxLayers = 10'002;
 constexpr std::int64_t kMaxBatch = 1'000'000'000;
-
-int get_degree(JsonReader& reader, const std::string& key) {
-  return static_cast<int>(reader.get_int_or(key, 1, 1, kMaxRanks));
-}
 
 void check_format(JsonReader& reader) {
   const std::string format = reader.get_string_or("format", "");
@@ -38,7 +33,7 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
     return pipeline;
   }
   JsonReader reader = plan.get_object("pipeline");
-  pipeline.degree = get_degree(reader, "degree");
+  pipeline.degree = static_cast<int>(reader.get_int_or("degree", 1, 1, kMaxRanks));
   pipeline.schedule = parse_schedule(reader.get_choice_or("schedule", "1f1b", schedule_names()));
   if (reader.has("layers_per_stage")) {
     for (const Json& value : reader.get_array("layers_per_stage")) {
@@ -58,16 +53,8 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
 
 void read_group(const Json& json, const std::string& source, std::vector<LayerStrategy>& layers) {
   JsonReader reader(json, source);
-  LayerStrategy strategy;
   const std::int64_t count = reader.get_int_or("count", 1, 1, kMaxLayers);
-  strategy.tp_degree = get_degree(reader, "tp_degree");
-  strategy.tp_consecutive = reader.get_bool_or("tp_consecutive", true);
-  strategy.ulysses_degree = get_degree(reader, "ulysses_degree");
-  strategy.cp_degree = get_degree(reader, "cp_degree");
-  strategy.ep_degree = get_degree(reader, "ep_degree");
-  strategy.zero_stage = static_cast<int>(reader.get_int_or("zero_stage", 0, 0, 3));
-  strategy.recompute =
-      parse_recompute(reader.get_choice_or("recompute", "none", recompute_names()));
+  const LayerStrategy strategy = read_strategy(reader);
   reader.finish();
   if (static_cast<std::int64_t>(layers.size()) + count > kMaxLayers) {
     throw ConfigError("[plan] ", source, ": more than ", kMaxLayers, " layers");
@@ -75,19 +62,34 @@ void read_group(const Json& json, const std::string& source, std::vector<LayerSt
   layers.insert(layers.end(), static_cast<std::size_t>(count), strategy);
 }
 
+int read_value(JsonReader& reader, const StrategyField<int>& field) {
+  return static_cast<int>(reader.get_int_or(field.name, field.standard(), field.least, field.most));
+}
+
+bool read_value(JsonReader& reader, const StrategyField<bool>& field) {
+  return reader.get_bool_or(field.name, field.standard());
+}
+
+template <NamedEnum E>
+E read_value(JsonReader& reader, const StrategyField<E>& field) {
+  return reader.get_enum_or(field.name, field.standard());
+}
+
+template <typename T>
+OrderedJson value_to_json(T value) {
+  if constexpr (NamedEnum<T>) {
+    return enum_text(value);
+  } else {
+    return value;
+  }
+}
+
 OrderedJson group_to_json(int count, const LayerStrategy& strategy) {
-  const LayerStrategy defaults;
   OrderedJson out = {{"count", count}};
-  const auto add = [&](const char* key, int value, int standard) {
-    if (value != standard) out[key] = value;
-  };
-  add("tp_degree", strategy.tp_degree, defaults.tp_degree);
-  if (!strategy.tp_consecutive) out["tp_consecutive"] = false;
-  add("ulysses_degree", strategy.ulysses_degree, defaults.ulysses_degree);
-  add("cp_degree", strategy.cp_degree, defaults.cp_degree);
-  add("ep_degree", strategy.ep_degree, defaults.ep_degree);
-  add("zero_stage", strategy.zero_stage, defaults.zero_stage);
-  if (strategy.recompute != defaults.recompute) out["recompute"] = to_text(strategy.recompute);
+  for_each_field([&](const auto& field) {
+    const auto value = strategy.*field.member;
+    if (value != field.standard()) out[field.name] = value_to_json(value);
+  });
   return out;
 }
 
@@ -133,6 +135,32 @@ std::string indented(const OrderedJson& value) {
 
 }  // namespace
 
+LayerStrategy read_strategy(JsonReader& reader, FieldsOf fields) {
+  LayerStrategy strategy;
+  for_each_field([&](const auto& field) {
+    if (fields == FieldsOf::kOptions && !field.supported()) return;
+    strategy.*field.member = read_value(reader, field);
+  });
+  return strategy;
+}
+
+OrderedJson strategy_fields_to_json() {
+  OrderedJson out = OrderedJson::array();
+  for_each_field([&](const auto& field) {
+    OrderedJson entry = {{"name", field.name},
+                         {"default", value_to_json(field.standard())},
+                         {"help", field.help},
+                         {"label", field.label},
+                         {"supported", field.supported()},
+                         {"splits_sequence", field.splits_sequence}};
+    using T = decltype(field.standard());
+    if constexpr (std::is_same_v<T, int>) entry["least"] = field.least, entry["most"] = field.most;
+    if constexpr (NamedEnum<T>) entry["choices"] = enum_names<T>();
+    out.push_back(std::move(entry));
+  });
+  return out;
+}
+
 Plan plan_from_json(const Json& json, const std::string& source) {
   JsonReader reader(json, source);
   check_format(reader);
@@ -141,8 +169,7 @@ Plan plan_from_json(const Json& json, const std::string& source) {
   plan.world_size = static_cast<int>(reader.get_int("world_size", 1, kMaxRanks));
   plan.global_batch = reader.get_int("global_batch", 1, kMaxBatch);
   plan.num_microbatches = static_cast<int>(reader.get_int_or("num_microbatches", 1, 1, kMaxBatch));
-  plan.precision =
-      spec::parse_precision(reader.get_choice_or("precision", "bf16", spec::precision_names()));
+  plan.precision = reader.get_enum_or("precision", plan.precision);
   int index = 0;
   for (const Json& group : reader.get_array("layers")) {
     read_group(group, source + ": layers[" + std::to_string(index++) + "]", plan.layers);

@@ -6,6 +6,7 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/agreement.h"
 #include "galvatron/profiler/stopwatch.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::profiler {
 namespace {
@@ -133,23 +134,25 @@ double measure_overlap(const comm::World& world, const ComputeLoad& load) {
   return std::clamp((both - (longer - shorter)) / shorter, 1.0, 2.0);
 }
 
-// The passes over memory of a training step's end: the norm in short pieces, then AdamW with the
-// clipping inside.
-double measure_optimizer(c10::Device device) {
+// The passes over memory of a training step's end: the norm in short pieces, then the update with
+// the clipping inside.
+double measure_optimizer(const spec::OptimizerSpec& spec, c10::Device device) {
   constexpr std::int64_t kPiece = 1024;
   const std::int64_t count = device.is_cuda() ? std::int64_t{1} << 26 : std::int64_t{1} << 22;
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
-  std::vector<at::Tensor> value = {at::full({count}, 0.1, options)};
-  std::vector<at::Tensor> gradient = {at::full({count}, 0.01, options)};
-  std::vector<at::Tensor> first = {at::zeros({count}, options)};
-  std::vector<at::Tensor> second = {at::zeros({count}, options)};
-  const std::vector<at::Tensor> steps = {at::full({}, 1.0, options)};
-  const at::Tensor divisor = at::ones({1}, options);
+  train::UpdateGroup group;
+  group.decays = true;
+  group.weights = {at::full({count}, 0.1, options)};
+  group.gradients = {at::full({count}, 0.01, options)};
+  for (std::size_t i = 0; i < spec.states.size(); ++i)
+    group.states.push_back({at::zeros({count}, options)});
+  group.gradient_divisor = at::ones({1}, options);
+  const auto optimizer = train::make_optimizer({}, {spec.name, {}});
+  optimizer->set_num_steps(1);
   const auto update = [&] {
     const at::NoGradGuard no_grad;
-    at::linalg_vector_norm(gradient[0].view({-1, kPiece}), 2, at::IntArrayRef{1});
-    at::_fused_adamw_(value, gradient, first, second, {}, steps, 1e-4, 0.9, 0.95, 0.1, 1e-8,
-                      /*amsgrad=*/false, /*maximize=*/false, divisor);
+    at::linalg_vector_norm(group.gradients[0].view({-1, kPiece}), 2, at::IntArrayRef{1});
+    optimizer->update(group, 1e-4);
   };
   update();
   std::vector<double> times;

@@ -1,5 +1,5 @@
 // How much ranks slow each other down when they compute, and compute and communication when they
-// run beside each other; time of the optimizer.
+// run beside each other; time of the optimizers.
 #pragma once
 #include <vector>
 
@@ -7,6 +7,7 @@
 
 #include "galvatron/comm/world.h"
 #include "galvatron/profiles/hardware_profile.h"
+#include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::profiler {
 
@@ -33,7 +34,7 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
 // Collective.
 double measure_overlap(const comm::World& world, const ComputeLoad& load);
 
-// Norm, clipping and AdamW over fp32 states, ns per element, on this rank alone.
-double measure_optimizer(c10::Device device);
+// Norm, clipping and update over fp32 states, ns per element, on this rank alone.
+double measure_optimizer(const spec::OptimizerSpec& spec, c10::Device device);
 
 }  // namespace galvatron::profiler

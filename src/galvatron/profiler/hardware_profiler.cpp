@@ -55,10 +55,11 @@ class HardwareProfiler {
 
  private:
   // Parts of the work beside the collectives, for the progress.
-  static constexpr int kComputeParts = 3;
+  static constexpr double kComputeParts = 2;  // beside the optimizers
 
   void tell(const std::string& what) {
-    const double all = static_cast<double>(cases_.size()) + kComputeParts;
+    const double all =
+        static_cast<double>(cases_.size() + spec::optimizers().size()) + kComputeParts;
     if (options_.progress) options_.progress(parts_done_++ / all, what);
   }
 
@@ -80,12 +81,21 @@ class HardwareProfiler {
     out_.contention = measure_contention(world_, load, out_.ranks_per_node);
     tell("overlap of compute and communication");
     out_.overlap_slowdown = measure_overlap(world_, load);
-    tell("optimizer");
-    const double alone = world_.rank() == 0 ? measure_optimizer(world_.device()) : 0;
-    out_.optimizer_ns_per_element = agreement_.max(alone);
+    for (const spec::OptimizerSpec& optimizer : spec::optimizers()) measure_update(optimizer);
     // By now every kind of code has run once; the large buffers are not there yet.
     const auto beside = static_cast<double>(memory_beside_tensors(world_.device()).value);
     out_.memory_reserve = {static_cast<std::int64_t>(agreement_.max(beside))};
+  }
+
+  void measure_update(const spec::OptimizerSpec& optimizer) {
+    tell("optimizer " + optimizer.name);
+    const double alone = world_.rank() == 0 ? measure_optimizer(optimizer, world_.device()) : 0;
+    const double ns = agreement_.max(alone);
+    if (optimizer.name == spec::default_optimizer().name) {
+      out_.optimizer_ns_per_element = ns;
+    } else {
+      out_.other_optimizers_ns[optimizer.name] = ns;
+    }
   }
 
   void measure_collectives(CollectiveBench& bench) {

@@ -36,6 +36,15 @@ std::string contention_row(const profiles::HardwareProfile& profile) {
   return text;
 }
 
+std::string optimizer_row(const profiles::HardwareProfile& profile) {
+  std::string text;
+  for (const spec::OptimizerSpec& optimizer : spec::optimizers()) {
+    text += fmt::format("{}{} {:.3g}", text.empty() ? "" : ", ", optimizer.name,
+                        profile.optimizer_ns(optimizer));
+  }
+  return text + " ns per element";
+}
+
 }  // namespace
 
 std::string hardware_table(const profiles::HardwareProfile& profile) {
@@ -46,8 +55,7 @@ std::string hardware_table(const profiles::HardwareProfile& profile) {
   table.add_row({"taken before any model", to_text(profile.memory_reserve)});
   table.add_row({"compute with n ranks at once", contention_row(profile)});
   table.add_row({"compute beside communication", fmt::format("x{:.2f}", profile.overlap_slowdown)});
-  table.add_row(
-      {"optimizer", fmt::format("{:.3g} ns per element", profile.optimizer_ns_per_element)});
+  table.add_row({"optimizer", optimizer_row(profile)});
   return out + table.to_string();
 }
 

@@ -263,9 +263,8 @@ HardwareProfile analytic_hardware_profile(const spec::ClusterSpec& cluster,
   out.device_memory = cluster.device_memory;
   out.memory_reserve = network.memory_reserve;
   out.overlap_slowdown = network.overlap_slowdown;
-  // AdamW reads and writes 7 fp32 words per element: gradient, parameter and moments.
-  constexpr double kAdamBytes = 28;
-  out.optimizer_ns_per_element = kAdamBytes / device.memory_bytes_per_ms * 1e6;
+  const double optimizer_bytes = 4.0 * spec::default_optimizer().words();  // of fp32
+  out.optimizer_ns_per_element = optimizer_bytes / device.memory_bytes_per_ms * 1e6;
   out.links = {{"intra_node", network.intra_node}, {"inter_node", network.inter_node}};
   return out;
 }

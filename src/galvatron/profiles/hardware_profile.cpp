@@ -120,6 +120,12 @@ Milliseconds HardwareProfile::group_time(Collective collective, GroupShape shape
   return {scaled_time(*table, shape.size, size)};
 }
 
+double HardwareProfile::optimizer_ns(const spec::OptimizerSpec& optimizer) const {
+  const auto measured = other_optimizers_ns.find(optimizer.name);
+  if (measured != other_optimizers_ns.end()) return measured->second;
+  return optimizer_ns_per_element * optimizer.relative_time();
+}
+
 double HardwareProfile::compute_slowdown(double ranks) const {
   if (contention.empty() || ranks <= contention.front().ranks) {
     return contention.empty() ? 1 : contention.front().slowdown;

@@ -11,6 +11,7 @@
 #include "galvatron/base/units.h"
 #include "galvatron/profiles/curve.h"
 #include "galvatron/profiles/provenance.h"
+#include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::profiles {
 
@@ -75,7 +76,8 @@ struct HardwareProfile {
   // free overlap, 2 is none.
   double overlap_slowdown = 1;
   std::vector<ContentionPoint> contention;  // ascending ranks; empty: none
-  double optimizer_ns_per_element = 0;      // AdamW on fp32 states, one rank alone
+  double optimizer_ns_per_element = 0;      // spec::default_optimizer() in fp32, one rank alone
+  std::map<std::string, double> other_optimizers_ns;  // the same of others, where measured
   std::vector<CollectiveTable> tables;
   // "intra_node", "inter_node"; both or none. See group_time().
   std::map<std::string, Link> links;
@@ -98,6 +100,10 @@ struct HardwareProfile {
   // point in proportion).
   double compute_slowdown(double ranks) const;
 
+  // Time of a step's end for each element that a rank owns: as measured, or the default optimizer's
+  // in proportion to what they read and write.
+  double optimizer_ns(const spec::OptimizerSpec& optimizer) const;
+
   // Does a group of this shape, starting at a multiple of its span, cross nodes?
   bool crosses_nodes(GroupShape shape) const;
 };
@@ -105,6 +111,7 @@ struct HardwareProfile {
 // JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "device": ...,
 // "world_size": ..., "ranks_per_node", "device_memory_bytes", "memory_reserve_bytes",
 // "overlap_slowdown", "compute_contention": [{"ranks", "slowdown"}], "optimizer_ns_per_element",
+// "other_optimizers_ns_per_element": {"sgd": ...},
 // "links": {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
 // [{"operation", "group_size", "stride", "latency_ms", "bandwidth_bytes_per_ms", "points":
 // [{"bytes", "ms"}]}]}. latency and bandwidth are for readers: fitted again from the points, used

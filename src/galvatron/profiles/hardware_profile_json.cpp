@@ -48,6 +48,22 @@ std::vector<ContentionPoint> read_contention(JsonReader& profile) {
   return points;
 }
 
+std::map<std::string, double> read_optimizers(JsonReader& profile) {
+  constexpr const char* kKey = "other_optimizers_ns_per_element";
+  std::map<std::string, double> out;
+  if (!profile.has(kKey)) return profile.ignore(kKey), out;
+  JsonReader reader = profile.get_object(kKey);
+  for (const std::string& name : spec::optimizer_names()) {
+    if (reader.has(name)) {
+      out[name] = reader.get_number(name, 0, 1e9);
+    } else {
+      reader.ignore(name);
+    }
+  }
+  reader.finish();
+  return out;
+}
+
 std::vector<CurvePoint> read_points(JsonReader& table) {
   std::vector<CurvePoint> points;
   if (!table.has("points")) return table.ignore("points"), points;
@@ -139,6 +155,7 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   out.overlap_slowdown = reader.get_number_or("overlap_slowdown", 1, 1, kMaxSlowdown);
   out.contention = read_contention(reader);
   out.optimizer_ns_per_element = reader.get_number_or("optimizer_ns_per_element", 0, 0, 1e9);
+  out.other_optimizers_ns = read_optimizers(reader);
   out.links = read_links(reader);
   out.tables = read_tables(reader);
   reader.finish();
@@ -166,6 +183,8 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
                      {"overlap_slowdown", profile.overlap_slowdown},
                      {"compute_contention", contention},
                      {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  for (const auto& [name, ns] : profile.other_optimizers_ns)
+    out["other_optimizers_ns_per_element"][name] = ns;
   for (const auto& [name, link] : profile.links) out["links"][name] = link_to_json(link);
   out["collectives"] = tables;
   return out;

@@ -32,7 +32,7 @@ FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer) {
   const auto problem =
       plan::check_plan(plan, inputs.model, {plan.world_size, inputs.job.seq_length});
   GALV_CHECK(!problem, "found an invalid plan: ", problem.value_or(""));
-  for (const spec::LayerSpec& layer : inputs.model.layers) found.layer_names.push_back(layer.name);
+  found.layer_names = inputs.model.layer_names();
   found.cost = cost::estimate(inputs, plan);
   GALV_CHECK(std::abs(found.cost.step_time.value - answer.step_ms) <= 1e-9 * answer.step_ms,
              "the search saw ", answer.step_ms, " ms, the cost model ", found.cost.step_time.value);

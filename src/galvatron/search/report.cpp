@@ -1,6 +1,7 @@
 #include "galvatron/search/report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -9,14 +10,45 @@
 namespace galvatron::search {
 namespace {
 
-// "block" of "block.3".
-std::string kind_of(const std::string& layer_name) {
-  const std::size_t digits = layer_name.find_last_not_of("0123456789") + 1;
-  const bool numbered = digits > 1 && digits < layer_name.size() && layer_name[digits - 1] == '.';
-  return numbered ? layer_name.substr(0, digits - 1) : layer_name;
+// Columns of a strategy: its fields, the data-parallel degree behind those that split the sequence.
+template <class Visitor, class AddDp>
+void for_each_column(Visitor&& visit, AddDp&& add_dp) {
+  bool splitting = true;
+  plan::for_each_supported_field([&](const auto& field) {
+    if (!field.splits_sequence && !field.joins_previous() && std::exchange(splitting, false)) {
+      add_dp();
+    }
+    visit(field);
+  });
 }
 
-std::string degree(int value) { return value == 1 ? "-" : std::to_string(value); }
+std::vector<std::string> strategy_heads() {
+  std::vector<std::string> out;
+  for_each_column(
+      [&](const auto& field) {
+        if (!field.joins_previous()) out.emplace_back(field.label);
+      },
+      [&] { out.emplace_back("dp"); });
+  return out;
+}
+
+// "-" where a degree or a choice is the plain one.
+std::vector<std::string> strategy_cells(const plan::LayerStrategy& strategy, int dp_degree) {
+  std::vector<std::string> out;
+  for_each_column(
+      [&](const auto& field) {
+        const auto value = strategy.*field.member;
+        const bool plain = value == field.standard();
+        if (field.joins_previous()) {
+          if (!plain) out.back() += field.word;
+          return;
+        }
+        const bool counts_from_0 = field.kIsNumber && field.least == 0;
+        out.push_back(plain && !counts_from_0 ? "-" : plan::value_text(value));
+      },
+      [&] { out.push_back(std::to_string(dp_degree)); });
+  return out;
+}
 
 // "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
 std::string shape_text(const plan::Plan& plan) {
@@ -59,26 +91,18 @@ std::string percent_more(double part, double whole) {
 
 std::string plan_table(const FoundPlan& found) {
   const plan::Plan& plan = found.plan;
-  TextTable table({"stage", "layers", "tp", "ulysses", "dp", "zero", "recompute"});
+  std::vector<std::string> heads = strategy_heads();
+  heads.insert(heads.begin(), {"stage", "layers"});
+  TextTable table(heads);
   table.align(1, TextTable::Align::kLeft);
   for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
-    const Range layers = plan.layers_of_stage(stage);
-    for (std::int64_t begin = layers.begin; begin < layers.end;) {
-      const plan::LayerStrategy& one = plan.layers[static_cast<std::size_t>(begin)];
-      const std::string& name = found.layer_names[static_cast<std::size_t>(begin)];
-      std::int64_t end = begin + 1;
-      while (end < layers.end && plan.layers[static_cast<std::size_t>(end)] == one &&
-             kind_of(found.layer_names[static_cast<std::size_t>(end)]) == kind_of(name)) {
-        ++end;
-      }
-      const bool single = kind_of(name) == name;
-      table.add_row({std::to_string(stage),
-                     single ? name : fmt::format("{} x {}", end - begin, kind_of(name)),
-                     degree(one.tp_degree), degree(one.ulysses_degree),
-                     std::to_string(plan.dp_degree(static_cast<int>(begin))),
-                     std::to_string(one.zero_stage),
-                     one.recompute == plan::Recompute::kNone ? "-" : to_text(one.recompute)});
-      begin = end;
+    for (const plan::LayerRun& run :
+         layer_runs(plan, plan.layers_of_stage(stage), found.layer_names)) {
+      const auto first = static_cast<int>(run.layers.begin);
+      std::vector<std::string> row =
+          strategy_cells(plan.layers[static_cast<std::size_t>(first)], plan.dp_degree(first));
+      row.insert(row.begin(), {std::to_string(stage), run.name});
+      table.add_row(row);
     }
   }
   return table.to_string();
@@ -96,7 +120,7 @@ std::string explain(const SearchResult& result) {
     out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
                        percent_more(other.ms_per_sample(), result.best->ms_per_sample()),
                        shape_text(other.plan), why_it_loses(other, *result.best),
-                       plan::summarize(other.plan), split_text(other.cost),
+                       plan::summarize(other.plan, other.layer_names), split_text(other.cost),
                        to_text(other.cost.peak_memory()));
   }
   return out;
@@ -136,7 +160,7 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                                  {"pp_degree", other.plan.pipeline.degree},
                                  {"schedule", plan::to_text(other.plan.pipeline.schedule)},
                                  {"num_microbatches", other.plan.num_microbatches},
-                                 {"layers", plan::summarize(other.plan)}});
+                                 {"layers", plan::summarize(other.plan, other.layer_names)}});
   }
   return out;
 }

@@ -124,15 +124,15 @@ class Search {
   }
 
   bool interleaves() const {
-    return options_.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved)) &&
-           options_.space.tp_consecutive.has(1);
+    return options_.space.schedules.has(plan::ScheduleKind::kInterleaved) &&
+           options_.space.allows(&plan::LayerStrategy::tp_consecutive, true);
   }
 
   // Of one stage per rank. 1F1B is never slower than GPipe in our model and keeps fewer
   // microbatches.
   std::optional<plan::ScheduleKind> schedule() const {
     for (const plan::ScheduleKind kind : {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
-      if (options_.space.schedules.has(static_cast<int>(kind))) return kind;
+      if (options_.space.schedules.has(kind)) return kind;
     }
     return std::nullopt;
   }

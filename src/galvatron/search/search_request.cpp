@@ -89,6 +89,7 @@ PreparedSearch prepare_search(const SearchRequest& request, spec::ModelSpec mode
   out.model = std::move(model);
   out.options = search_options(request);
   out.job.precision = spec::parse_precision(request.precision);
+  out.job.optimizer = &spec::find_optimizer(request.optimizer);
   out.job.global_batch = out.options.global_batches.front();
   out.job.seq_length = seq_length(request, out.model, knowledge);
   if (knowledge.profile) {

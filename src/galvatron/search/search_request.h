@@ -14,6 +14,7 @@ namespace galvatron::search {
 struct SearchRequest {
   std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else at most 1024
   std::string precision = "bf16";
+  std::string optimizer = spec::default_optimizer().name;
   int world_size = 0;           // 0: all ranks of the hardware profile or cluster
   std::optional<Bytes> memory;  // of one device; unset: all it has
   std::optional<Bytes> memory_reserve;

@@ -13,42 +13,37 @@
 namespace galvatron::search {
 namespace {
 
-bool contains(const std::vector<int>& values, int value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
+[[noreturn]] void fail_value(const std::string& name, const std::string& text) {
+  throw ConfigError("[search] '", text, "' is no value of ", name);
 }
 
-const std::vector<std::string>& dimension_names() {
-  static const std::vector<std::string> names = {
-      "pp_degree",  "tp_degree", "tp_consecutive", "ulysses_degree",
-      "zero_stage", "recompute", "schedule",       "num_microbatches"};
-  return names;
-}
+// One value of a dimension, in the bounds of its field.
+struct Bounds {
+  int least = 1;
+  int most = std::numeric_limits<int>::max();
+};
 
-Allowed& dimension(SearchSpace& space, const std::string& name) {
-  if (name == "pp_degree") return space.pp_degrees;
-  if (name == "tp_degree") return space.tp_degrees;
-  if (name == "tp_consecutive") return space.tp_consecutive;
-  if (name == "ulysses_degree") return space.ulysses_degrees;
-  if (name == "zero_stage") return space.zero_stages;
-  if (name == "recompute") return space.recomputes;
-  if (name == "schedule") return space.schedules;
-  if (name == "num_microbatches") return space.num_microbatches;
-  throw ConfigError("[search] '", name, "' is no dimension of the search (",
-                    fmt::format("{}", fmt::join(dimension_names(), ", ")), ")",
-                    did_you_mean(name, dimension_names()));
-}
-
-int parse_value(const std::string& name, const std::string& text) {
-  if (name == "recompute") return static_cast<int>(plan::parse_recompute(text));
-  if (name == "schedule") return static_cast<int>(plan::parse_schedule(text));
-  if (name == "tp_consecutive" && (text == "true" || text == "false")) return text == "true";
+int parse_value(const std::string& name, const std::string& text, Bounds bounds, int) {
   const bool digits = !text.empty() && text.size() <= 9 &&
                       text.find_first_not_of("0123456789") == std::string::npos;
   const int value = digits ? std::stoi(text) : -1;
-  if (name == "tp_consecutive" || value < (name == "zero_stage" ? 0 : 1)) {
-    throw ConfigError("[search] '", text, "' is no value of ", name);
-  }
+  if (value < bounds.least || value > bounds.most) fail_value(name, text);
   return value;
+}
+
+bool parse_value(const std::string& name, const std::string& text, Bounds, bool) {
+  if (text != "true" && text != "false") fail_value(name, text);
+  return text == "true";
+}
+
+plan::ScheduleKind parse_value(const std::string&, const std::string& text, Bounds,
+                               plan::ScheduleKind) {
+  return plan::parse_schedule(text);
+}
+
+template <NamedEnum E>
+E parse_value(const std::string&, const std::string& text, Bounds, E) {
+  return parse_enum<E>(text);
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -61,15 +56,63 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return out;
 }
 
-void add_limit(Allowed& allowed, const std::string& name, char sign, int value, bool allow) {
-  if (name == "recompute" || name == "schedule" || name == "tp_consecutive") {
+// A constraint as it is written: "tp_degree<=2" or "recompute=none,full".
+struct Constraint {
+  std::string name;
+  char sign = '=';
+  std::string values;
+  bool allow = true;  // else forbid
+};
+
+Constraint parse_constraint(const std::string& text, bool allow) {
+  const std::size_t sign = text.find_first_of("<>=");
+  if (sign == std::string::npos) {
+    throw ConfigError("[search] constraint '", text,
+                      "' has no value; write tp_degree=1,2 or "
+                      "tp_degree<=2");
+  }
+  Constraint out{text.substr(0, sign), text[sign], text.substr(sign + 1), allow};
+  if (out.sign == '=') return out;
+  if (out.values.substr(0, 1) != "=") {
+    throw ConfigError("[search] constraint '", text, "' must use <=, >= or =");
+  }
+  out.values.erase(0, 1);
+  return out;
+}
+
+template <typename T>
+void add_limit(const Constraint& constraint, Bounds bounds, Allowed<T>& allowed) {
+  const std::string& name = constraint.name;
+  if constexpr (!std::is_same_v<T, int>) {
     throw ConfigError("[search] ", name, " has no order; give values: ", name, "=...");
+  } else {
+    if (!constraint.allow) {
+      throw ConfigError("[search] to forbid a range, allow the other one: ", name,
+                        constraint.sign == '<' ? ">=" : "<=", "...");
+    }
+    (constraint.sign == '<' ? allowed.most : allowed.least) =
+        parse_value(name, constraint.values, bounds, T{});
   }
-  if (!allow) {
-    throw ConfigError("[search] to forbid a range, allow the other one: ", name,
-                      sign == '<' ? ">=" : "<=", "...");
+}
+
+template <typename T>
+void add_to(const Constraint& constraint, Bounds bounds, Allowed<T>& allowed) {
+  if (constraint.sign != '=') return add_limit(constraint, bounds, allowed);
+  for (const std::string& word : split(constraint.values, ',')) {
+    (constraint.allow ? allowed.only : allowed.never)
+        .push_back(parse_value(constraint.name, word, bounds, T{}));
   }
-  (sign == '<' ? allowed.most : allowed.least) = value;
+}
+
+// visit(name, bounds, allowed) for each dimension that a constraint can name.
+template <class Visitor>
+void for_each_named(SearchSpace& space, Visitor&& visit) {
+  visit("pp_degree", Bounds{}, space.pp_degrees);
+  for_each_dimension(space, [&](const auto& field, auto& allowed) {
+    if (field.supported()) visit(field.name, Bounds{field.least, field.most}, allowed);
+  });
+  visit("schedule", Bounds{}, space.schedules);
+  visit("num_microbatches", Bounds{}, space.num_microbatches);
 }
 
 // Tokens of the shortest sequence that any layer of the type gets or makes.
@@ -85,12 +128,13 @@ std::int64_t shortest_sequence(const spec::ModelSpec& model, int type, std::int6
 // Divides the ranks of a stage between TP and Ulysses in every way, TP ranks near or far.
 void add_degrees(const SearchSpace& space, const spec::LayerSpec& layer, int ranks,
                  std::int64_t shortest, bool crosses_nodes, std::vector<plan::LayerStrategy>& out) {
-  const bool near = space.tp_consecutive.has(1);
-  const bool far = space.tp_consecutive.has(0) && (crosses_nodes || !near);
+  const bool near = space.allows(&plan::LayerStrategy::tp_consecutive, true);
+  const bool far =
+      space.allows(&plan::LayerStrategy::tp_consecutive, false) && (crosses_nodes || !near);
   for (const std::int64_t tp : divisors(ranks)) {
-    if (!space.tp_degrees.has(static_cast<int>(tp))) continue;
+    if (!space.allows(&plan::LayerStrategy::tp_degree, static_cast<int>(tp))) continue;
     for (const std::int64_t ulysses : divisors(ranks / tp)) {
-      if (!space.ulysses_degrees.has(static_cast<int>(ulysses))) continue;
+      if (!space.allows(&plan::LayerStrategy::ulysses_degree, static_cast<int>(ulysses))) continue;
       plan::LayerStrategy strategy;
       strategy.tp_degree = static_cast<int>(tp);
       strategy.ulysses_degree = static_cast<int>(ulysses);
@@ -116,33 +160,37 @@ bool can_shard(const spec::LayerSpec& layer, const plan::LayerStrategy& strategy
   return whole * kHundredth >= layer.num_params();
 }
 
-}  // namespace
-
-bool Allowed::has(int value) const {
-  if (!only.empty() && !contains(only, value)) return false;
-  if (contains(never, value)) return false;
-  return (least == 0 || value >= least) && (most == 0 || value <= most);
+// Where a layer cannot have every value it keeps the default whatever is allowed, so that
+// "recompute=full" speaks of the others.
+std::vector<plan::Recompute> allowed_recomputes(const SearchSpace& space, spec::LayerKind kind) {
+  constexpr auto kAll = enum_values<plan::Recompute>();
+  const auto fits = [&](plan::Recompute value) { return !plan::recompute_misfit(kind, value); };
+  const bool any = std::all_of(kAll.begin(), kAll.end(), fits);
+  std::vector<plan::Recompute> out;
+  for (const plan::Recompute value : kAll) {
+    const bool stays = !any && value == plan::LayerStrategy{}.recompute;
+    const bool allowed = fits(value) && space.allows(&plan::LayerStrategy::recompute, value);
+    if (stays || allowed) out.push_back(value);
+  }
+  return out;
 }
 
+}  // namespace
+
 void add_constraint(SearchSpace& space, const std::string& text, bool allow) {
-  const std::size_t sign = text.find_first_of("<>=");
-  if (sign == std::string::npos) {
-    throw ConfigError("[search] constraint '", text,
-                      "' has no value; write tp_degree=1,2 or "
-                      "tp_degree<=2");
-  }
-  const std::string name = text.substr(0, sign);
-  Allowed& allowed = dimension(space, name);
-  if (text[sign] != '=') {
-    if (text.substr(sign + 1, 1) != "=") {
-      throw ConfigError("[search] constraint '", text, "' must use <=, >= or =");
-    }
-    add_limit(allowed, name, text[sign], parse_value(name, text.substr(sign + 2)), allow);
-    return;
-  }
-  for (const std::string& word : split(text.substr(sign + 1), ',')) {
-    (allow ? allowed.only : allowed.never).push_back(parse_value(name, word));
-  }
+  const Constraint constraint = parse_constraint(text, allow);
+  std::vector<std::string> names;
+  bool known = false;
+  for_each_named(space, [&](const char* name, Bounds bounds, auto& allowed) {
+    names.emplace_back(name);
+    if (constraint.name != name) return;
+    known = true;
+    add_to(constraint, bounds, allowed);
+  });
+  if (known) return;
+  throw ConfigError("[search] '", constraint.name, "' is no dimension of the search (",
+                    fmt::format("{}", fmt::join(names, ", ")), ")",
+                    did_you_mean(constraint.name, names));
 }
 
 std::vector<int> pipeline_degrees(const SearchSpace& space, int world_size, int num_layers) {
@@ -185,18 +233,15 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
     std::vector<plan::LayerStrategy> degrees;
     const std::int64_t shortest = shortest_sequence(model, static_cast<int>(type), seq_length);
     add_degrees(space, layer, ranks_per_stage, shortest, crosses_nodes, degrees);
+    const std::vector<plan::Recompute> recomputes = allowed_recomputes(space, layer.kind);
     for (const plan::LayerStrategy& one : degrees) {
       const bool shards = can_shard(layer, one, ranks_per_stage);
       for (int zero = 0; zero <= 3; ++zero) {
-        if (!space.zero_stages.has(zero)) continue;
-        for (int recompute = 0; recompute < 3; ++recompute) {
-          plan::LayerStrategy strategy = one;
-          strategy.zero_stage = zero;
-          strategy.recompute = static_cast<plan::Recompute>(recompute);
-          // Recomputing is a question for blocks only.
-          const bool block = layer.kind == spec::LayerKind::kBlock;
-          const bool merge_whole = layer.kind == spec::LayerKind::kMerge && recompute == 2;
-          if (block || merge_whole ? !space.recomputes.has(recompute) : recompute > 0) continue;
+        if (!space.allows(&plan::LayerStrategy::zero_stage, zero)) continue;
+        plan::LayerStrategy strategy = one;
+        strategy.zero_stage = zero;
+        for (const plan::Recompute recompute : recomputes) {
+          strategy.recompute = recompute;
           out[type].push_back(strategy);
         }
         // Next to nothing to shard: the first allowed stage stands for all.

@@ -1,7 +1,11 @@
 // Which plans a search considers: what the user allows, what the model and the ranks allow.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "galvatron/plan/layer_strategy.h"
@@ -11,26 +15,54 @@
 namespace galvatron::search {
 
 // One dimension of the search: everything, unless `only` is not empty; never what `never` holds.
+template <typename T>
 struct Allowed {
-  std::vector<int> only;
-  std::vector<int> never;
-  int least = 0;  // 0: no limit
-  int most = 0;   // 0: no limit
-  bool has(int value) const;
+  std::vector<T> only;
+  std::vector<T> never;
+  std::optional<T> least, most;  // of numbers
+
+  bool has(T value) const {
+    const auto holds = [&](const std::vector<T>& values) {
+      return std::find(values.begin(), values.end(), value) != values.end();
+    };
+    if ((!only.empty() && !holds(only)) || holds(never)) return false;
+    return (!least || value >= *least) && (!most || value <= *most);
+  }
 };
 
-// zero_stages, recomputes and schedules by their number: the enumerators' values.
 struct SearchSpace {
-  Allowed pp_degrees;
-  Allowed tp_degrees;
-  Allowed tp_consecutive;  // 0, 1
-  Allowed ulysses_degrees;
-  Allowed zero_stages;
-  Allowed recomputes;
-  Allowed schedules;
-  Allowed num_microbatches;
+  // One for each field of a strategy, in the order of their table.
+  decltype(std::apply(
+      []<typename... T>(const plan::StrategyField<T>&...) { return std::tuple<Allowed<T>...>{}; },
+      plan::kStrategyFields)) fields;
+  Allowed<int> pp_degrees;
+  Allowed<plan::ScheduleKind> schedules;
+  Allowed<int> num_microbatches;
   bool uneven_stages = true;  // else balanced chunks of the layers
+
+  // allows(&plan::LayerStrategy::tp_degree, 4)
+  template <typename T>
+  bool allows(T plan::LayerStrategy::* member, T value) const;
 };
+
+// visit(field, its Allowed) for each field of a strategy.
+template <class Space, class Visitor>
+void for_each_dimension(Space& space, Visitor&& visit) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (visit(std::get<I>(plan::kStrategyFields), std::get<I>(space.fields)), ...);
+  }(std::make_index_sequence<std::tuple_size_v<decltype(plan::kStrategyFields)>>());
+}
+
+template <typename T>
+bool SearchSpace::allows(T plan::LayerStrategy::* member, T value) const {
+  bool allowed = true;
+  for_each_dimension(*this, [&](const auto& field, const auto& dimension) {
+    if constexpr (std::is_same_v<decltype(field.standard()), T>) {
+      if (field.member == member) allowed = dimension.has(value);
+    }
+  });
+  return allowed;
+}
 
 // Adds one constraint of the command line: "tp_degree=1,2", "tp_degree<=2", "recompute=full".
 // `allow`: the values are the only ones (or the limit holds); else they are forbidden. ConfigError.

@@ -1,6 +1,7 @@
 #include "galvatron/search/shape_question.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -66,14 +67,20 @@ bool passes_with_no_more(const cost::LayerCost& a, const cost::LayerCost& b) {
 
 std::vector<std::vector<int>> tied_groups(const cost::CostTables& tables) {
   if (tables.tied_types.size() < 2) return {};
-  constexpr int kZeroStages = 4;
+  std::map<decltype(plan::tied_values({})), int> number_of;  // ascending
+  for (const int type : tables.tied_types) {
+    for (const plan::LayerStrategy& one : tables.candidates[static_cast<std::size_t>(type)]) {
+      number_of.try_emplace(plan::tied_values(one), 0);
+    }
+  }
+  int next = 0;
+  for (auto& [values, number] : number_of) number = next++;
   std::vector<std::vector<int>> groups;
   for (std::size_t type = 0; type < tables.candidates.size(); ++type) {
     const bool tied = tables.tied_types.contains(static_cast<int>(type));
     auto& row = groups.emplace_back();
     for (const plan::LayerStrategy& one : tables.candidates[type]) {
-      const int place = 2 * one.tp_degree + (one.tp_consecutive ? 1 : 0);
-      row.push_back(tied ? place * kZeroStages + one.zero_stage : -1);
+      row.push_back(tied ? number_of.at(plan::tied_values(one)) : -1);
     }
   }
   return groups;

@@ -4,24 +4,34 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/enum_names.h"
+#include "galvatron/spec/optimizer_spec.h"
+
 namespace galvatron::spec {
 
 enum class Precision { kFp64, kFp32, kBf16, kFp16 };
 
-// "fp64", "fp32", "bf16", "fp16".
-std::string to_text(Precision precision);
-Precision parse_precision(const std::string& text);  // ConfigError
-const std::vector<std::string>& precision_names();
+constexpr EnumNames<4> names_of(Precision) {
+  return {"precision", {"fp64", "fp32", "bf16", "fp16"}, "fp8"};
+}
+
+inline std::string to_text(Precision precision) { return enum_text(precision); }
+inline Precision parse_precision(const std::string& text) { return parse_enum<Precision>(text); }
+inline const std::vector<std::string>& precision_names() { return enum_names<Precision>(); }
 
 // Bytes of one element in compute (parameters in use, activations, their gradients).
 std::int64_t compute_bytes(Precision precision);
-// Bytes of one element of master weights, gradients and each optimizer moment: 8 for fp64, else 4.
+// Bytes of one element of master weights, gradients and each optimizer state: 8 for fp64, else 4.
 std::int64_t state_bytes(Precision precision);
 
 struct JobSpec {
   std::int64_t seq_length = 1024;  // tokens per sample
   std::int64_t global_batch = 8;   // samples per optimizer step
   Precision precision = Precision::kBf16;
+  const OptimizerSpec* optimizer = &default_optimizer();
 };
+
+// Bytes of all that the job's optimizer keeps for one element.
+std::int64_t optimizer_bytes(const JobSpec& job);
 
 }  // namespace galvatron::spec

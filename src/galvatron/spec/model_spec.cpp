@@ -110,6 +110,12 @@ std::vector<int> ModelSpec::tied_layers() const {
   return users.empty() ? std::vector<int>{} : users.begin()->second;
 }
 
+std::vector<std::string> ModelSpec::layer_names() const {
+  std::vector<std::string> names;
+  for (const LayerSpec& layer : layers) names.push_back(layer.name);
+  return names;
+}
+
 std::vector<std::string> ModelSpec::type_names() const {
   std::vector<std::string> names;
   for (const LayerSpec& layer : layers) {

@@ -159,6 +159,7 @@ struct ModelSpec {
   std::int64_t num_params() const;  // tied parameters once
   // Names of the layer types, by LayerSpec::type: "embedding", "block", "head".
   std::vector<std::string> type_names() const;
+  std::vector<std::string> layer_names() const;  // LayerSpec::name of each
   // Index of the first layer of a type.
   int first_layer_of_type(int type) const;
 };

@@ -1,7 +1,6 @@
 #include "galvatron/train/checkpoint.h"
 
 #include <charconv>
-#include <map>
 #include <memory>
 #include <set>
 
@@ -20,39 +19,48 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFormat = "galvatron-checkpoint";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr const char* kInfoFile = "checkpoint.json";
 constexpr const char* kStateFile = "state.safetensors";
 constexpr const char* kStepPrefix = "step-";
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;
 
-// The three tensors of every parameter.
-struct Part {
-  const char* name;
-  OwnedTensor owned;
-};
+// Version 1 knew one optimizer, and gave its states names of their own.
+constexpr const char* kOptimizerOfVersion1 = "adamw";
 
-std::vector<Part> parts(AdamW& optimizer) {
-  const auto moments = std::make_shared<std::map<runtime::ParamUnit*, AdamW::Moments*>>();
-  for (AdamW::Moments& entry : optimizer.moments()) (*moments)[entry.unit] = &entry;
-  return {{"weights", [](runtime::ParamUnit& unit) { return unit.master(); }},
-          {"first", [moments](runtime::ParamUnit& unit) { return moments->at(&unit)->first; }},
-          {"second", [moments](runtime::ParamUnit& unit) { return moments->at(&unit)->second; }}};
-}
-constexpr std::array<const char*, 3> kPartNames{"weights", "first", "second"};
-
-std::string entry_name(const char* part, const std::string& parameter) {
-  return std::string(part) + "/" + parameter;
+// What every parameter has in a checkpoint of a version: its weights, and each state of the
+// optimizer.
+std::vector<std::string> part_names(const spec::OptimizerSpec& optimizer, int version) {
+  if (version == 1) return {"weights", "first", "second"};
+  std::vector<std::string> out = optimizer.states;
+  out.insert(out.begin(), "weights");
+  return out;
 }
 
-std::vector<models::TensorInfo> entries(const spec::ModelSpec& model, at::ScalarType dtype) {
+// The tensors of these, in the same order.
+std::vector<OwnedTensor> parts(Optimizer& optimizer) {
+  std::vector<OwnedTensor> out{[](runtime::ParamUnit& unit) { return unit.master(); }};
+  for (const std::string& name : optimizer.spec().states) {
+    out.push_back(
+        [&optimizer, name](runtime::ParamUnit& unit) { return optimizer.state(unit, name); });
+  }
+  return out;
+}
+
+std::string entry_name(const std::string& part, const std::string& parameter) {
+  return part + "/" + parameter;
+}
+
+std::vector<models::TensorInfo> entries(const spec::ModelSpec& model,
+                                        const std::vector<std::string>& part_names,
+                                        at::ScalarType dtype) {
   std::vector<models::TensorInfo> out;
   std::set<std::string> done;
   for (const spec::LayerSpec& layer : model.layers) {
     for (const spec::ParamSpec& param : layer.params) {
       const std::string name = layer.full_name(param);
       if (!done.insert(name).second) continue;
-      for (const char* part : kPartNames)
+      for (const std::string& part : part_names)
         out.push_back({entry_name(part, name), dtype, param.shape});
     }
   }
@@ -67,13 +75,15 @@ OrderedJson progress_json(const spec::ModelSpec& model, Trainer& trainer, std::i
           {"seq_length", seq_length},
           {"steps_done", trainer.steps_done()},
           {"samples_consumed", trainer.samples_consumed()},
+          {"optimizer", trainer.optimizer().spec().name},
           {"optimizer_steps", trainer.optimizer().num_steps()},
           {"loss_scale", scaler.scale},
           {"good_steps", scaler.good_steps}};
 }
 
 struct Progress {
-  std::string model;
+  int version = kVersion;
+  std::string model, optimizer;
   std::int64_t seq_length = 0, steps_done = 0, samples_consumed = 0, optimizer_steps = 0;
   LossScaler::State scaler;
 };
@@ -84,12 +94,13 @@ Progress read_progress(const fs::path& checkpoint) {
   JsonReader reader(json, path.string());
   if (reader.get_string("format") != kFormat)
     throw ConfigError("[checkpoint] ", path.string(), " is no checkpoint");
-  reader.get_int("version", kVersion, kVersion);
   Progress out;
+  out.version = static_cast<int>(reader.get_int("version", 1, kVersion));
   out.model = reader.get_string("model");
   out.seq_length = reader.get_int("seq_length", 1, kMaxCount);
   out.steps_done = reader.get_int("steps_done", 0, kMaxCount);
   out.samples_consumed = reader.get_int("samples_consumed", 0, kMaxCount);
+  out.optimizer = out.version == 1 ? kOptimizerOfVersion1 : reader.get_string("optimizer");
   out.optimizer_steps = reader.get_int("optimizer_steps", 0, kMaxCount);
   out.scaler.scale = reader.get_number("loss_scale", 0, 1e300);
   out.scaler.good_steps = reader.get_int("good_steps", 0, kMaxCount);
@@ -126,6 +137,7 @@ void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& t
   const fs::path final = folder / fmt::format("{}{:06}", kStepPrefix, trainer.steps_done());
   const fs::path partial = final.string() + ".partial";
   const bool writes = engine.world().rank() == 0;
+  const std::vector<std::string> names = part_names(trainer.optimizer().spec(), kVersion);
   std::unique_ptr<models::SafetensorsWriter> writer;
   if (writes) {
     std::error_code ignored;
@@ -133,13 +145,14 @@ void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& t
     fs::create_directories(partial, ignored);
     const at::ScalarType dtype = runtime::state_scalar_type(engine.plan().precision);
     writer = std::make_unique<models::SafetensorsWriter>(partial / kStateFile,
-                                                         entries(engine.model(), dtype));
+                                                         entries(engine.model(), names, dtype));
   }
-  for (const Part& part : parts(trainer.optimizer())) {
+  const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
+  for (std::size_t i = 0; i < names.size(); ++i) {
     for_each_whole_parameter(
-        engine, part.owned, [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
+        engine, tensors[i], [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
           const spec::LayerSpec& layer_spec = engine.model().layer(layer);
-          writer->write(entry_name(part.name, layer_spec.full_name(param)), whole);
+          writer->write(entry_name(names[i], layer_spec.full_name(param)), whole);
         });
   }
   if (writes) {
@@ -168,19 +181,27 @@ fs::path find_checkpoint(const fs::path& path) {
 }
 
 void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
-                      std::int64_t seq_length, spec::Precision precision, std::int64_t num_steps) {
+                      const spec::JobSpec& job, std::int64_t num_steps) {
   const Progress progress = read_progress(checkpoint);
   const std::string name = checkpoint.string();
-  if (progress.seq_length != seq_length) {
+  if (progress.seq_length != job.seq_length) {
     throw ConfigError("[checkpoint] ", name, " was trained with sequences of ", progress.seq_length,
-                      " tokens, not ", seq_length);
+                      " tokens, not ", job.seq_length);
+  }
+  if (progress.optimizer != job.optimizer->name) {
+    throw ConfigError("[checkpoint] ", name, " was trained with optimizer ", progress.optimizer,
+                      ", whose states ", job.optimizer->name, " cannot go on from; resume with ",
+                      progress.optimizer,
+                      ", or start anew from its weights: --export and --init-from");
   }
   if (progress.steps_done >= num_steps) {
     throw ConfigError("[checkpoint] ", name, " has done ", progress.steps_done, " steps; --steps ",
                       num_steps, " leaves none to do");
   }
   const models::SafetensorsReader reader(checkpoint / kStateFile);
-  for (const models::TensorInfo& expected : entries(model, runtime::state_scalar_type(precision))) {
+  for (const models::TensorInfo& expected :
+       entries(model, part_names(*job.optimizer, progress.version),
+               runtime::state_scalar_type(job.precision))) {
     const models::TensorInfo* actual = reader.find(expected.name);
     if (actual == nullptr || actual->shape != expected.shape || actual->dtype != expected.dtype) {
       throw ConfigError("[checkpoint] ", name, " does not fit model '", model.name,
@@ -196,16 +217,18 @@ void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
 void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, Trainer& trainer) {
   const at::NoGradGuard no_grad;
   const models::SafetensorsReader reader(checkpoint / kStateFile);
-  for (const Part& part : parts(trainer.optimizer())) {
+  const Progress progress = read_progress(checkpoint);
+  const std::vector<std::string> names = part_names(trainer.optimizer().spec(), progress.version);
+  const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
+  for (std::size_t i = 0; i < names.size(); ++i) {
     for (runtime::ParamUnit* unit : engine.units()) {
       for (const runtime::ParamSlot& slot : unit->slots()) {
-        copy_owned(*unit, slot, reader.view(entry_name(part.name, slot.full_name)),
-                   part.owned(*unit));
+        copy_owned(*unit, slot, reader.view(entry_name(names[i], slot.full_name)),
+                   tensors[i](*unit));
       }
     }
   }
   engine.publish();
-  const Progress progress = read_progress(checkpoint);
   trainer.optimizer().set_num_steps(progress.optimizer_steps);
   trainer.loss_scaler().set_state(progress.scaler);
   trainer.set_progress(progress.steps_done, progress.samples_consumed);

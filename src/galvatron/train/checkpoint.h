@@ -3,8 +3,7 @@
 // FOLDER/step-000100/ holds
 //   checkpoint.json     how far the run is: steps, samples, loss scale
 //   state.safetensors   whole parameters, as no plan divides them: "weights/<name>" (master
-//   weights), "first/<name>" and
-//                       "second/<name>" (AdamW's moments)
+//                       weights) and "<state>/<name>" for each state of the optimizer
 // A checkpoint appears under its name when it is complete.
 #pragma once
 #include <filesystem>
@@ -22,12 +21,12 @@ void save_checkpoint(const std::filesystem::path& folder, runtime::Engine& engin
 // `path` if it is a checkpoint, else the one of most steps in it. ConfigError when there is none.
 std::filesystem::path find_checkpoint(const std::filesystem::path& path);
 
-// ConfigError unless the checkpoint is whole and of this model, sequence length and kind of
-// precision (fp64 or not), and has steps left to do.
+// ConfigError unless the checkpoint is whole and of this model, optimizer, sequence length and kind
+// of precision (fp64 or not), and has steps left to do.
 void check_checkpoint(const std::filesystem::path& checkpoint, const spec::ModelSpec& model,
-                      std::int64_t seq_length, spec::Precision precision, std::int64_t num_steps);
+                      const spec::JobSpec& job, std::int64_t num_steps);
 
-// Master weights, moments and progress; every rank reads what it owns. Collective.
+// Master weights, optimizer states and progress; every rank reads what it owns. Collective.
 // REQUIRES: check_checkpoint() passed.
 void load_checkpoint(const std::filesystem::path& checkpoint, runtime::Engine& engine,
                      Trainer& trainer);

@@ -14,21 +14,10 @@ constexpr std::int64_t kDecayShare = 5;  // of all steps, by default
 
 }  // namespace
 
-const std::vector<std::string>& lr_shape_names() {
-  static const std::vector<std::string> names{"constant", "linear", "cosine", "wsd"};
-  return names;
-}
-
-std::string to_text(LrShape shape) { return lr_shape_names().at(static_cast<std::size_t>(shape)); }
-
 LrShape parse_lr_shape(const std::string& text) {
-  const auto& names = lr_shape_names();
-  const auto found = std::find(names.begin(), names.end(), text);
-  if (found == names.end()) {
-    throw ConfigError("[train] unknown learning rate schedule '", text, "'",
-                      did_you_mean(text, names));
-  }
-  return static_cast<LrShape>(found - names.begin());
+  if (const auto shape = find_enum<LrShape>(text)) return *shape;
+  throw ConfigError("[train] unknown learning rate schedule '", text, "'",
+                    enum_hint<LrShape>(text));
 }
 
 LrSchedule::LrSchedule(const LrScheduleOptions& options, std::int64_t num_steps)

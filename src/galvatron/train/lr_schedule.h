@@ -16,13 +16,19 @@
 #include <string>
 #include <vector>
 
+#include "galvatron/base/enum_names.h"
+
 namespace galvatron::train {
 
 enum class LrShape { kConstant, kLinear, kCosine, kWsd };
 
-std::string to_text(LrShape shape);               // "constant", "linear", "cosine", "wsd"
+constexpr EnumNames<4> names_of(LrShape) {
+  return {"train", {"constant", "linear", "cosine", "wsd"}};
+}
+
+inline std::string to_text(LrShape shape) { return enum_text(shape); }
 LrShape parse_lr_shape(const std::string& text);  // ConfigError
-const std::vector<std::string>& lr_shape_names();
+inline const std::vector<std::string>& lr_shape_names() { return enum_names<LrShape>(); }
 
 struct LrScheduleOptions {
   LrShape shape = LrShape::kCosine;

@@ -2,6 +2,7 @@
 // what is not there, or has another shape, is left out.
 #pragma once
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "galvatron/base/units.h"
@@ -10,6 +11,8 @@
 namespace galvatron::train {
 
 struct Prediction {
+  // Of the training that it foretells; unset where nothing is foretold.
+  std::optional<std::string> optimizer;
   std::optional<Milliseconds> step_time;
   std::vector<Bytes> rank_memory;  // per pipeline rank: tensors of its fullest rank, without the
                                    // reserve; empty when unknown

@@ -117,7 +117,7 @@ std::string summary_table(const RunSummary& summary) {
   std::string out =
       fmt::format("{} on {} ({}), {}\n", summary.model, counted(plan.world_size, "rank", "ranks"),
                   summary.device, counted(summary.num_steps, "step", "steps"));
-  out += fmt::format("  plan        {}\n", plan::summarize(plan));
+  out += fmt::format("  plan        {}\n", plan::summarize(plan, summary.layer_names));
   const bool one_each = plan.pipeline.stages_per_rank() == 1;
   out += fmt::format("  pipeline    {}{}, {}, {}, global batch {}, {}\n",
                      counted(plan.pipeline.num_stages(), "stage", "stages"),

@@ -17,7 +17,8 @@ struct RunSummary {
   std::string model;
   std::string device;
   plan::Plan plan;
-  std::vector<Bytes> peak_memory;  // per rank
+  std::vector<std::string> layer_names;  // of the model, for the table; may be empty
+  std::vector<Bytes> peak_memory;        // per rank
   Prediction prediction;
   std::int64_t num_steps = 0;  // of this process
   double step_seconds = 0;     // median, without the first step where there are others

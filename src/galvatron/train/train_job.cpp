@@ -12,6 +12,7 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
+#include "galvatron/train/prediction.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/weights.h"
@@ -50,10 +51,12 @@ plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::
 plan::Plan plan_file(const TrainJob& job) {
   plan::Plan plan = plan::read_plan(job.plan);
   const plan::Plan written = plan;
+  const std::string& optimizer = job.trainer.optimizer.spec().name;
   plan.global_batch = job.global_batch.value_or(plan.global_batch);
   plan.precision = job.precision.value_or(plan.precision);
-  const bool changed =
-      plan.global_batch != written.global_batch || plan.precision != written.precision;
+  const bool changed = plan.global_batch != written.global_batch ||
+                       plan.precision != written.precision ||
+                       read_prediction(plan).optimizer.value_or(optimizer) != optimizer;
   if (changed) plan.search = {};  // it foretold another run
   return plan;
 }
@@ -184,8 +187,9 @@ PreparedJob prepare(const TrainJob& job, int world_size) {
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   if (!job.resume.empty()) {
     out.job.resume = find_checkpoint(job.resume);
-    check_checkpoint(out.job.resume, out.model, out.seq_length, out.plan.precision,
-                     job.trainer.num_steps);
+    spec::JobSpec spec = job_spec(job, out.seq_length);
+    spec.precision = out.plan.precision;
+    check_checkpoint(out.job.resume, out.model, spec, job.trainer.num_steps);
   }
   check_outputs(job);
   return out;
@@ -204,6 +208,7 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
   out.seq_length = seq_length;
   out.global_batch = job.global_batch.value_or(out.global_batch);
   out.precision = job.precision.value_or(out.precision);
+  out.optimizer = &job.trainer.optimizer.spec();
   return out;
 }
 
@@ -226,9 +231,9 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
   });
 
   const OrderedJson timeline = gather_timeline(world, engine.trace(), prepared.plan);
-  const RunSummary summary =
-      summarize(prepared.plan, device_text(world.device()), recorder.records(),
-                gather_peak_memory(world, trainer.peak_memory()));
+  RunSummary summary = summarize(prepared.plan, device_text(world.device()), recorder.records(),
+                                 gather_peak_memory(world, trainer.peak_memory()));
+  summary.layer_names = prepared.model.layer_names();
   if (is_first) write_results(prepared, summary, timeline);
   if (!job.export_dir.empty()) export_weights(engine, job.export_dir, export_options(job));
   return summary;
@@ -237,33 +242,34 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
 OrderedJson options_to_json(const PreparedJob& prepared) {
   const TrainJob& job = prepared.job;
   const TrainerOptions& trainer = job.trainer;
-  return {{"model", job.model},
-          {"init_from", job.init_from},
-          {"data", job.data},
-          {"split", job.split},
-          {"shuffle", job.shuffle},
-          {"image_mean", job.images.mean},
-          {"image_std", job.images.std},
-          {"crop_padding", job.images.crop_padding},
-          {"flip", job.images.flip},
-          {"mask_token", job.mask_token},
-          {"whole_words", job.whole_words},
-          {"seed", job.seed},
-          {"deterministic", job.deterministic},
-          {"precision", spec::to_text(prepared.plan.precision)},
-          {"seq_length", prepared.seq_length},
-          {"global_batch", prepared.plan.global_batch},
-          {"steps", trainer.num_steps},
-          {"lr", trainer.lr.peak},
-          {"min_lr", trainer.lr.min},
-          {"lr_schedule", to_text(trainer.lr.shape)},
-          {"warmup_steps", trainer.lr.warmup_steps},
-          {"decay_steps", trainer.lr.decay_steps},
-          {"weight_decay", trainer.adamw.weight_decay},
-          {"beta1", trainer.adamw.beta1},
-          {"beta2", trainer.adamw.beta2},
-          {"adam_eps", trainer.adamw.epsilon},
-          {"max_grad_norm", trainer.max_grad_norm}};
+  const spec::OptimizerSpec& optimizer = trainer.optimizer.spec();
+  OrderedJson out = {{"model", job.model},
+                     {"init_from", job.init_from},
+                     {"data", job.data},
+                     {"split", job.split},
+                     {"shuffle", job.shuffle},
+                     {"image_mean", job.images.mean},
+                     {"image_std", job.images.std},
+                     {"crop_padding", job.images.crop_padding},
+                     {"flip", job.images.flip},
+                     {"mask_token", job.mask_token},
+                     {"whole_words", job.whole_words},
+                     {"seed", job.seed},
+                     {"deterministic", job.deterministic},
+                     {"precision", spec::to_text(prepared.plan.precision)},
+                     {"seq_length", prepared.seq_length},
+                     {"global_batch", prepared.plan.global_batch},
+                     {"steps", trainer.num_steps},
+                     {"lr", trainer.lr.peak},
+                     {"min_lr", trainer.lr.min},
+                     {"lr_schedule", to_text(trainer.lr.shape)},
+                     {"warmup_steps", trainer.lr.warmup_steps},
+                     {"decay_steps", trainer.lr.decay_steps},
+                     {"optimizer", optimizer.name}};
+  for (const spec::OptimizerOption& option : optimizer.options)
+    out[option.name] = trainer.optimizer.value(option.name);
+  out["max_grad_norm"] = trainer.max_grad_norm;
+  return out;
 }
 
 }  // namespace galvatron::train

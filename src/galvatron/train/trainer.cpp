@@ -50,7 +50,7 @@ Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
       valid_(valid),
       options_(options),
       lr_(options.lr, options.num_steps),
-      optimizer_(engine.units(), options.adamw),
+      optimizer_(make_optimizer(engine.units(), options.optimizer)),
       scaler_(scaling_of(engine.plan(), options.loss_scaling)) {
   GALV_CHECK(valid_ != nullptr || options_.eval_interval == 0,
              "evaluations need validation samples");
@@ -108,7 +108,7 @@ void Trainer::update(StepRecord& record) {
   }
   {
     const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
-    optimizer_.step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
+    optimizer_->step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
   }
   const runtime::Trace::Scope scope(engine_.trace(), "publish weights", "communication");
   engine_.publish();

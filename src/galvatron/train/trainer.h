@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "galvatron/data/sample_source.h"
@@ -9,7 +10,7 @@
 #include "galvatron/train/loss_scaler.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
-#include "galvatron/train/optimizer.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::train {
 
@@ -17,7 +18,7 @@ struct TrainerOptions {
   // Optimizer steps of the whole run.
   std::int64_t num_steps = 100;
   LrScheduleOptions lr;
-  AdamWOptions adamw;
+  spec::OptimizerChoice optimizer;
   // Gradients above this norm are scaled down to it; 0: never.
   double max_grad_norm = 1.0;
   LossScalerOptions loss_scaling;  // enabled for fp16 whatever this says
@@ -50,7 +51,7 @@ class Trainer {
   Bytes peak_memory() const { return peak_memory_; }
 
   // --- what a checkpoint holds beside the weights ---
-  AdamW& optimizer() { return optimizer_; }
+  Optimizer& optimizer() { return *optimizer_; }
   LossScaler& loss_scaler() { return scaler_; }
   std::int64_t samples_consumed() const { return samples_consumed_; }
   void set_progress(std::int64_t steps_done, std::int64_t samples_consumed) {
@@ -67,7 +68,7 @@ class Trainer {
   const data::SampleSource* valid_;
   TrainerOptions options_;
   LrSchedule lr_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   LossScaler scaler_;
   std::int64_t steps_done_ = 0;
   std::int64_t samples_consumed_ = 0;

@@ -1,0 +1,127 @@
+#include "galvatron/spec/optimizer_spec.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::spec {
+namespace {
+
+constexpr double kMaxRate = 1e3;
+
+// Kingma and Ba 2015, with the decoupled weight decay of Loshchilov and Hutter 2019.
+OptimizerSpec adamw() {
+  return {"adamw",
+          {"exp_avg", "exp_avg_sq"},
+          {{"weight_decay", 0.1, 0, kMaxRate,
+            "Decoupled; not of biases, norms and other one-dimensional parameters"},
+           {"beta1", 0.9, 0, 1, "Decay of the first moment"},
+           {"beta2", 0.95, 0, 1, "Decay of the second moment"},
+           {"adam_eps", 1e-8, 0, 1, "Added to the root of the second moment"}}};
+}
+
+// Polyak 1964, as torch.optim.SGD computes it.
+OptimizerSpec sgd() {
+  return {"sgd",
+          {"momentum_buffer"},
+          {{"weight_decay", 0, 0, kMaxRate, "part of the gradient of the same parameters"},
+           {"momentum", 0.9, 0, 1, "Share of the last update's direction that is kept"}}};
+}
+
+// The first option of the name, by optimizer.
+const OptimizerOption* find_option(const OptimizerSpec& optimizer, const std::string& name) {
+  const auto found =
+      std::find_if(optimizer.options.begin(), optimizer.options.end(),
+                   [&](const OptimizerOption& option) { return option.name == name; });
+  return found == optimizer.options.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> owners(const std::string& option) {
+  std::vector<std::string> out;
+  for (const OptimizerSpec& optimizer : optimizers()) {
+    if (find_option(optimizer, option) != nullptr) out.push_back(optimizer.name);
+  }
+  return out;
+}
+
+std::vector<OptimizerOption> merge_options() {
+  std::vector<OptimizerOption> out;
+  for (const OptimizerSpec& optimizer : optimizers()) {
+    for (const OptimizerOption& option : optimizer.options) {
+      const auto known = std::find_if(out.begin(), out.end(), [&](const OptimizerOption& other) {
+        return other.name == option.name;
+      });
+      if (known == out.end()) {
+        out.push_back(option);
+        const std::vector<std::string> of = owners(option.name);
+        if (of.size() < optimizers().size())
+          out.back().help += fmt::format(" ({})", fmt::join(of, ", "));
+      } else if (known->help != option.help || known->standard != option.standard) {
+        known->help += fmt::format("; {}: {} [{}]", optimizer.name, option.help, option.standard);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+double OptimizerSpec::relative_time() const {
+  constexpr int kNormAndClipping = 2;
+  return static_cast<double>(words() + kNormAndClipping) /
+         (default_optimizer().words() + kNormAndClipping);
+}
+
+const std::vector<OptimizerSpec>& optimizers() {
+  static const std::vector<OptimizerSpec> all = {adamw(), sgd()};
+  return all;
+}
+
+const OptimizerSpec& default_optimizer() { return optimizers().front(); }
+
+const std::vector<std::string>& optimizer_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const OptimizerSpec& optimizer : optimizers()) out.push_back(optimizer.name);
+    return out;
+  }();
+  return names;
+}
+
+const OptimizerSpec& find_optimizer(const std::string& name) {
+  for (const OptimizerSpec& optimizer : optimizers()) {
+    if (optimizer.name == name) return optimizer;
+  }
+  throw ConfigError("[optimizer] '", name, "' is not one of ",
+                    fmt::format("{}", fmt::join(optimizer_names(), ", ")),
+                    did_you_mean(name, optimizer_names()));
+}
+
+const std::vector<OptimizerOption>& optimizer_options() {
+  static const std::vector<OptimizerOption> all = merge_options();
+  return all;
+}
+
+OptimizerChoice::OptimizerChoice(const std::string& name, std::map<std::string, double> values)
+    : spec_(&find_optimizer(name)), values_(std::move(values)) {
+  for (const auto& [option, value] : values_) {
+    if (find_option(*spec_, option) != nullptr) continue;
+    const std::vector<std::string> of = owners(option);
+    GALV_CHECK(!of.empty(), "no optimizer has an option ", option);
+    throw ConfigError("[optimizer] ", option, " ", value, " is an option of ",
+                      fmt::format("{}", fmt::join(of, ", ")), ", not of ", name,
+                      "; leave it away, or choose optimizer ", of.front());
+  }
+}
+
+double OptimizerChoice::value(const std::string& option) const {
+  const auto given = values_.find(option);
+  if (given != values_.end()) return given->second;
+  const OptimizerOption* known = find_option(*spec_, option);
+  GALV_CHECK(known != nullptr, spec_->name, " has no option ", option);
+  return known->standard;
+}
+
+}  // namespace galvatron::spec

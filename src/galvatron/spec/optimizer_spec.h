@@ -1,0 +1,59 @@
+// What planning knows of an optimizer: what it keeps, what a step of it costs, what can be set. How
+// it updates weights is train/optimizers/<name>.cpp; to add one: docs/dev/add_a_optimizer.md.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+namespace galvatron::spec {
+
+struct OptimizerOption {
+  std::string name;  // "adam_eps" in files and Python, "--adam-eps" on the command line
+  double standard = 0;
+  double min = 0, max = 0;
+  std::string help;
+};
+
+struct OptimizerSpec {
+  std::string name;
+  // Tensors like the master weights, of the same precision (state_bytes()): one element of each for
+  // every weight. Named as torch.optim names them; checkpoints use the names.
+  std::vector<std::string> states;
+  std::vector<OptimizerOption> options;
+
+  // Elements that an update reads and writes for each weight: the gradient once, the weight and
+  // every state twice.
+  int words() const { return 3 + 2 * static_cast<int>(states.size()); }
+  // Time of a step's end over that of default_optimizer(). It is bound by memory: words(), and two
+  // more of the gradient, which the norm reads and clipping writes back.
+  double relative_time() const;
+};
+
+// All there are, the default first.
+const std::vector<OptimizerSpec>& optimizers();
+// AdamW; hardware profiles hold its time.
+const OptimizerSpec& default_optimizer();
+const std::vector<std::string>& optimizer_names();
+const OptimizerSpec& find_optimizer(const std::string& name);  // ConfigError
+
+// Every option once. Where optimizers share one and differ, or not all have it, `help` says so;
+// `standard` is the first one's.
+const std::vector<OptimizerOption>& optimizer_options();
+
+// An optimizer with the options that were set; the others have their defaults.
+class OptimizerChoice {
+ public:
+  OptimizerChoice() : OptimizerChoice(default_optimizer().name, {}) {}
+  // ConfigError for an unknown optimizer, or an option that only others have.
+  OptimizerChoice(const std::string& name, std::map<std::string, double> values);
+
+  const OptimizerSpec& spec() const { return *spec_; }
+  // REQUIRES: an option of the optimizer.
+  double value(const std::string& option) const;
+
+ private:
+  const OptimizerSpec* spec_;
+  std::map<std::string, double> values_;
+};
+
+}  // namespace galvatron::spec

@@ -1,0 +1,75 @@
+// The update of a rank's master weights. An optimizer is a class of its own file here, its entry in
+// spec/optimizer_spec and its line in registry.cpp; what all have in common is written once, below.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "galvatron/runtime/param_unit.h"
+#include "galvatron/spec/optimizer_spec.h"
+
+namespace galvatron::train {
+
+// Ranges of many units for one fused call: the parameters that decay, or the others. All lists are
+// of one length and all tensors of one dtype.
+struct UpdateGroup {
+  bool decays = false;
+  std::vector<at::Tensor> weights, gradients;
+  std::vector<std::vector<at::Tensor>> states;  // in the order of OptimizerSpec::states
+  // What the kernel shall divide the gradients by, in the same pass.
+  std::optional<at::Tensor> gradient_divisor;
+};
+
+class Optimizer {
+ public:
+  // States begin as zeros. `units` outlive the optimizer.
+  Optimizer(const std::vector<runtime::ParamUnit*>& units, const spec::OptimizerChoice& choice);
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // Multiplies the gradients by `gradient_factor` (clipping and loss scale in one), then updates
+  // the master weights. Follow with Engine::publish().
+  void step(double learning_rate, double gradient_factor = 1);
+
+  const spec::OptimizerSpec& spec() const { return choice_.spec(); }
+  // One of spec().states of one unit, one-dimensional like ParamUnit::master().
+  at::Tensor& state(const runtime::ParamUnit& unit, const std::string& name);
+
+  std::int64_t num_steps() const { return num_steps_; }
+  void set_num_steps(std::int64_t steps) { num_steps_ = steps; }
+
+  // The arithmetic alone: changes group.weights and group.states as step num_steps(), counted from
+  // 1. REQUIRES: autograd is off.
+  virtual void update(UpdateGroup& group, double learning_rate) = 0;
+
+ protected:
+  double option(const char* name) const { return choice_.value(name); }
+  // The option weight_decay, of parameters that decay.
+  double weight_decay(const UpdateGroup& group) const;
+
+ private:
+  struct UnitStates {
+    runtime::ParamUnit* unit = nullptr;
+    std::vector<at::Tensor> states;
+  };
+  void add_range(UpdateGroup& group, const UnitStates& entry, std::int64_t begin,
+                 std::int64_t end) const;
+  bool fits_fused_divisor() const;
+
+  spec::OptimizerChoice choice_;
+  std::vector<UnitStates> units_;
+  std::int64_t num_steps_ = 0;
+};
+
+std::unique_ptr<Optimizer> make_optimizer(const std::vector<runtime::ParamUnit*>& units,
+                                          const spec::OptimizerChoice& choice = {});
+
+// Factor that brings a gradient of norm `norm` to at most `max_norm`: min(1, max_norm / (norm +
+// 1e-6)), PyTorch's clip_grad_norm_. 1 for max_norm <= 0.
+double clip_factor(double norm, double max_norm);
+
+}  // namespace galvatron::train

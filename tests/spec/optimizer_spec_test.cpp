@@ -1,0 +1,76 @@
+#include "galvatron/spec/optimizer_spec.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "galvatron/base/error.h"
+
+#include "config_error.h"
+
+namespace galvatron::spec {
+namespace {
+
+TEST(OptimizerSpec, AdamWIsTheDefaultAndTheMeasureOfTime) {
+  const OptimizerSpec& adamw = find_optimizer("adamw");
+  EXPECT_EQ(&adamw, &default_optimizer());
+  EXPECT_EQ(adamw.states, (std::vector<std::string>{"exp_avg", "exp_avg_sq"}));
+  EXPECT_EQ(adamw.words(), 7);
+  EXPECT_EQ(adamw.relative_time(), 1);
+}
+
+TEST(OptimizerSpec, SgdKeepsOneStateAndIsFasterByItsMemory) {
+  const OptimizerSpec& sgd = find_optimizer("sgd");
+  EXPECT_EQ(sgd.states, (std::vector<std::string>{"momentum_buffer"}));
+  EXPECT_EQ(sgd.words(), 5);
+  EXPECT_DOUBLE_EQ(sgd.relative_time(), 7.0 / 9);
+}
+
+TEST(OptimizerSpec, ANearMissIsNamed) {
+  EXPECT_NE(config_error_of([] { find_optimizer("adam"); }).find(", did you mean 'adamw'?"),
+            std::string::npos);
+}
+
+TEST(OptimizerSpec, EveryOptionIsThereOnceAndItsDefaultIsInRange) {
+  std::set<std::string> names;
+  for (const OptimizerOption& option : optimizer_options()) {
+    EXPECT_TRUE(names.insert(option.name).second) << option.name;
+    EXPECT_LE(option.min, option.standard) << option.name;
+    EXPECT_LE(option.standard, option.max) << option.name;
+  }
+  for (const OptimizerSpec& optimizer : optimizers()) {
+    for (const OptimizerOption& option : optimizer.options)
+      EXPECT_TRUE(names.contains(option.name));
+  }
+}
+
+TEST(OptimizerChoice, HasDefaultsWhereNothingWasSet) {
+  EXPECT_EQ(OptimizerChoice().spec().name, "adamw");
+  const OptimizerChoice choice("adamw", {{"beta1", 0.5}});
+  EXPECT_EQ(choice.value("beta1"), 0.5);
+  EXPECT_EQ(choice.value("beta2"), 0.95);
+  EXPECT_THROW(choice.value("beta3"), InternalError);
+  EXPECT_EQ(OptimizerChoice("sgd", {}).value("weight_decay"), 0) << "each has its own";
+}
+
+TEST(OptimizerChoice, RefusesOptionsOfOthers) {
+  EXPECT_EQ(config_error_of([] { OptimizerChoice("adamw", {{"momentum", 0.5}}); }),
+            "[optimizer] momentum 0.5 is an option of sgd, not of adamw; leave it away, or choose "
+            "optimizer sgd");
+}
+
+TEST(OptimizerOptions, SayWhoseTheyAreWhereNotAllHaveThem) {
+  const auto help = [](const std::string& name) {
+    for (const OptimizerOption& option : optimizer_options()) {
+      if (option.name == name) return option.help;
+    }
+    return std::string("there is none");
+  };
+  EXPECT_EQ(help("beta1"), "Decay of the first moment (adamw)");
+  EXPECT_EQ(help("weight_decay"),
+            "Decoupled; not of biases, norms and other one-dimensional parameters; sgd: part of "
+            "the gradient of the same parameters [0]");
+}
+
+}  // namespace
+}  // namespace galvatron::spec
