@@ -1,11 +1,12 @@
 """How far off single precision may be: judged by the truth in double, never by another rounding.
 
-Two single-precision results are both wrong by rounding, and by how much depends on the kernels of the processor. So ours
-is held against the same numbers in double (the truth), and may be off by at most FACTOR times what the yardstick (most
-often transformers in single precision, here and now) is off, plus a floor. tests/train/single_precision.h says the same.
+Two single-precision results are both wrong by rounding, and by how much depends on the kernels of the processor. So
+ours is held against the same numbers in double (the truth), and may be off by at most FACTOR times what the yardstick
+(most often transformers in single precision, here and now) is off, plus a floor. tests/train/single_precision.h says
+the same.
 
-GALVATRON_PRECISION_RATIOS=FILE collects the worst ratios of a run; `python tests/python/single_precision.py FILE` prints
-them as a table (docs/measurements.md).
+GALVATRON_PRECISION_RATIOS=FILE collects the worst ratios of a run; `python tests/python/single_precision.py FILE`
+prints them as a table (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ Result = TypeVar("Result")
 Values = torch.Tensor | Sequence[float] | float
 
 FACTOR = 2
-# One rounding is luck: the largest error of one tensor often stems from one sum. So the yardstick is the worst of this many
-# orders of summation, the first of them the kernels' own.
+# One rounding is luck: the largest error of one tensor often stems from one sum. So the yardstick is the worst of this
+# many orders of summation, the first of them the kernels' own.
 ORDERS = 4
-# What remains where the yardstick is right by luck, in units in the last place of the tensor's scale. A result passes
-# through roundings of its own behind the last long sum: a product, a bias or residual sum, a mean over labels, the store.
+# What remains where the yardstick is right by luck, in units in the last place of the tensor's scale: a result passes
+# through roundings of its own behind the last long sum, as a product, a bias or residual sum, a mean, the store.
 FLOOR_ULPS = 4
 ULP = 2.0**-23
 THREADS = int(os.environ.get("GALVATRON_TEST_THREADS", "1"))
@@ -46,7 +47,7 @@ _MATRIX_PRODUCTS = (
 
 
 class AnotherOrder(TorchDispatchMode):
-    """Every matrix product, of backward too, sums in a random order: what other kernels may give for the same numbers."""
+    """Every matrix product, of backward too, sums in a random order: another rounding of the same numbers."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -106,7 +107,7 @@ def judge(ours: Values, yardsticks: Sequence[Values], truth: Values, scale: floa
     assert ours.shape == truth.shape, f"{tuple(ours.shape)} is not {tuple(truth.shape)}"
     scale = max(truth.abs().max().item(), scale)
     assert scale > 0, "the truth is zero: nothing is compared"
-    theirs = max((_tensor(each) - truth).abs().max().item() for each in yardsticks)
+    theirs = torch.stack([(_tensor(each) - truth).abs().max() for each in yardsticks]).max().item()
     return Verdict((ours - truth).abs().max().item(), theirs, FLOOR_ULPS * ULP * scale)
 
 
@@ -119,9 +120,7 @@ class SinglePrecision:
     run: str
     yardstick: str = "transformers"
 
-    def require(
-        self, what: str, ours: Values, yardsticks: Sequence[Values], truth: Values, scale: float = 0.0
-    ) -> None:
+    def require(self, what: str, ours: Values, yardsticks: Sequence[Values], truth: Values, scale: float = 0.0) -> None:
         verdict = judge(ours, yardsticks, truth, scale)
         _note(self.family, self.run, verdict)
         if not verdict.holds:
@@ -183,9 +182,15 @@ def table(lines: Sequence[str]) -> str:
         cell["ratio"], cell["share"] = (max(cell[key], record[key]) for key in ("ratio", "share"))
     text = ["| run | on | " + " | ".join(families) + " |", "| --- " * (2 + len(families)) + "|"]
     for (run, on), cells in sorted(rows.items()):
-        shown = [f"{cells[f]['ratio']:.2f} ({100 * cells[f]['share']:.0f} %)" if f in cells else "" for f in families]
-        text.append(f"| {run} | {on} | " + " | ".join(shown) + " |")
+        text.append(f"| {run} | {on} | " + " | ".join(_shown(cells.get(family)) for family in families) + " |")
     return "\n".join(text)
+
+
+def _shown(cell: dict[str, float] | None) -> str:
+    if cell is None:
+        return ""
+    ratio = f"{cell['ratio']:.2f}" if cell["ratio"] else "floor"
+    return f"{ratio} ({100 * cell['share']:.0f} %)"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pytest
 import torch
 from hf_models import CONFIGS, Reference
 from safetensors.torch import load_file, save_file
+from single_precision import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(os.environ.get("GALVATRON_BINARY_DIR", ROOT / "build/release")) / "bin/hf_probe"
@@ -70,19 +71,6 @@ PLANS = plans(4, _TIED, _ULYSSES, _SELECTIVE, _TIED)
 # Embedding, two blocks, a merge, a block, head; the pipeline is cut inside the first stage of blocks.
 SWIN_PLANS = plans(6, _TIED, _BOTH, _SELECTIVE, _ULYSSES, _BOTH, _TIED)
 T5_PLANS = plans(7, _TIED, _BOTH, _ULYSSES, _TIED, _BOTH, _ULYSSES, _TIED)
-
-
-@pytest.fixture(scope="module")
-def references(tmp_path_factory) -> Callable[[str], Reference]:
-    """transformers' side, computed once a model."""
-    made: dict[str, Reference] = {}
-
-    def get(name: str) -> Reference:
-        if name not in made:
-            made[name] = hf_models.make_reference(name, tmp_path_factory.mktemp(name) / "hf")
-        return made[name]
-
-    return get
 
 
 def run_probe(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -139,14 +127,29 @@ def test_numbers_are_those_of_transformers(name, references, probe):
 
 
 @pytest.mark.parametrize("name", hf_judge.isa_cases(CONFIGS))
-def test_double_precision_agrees_to_rounding(name, probe, tmp_path):
+def test_double_precision_agrees_to_rounding(name, references, probe):
     """Where transformers' own single-precision parts are lifted, nothing is left that differs."""
-    reference = hf_models.make_reference(name, tmp_path / "hf", double=True)
+    reference = references(name, double=True)
     ours = probe(reference, precision="fp64", steps=hf_models.NUM_STEPS)
     hf_judge.require_logits(ours["logits"], reference, "double")
     hf_judge.require_loss(ours["loss"].item(), reference, "double")
     hf_judge.require_gradients(gradients_of(ours), reference, "double")
     hf_judge.require_trajectory(ours["losses"].tolist(), reference, "double")
+
+
+@pytest.mark.parametrize("name", hf_judge.isa_cases(["gpt2", "llama", "qwen2", "bert", "t5", "vit", "swin"]))
+def test_one_part_in_1e5_of_one_gradient_is_caught(name, references, probe):
+    """The test of the test: each gradient in turn is wrong by so little."""
+    reference = references(name)
+    ours, scales = gradients_of(probe(reference)), hf_judge.scales_of_gradients(reference)
+    caught = []
+    for key, truth in reference.truth.gradients.items():
+        if truth.abs().max().item() < scales[key]:
+            continue  # a zero but for rounding
+        single = hf_judge.single_gradients(key, reference)
+        assert judge(ours[key], single, truth).holds, key
+        caught.append(not judge(ours[key] * (1 + 1e-5), single, truth).holds)
+    assert sum(caught) >= 0.9 * len(caught) > 10, "some of T5's round nearly as much"
 
 
 PLANNED = ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin"]

@@ -25,20 +25,6 @@ SINGLE, DOUBLE = torch.float32, torch.float64
 PACKAGE = "Python package"
 
 
-@pytest.fixture(scope="module")
-def references(tmp_path_factory):
-    """(name, double) -> transformers' side, computed once."""
-    made: dict[tuple[str, bool], hf_models.Reference] = {}
-
-    def get(name: str, double: bool = False) -> hf_models.Reference:
-        if (name, double) not in made:
-            folder = tmp_path_factory.mktemp(name) / "hf"
-            made[name, double] = hf_models.make_reference(name, folder, double)
-        return made[name, double]
-
-    return get
-
-
 # --- models ---
 
 

@@ -1,0 +1,17 @@
+// Threads that torch may use for an operator: one, as the models of the tests are too small to
+// share out, unless the run under other kernels (tests/python/run_isa.py) asks for more.
+#pragma once
+#include <cstdlib>
+#include <string>
+
+#include <ATen/Parallel.h>
+
+namespace galvatron {
+
+// Of the calling thread: each rank thread calls it.
+inline void use_test_threads() {
+  const char* asked = std::getenv("GALVATRON_TEST_THREADS");
+  at::set_num_threads(asked == nullptr ? 1 : std::stoi(asked));
+}
+
+}  // namespace galvatron
