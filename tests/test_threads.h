@@ -8,10 +8,12 @@
 
 namespace galvatron {
 
-// Of the calling thread: each rank thread calls it.
-inline void use_test_threads() {
+inline int test_threads() {
   const char* asked = std::getenv("GALVATRON_TEST_THREADS");
-  at::set_num_threads(asked == nullptr ? 1 : std::stoi(asked));
+  return asked == nullptr ? 1 : std::stoi(asked);
 }
+
+// Of the calling thread: each rank thread calls it.
+inline void use_test_threads() { at::set_num_threads(test_threads()); }
 
 }  // namespace galvatron

@@ -5,8 +5,8 @@ ours is held against the same numbers in double (the truth), and may be off by a
 (most often transformers in single precision, here and now) is off, plus a floor. tests/train/single_precision.h says
 the same.
 
-GALVATRON_PRECISION_RATIOS=FILE collects the worst ratios of a run; `python tests/python/single_precision.py FILE`
-prints them as a table (docs/measurements.md).
+GALVATRON_PRECISION_RATIOS=FILE collects the worst ratios of a run; `python tests/python/single_precision.py FILE run`
+prints them as a table, a row for each kind of run, or for each kind of kernels with `on` (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -172,17 +172,17 @@ if "GALVATRON_PRECISION_RATIOS" in os.environ:
     atexit.register(_write_ratios, os.environ["GALVATRON_PRECISION_RATIOS"])
 
 
-def table(lines: Sequence[str]) -> str:
-    """Markdown of collected ratios: a row for each kind of run and circumstances, a column for each family."""
+def table(lines: Sequence[str], rows_by: str) -> str:
+    """Markdown of collected ratios: a row for each "run" or "on", a column for each family."""
     records = [json.loads(line) for line in lines]
     families = sorted({record["family"] for record in records})
-    rows: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
     for record in records:
-        cell = rows.setdefault((record["run"], record["on"]), {}).setdefault(record["family"], dict(record))
+        cell = rows.setdefault(record[rows_by], {}).setdefault(record["family"], dict(record))
         cell["ratio"], cell["share"] = (max(cell[key], record[key]) for key in ("ratio", "share"))
-    text = ["| run | on | " + " | ".join(families) + " |", "| --- " * (2 + len(families)) + "|"]
-    for (run, on), cells in sorted(rows.items()):
-        text.append(f"| {run} | {on} | " + " | ".join(_shown(cells.get(family)) for family in families) + " |")
+    text = [f"| {rows_by} | " + " | ".join(families) + " |", "| --- " * (1 + len(families)) + "|"]
+    for name, cells in sorted(rows.items()):
+        text.append(f"| {name} | " + " | ".join(_shown(cells.get(family)) for family in families) + " |")
     return "\n".join(text)
 
 
@@ -194,4 +194,4 @@ def _shown(cell: dict[str, float] | None) -> str:
 
 
 if __name__ == "__main__":
-    print(table(Path(sys.argv[1]).read_text().splitlines()))
+    print(table(Path(sys.argv[1]).read_text().splitlines(), sys.argv[2]))
