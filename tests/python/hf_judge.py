@@ -72,10 +72,10 @@ def require_gradients(ours: dict[str, torch.Tensor | None], reference: Reference
 
 
 def require_trajectory(ours: Sequence[float], reference: Reference, run: str, steps: int = NUM_STEPS) -> None:
-    losses = reference.truth.losses
-    assert losses[-1] < losses[0], "the trajectory moves"
-    losses = losses[:steps]
+    truth = reference.true_losses
+    assert truth[-1] < truth[0], "the trajectory moves"
+    truth = truth[:steps]
     if reference.double:
-        assert ours == pytest.approx(losses, rel=CURVE_IN_DOUBLE)
+        assert ours == pytest.approx(truth, rel=CURVE_IN_DOUBLE)
     else:
-        of(reference, run).require_curve("losses", ours, [n.losses[:steps] for n in reference.single], losses)
+        of(reference, run).require_curve("losses", ours, [losses[:steps] for losses in reference.single_losses], truth)

@@ -126,12 +126,11 @@ UNTIED_T5_WARNING = "both are present in the checkpoints with different values, 
 
 @dataclasses.dataclass
 class Numbers:
-    """What is computed with a model."""
+    """What is computed with a model and its first batch."""
 
     logits: torch.Tensor
     loss: float
     gradients: dict[str, torch.Tensor]
-    losses: list[float]  # of NUM_STEPS AdamW steps
 
 
 @dataclasses.dataclass
@@ -144,10 +143,21 @@ class Reference:
     unread: set[str]  # parameters that the model never uses
     truth: Numbers  # in double
     single: list[Numbers]  # in single, for every order of summation; none where the reference is in double
+    model: torch.nn.Module  # in single, untrained
 
     @property
     def double(self) -> bool:
         return not self.single
+
+    @functools.cached_property
+    def true_losses(self) -> list[float]:
+        """Of NUM_STEPS AdamW steps in double."""
+        return adamw_losses(lift_to_double(copy.deepcopy(self.model)), in_double(self.inputs))
+
+    @functools.cached_property
+    def single_losses(self) -> list[list[float]]:
+        """Of NUM_STEPS AdamW steps in single, for every order of summation."""
+        return single_precision.in_every_order(lambda: adamw_losses(copy.deepcopy(self.model), self.inputs))
 
     def batch(self, step: int = 0) -> dict[str, torch.Tensor]:
         return batch_of(self.inputs, step)
@@ -222,9 +232,10 @@ def _rotary_tables(
 def make_reference(name: str, folder: Path, double: bool = False) -> Reference:
     model = random_model(name)
     inputs = random_inputs(model.config)
-    lifted, inputs_in_double = lift_to_double(copy.deepcopy(model)), in_double(inputs)
-    (lifted if double else model).save_pretrained(folder)
-    names = stored_names(lifted if double else model, folder)
+    lifted = lift_to_double(copy.deepcopy(model))
+    stored = lifted if double else model
+    stored.save_pretrained(folder)
+    names = stored_names(stored, folder)
     unread: set[str] = set()
 
     def numbers(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Numbers:
@@ -234,13 +245,13 @@ def make_reference(name: str, folder: Path, double: bool = False) -> Reference:
         gradients = {names[key]: value.grad for key, value in model.named_parameters() if value.grad is not None}
         unread.update(set(names.values()) - gradients.keys())
         gradients = {key: value.clone() for key, value in gradients.items()}
-        return Numbers(logits, loss.item(), gradients, adamw_losses(model, inputs))
+        return Numbers(logits, loss.item(), gradients)
 
-    truth = numbers(lifted, inputs_in_double)
+    truth = numbers(lifted, in_double(inputs))
     if double:
-        return Reference(name, folder, inputs_in_double, unread, truth, [])
+        return Reference(name, folder, in_double(inputs), unread, truth, [], model)
     single = single_precision.in_every_order(lambda: numbers(copy.deepcopy(model), inputs))
-    return Reference(name, folder, inputs, unread, truth, single)
+    return Reference(name, folder, inputs, unread, truth, single, model)
 
 
 def in_double(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

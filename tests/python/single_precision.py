@@ -29,8 +29,9 @@ Values = torch.Tensor | Sequence[float] | float
 
 FACTOR = 2
 # One rounding is luck: the largest error of one tensor often stems from one sum. So the yardstick is the worst of this
-# many orders of summation, the first of them the kernels' own.
-ORDERS = 4
+# many orders of summation, the first of them the kernels' own. Against one order one model in 30 fails, against seven
+# none of 4,050 did (with transformers' other orders in the place of ours, under five kinds of kernels).
+ORDERS = 8
 # What remains where the yardstick is right by luck, in units in the last place of the tensor's scale: a result passes
 # through roundings of its own behind the last long sum, as a product, a bias or residual sum, a mean, the store.
 FLOOR_ULPS = 4
