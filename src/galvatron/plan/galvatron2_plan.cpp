@@ -291,14 +291,23 @@ Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
   return out;
 }
 
+bool has_galvatron2_schedule(ScheduleKind kind) {
+  return kind == ScheduleKind::kGPipe || kind == ScheduleKind::k1F1B;
+}
+
 Galvatron2Plan to_galvatron2(const Plan& plan) {
   if (plan.layers.size() < 3) {
     throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
   }
-  if (plan.pipeline.schedule == ScheduleKind::kInterleaved) {
+  const ScheduleTraits& schedule = traits(plan.pipeline.schedule);
+  if (schedule.several_stages()) {
     throw ConfigError("[galvatron2 plan] the plan has ", plan.pipeline.stages_per_rank(),
-                      " stages per pipeline rank (schedule interleaved); Galvatron-2 has one: "
-                      "search with --schedule 1f1b");
+                      " stages per pipeline rank (schedule ", schedule.name,
+                      "); Galvatron-2 has one: search with --schedule 1f1b");
+  }
+  if (!has_galvatron2_schedule(plan.pipeline.schedule)) {
+    throw ConfigError("[galvatron2 plan] the plan has schedule ", schedule.name,
+                      "; Galvatron-2 has gpipe and 1f1b: search with --schedule 1f1b");
   }
   Galvatron2Plan out;
   out.world_size = plan.world_size;

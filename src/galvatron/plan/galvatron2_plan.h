@@ -72,5 +72,7 @@ Plan from_galvatron2(const Galvatron2Plan& plan, const std::string& model,
 // TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and
 // head, several defaults of ZeRO).
 Galvatron2Plan to_galvatron2(const Plan& plan);
+// Does Galvatron-2 have a word for the schedule?
+bool has_galvatron2_schedule(ScheduleKind kind);
 
 }  // namespace galvatron::plan

@@ -123,16 +123,22 @@ class Search {
     return {inputs_.model, job, hardware_, inputs_.profile};
   }
 
+  bool allows(plan::ScheduleKind kind) const {
+    return options_.space.schedules.has(static_cast<int>(kind));
+  }
+
   bool interleaves() const {
-    return options_.space.schedules.has(static_cast<int>(plan::ScheduleKind::kInterleaved)) &&
+    return allows(plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk)) &&
            options_.space.tp_consecutive.has(1);
   }
 
   // Of one stage per rank. 1F1B is never slower than GPipe in our model and keeps fewer
   // microbatches.
   std::optional<plan::ScheduleKind> schedule() const {
-    for (const plan::ScheduleKind kind : {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
-      if (options_.space.schedules.has(static_cast<int>(kind))) return kind;
+    for (const plan::ClosedForm form :
+         {plan::ClosedForm::kSlowestStage, plan::ClosedForm::kSlowestPhases}) {
+      const plan::ScheduleKind kind = plan::schedule_with(form);
+      if (allows(kind)) return kind;
     }
     return std::nullopt;
   }

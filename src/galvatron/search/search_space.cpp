@@ -38,9 +38,19 @@ Allowed& dimension(SearchSpace& space, const std::string& name) {
                     did_you_mean(name, dimension_names()));
 }
 
+int parse_searched_schedule(const std::string& text) {
+  const plan::ScheduleKind kind = plan::parse_schedule(text);
+  if (!plan::traits(kind).searched) {
+    throw ConfigError("[search] schedule ", text, " is none that a search chooses (",
+                      fmt::format("{}", fmt::join(plan::searched_schedule_names(), ", ")),
+                      "); give it in a plan or to train");
+  }
+  return static_cast<int>(kind);
+}
+
 int parse_value(const std::string& name, const std::string& text) {
   if (name == "recompute") return static_cast<int>(plan::parse_recompute(text));
-  if (name == "schedule") return static_cast<int>(plan::parse_schedule(text));
+  if (name == "schedule") return parse_searched_schedule(text);
   if (name == "tp_consecutive" && (text == "true" || text == "false")) return text == "true";
   const bool digits = !text.empty() && text.size() <= 9 &&
                       text.find_first_not_of("0123456789") == std::string::npos;
