@@ -69,7 +69,7 @@ search::SearchRequest to_request(const Text& text) {
   out.global_batch = reader.get_string_or("global_batch", "");
   out.allow = get_words(reader, "allow");
   out.forbid = get_words(reader, "forbid");
-  out.schedule = choice_or(reader, "schedule", "", plan::schedule_names());
+  out.schedule = choice_or(reader, "schedule", "", plan::searched_schedule_names());
   out.num_microbatches = get_degree(reader, "num_microbatches");
   out.max_tp = get_degree(reader, "max_tp");
   out.max_pp = get_degree(reader, "max_pp");
@@ -150,7 +150,8 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
       plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
-  const int stages_per_rank = count("stages_per_rank", plan::usual_stages_per_rank(schedule));
+  const int stages_per_rank =
+      count("stages_per_rank", plan::traits(schedule).usual_stages_per_rank);
   reader.finish();
   return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
                                                num_microbatches, schedule, stages_per_rank))

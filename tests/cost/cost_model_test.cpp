@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/plan/schedules.h"
+
 #include "cost/example_costs.h"
 
 namespace galvatron::cost {

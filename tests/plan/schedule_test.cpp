@@ -1,4 +1,5 @@
-#include "galvatron/plan/schedule.h"
+#include "galvatron/plan/schedule_passes.h"
+#include "galvatron/plan/schedules.h"
 
 #include <algorithm>
 #include <deque>

@@ -58,9 +58,9 @@ galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
   return query;
 }
 
-void refuse_interleaved(const std::string& schedule, const char* what) {
-  if (schedule != "interleaved") return;
-  throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
+void refuse_foreign_schedule(const std::string& schedule, const char* what) {
+  if (schedule.empty() || galvatron2::has_schedule(plan::parse_schedule(schedule))) return;
+  throw ConfigError("[search] ", what, " has no schedule ", schedule, "; use 1f1b or gpipe");
 }
 
 galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
@@ -70,7 +70,7 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   options.job.hidden_size = command.hidden_size;
   options.job.seq_length = command.request.seq_length;
   options.job.precision = spec::parse_precision(command.request.precision);
-  refuse_interleaved(command.request.schedule, "the cost model galvatron2");
+  refuse_foreign_schedule(command.request.schedule, "the cost model galvatron2");
   if (!command.request.schedule.empty())
     options.job.schedule = plan::parse_schedule(command.request.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
@@ -157,10 +157,13 @@ int search_ours(const SearchCommand& command) {
   if (!command.output.empty()) require_writable(command.output, "--output");
   search::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
-  // A format without a word for several stages on a rank.
+  // A format without a word for some schedules.
   if (command.plan_format == "galvatron2") {
-    refuse_interleaved(request.schedule, "--plan-format galvatron2");
-    request.forbid.push_back("schedule=interleaved");
+    refuse_foreign_schedule(request.schedule, "--plan-format galvatron2");
+    for (const std::string& name : plan::searched_schedule_names()) {
+      if (galvatron2::has_schedule(plan::parse_schedule(name))) continue;
+      request.forbid.push_back("schedule=" + name);
+    }
   }
   const search::PreparedSearch prepared =
       search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
@@ -230,7 +233,7 @@ void add_space_options(CLI::App& app, SearchCommand& command) {
   app.add_option("--forbid", command.request.forbid, "Never these: recompute=full, zero_stage=0,1")
       ->type_name("CONSTRAINT")
       ->group(group);
-  add_choice(app, "--schedule", command.request.schedule, plan::schedule_names(),
+  add_choice(app, "--schedule", command.request.schedule, plan::searched_schedule_names(),
              "Fix the schedule")
       ->group(group);
   add_count(app, "--num-microbatches", command.request.num_microbatches, 1, "Fix the microbatches")

@@ -162,10 +162,8 @@ void add_plan_options(CLI::App& command, TrainCommand& options) {
                  "multiple of pp-degree entries, stage s on pipeline rank s % pp-degree"),
       add_count(command, "--num-microbatches", uniform.num_microbatches, 1,
                 "Pieces of a batch that run one by one"),
-      add_choice(
-          command, "--schedule", options.schedule, plan::schedule_names(),
-          "Order of microbatches in the pipeline; interleaved: several stages on each pipeline "
-          "rank, for a smaller bubble")};
+      add_choice(command, "--schedule", options.schedule, plan::schedule_names(),
+                 "Order of microbatches in the pipeline. " + plan::schedule_help())};
   global.insert(global.end(), pipeline.begin(), pipeline.end());
   for (CLI::Option* option : global) option->group(one);
   options.global_options = global;

@@ -44,7 +44,7 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
     }
   } else {
     reader.ignore("layers_per_stage");
-    const int stages = pipeline.degree * usual_stages_per_rank(pipeline.schedule);
+    const int stages = pipeline.degree * traits(pipeline.schedule).usual_stages_per_rank;
     pipeline.layers_per_stage = even_stages(num_layers, stages);
   }
   reader.finish();

@@ -46,13 +46,14 @@ InterleavedSearch::InterleavedSearch(const std::vector<InterleavedBase>& bases, 
     if (base.pipeline.pp_degree == 1) continue;
     const cost::CostInputs inputs = inputs_of_(base.global_batch);
     Shape shape{i, base.pipeline, 0};
-    shape.pipeline.schedule = plan::ScheduleKind::kInterleaved;
+    shape.pipeline.schedule = plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk);
     const int num_layers = inputs.model.num_layers();
     std::int64_t smallest = num_layers;  // largest stage so far
-    for (int v = 2; v * base.pipeline.pp_degree <= num_layers; ++v) {
+    const int fewest = plan::traits(shape.pipeline.schedule).usual_stages_per_rank;
+    for (int v = fewest; v * base.pipeline.pp_degree <= num_layers; ++v) {
       shape.pipeline.stages_per_rank = v;
       const std::int64_t largest = largest_chunk(num_layers, shape.pipeline.num_stages());
-      if (v > 2 && largest == smallest) continue;
+      if (v > fewest && largest == smallest) continue;
       smallest = largest;
       shape.bound =
           compute_bound_ms(inputs, base, shape.pipeline) / static_cast<double>(base.global_batch);

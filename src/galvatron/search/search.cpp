@@ -124,14 +124,17 @@ class Search {
   }
 
   bool interleaves() const {
-    return options_.space.schedules.has(plan::ScheduleKind::kInterleaved) &&
+    return options_.space.schedules.has(
+               plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk)) &&
            options_.space.allows(&plan::LayerStrategy::tp_consecutive, true);
   }
 
   // Of one stage per rank. 1F1B is never slower than GPipe in our model and keeps fewer
   // microbatches.
   std::optional<plan::ScheduleKind> schedule() const {
-    for (const plan::ScheduleKind kind : {plan::ScheduleKind::k1F1B, plan::ScheduleKind::kGPipe}) {
+    for (const plan::ClosedForm form :
+         {plan::ClosedForm::kSlowestStage, plan::ClosedForm::kSlowestPhases}) {
+      const plan::ScheduleKind kind = plan::schedule_with(form);
       if (options_.space.schedules.has(kind)) return kind;
     }
     return std::nullopt;

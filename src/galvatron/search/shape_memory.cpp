@@ -33,7 +33,7 @@ std::int64_t ShapeSolver::least_peak(std::int64_t cutoff, OfStage of_stage) cons
 std::int64_t ShapeSolver::least_bytes_bound() const {
   std::map<int, std::vector<std::int64_t>> lightest;  // [in flight][type]
   return least_peak(std::numeric_limits<std::int64_t>::max(), [&](int stage, int begin, int end) {
-    const int q = cost::microbatches_in_flight(tables().shape, stage);
+    const int q = question_.in_flight(stage);
     auto [row, added] = lightest.try_emplace(q);
     if (added) {
       for (const auto& options : question_.make_options(group_, q, false)) {
@@ -56,7 +56,7 @@ std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
   std::map<int, Flight> lean;
   std::map<std::pair<int, int>, std::int64_t> known;
   return least_peak(cutoff, [&](int stage, int begin, int end) {
-    const int q = cost::microbatches_in_flight(tables().shape, stage);
+    const int q = question_.in_flight(stage);
     const int range_kind = ranges().kind(begin, end);
     auto [bytes, added] = known.try_emplace({q, range_kind});
     if (!added) return bytes->second;

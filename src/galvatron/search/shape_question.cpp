@@ -21,7 +21,9 @@ TimePair weigh(const cost::CostTables& tables, double forward_ms, double backwar
   if (tables.shape.pp_degree == 1) {
     return {tables.shape.num_microbatches * (forward_ms + backward_ms), 0};
   }
-  if (tables.shape.schedule == plan::ScheduleKind::kGPipe) return {forward_ms, backward_ms};
+  const bool by_phase =
+      plan::traits(tables.shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
+  if (by_phase) return {forward_ms, backward_ms};
   return {forward_ms + backward_ms, 0};
 }
 
@@ -94,6 +96,9 @@ ShapeQuestion::ShapeQuestion(const cost::CostTables& tables, const LayerRanges& 
       group_(group),
       options_(options),
       layout_changes_(make_layout_changes(tables)) {
+  for (int stage = 0; stage < tables.shape.pp_degree; ++stage) {
+    in_flight_.push_back(cost::microbatches_in_flight(tables.shape, stage));
+  }
   transfer_.assign(static_cast<std::size_t>(tables.num_layers()) + 1, 0);
   for (int layer = 1; layer < tables.num_layers(); ++layer) {
     transfer_[static_cast<std::size_t>(layer)] = tables.border(layer).transfer_ms;

@@ -42,6 +42,8 @@ class ShapeQuestion {
   // dominates. `timed`: in times and bytes; else in bytes alone, and nothing takes time.
   Options make_options(int group, int in_flight, bool timed) const;
 
+  int in_flight(int stage) const { return in_flight_[static_cast<std::size_t>(stage)]; }
+
   // Groups, ascending; {-1} when there are none.
   const std::vector<int>& groups() const { return groups_; }
   const cost::CostTables& tables() const { return tables_; }
@@ -63,6 +65,7 @@ class ShapeQuestion {
   std::vector<std::vector<int>> group_;
   ShapeOptions options_;
   LayoutChanges layout_changes_;
+  std::vector<int> in_flight_;    // [stage]: microbatches at the peak
   std::vector<double> transfer_;  // in front of each layer; 0 at both ends of the model
   std::vector<int> groups_;
   // [type]: ids that no other one of the same group dominates whatever is in flight.

@@ -29,7 +29,7 @@ bool ShapeSolver::allowed_stage(int stage, int begin, int end) const {
 }
 
 ShapeSolver::Flight& ShapeSolver::flight(int stage) {
-  const int q = cost::microbatches_in_flight(tables().shape, stage);
+  const int q = question_.in_flight(stage);
   auto [it, added] = flights_.try_emplace(q);
   Flight& flight = it->second;
   if (!added) return flight;
