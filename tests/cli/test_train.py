@@ -90,7 +90,10 @@ def test_another_optimizer_learns_saves_and_goes_on(train, galvatron, corpus, tm
     assert (options["optimizer"], options["momentum"], options["weight_decay"]) == ("sgd", 0.8, 0)
     assert "beta1" not in options
     train(*sgd, "--resume", "save/step-000003", "--metrics", "rest.jsonl")
-    assert losses(tmp_path / "rest.jsonl") == pytest.approx(expected[3:], rel=1e-5)
+    for precision in ("fp32", "fp64"):
+        train(*sgd, "--metrics", f"{precision}.jsonl", precision=precision)
+    one_rank = losses(tmp_path / "fp32.jsonl"), losses(tmp_path / "fp64.jsonl")
+    require_same_losses("gpt2-tiny", expected[:3] + losses(tmp_path / "rest.jsonl"), *one_rank)
     refused = galvatron("train", *SMALL, "--data", corpus, "--steps", 6, "--resume", "save/step-000003")
     assert refused.returncode == 2
     assert "was trained with optimizer sgd, whose states adamw cannot go on from" in refused.stderr

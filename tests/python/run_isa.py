@@ -23,7 +23,7 @@ NUMERICAL = ["tests/python/test_hf_parity.py", "tests/python/test_package.py"]
 COMMANDS: list[list[str | Path]] = [
     [sys.executable, "-m", "pytest", "-q", "-m", "isa", *NUMERICAL],
     [BINARIES / "nn_tests", "--gtest_brief=1"],
-    [BINARIES / "train_tests", "--gtest_brief=1", "--gtest_filter=Trainer.AMix*:AdamW.*:Checkpoint.GoesOn*"],
+    [BINARIES / "train_tests", "--gtest_brief=1", "--gtest_filter=Trainer.AMix*:AdamW.*:Sgd.*:Checkpoint.GoesOn*"],
     [BINARIES / "plan_fuzz", "--count", "20"],
 ]
 

@@ -141,11 +141,11 @@ class SinglePrecision:
         self, what: str, verdict: Verdict, ours: torch.Tensor, theirs: torch.Tensor, truth: torch.Tensor
     ) -> str:
         at = int((ours - truth).abs().argmax())
-        values = " ".join(f"{name} {values.flatten()[at].item():.9g}," for name, values in
-                          (("ours is", ours), (f"{self.yardstick}'", theirs), ("the truth", truth)))  # fmt: skip
+        sides = {"ours": ours, self.yardstick: theirs, "the truth": truth}
+        values = ", ".join(f"{name} {values.flatten()[at].item():.9g}" for name, values in sides.items())
         return (
             f"{what} of {self.model}, {self.run}: off by {verdict.ours:.2e}, {self.yardstick} by {verdict.theirs:.2e}; "
-            f"allowed are {FACTOR} x that + {verdict.floor:.1e} = {verdict.allowed:.2e} (element {at}: {values} "
+            f"allowed are {FACTOR} x that + {verdict.floor:.1e} = {verdict.allowed:.2e} (element {at}: {values}, "
             f"of a largest {truth.abs().max().item():.3g}); {circumstances()}"
         )
 

@@ -51,7 +51,7 @@ def test_the_sentence_has_everything(monkeypatch):
     capability = torch.backends.cpu.get_cpu_capability()
     for part in (
         "loss of t5-tiny, plans: off by 1.00e-04, transformers by 1.00e-06; allowed are 2 x that + 1.9e-06 = 3.91e-06",
-        "(element 1: ours is 1.9999, transformers' 1.999999, the truth 2, of a largest 4)",
+        "(element 1: ours 1.9999, transformers 1.999999, the truth 2, of a largest 4)",
         f"capability {capability}, {single_precision.THREADS} thread",
         "MKL_CBWR=COMPATIBLE",
     ):
