@@ -58,7 +58,7 @@ std::optional<int> get_degree(JsonReader& reader, const std::string& key) {
 
 search::SearchRequest to_request(const Text& text) {
   const Json json = from_text(text, "search");
-  JsonReader reader(json, "search");
+  JsonReader reader(json, "search", Nulls::kAbsent);
   search::SearchRequest out;
   out.seq_length = reader.get_int_or("seq_length", 0, 1, kMaxCount);
   out.precision = reader.get_choice_or("precision", out.precision, spec::precision_names());
@@ -138,7 +138,7 @@ Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& h
 
 Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const Json json = from_text(text, "Plan.uniform");
-  JsonReader reader(json, "Plan.uniform");
+  JsonReader reader(json, "Plan.uniform", Nulls::kAbsent);
   const auto count = [&](const char* key, std::int64_t standard) {
     return static_cast<int>(reader.get_int_or(key, standard, 1, kMaxCount));
   };

@@ -132,7 +132,7 @@ void refuse_beside_plan(const JsonReader& reader) {
 
 train::TrainJob read_job(const std::string& text, std::string& device) {
   const Json json = from_text(text, "train");
-  JsonReader reader(json, "train");
+  JsonReader reader(json, "train", Nulls::kAbsent);
   Options options(reader);
   train::TrainJob job;
   options.text("model", job.model);

@@ -58,12 +58,13 @@ class Reader:
         found = self.value.get(key)
         return Reader({} if found is None else found, f"{self.source}, '{key}'")
 
-    def objects(self, key: str) -> list[Reader]:
-        """Empty when absent."""
+    def objects(self, key: str, called: str | None = None) -> list[Reader]:
+        """Empty when absent. `called`: what errors call an entry, such as "group {} of layers"."""
         found = self.value.get(key)
         if found is not None and not isinstance(found, list):
             raise ConfigError(f"{self.source}: '{key}' must be a list, not {type(found).__name__}")
-        return [Reader(item, f"{self.source}, '{key}'[{i}]") for i, item in enumerate(found or [])]
+        name = called or f"'{key}'[{{}}]"
+        return [Reader(item, f"{self.source}, {name.format(i)}") for i, item in enumerate(found or [])]
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _parse_plan(reader: Reader) -> Plan:
     pipeline = reader.object("pipeline")
     pp_degree = max(1, pipeline.integer("degree", 1))
     world_size = max(1, reader.integer("world_size", 1))
-    groups = reader.objects("layers")
+    groups = reader.objects("layers", "group {} of layers")
     num_layers = sum(group.integer("count", 1) for group in groups)
     borders = _stage_borders(pipeline, num_layers, pp_degree)
     search = reader.object("search")
