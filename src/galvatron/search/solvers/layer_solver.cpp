@@ -1,11 +1,11 @@
-#include "galvatron/search/layer_solver.h"
+#include "galvatron/search/solvers/layer_solver.h"
 
 #include <algorithm>
 #include <array>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/relaxation.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/relaxation.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 namespace {
