@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 namespace galvatron::search {
 

@@ -1,8 +1,8 @@
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 #include <gtest/gtest.h>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
 

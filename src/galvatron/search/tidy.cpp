@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 namespace {

@@ -1,8 +1,8 @@
-#include "galvatron/search/interleaved_shape.h"
+#include "galvatron/search/solvers/interleaved_solver.h"
 
 #include <gtest/gtest.h>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
 
@@ -65,7 +65,7 @@ std::vector<Picked> all_choices(const cost::CostTables& tables) {
   }
 }
 
-TEST(InterleavedShape, EqualsEveryChoice) {
+TEST(InterleavedSolver, EqualsEveryChoice) {
   constexpr std::uint64_t kSeed = 21;
   Random random{std::mt19937_64(kSeed)};
   int found = 0, none = 0;
@@ -90,18 +90,18 @@ TEST(InterleavedShape, EqualsEveryChoice) {
     for (const Picked& one : all) {
       if (one.bytes <= budget) best = std::min(best, one.step_ms);
     }
-    InterleavedShape shape(tables, tables.shape, budget);
+    InterleavedSolver shape(tables, tables.shape, budget);
     const std::vector<int> choice = shape.solve(kInfinity, kNoLimit);
     ASSERT_EQ(choice.empty(), best == kInfinity);
     ++(choice.empty() ? none : found);
     if (!choice.empty()) {
       EXPECT_DOUBLE_EQ(shape.step_ms(), best);
       // Nothing is below its own best.
-      EXPECT_TRUE(InterleavedShape(tables, tables.shape, budget).solve(best, kNoLimit).empty());
+      EXPECT_TRUE(InterleavedSolver(tables, tables.shape, budget).solve(best, kNoLimit).empty());
     }
-    EXPECT_EQ(InterleavedShape(tables, tables.shape, budget).least_bytes(leanest + 1, kNoLimit),
+    EXPECT_EQ(InterleavedSolver(tables, tables.shape, budget).least_bytes(leanest + 1, kNoLimit),
               leanest);
-    EXPECT_EQ(InterleavedShape(tables, tables.shape, budget).least_bytes(leanest, kNoLimit),
+    EXPECT_EQ(InterleavedSolver(tables, tables.shape, budget).least_bytes(leanest, kNoLimit),
               leanest);
   }
   EXPECT_GT(found, 100);

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
-#include "galvatron/search/layer_ranges.h"
-#include "galvatron/search/layer_solver.h"
-#include "galvatron/search/layout_change.h"
+#include "galvatron/search/solvers/layer_ranges.h"
+#include "galvatron/search/solvers/layer_solver.h"
+#include "galvatron/search/solvers/layout_change.h"
 
 namespace galvatron::search {
 

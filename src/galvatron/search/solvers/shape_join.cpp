@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 namespace galvatron::search {
 class ShapeSolver::Join {

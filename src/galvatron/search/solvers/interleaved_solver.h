@@ -13,11 +13,11 @@ namespace galvatron::search {
 // Enumerates the choices, heaviest type first, and leaves out every branch whose bound is not below
 // the best: step time and memory only rise with each of a layer's numbers, so what the types that
 // are still open take at least bounds both.
-class InterleavedShape {
+class InterleavedSolver {
  public:
   // `tables`: of a shape with the same ranks and microbatches; outlives this.
-  InterleavedShape(const cost::CostTables& tables, const cost::PipelineShape& shape,
-                   std::int64_t budget);
+  InterleavedSolver(const cost::CostTables& tables, const cost::PipelineShape& shape,
+                    std::int64_t budget);
 
   // The fastest choice that fits and is below `cutoff` ms; empty when there is none. Gives up after
   // bounding `max_work` branches, with the best so far.
@@ -26,6 +26,8 @@ class InterleavedShape {
   // Bytes of the choice that needs the least, where that is less than `below`; else `below`. Gives
   // up likewise.
   std::int64_t least_bytes(std::int64_t below, std::int64_t max_work);
+  // No choice needs less.
+  std::int64_t least_bytes_bound();
   std::int64_t work() const { return work_; }
   bool complete() const { return work_ < max_work_; }
   double lower_bound() const { return lower_bound_; }  // ms: no choice at all is faster

@@ -12,9 +12,9 @@
 #include <map>
 #include <vector>
 
-#include "galvatron/search/layer_solver.h"
-#include "galvatron/search/relaxation.h"
-#include "galvatron/search/shape_question.h"
+#include "galvatron/search/solvers/layer_solver.h"
+#include "galvatron/search/solvers/relaxation.h"
+#include "galvatron/search/solvers/shape_question.h"
 
 namespace galvatron::search {
 

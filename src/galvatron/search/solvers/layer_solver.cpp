@@ -1,30 +1,15 @@
-#include "galvatron/search/layer_solver.h"
+#include "galvatron/search/solvers/layer_solver.h"
 
 #include <algorithm>
 #include <array>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/relaxation.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/layer_bounds.h"
 
 namespace galvatron::search {
 namespace {
 
 constexpr std::int64_t kNoBytes = std::numeric_limits<std::int64_t>::max();
-
-double scalar(const LayerOption& option, double once_share) {
-  return option.time + option.time2 + once_share * option.once;
-}
-
-// What the layers in front must cost at least, memory priced: [layers in front][layout behind].
-struct ToGo {
-  double once_share = 0;
-  double price = 0;
-  double limit = kInfinity;
-  std::vector<double> cost;
-  // [layers in front]: the same without changes of layout, for the memory that is left.
-  std::vector<RelaxedCurve> relaxed;
-};
 
 // One partial choice: the layers from some layer to the stage's last.
 struct Label {
@@ -42,21 +27,10 @@ class StageSolver {
  public:
   StageSolver(const StageProblem& problem, const std::vector<StageCap>& caps,
               const StageLimits& limits, bool only_bytes)
-      : problem_(problem), limits_(limits), only_bytes_(only_bytes), options_(problem.options) {
-    least_alone_ = least_alone();
-    for (const StageCap& cap : caps) {
-      ToGo one;
-      one.once_share = cap.once_share;
-      one.limit = cap.limit;
-      one.price = relaxed(cap.once_share).price;
-      to_go_.push_back(std::move(one));
-    }
-    if (!only_bytes) drop_options();
-    for (ToGo& one : to_go_) {
-      fill(one);
-      if (!only_bytes && one.limit < kInfinity) fill_relaxed(one);
-    }
-  }
+      : problem_(problem),
+        limits_(limits),
+        only_bytes_(only_bytes),
+        bounds_(problem, caps, !only_bytes) {}
 
   StageFront run() {
     StageFront front;
@@ -78,122 +52,15 @@ class StageSolver {
     return front;
   }
 
-  // Of the first cap's cost.
-  double bound() const {
-    const ToGo& one = to_go_.front();
-    const double total = one.cost.back();
-    if (total == kInfinity || relaxed(one.once_share).cost == kInfinity) return kInfinity;
-    return total - one.price * static_cast<double>(problem_.capacity - least_alone_);
-  }
-
  private:
   const std::vector<LayerOption>& options_of(int type) const {
-    return options_[static_cast<std::size_t>(type)];
+    return bounds_.options()[static_cast<std::size_t>(type)];
   }
   int type_of(std::size_t layer) const { return problem_.types[layer]; }
   int num_layouts() const { return problem_.changes->num_layouts(); }
   // Between this layer and the next.
   const LayoutChange& change_behind(std::size_t layer) const {
     return problem_.changes->behind(type_of(layer));
-  }
-
-  // At its last layer a stage needs beside the sum of weights at least this.
-  std::int64_t least_alone() const {
-    std::int64_t least = kNoBytes;
-    const int type = problem_.types.back();
-    for (const LayerOption& option : options_of(type)) {
-      least = std::min(least, problem_.transient(type, option.id, -1, -1, false, false));
-    }
-    return least == kNoBytes ? 0 : std::max<std::int64_t>(least, 0);
-  }
-
-  // [type], of those that the stage has.
-  std::vector<LowerHull> hulls(double once_share) const {
-    std::vector<LowerHull> out(options_.size());
-    for (std::size_t type = 0; type < options_.size(); ++type) {
-      const int name = static_cast<int>(type);
-      if (std::find(problem_.types.begin(), problem_.types.end(), name) == problem_.types.end()) {
-        continue;
-      }
-      std::vector<WeightedCost> points;
-      for (const LayerOption& option : options_[type]) {
-        points.push_back({static_cast<double>(option.weight()), scalar(option, once_share)});
-      }
-      out[type] = LowerHull(std::move(points));
-    }
-    return out;
-  }
-
-  Relaxed relaxed(double once_share) const {
-    const std::vector<LowerHull> of_type = hulls(once_share);
-    std::vector<HullCount> items(options_.size());
-    for (std::size_t type = 0; type < items.size(); ++type) items[type].hull = &of_type[type];
-    for (const int type : problem_.types) ++items[static_cast<std::size_t>(type)].count;
-    return relax(items, static_cast<double>(problem_.capacity - least_alone_));
-  }
-
-  void fill_relaxed(ToGo& out) const {
-    const std::vector<LowerHull> of_type = hulls(out.once_share);
-    std::vector<HullCount> items(options_.size());
-    for (std::size_t type = 0; type < items.size(); ++type) items[type].hull = &of_type[type];
-    for (const int type : problem_.types) {
-      out.relaxed.emplace_back(items);
-      ++items[static_cast<std::size_t>(type)].count;
-    }
-  }
-
-  // Options whose single use already breaks a cap.
-  void drop_options() {
-    for (const ToGo& one : to_go_) {
-      if (one.limit == kInfinity) continue;
-      const auto priced = [&](const LayerOption& option) {
-        return scalar(option, one.once_share) + one.price * static_cast<double>(option.weight());
-      };
-      double least = -one.price * static_cast<double>(problem_.capacity - least_alone_);
-      std::vector<double> best(options_.size(), kInfinity);
-      for (const int type : problem_.types) {
-        double& low = best[static_cast<std::size_t>(type)];
-        if (low == kInfinity) {
-          for (const LayerOption& option : options_of(type)) low = std::min(low, priced(option));
-        }
-        least += low;
-      }
-      for (std::size_t type = 0; type < options_.size(); ++type) {
-        std::erase_if(options_[type], [&](const LayerOption& option) {
-          return best[type] < kInfinity &&
-                 least + priced(option) - best[type] > one.limit * (1 + kRounding);
-        });
-      }
-    }
-  }
-
-  // By how many layers are in front: the cheapest way through them, transitions included.
-  void fill(ToGo& out) const {
-    const auto layouts = static_cast<std::size_t>(num_layouts());
-    const std::size_t n = problem_.types.size();
-    // through[to]: layers so far, the last of them in layout `to`.
-    std::vector<double> through(layouts, kInfinity);
-    out.cost.assign((n + 1) * layouts, 0);
-    for (std::size_t layer = 0; layer < n; ++layer) {
-      std::vector<double> next(layouts, kInfinity);
-      for (const LayerOption& option : options_of(type_of(layer))) {
-        const auto to = static_cast<std::size_t>(option.layout);
-        const double before = layer == 0 ? 0 : out.cost[layer * layouts + to];
-        next[to] = std::min(next[to], before + scalar(option, out.once_share) +
-                                          out.price * static_cast<double>(option.weight()));
-      }
-      through = next;
-      const LayoutChange& change = change_behind(layer);
-      for (std::size_t behind = 0; behind < layouts; ++behind) {
-        double& least = out.cost[(layer + 1) * layouts + behind];
-        least = kInfinity;
-        for (std::size_t at = 0; at < layouts; ++at) {
-          const std::size_t pair = at * layouts + behind;
-          const double moved = layer + 1 == n ? 0 : change.time[pair] + change.time2[pair];
-          least = std::min(least, through[at] + moved);
-        }
-      }
-    }
   }
 
   void tabulate() {
@@ -209,7 +76,7 @@ class StageSolver {
       heaviest_[layer + 1] = heaviest_[layer] + most;
       lightest_[layer + 1] = lightest_[layer] + least;
     }
-    pairs_.resize(options_.size() * options_.size());
+    pairs_.resize(bounds_.options().size() * bounds_.options().size());
     leaner_.resize(pairs_.size());
     for (std::size_t layer = 0; layer + 1 < n; ++layer) {
       tabulate_pair(type_of(layer), type_of(layer + 1));
@@ -217,7 +84,7 @@ class StageSolver {
   }
 
   std::size_t pair_index(int a, int b) const {
-    return static_cast<std::size_t>(a) * options_.size() + static_cast<std::size_t>(b);
+    return static_cast<std::size_t>(a) * bounds_.options().size() + static_cast<std::size_t>(b);
   }
 
   // [a][b][2 * a_is_first + b_is_last]
@@ -342,7 +209,7 @@ class StageSolver {
     if (label.peak > problem_.capacity - lightest_[layer]) return false;
     const LayerOption& option = options_of(type_of(layer))[static_cast<std::size_t>(label.option)];
     const auto left = static_cast<double>(problem_.capacity - label.peak);
-    for (const ToGo& one : to_go_) {
+    for (const ToGo& one : bounds_.to_go()) {
       const double so_far = label.time + label.time2 + one.once_share * label.once;
       double least = so_far;
       if (layer > 0) {
@@ -433,9 +300,7 @@ class StageSolver {
   const StageProblem& problem_;
   StageLimits limits_;
   bool only_bytes_;
-  std::vector<std::vector<LayerOption>> options_;  // [type], those that may be of use
-  std::vector<ToGo> to_go_;                        // one per cap
-  std::int64_t least_alone_ = 0;
+  StageBounds bounds_;
   std::int64_t largest_transient_ = 0;
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
   const LayoutChange* in_front_ = nullptr;         // of the layer whose labels are compared
@@ -451,7 +316,7 @@ class StageSolver {
 }  // namespace
 
 double bound_stage(const StageProblem& problem, double once_share) {
-  return StageSolver(problem, {{once_share, kInfinity}}, {}, true).bound();
+  return StageBounds(problem, {{once_share, kInfinity}}, false).bound();
 }
 
 StageFront solve_stage(const StageProblem& problem, const std::vector<StageCap>& caps,

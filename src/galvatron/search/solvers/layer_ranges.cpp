@@ -1,4 +1,4 @@
-#include "galvatron/search/layer_ranges.h"
+#include "galvatron/search/solvers/layer_ranges.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "galvatron/search/shape_question.h"
+#include "galvatron/search/solvers/shape_question.h"
 
 #include <algorithm>
 #include <map>

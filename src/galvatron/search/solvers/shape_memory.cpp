@@ -3,7 +3,7 @@
 #include <limits>
 #include <map>
 
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 namespace galvatron::search {
 

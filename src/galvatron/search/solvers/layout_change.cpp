@@ -1,4 +1,4 @@
-#include "galvatron/search/layout_change.h"
+#include "galvatron/search/solvers/layout_change.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,9 +1,9 @@
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 #include <algorithm>
 
 #include "galvatron/base/error.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 namespace {

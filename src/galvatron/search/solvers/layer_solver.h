@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "galvatron/search/layout_change.h"
+#include "galvatron/search/solvers/layout_change.h"
 
 namespace galvatron::search {
 

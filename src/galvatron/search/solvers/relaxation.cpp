@@ -1,8 +1,8 @@
-#include "galvatron/search/relaxation.h"
+#include "galvatron/search/solvers/relaxation.h"
 
 #include <algorithm>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 namespace {

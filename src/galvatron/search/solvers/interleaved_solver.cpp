@@ -1,4 +1,4 @@
-#include "galvatron/search/interleaved_shape.h"
+#include "galvatron/search/solvers/interleaved_solver.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,13 +6,13 @@
 #include <utility>
 
 #include "galvatron/base/partition.h"
-#include "galvatron/search/shape_question.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/shape_question.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 
-InterleavedShape::InterleavedShape(const cost::CostTables& tables, const cost::PipelineShape& shape,
-                                   std::int64_t budget)
+InterleavedSolver::InterleavedSolver(const cost::CostTables& tables,
+                                     const cost::PipelineShape& shape, std::int64_t budget)
     : tables_(tables),
       budget_(budget),
       types_(tables.cost.size()),
@@ -36,7 +36,7 @@ InterleavedShape::InterleavedShape(const cost::CostTables& tables, const cost::P
 
 // The heaviest first, then always the heaviest of those that lie beside one that is in: what a
 // change of layout costs is known when both sides are chosen.
-void InterleavedShape::order_types() {
+void InterleavedSolver::order_types() {
   std::vector<double> weight(types_.size(), 0);
   for (const int type : tables_.type_of_layer) {
     const TypeCost& cost = types_[static_cast<std::size_t>(type)];
@@ -61,7 +61,7 @@ void InterleavedShape::order_types() {
   }
 }
 
-int InterleavedShape::class_of(int stage) {
+int InterleavedSolver::class_of(int stage) {
   const Range layers = stages_[static_cast<std::size_t>(stage)];
   StageClass made{std::vector<int>(types_.size(), 0), {}};
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
@@ -80,7 +80,7 @@ int InterleavedShape::class_of(int stage) {
   return index;
 }
 
-void InterleavedShape::classify() {
+void InterleavedSolver::classify() {
   const int num_stages = tables_.shape.num_stages(), p = tables_.shape.pp_degree;
   std::vector<Members> of_rank(static_cast<std::size_t>(p));
   for (int begin = 0; begin < num_stages; begin += p) {
@@ -107,8 +107,8 @@ void InterleavedShape::classify() {
   chunk_numbers_.resize(chunks_.size());
 }
 
-InterleavedShape::TypeCost InterleavedShape::least_cost(std::size_t type,
-                                                        const std::vector<int>& ids) const {
+InterleavedSolver::TypeCost InterleavedSolver::least_cost(std::size_t type,
+                                                          const std::vector<int>& ids) const {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   TypeCost least{kInfinity, kInfinity, kInfinity, kMost, kMost};
   for (const int id : ids) {
@@ -123,7 +123,7 @@ InterleavedShape::TypeCost InterleavedShape::least_cost(std::size_t type,
 }
 
 // One way, when both types have a candidate; else it may be nothing.
-double InterleavedShape::change_ms(const std::pair<int, int>& types) const {
+double InterleavedSolver::change_ms(const std::pair<int, int>& types) const {
   const auto before = static_cast<std::size_t>(types.first);
   const auto after = static_cast<std::size_t>(types.second);
   if (picked_[before] < 0 || picked_[after] < 0) return 0;
@@ -136,7 +136,7 @@ double InterleavedShape::change_ms(const std::pair<int, int>& types) const {
   return border.transition_ms[layout_of(before) * tables_.layouts.size() + layout_of(after)];
 }
 
-double InterleavedShape::time_bound() {
+double InterleavedSolver::time_bound() {
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     cost::StageNumbers out{classes_[c].in_ms, classes_[c].out_ms, 0};
     for (std::size_t type = 0; type < types_.size(); ++type) {
@@ -171,13 +171,13 @@ double InterleavedShape::time_bound() {
   return (steps + slowest_once) * (1 - kRounding);
 }
 
-const std::vector<cost::FlightMoment>& InterleavedShape::moments(int pp_rank) {
+const std::vector<cost::FlightMoment>& InterleavedSolver::moments(int pp_rank) {
   auto& known = moments_[static_cast<std::size_t>(pp_rank)];
   if (known.empty()) known = cost::flight_moments(tables_.shape, pp_rank);
   return known;
 }
 
-const InterleavedShape::RankLoad& InterleavedShape::load(int pp_rank) {
+const InterleavedSolver::RankLoad& InterleavedSolver::load(int pp_rank) {
   RankLoad& known = loads_[static_cast<std::size_t>(pp_rank)];
   if (!known.layers.empty()) return known;
   const auto total = [](const cost::FlightMoment& moment) {
@@ -201,7 +201,7 @@ const InterleavedShape::RankLoad& InterleavedShape::load(int pp_rank) {
 }
 
 // Without what layers need for a moment.
-std::int64_t InterleavedShape::bytes_bound(int pp_rank) {
+std::int64_t InterleavedSolver::bytes_bound(int pp_rank) {
   const RankLoad& of_rank = load(pp_rank);
   std::int64_t bytes = tables_.reserve_bytes;
   for (std::size_t type = 0; type < types_.size(); ++type) {
@@ -211,7 +211,7 @@ std::int64_t InterleavedShape::bytes_bound(int pp_rank) {
   return bytes;
 }
 
-std::int64_t InterleavedShape::bytes_of(int pp_rank) {
+std::int64_t InterleavedSolver::bytes_of(int pp_rank) {
   const cost::PipelineShape& shape = tables_.shape;
   std::vector<Range> stages;
   for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
@@ -220,7 +220,7 @@ std::int64_t InterleavedShape::bytes_of(int pp_rank) {
   return cost::rank_memory_peak(tables_, choice_, stages, moments(pp_rank)).total();
 }
 
-bool InterleavedShape::dominates(std::size_t type, int a, int b) const {
+bool InterleavedSolver::dominates(std::size_t type, int a, int b) const {
   const cost::LayerCost& x = tables_.cost[type][static_cast<std::size_t>(a)];
   const cost::LayerCost& y = tables_.cost[type][static_cast<std::size_t>(b)];
   const bool no_larger = x.layout == y.layout && x.forward_ms <= y.forward_ms &&
@@ -234,7 +234,7 @@ bool InterleavedShape::dominates(std::size_t type, int a, int b) const {
 
 // Candidates that can be part of a choice below the cutoff and that no other one replaces, the
 // fastest first, so that a good choice is found early.
-void InterleavedShape::keep_useful(double cutoff) {
+void InterleavedSolver::keep_useful(double cutoff) {
   for (std::size_t type = 0; type < types_.size(); ++type) {
     const TypeCost open = types_[type];
     std::vector<std::pair<double, int>> bounds;
@@ -259,7 +259,7 @@ void InterleavedShape::keep_useful(double cutoff) {
 }
 
 // Layers that share a weight split it alike (check_plan).
-bool InterleavedShape::goes_with_tied(std::size_t type, int id) const {
+bool InterleavedSolver::goes_with_tied(std::size_t type, int id) const {
   if (!tables_.tied_types.contains(static_cast<int>(type))) return true;
   const plan::LayerStrategy& mine = tables_.candidates[type][static_cast<std::size_t>(id)];
   for (const int other : tables_.tied_types) {
@@ -272,17 +272,17 @@ bool InterleavedShape::goes_with_tied(std::size_t type, int id) const {
   return true;
 }
 
-bool InterleavedShape::may_fit(int pp_rank) {
+bool InterleavedSolver::may_fit(int pp_rank) {
   const std::int64_t bytes = bytes_bound(pp_rank);
   return by_memory_ ? bytes < least_bytes_ : bytes <= budget_;
 }
 
 // The first holds most microbatches, the last one the head.
-bool InterleavedShape::outer_ranks_may_fit() {
+bool InterleavedSolver::outer_ranks_may_fit() {
   return may_fit(0) && may_fit(tables_.shape.pp_degree - 1);
 }
 
-bool InterleavedShape::may_fit() {
+bool InterleavedSolver::may_fit() {
   if (!outer_ranks_may_fit()) return false;
   for (int rank = 1; rank + 1 < tables_.shape.pp_degree; ++rank) {
     if (!may_fit(rank)) return false;
@@ -290,7 +290,7 @@ bool InterleavedShape::may_fit() {
   return true;
 }
 
-void InterleavedShape::descend(std::size_t level) {
+void InterleavedSolver::descend(std::size_t level) {
   if (level == order_.size()) return try_choice();
   const std::size_t type = order_[level];
   const TypeCost open = types_[type];
@@ -305,7 +305,7 @@ void InterleavedShape::descend(std::size_t level) {
   types_[type] = open;
 }
 
-void InterleavedShape::try_choice() {
+void InterleavedSolver::try_choice() {
   for (std::size_t i = 0; i < choice_.size(); ++i) {
     choice_[i] = picked_[static_cast<std::size_t>(tables_.type_of_layer[i])];
   }
@@ -330,7 +330,7 @@ void InterleavedShape::try_choice() {
   least_bytes_ = std::min(least_bytes_, bytes);
 }
 
-std::vector<int> InterleavedShape::solve(double cutoff, std::int64_t max_work) {
+std::vector<int> InterleavedSolver::solve(double cutoff, std::int64_t max_work) {
   max_work_ = max_work;
   best_ms_ = cutoff;
   best_.clear();
@@ -341,7 +341,15 @@ std::vector<int> InterleavedShape::solve(double cutoff, std::int64_t max_work) {
   return best_;
 }
 
-std::int64_t InterleavedShape::least_bytes(std::int64_t below, std::int64_t max_work) {
+std::int64_t InterleavedSolver::least_bytes_bound() {
+  std::int64_t most = 0;
+  for (int rank = 0; rank < tables_.shape.pp_degree; ++rank) {
+    most = std::max(most, bytes_bound(rank));
+  }
+  return most;
+}
+
+std::int64_t InterleavedSolver::least_bytes(std::int64_t below, std::int64_t max_work) {
   max_work_ = max_work;
   by_memory_ = true;
   least_bytes_ = below;
