@@ -293,6 +293,27 @@ TEST(PipelineTime, IsNearForNearlyEqualStages) {
   }
 }
 
+// --- without a closed form ---
+
+// Qi et al. 2023, table 2: the bubble is (p - 1) (forward + input gradient - weight gradient).
+TEST(PipelineTime, OfZbH1IsTheSimulation) {
+  constexpr auto kind = plan::ScheduleKind::kZeroBubbleH1;
+  for (int p = 1; p <= 8; ++p) {
+    for (int m = p; m <= 20; ++m) {
+      const std::vector<StageTimes> stages(static_cast<std::size_t>(p), stage(1, 2));
+      EXPECT_NEAR(simulate(kind, m, stages).total.value, 3 * m + p - 1, 1e-9) << p << " " << m;
+      EXPECT_NEAR(formula(kind, m, stages), 3 * m + p - 1, 1e-9);
+    }
+  }
+  constexpr std::uint64_t kSeed = 13;
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < 200; ++i) {
+    const auto stages = random_stages(random, false, false);
+    const int m = std::uniform_int_distribution<int>(1, 12)(random);
+    EXPECT_DOUBLE_EQ(formula(kind, m, stages), simulate(kind, m, stages).total.value);
+  }
+}
+
 // --- interleaved ---
 
 constexpr auto kInterleaved = plan::ScheduleKind::kInterleaved;

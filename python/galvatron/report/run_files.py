@@ -229,18 +229,16 @@ def _parse_plan(reader: Reader) -> Plan:
 
 def _stage_borders(pipeline: Reader, num_layers: int, pp_degree: int) -> list[int]:
     """First layer of each stage, and the end."""
-    interleaved = pipeline.value.get("schedule") == "interleaved"
     sizes = pipeline.value.get("layers_per_stage")
     if sizes is None:
-        stages = 2 * pp_degree if interleaved else pp_degree
+        stages = 2 * pp_degree if pipeline.value.get("schedule") == "interleaved" else pp_degree
         return [num_layers * stage // stages for stage in range(stages + 1)]
     if not isinstance(sizes, list) or not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise ConfigError(f"{pipeline.source}: 'layers_per_stage' must be a list of whole numbers")
     borders = [0]
     for size in sizes:
         borders.append(borders[-1] + size)
-    wrong_count = len(sizes) % pp_degree != 0 if interleaved else len(sizes) != pp_degree
-    if wrong_count or borders[-1] != num_layers:
+    if not sizes or len(sizes) % pp_degree != 0 or borders[-1] != num_layers:
         raise ConfigError(
             f"{pipeline.source}: 'layers_per_stage' {sizes} does not divide {num_layers} layers into {pp_degree} stages"
         )

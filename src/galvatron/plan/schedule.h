@@ -12,7 +12,7 @@
 
 namespace galvatron::plan {
 
-enum class ScheduleKind { kGPipe, k1F1B, kInterleaved };
+enum class ScheduleKind { kGPipe, k1F1B, kInterleaved, kZeroBubbleH1 };
 
 enum class Action {
   // Compute. A forward or backward has the layers of its stage one after the other.

@@ -77,6 +77,27 @@ std::vector<Step> schedule_interleaved_1f1b(int pp_rank, int pp_degree, int stag
   return steps;
 }
 
+std::vector<Step> schedule_zb_h1(int stage, int num_stages, int num_microbatches) {
+  const int num_warmup = std::min(num_stages - stage - 1, num_microbatches);
+  const int kept_back = std::min(stage, num_microbatches);
+  std::vector<Step> steps;
+  steps.reserve(3 * static_cast<std::size_t>(num_microbatches));
+  const auto backward = [&](int m) {
+    steps.push_back({Action::kBackward, m});
+    if (m >= kept_back) steps.push_back({Action::kWeightGradient, m - kept_back});
+  };
+  for (int m = 0; m < num_warmup; ++m) steps.push_back({Action::kForward, m});
+  for (int m = num_warmup; m < num_microbatches; ++m) {
+    steps.push_back({Action::kForward, m});
+    backward(m - num_warmup);
+  }
+  for (int m = num_microbatches - num_warmup; m < num_microbatches; ++m) backward(m);
+  for (int m = num_microbatches - kept_back; m < num_microbatches; ++m) {
+    steps.push_back({Action::kWeightGradient, m});
+  }
+  return steps;
+}
+
 std::span<const ScheduleTraits> schedules() {
   static const std::array table = {
       ScheduleTraits{
@@ -105,7 +126,16 @@ std::span<const ScheduleTraits> schedules() {
                                                             shape.num_microbatches);
                          },
                      .usual_stages_per_rank = 2,
-                     .closed_form = ClosedForm::kSlowestOfEachChunk}};
+                     .closed_form = ClosedForm::kSlowestOfEachChunk},
+      ScheduleTraits{.kind = ScheduleKind::kZeroBubbleH1,
+                     .name = "zb-h1",
+                     .help = "1f1b with weight gradients apart, in the bubble of its end; so far "
+                             "they run with their backward",
+                     .make =
+                         [](int pp_rank, const ScheduleShape& shape) {
+                           return schedule_zb_h1(pp_rank, shape.pp_degree, shape.num_microbatches);
+                         },
+                     .searched = false}};
   return table;
 }
 

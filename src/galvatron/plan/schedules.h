@@ -22,4 +22,12 @@ std::vector<Step> schedule_1f1b(int stage, int num_stages, int num_microbatches)
 std::vector<Step> schedule_interleaved_1f1b(int pp_rank, int pp_degree, int stages_per_rank,
                                             int num_microbatches);
 
+// 1F1B whose backwards hand on the gradient of their input before they make those of the weights,
+// which fill the bubble of the drain (Qi et al. 2023, ZB-H1). Stage s keeps those of s microbatches
+// back, so that no stage holds what weight gradients need of more than num_stages of them. With
+// forward, input and weight gradient of one length f on all stages a step takes
+// (3 m + num_stages - 1) f for m >= num_stages, where 1F1B takes 3 (m + num_stages - 1) f.
+//   stage 1 of 2, 3 microbatches:  F0 B0 F1 B1 W0 F2 B2 W1 W2
+std::vector<Step> schedule_zb_h1(int stage, int num_stages, int num_microbatches);
+
 }  // namespace galvatron::plan
