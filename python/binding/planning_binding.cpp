@@ -91,7 +91,7 @@ Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& h
 
 Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const Json json = from_text(text, "Plan.uniform");
-  JsonReader reader(json, "Plan.uniform");
+  JsonReader reader(json, "Plan.uniform", Nulls::kAbsent);
   const auto count = [&](const char* key, std::int64_t standard) {
     return static_cast<int>(reader.get_int_or(key, standard, 1, kMaxCount));
   };
@@ -103,7 +103,8 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const int num_microbatches = count("num_microbatches", 1);
   const auto schedule =
       plan::parse_schedule(reader.get_choice_or("schedule", "1f1b", plan::schedule_names()));
-  const int stages_per_rank = count("stages_per_rank", plan::usual_stages_per_rank(schedule));
+  const int stages_per_rank =
+      count("stages_per_rank", plan::traits(schedule).usual_stages_per_rank);
   reader.finish();
   return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
                                                num_microbatches, schedule, stages_per_rank))

@@ -73,7 +73,7 @@ TEST(JsonReader, TakesValuesByKindWithinLimits) {
   const Json json = Json::parse(
       R"({"n": 4, "f": 4.0, "x": 0.5, "s": "word", "t": true, "o": {"n": 1},
           "a": [1], "z": null})");
-  JsonReader reader(json, "x.json");
+  JsonReader reader(json, "x.json", Nulls::kAbsent);
   EXPECT_EQ(reader.get_int("n", 1, 8), 4);
   EXPECT_EQ(reader.get_int("f", 1, 8), 4);
   EXPECT_EQ(reader.get_int_or("absent", 7, 1, 8), 7);
@@ -84,6 +84,27 @@ TEST(JsonReader, TakesValuesByKindWithinLimits) {
   EXPECT_EQ(reader.get_object("o").get_int("n", 0, 1), 1);
   EXPECT_EQ(reader.get_array("a").size(), 1u);
   EXPECT_NO_THROW(reader.finish());
+}
+
+TEST(ParseJson, RefusesAKeyThatStandsTwiceInOneObject) {
+  EXPECT_EQ(config_error_of([] { parse_json(R"({"a": 1, "b": {"c": 2, "a": 3}, "a": 1})", "x"); }),
+            "[json] x: key 'a' stands twice in one object");
+  EXPECT_EQ(config_error_of([] { parse_json(R"([{"a": [{"b": 0, "b": 0}]}])", "x"); }),
+            "[json] x: key 'b' stands twice in one object");
+  EXPECT_NO_THROW(parse_json(R"({"a": [{"a": 1}, {"a": {"a": 2}}], "b": {"a": 1}})", "x"));
+}
+
+TEST(JsonReader, RefusesNullUnlessItStandsForAbsent) {
+  const Json json = Json::parse(R"({"n": null, "o": {"n": null}})");
+  JsonReader strict(json, "x.json");
+  const std::string sentence = "[json] x.json: key 'n' is null; give it a value or leave it away";
+  EXPECT_EQ(config_error_of([&] { strict.get_int_or("n", 7, 1, 8); }), sentence);
+  EXPECT_EQ(config_error_of([&] { strict.has("n"); }), sentence);
+  EXPECT_EQ(config_error_of([&] { strict.get("n"); }), sentence);
+  EXPECT_EQ(config_error_of([&] { strict.get_object("o").get_string_or("n", ""); }),
+            "[json] x.json: o: key 'n' is null; give it a value or leave it away");
+  JsonReader lenient(json, "config.json", Nulls::kAbsent);
+  EXPECT_EQ(lenient.get_object("o").get_int_or("n", 7, 1, 8), 7);
 }
 
 TEST(JsonReader, NamesFileKeyAndValueOfWhatItRefuses) {

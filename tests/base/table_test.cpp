@@ -30,6 +30,21 @@ TEST(TextTable, LeavesNoSpacesAtTheEndOfALine) {
             "| 1      head\n");
 }
 
+TEST(TextTable, GoesOnBelowWhereTheTerminalEnds) {
+  TextTable table({"layer", "forward", "backward"});
+  table.add_row({"head", "1.5 ms", "3 ms"});
+  EXPECT_EQ(table.to_string("", 16),
+            "layer  forward\n"
+            "─────  ───────\n"
+            "head    1.5 ms\n"
+            "\n"
+            "layer  backward\n"
+            "─────  ────────\n"
+            "head       3 ms\n");
+  EXPECT_EQ(table.to_string("", 24), table.to_string("", std::nullopt));
+  EXPECT_NE(table.to_string("", 23), table.to_string("", std::nullopt));
+}
+
 TEST(TextTable, RefusesARowOfAnotherWidth) {
   TextTable table({"a", "b"});
   EXPECT_THROW(table.add_row({"1"}), InternalError);

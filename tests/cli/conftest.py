@@ -21,7 +21,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
         for key, value in os.environ.items()
         if key not in LAUNCH_VARIABLES and not key.startswith(("SLURM_", "OMPI_", "PMI_"))
     }
-    return {**environment, "OMP_NUM_THREADS": "1", **extra}
+    return {**environment, "OMP_NUM_THREADS": os.environ.get("GALVATRON_TEST_THREADS", "1"), **extra}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ OURS = ["--model", "gpt2", "--cluster", "8xA100", "--global-batch", 16]
 
 @pytest.fixture
 def search(galvatron):
-    return lambda *arguments: galvatron("search", *arguments)
+    return lambda *arguments, **extra: galvatron("search", *arguments, **extra)
 
 
 @pytest.fixture
@@ -141,3 +141,31 @@ def test_broken_profile(refused, tmp_path: Path, text, words):
     sentence = refused(*THEIRS, "--galvatron2-profiles", "profiles")
     assert words in sentence
     assert "overlap_coefficient.json" in sentence
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["simulate", "--help"]])
+def test_help_fits_the_terminal(galvatron, columns, arguments):
+    done = galvatron(*arguments, COLUMNS=str(columns))
+    assert done.returncode == 0
+    too_long = [line for line in done.stdout.splitlines() if len(line) > columns and " " in line.strip()]
+    assert too_long == []
+
+
+def test_tables_fit_the_terminal(search):
+    done = search(*OURS, COLUMNS="60")
+    wide = search(*OURS).stdout
+    rules = [line for line in done.stdout.splitlines() if line.strip().startswith("─")]
+    assert rules and all(len(line) <= 60 for line in rules)
+    assert any(len(line) > 60 for line in wide.splitlines() if line.strip().startswith("─"))
+    for word in ("forward", "transient", "peak"):
+        assert word in done.stdout and word in wide
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [("--batch-size", "; that is --global-batch here"), ("--tensor_model_parallel_size", "; that is --tp-degree here"),
+     ("--bf16", "; that is --precision with bf16, fp16, fp32 or fp64"), ("--memry", ", did you mean '--memory'?")],
+)  # fmt: skip
+def test_names_of_other_systems_are_told_ours(refused, option, hint):
+    assert refused(*OURS, option, 8) == f"galvatron: error: galvatron search has no option {option}{hint}"

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 from conftest import losses, read_metrics
+from same_losses import require_same_losses
 
-SMALL = ["--model", "gpt2-tiny", "--seq-length", 32, "--precision", "fp32", "--shuffle", "false", "--lr", 3e-3]
+SMALL = ["--model", "gpt2-tiny", "--seq-length", 32, "--shuffle", "false", "--lr", 3e-3]
 
 
 @pytest.fixture
 def train(galvatron, corpus):
     """Trains on the corpus; the run must succeed."""
 
-    def run(*arguments: object, **extra: str):
-        result = galvatron("train", *SMALL, "--data", corpus, *arguments, **extra)
+    def run(*arguments: object, precision: str = "fp32", **extra: str):
+        result = galvatron("train", *SMALL, "--precision", precision, "--data", corpus, *arguments, **extra)
         assert result.returncode == 0, result.stderr
         return result
 
@@ -52,11 +53,13 @@ def test_two_ranks_learn_and_leave_their_files(train, tmp_path: Path):
 
 def test_a_plan_keeps_the_losses_and_a_repeat_every_bit(train, tmp_path: Path):
     train("--steps", 20, "--metrics", "one.jsonl")
+    train("--steps", 20, "--metrics", "truth.jsonl", precision="fp64")
     pipeline = ["--nproc", 2, "--steps", 20, "--pp-degree", 2, "--num-microbatches", 4]
     train(*pipeline, "--metrics", "two.jsonl", "--run-dir", "run")
     train("--nproc", 2, "--steps", 20, "--plan", "run/plan.json", "--metrics", "again.jsonl")
-    one, two, again = (losses(tmp_path / name) for name in ("one.jsonl", "two.jsonl", "again.jsonl"))
-    assert two == pytest.approx(one, rel=1e-5)
+    names = ("one.jsonl", "truth.jsonl", "two.jsonl", "again.jsonl")
+    one, truth, two, again = (losses(tmp_path / name) for name in names)
+    require_same_losses("gpt2-tiny", two, one, truth)
     assert again == two
 
 
@@ -87,7 +90,10 @@ def test_another_optimizer_learns_saves_and_goes_on(train, galvatron, corpus, tm
     assert (options["optimizer"], options["momentum"], options["weight_decay"]) == ("sgd", 0.8, 0)
     assert "beta1" not in options
     train(*sgd, "--resume", "save/step-000003", "--metrics", "rest.jsonl")
-    assert losses(tmp_path / "rest.jsonl") == pytest.approx(expected[3:], rel=1e-5)
+    for precision in ("fp32", "fp64"):
+        train(*sgd, "--metrics", f"{precision}.jsonl", precision=precision)
+    one_rank = losses(tmp_path / "fp32.jsonl"), losses(tmp_path / "fp64.jsonl")
+    require_same_losses("gpt2-tiny", expected[:3] + losses(tmp_path / "rest.jsonl"), *one_rank)
     refused = galvatron("train", *SMALL, "--data", corpus, "--steps", 6, "--resume", "save/step-000003")
     assert refused.returncode == 2
     assert "was trained with optimizer sgd, whose states adamw cannot go on from" in refused.stderr
@@ -95,12 +101,14 @@ def test_another_optimizer_learns_saves_and_goes_on(train, galvatron, corpus, tm
 
 def test_interleaved_stages_keep_the_losses_and_share_checkpoints(train, tmp_path: Path):
     train("--steps", 8, "--metrics", "one.jsonl")
+    train("--steps", 8, "--metrics", "truth.jsonl", precision="fp64")
     pipeline = ["--nproc", 2, "--steps", 8, "--pp-degree", 2, "--num-microbatches", 4, "--zero-stage", 2]
     interleaved = [*pipeline, "--schedule", "interleaved"]
     result = train(*interleaved, "--metrics", "two.jsonl", "--run-dir", "run", "--save", "save", "--save-interval", 4)
     assert "4 stages on 2 pipeline ranks, interleaved" in result.stdout
-    expected = losses(tmp_path / "one.jsonl")
-    assert losses(tmp_path / "two.jsonl") == pytest.approx(expected, rel=1e-5)
+    expected = losses(tmp_path / "one.jsonl"), losses(tmp_path / "truth.jsonl")
+    two = losses(tmp_path / "two.jsonl")
+    require_same_losses("gpt2-tiny", two, *expected)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert [rank["stages"] for rank in summary["ranks"]] == [[0, 2], [1, 3]]
     trace = json.loads((tmp_path / "run" / "trace.json").read_text())
@@ -108,9 +116,10 @@ def test_interleaved_stages_keep_the_losses_and_share_checkpoints(train, tmp_pat
 
     # On under 1F1B, and from there interleaved again, with stages of one's own choice.
     train(*pipeline, "--resume", "save/step-000004", "--metrics", "1f1b.jsonl", "--save", "1f1b", "--save-interval", 2)
-    assert losses(tmp_path / "1f1b.jsonl") == pytest.approx(expected[4:], rel=1e-5)
+    resumed = two[:4] + losses(tmp_path / "1f1b.jsonl")
+    require_same_losses("gpt2-tiny", resumed, *expected)
     train(*interleaved, "--resume", "1f1b/step-000006", "--layers-per-stage", "1,1,1,1", "--metrics", "back.jsonl")
-    assert losses(tmp_path / "back.jsonl") == pytest.approx(expected[6:], rel=1e-5)
+    require_same_losses("gpt2-tiny", resumed[:6] + losses(tmp_path / "back.jsonl"), *expected)
 
 
 def test_exported_weights_start_another_run(train, tmp_path: Path):

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/plan/schedules.h"
+
 #include "cost/example_costs.h"
 
 namespace galvatron::cost {
@@ -27,7 +29,8 @@ TEST(MicrobatchesInFlight, FallAlongThePipelineUnder1F1B) {
 }
 
 TEST(MicrobatchesInFlight, AreWhatTheSchedulesHold) {
-  for (const auto kind : {plan::ScheduleKind::kGPipe, plan::ScheduleKind::k1F1B}) {
+  for (const auto kind :
+       {plan::ScheduleKind::kGPipe, plan::ScheduleKind::k1F1B, plan::ScheduleKind::kZeroBubbleH1}) {
     for (int p = 1; p <= 5; ++p) {
       for (int m = 1; m <= 7; ++m) {
         for (int stage = 0; stage < p; ++stage) {

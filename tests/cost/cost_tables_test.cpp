@@ -7,6 +7,7 @@
 
 #include "galvatron/cost/layer_memory.h"
 #include "galvatron/cost/layer_time.h"
+#include "galvatron/plan/schedules.h"
 
 #include "cost/example_costs.h"
 

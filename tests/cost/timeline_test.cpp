@@ -105,6 +105,89 @@ TEST(Simulate, InterleavedTransfersWrapAround) {
   EXPECT_DOUBLE_EQ(timeline.total.value, 8 * 1 + 6 * 3);
 }
 
+// --- lowered lists ---
+
+// Two pipeline ranks of two layers each; every layer is a unit that is gathered and reduced.
+struct LoweredPipeline {
+  std::vector<std::vector<plan::Step>> lists;
+  std::vector<RankTraffic> traffic;
+
+  LoweredPipeline(int num_microbatches, double gather_ms, double reduce_ms) {
+    for (int rank = 0; rank < 2; ++rank) {
+      RankTraffic& one = traffic.emplace_back();
+      const int first = 2 * rank;
+      one.parts.layers = {{first, first + 2}};
+      one.parts.changes_layout.assign(4, false);
+      for (int layer = first; layer < first + 2; ++layer) {
+        one.parts.units.push_back({{layer}, true, true, ""});
+      }
+      one.gather.assign(2, {gather_ms});
+      one.reduce.assign(2, {reduce_ms});
+      const auto compute =
+          plan::make_schedule(plan::ScheduleKind::k1F1B, rank, 2, num_microbatches);
+      lists.push_back(plan::lower(compute, rank, 2, one.parts));
+    }
+  }
+};
+
+TEST(SimulateLowered, IsTheSameWhereCommunicationTakesNoTime) {
+  const std::vector<StageTimes> stages = {stage(1, 2, 0.5), stage(3, 4)};
+  for (int m = 1; m <= 9; ++m) {
+    const LoweredPipeline lowered(m, 0, 0);
+    const Timeline whole = simulate(plan::ScheduleKind::k1F1B, m, stages);
+    const Timeline layers = simulate(lowered.lists, stages, lowered.traffic);
+    EXPECT_DOUBLE_EQ(layers.total.value, whole.total.value);
+    ASSERT_EQ(layers.events.size(), whole.events.size());
+    for (std::size_t i = 0; i < whole.events.size(); ++i) {
+      EXPECT_EQ(to_text(layers.events[i]), to_text(whole.events[i]));
+      EXPECT_DOUBLE_EQ(layers.events[i].start.value, whole.events[i].start.value);
+    }
+  }
+}
+
+// One rank, one microbatch, layers of 2 ms forward and 4 ms backward.
+TEST(SimulateLowered, CommunicationRunsOnALaneBesideTheLayers) {
+  const auto total = [](double gather_ms, double reduce_ms) {
+    LoweredPipeline lowered(1, gather_ms, reduce_ms);
+    lowered.traffic.resize(1);
+    lowered.lists = {plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
+                                 lowered.traffic[0].parts)};
+    return simulate(lowered.lists, {stage(4, 8)}, lowered.traffic).total.value;
+  };
+  EXPECT_DOUBLE_EQ(total(0, 0), 12);
+  EXPECT_DOUBLE_EQ(total(1, 0), 12 + 1 + 1);  // the first forward's, and the turn's own
+  EXPECT_DOUBLE_EQ(total(0, 1), 12 + 1);      // one behind the layer before, the last one alone
+  EXPECT_DOUBLE_EQ(total(0, 5), 12 - 4 + 5 + 5);
+}
+
+TEST(SimulateLowered, TheTraceHasALaneForIt) {
+  const LoweredPipeline lowered(1, 1, 1);
+  const Timeline timeline = simulate(lowered.lists, {stage(1, 2), stage(1, 2)}, lowered.traffic);
+  const OrderedJson trace = to_chrome_trace(timeline, "tiny");
+  int gathers = 0, reductions = 0;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    const bool on_lane = event["tid"].get<int>() >= 4;
+    EXPECT_EQ(on_lane, event["cat"] == "gather" || event["cat"] == "reduce");
+    gathers += event["cat"] == "gather" ? 1 : 0;
+    reductions += event["cat"] == "reduce" ? 1 : 0;
+  }
+  EXPECT_GE(gathers, 4);
+  EXPECT_EQ(reductions, 4);
+  EXPECT_EQ(trace["traceEvents"][5]["args"]["name"], "stage 0 gathers and reduces");
+}
+
+// Half of a backward is the input's gradient, which the stage before waits for.
+TEST(Simulate, WeightGradientsMayWait) {
+  using plan::Action;
+  const std::vector<std::vector<plan::Step>> lists = {
+      {{Action::kForward, 0}, {Action::kBackward, 0}, {Action::kWeightGradient, 0}},
+      {{Action::kForward, 0}, {Action::kBackward, 0}, {Action::kWeightGradient, 0}}};
+  const Timeline timeline = simulate(lists, {stage(1, 2), stage(1, 2)});
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 B0@3 W0@4 ");
+  EXPECT_EQ(of_stage(timeline, 1), "F0@1 B0@2 W0@3 ");
+}
+
 // --- the closed formula against the simulator ---
 
 double formula(plan::ScheduleKind kind, int m, const std::vector<StageTimes>& stages,
@@ -207,6 +290,27 @@ TEST(PipelineTime, IsNearForNearlyEqualStages) {
     const double simulated = simulate(plan::ScheduleKind::k1F1B, m, stages).total.value;
     EXPECT_LE(formula(plan::ScheduleKind::k1F1B, m, stages), 1.1 * simulated)
         << "seed " << kSeed << ", case " << i;
+  }
+}
+
+// --- without a closed form ---
+
+// Qi et al. 2023, table 2: the bubble is (p - 1) (forward + input gradient - weight gradient).
+TEST(PipelineTime, OfZbH1IsTheSimulation) {
+  constexpr auto kind = plan::ScheduleKind::kZeroBubbleH1;
+  for (int p = 1; p <= 8; ++p) {
+    for (int m = p; m <= 20; ++m) {
+      const std::vector<StageTimes> stages(static_cast<std::size_t>(p), stage(1, 2));
+      EXPECT_NEAR(simulate(kind, m, stages).total.value, 3 * m + p - 1, 1e-9) << p << " " << m;
+      EXPECT_NEAR(formula(kind, m, stages), 3 * m + p - 1, 1e-9);
+    }
+  }
+  constexpr std::uint64_t kSeed = 13;
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < 200; ++i) {
+    const auto stages = random_stages(random, false, false);
+    const int m = std::uniform_int_distribution<int>(1, 12)(random);
+    EXPECT_DOUBLE_EQ(formula(kind, m, stages), simulate(kind, m, stages).total.value);
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
 

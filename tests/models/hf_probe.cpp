@@ -29,6 +29,8 @@
 #include "galvatron/train/optimizers/optimizer.h"
 #include "galvatron/train/weights.h"
 
+#include "test_threads.h"
+
 namespace galvatron::testing {
 namespace {
 
@@ -132,6 +134,7 @@ class Probe {
 
  private:
   void run_rank(comm::World& world) {
+    use_test_threads();
     runtime::Engine engine(model_, plan_, world, models::make_layer, {0, seq_length_, false});
     train::load_weights(engine, options_.get("--model"));
     first_batch(engine);
@@ -193,7 +196,6 @@ class Probe {
 int main(int argc, char** argv) {
   setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
   try {
-    at::set_num_threads(1);
     galvatron::testing::Probe(galvatron::testing::parse(argc, argv)).run();
     return 0;
   } catch (const galvatron::ConfigError& error) {

@@ -132,7 +132,11 @@ TEST(PlanJson, RefusesUnknownKeysAndNamesTheNearest) {
   EXPECT_EQ(plan_refusal("num_microbatch", 4),
             "[json] p.json: key 'num_microbatch' is unknown, did you mean 'num_microbatches'?");
   EXPECT_EQ(plan_refusal("layers", Json::parse(R"([{"count": 34, "tp_degre": 2}])")),
-            "[json] p.json: layers[0]: key 'tp_degre' is unknown, did you mean 'tp_degree'?");
+            "[json] p.json: group 0 of layers (from layer 0): key 'tp_degre' is unknown, did you "
+            "mean 'tp_degree'?");
+  EXPECT_EQ(plan_refusal("layers", Json::parse(R"([{"count": 30}, {"tp_degree": 0}])")),
+            "[json] p.json: group 1 of layers (from layer 30): key 'tp_degree' is 0, outside 1 .. "
+            "1048576");
   EXPECT_EQ(plan_refusal("pipeline", Json::parse(R"({"degree": 1, "schedul": "gpipe"})")),
             "[json] p.json: pipeline: key 'schedul' is unknown, did you mean 'schedule'?");
 }
@@ -143,8 +147,12 @@ TEST(PlanJson, RefusesValuesOutOfRange) {
   EXPECT_EQ(plan_refusal("precision", "fp8"),
             "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16; fp8 is "
             "not supported yet");
-  EXPECT_NE(plan_refusal("global_batch", Json()).find("'global_batch' is missing"),
+  EXPECT_NE(config_error_of([] {
+              parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 1})");
+            }).find("'global_batch' is missing"),
             std::string::npos);
+  EXPECT_EQ(plan_refusal("global_batch", Json()),
+            "[json] p.json: key 'global_batch' is null; give it a value or leave it away");
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),
             std::string::npos);
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"count": 1000000000}])")).find("'count'"),

@@ -1,5 +1,3 @@
-#include "galvatron/plan/schedule.h"
-
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -7,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/plan/schedule_passes.h"
+#include "galvatron/plan/schedules.h"
 
 #include "config_error.h"
 
@@ -59,10 +59,38 @@ TEST(ScheduleInterleaved, OneStagePerRankIs1F1BWithALongerWarmup) {
   EXPECT_EQ(to_text(schedule_interleaved_1f1b(1, 2, 1, 4)), to_text(schedule_1f1b(1, 2, 4)));
 }
 
+TEST(ScheduleZbH1, KeepsWeightGradientsForTheEnd) {
+  EXPECT_EQ(to_text(schedule_zb_h1(0, 4, 5)), "F0 F1 F2 F3 B0 W0 F4 B1 W1 B2 W2 B3 W3 B4 W4");
+  EXPECT_EQ(to_text(schedule_zb_h1(1, 4, 5)), "F0 F1 F2 B0 F3 B1 W0 F4 B2 W1 B3 W2 B4 W3 W4");
+  EXPECT_EQ(to_text(schedule_zb_h1(3, 4, 5)), "F0 B0 F1 B1 F2 B2 F3 B3 W0 F4 B4 W1 W2 W3 W4");
+  EXPECT_EQ(to_text(schedule_zb_h1(3, 4, 2)), "F0 B0 F1 B1 W0 W1");
+}
+
+// What weight gradients need stays until they run: never of more microbatches than 1F1B's first
+// stage holds.
+TEST(ScheduleZbH1, KeepsNoMoreThanTheFirstStageOf1F1B) {
+  for (int stages = 1; stages <= 6; ++stages) {
+    for (int stage = 0; stage < stages; ++stage) {
+      int kept = 0;
+      for (const Step& step : schedule_zb_h1(stage, stages, 20)) {
+        if (step.action == Action::kForward) ++kept;
+        EXPECT_LE(kept, stages) << "stage " << stage;
+        if (step.action == Action::kWeightGradient) --kept;
+      }
+      EXPECT_EQ(max_in_flight(schedule_zb_h1(stage, stages, 20)), stages - stage);
+    }
+  }
+}
+
 TEST(AddTransfers, WrapAroundBetweenChunks) {
   const auto kind = ScheduleKind::kInterleaved;
   EXPECT_EQ(with_transfers(kind, 0, 2, 1, 2), "F0 sA0 rA0.1 F0.1 sA0.1 rG0.1 B0.1 sG0.1 rG0 B0");
   EXPECT_EQ(with_transfers(kind, 1, 2, 1, 2), "rA0 F0 sA0 rA0.1 F0.1 B0.1 sG0.1 rG0 B0 sG0");
+}
+
+TEST(AddTransfers, LeaveWeightGradientsAlone) {
+  EXPECT_EQ(with_transfers(ScheduleKind::kZeroBubbleH1, 1, 2, 2),
+            "rA0 F0 B0 sG0 rA1 F1 B1 sG1 W0 W1");
 }
 
 TEST(AddTransfers, FirstMiddleAndLastStage) {
@@ -183,7 +211,7 @@ TEST(Schedules, RunEveryMicrobatchOnceForwardThenBackward) {
 TEST(ScheduleNames, GoBothWays) {
   for (const std::string& name : schedule_names()) EXPECT_EQ(to_text(parse_schedule(name)), name);
   EXPECT_EQ(config_error_of([] { parse_schedule("1f1"); }),
-            "[schedule] '1f1' is not one of gpipe, 1f1b, interleaved, did you mean '1f1b'?");
+            "[schedule] '1f1' is not one of gpipe, 1f1b, interleaved, zb-h1, did you mean '1f1b'?");
 }
 
 TEST(MakeSchedule, RefusesAStageThatDoesNotExist) {

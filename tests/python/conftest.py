@@ -5,10 +5,29 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from galvatron.data import cli
+
+if TYPE_CHECKING:
+    from hf_models import Reference
+
+
+@pytest.fixture(scope="session")
+def references(tmp_path_factory) -> Callable[..., Reference]:
+    """(name, double) -> transformers' side, computed once."""
+    import hf_models
+
+    made: dict[tuple[str, bool], Reference] = {}
+
+    def get(name: str, double: bool = False) -> Reference:
+        if (name, double) not in made:
+            made[name, double] = hf_models.make_reference(name, tmp_path_factory.mktemp(name) / "hf", double)
+        return made[name, double]
+
+    return get
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
+from unittest import mock
 
+import single_precision
 import torch
 import transformers
 from safetensors.torch import load_file
@@ -28,8 +30,9 @@ from transformers import (
     T5Config,
     ViTConfig,
 )
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-torch.set_num_threads(1)  # the models are too small to share out
+torch.set_num_threads(single_precision.THREADS)  # one: the models are too small to share out
 
 NUM_STEPS, NUM_BATCHES = 20, 2
 BATCH, SEQ_LENGTH = 4, 23
@@ -122,16 +125,39 @@ UNTIED_T5_WARNING = "both are present in the checkpoints with different values, 
 
 
 @dataclasses.dataclass
-class Reference:
-    """What transformers says about a model: the judge's side."""
+class Numbers:
+    """What is computed with a model and its first batch."""
 
-    folder: Path
-    inputs: dict[str, torch.Tensor]  # [batches, B, S]
     logits: torch.Tensor
     loss: float
     gradients: dict[str, torch.Tensor]
+
+
+@dataclasses.dataclass
+class Reference:
+    """What transformers says about a model: the judge's side."""
+
+    name: str
+    folder: Path  # the weights, in double where the reference is
+    inputs: dict[str, torch.Tensor]  # [batches, B, S]
     unread: set[str]  # parameters that the model never uses
-    losses: list[float]  # of NUM_STEPS AdamW steps
+    truth: Numbers  # in double
+    single: list[Numbers]  # in single, for every order of summation; none where the reference is in double
+    model: torch.nn.Module  # in single, untrained
+
+    @property
+    def double(self) -> bool:
+        return not self.single
+
+    @functools.cached_property
+    def true_losses(self) -> list[float]:
+        """Of NUM_STEPS AdamW steps in double."""
+        return adamw_losses(lift_to_double(copy.deepcopy(self.model)), in_double(self.inputs))
+
+    @functools.cached_property
+    def single_losses(self) -> list[list[float]]:
+        """Of NUM_STEPS AdamW steps in single, for every order of summation."""
+        return single_precision.in_every_order(lambda: adamw_losses(copy.deepcopy(self.model), self.inputs))
 
     def batch(self, step: int = 0) -> dict[str, torch.Tensor]:
         return batch_of(self.inputs, step)
@@ -192,37 +218,44 @@ def _rms_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 def _rotary_tables(
     rope: torch.nn.Module, x: torch.Tensor, position_ids: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    settings = rope.config.rope_parameters
-    assert settings["rope_type"] in ("default", "linear"), "the others' frequencies are not written out here"
-    size = 2 * rope.inv_freq.numel()
-    frequencies = settings["rope_theta"] ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
-    frequencies /= settings.get("factor", 1.0)
+    """The frequencies by transformers' own formula, which takes them in torch.float."""
+    formula = ROPE_INIT_FUNCTIONS.get(rope.rope_type, getattr(rope, "compute_default_rope_parameters", None))
+    with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64):
+        frequencies, scale = formula(rope.config)
+    assert frequencies.dtype == torch.float64
+    assert torch.allclose(frequencies, rope.inv_freq.double(), rtol=1e-6)
     angles = position_ids[..., None].double() * frequencies
     angles = torch.cat([angles, angles], dim=-1)
-    return angles.cos(), angles.sin()
+    return angles.cos() * scale, angles.sin() * scale
 
 
 def make_reference(name: str, folder: Path, double: bool = False) -> Reference:
     model = random_model(name)
-    if double:
-        lift_to_double(model)
-    model.save_pretrained(folder)
-    names = stored_names(model, folder)
     inputs = random_inputs(model.config)
-    inputs = {key: value.to(model.dtype) if value.is_floating_point() else value for key, value in inputs.items()}
-    batch = batch_of(inputs)
-    logits = model(**batch).logits
-    loss = loss_of(model, batch)
-    loss.backward()
-    return Reference(
-        folder,
-        inputs,
-        logits.detach(),
-        loss.item(),
-        {names[key]: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None},
-        {names[key] for key, value in model.named_parameters() if value.grad is None},
-        adamw_losses(model, inputs),
-    )
+    lifted = lift_to_double(copy.deepcopy(model))
+    stored = lifted if double else model
+    stored.save_pretrained(folder)
+    names = stored_names(stored, folder)
+    unread: set[str] = set()
+
+    def numbers(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Numbers:
+        batch = batch_of(inputs)
+        logits, loss = model(**batch).logits.detach(), loss_of(model, batch)
+        loss.backward()
+        gradients = {names[key]: value.grad for key, value in model.named_parameters() if value.grad is not None}
+        unread.update(set(names.values()) - gradients.keys())
+        gradients = {key: value.clone() for key, value in gradients.items()}
+        return Numbers(logits, loss.item(), gradients)
+
+    truth = numbers(lifted, in_double(inputs))
+    if double:
+        return Reference(name, folder, in_double(inputs), unread, truth, [], model)
+    single = single_precision.in_every_order(lambda: numbers(copy.deepcopy(model), inputs))
+    return Reference(name, folder, inputs, unread, truth, single, model)
+
+
+def in_double(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.double() if value.is_floating_point() else value for name, value in inputs.items()}
 
 
 def target_length(seq_length: int) -> int:

@@ -8,43 +8,21 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import hf_judge
 import hf_models
 import numpy as np
 import pytest
 import torch
 from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_command, needs_module
 from safetensors.torch import load_file
+from single_precision import in_every_order
 
 import galvatron
 
 pytestmark = needs_module
 
-# Where transformers' own single-precision parts can be lifted.
-IN_DOUBLE = ["gpt2", "gpt2-untied", "llama", "llama-biases", "qwen2", "mistral", "bert", "bert-untied", "t5",
-             "t5-uneven", "t5-v1.1", "vit", "vit-uneven", "swin", "swin-three-stages", "swin-positions"]  # fmt: skip
-SINGLE, DOUBLE = (torch.float32, 1e-5), (torch.float64, 1e-10)
-
-
-@pytest.fixture(scope="module")
-def references(tmp_path_factory):
-    """(name, double) -> transformers' side, computed once."""
-    made: dict[tuple[str, bool], hf_models.Reference] = {}
-
-    def get(name: str, double: bool = False) -> hf_models.Reference:
-        if (name, double) not in made:
-            folder = tmp_path_factory.mktemp(name) / "hf"
-            made[name, double] = hf_models.make_reference(name, folder, double)
-        return made[name, double]
-
-    return get
-
-
-def assert_near(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float, what: str, scale: float = 0.0) -> None:
-    assert ours.shape == theirs.shape, what
-    scale = max(theirs.abs().max().item(), scale)
-    assert scale > 0, f"{what} is zero: nothing is compared"
-    worst = (ours.double() - theirs.double()).abs().max().item()
-    assert worst <= tolerance * scale, f"{what} differs by {worst:.2e}, scale {scale:.2e}"
+SINGLE, DOUBLE = torch.float32, torch.float64
+PACKAGE = "Python package"
 
 
 # --- models ---
@@ -57,27 +35,21 @@ def call(model: torch.nn.Module, reference: hf_models.Reference, step: int = 0) 
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"),
-    [(name, SINGLE) for name in hf_models.CONFIGS] + [(name, DOUBLE) for name in IN_DOUBLE],
-    ids=lambda value: value if isinstance(value, str) else str(value[0]).removeprefix("torch."),
+    ("name", "dtype"),
+    [*hf_judge.isa_cases(hf_models.CONFIGS, SINGLE), *hf_judge.isa_cases(hf_models.CONFIGS, DOUBLE)],
+    ids=lambda value: str(value).removeprefix("torch."),
 )
-def test_numbers_are_those_of_transformers(name, precision, references):
-    dtype, tolerance = precision
-    reference = references(name, dtype == torch.float64)
+def test_numbers_are_those_of_transformers(name, dtype, references):
+    reference = references(name, dtype == DOUBLE)
     model = galvatron.load(reference.folder, dtype)
     out = call(model, reference)
-    assert_near(out["logits"], reference.logits, tolerance, "logits")
-    assert out["loss"].item() == pytest.approx(reference.loss, rel=tolerance)
+    hf_judge.require_logits(out["logits"], reference, PACKAGE)
+    hf_judge.require_loss(out["loss"].item(), reference, PACKAGE)
     out["loss"].backward()
-    gradients = {key: value.grad for key, value in model.named_parameters()}
-    assert gradients.keys() == reference.gradients.keys() | reference.unread
-    largest = max(gradient.abs().max().item() for gradient in reference.gradients.values())
-    for key, theirs in reference.gradients.items():
-        assert_near(gradients[key], theirs, tolerance, f"gradient of {key}", scale=0.01 * largest)
-    assert not any(gradients[key] is not None and gradients[key].any() for key in reference.unread)
+    hf_judge.require_gradients({key: value.grad for key, value in model.named_parameters()}, reference, PACKAGE)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen2", "bert", "t5", "vit", "swin"])
+@pytest.mark.parametrize("name", hf_judge.isa_cases(["gpt2", "llama", "qwen2", "bert", "t5", "vit", "swin"]))
 def test_a_trajectory_by_torchs_optimizer_is_that_of_transformers(name, references):
     reference = references(name)
     model = galvatron.load(reference.folder)
@@ -91,8 +63,7 @@ def test_a_trajectory_by_torchs_optimizer_is_that_of_transformers(name, referenc
             return SimpleNamespace(**model(pixel_values=pixel_values, **inputs))
 
     losses = hf_models.adamw_losses(AsTransformers(), reference.inputs)
-    assert losses == pytest.approx(reference.losses, rel=1e-4)
-    assert losses[-1] < losses[0], "the trajectory moves"
+    hf_judge.require_trajectory(losses, reference, f"{PACKAGE}, trajectory")
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "llama-tied", "bert", "t5", "vit", "swin"])
@@ -115,10 +86,10 @@ def test_a_model_is_a_torch_module(references):
     reference = references("llama")
     model = galvatron.load(reference.folder)
     tokens = reference.batch()["input_ids"]
-    logits = model(input_ids=tokens)["logits"]
     twin = copy.deepcopy(model).double()  # parts of one matrix no longer lie side by side
     assert next(twin.parameters()).dtype == torch.float64
-    assert_near(twin(input_ids=tokens)["logits"], logits, 1e-5, "logits of a copy")
+    hf_judge.require_logits(twin(input_ids=tokens)["logits"], references("llama", True), "a copy in double")
+    hf_judge.require_logits(model(input_ids=tokens)["logits"], reference, PACKAGE)
     assert next(model.parameters()).dtype == torch.float32, "the original stays as it was"
 
     loss = model(input_ids=tokens, labels=tokens)["loss"]
@@ -161,10 +132,13 @@ def test_labels_that_do_not_count_and_masks_that_mask_nothing(references):
     reference = references("gpt2")
     tokens = reference.batch()["input_ids"]
     model = galvatron.load(reference.folder)
-    theirs = hf_models.AutoModelForCausalLM.from_pretrained(reference.folder).eval()
+    theirs = hf_models.random_model("gpt2")
     labels = tokens.masked_fill(tokens % 3 == 0, -100)
     ours = model(input_ids=tokens, labels=labels, attention_mask=torch.ones_like(tokens))["loss"]
-    assert ours.item() == pytest.approx(theirs(input_ids=tokens, labels=labels).loss.item(), rel=1e-5)
+    in_single = in_every_order(lambda: theirs(input_ids=tokens, labels=labels).loss.item())
+    in_double = hf_models.lift_to_double(theirs)(input_ids=tokens).logits
+    truth = torch.nn.functional.cross_entropy(in_double[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+    hf_judge.of(reference, PACKAGE).require("loss of two thirds", ours.item(), in_single, truth.item())
 
 
 # --- one sentence each ---

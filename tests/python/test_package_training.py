@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_command, needs_module
+from single_precision import SinglePrecision, in_every_order
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
@@ -31,6 +32,16 @@ def token_rows(count: int = 10, length: int = 16) -> np.ndarray:
 
 def same_losses(first: dict, second: dict) -> None:
     assert first["losses"] == second["losses"]
+
+
+def require_loss_of_a_call(ours: float, name: str, batch: dict[str, torch.Tensor]) -> None:
+    """ours: of training's first step."""
+    model = galvatron.load(name)
+    single = in_every_order(lambda: model(**batch)["loss"].item())
+    truth = model.double()(**{key: value.double() if value.is_floating_point() else value
+                              for key, value in batch.items()})["loss"].item()  # fmt: skip
+    judge = SinglePrecision(name, name.removesuffix("-tiny"), "Python package, training", "a call")
+    judge.require("loss", ours, single, truth)
 
 
 def test_training_reads_token_files_as_the_command_line_does(tmp_path):
@@ -118,8 +129,7 @@ def test_labels_of_python_count_as_in_a_call():
     labels = rows.masked_fill(rows % 2 == 0, -100)
     data = [{"input_ids": row, "labels": label} for row, label in zip(rows, labels, strict=True)]
     summary = galvatron.train(TINY, data=data, shuffle=False, **QUICK)
-    loss = galvatron.load(TINY)(input_ids=rows, labels=labels)["loss"]
-    assert summary["losses"][0] == pytest.approx(loss.item(), rel=1e-5)
+    require_loss_of_a_call(summary["losses"][0], TINY, {"input_ids": rows, "labels": labels})
 
 
 @pytest.mark.parametrize(
@@ -133,21 +143,26 @@ def test_a_trajectory_is_that_of_torchs_optimizer(name, options, torchs):
     rows = torch.from_numpy(token_rows(12))
     setting = {**QUICK, "steps": 6, "lr_schedule": "constant", "max_grad_norm": 0.5, "optimizer": name, **options}
     losses = galvatron.train(TINY, data=list(rows), shuffle=False, **setting)["losses"]
-    model = galvatron.load(TINY)
-    parts = [[p for p in model.parameters() if (p.ndim > 1) == decays] for decays in (True, False)]
-    decay = options["weight_decay"]
-    optimizer = torchs([{"params": part, "weight_decay": d} for part, d in zip(parts, (decay, 0.0), strict=True)])
-    theirs = []
-    for step in range(6):
-        batch = rows[[(4 * step + i) % len(rows) for i in range(4)]]
-        optimizer.zero_grad()
-        loss = model(input_ids=batch, labels=batch)["loss"]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimizer.step()
-        theirs.append(loss.item())
-    assert losses == pytest.approx(theirs, rel=1e-5)
-    assert theirs[-1] < theirs[0], "the trajectory moves"
+
+    def theirs(model: torch.nn.Module) -> list[float]:
+        parts = [[p for p in model.parameters() if (p.ndim > 1) == decays] for decays in (True, False)]
+        decay = options["weight_decay"]
+        optimizer = torchs([{"params": part, "weight_decay": d} for part, d in zip(parts, (decay, 0.0), strict=True)])
+        curve = []
+        for step in range(6):
+            batch = rows[[(4 * step + i) % len(rows) for i in range(4)]]
+            optimizer.zero_grad()
+            loss = model(input_ids=batch, labels=batch)["loss"]
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            curve.append(loss.item())
+        return curve
+
+    truth = theirs(galvatron.load(TINY).double())
+    judge = SinglePrecision(TINY, "gpt2", "Python package, training", "torch's optimizer")
+    judge.require_curve("losses", losses, in_every_order(lambda: theirs(galvatron.load(TINY))), truth)
+    assert truth[-1] < truth[0], "the trajectory moves"
 
 
 def samples_of(name: str) -> list[dict[str, torch.Tensor]]:
@@ -173,7 +188,7 @@ def test_every_task_trains_on_data_of_python(name):
     del options["seq_length"]  # that of the samples
     losses = galvatron.train(name, data=samples, shuffle=False, **options)["losses"]
     batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}
-    assert losses[0] == pytest.approx(galvatron.load(name)(**batch)["loss"].item(), rel=1e-5)
+    require_loss_of_a_call(losses[0], name, batch)
     assert losses[-1] < losses[0]
 
 
@@ -182,9 +197,9 @@ def test_evaluation_on_other_data():
     heard: list[dict] = []
     galvatron.train(TINY, data=list(rows[:4]), valid_data=DataLoader(TensorDataset(rows[4:]), batch_size=2),
                     eval_interval=1, eval_batches=1, on_step=heard.append, **{**QUICK, "lr": 0.0})  # fmt: skip
-    losses = [line["valid_loss"] for line in heard]
-    expected = galvatron.load(TINY)(input_ids=rows[4:], labels=rows[4:])["loss"].item()
-    assert losses == pytest.approx([expected] * 3, rel=1e-5)
+    assert len(heard) == 3
+    for line in heard:
+        require_loss_of_a_call(line["valid_loss"], TINY, {"input_ids": rows[4:], "labels": rows[4:]})
 
 
 def test_what_a_callback_raises_ends_the_run():
@@ -251,10 +266,13 @@ def test_two_ranks_of_torchrun_are_one_run(strategy, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     of_ranks = [json.loads((tmp_path / f"losses{rank}").read_text()) for rank in range(2)]
     assert of_ranks[0] == of_ranks[1]
-    loader = DataLoader(TensorDataset(torch.from_numpy(rows)), batch_size=3)
-    alone = galvatron.train(TINY, data=loader, **QUICK)
-    assert of_ranks[0]["loader"] == pytest.approx(alone["losses"], rel=1e-5)
+    data = TensorDataset(torch.from_numpy(rows))
+    judge = SinglePrecision(TINY, "gpt2", "Python package, two ranks", "one rank")
+    for name, loader in {"loader": DataLoader(data, batch_size=3), "shuffled": DataLoader(data, shuffle=True)}.items():
+        alone, truth = (
+            galvatron.train(TINY, data=loader, **{**QUICK, "precision": precision})["losses"]
+            for precision in ("fp32", "fp64")
+        )
+        judge.require_curve(f"losses of {name}", of_ranks[0][name], [alone], truth)
     assert of_ranks[0]["dataset"] == of_ranks[0]["loader"]
-    shuffled = DataLoader(TensorDataset(torch.from_numpy(rows)), shuffle=True)
-    assert of_ranks[0]["shuffled"] == pytest.approx(galvatron.train(TINY, data=shuffled, **QUICK)["losses"], rel=1e-5)
     assert "gets other samples than rank 0" in of_ranks[0]["divided"]

@@ -8,6 +8,8 @@
 #include "galvatron/runtime/engine.h"
 #include "galvatron/train/optimizers/optimizer.h"
 
+#include "test_threads.h"
+
 namespace galvatron::testing {
 namespace {
 
@@ -128,7 +130,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
   comm::run_rank_threads(
       plan.world_size,
       [&](comm::World& world) {
-        at::set_num_threads(1);
+        use_test_threads();
         runtime::Engine engine(job.model, plan, world, models::make_layer,
                                {job.seed, job.seq_length, true});
         const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);

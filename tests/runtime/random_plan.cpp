@@ -205,11 +205,17 @@ std::vector<int> random_partition(Random& random, int layers, int stages) {
   return sizes;
 }
 
-plan::ScheduleKind random_schedule(Random& random, bool may_interleave) {
-  const std::int64_t drawn = pick(random, 0, may_interleave ? 3 : 1);
-  return drawn == 0   ? plan::ScheduleKind::k1F1B
-         : drawn == 1 ? plan::ScheduleKind::kGPipe
-                      : plan::ScheduleKind::kInterleaved;
+// Any that there is; those with several stages on a rank twice as often.
+const plan::ScheduleTraits& random_schedule(Random& random, bool may_have_several_stages) {
+  std::vector<plan::ScheduleKind> kinds;
+  for (const plan::ScheduleTraits& one : plan::schedules()) {
+    if (!one.several_stages()) {
+      kinds.push_back(one.kind);
+    } else if (may_have_several_stages) {
+      kinds.insert(kinds.end(), 2, one.kind);
+    }
+  }
+  return plan::traits(pick_of(random, kinds));
 }
 
 // Draws until check_plan agrees: for one layer, then for the whole.
@@ -244,12 +250,15 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
     }
     const int pp_degree = static_cast<int>(pick_of(random, degrees));
     const auto most_chunks = std::min<std::int64_t>(4, job.model.num_layers() / pp_degree);
-    const auto schedule = random_schedule(random, pp_degree > 1 && most_chunks > 1);
-    const bool interleaved = schedule == plan::ScheduleKind::kInterleaved;
-    const int stages = pp_degree * static_cast<int>(interleaved ? pick(random, 2, most_chunks) : 1);
+    const plan::ScheduleTraits& schedule =
+        random_schedule(random, pp_degree > 1 && most_chunks > 1);
+    const int fewest = schedule.usual_stages_per_rank;
+    const int stages =
+        pp_degree *
+        static_cast<int>(schedule.several_stages() ? pick(random, fewest, most_chunks) : 1);
     plan::Plan plan = plan::uniform_plan(
         job.model, {job.seq_length, job.global_batch, spec::Precision::kFp64}, world_size, {},
-        pp_degree, static_cast<int>(pick(random, 1, job.global_batch)), schedule);
+        pp_degree, static_cast<int>(pick(random, 1, job.global_batch)), schedule.kind);
     plan.pipeline.layers_per_stage = random_partition(random, job.model.num_layers(), stages);
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       plan.layers[i] = valid_strategy(random, job.model.layers[i], plan.ranks_per_stage());

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 namespace galvatron::search {
 
@@ -113,7 +114,10 @@ struct Evaluated {
   double step_ms = 0;
   std::int64_t bytes = 0;
 };
-inline Evaluated evaluate(const cost::CostTables& tables, const std::vector<int>& choice,
+// `flights`: of every stage of the tables' shape.
+inline Evaluated evaluate(const cost::CostTables& tables,
+                          const std::vector<std::vector<cost::FlightMoment>>& flights,
+                          const std::vector<int>& choice,
                           const std::vector<int>& layers_per_stage) {
   Evaluated out;
   std::vector<cost::StageNumbers> numbers;
@@ -121,7 +125,10 @@ inline Evaluated evaluate(const cost::CostTables& tables, const std::vector<int>
   for (int stage = 0; stage < tables.shape.pp_degree; ++stage) {
     const Range layers{begin, begin + layers_per_stage[static_cast<std::size_t>(stage)]};
     numbers.push_back(cost::stage_numbers(tables, choice, layers, stage));
-    out.bytes = std::max(out.bytes, cost::stage_memory_peak(tables, choice, layers, stage).total());
+    const auto& moments = flights[static_cast<std::size_t>(stage)];
+    const std::span stages(&layers, 1);
+    out.bytes =
+        std::max(out.bytes, cost::rank_memory_peak(tables, choice, stages, moments).total());
     begin = layers.end;
   }
   out.step_ms = cost::pipeline_time_ms(tables.shape, numbers);

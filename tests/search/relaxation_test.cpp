@@ -1,8 +1,8 @@
-#include "galvatron/search/relaxation.h"
+#include "galvatron/search/solvers/relaxation.h"
 
 #include <gtest/gtest.h>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
 

@@ -4,7 +4,7 @@
 
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/search/report.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "config_error.h"
 #include "search/planning_example.h"

@@ -1,8 +1,8 @@
-#include "galvatron/search/shape_solver.h"
+#include "galvatron/search/solvers/shape_solver.h"
 
 #include <gtest/gtest.h>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
 
@@ -16,12 +16,13 @@ struct BruteForce {
 
   explicit BruteForce(const cost::CostTables& tables, bool uneven = true) {
     const int n = tables.num_layers(), p = tables.shape.pp_degree;
+    const auto flights = cost::flight_moments(tables.shape);
     all_partitions(n, p, [&](const std::vector<int>& sizes) {
       for (int stage = 0; stage < p && !uneven; ++stage) {
         if (sizes[static_cast<std::size_t>(stage)] != chunk(n, p, stage).size()) return;
       }
       all_choices(tables, [&](const std::vector<int>& choice) {
-        all.push_back(evaluate(tables, choice, sizes));
+        all.push_back(evaluate(tables, flights, choice, sizes));
         leanest = std::min(leanest, all.back().bytes);
       });
     });
@@ -62,7 +63,8 @@ void compare(Random& random, const cost::CostTables& tables, bool uneven, Seen& 
   }
   ++seen.solved;
   EXPECT_NEAR(answer.step_ms, best, 1e-9 * best);
-  const Evaluated check = evaluate(tables, answer.choice, answer.layers_per_stage);
+  const Evaluated check =
+      evaluate(tables, cost::flight_moments(tables.shape), answer.choice, answer.layers_per_stage);
   EXPECT_NEAR(check.step_ms, answer.step_ms, 1e-9 * best);
   EXPECT_LE(check.bytes, budget);
   EXPECT_TRUE(ties_hold(tables, groups, answer.choice));

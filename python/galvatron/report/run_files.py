@@ -58,12 +58,13 @@ class Reader:
         found = self.value.get(key)
         return Reader({} if found is None else found, f"{self.source}, '{key}'")
 
-    def objects(self, key: str) -> list[Reader]:
-        """Empty when absent."""
+    def objects(self, key: str, called: str | None = None) -> list[Reader]:
+        """Empty when absent. `called`: what errors call an entry, such as "group {} of layers"."""
         found = self.value.get(key)
         if found is not None and not isinstance(found, list):
             raise ConfigError(f"{self.source}: '{key}' must be a list, not {type(found).__name__}")
-        return [Reader(item, f"{self.source}, '{key}'[{i}]") for i, item in enumerate(found or [])]
+        name = called or f"'{key}'[{{}}]"
+        return [Reader(item, f"{self.source}, {name.format(i)}") for i, item in enumerate(found or [])]
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _parse_plan(reader: Reader) -> Plan:
     pipeline = reader.object("pipeline")
     pp_degree = max(1, pipeline.integer("degree", 1))
     world_size = max(1, reader.integer("world_size", 1))
-    groups = reader.objects("layers")
+    groups = reader.objects("layers", "group {} of layers")
     num_layers = sum(group.integer("count", 1) for group in groups)
     borders = _stage_borders(pipeline, num_layers, pp_degree)
     search = reader.object("search")
@@ -228,18 +229,16 @@ def _parse_plan(reader: Reader) -> Plan:
 
 def _stage_borders(pipeline: Reader, num_layers: int, pp_degree: int) -> list[int]:
     """First layer of each stage, and the end."""
-    interleaved = pipeline.value.get("schedule") == "interleaved"
     sizes = pipeline.value.get("layers_per_stage")
     if sizes is None:
-        stages = 2 * pp_degree if interleaved else pp_degree
+        stages = 2 * pp_degree if pipeline.value.get("schedule") == "interleaved" else pp_degree
         return [num_layers * stage // stages for stage in range(stages + 1)]
     if not isinstance(sizes, list) or not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise ConfigError(f"{pipeline.source}: 'layers_per_stage' must be a list of whole numbers")
     borders = [0]
     for size in sizes:
         borders.append(borders[-1] + size)
-    wrong_count = len(sizes) % pp_degree != 0 if interleaved else len(sizes) != pp_degree
-    if wrong_count or borders[-1] != num_layers:
+    if not sizes or len(sizes) % pp_degree != 0 or borders[-1] != num_layers:
         raise ConfigError(
             f"{pipeline.source}: 'layers_per_stage' {sizes} does not divide {num_layers} layers into {pp_degree} stages"
         )

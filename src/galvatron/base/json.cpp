@@ -39,11 +39,23 @@ const char* kind_of(const Json& value) { return value.type_name(); }
 
 }  // namespace
 
+const std::string* UniqueKeys::repeated(Json::parse_event_t event, const Json& value) {
+  if (event == Json::parse_event_t::object_start) open_.emplace_back();
+  if (event == Json::parse_event_t::object_end) open_.pop_back();
+  if (event != Json::parse_event_t::key) return nullptr;
+  const auto& key = value.get_ref<const std::string&>();
+  return open_.back().insert(key).second ? nullptr : &key;
+}
+
 Json parse_json(std::string_view text, const std::string& source) {
   try {
-    return Json::parse(text, [&](int depth, Json::parse_event_t, Json&) {
+    UniqueKeys keys;
+    return Json::parse(text, [&](int depth, Json::parse_event_t event, Json& value) {
       if (depth > kMaxDepth)
         throw ConfigError("[json] ", source, " is nested deeper than ", kMaxDepth, " levels");
+      if (const std::string* key = keys.repeated(event, value)) {
+        throw ConfigError("[json] ", source, ": key '", *key, "' stands twice in one object");
+      }
       return true;
     });
   } catch (const Json::exception& error) {
@@ -90,8 +102,8 @@ std::string file_checksum(const std::filesystem::path& path) {
   return fmt::format("fnv1a:{:016x}", hash);
 }
 
-JsonReader::JsonReader(const Json& value, std::string source)
-    : value_(&value), source_(std::move(source)) {
+JsonReader::JsonReader(const Json& value, std::string source, Nulls nulls)
+    : value_(&value), source_(std::move(source)), nulls_(nulls) {
   if (!value.is_object())
     throw ConfigError("[json] ", source_, " must be an object, not ", kind_of(value));
 }
@@ -105,10 +117,17 @@ void JsonReader::fail_choice(const std::string& key, const std::string& text,
   fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "), hint));
 }
 
+const Json* JsonReader::look_up(const std::string& key) const {
+  const auto it = value_->find(key);
+  if (it == value_->end()) return nullptr;
+  if (!it->is_null()) return &*it;
+  if (nulls_ == Nulls::kRefused) fail(key, "is null; give it a value or leave it away");
+  return nullptr;
+}
+
 const Json* JsonReader::find(const std::string& key) {
   known_.push_back(key);
-  const auto it = value_->find(key);
-  return it == value_->end() || it->is_null() ? nullptr : &*it;
+  return look_up(key);
 }
 
 const Json& JsonReader::require(const std::string& key) {
@@ -117,10 +136,7 @@ const Json& JsonReader::require(const std::string& key) {
   return *found;
 }
 
-bool JsonReader::has(const std::string& key) const {
-  const auto it = value_->find(key);
-  return it != value_->end() && !it->is_null();
-}
+bool JsonReader::has(const std::string& key) const { return look_up(key) != nullptr; }
 
 std::int64_t JsonReader::get_int(const std::string& key, std::int64_t min, std::int64_t max) {
   const Json& value = require(key);
@@ -187,7 +203,7 @@ const Json& JsonReader::get_array(const std::string& key) {
 }
 
 JsonReader JsonReader::get_object(const std::string& key) {
-  return JsonReader(require(key), source_ + ": " + key);
+  return JsonReader(require(key), source_ + ": " + key, nulls_);
 }
 
 std::vector<std::string> JsonReader::keys() const {

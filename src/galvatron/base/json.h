@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,8 @@ namespace galvatron {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-// ConfigError when the file is missing, larger than `limit`, nested deeper than 64 or no JSON.
+// ConfigError when the file is missing, larger than `limit`, nested deeper than 64 or no JSON, or
+// when a key stands twice in one object.
 Json read_json_file(const std::filesystem::path& path, Bytes limit = mebibytes(64));
 
 // Parses text; `source` names it in errors.
@@ -30,12 +32,26 @@ void write_json_file(const std::filesystem::path& path, const OrderedJson& value
 // Lower-case hex SHA-free fingerprint (FNV-1a, 64 bit) of a file's bytes: provenance, not security.
 std::string file_checksum(const std::filesystem::path& path);
 
+// Finds keys that stand twice in one object, from the events of nlohmann's parser.
+class UniqueKeys {
+ public:
+  // The key, where the event names it for the second time; else nullptr.
+  const std::string* repeated(Json::parse_event_t event, const Json& value);
+
+ private:
+  std::vector<std::set<std::string>> open_;  // of the objects around the event
+};
+
+// What null means as a value: no value (our own files hold none), or that the key is absent, as in
+// Hugging Face's configurations and in Python's options.
+enum class Nulls { kRefused, kAbsent };
+
 // A JSON object whose keys are taken one by one; finish() rejects the ones nobody asked for.
 class JsonReader {
  public:
   // `source` is the file (and path inside it) that errors name. ConfigError unless `value` is an
   // object.
-  JsonReader(const Json& value, std::string source);
+  JsonReader(const Json& value, std::string source, Nulls nulls = Nulls::kRefused);
 
   bool has(const std::string& key) const;
   std::int64_t get_int(const std::string& key, std::int64_t min, std::int64_t max);
@@ -67,6 +83,7 @@ class JsonReader {
   const std::string& source() const { return source_; }
 
  private:
+  const Json* look_up(const std::string& key) const;  // nullptr: absent
   const Json* find(const std::string& key);
   const Json& require(const std::string& key);
   [[noreturn]] void fail(const std::string& key, const std::string& problem) const;
@@ -76,6 +93,7 @@ class JsonReader {
 
   const Json* value_;
   std::string source_;
+  Nulls nulls_;
   std::vector<std::string> known_;
 };
 

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_options.h"
 
 namespace galvatron {
 namespace {
@@ -377,7 +378,9 @@ void OptionList::read(const Json& arguments, const std::string& source) const {
     if (option == nullptr) {
       std::vector<std::string> known;
       for (const Option& one : options_) known.push_back(one.python_name());
-      throw ConfigError("[", source, "] '", key, "' is unknown", did_you_mean(key, known));
+      const std::string foreign = foreign_option_hint(key, /*dashes=*/false);
+      throw ConfigError("[", source, "] '", key, "' is unknown",
+                        foreign.empty() ? did_you_mean(key, known) : foreign);
     }
     if (value.is_null()) continue;
     if (!option->takes_several) {

@@ -4,9 +4,9 @@
 #include <chrono>
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "galvatron/base/terminal.h"
 #include "galvatron/base/units.h"
 
 namespace galvatron {
@@ -16,9 +16,10 @@ constexpr int kBarWidth = 24;
 constexpr double kTerminalInterval = 0.1;  // seconds between redraws
 constexpr double kPipedInterval = 10.0;    // seconds between plain lines
 
+constexpr int kUsualColumns = 120;
+
 std::size_t terminal_columns(std::FILE* out) {
-  winsize size{};
-  return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 120;
+  return static_cast<std::size_t>(terminal_width(out).value_or(kUsualColumns));
 }
 
 }  // namespace

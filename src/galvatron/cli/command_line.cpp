@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_options.h"
 #include "galvatron/cli/help_formatter.h"
 
 namespace galvatron::cli {
@@ -41,6 +42,12 @@ bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
+// Another system's name for it, or the nearest of ours.
+std::string hint_for(const std::string& name, const std::vector<std::string>& known) {
+  const std::string foreign = foreign_option_hint(name, /*dashes=*/true);
+  return foreign.empty() ? did_you_mean(name, known) : foreign;
+}
+
 void check_options(const CLI::App& command, const std::vector<std::string>& arguments) {
   const std::vector<std::string> known = option_names(command);
   for (const std::string& argument : arguments) {
@@ -48,7 +55,7 @@ void check_options(const CLI::App& command, const std::vector<std::string>& argu
     const std::string name = option_name(argument);
     if (contains(known, name)) continue;
     throw ConfigError("galvatron ", command.get_name(), " has no option ", name,
-                      did_you_mean(name, known));
+                      hint_for(name, known));
   }
 }
 
@@ -133,7 +140,7 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
     if (table != command.get_name()) continue;
     if (!contains(known, item.name)) {
       throw ConfigError(path, ": '", item.name, "' is no option of galvatron ", command.get_name(),
-                        did_you_mean(item.name, known));
+                        hint_for(item.name, known));
     }
     if (!contains(given, "--" + item.name))
       out.push_back("--" + item.name + "=" + joined(item.inputs));

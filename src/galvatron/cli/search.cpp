@@ -61,9 +61,10 @@ galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
   return query;
 }
 
-void refuse_interleaved(std::optional<plan::ScheduleKind> schedule, const char* what) {
-  if (schedule != plan::ScheduleKind::kInterleaved) return;
-  throw ConfigError("[search] ", what, " has no schedule interleaved; use 1f1b or gpipe");
+void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const char* what) {
+  if (!schedule || galvatron2::has_schedule(*schedule)) return;
+  throw ConfigError("[search] ", what, " has no schedule ", plan::to_text(*schedule),
+                    "; use 1f1b or gpipe");
 }
 
 galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
@@ -73,7 +74,7 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   options.job.hidden_size = command.hidden_size;
   options.job.seq_length = command.request.seq_length;
   options.job.precision = command.request.precision.value_or(kTheirPrecision);
-  refuse_interleaved(command.request.schedule, "the cost model galvatron2");
+  refuse_foreign_schedule(command.request.schedule, "the cost model galvatron2");
   options.job.schedule = command.request.schedule.value_or(options.job.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
   options.job.async_grad_reduce = !command.no_async_grad_reduce;
@@ -159,10 +160,13 @@ int search_ours(const SearchCommand& command) {
   if (!command.output.empty()) require_writable(command.output, "--output");
   search::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
-  // A format without a word for several stages on a rank.
+  // A format without a word for some schedules.
   if (command.plan_format == "galvatron2") {
-    refuse_interleaved(request.schedule, "--plan-format galvatron2");
-    request.forbid.push_back("schedule=interleaved");
+    refuse_foreign_schedule(request.schedule, "--plan-format galvatron2");
+    for (const std::string& name : plan::searched_schedule_names()) {
+      if (galvatron2::has_schedule(plan::parse_schedule(name))) continue;
+      request.forbid.push_back("schedule=" + name);
+    }
   }
   const search::PreparedSearch prepared =
       search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "galvatron/plan/schedule_passes.h"
+
 namespace galvatron::cost {
 
 PipelineShape pipeline_shape(const plan::Plan& plan) {
@@ -27,32 +29,36 @@ void add_moment(std::vector<FlightMoment>& moments, const FlightMoment& moment) 
   moments.push_back(moment);
 }
 
-// A step of so many microbatches has all the moments of a longer one: its middle repeats with
-// every group of pp_degree microbatches. Groups of more than that keep their size.
+// A step of so many microbatches has all the moments of a longer one of a steady schedule: its
+// middle repeats with every group of pp_degree microbatches. Where a rank has several stages,
+// groups of more than that keep their size.
 int enough_microbatches(const PipelineShape& shape) {
   const int p = shape.pp_degree, m = shape.num_microbatches;
   constexpr int kGroups = 4;
   const int spare = m % p, groups = m / p;
-  if (spare > 0 || groups <= kGroups) return m;
+  const bool same_groups = spare == 0 || shape.stages_per_rank == 1;
+  if (!plan::traits(shape.schedule).steady || !same_groups || groups <= kGroups) return m;
   return kGroups * p;
+}
+
+// With all the moments of the whole list.
+std::vector<plan::Step> shortest_list(const PipelineShape& shape, int pp_rank) {
+  return plan::make_schedule(shape.schedule, pp_rank, shape.pp_degree, enough_microbatches(shape),
+                             shape.stages_per_rank);
 }
 
 }  // namespace
 
 int microbatches_in_flight(const PipelineShape& shape, int stage) {
-  if (shape.schedule == plan::ScheduleKind::kGPipe) return shape.num_microbatches;
-  return std::min(shape.num_microbatches, shape.pp_degree - stage);
+  return plan::max_in_flight(shortest_list(shape, stage));
 }
 
 std::vector<FlightMoment> flight_moments(const PipelineShape& shape, int pp_rank) {
-  if (shape.schedule != plan::ScheduleKind::kInterleaved) {
-    return {{{microbatches_in_flight(shape, pp_rank)}, 0}};
-  }
+  if (shape.stages_per_rank == 1) return {{{microbatches_in_flight(shape, pp_rank)}, 0}};
   std::vector<FlightMoment> moments;
   FlightMoment now{std::vector<int>(static_cast<std::size_t>(shape.stages_per_rank), 0), 0};
-  for (const plan::Step& step :
-       plan::make_schedule(shape.schedule, pp_rank, shape.pp_degree, enough_microbatches(shape),
-                           shape.stages_per_rank)) {
+  for (const plan::Step& step : shortest_list(shape, pp_rank)) {
+    if (!plan::is_compute(step.action)) continue;
     int& in_flight = now.in_flight[static_cast<std::size_t>(step.chunk)];
     now.running = step.chunk;
     const bool forward = step.action == plan::Action::kForward;
@@ -61,6 +67,12 @@ std::vector<FlightMoment> flight_moments(const PipelineShape& shape, int pp_rank
     if (!forward) --in_flight;
   }
   return moments;
+}
+
+std::vector<std::vector<FlightMoment>> flight_moments(const PipelineShape& shape) {
+  std::vector<std::vector<FlightMoment>> out;
+  for (int rank = 0; rank < shape.pp_degree; ++rank) out.push_back(flight_moments(shape, rank));
+  return out;
 }
 
 double computing_ranks(const PipelineShape& shape, const profiles::HardwareProfile& hardware) {

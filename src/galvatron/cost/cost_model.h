@@ -28,7 +28,7 @@ struct PipelineShape {
   int ranks_per_stage = 1;
   int num_microbatches = 1;
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
-  int stages_per_rank = 1;  // more than one under the interleaved schedule
+  int stages_per_rank = 1;  // more than one under a schedule for that
   int world_size() const { return pp_degree * ranks_per_stage; }
   int num_stages() const { return pp_degree * stages_per_rank; }
   plan::RankLayout layout(const plan::LayerStrategy& strategy) const {
@@ -38,8 +38,9 @@ struct PipelineShape {
 };
 PipelineShape pipeline_shape(const plan::Plan& plan);
 
-// Microbatches whose activations stage `stage` holds at its peak: 1F1B min(m, stages - stage),
-// GPipe m. REQUIRES: one stage per pipeline rank.
+// Microbatches whose activations stage `stage` holds at its peak, as the schedule's list of steps
+// has it: 1F1B min(m, stages - stage), GPipe m. REQUIRES: one stage per pipeline rank. Makes the
+// list: ask once and keep the answer.
 int microbatches_in_flight(const PipelineShape& shape, int stage);
 
 // A moment of a pipeline rank's step: which of its chunks runs, and how many microbatches are in
@@ -50,8 +51,10 @@ struct FlightMoment {
   bool operator==(const FlightMoment&) const = default;
 };
 // The moments that can be a rank's memory peak: those with no other that has as many microbatches
-// in flight in every chunk and runs the same one. One alone with one stage per rank.
+// in flight in every chunk and runs the same one. One alone with one stage per rank. Of the list of
+// steps, too.
 std::vector<FlightMoment> flight_moments(const PipelineShape& shape, int pp_rank);
+std::vector<std::vector<FlightMoment>> flight_moments(const PipelineShape& shape);  // of all ranks
 
 // Local ranks that compute at the same time, on average over a step: those of a node, less the
 // pipeline's bubble: m v / (m v + p - 1) with v stages per rank. On an oversubscribed machine a

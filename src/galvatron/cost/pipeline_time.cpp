@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "galvatron/cost/timeline.h"
+
 namespace galvatron::cost {
 
 namespace {
@@ -16,6 +18,18 @@ double once_ms(const PipelineShape& shape, std::span<const StageNumbers> stages)
     slowest = std::max(slowest, once);
   }
   return slowest;
+}
+
+// Borders are in the stages' times already.
+double simulated_steps_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
+  std::vector<StageTimes> times;
+  for (const StageNumbers& stage : stages) {
+    StageTimes& one = times.emplace_back();
+    one.forward = {{stage.forward_ms}};
+    one.backward = {{stage.backward_ms}};
+  }
+  return simulate(shape.schedule, shape.num_microbatches, times, shape.stages_per_rank)
+      .pipeline.value;
 }
 
 }  // namespace
@@ -41,17 +55,19 @@ double interleaved_steps_ms(const PipelineShape& shape, std::span<const ChunkNum
 
 double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
   const double once = once_ms(shape, stages);
-  const bool interleaved = shape.schedule == plan::ScheduleKind::kInterleaved;
+  const plan::ClosedForm form = plan::traits(shape.schedule).closed_form;
+  if (form == plan::ClosedForm::kNone) return simulated_steps_ms(shape, stages) + once;
+  const bool by_chunk = form == plan::ClosedForm::kSlowestOfEachChunk;
   const auto p = static_cast<std::size_t>(shape.pp_degree);
   std::vector<ChunkNumbers> chunks;
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    if (i == 0 || (interleaved && i % p == 0)) chunks.emplace_back();
+    if (i == 0 || (by_chunk && i % p == 0)) chunks.emplace_back();
     chunks.back().add(stages[i]);
   }
-  if (interleaved) return interleaved_steps_ms(shape, chunks) + once;
+  if (by_chunk) return interleaved_steps_ms(shape, chunks) + once;
   const ChunkNumbers all = chunks.empty() ? ChunkNumbers{} : chunks.front();
-  const bool gpipe = shape.schedule == plan::ScheduleKind::kGPipe;
-  const double steady = gpipe ? all.forward_ms + all.backward_ms : all.both_ms;
+  const bool by_phase = form == plan::ClosedForm::kSlowestPhases;
+  const double steady = by_phase ? all.forward_ms + all.backward_ms : all.both_ms;
   return all.sum_ms + (shape.num_microbatches - 1) * steady + once;
 }
 

@@ -1,5 +1,5 @@
-// Closed formula of a pipeline's step time from its stages' times; the simulator (timeline.h) is
-// its judge.
+// Step time of a pipeline from its stages' times: by the closed formula of its schedule, of which
+// the simulator (timeline.h) is the judge, or by the simulator itself where there is none.
 #pragma once
 #include <span>
 
@@ -16,11 +16,13 @@ struct StageNumbers {
 };
 
 // One entry per stage, in their order. once of a rank is the sum of its stages'.
-//   1F1B:  sum (f + b) + (m - 1) max (f + b)     + max once
-//   GPipe: sum (f + b) + (m - 1) (max f + max b) + max once
-//   interleaved, with v chunks of p stages each, which lie on one pipeline rank each:
+// By plan::ClosedForm of the schedule:
+//   kSlowestStage (1F1B):   sum (f + b) + (m - 1) max (f + b)     + max once
+//   kSlowestPhases (GPipe): sum (f + b) + (m - 1) (max f + max b) + max once
+//   kSlowestOfEachChunk (interleaved), with v chunks of p stages each, one on each pipeline rank:
 //     m sum_chunks (max f + max b) + max_chunks (sum (f + b) - max (f + b)) + max once   m >= p
 //     sum (f + b) + (m - 1) max (f + b)                                     + max once   m < p
+//   kNone: the simulated steps                                    + max once
 // Against the simulation of the same steps (timeline.h; microbatches of one size, received borders
 // charged to the stage that waits): equal for equal stages, and for GPipe without transfers always;
 // never below for GPipe, nor for 1F1B when backward / forward is the same on all stages. Where that

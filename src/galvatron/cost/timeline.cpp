@@ -24,21 +24,36 @@ int count_microbatches(const std::vector<std::vector<plan::Step>>& steps) {
   return count;
 }
 
+bool has_weight_gradients(const std::vector<plan::Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const plan::Step& step) {
+    return step.action == plan::Action::kWeightGradient;
+  });
+}
+
 class Simulator {
  public:
   Simulator(const std::vector<std::vector<plan::Step>>& steps,
-            const std::vector<StageTimes>& stages)
+            const std::vector<StageTimes>& stages, const std::vector<RankTraffic>& traffic)
       : steps_(steps),
         times_(stages),
+        traffic_(traffic),
         num_ranks_(static_cast<int>(steps.size())),
         num_stages_(static_cast<int>(stages.size())) {
     GALV_CHECK(num_ranks_ > 0 && num_stages_ % num_ranks_ == 0, steps.size(), " lists for ",
                stages.size(), " stages");
+    GALV_CHECK(traffic.empty() || traffic.size() == steps.size(), traffic.size(), " traffics for ",
+               steps.size(), " lists");
     const auto slots = static_cast<std::size_t>(num_stages_ * count_microbatches(steps));
     activation_at_.assign(slots, kNever);
     gradient_at_.assign(slots, kNever);
     per_microbatch_ = count_microbatches(steps);
-    ranks_.resize(steps.size());
+    for (const auto& list : steps) {
+      ranks_.emplace_back().splits_backward = has_weight_gradients(list);
+    }
+    for (std::size_t rank = 0; rank < traffic.size(); ++rank) {
+      ranks_[rank].gathered_at.assign(traffic[rank].parts.units.size(), 0);
+      ranks_[rank].reduced_at.assign(traffic[rank].parts.units.size(), 0);
+    }
     out_.busy.resize(steps.size());
   }
 
@@ -57,9 +72,13 @@ class Simulator {
  private:
   struct RankState {
     std::size_t next = 0;
+    bool splits_backward = false;
     double free_at = 0;
-    double forward_link_free = 0;   // activations to the next rank
-    double backward_link_free = 0;  // gradients to the one before
+    double lane_free = 0;                         // gathers and reductions
+    double forward_link_free = 0;                 // activations to the next rank
+    double backward_link_free = 0;                // gradients to the one before
+    std::vector<double> gathered_at, reduced_at;  // [unit]
+    std::size_t last_event = static_cast<std::size_t>(-1);
   };
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -80,35 +99,125 @@ class Simulator {
     return progress;
   }
 
-  // When the input of a step is there, or kNever so far.
-  double input_at(int stage, const plan::Step& step) {
-    if (step.action == plan::Action::kForward) {
-      return stage == 0 ? 0 : slot(activation_at_, stage, step.microbatch);
+  bool try_step(int rank, const plan::Step& step) {
+    RankState& state = ranks_[index(rank)];
+    switch (step.action) {
+      case plan::Action::kForward:
+      case plan::Action::kBackward:
+      case plan::Action::kWeightGradient:
+        return compute(rank, step);
+      case plan::Action::kGather:
+        state.gathered_at[index(step.unit)] = occupy_lane(rank, step, EventKind::kGather);
+        return true;
+      case plan::Action::kReduce:
+        state.reduced_at[index(step.unit)] = occupy_lane(rank, step, EventKind::kReduce);
+        return true;
+      case plan::Action::kFinishReduce:
+        state.free_at = std::max(state.free_at, state.reduced_at[index(step.unit)]);
+        return true;
+      default:  // transfers, which send() makes, and what takes no time of its own
+        return true;
     }
-    return stage == num_stages_ - 1 ? 0 : slot(gradient_at_, stage, step.microbatch);
   }
 
-  bool try_step(int rank, const plan::Step& step) {
-    const int stage = step.chunk * num_ranks_ + rank;
-    const double input = input_at(stage, step);
-    if (input == kNever) return false;
+  // When the input of a stage's step is there, or kNever so far.
+  double input_at(int stage, const plan::Step& step) {
+    switch (step.action) {
+      case plan::Action::kForward:
+        return stage == 0 ? 0 : slot(activation_at_, stage, step.microbatch);
+      case plan::Action::kBackward:
+        return stage == num_stages_ - 1 ? 0 : slot(gradient_at_, stage, step.microbatch);
+      default:
+        return 0;
+    }
+  }
+
+  // A step's layer among those of its stage, in the order in which they run: {0, 1} for the whole.
+  std::pair<int, int> place_of(int rank, const plan::Step& step) const {
+    if (step.layer < 0) return {0, 1};
+    const Range layers = traffic_.at(index(rank)).parts.layers[index(step.chunk)];
     const bool forward = step.action == plan::Action::kForward;
-    GALV_CHECK(forward || step.action == plan::Action::kBackward,
-               "the simulator takes compute steps; transfers are its own");
-    const StageTimes& times = times_[index(stage)];
+    const std::int64_t place = forward ? step.layer - layers.begin : layers.end - 1 - step.layer;
+    return {static_cast<int>(place), static_cast<int>(layers.size())};
+  }
+
+  double length_of(int rank, const plan::Step& step, int count) const {
+    const StageTimes& times = times_[index(step.chunk * num_ranks_ + rank)];
+    const bool forward = step.action == plan::Action::kForward;
+    double length = time_of(forward ? times.forward : times.backward, step.microbatch);
+    if (!forward && ranks_[index(rank)].splits_backward) {
+      const bool input = step.action == plan::Action::kBackward;
+      length *= input ? kInputGradientShare : 1 - kInputGradientShare;
+    }
+    if (step.layer < 0) return length;
+    if (times.layer_share.empty()) return length / count;
+    const Range layers = traffic_[index(rank)].parts.layers[index(step.chunk)];
+    return length * times.layer_share.at(static_cast<std::size_t>(step.layer - layers.begin));
+  }
+
+  // When the parameters of a step's layer are there.
+  double parameters_at(int rank, const plan::Step& step) const {
+    double at = 0;
+    if (step.layer < 0) return at;
+    const plan::RankParts& parts = traffic_[index(rank)].parts;
+    const bool forward = step.action == plan::Action::kForward;
+    if (forward && step.layer == parts.loss_layer) return at;
+    for (std::size_t unit = 0; unit < parts.units.size(); ++unit) {
+      if (!parts.units[unit].gathers || !parts.units[unit].used_by(step.layer)) continue;
+      at = std::max(at, ranks_[index(rank)].gathered_at[unit]);
+    }
+    return at;
+  }
+
+  bool compute(int rank, const plan::Step& step) {
+    const int stage = step.chunk * num_ranks_ + rank;
+    const auto [place, count] = place_of(rank, step);
+    const double input = place == 0 ? input_at(stage, step) : 0;
+    if (input == kNever) return false;
     RankState& state = ranks_[index(rank)];
-    const double start = std::max(state.free_at, input);
-    const double length = time_of(forward ? times.forward : times.backward, step.microbatch);
+    const double start = std::max({state.free_at, input, parameters_at(rank, step)});
+    const double length = length_of(rank, step, count);
     state.free_at = start + length;
     out_.busy[index(rank)] += Milliseconds{length};
-    out_.events.push_back({stage,
+    add_compute(state, stage, step, start);
+    if (place + 1 == count && step.action != plan::Action::kWeightGradient) {
+      send(stage, step, step.action == plan::Action::kForward);
+    }
+    return true;
+  }
+
+  void add_compute(RankState& state, int stage, const plan::Step& step, double start) {
+    const EventKind kind = step.action == plan::Action::kForward    ? EventKind::kForward
+                           : step.action == plan::Action::kBackward ? EventKind::kBackward
+                                                                    : EventKind::kWeightGradient;
+    if (step.layer >= 0 && state.last_event < out_.events.size()) {
+      TimelineEvent& last = out_.events[state.last_event];
+      if (last.kind == kind && last.microbatch == step.microbatch && last.stage == stage &&
+          last.end.value == start) {
+        last.end = {state.free_at};
+        return;
+      }
+    }
+    state.last_event = out_.events.size();
+    out_.events.push_back({stage, step.chunk, kind, step.microbatch, {start}, {state.free_at}});
+  }
+
+  double occupy_lane(int rank, const plan::Step& step, EventKind kind) {
+    RankState& state = ranks_[index(rank)];
+    const RankTraffic& traffic = traffic_.at(index(rank));
+    const auto& times = kind == EventKind::kGather ? traffic.gather : traffic.reduce;
+    const double length = times.empty() ? 0 : times.at(index(step.unit)).value;
+    if (length == 0) return 0;
+    const double start = std::max(state.free_at, state.lane_free);
+    state.lane_free = start + length;
+    out_.events.push_back({step.chunk * num_ranks_ + rank,
                            step.chunk,
-                           forward ? EventKind::kForward : EventKind::kBackward,
+                           kind,
                            step.microbatch,
                            {start},
-                           {state.free_at}});
-    send(stage, step, forward);
-    return true;
+                           {state.lane_free},
+                           step.unit});
+    return state.lane_free;
   }
 
   void send(int stage, const plan::Step& step, bool forward) {
@@ -158,6 +267,7 @@ class Simulator {
 
   const std::vector<std::vector<plan::Step>>& steps_;
   const std::vector<StageTimes>& times_;
+  const std::vector<RankTraffic>& traffic_;
   int num_ranks_;
   int num_stages_;
   int per_microbatch_ = 0;
@@ -172,8 +282,14 @@ const char* category(EventKind kind) {
       return "forward";
     case EventKind::kBackward:
       return "backward";
+    case EventKind::kWeightGradient:
+      return "weight gradient";
     case EventKind::kTransfer:
       return "transfer";
+    case EventKind::kGather:
+      return "gather";
+    case EventKind::kReduce:
+      return "reduce";
     case EventKind::kGradientSync:
       return "gradient sync";
     case EventKind::kUpdate:
@@ -200,8 +316,14 @@ std::string to_text(const TimelineEvent& event) {
       return "F" + number;
     case EventKind::kBackward:
       return "B" + number;
+    case EventKind::kWeightGradient:
+      return "W" + number;
     case EventKind::kTransfer:
       return "transfer " + number;
+    case EventKind::kGather:
+      return "gather " + std::to_string(event.unit);
+    case EventKind::kReduce:
+      return "reduce " + std::to_string(event.unit);
     case EventKind::kGradientSync:
       return "reduce gradients" + chunk;
     case EventKind::kUpdate:
@@ -211,19 +333,15 @@ std::string to_text(const TimelineEvent& event) {
 }
 
 Timeline simulate(const std::vector<std::vector<plan::Step>>& steps,
-                  const std::vector<StageTimes>& stages) {
-  return Simulator(steps, stages).run();
+                  const std::vector<StageTimes>& stages, const std::vector<RankTraffic>& traffic) {
+  return Simulator(steps, stages, traffic).run();
 }
 
 Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
                   const std::vector<StageTimes>& stages, int stages_per_rank) {
   const int pp_degree = static_cast<int>(stages.size()) / stages_per_rank;
-  std::vector<std::vector<plan::Step>> steps;
-  for (int rank = 0; rank < pp_degree; ++rank) {
-    steps.push_back(
-        plan::make_schedule(schedule, rank, pp_degree, num_microbatches, stages_per_rank));
-  }
-  return simulate(steps, stages);
+  return simulate(plan::make_schedules(schedule, {pp_degree, num_microbatches, stages_per_rank}),
+                  stages);
 }
 
 OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title) {
@@ -238,9 +356,18 @@ OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title) 
     events.push_back(thread_name(2 * rank, name));
     events.push_back(thread_name(2 * rank + 1, name + " receives"));
   }
+  const auto on_lane = [](const TimelineEvent& event) { return event.unit >= 0; };
+  if (std::any_of(timeline.events.begin(), timeline.events.end(), on_lane)) {
+    for (int rank = 0; rank < num_ranks; ++rank) {
+      const std::string name = (interleaved ? "pipeline rank " : "stage ") + std::to_string(rank);
+      events.push_back(thread_name(2 * num_ranks + rank, name + " gathers and reduces"));
+    }
+  }
   constexpr double kMicrosecondsPerMs = 1000;
   for (const TimelineEvent& event : timeline.events) {
-    const int thread = 2 * (event.stage % num_ranks) + (event.kind == EventKind::kTransfer ? 1 : 0);
+    const int rank = event.stage % num_ranks;
+    const int thread = on_lane(event) ? 2 * num_ranks + rank
+                                      : 2 * rank + (event.kind == EventKind::kTransfer ? 1 : 0);
     events.push_back({{"name", to_text(event)},
                       {"cat", category(event.kind)},
                       {"ph", "X"},

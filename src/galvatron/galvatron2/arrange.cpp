@@ -5,7 +5,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/galvatron2/solver.h"
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::galvatron2 {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::galvatron2 {
 namespace {

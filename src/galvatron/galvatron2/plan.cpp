@@ -290,14 +290,23 @@ plan::Plan to_our_plan(const Plan& plan, const std::string& model, spec::Precisi
   return out;
 }
 
+bool has_schedule(plan::ScheduleKind kind) {
+  return kind == plan::ScheduleKind::kGPipe || kind == plan::ScheduleKind::k1F1B;
+}
+
 Plan from_our_plan(const plan::Plan& plan) {
   if (plan.layers.size() < 3) {
     throw ConfigError("[galvatron2 plan] a plan of ", plan.layers.size(), " layers has no blocks");
   }
-  if (plan.pipeline.schedule == plan::ScheduleKind::kInterleaved) {
+  const plan::ScheduleTraits& schedule = plan::traits(plan.pipeline.schedule);
+  if (schedule.several_stages()) {
     throw ConfigError("[galvatron2 plan] the plan has ", plan.pipeline.stages_per_rank(),
-                      " stages per pipeline rank (schedule interleaved); Galvatron-2 has one: "
-                      "search with --schedule 1f1b");
+                      " stages per pipeline rank (schedule ", schedule.name,
+                      "); Galvatron-2 has one: search with --schedule 1f1b");
+  }
+  if (!has_schedule(plan.pipeline.schedule)) {
+    throw ConfigError("[galvatron2 plan] the plan has schedule ", schedule.name,
+                      "; Galvatron-2 has gpipe and 1f1b: search with --schedule 1f1b");
   }
   Plan out;
   out.world_size = plan.world_size;

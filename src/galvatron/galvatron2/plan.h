@@ -68,5 +68,7 @@ plan::Plan to_our_plan(const Plan& plan, const std::string& model, spec::Precisi
 // TP with Ulysses, embedding or head on TP ranks that are no neighbours, different embedding and
 // head, several defaults of ZeRO).
 Plan from_our_plan(const plan::Plan& plan);
+// Does Galvatron-2 have a word for the schedule?
+bool has_schedule(plan::ScheduleKind kind);
 
 }  // namespace galvatron::galvatron2

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <set>
 #include <string_view>
 
 #include "galvatron/base/error.h"
@@ -95,19 +94,16 @@ HeaderEntry parse_entry(const std::string& name, const Json& value, const std::s
   return entry;
 }
 
-// Keys of the top level may appear once; deeper levels are small and checked one by one.
 Json parse_json_once(std::string_view text, const std::string& source) {
-  std::set<std::string> names;
+  UniqueKeys keys;
   const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
     if (depth > kMaxDepth) {
       throw ConfigError("[weights] ", source, ": the header is nested deeper than ", kMaxDepth,
                         " levels");
     }
-    if (event == Json::parse_event_t::key && depth == 1) {
-      const auto& name = value.get_ref<const std::string&>();
-      if (!names.insert(name).second) {
-        throw ConfigError("[weights] ", source, " names tensor '", name, "' twice");
-      }
+    if (const std::string* key = keys.repeated(event, value)) {
+      throw ConfigError("[weights] ", source, " names ", depth == 1 ? "tensor" : "key", " '", *key,
+                        "' twice");
     }
     return true;
   };

@@ -41,31 +41,42 @@ Problem check_world(const Plan& plan, const CheckContext& context) {
   return std::nullopt;
 }
 
-// One stage per pipeline rank, or under the interleaved schedule several.
+// Which schedule takes what a plan with several stages on a rank means.
+std::string several_stages_hint() {
+  for (const ScheduleTraits& one : schedules()) {
+    if (!one.several_stages()) continue;
+    return fmt::format(", or schedule {}, which runs several stages on a rank", one.name);
+  }
+  return "";
+}
+
+// One stage per pipeline rank, or under a schedule for that several.
 Problem check_stage_count(const Pipeline& pipeline) {
   const int entries = pipeline.num_stages(), degree = pipeline.degree;
-  const bool interleaved = pipeline.schedule == ScheduleKind::kInterleaved;
-  if (!interleaved && entries != degree) {
+  const ScheduleTraits& schedule = traits(pipeline.schedule);
+  const int fewest = schedule.usual_stages_per_rank;
+  if (!schedule.several_stages() && entries != degree) {
     const bool whole = entries > degree && entries % degree == 0;
     return fmt::format(
         "layers_per_stage has {} entries, pp_degree is {}; give one entry per stage{}", entries,
-        degree, whole ? ", or schedule interleaved, which runs several stages on a rank" : "");
+        degree, whole ? several_stages_hint() : "");
   }
-  if (!interleaved) return std::nullopt;
+  if (!schedule.several_stages()) return std::nullopt;
   if (degree == 1) {
-    return "schedule interleaved needs a pp_degree of at least 2, not 1; use 1f1b";
+    return fmt::format("schedule {} needs a pp_degree of at least 2, not 1; use 1f1b",
+                       schedule.name);
   }
   if (entries == degree) {
     return fmt::format(
-        "schedule interleaved with one stage on each of {} pipeline ranks is 1f1b; use that, or "
-        "give layers_per_stage {} entries or more",
-        degree, 2 * degree);
+        "schedule {} with one stage on each of {} pipeline ranks is 1f1b; use that, or give "
+        "layers_per_stage {} entries or more",
+        schedule.name, degree, fewest * degree);
   }
   if (entries % degree != 0) {
     return fmt::format(
-        "layers_per_stage has {} entries, which is no multiple of pp_degree {}; schedule "
-        "interleaved gives every pipeline rank as many stages",
-        entries, degree);
+        "layers_per_stage has {} entries, which is no multiple of pp_degree {}; schedule {} gives "
+        "every pipeline rank as many stages",
+        entries, degree, schedule.name);
   }
   return std::nullopt;
 }

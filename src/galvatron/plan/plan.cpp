@@ -53,7 +53,7 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
                   const LayerStrategy& strategy, int pp_degree, int num_microbatches,
                   ScheduleKind schedule, int stages_per_rank) {
   if (pp_degree < 1) throw ConfigError("[plan] pp_degree ", pp_degree, " must be at least 1");
-  if (stages_per_rank == 0) stages_per_rank = usual_stages_per_rank(schedule);
+  if (stages_per_rank == 0) stages_per_rank = traits(schedule).usual_stages_per_rank;
   if (stages_per_rank < 1 || stages_per_rank > model.num_layers()) {
     throw ConfigError("[plan] stages_per_rank ", stages_per_rank, " is outside 1 .. ",
                       model.num_layers(), ", the layers of model '", model.name, "'");

@@ -18,8 +18,8 @@ namespace galvatron::plan {
 struct Pipeline {
   int degree = 1;  // pipeline ranks
   ScheduleKind schedule = ScheduleKind::k1F1B;
-  // Each at least 1, summing to the number of layers: `degree` entries, or a multiple of it under
-  // the interleaved schedule, where stage s lies on pipeline rank s % degree.
+  // Each at least 1, summing to the number of layers: `degree` entries, or a multiple of it under a
+  // schedule for several stages per rank, where stage s lies on pipeline rank s % degree.
   std::vector<int> layers_per_stage;
 
   int num_stages() const { return static_cast<int>(layers_per_stage.size()); }

@@ -1,6 +1,8 @@
 // Plan JSON: layers run-length grouped, defaults left out, one group per line.
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/plan/plan.h"
 
@@ -44,7 +46,7 @@ Pipeline read_pipeline(JsonReader& plan, int num_layers) {
     }
   } else {
     reader.ignore("layers_per_stage");
-    const int stages = pipeline.degree * usual_stages_per_rank(pipeline.schedule);
+    const int stages = pipeline.degree * traits(pipeline.schedule).usual_stages_per_rank;
     pipeline.layers_per_stage = even_stages(num_layers, stages);
   }
   reader.finish();
@@ -172,7 +174,9 @@ Plan plan_from_json(const Json& json, const std::string& source) {
   plan.precision = reader.get_enum_or("precision", plan.precision);
   int index = 0;
   for (const Json& group : reader.get_array("layers")) {
-    read_group(group, source + ": layers[" + std::to_string(index++) + "]", plan.layers);
+    const std::string place =
+        fmt::format("{}: group {} of layers (from layer {})", source, index++, plan.layers.size());
+    read_group(group, place, plan.layers);
   }
   plan.pipeline = read_pipeline(reader, static_cast<int>(plan.layers.size()));
   if (reader.has("search")) plan.search = OrderedJson::parse(reader.get("search").dump());

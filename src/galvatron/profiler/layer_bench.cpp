@@ -127,7 +127,8 @@ LayerBytes LayerBench::measure_bytes(std::int64_t samples) {
   const nn::Activations grad = is_head() ? nn::Activations{} : like(y);
   y.clear();
   meter.reset_peak();
-  runner_->backward(kMicrobatch, grad, /*last_microbatch=*/false);
+  runner_->backward(kMicrobatch, grad);
+  runner_->add_gradients();
   out.backward_workspace = meter.peak() - before - out.activation;
   if (is_head()) runner_->take_loss_sum();
   return out;
@@ -143,8 +144,12 @@ LayerTimes LayerBench::run_once(const nn::Activations& x, std::int64_t samples) 
   if (is_head())
     out.forward = compute_time_of([&] { runner_->evaluate(x, call); }, options_.device);
   const nn::Activations grad = is_head() ? nn::Activations{} : like(y);
-  out.backward =
-      compute_time_of([&] { runner_->backward(kMicrobatch, grad, false); }, options_.device);
+  out.backward = compute_time_of(
+      [&] {
+        runner_->backward(kMicrobatch, grad);
+        runner_->add_gradients();
+      },
+      options_.device);
   if (is_head()) {
     out.backward = std::max(Milliseconds{}, out.backward - out.forward);
     runner_->take_loss_sum();

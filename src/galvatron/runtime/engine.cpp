@@ -45,8 +45,6 @@ struct Engine::State {
   EngineOptions options;
   Trace trace;
   std::vector<std::unique_ptr<ParamUnit>> units;
-  std::vector<ParamUnit*>
-      tied;  // by name: pipeline ranks meet them in different orders, and must reduce them in one
   std::vector<ParamHandle> parameters;
   std::unique_ptr<StageExecutor> executor;
 
@@ -76,11 +74,6 @@ void Engine::State::build(const LayerFactory& make_layer) {
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
-  for (const auto& unit : units) {
-    if (unit->is_tied()) tied.push_back(unit.get());
-  }
-  std::sort(tied.begin(), tied.end(),
-            [](const ParamUnit* a, const ParamUnit* b) { return a->name() < b->name(); });
   executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length,
                                              std::move(runners), trace);
 }
@@ -111,8 +104,6 @@ Trace& Engine::trace() { return state_->trace; }
 double Engine::forward_backward(InputSource& input, std::int64_t step, double loss_scale) {
   for (const auto& unit : state_->units) unit->start_step();
   state_->executor->run(input, step, loss_scale / input.num_labels());
-  for (const auto& unit : state_->units) unit->finish_reduction();
-  for (ParamUnit* unit : state_->tied) unit->reduce_tie();
   return state_->mean_loss(input);
 }
 

@@ -34,7 +34,6 @@ LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> 
     if (std::find(units_.begin(), units_.end(), param.unit) == units_.end())
       units_.push_back(param.unit);
   }
-  for (ParamUnit* unit : units_) unit->add_use();
 }
 
 nn::LayerCall LayerRunner::make_call(Range samples, std::int64_t first_sample) const {
@@ -52,16 +51,8 @@ std::vector<at::Tensor> LayerRunner::leaves() const {
   return out;
 }
 
-void LayerRunner::prefetch() {
-  for (ParamUnit* unit : units_) unit->prefetch();
-}
-
-void LayerRunner::acquire() {
-  for (ParamUnit* unit : units_) unit->acquire();
-}
-
-void LayerRunner::release() {
-  for (ParamUnit* unit : units_) unit->release();
+void LayerRunner::wait_for_parameters() {
+  for (ParamUnit* unit : units_) unit->wait_gathered();
 }
 
 nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
@@ -69,10 +60,9 @@ nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
   Saved saved{call, detached_leaves(x), {}};
   nn::Activations y;
   if (!computes_loss()) {
-    acquire();
+    wait_for_parameters();
     at::AutoGradMode keep_graph(!runs_again());
     y = layer_->forward(leaves(), saved.x, call);
-    release();
     if (!runs_again()) saved.y = y;
   }
   const bool fresh = saved_.emplace(microbatch, std::move(saved)).second;
@@ -81,14 +71,14 @@ nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
 }
 
 nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& grad,
-                                      bool last_microbatch, double loss_scale) {
+                                      double loss_scale) {
   const auto found = saved_.find(microbatch);
   GALV_CHECK(found != saved_.end(), "microbatch ", microbatch, " is not in flight in ",
              spec().name);
   Saved saved = std::move(found->second);
   saved_.erase(found);
 
-  acquire();
+  wait_for_parameters();
   const std::vector<at::Tensor> params = leaves();
   nn::Activations y = std::move(saved.y), grad_y = grad;
   if (runs_again()) {
@@ -101,21 +91,12 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
   }
   std::vector<at::Tensor> inputs = params;
   inputs.insert(inputs.end(), saved.x.begin(), saved.x.end());
-  const auto gradients = torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false,
-                                               /*create_graph=*/false, /*allow_unused=*/true);
-  y.clear();
-  release();
-  for (ParamUnit* unit : units_) {
-    std::vector<at::Tensor> by_slot(unit->slots().size());
-    for (std::size_t i = 0; i < params_.size(); ++i) {
-      if (params_[i].unit == unit)
-        by_slot[static_cast<std::size_t>(params_[i].slot)] = gradients[i];
-    }
-    unit->add_gradients(by_slot);
-    unit->layer_backward_done(last_microbatch);
-  }
+  auto gradients = torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false,
+                                         /*create_graph=*/false, /*allow_unused=*/true);
   nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()),
                          gradients.end());
+  gradients.resize(params_.size());
+  gradients_ = std::move(gradients);
   for (std::size_t i = 0; i < grad_x.size(); ++i) {
     if (!grad_x[i].defined())
       grad_x[i] = at::zeros_like(saved.x[i]);  // a stream that the layer does not use
@@ -123,17 +104,24 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
   return grad_x;
 }
 
-nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerCall& call) {
-  at::NoGradGuard no_grad;
-  acquire();
-  nn::Activations y = layer_->forward(leaves(), x, call);
-  release();
-  if (computes_loss() && !call.logits) losses_.push_back(y[0]);
-  return y;
+void LayerRunner::add_gradients() {
+  for (ParamUnit* unit : units_) {
+    std::vector<at::Tensor> by_slot(unit->slots().size());
+    for (std::size_t i = 0; i < params_.size(); ++i) {
+      if (params_[i].unit == unit)
+        by_slot[static_cast<std::size_t>(params_[i].slot)] = gradients_[i];
+    }
+    unit->add_gradients(by_slot);
+  }
+  gradients_.clear();
 }
 
-void LayerRunner::finish_reductions() {
-  for (ParamUnit* unit : units_) unit->finish_reduction();
+nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerCall& call) {
+  at::NoGradGuard no_grad;
+  wait_for_parameters();
+  nn::Activations y = layer_->forward(leaves(), x, call);
+  if (computes_loss() && !call.logits) losses_.push_back(y[0]);
+  return y;
 }
 
 double LayerRunner::take_loss_sum() {

@@ -49,19 +49,22 @@ class LayerRunner {
   // `first_sample`: of the batch, over the run. Inputs are left to the caller.
   nn::LayerCall make_call(Range samples, std::int64_t first_sample = 0) const;
 
-  void prefetch();
+  // Parameter units that it uses, distinct. The caller gathers them before a call and frees them
+  // after it, where that is due.
+  const std::vector<ParamUnit*>& units() const { return units_; }
+
   // Runs the layer and keeps what its backward needs. The loss layer only keeps its input: its
   // forward happens in backward(), so that logits and their gradients live for a moment and never
   // per microbatch in flight.
   nn::Activations forward(int microbatch, const nn::Activations& x, const nn::LayerCall& call);
-  // Gradient of the layer's input. For the loss layer `grad` is empty and `loss_scale` seeds the
-  // backward.
-  nn::Activations backward(int microbatch, const nn::Activations& grad, bool last_microbatch,
-                           double loss_scale = 1);
+  // Gradient of the layer's input; those of its parameters are kept for add_gradients(). For the
+  // loss layer `grad` is empty and `loss_scale` seeds the backward.
+  nn::Activations backward(int microbatch, const nn::Activations& grad, double loss_scale = 1);
+  // To its units', once after each backward, when the parameters themselves may be gone.
+  void add_gradients();
   // Without keeping anything.
   nn::Activations evaluate(const nn::Activations& x, const nn::LayerCall& call);
 
-  void finish_reductions();
   // Sum of token losses of the microbatches since start_step(), fp64. Only of the loss layer.
   void start_step() {
     loss_sum_ = 0;
@@ -79,8 +82,7 @@ class LayerRunner {
     return strategy().recompute == plan::Recompute::kFull || computes_loss();
   }
   std::vector<at::Tensor> leaves() const;
-  void acquire();
-  void release();
+  void wait_for_parameters();
 
   LayerRunnerOptions options_;
   nn::LayerCall sequences_;  // the part of every call that is the same
@@ -88,6 +90,7 @@ class LayerRunner {
   std::vector<ParamRef> params_;
   std::vector<ParamUnit*> units_;  // distinct
   std::map<int, Saved> saved_;
+  std::vector<at::Tensor> gradients_;  // of params_, between backward() and add_gradients()
   std::vector<at::Tensor> losses_;
   double loss_sum_ = 0;
 };

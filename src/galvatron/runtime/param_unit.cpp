@@ -121,7 +121,9 @@ void ParamUnit::make_leaves() {
     at::Tensor leaf = compute_.narrow(0, slot.offset, slot.numel).view(slot.shape).variable_data();
     leaves_.push_back(leaf.requires_grad_(true));
   }
-  if (options_.zero_stage == 3) set_storage(false);
+  if (options_.zero_stage < 3) return;
+  set_storage(false);
+  is_whole_ = false;
 }
 
 // Frees or makes the bytes behind compute_ and every view of it. What was saved for backward keeps
@@ -196,32 +198,32 @@ at::Tensor ParamUnit::slot_view(const at::Tensor& flat, int slot_index) const {
   return flat.narrow(0, slot.offset, slot.numel).view(slot.shape);
 }
 
-void ParamUnit::prefetch() {
-  if (options_.zero_stage < 3 || holders_ > 0 || is_gathering_) return;
+void ParamUnit::gather() {
+  GALV_CHECK(!is_whole_, options_.name, " is gathered already");
   set_storage(true);
+  is_whole_ = true;
   gathering_ = options_.replicas.all_gather_async(
       compute_, compute_shard_.defined() ? compute_shard_ : master_);
   is_gathering_ = true;
 }
 
-void ParamUnit::acquire() {
-  prefetch();
-  if (is_gathering_) {
-    gathering_.wait();
-    is_gathering_ = false;
-  }
-  ++holders_;
+void ParamUnit::wait_gathered() {
+  GALV_CHECK(is_whole_, options_.name, " is used, but not gathered");
+  if (!is_gathering_) return;
+  gathering_.wait();
+  is_gathering_ = false;
 }
 
-void ParamUnit::release() {
-  GALV_CHECK(holders_ > 0, options_.name, " released more often than acquired");
-  if (--holders_ == 0 && options_.zero_stage == 3) set_storage(false);
+void ParamUnit::free() {
+  GALV_CHECK(is_whole_ && !is_gathering_ && options_.zero_stage == 3, options_.name,
+             " has nothing to free");
+  set_storage(false);
+  is_whole_ = false;
 }
 
 void ParamUnit::start_step() {
   std::fill(touched_.begin(), touched_.end(), false);
   owned_touched_ = false;
-  uses_done_ = 0;
 }
 
 at::Tensor& ParamUnit::gradient_buffer() {
@@ -267,6 +269,7 @@ void ParamUnit::add_gradient(int slot_index, const at::Tensor& gradient) {
 }
 
 void ParamUnit::start_reduction() {
+  GALV_CHECK(!is_reducing_, options_.name, " is being reduced");
   at::Tensor& full = gradient_buffer();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (!touched_[i]) slot_view(full, static_cast<int>(i)).zero_();
@@ -287,17 +290,8 @@ void ParamUnit::start_reduction() {
   is_reducing_ = true;
 }
 
-void ParamUnit::layer_backward_done(bool last_microbatch) {
-  if (options_.zero_stage >= 2) {
-    finish_reduction();
-    start_reduction();
-  } else if (last_microbatch && ++uses_done_ == uses_) {
-    start_reduction();
-  }
-}
-
 void ParamUnit::finish_reduction() {
-  if (!is_reducing_) return;
+  GALV_CHECK(is_reducing_, options_.name, " has no reduction to wait for");
   reduction_.wait();
   is_reducing_ = false;
   if (options_.zero_stage < 2) return;

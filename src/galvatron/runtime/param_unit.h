@@ -76,19 +76,18 @@ class ParamUnit {
   // The part of a flat buffer that is one parameter, in its local shape.
   at::Tensor slot_view(const at::Tensor& flat, int slot) const;
 
-  // --- use by layers: parameters are there between acquire() and release() ---
-  void prefetch();  // starts the gather of ZeRO-3; a no-op for the others
-  void acquire();
-  void release();
+  // --- use by layers; under ZeRO-3 parameters are there between wait_gathered() and free() ---
+  void gather();         // starts it. REQUIRES: ZeRO-3, not gathered
+  void wait_gathered();  // REQUIRES: gather() before, under ZeRO-3
+  void free();           // REQUIRES: wait_gathered() before
   const at::Tensor& leaf(int slot) const { return leaves_[static_cast<std::size_t>(slot)]; }
 
   // --- gradients ---
-  void start_step();           // forgets the last step's gradients
-  void add_use() { ++uses_; }  // a layer of this rank that uses the unit
+  void start_step();                                           // forgets the last step's gradients
   void add_gradients(const std::vector<at::Tensor>& by_slot);  // undefined counts as zero
-  // After a layer's backward of a microbatch: starts the reduction that is due.
-  void layer_backward_done(bool last_microbatch);
-  void finish_reduction();  // waits for the one under way
+  // Of what was added: under ZeRO-2 and 3 since the last reduction, else in the whole step.
+  void start_reduction();
+  void finish_reduction();  // REQUIRES: one is under way
   void reduce_tie();  // sums tied copies of several pipeline ranks; after the last microbatch,
                       // collective over the tie
 
@@ -111,7 +110,6 @@ class ParamUnit {
   at::Tensor& gradient_buffer();
   bool take_all_at_once(const std::vector<at::Tensor>& by_slot);
   void add_gradient(int slot, const at::Tensor& gradient);
-  void start_reduction();
 
   UnitOptions options_;
   std::vector<ParamSlot> slots_;
@@ -130,8 +128,7 @@ class ParamUnit {
   at::Tensor reduced_;          // target of the reduction under way (ZeRO-2 and 3)
   at::Tensor reducing_;         // its source
   comm::Pending reduction_, gathering_;
-  bool is_reducing_ = false, is_gathering_ = false;
-  int uses_ = 0, uses_done_ = 0, holders_ = 0;
+  bool is_reducing_ = false, is_gathering_ = false, is_whole_ = true;  // is_whole_: or will be
 };
 
 }  // namespace galvatron::runtime

@@ -14,11 +14,18 @@ namespace {
 using plan::Action;
 using plan::Step;
 
-bool is_receive(const Step& step) {
-  return step.action == Action::kRecvActivation || step.action == Action::kRecvGradient;
-}
-bool is_compute(const Step& step) {
-  return step.action == Action::kForward || step.action == Action::kBackward;
+// Does the step belong to a forward?
+bool goes_forward(const Step& step) {
+  switch (step.action) {
+    case Action::kForward:
+    case Action::kMoveActivation:
+    case Action::kPostActivation:
+    case Action::kRecvActivation:
+    case Action::kSendActivation:
+      return true;
+    default:
+      return false;
+  }
 }
 
 constexpr int kMaxStreams = 4;
@@ -28,11 +35,9 @@ int other(const comm::Group& pair) { return 1 - pair.rank(); }
 // One tag per microbatch, receiving chunk, stream and kind. The kind is the lowest bit: activations
 // and gradients between two ranks overtake each other (Group::send).
 int tag_of(const plan::Plan& plan, const Step& step, int receiving_stage, std::size_t stream) {
-  const bool forward =
-      step.action == Action::kRecvActivation || step.action == Action::kSendActivation;
   const int chunk = receiving_stage / plan.pipeline.degree;
   const int message = step.microbatch * plan.pipeline.stages_per_rank() + chunk;
-  return (message * kMaxStreams + static_cast<int>(stream)) * 2 + (forward ? 0 : 1);
+  return (message * kMaxStreams + static_cast<int>(stream)) * 2 + (goes_forward(step) ? 0 : 1);
 }
 
 // The pair of a rank and its like `step` pipeline ranks on; a group of one where there is none.
@@ -66,31 +71,65 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
   stage_group_ = world.group(plan.stage_ranks(pp_rank_));
   previous_ = pair_group(plan, world, -1);
   next_ = pair_group(plan, world, 1);
+  for (const auto& one : runners_) {
+    for (ParamUnit* unit : one->units()) {
+      if (std::find(units_.begin(), units_.end(), unit) == units_.end()) units_.push_back(unit);
+    }
+  }
+  training_steps_ = make_steps(/*training=*/true);
+  evaluation_steps_ = make_steps(/*training=*/false);
 }
 
-std::vector<Step> StageExecutor::compute_steps() const {
+plan::RankParts StageExecutor::rank_parts(bool training) const {
+  plan::RankParts parts;
+  parts.layers = layers_;
+  for (int layer = 0; layer < model_.num_layers(); ++layer) {
+    parts.changes_layout.push_back(layer > 0 && layout(layer - 1) != layout(layer));
+  }
+  for (const ParamUnit* unit : units_) {
+    parts.units.push_back({{},
+                           unit->zero_stage() == 3,
+                           unit->zero_stage() >= 2,
+                           unit->is_tied() ? unit->name() : ""});
+  }
+  for (int layer = 0; layer < model_.num_layers(); ++layer) {
+    const LayerRunner* one = runner_of_layer_[static_cast<std::size_t>(layer)];
+    if (one == nullptr) continue;
+    for (std::size_t unit = 0; unit < units_.size(); ++unit) {
+      const auto& used = one->units();
+      const bool uses = std::find(used.begin(), used.end(), units_[unit]) != used.end();
+      if (uses) parts.units[unit].layers.push_back(layer);
+    }
+    if (training && one->computes_loss()) parts.loss_layer = layer;
+  }
+  return parts;
+}
+
+std::vector<Step> StageExecutor::make_steps(bool training) const {
   const plan::Pipeline& pipeline = plan_.pipeline;
-  return plan::make_schedule(pipeline.schedule, pp_rank_, pipeline.degree, plan_.num_microbatches,
-                             pipeline.stages_per_rank());
+  std::vector<Step> steps = plan::make_schedule(pipeline.schedule, pp_rank_, pipeline.degree,
+                                                plan_.num_microbatches, pipeline.stages_per_rank());
+  if (!training) {
+    std::erase_if(steps, [](const Step& step) { return step.action != Action::kForward; });
+  }
+  return plan::lower(steps, pp_rank_, pipeline.degree, rank_parts(training));
 }
 
 void StageExecutor::run(InputSource& input, std::int64_t step, double loss_scale) {
-  run_steps(compute_steps(), {&input, step * plan_.global_batch, loss_scale});
+  run_steps(training_steps_, {&input, step * plan_.global_batch, loss_scale});
 }
 
 void StageExecutor::evaluate(InputSource& input) {
-  std::vector<Step> compute = compute_steps();
-  std::erase_if(compute, [](const Step& step) { return step.action != Action::kForward; });
   StepContext context{&input};
   context.training = false;
-  run_steps(compute, context);
+  run_steps(evaluation_steps_, context);
 }
 
 at::Tensor StageExecutor::logits(InputSource& input) {
   StepContext context{&input};
   context.training = false;
   context.logits = true;
-  run_steps({{Action::kForward, 0}}, context);
+  run_steps(evaluation_steps_, context);
   return std::move(logits_);
 }
 
@@ -102,47 +141,77 @@ double StageExecutor::take_loss_sum() {
   return last.loss_counts() ? sum : 0;
 }
 
-void StageExecutor::run_steps(const std::vector<Step>& compute, const StepContext& context) {
-  const int stages_per_rank = static_cast<int>(layers_.size());
-  const std::vector<Step> steps =
-      plan::add_transfers(compute, pp_rank_, plan_.pipeline.degree, stages_per_rank);
-  std::vector<int> backwards_left(layers_.size(),
-                                  0);  // a chunk's gradients are whole after its own last one
+void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
   for (const Step& step : steps) {
-    if (step.action == Action::kBackward) ++backwards_left[static_cast<std::size_t>(step.chunk)];
+    trace_stage(step);
+    run_step(step, context);
   }
-  post_receives(steps, 0);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    if (is_compute(step)) {
-      // What the next compute step needs travels while this one runs.
-      post_receives(steps, i + 1);
-      if (step.action == Action::kForward) {
-        forward(step, context);
-      } else {
-        backward(step, --backwards_left[static_cast<std::size_t>(step.chunk)] == 0, context);
-      }
-      prefetch_for_next(steps, i);
-    } else if (!is_receive(step)) {
-      send(step);
-    }
+  stage_scope_.reset();
+  finish_sends();
+  flowing_.clear();
+  GALV_CHECK(receiving_.empty(), "transfers left over after a step");
+}
+
+void StageExecutor::run_step(const Step& step, const StepContext& context) {
+  switch (step.action) {
+    case Action::kForward:
+      return forward(step, context);
+    case Action::kBackward:
+      return backward(step, context);
+    case Action::kWeightGradient:  // made by the backward
+      return;
+    case Action::kPostActivation:
+    case Action::kPostGradient:
+      return post_receive(step);
+    case Action::kRecvActivation:
+    case Action::kRecvGradient:
+      return receive(step);
+    case Action::kSendActivation:
+    case Action::kSendGradient:
+      return send(step);
+    case Action::kMoveActivation:
+    case Action::kMoveGradient:
+      return change_layout(step);
+    case Action::kGather:
+      return unit(step).gather();
+    case Action::kFree:
+      return unit(step).free();
+    case Action::kAddGradients:
+      return runner(step.layer).add_gradients();
+    case Action::kReduce:
+      return unit(step).start_reduction();
+    case Action::kFinishReduce:
+      return unit(step).finish_reduction();
+    case Action::kReduceTie:
+      finish_sends();
+      return unit(step).reduce_tie();
   }
+}
+
+// One event for a stage's forward or backward, from its first layer to what leaves it.
+void StageExecutor::trace_stage(const Step& step) {
+  const Action action = step.action;
+  const bool moves = action == Action::kMoveActivation || action == Action::kMoveGradient;
+  if (!plan::is_compute(action) && !moves) {
+    if (step.layer < 0 && step.unit < 0) stage_scope_.reset();  // transfers
+    return;
+  }
+  const bool forward = goes_forward(step);
+  const Step of{forward ? Action::kForward : Action::kBackward, step.microbatch, step.chunk};
+  if (stage_scope_ && traced_ == of) return;
+  stage_scope_.reset();
+  stage_scope_.emplace(trace_, plan::to_text(of), forward ? "forward" : "backward");
+  traced_ = of;
+}
+
+void StageExecutor::finish_sends() {
   const Trace::Scope scope(trace_, "finish sends", "communication");
   for (comm::Pending& pending : sending_) pending.wait();
   sending_.clear();
-  GALV_CHECK(receiving_.empty() && outgoing_.empty(), "transfers left over after a step");
-}
-
-void StageExecutor::post_receives(const std::vector<Step>& steps, std::size_t from) {
-  for (std::size_t i = from; i < steps.size() && !is_compute(steps[i]); ++i) {
-    if (is_receive(steps[i])) post_receive(steps[i]);
-  }
 }
 
 void StageExecutor::post_receive(const Step& step) {
-  const TransferKey key = key_of(step);
-  if (receiving_.contains(key)) return;
-  const bool forward = step.action == Action::kRecvActivation;
+  const bool forward = goes_forward(step);
   // A border tensor has the layout of the layer that makes it.
   const int border = forward ? first_layer(step) - 1 : last_layer(step);
   const std::int64_t samples = plan_.samples_of_microbatch(step.microbatch).size();
@@ -160,34 +229,34 @@ void StageExecutor::post_receive(const Step& step) {
     }
     transfer.streams.push_back(std::move(tensor));
   }
-  receiving_.emplace(key, std::move(transfer));
+  const TransferKey key{forward, step.chunk, step.microbatch};
+  const bool fresh = receiving_.emplace(key, std::move(transfer)).second;
+  GALV_CHECK(fresh, "microbatch ", step.microbatch, " is received twice");
 }
 
-nn::Activations StageExecutor::received(const Step& step) {
-  const auto found = receiving_.find(key_of(step));
+void StageExecutor::receive(const Step& step) {
+  const bool forward = goes_forward(step);
+  const auto found = receiving_.find({forward, step.chunk, step.microbatch});
   GALV_CHECK(found != receiving_.end(), "no transfer was posted for microbatch ", step.microbatch);
-  const Trace::Scope scope(
-      trace_, step.action == Action::kRecvActivation ? "wait for activation" : "wait for gradient",
-      "communication");
+  const Trace::Scope scope(trace_, forward ? "wait for activation" : "wait for gradient",
+                           "communication");
   for (comm::Pending& pending : found->second.pending) pending.wait();
-  nn::Activations out = std::move(found->second.streams);
+  flowing_ = std::move(found->second.streams);
   receiving_.erase(found);
-  return out;
 }
 
 void StageExecutor::send(const Step& step) {
-  const auto found = outgoing_.find(key_of(step));
-  GALV_CHECK(found != outgoing_.end(), "nothing to send for microbatch ", step.microbatch);
-  const bool forward = step.action == Action::kSendActivation;
-  for (std::size_t i = 0; i < found->second.size(); ++i) {
-    const at::Tensor& tensor = found->second[i];
+  GALV_CHECK(!flowing_.empty(), "nothing to send for microbatch ", step.microbatch);
+  const bool forward = goes_forward(step);
+  for (std::size_t i = 0; i < flowing_.size(); ++i) {
+    const at::Tensor& tensor = flowing_[i];
     if (tensor.numel() == 0) continue;
     const comm::Group& pair = forward ? next_ : previous_;
     const int receiver = stage(step) + (forward ? 1 : -1);
     sending_.push_back(
         pair.send(tensor.contiguous(), other(pair), tag_of(plan_, step, receiver, i)));
   }
-  outgoing_.erase(found);
+  flowing_.clear();
 }
 
 nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepContext& context) {
@@ -210,70 +279,35 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   }
 }
 
-// `x` are the streams between `border` and the layer after it.
-nn::Activations StageExecutor::to_layout(const nn::Activations& x, int border, int from_layer,
-                                         int to_layer, int microbatch) {
-  const std::int64_t num_samples = plan_.samples_of_microbatch(microbatch).size();
+// The streams in front of the step's layer.
+void StageExecutor::change_layout(const Step& step) {
+  const int border = step.layer - 1;
+  const bool forward = goes_forward(step);
+  const std::int64_t num_samples = plan_.samples_of_microbatch(step.microbatch).size();
   const std::vector<spec::StreamSpec>& streams = model_.layer(border).outputs;
-  GALV_CHECK(x.size() == streams.size(), x.size(), " streams behind ", model_.layer(border).name,
-             ", which makes ", streams.size());
-  nn::Activations out;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    out.push_back(redistribute(x[i], layout(from_layer), layout(to_layer), num_samples,
-                               streams[i].length(seq_length_), stage_group_));
+  GALV_CHECK(flowing_.size() == streams.size(), flowing_.size(), " streams behind ",
+             model_.layer(border).name, ", which makes ", streams.size());
+  const plan::TokenLayout from = layout(forward ? border : step.layer);
+  const plan::TokenLayout to = layout(forward ? step.layer : border);
+  for (std::size_t i = 0; i < flowing_.size(); ++i) {
+    flowing_[i] = redistribute(flowing_[i], from, to, num_samples, streams[i].length(seq_length_),
+                               stage_group_);
   }
-  return out;
 }
 
 void StageExecutor::forward(const Step& step, const StepContext& context) {
-  const int first = first_layer(step), last = last_layer(step), microbatch = step.microbatch;
-  nn::Activations x;
-  if (!is_first_stage(step)) x = received({Action::kRecvActivation, microbatch, step.chunk});
-  const Trace::Scope scope(trace_, plan::to_text(std::vector<Step>{step}), "forward");
-  for (int layer = first; layer <= last; ++layer) {
-    const nn::LayerCall call = make_call(layer, microbatch, context);
-    if (layer > 0) x = to_layout(x, layer - 1, layer - 1, layer, microbatch);
-    if (layer < last) {
-      runner(layer).prefetch();
-      runner(layer + 1).prefetch();
-    }
-    x = context.training ? runner(layer).forward(microbatch, x, call)
-                         : runner(layer).evaluate(x, call);
-  }
-  if (!is_last_stage(step)) {
-    outgoing_[{Action::kSendActivation, step.chunk, microbatch}] = std::move(x);
-  } else if (context.logits) {
-    logits_ = x[0];
-  }
+  LayerRunner& layer = runner(step.layer);
+  if (step.layer == 0) flowing_.clear();
+  const nn::LayerCall call = make_call(step.layer, step.microbatch, context);
+  flowing_ = context.training ? layer.forward(step.microbatch, flowing_, call)
+                              : layer.evaluate(flowing_, call);
+  if (context.logits && step.layer + 1 == model_.num_layers()) logits_ = flowing_[0];
 }
 
-void StageExecutor::backward(const Step& step, bool last_backward, const StepContext& context) {
-  const int first = first_layer(step), last = last_layer(step), microbatch = step.microbatch;
-  nn::Activations grad;
-  if (!is_last_stage(step)) grad = received({Action::kRecvGradient, microbatch, step.chunk});
-  const Trace::Scope scope(trace_, plan::to_text(std::vector<Step>{step}), "backward");
-  for (int layer = last; layer >= first; --layer) {
-    if (layer > first) {
-      runner(layer).prefetch();
-      runner(layer - 1).prefetch();
-    }
-    grad = runner(layer).backward(microbatch, grad, last_backward, context.loss_scale);
-    // At most one layer's reduction is under way behind the one that computes.
-    if (layer < last) runner(layer + 1).finish_reductions();
-    if (layer > 0) grad = to_layout(grad, layer - 1, layer, layer - 1, microbatch);
-  }
-  runner(first).finish_reductions();
-  if (!is_first_stage(step))
-    outgoing_[{Action::kSendGradient, step.chunk, microbatch}] = std::move(grad);
-}
-
-void StageExecutor::prefetch_for_next(const std::vector<Step>& steps, std::size_t current) {
-  for (std::size_t i = current + 1; i < steps.size(); ++i) {
-    if (!is_compute(steps[i])) continue;
-    runner(steps[i].action == Action::kForward ? first_layer(steps[i]) : last_layer(steps[i]))
-        .prefetch();
-    return;
-  }
+void StageExecutor::backward(const Step& step, const StepContext& context) {
+  LayerRunner& layer = runner(step.layer);
+  if (layer.computes_loss()) flowing_.clear();
+  flowing_ = layer.backward(step.microbatch, flowing_, context.loss_scale);
 }
 
 }  // namespace galvatron::runtime

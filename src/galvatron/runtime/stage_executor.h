@@ -1,14 +1,16 @@
-// Runs this rank's pipeline stages: the schedule's steps, the layers inside each step, and the
-// transfers between stages. A rank has one stage, or under the interleaved schedule several: its
-// chunks.
+// Runs this rank's pipeline stages: an interpreter of the list of steps that plan::lower() makes of
+// the schedule. Layers, transfers, gathers and reductions run where the list has them, nothing else
+// does. A rank has one stage, or under an interleaved schedule several: its chunks.
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
+#include "galvatron/plan/schedule_passes.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/layer_runner.h"
 #include "galvatron/runtime/trace.h"
@@ -44,17 +46,10 @@ class StageExecutor {
     bool logits = false;
   };
 
-  // What a compute step makes and a transfer takes: of one microbatch at one border of one chunk.
-  using TransferKey = std::tuple<plan::Action, int, int>;
-  static TransferKey key_of(const plan::Step& step) {
-    return {step.action, step.chunk, step.microbatch};
-  }
+  // Activations or gradients of one microbatch on their way to one chunk.
+  using TransferKey = std::tuple<bool, int, int>;
 
   int stage(const plan::Step& step) const { return step.chunk * plan_.pipeline.degree + pp_rank_; }
-  bool is_first_stage(const plan::Step& step) const { return stage(step) == 0; }
-  bool is_last_stage(const plan::Step& step) const {
-    return stage(step) + 1 == plan_.pipeline.num_stages();
-  }
   int first_layer(const plan::Step& step) const {
     return static_cast<int>(chunk_layers(step).begin);
   }
@@ -65,22 +60,23 @@ class StageExecutor {
     return layers_[static_cast<std::size_t>(step.chunk)];
   }
   LayerRunner& runner(int layer) { return *runner_of_layer_[static_cast<std::size_t>(layer)]; }
+  ParamUnit& unit(const plan::Step& step) { return *units_[static_cast<std::size_t>(step.unit)]; }
   plan::TokenLayout layout(int layer) const { return plan_.layout(layer).tokens(); }
 
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
-  nn::Activations to_layout(const nn::Activations& x, int border, int from_layer, int to_layer,
-                            int microbatch);
-  std::vector<plan::Step> compute_steps() const;
-  // `compute` with the transfers that it needs.
-  void run_steps(const std::vector<plan::Step>& compute, const StepContext& context);
-  void post_receives(const std::vector<plan::Step>& steps, std::size_t from);
+  void change_layout(const plan::Step& step);
+  std::vector<plan::Step> make_steps(bool training) const;
+  plan::RankParts rank_parts(bool training) const;
+  void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
+  void run_step(const plan::Step& step, const StepContext& context);
+  void trace_stage(const plan::Step& step);
   void post_receive(const plan::Step& step);
   void forward(const plan::Step& step, const StepContext& context);
-  void backward(const plan::Step& step, bool last_backward, const StepContext& context);
-  nn::Activations received(const plan::Step& step);
+  void backward(const plan::Step& step, const StepContext& context);
+  void receive(const plan::Step& step);
   void send(const plan::Step& step);
-  void prefetch_for_next(const std::vector<plan::Step>& steps, std::size_t current);
+  void finish_sends();
 
   const spec::ModelSpec& model_;
   const plan::Plan& plan_;
@@ -92,12 +88,17 @@ class StageExecutor {
   std::vector<Range> layers_;  // of each chunk
   std::vector<std::unique_ptr<LayerRunner>> runners_;
   std::vector<LayerRunner*> runner_of_layer_;  // of the whole model, null for others' layers
+  std::vector<ParamUnit*> units_;              // as the steps number them
+  std::vector<plan::Step> training_steps_, evaluation_steps_;
   comm::Group stage_group_;
   comm::Group previous_,
       next_;  // this rank and its like on the pipeline rank before and behind, in a ring
+  // From layer to layer, with the microbatch that runs: activations forward, gradients backward.
+  nn::Activations flowing_;
   std::map<TransferKey, Transfer> receiving_;
-  std::map<TransferKey, nn::Activations> outgoing_;  // made by a compute step, waiting to be sent
   std::vector<comm::Pending> sending_;
+  std::optional<Trace::Scope> stage_scope_;
+  plan::Step traced_;  // what it is of
   at::Tensor logits_;
 };
 

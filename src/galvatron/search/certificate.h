@@ -25,7 +25,7 @@ struct Certificate {
   std::int64_t solved = 0;
   std::int64_t nodes = 0;  // of all branch and bound trees
 
-  // Interleaved pipelines, a space of its own (search/interleaved.h): shapes, those that no bound
+  // Interleaved pipelines (search/interleaved_candidate.h), enumerated: shapes, those that no bound
   // ruled out, and those of them that have too many choices to look at all.
   std::int64_t interleaved = 0;
   std::int64_t interleaved_opened = 0;

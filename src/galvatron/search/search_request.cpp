@@ -88,7 +88,7 @@ void add_space_options(OptionList& list, SearchRequest& request) {
              "CONSTRAINT");
   list.texts("forbid", request.forbid, "Never these: recompute=full, zero_stage=0,1", "CONSTRAINT");
   list.choice(
-      "schedule", plan::schedule_names(), "Fix the schedule",
+      "schedule", plan::searched_schedule_names(), "Fix the schedule",
       [&request](const std::string& name) { request.schedule = plan::parse_schedule(name); },
       [&request] { return request.schedule ? plan::to_text(*request.schedule) : std::string(); });
   list.count("num-microbatches", request.num_microbatches, {.min = 1}, "Fix the microbatches");

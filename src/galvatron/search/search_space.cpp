@@ -38,7 +38,11 @@ bool parse_value(const std::string& name, const std::string& text, Bounds, bool)
 
 plan::ScheduleKind parse_value(const std::string&, const std::string& text, Bounds,
                                plan::ScheduleKind) {
-  return plan::parse_schedule(text);
+  const plan::ScheduleKind kind = plan::parse_schedule(text);
+  if (plan::traits(kind).searched) return kind;
+  throw ConfigError("[search] schedule ", text, " is none that a search chooses (",
+                    fmt::format("{}", fmt::join(plan::searched_schedule_names(), ", ")),
+                    "); give it in a plan or to train");
 }
 
 template <NamedEnum E>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "galvatron/search/tolerance.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 namespace {
@@ -29,13 +29,18 @@ std::vector<int> by_last_appearance(std::span<const int> run) {
   return out;
 }
 
-bool is_as_good(const cost::CostTables& tables, const std::vector<int>& layers_per_stage,
-                const std::vector<int>& choice, std::int64_t budget, double step_ms) {
+using StageFlights = std::vector<std::vector<cost::FlightMoment>>;
+
+bool is_as_good(const cost::CostTables& tables, const StageFlights& flights,
+                const std::vector<int>& layers_per_stage, const std::vector<int>& choice,
+                std::int64_t budget, double step_ms) {
   std::vector<cost::StageNumbers> numbers;
   std::int64_t begin = 0;
   for (int stage = 0; stage < tables.shape.pp_degree; ++stage) {
     const Range layers{begin, begin + layers_per_stage[static_cast<std::size_t>(stage)]};
-    if (cost::stage_memory_peak(tables, choice, layers, stage).total() > budget) return false;
+    const auto& moments = flights[static_cast<std::size_t>(stage)];
+    const std::span stages(&layers, 1);
+    if (cost::rank_memory_peak(tables, choice, stages, moments).total() > budget) return false;
     numbers.push_back(cost::stage_numbers(tables, choice, layers, stage));
     begin = layers.end;
   }
@@ -59,6 +64,7 @@ double step_of(const cost::CostTables& tables, const std::vector<int>& layers_pe
 std::vector<int> tidy_choice(const cost::CostTables& tables,
                              const std::vector<int>& layers_per_stage, std::vector<int> choice,
                              std::int64_t budget) {
+  const StageFlights flights = cost::flight_moments(tables.shape);
   const double step_ms = step_of(tables, layers_per_stage, choice);
   std::size_t begin = 0;
   for (const int layers : layers_per_stage) {
@@ -71,7 +77,7 @@ std::vector<int> tidy_choice(const cost::CostTables& tables,
         const auto ordered = order(std::span(choice).subspan(begin, end - begin));
         std::copy(ordered.begin(), ordered.end(),
                   other.begin() + static_cast<std::ptrdiff_t>(begin));
-        if (!is_as_good(tables, layers_per_stage, other, budget, step_ms)) continue;
+        if (!is_as_good(tables, flights, layers_per_stage, other, budget, step_ms)) continue;
         choice = std::move(other);
         break;
       }

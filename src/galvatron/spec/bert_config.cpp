@@ -114,7 +114,7 @@ LayerSpec head_layer(const BertConfig& config) {
 }  // namespace
 
 ModelSpec bert_model(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   const BertConfig config = read_bert_settings(reader, source);
   ModelSpec model;
   model.family = Family::kBert;

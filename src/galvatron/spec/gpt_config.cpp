@@ -20,7 +20,7 @@ void refuse_gpt_features(JsonReader& reader, const std::string& source) {
 }  // namespace
 
 DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   refuse_gpt_features(reader, source);
   DecoderConfig config;
   config.family = Family::kGpt;

@@ -97,7 +97,7 @@ void read_biases(JsonReader& reader, const std::string& model_type, TransformerS
 }  // namespace
 
 DecoderConfig read_llama_config(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   const std::string model_type = reader.get_string("model_type");
   const Defaults defaults = defaults_of(model_type);
   DecoderConfig config;
@@ -135,7 +135,7 @@ DecoderConfig read_llama_config(const Json& json, const std::string& source) {
 
 ModelSpec llama_model(const Json& config, const std::string& source) {
   ModelSpec model = decoder_model(read_llama_config(config, source));
-  JsonReader reader(config, source);
+  JsonReader reader(config, source, Nulls::kAbsent);
   model.padding_token = read_padding_token(config, reader, /*absent=*/-1, model.vocab_size);
   return model;
 }

@@ -94,7 +94,7 @@ ModelSpec load_model(const std::string& model) {
 }
 
 ModelSpec model_from_config(const Json& json, const std::string& name) {
-  JsonReader reader(json, name);
+  JsonReader reader(json, name, Nulls::kAbsent);
   const std::string type = reader.get_string("model_type");
   refuse_common_features(json, name);
   const auto known = readers().find(type);

@@ -171,8 +171,8 @@ RopeConfig read_rope_config(const Json& config, const std::string& source) {
   RopeConfig rope;
   rope.source = source;
   rope.section = find_section(config, source);
-  JsonReader outer(config, source);
-  JsonReader reader(rope.section, source + ": rope");
+  JsonReader outer(config, source, Nulls::kAbsent);
+  JsonReader reader(rope.section, source + ": rope", Nulls::kAbsent);
   const double outer_theta = outer.get_number_or("rope_theta", 10000, 1.000001, 1e12);
   rope.theta = reader.get_number_or("rope_theta", outer_theta, 1.000001, 1e12);
   rope.type = reader.get_string_or("rope_type", reader.get_string_or("type", "default"));
@@ -191,8 +191,8 @@ RopeSpec read_rope(const Json& config, std::int64_t head_size, std::int64_t max_
   RopeConfig rope = read_rope_config(config, source);
   rope.head_size = head_size;
   rope.max_positions = max_positions;
-  JsonReader outer(config, source);
-  JsonReader reader(rope.section, source + ": rope");
+  JsonReader outer(config, source, Nulls::kAbsent);
+  JsonReader reader(rope.section, source + ": rope", Nulls::kAbsent);
   const std::string key = "original_max_position_embeddings";
   rope.original_max_positions =
       (outer.has(key) ? outer : reader).get_int_or(key, max_positions, 1, kMaxPositions);

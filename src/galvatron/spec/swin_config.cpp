@@ -202,7 +202,7 @@ class SwinMaker {
 }  // namespace
 
 ModelSpec swin_model(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   const SwinConfig config = read_swin_settings(reader);
   SwinMaker maker(config, source);
   const std::int64_t patches = maker.num_patches();

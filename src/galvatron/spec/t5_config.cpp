@@ -65,7 +65,7 @@ TransformerShape read_t5_shape(JsonReader& reader, const std::string& source) {
 }  // namespace
 
 T5Config read_t5_config(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   refuse_t5_features(reader, source);
   T5Config config;
   config.vocab_size = reader.get_int_or("vocab_size", 32128, 1, kMaxVocab);

@@ -26,7 +26,7 @@ TransformerShape read_vit_shape(JsonReader& reader) {
 }  // namespace
 
 ModelSpec vit_model(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
+  JsonReader reader(json, source, Nulls::kAbsent);
   const ImageConfig config = read_image_config(reader, 224, 16);
   const TransformerShape shape = read_vit_shape(reader);
   const std::int64_t num_blocks = reader.get_int_or("num_hidden_layers", 12, 1, kMaxBlocks);

@@ -126,7 +126,7 @@ std::unique_ptr<data::SampleSource> span_samples(const TrainJob& job, const spec
   }
   const spec::SpanCorruption lengths = spec::span_corruption(seq_length);
   const Sentinels sentinels = choose_sentinels(job, model, lengths.spans);
-  JsonReader reader(model.config, model.name);
+  JsonReader reader(model.config, model.name, Nulls::kAbsent);
   const std::int64_t last = model.vocab_size - 1;
   data::SpanOptions options;
   options.first_sentinel = sentinels.first;

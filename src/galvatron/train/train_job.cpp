@@ -7,6 +7,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/data/data_files.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
@@ -83,8 +84,14 @@ std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec
                                                  std::int64_t seq_length, data::SplitPart part) {
   if (job.make_samples) return job.make_samples(model, seq_length, part);
   data::parse_split(job.split);
-  return model.task == spec::Task::kImageClasses ? make_images(job, model, seq_length, part)
-                                                 : make_text_samples(job, model, seq_length, part);
+  const bool images = model.task == spec::Task::kImageClasses;
+  if (job.data != kSyntheticData) {
+    data::require_data_files(job.data, images
+                                           ? std::vector<std::string>{".images.npy", ".labels.npy"}
+                                           : std::vector<std::string>{".bin", ".idx"});
+  }
+  return images ? make_images(job, model, seq_length, part)
+                : make_text_samples(job, model, seq_length, part);
 }
 
 void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {

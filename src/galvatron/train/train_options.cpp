@@ -91,8 +91,7 @@ void add_plan_options(OptionList& list, TrainJob& job) {
              "Pieces of a batch that run one by one");
   list.choice(
       "schedule", plan::schedule_names(),
-      "Order of microbatches in the pipeline; interleaved: several stages on each pipeline rank, "
-      "for a smaller bubble",
+      "Order of microbatches in the pipeline. " + plan::schedule_help(),
       [&uniform](const std::string& name) { uniform.schedule = plan::parse_schedule(name); },
       [&uniform] { return plan::to_text(uniform.schedule); });
 }

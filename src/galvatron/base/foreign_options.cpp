@@ -1,0 +1,174 @@
+#include "galvatron/base/foreign_options.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+
+namespace galvatron {
+namespace {
+
+// `ours`: an option; where it begins with a blank, what to do instead, "{x-y}" standing for
+// options.
+struct ForeignOption {
+  std::string_view theirs, ours;
+};
+
+constexpr std::string_view kMicrobatch =
+    " microbatches are counted here, not sized: {num-microbatches} is the samples of "
+    "{global-batch} over data-parallel ranks x samples of a microbatch";
+constexpr std::string_view kModelShape =
+    " sizes of the model stand in its config.json ({model}: a preset, a file or a folder)";
+constexpr std::string_view kEpochs =
+    " the length of a run is counted in optimizer steps: {steps} is epochs x samples / "
+    "{global-batch}";
+constexpr std::string_view kPrecision = " that is {precision} with bf16, fp16, fp32 or fp64";
+constexpr std::string_view kDataParallel =
+    " data parallelism is what is left of the ranks: {world-size} or the ranks started, over "
+    "{pp-degree} x {tp-degree} x {ulysses-degree}";
+constexpr std::string_view kSequenceParallel =
+    " activations outside tensor parallelism are always split along the sequence ({tp-degree})";
+
+constexpr std::array kForeign = {
+    // Megatron-LM and its kin
+    ForeignOption{"tensor-model-parallel-size", "tp-degree"},
+    ForeignOption{"pipeline-model-parallel-size", "pp-degree"},
+    ForeignOption{"num-layers-per-virtual-pipeline-stage", "stages-per-rank"},
+    ForeignOption{"virtual-pipeline-model-parallel-size", "stages-per-rank"},
+    ForeignOption{"global-batch-size", "global-batch"},
+    ForeignOption{"micro-batch-size", kMicrobatch},
+    ForeignOption{"train-iters", "steps"},
+    ForeignOption{"train-samples", kEpochs},
+    ForeignOption{"lr-decay-style", "lr-schedule"},
+    ForeignOption{"lr-warmup-iters", "warmup-steps"},
+    ForeignOption{"lr-wsd-decay-iters", "decay-steps"},
+    ForeignOption{"clip-grad", "max-grad-norm"},
+    ForeignOption{"adam-beta1", "beta1"},
+    ForeignOption{"adam-beta2", "beta2"},
+    ForeignOption{"recompute-granularity", "recompute"},
+    ForeignOption{"recompute-activations", "recompute"},
+    ForeignOption{"sequence-parallel", kSequenceParallel},
+    ForeignOption{"use-distributed-optimizer", " that is {zero-stage} 1"},
+    ForeignOption{"data-path", "data"},
+    ForeignOption{"tokenizer-model", "tokenizer"},
+    ForeignOption{"tokenizer-name-or-path", "tokenizer"},
+    ForeignOption{"load", "resume"},
+    ForeignOption{"eval-iters", "eval-batches"},
+    ForeignOption{"num-layers", kModelShape},
+    ForeignOption{"hidden-size", kModelShape},
+    ForeignOption{"num-attention-heads", kModelShape},
+    ForeignOption{"ffn-hidden-size", kModelShape},
+    ForeignOption{"max-position-embeddings", kModelShape},
+    // Hugging Face's Trainer and others
+    ForeignOption{"learning-rate", "lr"},
+    ForeignOption{"lr-scheduler-type", "lr-schedule"},
+    ForeignOption{"lr-scheduler", "lr-schedule"},
+    ForeignOption{"num-warmup-steps", "warmup-steps"},
+    ForeignOption{"max-steps", "steps"},
+    ForeignOption{"num-steps", "steps"},
+    ForeignOption{"iterations", "steps"},
+    ForeignOption{"training-steps", "steps"},
+    ForeignOption{"epochs", kEpochs},
+    ForeignOption{"max-epochs", kEpochs},
+    ForeignOption{"num-epochs", kEpochs},
+    ForeignOption{"num-train-epochs", kEpochs},
+    ForeignOption{"batch-size", "global-batch"},
+    ForeignOption{"train-batch-size", "global-batch"},
+    ForeignOption{"per-device-train-batch-size", kMicrobatch},
+    ForeignOption{"train-micro-batch-size-per-gpu", kMicrobatch},
+    ForeignOption{"local-batch-size", kMicrobatch},
+    ForeignOption{"gradient-accumulation-steps", "num-microbatches"},
+    ForeignOption{"accumulate-grad-batches", "num-microbatches"},
+    ForeignOption{"gradient-checkpointing", "recompute"},
+    ForeignOption{"activation-checkpoint", "recompute"},
+    ForeignOption{"activation-checkpointing", "recompute"},
+    ForeignOption{"max-norm", "max-grad-norm"},
+    ForeignOption{"gradient-clipping", "max-grad-norm"},
+    ForeignOption{"gradient-clip-val", "max-grad-norm"},
+    ForeignOption{"adam-epsilon", "adam-eps"},
+    ForeignOption{"bf16", kPrecision},
+    ForeignOption{"fp16", kPrecision},
+    ForeignOption{"dtype", "precision"},
+    ForeignOption{"torch-dtype", "precision"},
+    ForeignOption{"mixed-precision", "precision"},
+    ForeignOption{"model-name-or-path", "init-from"},
+    ForeignOption{"output-dir", "run-dir"},
+    ForeignOption{"save-steps", "save-interval"},
+    ForeignOption{"eval-steps", "eval-interval"},
+    ForeignOption{"resume-from-checkpoint", "resume"},
+    ForeignOption{"max-seq-length", "seq-length"},
+    ForeignOption{"max-length", "seq-length"},
+    ForeignOption{"seq-len", "seq-length"},
+    ForeignOption{"sequence-length", "seq-length"},
+    ForeignOption{"block-size", "seq-length"},
+    ForeignOption{"random-seed", "seed"},
+    // torchrun, DeepSpeed, torchtitan, Galvatron-2
+    ForeignOption{"nproc-per-node", "nproc"},
+    ForeignOption{"num-gpus", "nproc"},
+    ForeignOption{"devices", "nproc"},
+    ForeignOption{"zero", "zero-stage"},
+    ForeignOption{"zero-optimization", "zero-stage"},
+    ForeignOption{"tp", "tp-degree"},
+    ForeignOption{"tp-size", "tp-degree"},
+    ForeignOption{"tensor-parallel-degree", "tp-degree"},
+    ForeignOption{"tensor-parallel-size", "tp-degree"},
+    ForeignOption{"pp", "pp-degree"},
+    ForeignOption{"pp-size", "pp-degree"},
+    ForeignOption{"pipeline-parallel-degree", "pp-degree"},
+    ForeignOption{"pipeline-parallel-size", "pp-degree"},
+    ForeignOption{"sp-size", "ulysses-degree"},
+    ForeignOption{"sequence-parallel-size", "ulysses-degree"},
+    ForeignOption{"dp", kDataParallel},
+    ForeignOption{"dp-size", kDataParallel},
+    ForeignOption{"data-parallel-degree", kDataParallel},
+    ForeignOption{"data-parallel-size", kDataParallel},
+    ForeignOption{"data-parallel-shard-degree", " that is {zero-stage} 1, 2 or 3"},
+    ForeignOption{"chunks", "num-microbatches"},
+    ForeignOption{"pipeline-type", "schedule"},
+    ForeignOption{"global-tp-deg", "tp-degree"},
+    ForeignOption{"pp-deg", "pp-degree"},
+    ForeignOption{"global-train-batch-size", "global-batch"},
+    ForeignOption{"galvatron-config-path", "plan"},
+};
+
+std::string normalised(const std::string& name) {
+  std::string out = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return c == '_' || c == '.' ? '-' : static_cast<char>(std::tolower(c));
+  });
+  return out;
+}
+
+std::string shown(std::string_view option, bool dashes) {
+  if (dashes) return "--" + std::string(option);
+  std::string out(option);
+  std::replace(out.begin(), out.end(), '-', '_');
+  return out;
+}
+
+// The sentence with its "{options}" as they are shown.
+std::string filled(std::string_view sentence, bool dashes) {
+  std::string out;
+  while (!sentence.empty()) {
+    const std::size_t open = std::min(sentence.find('{'), sentence.size());
+    out += sentence.substr(0, open);
+    if (open == sentence.size()) break;
+    const std::size_t close = sentence.find('}', open);
+    out += shown(sentence.substr(open + 1, close - open - 1), dashes);
+    sentence.remove_prefix(close + 1);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string foreign_option_hint(const std::string& name, bool dashes) {
+  const std::string wanted = normalised(name);
+  const auto found = std::find_if(kForeign.begin(), kForeign.end(),
+                                  [&](const ForeignOption& one) { return one.theirs == wanted; });
+  if (found == kForeign.end()) return "";
+  if (found->ours.starts_with(' ')) return ";" + filled(found->ours, dashes);
+  return "; that is " + shown(found->ours, dashes) + " here";
+}
+
+}  // namespace galvatron

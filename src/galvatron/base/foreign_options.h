@@ -1,0 +1,12 @@
+// What options of ours are called in other systems: who types another's name is told ours.
+#pragma once
+#include <string>
+
+namespace galvatron {
+
+// "; that is --lr here", or a sentence on what takes the option's place; empty for a name that we
+// do not know. `name`: with or without dashes, "-" or "_" between words, in any case. `dashes`:
+// ours is shown as "--global-batch", else as Python's "global_batch".
+std::string foreign_option_hint(const std::string& name, bool dashes);
+
+}  // namespace galvatron

@@ -1,0 +1,39 @@
+// A batch in microbatches on so many pipeline ranks: what its shapes of all schedules share.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "galvatron/cost/cost_tables.h"
+#include "galvatron/search/search_inputs.h"
+
+namespace galvatron::search {
+
+class SharedPipeline {
+ public:
+  // `shape`: ranks and microbatches count. `inputs` outlives this. REQUIRES: stages of so many
+  // ranks have strategies.
+  SharedPipeline(SearchInputs& inputs, const cost::PipelineShape& shape, std::int64_t global_batch);
+
+  const SearchInputs& inputs() const { return inputs_; }
+  cost::CostInputs cost_inputs() const { return inputs_.of_batch(global_batch_); }
+  std::int64_t global_batch() const { return global_batch_; }
+  double samples() const { return static_cast<double>(global_batch_); }
+
+  // [layer type]: forward and backward of one layer at the fastest of its strategies, per
+  // microbatch, in ms, by a rank that computes alone.
+  const std::vector<double>& fastest_compute() const { return fastest_compute_; }
+  // How much slower a rank of the shape computes than one alone.
+  double slowdown(const cost::PipelineShape& shape) const;
+  // Made when first asked for; without the placements that no best plan needs. Shapes differ in
+  // nothing that the tables hold, unless ranks that share a machine slow each other down.
+  const cost::CostTables& tables(const cost::PipelineShape& shape);
+
+ private:
+  SearchInputs& inputs_;
+  std::int64_t global_batch_;
+  std::vector<double> fastest_compute_;
+  std::map<double, cost::CostTables> tables_;  // by slowdown
+};
+
+}  // namespace galvatron::search

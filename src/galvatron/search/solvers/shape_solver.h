@@ -1,0 +1,116 @@
+// The best plan of one pipeline shape under our cost tables: partition, in-flight microbatches,
+// slowest stage and sum, solved jointly. docs/design/search.md has the bounds and the proof.
+//
+// With m microbatches, p stages, X a stage's time per microbatch and O what it pays once:
+//   step = sum X + (m - 1) max X + max O  >=  sum (X + O / (m p)) + (m - 1) max (X + O / m).
+// Every stage of every length gets a lower bound of both scalars; those that lie on no path below a
+// cutoff are out, the others are solved exactly (layer_solver.h), and a dynamic program over the
+// stages keeps every partial pipeline that is not dominated in (sum X, max X, max O).
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <vector>
+
+#include "galvatron/search/solvers/layer_solver.h"
+#include "galvatron/search/solvers/relaxation.h"
+#include "galvatron/search/solvers/shape_question.h"
+
+namespace galvatron::search {
+
+struct ShapeAnswer {
+  double step_ms = std::numeric_limits<double>::infinity();
+  std::vector<int> layers_per_stage;  // empty: none found
+  std::vector<int> choice;            // candidate of every layer, as cost_tables.h names them
+  bool complete = true;               // false: a better one may have been missed
+  double slack_ms = 0;                // complete, but for plans faster by less than this
+  bool found() const { return !choice.empty(); }
+};
+
+class ShapeSolver {
+ public:
+  // Candidates of one group; -1: of any (then an answer may mix groups).
+  ShapeSolver(const ShapeQuestion& question, int group);
+
+  // No plan is faster; infinity when none fits. Rises as tighten() and solve() learn. ms.
+  double lower_bound() const { return lower_bound_; }
+
+  // Bounds from every stage of every length instead of one for all layers, where below `cutoff`.
+  void tighten(double cutoff);
+
+  // The best plan that takes less than `cutoff`, if there is one.
+  ShapeAnswer solve(double cutoff, const StageLimits& limits = {});
+  std::int64_t num_labels() const { return num_labels_; }
+  std::int64_t work() const { return work_; }  // as StageLimits counts it, of all calls
+
+  // Bytes of the leanest plan's fullest stage, if they are fewer than `cutoff`; else `cutoff`.
+  std::int64_t least_bytes(std::int64_t cutoff) const;
+  // No plan of the shape needs less.
+  std::int64_t least_bytes_bound() const;
+
+ private:
+  // What is known of the stages of one kind: so many microbatches in flight, layers of such types.
+  struct Kind {
+    double bottleneck = -1;  // lower bounds of X + O / m, and of X + O / (m p); -1: not known yet
+    double sum = 0;
+    bool refined = false;
+    double bottleneck_cap = 0, sum_cap = 0;  // what is asked of the front
+    double solved_bottleneck_cap = -1, solved_sum_cap = -1;
+    double time_tolerance = 0, once_tolerance = 0;  // of the front
+    StageFront front;
+  };
+  // What stages with the same number in flight share. By type: the candidates, hulls of both
+  // scalars, and what a stage's last layer needs beside its weight.
+  struct Flight {
+    ShapeQuestion::Options options;
+    std::vector<LowerHull> bottleneck_hull, sum_hull;
+    std::vector<std::int64_t> alone;
+    std::map<int, Kind> kinds;  // by LayerRanges::kind
+  };
+  // A stage that lies on some path below the cutoff.
+  struct Arc {
+    int stage = 0, begin = 0, end = 0;
+    Kind* kind = nullptr;
+  };
+  class Join;  // shape_join.cpp
+
+  const cost::CostTables& tables() const { return question_.tables(); }
+  const LayerRanges& ranges() const { return question_.ranges(); }
+  int num_layers() const { return ranges().num_layers(); }
+  int num_stages() const { return tables().shape.pp_degree; }
+  // Microbatches after the first, which wait for the slowest stage; 0 without a pipeline, where
+  // they are part of the time.
+  double repeats() const;
+  double bottleneck_share() const { return 1 / (1 + repeats()); }
+  double sum_share() const { return bottleneck_share() / num_stages(); }
+  bool allowed_stage(int stage, int begin, int end) const;
+  std::size_t at(int stage, int layer) const {
+    return static_cast<std::size_t>(stage * (num_layers() + 1) + layer);
+  }
+
+  Flight& flight(int stage);
+  Kind& kind(int stage, int begin, int end);
+  void bound_all_layers();
+  void find_paths(double cutoff);
+  bool set_caps(double cutoff);
+  bool refine();
+  StageProblem problem(const Flight& flight, int range_kind) const;
+  bool solve_kinds(const StageLimits& limits);
+  ShapeAnswer join_stages(double cutoff) const;
+  // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
+  template <typename OfStage>
+  std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;
+
+  const ShapeQuestion& question_;
+  int group_;
+  std::map<int, Flight> flights_;  // by microbatches in flight
+  std::vector<Arc> arcs_;          // by stage
+  // Least sum and least bottleneck of the stages before / from a stage on, by the layer where it
+  // begins: at(stage, layer).
+  std::vector<double> sum_before_, sum_from_, bottleneck_before_, bottleneck_from_;
+  double lower_bound_ = 0;
+  double least_sum_ = 0;  // of all layers, as sum_before_ counts
+  std::int64_t num_labels_ = 0, work_ = 0;
+};
+
+}  // namespace galvatron::search
