@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from galvatron._binding import core
 from galvatron._inputs import spec_of
+from galvatron._options import described
 from galvatron._plan import Plan
 from galvatron.errors import NothingFits
 
@@ -106,7 +107,8 @@ class SearchOptions(TypedDict, total=False):
     seq_length: int
     """Tokens of a sample; default: the profile's, else at most 1024."""
     precision: str
-    """ "bf16" (default), "fp16", "fp32" or "fp64"."""
+    """ "bf16", "fp16", "fp32" or "fp64"; default: the model profile's, else what is fast on the device: "bf16" on
+    GPUs, "fp32" on cpu."""
     optimizer: str
     """Of the training: what it keeps takes memory; default "adamw"."""
     allow: list[str]
@@ -124,6 +126,7 @@ class SearchOptions(TypedDict, total=False):
     """How many plans of other shapes to return beside the best; default 3."""
 
 
+@described(core.search_options())
 def search(
     model: Any,
     *,
@@ -140,7 +143,7 @@ def search(
 
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
-    words = {key: _as_text(value) if key in _TEXTS else value for key, value in options.items()}
+    words = {key: _as_text(value) if key == "global_batch" else value for key, value in options.items()}
     found = json.loads(
         core.search(
             spec_of(model),
@@ -185,11 +188,9 @@ def simulate(
     return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])
 
 
-_TEXTS = {"memory", "memory_reserve", "global_batch"}
-
-
-def _as_text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _as_text(value: object) -> object:
+    """[32, 64] as "32,64"."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _profile_text(

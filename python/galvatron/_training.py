@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron._model import Model
+from galvatron._options import described, plain
 from galvatron._plan import Plan
 from galvatron._samples import Samples
 from galvatron.errors import ConfigError
@@ -34,7 +35,7 @@ class TrainOptions(TypedDict, total=False):
     global_batch: int
     """Samples per step; default: the plan's, or 8."""
     precision: str
-    """Of compute; default: the plan's, or "bf16"."""
+    """Of compute; default: the plan's, or what is fast on the device: "bf16" on cuda, "fp32" on cpu."""
     seed: int
     """Of first weights, dropout and the order of the data; 1234."""
     split: str
@@ -100,6 +101,7 @@ class TrainOptions(TypedDict, total=False):
     tokenizer: str | PathLike[str]
 
 
+@described(core.train_options())
 def train(
     model: str | PathLike[str] | Mapping[str, Any] | Any | None = None,
     *,
@@ -132,8 +134,7 @@ def train(
     KeyboardInterrupt ends the run after the step under way.
     """
     settings: dict[str, Any] = {
-        key: str(value) if isinstance(value, PathLike) or key == "mask_token" else value
-        for key, value in options.items()
+        key: str(value) if key == "mask_token" and value is not None else plain(value) for key, value in options.items()
     }
     with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
         if isinstance(model, Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,17 @@ def test_training_loads_it(start):
     log = loaded_libraries(start, "train", "--help")
     assert "libgalvatron_training.so" in log
     assert "libtorch_cpu" in log
+
+
+@pytest.mark.parametrize("command", ["profile-hardware", "profile-model", "search", "train", "simulate"])
+def test_every_option_stands_in_the_docs(command, start):
+    process = start(command, "--help")
+    text, _ = process.communicate(timeout=60)
+    options = set(re.findall(r"^ +(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
+    assert len(options) > 5
+    docs = Path(__file__).parents[2] / "docs"
+    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in ("cli.md", "training.md"))))
+    assert not options - words
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from single_precision import SinglePrecision, in_every_order
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
+from galvatron._binding import core
+from galvatron._planning import SearchOptions
 from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
@@ -68,6 +71,60 @@ def test_options_are_those_of_the_command_line():
     of_launcher = {"nproc", "master_port", "memory", "cache_dir", "config", "help"}
     arguments = {"model", "data", "plan"}
     assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
+
+
+def written_types(options: type) -> dict[str, str]:
+    return {name: getattr(kind, "__forward_arg__", kind) for name, kind in options.__annotations__.items()}
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "described", "wider"),
+    [
+        (galvatron.train, TrainOptions, core.train_options, {"mask_token": "str | int"}),
+        (galvatron.search, SearchOptions, core.search_options, {"global_batch": "int | str | list[int]"}),
+    ],
+)
+def test_static_types_signature_and_help_are_the_table(function, options, described, wider):
+    table = {option["name"]: option for option in json.loads(described())}
+    parameters = inspect.signature(function).parameters
+    own = {"model", "data", "plan"} & set(table)
+    assert written_types(options) == {name: one["type"] for name, one in table.items() if name not in own} | wider
+    assert set(table) <= set(parameters)
+    assert not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    help_text = " ".join(inspect.getdoc(function).split())
+    for name, option in table.items():
+        if name not in own:
+            assert f"`{name}`: {option['type']}" in help_text
+            assert option["help"] in help_text
+
+
+def test_signatures_say_defaults():
+    parameters = inspect.signature(galvatron.train).parameters
+    assert (parameters["steps"].default, parameters["lr"].default) == (100, 3e-4)
+    assert parameters["shuffle"].default is True and parameters["flip"].default is False
+    assert parameters["image_mean"].default == [0.5]
+    assert str(parameters["precision"].default) == "..."
+    assert inspect.signature(galvatron.search).parameters["runners_up"].default == 3
+
+
+def test_bounds_are_those_of_the_command_line():
+    for name, value, option in (
+        ("beta1", 1.5, "--beta1"),
+        ("lr", 1e9, "--lr"),
+        ("crop_padding", 5000, "--crop-padding"),
+    ):
+        with pytest.raises(galvatron.ConfigError) as caught:
+            galvatron.train(TINY, **{name: value})
+        done = galvatron_command("train", "--model", TINY, "--data", "synthetic", option, value)
+        theirs = done.stderr.removeprefix("galvatron: error: ").strip()
+        assert str(caught.value).split(", not")[0] == theirs.replace(option, name).split(", not")[0]
+
+
+def test_default_precision_is_what_is_fast_on_the_device():
+    options = {key: value for key, value in QUICK.items() if key != "precision"} | {"device": "cpu", "steps": 1}
+    assert galvatron.train(TINY, **options)["options"]["precision"] == "fp32"
+    found = galvatron.search(TINY, cluster="8xA100", global_batch=8)
+    assert found.plan.precision == "bf16"
 
 
 def test_training_takes_any_data_of_python():

@@ -127,7 +127,8 @@ std::string Option::python_type() const {
     case OptionKind::kFlag:
       return "bool";
     case OptionKind::kList:
-      return takes_several ? "list[str]" : placeholder.front() == 'N' ? "list[int]" : "list[float]";
+      if (takes_several) return "list[str]";
+      return placeholder.front() == 'N' ? "list[int]" : "float | list[float]";
   }
   return "";
 }

@@ -8,10 +8,7 @@
 //   void add_search_command(CommandLine& line) {
 //     const auto options = std::make_shared<Options>();
 //     CLI::App& command = line.add("search", kExamples, [options] { return search(*options); });
-//     add_text(command, "--model", options->model, "Preset name, config.json or folder")
-//         ->required()
-//         ->group("Input");
-//     add_bytes(command, "--memory", options->memory, "Memory of one device")->group("Cluster");
+//     add_options(command, options_of(*options));  // an OptionList bound to it
 //   }
 #pragma once
 #include "galvatron/cli/command_line.h"
