@@ -161,15 +161,15 @@ CLI::Option* add_number(CLI::App& command, const std::string& name, std::optiona
 CLI::Option* add_choice(CLI::App& command, const std::string& name, std::string& value,
                         const std::vector<std::string>& choices, const std::string& help) {
   return add_names(command, name, value, choices, help,
-                   [&value, name, choices](const std::string& text) {
-                     value = parse_choice(text, name, choices);
-                   });
+                   [&value](const std::string& text) { value = text; });
 }
 
 CLI::Option* add_names(CLI::App& command, const std::string& name, const std::string& default_text,
                        const std::vector<std::string>& names, const std::string& help,
                        const std::function<void(const std::string&)>& take) {
-  return add(command, name, help, fmt::format("{}", fmt::join(names, "|")), default_text, take);
+  return add(
+      command, name, help, fmt::format("{}", fmt::join(names, "|")), default_text,
+      [take, name, names](const std::string& text) { take(parse_choice(text, name, names)); });
 }
 
 CLI::Option* add_switch(CLI::App& command, const std::string& name, bool& value,

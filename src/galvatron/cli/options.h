@@ -44,7 +44,7 @@ CLI::Option* add_number(CLI::App& command, const std::string& name, std::optiona
 // One of `choices`; the error names the nearest.
 CLI::Option* add_choice(CLI::App& command, const std::string& name, std::string& value,
                         const std::vector<std::string>& choices, const std::string& help);
-// The name of an enum's value; the error names the nearest.
+// The same for an enum's value; `take` gets one of `names`.
 CLI::Option* add_names(CLI::App& command, const std::string& name, const std::string& default_text,
                        const std::vector<std::string>& names, const std::string& help,
                        const std::function<void(const std::string&)>& take);
@@ -52,14 +52,7 @@ template <NamedEnum E>
 CLI::Option* add_enum(CLI::App& command, const std::string& name, E& value,
                       const std::string& help) {
   return add_names(command, name, enum_text(value), enum_names<E>(), help,
-                   [&value, name](const std::string& text) {
-                     const auto found = find_enum<E>(text);
-                     if (!found) {
-                       throw ConfigError(name, " needs one of ", enum_list<E>(), ", not '", text,
-                                         "'", enum_hint<E>(text));
-                     }
-                     value = *found;
-                   });
+                   [&value](const std::string& text) { value = parse_enum<E>(text); });
 }
 // "--name true" or "--name false".
 CLI::Option* add_switch(CLI::App& command, const std::string& name, bool& value,
