@@ -80,7 +80,9 @@ TEST(ParamUnits, OfASharedWeightAreHeldOncePerPipelineRank) {
     }
     EXPECT_EQ(count_held(model, plan, "tokens.weight"), static_cast<int>(pp_ranks.size()));
     for (const UnitSpec& unit : param_units(model, plan, 0)) {
-      if (unit.is_tied()) EXPECT_EQ(unit.has_twins, pp_ranks.size() > 1);
+      if (unit.is_tied()) {
+        EXPECT_EQ(unit.has_twins, pp_ranks.size() > 1);
+      }
     }
   }
 }
