@@ -21,6 +21,7 @@ TEST(NearestName, SaysNothingWhenNoWordIsNear) {
 TEST(DidYouMean, IsTheEndOfASentenceOrNothing) {
   EXPECT_EQ(did_you_mean("recomputes", kWords), ", did you mean 'recompute'?");
   EXPECT_EQ(did_you_mean("colour", kWords), "");
+  EXPECT_EQ(did_you_mean("fp8", {"fp64", "fp16"}), "; fp8 is not supported yet");
 }
 
 TEST(ConfigErrorMessage, JoinsItsParts) {

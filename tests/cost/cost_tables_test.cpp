@@ -165,7 +165,7 @@ TEST(BuildCostTables, HoldsWhatTheLayerFormulasSay) {
   EXPECT_EQ(tables.tied_types.size(), 2U);
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     const LayerCost& cost = tables.layer_cost(2, static_cast<int>(c));
-    const ShardingUnits units = sharding_units(example.inputs(), shape, 2, candidates[c]);
+    const ParamUnits units = shape_units(example.inputs(), shape, 2, candidates[c]);
     const LayerTime time = layer_time(example.inputs(), shape, 2, candidates[c], units, 4);
     EXPECT_DOUBLE_EQ(cost.forward_ms, time.forward.total().value);
     EXPECT_DOUBLE_EQ(cost.backward_ms, time.backward.total().value);

@@ -9,7 +9,7 @@ namespace {
 
 LayerMemory memory(const Example& example, int layer, const plan::LayerStrategy& strategy,
                    PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
-  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy);
+  const ParamUnits units = shape_units(example.inputs(), shape, layer, strategy);
   return layer_memory(example.inputs(), shape, layer, strategy, units, samples);
 }
 
@@ -51,44 +51,7 @@ TEST(LayerStates, InFp64TakeEightBytes) {
   EXPECT_EQ(memory(example, kBlock, {}).states.total().value, 32 * kBlockElements);
 }
 
-TEST(ShardingUnits, OfABlockUnderTensorParallelism) {
-  const Example example;
-  const ShardingUnits units = sharding_units(example.inputs(), {1, 4, 1}, kBlock, {.tp_degree = 2});
-  // Divided: all weights and the biases of the column-parallel products; whole: norms, row biases.
-  EXPECT_EQ(units.units[0].elements, (192 * 65 + 64 * 64 + 256 * 65 + 64 * 256) / 2);
-  EXPECT_EQ(units.units[0].replicas, 2);
-  EXPECT_EQ(units.units[0].stride, 2);
-  EXPECT_EQ(units.units[1].elements, 4 * 64 + 2 * 64);
-  EXPECT_EQ(units.units[1].replicas, 4);
-  EXPECT_EQ(units.units[2].elements, 0);
-}
-
-// T5 reads one table in the encoder, in the decoder and in the head.
-TEST(ShardingUnits, OfASharedWeightAreHeldOncePerStage) {
-  Example example;
-  example.model = spec::load_model("t5-tiny");
-  const std::vector<int> tied = example.model.tied_layers();
-  ASSERT_EQ(tied.size(), 3u);
-  int sharing = 0;
-  for (int layer = 0; layer < example.model.num_layers(); ++layer) {
-    sharing += sharding_units(example.inputs(), {1, 4, 1}, layer, {}).shares_tied;
-    EXPECT_FALSE(sharding_units(example.inputs(), {2, 2, 1}, layer, {}).shares_tied);
-  }
-  EXPECT_EQ(sharing, 2);
-  EXPECT_FALSE(sharding_units(example.inputs(), {1, 4, 1}, tied[0], {}).shares_tied);
-}
-
-TEST(ShardingUnits, ArePaddedToSixteenElementsPerRank) {
-  const Example example;
-  // 509 tokens over 2: 255 rows of 64 on the fuller rank, 3 replicas.
-  const ShardingUnits units =
-      sharding_units(example.inputs(), {1, 6, 1}, kEmbedding, {.tp_degree = 2});
-  EXPECT_EQ(units.units[2].elements, round_up(255 * 64, 16 * 3));
-  EXPECT_EQ(units.units[1].elements, round_up(128 * 64, 16 * 6));
-  EXPECT_EQ(units.units[0].elements, 0);
-}
-
-TEST(ShardingUnits, ATiedHeadOwnsItsWeightOnlyOnAnotherStage) {
+TEST(LayerStates, ATiedHeadOwnsItsWeightOnlyOnAnotherStage) {
   const Example example;
   const std::int64_t norm = 16 * 128, tokens = 16 * round_up(kTokensElements, 64);
   EXPECT_EQ(memory(example, kHead, {}, {1, 4, 1}).states.total().value, norm);

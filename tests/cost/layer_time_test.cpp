@@ -12,7 +12,7 @@ constexpr double kBlockBytes = 4.0 * kBlockElements;
 
 LayerTime time_of(const Example& example, int layer, const plan::LayerStrategy& strategy,
                   PipelineShape shape = {1, 4, 2}, std::int64_t samples = 4) {
-  const ShardingUnits units = sharding_units(example.inputs(), shape, layer, strategy);
+  const ParamUnits units = shape_units(example.inputs(), shape, layer, strategy);
   return layer_time(example.inputs(), shape, layer, strategy, units, samples);
 }
 

@@ -1,8 +1,13 @@
 #include "galvatron/cost/plan_cost.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
+#include "galvatron/cost/cost_tables.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/param_units.h"
+#include "galvatron/profiles/analytic.h"
 
 #include "cost/example_costs.h"
 
@@ -107,6 +112,38 @@ TEST(PlanCost, JsonAndTableShowTheNumbers) {
   EXPECT_NE(table.find("of 1.00 MiB"), std::string::npos) << table;
   EXPECT_NE(table.find("tokens/s"), std::string::npos) << table;
   EXPECT_NE(table.find("2-3"), std::string::npos) << table;
+}
+
+// The decoder's embedding and the head of T5 share a weight that lies on their stage once.
+TEST(PlanCost, ASharedWeightCountsOncePerPipelineRank) {
+  Example example;
+  example.model = spec::load_model("t5-tiny");
+  const spec::JobSpec job{32, 8, spec::Precision::kFp32};
+  example.job = job;
+  example.profile =
+      profiles::analytic_model_profile(example.model, job.seq_length, job.precision, {});
+  const int n = example.model.num_layers();
+  plan::Plan plan = plan::uniform_plan(example.model, job, 4, {.zero_stage = 1}, 2, 4);
+  ASSERT_EQ(example.model.tied_layers().back(), n - 1);
+  plan.pipeline.layers_per_stage = {1, n - 1};
+  std::vector<std::vector<plan::LayerStrategy>> used(example.model.type_names().size(),
+                                                     {plan.layers[0]});
+  const CostTables as_searched = build_cost_tables(example.inputs(), pipeline_shape(plan), used);
+  const std::vector<int> choice(static_cast<std::size_t>(n), 0);
+  const PlanCost cost = estimate(example.inputs(), plan);
+  const auto once = [&](std::int64_t elements) { return 4 * elements * 2 + 8 * elements / 2; };
+  std::int64_t states = 0;
+  std::set<std::string> seen;
+  for (int layer = 1; layer < n; ++layer) {
+    for (const plan::UnitSpec& unit : plan::param_units(example.model, plan, layer)) {
+      if (unit.is_tied() && !seen.insert(unit.tied_name).second) continue;
+      states += unit.never_sharded ? 16 * unit.elements : once(unit.elements);
+    }
+  }
+  EXPECT_EQ(cost.stages[1].memory.states.total().value, states);
+  EXPECT_LT(states, stage_memory_peak(as_searched, choice, {1, n}, 1).state_bytes);
+  EXPECT_EQ(cost.stages[0].memory.states.total().value,
+            stage_memory_peak(as_searched, choice, {0, 1}, 0).state_bytes);
 }
 
 }  // namespace

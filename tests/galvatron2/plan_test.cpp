@@ -138,6 +138,10 @@ TEST(Plan, RefusesWhatItCannotExpress) {
             }),
             "[galvatron2 plan] the plan has 2 stages per pipeline rank (schedule interleaved); "
             "Galvatron-2 has one: search with --schedule 1f1b");
+  EXPECT_EQ(
+      message([](plan::Plan& plan) { plan.pipeline.schedule = plan::ScheduleKind::kZeroBubbleH1; }),
+      "[galvatron2 plan] the plan has schedule zb-h1; Galvatron-2 has gpipe and 1f1b: search with "
+      "--schedule 1f1b");
 }
 
 }  // namespace

@@ -151,7 +151,11 @@ TEST(PlanJson, RefusesValuesOutOfRange) {
               parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 1})");
             }).find("'global_batch' is missing"),
             std::string::npos);
-  EXPECT_EQ(plan_refusal("global_batch", Json()),
+  EXPECT_EQ(plan_refusal("global_batch", Json()), "[json] p.json: key 'global_batch' is missing");
+  EXPECT_EQ(config_error_of([] {
+              parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 1,
+                        "global_batch": null})");
+            }),
             "[json] p.json: key 'global_batch' is null; give it a value or leave it away");
   EXPECT_NE(plan_refusal("layers", Json::parse(R"([{"zero_stage": 4}])")).find("'zero_stage' is 4"),
             std::string::npos);

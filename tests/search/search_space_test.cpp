@@ -36,6 +36,10 @@ TEST(Constraints, SayWhatIsWrong) {
   EXPECT_EQ(message("zero_stage=4"), "[search] '4' is no value of zero_stage");
   EXPECT_NE(message("tp_degree").find("has no value"), std::string::npos);
   EXPECT_NE(message("tp_degree<2").find("must use <=, >= or ="), std::string::npos);
+  EXPECT_EQ(
+      message("schedule=zb-h1"),
+      "[search] schedule zb-h1 is none that a search chooses (gpipe, 1f1b, interleaved); give "
+      "it in a plan or to train");
   EXPECT_NE(message("schedule<=gpipe").find("has no order"), std::string::npos);
   EXPECT_NE(message("tp_degree<=2", false).find("allow the other one"), std::string::npos);
   for (const char* text : {"tp_degree=0", "tp_degree=-1", "tp_degree=two", "tp_degree=",

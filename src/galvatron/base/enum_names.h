@@ -19,7 +19,6 @@ template <std::size_t N>
 struct EnumNames {
   const char* what;  // the tag of error sentences
   std::array<const char*, N> names;
-  const char* coming = "";  // a name that people know and we do not have yet
 };
 
 template <typename E>
@@ -53,13 +52,6 @@ std::optional<E> find_enum(const std::string& text) {
   return static_cast<E>(found - names.begin());
 }
 
-// How the sentence about a wrong name ends: with the nearest one, or that this one is yet to come.
-template <NamedEnum E>
-std::string enum_hint(const std::string& text) {
-  if (!text.empty() && text == names_of(E{}).coming) return "; " + text + " is not supported yet";
-  return did_you_mean(text, enum_names<E>());
-}
-
 // "none, selective, full"
 template <NamedEnum E>
 std::string enum_list() {
@@ -72,7 +64,7 @@ template <NamedEnum E>
 E parse_enum(const std::string& text) {
   if (const auto value = find_enum<E>(text)) return *value;
   throw ConfigError("[", names_of(E{}).what, "] '", text, "' is not one of ", enum_list<E>(),
-                    enum_hint<E>(text));
+                    did_you_mean(text, enum_names<E>()));
 }
 
 }  // namespace galvatron

@@ -1,6 +1,7 @@
 #include "galvatron/base/error.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace galvatron {
@@ -21,6 +22,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Names that people know and that we do not have yet: no misspelling of one that we have.
+constexpr std::string_view kNotYet[] = {"fp8"};
+
 }  // namespace
 
 void throw_internal_error(const char* file, int line, const char* condition,
@@ -40,6 +44,9 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
+  if (std::find(std::begin(kNotYet), std::end(kNotYet), word) != std::end(kNotYet)) {
+    return detail::concat("; ", word, " is not supported yet");
+  }
   const std::string nearest = nearest_name(word, candidates);
   return nearest.empty() ? "" : ", did you mean '" + nearest + "'?";
 }

@@ -45,7 +45,8 @@ class InternalError : public std::logic_error {
 // The candidate nearest to `word` by edit distance, or "" when none is near enough to be meant.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
 
-// ", did you mean 'x'?" or "": the usual ending of an "unknown name" message.
+// ", did you mean 'x'?", "; x is not supported yet" of a name that is still to come, or "": the
+// usual ending of an "unknown name" message.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace galvatron

@@ -113,8 +113,9 @@ void JsonReader::fail(const std::string& key, const std::string& problem) const 
 }
 
 void JsonReader::fail_choice(const std::string& key, const std::string& text,
-                             const std::vector<std::string>& names, const std::string& hint) const {
-  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "), hint));
+                             const std::vector<std::string>& names) const {
+  fail(key, fmt::format("is '{}', not one of {}{}", text, fmt::join(names, ", "),
+                        did_you_mean(text, names)));
 }
 
 const Json* JsonReader::look_up(const std::string& key) const {
@@ -191,7 +192,7 @@ std::string JsonReader::get_choice_or(const std::string& key, const std::string&
                                       const std::vector<std::string>& names) {
   const std::string text = get_string_or(key, fallback);
   if (std::find(names.begin(), names.end(), text) != names.end()) return text;
-  fail_choice(key, text, names, did_you_mean(text, names));
+  fail_choice(key, text, names);
 }
 
 const Json& JsonReader::get(const std::string& key) { return require(key); }

@@ -69,7 +69,7 @@ class JsonReader {
   E get_enum_or(const std::string& key, E fallback) {
     const std::string text = get_string_or(key, enum_text(fallback));
     if (const auto value = find_enum<E>(text)) return *value;
-    fail_choice(key, text, enum_names<E>(), enum_hint<E>(text));
+    fail_choice(key, text, enum_names<E>());
   }
   const Json& get(const std::string& key);        // any value, must be there
   const Json& get_array(const std::string& key);  // must be an array
@@ -88,8 +88,7 @@ class JsonReader {
   const Json& require(const std::string& key);
   [[noreturn]] void fail(const std::string& key, const std::string& problem) const;
   [[noreturn]] void fail_choice(const std::string& key, const std::string& text,
-                                const std::vector<std::string>& names,
-                                const std::string& hint) const;
+                                const std::vector<std::string>& names) const;
 
   const Json* value_;
   std::string source_;

@@ -103,13 +103,6 @@ LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int l
   return work;
 }
 
-bool shares_weight_in_front(const CostInputs& inputs, const PipelineShape& shape, int layer) {
-  if (shape.pp_degree > 1) return false;
-  const std::vector<int> tied = inputs.model.tied_layers();
-  return !tied.empty() && layer != tied.front() &&
-         std::find(tied.begin(), tied.end(), layer) != tied.end();
-}
-
 double overlapped_ms(double compute_ms, double communication_ms, double slowdown) {
   const double both = std::min(compute_ms, communication_ms);
   return std::min(slowdown * both + std::abs(compute_ms - communication_ms),

@@ -84,10 +84,6 @@ struct LocalWork {
 LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples);
 
-// Is the layer's tied weight that of a layer in front of it on its stage, so that it has none of
-// its own? Known without looking at the plan where there is one stage.
-bool shares_weight_in_front(const CostInputs& inputs, const PipelineShape& shape, int layer);
-
 // Compute and communication side by side, each `slowdown` times slower while both run:
 //   slowdown * min(compute, communication) + |compute - communication|, never more than one after
 //   the other.

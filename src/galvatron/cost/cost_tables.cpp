@@ -3,7 +3,6 @@
 #include <map>
 
 #include "galvatron/base/error.h"
-#include "galvatron/cost/layer_memory.h"
 #include "galvatron/cost/layer_time.h"
 
 namespace galvatron::cost {
@@ -17,7 +16,7 @@ int layout_index(std::vector<plan::TokenLayout>& layouts, const plan::TokenLayou
 }
 
 LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                          const plan::LayerStrategy& strategy, const ShardingUnits& units) {
+                          const plan::LayerStrategy& strategy, const ParamUnits& units) {
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
   const auto time_of = [&](std::int64_t samples) {
     return layer_time(inputs, shape, layer, strategy, units, samples);
@@ -93,6 +92,30 @@ const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, s
   return tables.layer_cost(static_cast<int>(layer), choice[static_cast<std::size_t>(layer)]);
 }
 
+CostTables tables_without_candidates(const CostInputs& inputs, const PipelineShape& shape) {
+  CostTables tables;
+  tables.shape = shape;
+  for (const spec::LayerSpec& layer : inputs.model.layers) {
+    tables.type_of_layer.push_back(layer.type);
+  }
+  tables.reserve_bytes = inputs.hardware.memory_reserve.value;
+  for (const int layer : inputs.model.tied_layers()) {
+    tables.tied_types.insert(inputs.model.layer(layer).type);
+  }
+  const auto num_types = inputs.model.type_names().size();
+  tables.candidates.resize(num_types);
+  tables.cost.resize(num_types);
+  return tables;
+}
+
+// To the costs of the layer's type.
+void add_candidate(CostTables& tables, const CostInputs& inputs, int layer,
+                   const plan::LayerStrategy& strategy, const ParamUnits& units) {
+  LayerCost cost = make_layer_cost(inputs, tables.shape, layer, strategy, units);
+  cost.layout = layout_index(tables.layouts, tables.shape.layout(strategy).tokens());
+  tables.cost[static_cast<std::size_t>(inputs.model.layer(layer).type)].push_back(cost);
+}
+
 }  // namespace
 
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
@@ -107,29 +130,48 @@ std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_f
 
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
                              std::vector<std::vector<plan::LayerStrategy>> candidates) {
-  CostTables tables;
-  tables.shape = shape;
-  for (const spec::LayerSpec& layer : inputs.model.layers) {
-    tables.type_of_layer.push_back(layer.type);
-  }
-  tables.reserve_bytes = inputs.hardware.memory_reserve.value;
-  for (const int layer : inputs.model.tied_layers()) {
-    tables.tied_types.insert(inputs.model.layer(layer).type);
-  }
+  CostTables tables = tables_without_candidates(inputs, shape);
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
-    std::vector<LayerCost>& row = tables.cost.emplace_back();
     const int layer = inputs.model.first_layer_of_type(type);
-    std::map<std::pair<int, bool>, ShardingUnits> units_of;  // by what TP does
+    std::map<std::pair<int, bool>, ParamUnits> units_of;  // by what TP does
     for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
       auto [units, added] = units_of.try_emplace({strategy.tp_degree, strategy.tp_consecutive});
-      if (added) units->second = sharding_units(inputs, shape, layer, strategy);
-      row.push_back(make_layer_cost(inputs, shape, layer, strategy, units->second));
-      row.back().layout = layout_index(tables.layouts, shape.layout(strategy).tokens());
+      if (added) units->second = shape_units(inputs, shape, layer, strategy);
+      add_candidate(tables, inputs, layer, strategy, units->second);
     }
   }
   tables.candidates = std::move(candidates);
   add_borders(tables, inputs);
   return tables;
+}
+
+PlanTables build_plan_tables(const CostInputs& inputs, const plan::Plan& plan,
+                             SharedWeights shared) {
+  PlanTables out{tables_without_candidates(inputs, pipeline_shape(plan)), {}, {}};
+  std::vector<std::vector<ParamUnits>> known(out.tables.cost.size());  // [type][candidate]
+  for (int layer = 0; layer < out.tables.num_layers(); ++layer) {
+    const int its_type = inputs.model.layer(layer).type;
+    const int first_of_its_type = inputs.model.first_layer_of_type(its_type);
+    const auto type = static_cast<std::size_t>(its_type);
+    std::vector<plan::LayerStrategy>& candidates = out.tables.candidates[type];
+    const plan::LayerStrategy& strategy = plan.strategy(layer);
+    const ParamUnits& units = out.units.emplace_back(
+        shared == SharedWeights::kInPlan
+            ? plan::param_units(inputs.model, plan, layer)
+            : shape_units(inputs, out.tables.shape, first_of_its_type, strategy));
+    std::size_t choice = 0;
+    while (choice < candidates.size() &&
+           (candidates[choice] != strategy || known[type][choice] != units)) {
+      ++choice;
+    }
+    out.choice.push_back(static_cast<int>(choice));
+    if (choice < candidates.size()) continue;
+    candidates.push_back(strategy);
+    known[type].push_back(units);
+    add_candidate(out.tables, inputs, layer, strategy, units);
+  }
+  add_borders(out.tables, inputs);
+  return out;
 }
 
 StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,

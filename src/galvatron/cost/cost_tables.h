@@ -38,6 +38,7 @@
 #include <vector>
 
 #include "galvatron/cost/cost_model.h"
+#include "galvatron/cost/layer_memory.h"
 #include "galvatron/cost/pipeline_time.h"
 
 namespace galvatron::cost {
@@ -105,10 +106,23 @@ struct CostTables {
   }
 };
 
-// `candidates[type]`: strategies that check_layer_strategy() accepts for shape.ranks_per_stage. The
-// tied weight of a head costs nothing when pp_degree is 1 (the embedding holds it).
+// `candidates[type]`: strategies that check_layer_strategy() accepts for shape.ranks_per_stage.
+// Shared weights are counted as shape_units() says.
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
                              std::vector<std::vector<plan::LayerStrategy>> candidates);
+
+// One plan as a choice from tables of what it uses.
+struct PlanTables {
+  CostTables tables;
+  std::vector<int> choice;        // candidate of each layer
+  std::vector<ParamUnits> units;  // of each layer
+};
+// kInPlan: shared weights are counted where the plan holds them, so that a layer that finds one in
+// front is another candidate than one that holds it. kInSearch: as in build_cost_tables(), which is
+// never less.
+enum class SharedWeights { kInPlan, kInSearch };
+PlanTables build_plan_tables(const CostInputs& inputs, const plan::Plan& plan,
+                             SharedWeights shared = SharedWeights::kInPlan);
 
 // The formulas of the head comment. `choice`: candidate of each layer, of the whole model.
 StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice, Range layers,

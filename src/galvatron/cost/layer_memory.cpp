@@ -1,26 +1,23 @@
 #include "galvatron/cost/layer_memory.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "galvatron/base/error.h"
 
 namespace galvatron::cost {
 namespace {
 
-// Shards stay aligned to 16 elements.
-constexpr std::int64_t kAlignment = 16;
-
-std::int64_t shard(const ShardingUnit& unit) { return unit.elements / unit.replicas; }
-
-LayerStates unit_states(const ShardingUnit& unit, int zero_stage, const spec::JobSpec& job) {
+LayerStates unit_states(const plan::UnitSpec& unit, int zero_stage, const spec::JobSpec& job) {
   const std::int64_t compute = spec::compute_bytes(job.precision);
   const std::int64_t state = spec::state_bytes(job.precision);
-  const std::int64_t all = unit.elements, part = shard(unit);
+  const std::int64_t all = unit.elements, part = unit.owned(zero_stage);
+  const int zero = unit.zero_stage(zero_stage);
   LayerStates out;
-  out.parameters = {compute * (zero_stage >= 3 ? part : all)};
-  if (compute != state) out.master = {state * (zero_stage >= 1 ? part : all)};
-  out.gradients = {state * (zero_stage >= 2 ? part : all)};
-  out.optimizer = {spec::optimizer_bytes(job) * (zero_stage >= 1 ? part : all)};
+  out.parameters = {compute * (zero >= 3 ? part : all)};
+  if (compute != state) out.master = {state * part};
+  out.gradients = {state * (zero >= 2 ? part : all)};
+  out.optimizer = {spec::optimizer_bytes(job) * part};
   return out;
 }
 
@@ -64,42 +61,23 @@ LayerStates& LayerStates::operator+=(const LayerStates& other) {
   return *this;
 }
 
-ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::LayerStrategy& strategy) {
-  enum { kDivided, kWhole, kTied };
-  const int tp_degree = strategy.tp_degree;
-  const plan::RankStrides strides = shape.layout(strategy).strides();
-  std::array<std::int64_t, 3> elements{};
-  bool tied_divided = false;
-  const spec::LayerSpec& spec = inputs.model.layer(layer);
-  for (const spec::ParamSpec& param : spec.params) {
-    const bool divided = tp_degree > 1 && param.split.divided();
-    const bool tied = !param.tied_name.empty();
-    if (tied) tied_divided = divided;
-    // The last of balanced chunks is a largest one.
-    elements[tied      ? kTied
-             : divided ? kDivided
-                       : kWhole] += spec::local_numel(param, tp_degree, tp_degree - 1);
-  }
-  const auto unit = [&](std::int64_t count, bool divided) {
-    const int replicas = shape.ranks_per_stage / (divided ? tp_degree : 1);
-    return ShardingUnit{round_up(count, kAlignment * replicas), replicas,
-                        divided ? strides.ulysses : 1};
-  };
-  return {{unit(elements[kDivided], true), unit(elements[kWhole], false),
-           unit(elements[kTied], tied_divided)},
-          shares_weight_in_front(inputs, shape, layer)};
+ParamUnits shape_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                       const plan::LayerStrategy& strategy) {
+  std::vector<int> pp_ranks(inputs.model.layers.size(), 0);
+  if (shape.pp_degree > 1) std::iota(pp_ranks.begin(), pp_ranks.end(), 0);
+  return plan::param_units(inputs.model, layer, shape.layout(strategy), pp_ranks);
 }
 
-LayerStates layer_states(const ShardingUnits& units, int zero_stage, const spec::JobSpec& job) {
-  LayerStates out = unit_states(units.units[0], zero_stage, job);
-  out += unit_states(units.units[1], zero_stage, job);
-  if (!units.shares_tied) out += unit_states(units.units[2], zero_stage, job);
+LayerStates layer_states(const ParamUnits& units, int zero_stage, const spec::JobSpec& job) {
+  LayerStates out;
+  for (const plan::UnitSpec& unit : units) {
+    if (!unit.held_in_front) out += unit_states(unit, zero_stage, job);
+  }
   return out;
 }
 
 LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                         const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                         const plan::LayerStrategy& strategy, const ParamUnits& units,
                          std::int64_t samples) {
   const spec::LayerSpec& spec = inputs.model.layer(layer);
   const spec::Precision precision = inputs.job.precision;
@@ -107,12 +85,13 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   out.states = layer_states(units, strategy.zero_stage, inputs.job);
   const std::int64_t compute = spec::compute_bytes(precision);
   const std::int64_t state = spec::state_bytes(precision);
-  for (const ShardingUnit& unit : units.units) {
+  for (const plan::UnitSpec& unit : units) {
+    const int zero = unit.zero_stage(strategy.zero_stage);
     out.parameter_gradients += Bytes{compute * unit.elements};
-    if (strategy.zero_stage >= 3) out.gathered += Bytes{compute * unit.elements};
-    if (strategy.zero_stage < 2) continue;
+    if (zero >= 3) out.gathered += Bytes{compute * unit.elements};
+    if (zero < 2) continue;
     // From the second microbatch on the reduced slice lands beside the sum so far.
-    const std::int64_t slice = shape.num_microbatches > 1 ? shard(unit) : 0;
+    const std::int64_t slice = shape.num_microbatches > 1 ? unit.owned(zero) : 0;
     out.reducing += Bytes{state * (unit.elements + slice)};
   }
   const LocalWork work = local_work(inputs, shape, layer, strategy, samples);

@@ -1,10 +1,11 @@
 // Bytes that one layer takes on the fullest rank of its stage, under one strategy. The rules are
 // the runtime's (docs/design/cost_model.md, "Memory").
 #pragma once
-#include <array>
+#include <vector>
 
 #include "galvatron/base/units.h"
 #include "galvatron/cost/cost_model.h"
+#include "galvatron/plan/param_units.h"
 
 namespace galvatron::cost {
 
@@ -30,29 +31,20 @@ struct LayerMemory {
   Bytes backward_workspace;   // temporaries, parameter gradients, what a recomputation brings back
 };
 
-// Parameters that ZeRO stores, gathers and reduces together. A layer has up to three units: what TP
-// divides, what it does not (with tp_degree 1 everything), and a parameter tied to another layer's.
-struct ShardingUnit {
-  std::int64_t elements =
-      0;             // of one rank before ZeRO; a multiple of 16 * replicas; 0: no such unit
-  int replicas = 1;  // ranks that hold the same values
-  int stride = 1;    // between them
-};
-struct ShardingUnits {
-  std::array<ShardingUnit, 3> units;  // divided, whole, tied
-  // The tied unit belongs to a layer in front on the same stage: its states and its once-a-step
-  // reduction are counted there, its gathers and per-microbatch reductions here too.
-  bool shares_tied = false;
-};
-ShardingUnits sharding_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::LayerStrategy& strategy);
+using ParamUnits = std::vector<plan::UnitSpec>;  // of one layer
+// As far as a shape tells: which layers share a pipeline rank is known where there is one. With
+// more, a weight that layers share counts once for each, which is never less than a plan's own
+// (plan::param_units).
+ParamUnits shape_units(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                       const plan::LayerStrategy& strategy);
 
-LayerStates layer_states(const ShardingUnits& units, int zero_stage, const spec::JobSpec& job);
+LayerStates layer_states(const ParamUnits& units, int zero_stage, const spec::JobSpec& job);
 
 // REQUIRES: check_layer_strategy() has no objection. `samples`: of the largest microbatch, before
-// data parallelism. `units`: the layer's, above (a parameter because many strategies share them).
+// data parallelism. `units`: the layer's, above or of a plan (a parameter because many strategies
+// share them).
 LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                         const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                         const plan::LayerStrategy& strategy, const ParamUnits& units,
                          std::int64_t samples);
 
 // Bytes of what comes into a layer on one rank, for a microbatch of `samples`; none of the first.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "galvatron/base/logit_rows.h"
+
 namespace galvatron::cost {
 namespace {
 
@@ -12,12 +14,12 @@ using profiles::GroupShape;
 class LayerTimer {
  public:
   LayerTimer(const CostInputs& inputs, const PipelineShape& shape, int layer,
-             const plan::LayerStrategy& strategy, const ShardingUnits& units, std::int64_t samples)
+             const plan::LayerStrategy& strategy, const ParamUnits& units, std::int64_t samples)
       : inputs_(inputs),
         shape_(shape),
         spec_(inputs.model.layer(layer)),
         strategy_(strategy),
-        strides_(shape.layout(strategy).strides()),
+        layout_(shape.layout(strategy)),
         work_(local_work(inputs, shape, layer, strategy, samples)),
         is_first_(layer == 0),
         units_(units),
@@ -35,21 +37,18 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
-  GroupShape tp_group() const { return {strategy_.tp_degree, strides_.tp}; }
-  GroupShape ulysses_group() const { return {strategy_.ulysses_degree, strides_.ulysses}; }
+  static GroupShape group(const plan::RankLine& line) { return {line.size, line.stride}; }
+  GroupShape tp_group() const { return group(layout_.tp_line()); }
+  GroupShape ulysses_group() const { return group(layout_.ulysses_line()); }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
   }
 
-  // The same collective on every unit, `bytes_per_element` times its elements.
-  double unit_collectives(Collective kind, std::int64_t bytes_per_element, bool once) const {
-    double total = 0;
-    for (const ShardingUnit& unit : units_.units) {
-      if (once && units_.shares_tied && &unit == &units_.units.back()) continue;
-      total += collective(kind, {unit.replicas, unit.stride}, unit.elements * bytes_per_element);
-    }
-    return total;
+  int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(strategy_.zero_stage); }
+  double unit_collective(Collective kind, const plan::UnitSpec& unit,
+                         std::int64_t bytes_per_element) const {
+    return collective(kind, group(unit.replicas), unit.elements * bytes_per_element);
   }
 
   // The head's forward runs inside the backward step.
@@ -130,10 +129,8 @@ class LayerTimer {
   // Per chunk of tokens the maximum, then the sum and the label's logit together.
   double cross_entropy_reductions() const {
     if (strategy_.tp_degree == 1) return 0;
-    constexpr std::int64_t kLogitsAtOnce = 1 << 23, kMinTokens = 64;
     const std::int64_t vocab = largest_chunk(spec_.vocab_size(), strategy_.tp_degree);
-    const std::int64_t chunk_tokens =
-        std::min(tokens(), std::max(kMinTokens, kLogitsAtOnce / vocab));
+    const std::int64_t chunk_tokens = std::min(tokens(), rows_of_logits_at_once(vocab));
     if (chunk_tokens == 0) return 0;
     const double one =
         collective(Collective::kAllReduce, tp_group(), chunk_tokens * state_bytes_) +
@@ -144,12 +141,13 @@ class LayerTimer {
   // Every microbatch: ZeRO-3 gathers parameters ahead, ZeRO-2 and 3 reduce gradients behind. The
   // neighbour's compute that hides them is taken to be as long as this layer's own.
   void add_parameter_collectives(LayerTime& out) const {
-    const double gather = strategy_.zero_stage >= 3
-                              ? unit_collectives(Collective::kAllGather, compute_bytes_, false)
-                              : 0;
-    const double reduce = strategy_.zero_stage >= 2
-                              ? unit_collectives(Collective::kReduceScatter, state_bytes_, false)
-                              : 0;
+    double gather = 0, reduce = 0;
+    for (const plan::UnitSpec& unit : units_) {
+      if (zero_stage(unit) >= 3)
+        gather += unit_collective(Collective::kAllGather, unit, compute_bytes_);
+      if (zero_stage(unit) >= 2)
+        reduce += unit_collective(Collective::kReduceScatter, unit, state_bytes_);
+    }
     if (is_first_) {
       // Nothing runs before the first layer's forward, nor after its backward.
       out.forward.exposed += Milliseconds{gather};
@@ -182,48 +180,59 @@ class LayerTimer {
     }
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
-    if (strategy_.zero_stage == 1 || strategy_.zero_stage == 2) {
-      out.parameter_gather =
-          Milliseconds{unit_collectives(Collective::kAllGather, compute_bytes_, true)};
+    out.parameter_gather = Milliseconds{of_held_units([&](const plan::UnitSpec& unit) {
+      const bool gathers = zero_stage(unit) == 1 || zero_stage(unit) == 2;
+      return gathers ? unit_collective(Collective::kAllGather, unit, compute_bytes_) : 0;
+    })};
+  }
+
+  // What is done once a step is done where the unit is held.
+  template <typename Cost>
+  double of_held_units(Cost cost) const {
+    double total = 0;
+    for (const plan::UnitSpec& unit : units_) {
+      if (!unit.held_in_front) total += cost(unit);
     }
+    return total;
   }
 
   double step_reduction() const {
-    if (strategy_.zero_stage == 0)
-      return unit_collectives(Collective::kAllReduce, state_bytes_, true);
-    if (strategy_.zero_stage == 1)
-      return unit_collectives(Collective::kReduceScatter, state_bytes_, true);
-    return 0;
+    return of_held_units([&](const plan::UnitSpec& unit) {
+      if (zero_stage(unit) == 0) return unit_collective(Collective::kAllReduce, unit, state_bytes_);
+      if (zero_stage(unit) == 1)
+        return unit_collective(Collective::kReduceScatter, unit, state_bytes_);
+      return 0.0;
+    });
   }
 
-  // A tied weight on the first and the last stage: the owned parts of both gradients are summed.
+  // Copies of a tied weight, taken to lie on the first and the last pipeline rank: the owned parts
+  // of their gradients are summed.
   double tied_reduction() const {
-    if (!inputs_.model.tied_embeddings || shape_.pp_degree == 1) return 0;
-    return collective(Collective::kAllReduce, {2, (shape_.pp_degree - 1) * shape_.ranks_per_stage},
-                      owned(units_.units.back()) * state_bytes_);
-  }
-
-  // Elements whose optimizer states this rank keeps.
-  std::int64_t owned(const ShardingUnit& unit) const {
-    return strategy_.zero_stage == 0 ? unit.elements : unit.elements / unit.replicas;
+    const GroupShape ends{2, (shape_.pp_degree - 1) * shape_.ranks_per_stage};
+    return of_held_units([&](const plan::UnitSpec& unit) {
+      if (!unit.has_twins) return 0.0;
+      return collective(Collective::kAllReduce, ends,
+                        unit.owned(strategy_.zero_stage) * state_bytes_);
+    });
   }
 
   double optimizer_ms() const {
-    std::int64_t elements = owned(units_.units[0]) + owned(units_.units[1]);
-    if (!units_.shares_tied) elements += owned(units_.units[2]);
+    const double elements = of_held_units([&](const plan::UnitSpec& unit) {
+      return static_cast<double>(unit.owned(strategy_.zero_stage));
+    });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
-    return static_cast<double>(elements) * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) *
-           1e-6 * inputs_.hardware.compute_slowdown(local);
+    return elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 *
+           inputs_.hardware.compute_slowdown(local);
   }
 
   const CostInputs& inputs_;
   const PipelineShape& shape_;
   const spec::LayerSpec& spec_;
   const plan::LayerStrategy& strategy_;
-  plan::RankStrides strides_;
+  plan::RankLayout layout_;
   LocalWork work_;
   bool is_first_;
-  const ShardingUnits& units_;
+  const ParamUnits& units_;
   std::int64_t compute_bytes_;
   std::int64_t state_bytes_;
 };
@@ -249,7 +258,7 @@ PhaseTime& PhaseTime::operator+=(const PhaseTime& other) {
 }
 
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                     const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                     const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples) {
   return LayerTimer(inputs, shape, layer, strategy, units, samples).time();
 }

@@ -31,7 +31,7 @@ struct LayerTime {
 // REQUIRES: check_layer_strategy() has no objection. `samples`: of one microbatch, before data
 // parallelism.
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                     const plan::LayerStrategy& strategy, const ShardingUnits& units,
+                     const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples);
 
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a

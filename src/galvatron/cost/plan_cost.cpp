@@ -8,25 +8,6 @@
 namespace galvatron::cost {
 namespace {
 
-// The plan as a choice from tables whose candidates are the strategies that it uses.
-struct PlanTables {
-  CostTables tables;
-  std::vector<int> choice;
-};
-
-PlanTables make_tables(const CostInputs& inputs, const plan::Plan& plan) {
-  std::vector<std::vector<plan::LayerStrategy>> candidates(inputs.model.type_names().size());
-  std::vector<int> choice;
-  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-    auto& used = candidates[static_cast<std::size_t>(inputs.model.layers[i].type)];
-    const auto it = std::find(used.begin(), used.end(), plan.layers[i]);
-    choice.push_back(static_cast<int>(it - used.begin()));
-    if (it == used.end()) used.push_back(plan.layers[i]);
-  }
-  return {build_cost_tables(inputs, pipeline_shape(plan), std::move(candidates)),
-          std::move(choice)};
-}
-
 // Times of a layer in every microbatch of one size.
 struct SizedLayer {
   LayerTime time;
@@ -34,7 +15,7 @@ struct SizedLayer {
 };
 
 SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, const plan::Plan& plan,
-                       int layer, const ShardingUnits& units, std::int64_t samples) {
+                       int layer, const ParamUnits& units, std::int64_t samples) {
   const plan::LayerStrategy& strategy = plan.strategy(layer);
   SizedLayer out{layer_time(inputs, shape, layer, strategy, units, samples), 0};
   if (layer > 0) {
@@ -53,11 +34,10 @@ PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
 
 // The layer's row: means over the step's microbatches. Also adds the layer to its stage's times.
 LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, int layer,
-                   StageTimes& stage_times) {
+                   const ParamUnits& units, StageTimes& stage_times) {
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
   const plan::LayerStrategy& strategy = plan.strategy(layer);
-  const ShardingUnits units = sharding_units(inputs, shape, layer, strategy);
   const auto of_size = [&](std::int64_t samples) {
     return sized_layer(inputs, shape, plan, layer, units, samples);
   };
@@ -85,14 +65,18 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   return row;
 }
 
-StageMemory rank_memory(const PlanTables& made, const plan::Plan& plan,
-                        const std::vector<LayerRow>& rows, int pp_rank) {
+MemoryPeak rank_peak(const PlanTables& made, const plan::Plan& plan, int pp_rank) {
   std::vector<Range> stages;
   for (const int stage : plan.pipeline.stages_of_rank(pp_rank)) {
     stages.push_back(plan.layers_of_stage(stage));
   }
-  const MemoryPeak peak = rank_memory_peak(made.tables, made.choice, stages,
-                                           flight_moments(made.tables.shape, pp_rank));
+  return rank_memory_peak(made.tables, made.choice, stages,
+                          flight_moments(made.tables.shape, pp_rank));
+}
+
+StageMemory rank_memory(const PlanTables& made, const plan::Plan& plan,
+                        const std::vector<LayerRow>& rows, int pp_rank) {
+  const MemoryPeak peak = rank_peak(made, plan, pp_rank);
   StageMemory out;
   for (const LayerRow& row : rows) {
     if (plan.pipeline.pp_rank_of_stage(row.stage) == pp_rank) out.states += row.memory.states;
@@ -149,7 +133,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
              " layers for a model of ", inputs.model.layers.size());
   GALV_CHECK(plan.global_batch == inputs.job.global_batch, "plan for a batch of ",
              plan.global_batch, ", job of ", inputs.job.global_batch);
-  const PlanTables made = make_tables(inputs, plan);
+  const PlanTables made = build_plan_tables(inputs, plan);
   const PipelineShape& shape = made.tables.shape;
   PlanCost cost;
   cost.optimizer = inputs.job.optimizer->name;
@@ -164,7 +148,8 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
       stage_times.transfer = {made.tables.border(static_cast<int>(layers.end)).transfer_ms};
     }
     for (auto i = static_cast<int>(layers.begin); i < static_cast<int>(layers.end); ++i) {
-      cost.layers.push_back(layer_row(inputs, plan, stage, i, stage_times));
+      cost.layers.push_back(
+          layer_row(inputs, plan, stage, i, made.units[static_cast<std::size_t>(i)], stage_times));
     }
     numbers.push_back(stage_numbers(made.tables, made.choice, layers, stage));
     cost.stages.push_back({layers,
@@ -187,6 +172,20 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
   split_step_time(cost, made.tables);
   return cost;
+}
+
+SearchedCost cost_as_searched(const CostInputs& inputs, const plan::Plan& plan) {
+  const PlanTables made = build_plan_tables(inputs, plan, SharedWeights::kInSearch);
+  const PipelineShape& shape = made.tables.shape;
+  std::vector<StageNumbers> numbers;
+  for (int stage = 0; stage < shape.num_stages(); ++stage) {
+    numbers.push_back(stage_numbers(made.tables, made.choice, plan.layers_of_stage(stage), stage));
+  }
+  SearchedCost out{{pipeline_time_ms(shape, numbers)}, {}};
+  for (int pp_rank = 0; pp_rank < shape.pp_degree; ++pp_rank) {
+    out.peak_memory = std::max(out.peak_memory, Bytes{rank_peak(made, plan, pp_rank).total()});
+  }
+  return out;
 }
 
 }  // namespace galvatron::cost

@@ -41,7 +41,7 @@ struct LayerRow {
 
 struct PlanCost {
   std::string optimizer;   // the job's
-  Milliseconds step_time;  // the search's objective (cost_tables.h)
+  Milliseconds step_time;  // the formula of cost_tables.h
   Milliseconds
       simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
   double tokens_per_second = 0;  // job tokens / step_time
@@ -59,6 +59,14 @@ struct PlanCost {
 
 // REQUIRES: plan passed check_plan(); inputs.job has the plan's global_batch and precision.
 PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan);
+
+// The two numbers that the search compares, as it counts them: like estimate()'s, but a weight that
+// layers share counts where the search cannot know that they lie on one pipeline rank (T5's).
+struct SearchedCost {
+  Milliseconds step_time;
+  Bytes peak_memory;
+};
+SearchedCost cost_as_searched(const CostInputs& inputs, const plan::Plan& plan);
 
 // For plan.json's `search` section and reports: keys carry units.
 OrderedJson plan_cost_to_json(const PlanCost& cost);

@@ -99,10 +99,11 @@ std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes 
   return table.to_string() +
          fmt::format(
              "  predicted step {} ({:.0f} tokens/s): compute {}, communication {} exposed (+ {} "
-             "hidden), bubble {}; {} microbatches, {}\n",
+             "hidden), bubble {}; {} microbatches, {}, {}\n",
              to_text(step), cost.tokens_per_second, percent(cost.compute, step),
              percent(cost.exposed_communication, step), to_text(cost.hidden_communication),
-             percent(cost.bubble, step), plan.num_microbatches, to_text(plan.pipeline.schedule));
+             percent(cost.bubble, step), plan.num_microbatches, to_text(plan.pipeline.schedule),
+             to_text(plan.precision));
 }
 
 }  // namespace galvatron::cost

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "galvatron/base/logit_rows.h"
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/layer.h"
 
 namespace galvatron::nn {
 namespace {
-
-constexpr std::int64_t kChunkElements = std::int64_t{8} << 20;  // 32 MiB of fp32 logits
-constexpr std::int64_t kMinChunkTokens = 64;
 
 at::ScalarType wide_type(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -119,7 +117,7 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
 }  // namespace
 
 std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
-  return std::max(kMinChunkTokens, kChunkElements / largest_chunk(vocab_size, tp_degree));
+  return rows_of_logits_at_once(largest_chunk(vocab_size, tp_degree));
 }
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,

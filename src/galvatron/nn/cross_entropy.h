@@ -18,8 +18,7 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& w
                                 std::int64_t first_row, std::int64_t vocab_size,
                                 const comm::Group& group);
 
-// Tokens whose logits exist at one time: about 32 MiB of fp32 logits, at least 64 tokens. Equal on
-// all ranks of a group.
+// Tokens whose logits exist at one time (base/logit_rows.h). Equal on all ranks of a group.
 std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree);
 
 }  // namespace galvatron::nn

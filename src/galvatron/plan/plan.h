@@ -45,7 +45,7 @@ struct Plan {
   int ranks_per_stage() const { return world_size / pipeline.degree; }
   int pp_rank_of(int rank) const { return rank / ranks_per_stage(); }
   RankSet stage_ranks(int pp_rank) const {
-    return strided_ranks(pp_rank * ranks_per_stage(), ranks_per_stage(), 1);
+    return ranks_of(pp_rank * ranks_per_stage(), {ranks_per_stage(), 1});
   }
   const LayerStrategy& strategy(int layer) const { return layers[static_cast<std::size_t>(layer)]; }
   // The layer's strategy on the ranks of its stage.

@@ -4,9 +4,9 @@
 
 namespace galvatron::plan {
 
-RankSet strided_ranks(int first, int count, int stride) {
+RankSet ranks_of(int first, const RankLine& line) {
   RankSet ranks;
-  for (int i = 0; i < count; ++i) ranks.push_back(first + i * stride);
+  for (int i = 0; i < line.size; ++i) ranks.push_back(first + i * line.stride);
   return ranks;
 }
 
@@ -46,23 +46,25 @@ RankCoordinates RankLayout::coordinates(int rank) const {
   return out;
 }
 
+RankLine RankLayout::replica_line(bool tp_divided) const {
+  if (!tp_divided) return {ranks_per_stage_, 1};
+  return {ranks_per_stage_ / strategy_.tp_degree, strides().ulysses};
+}
+
 RankSet RankLayout::tp_ranks(int rank) const {
-  const int stride = strides().tp;
-  return strided_ranks(rank - coordinates(rank).tp_rank * stride, strategy_.tp_degree, stride);
+  const RankLine line = tp_line();
+  return ranks_of(rank - coordinates(rank).tp_rank * line.stride, line);
 }
 
 RankSet RankLayout::ulysses_ranks(int rank) const {
-  const int stride = strides().ulysses;
-  return strided_ranks(rank - coordinates(rank).ulysses_rank * stride, strategy_.ulysses_degree,
-                       stride);
+  const RankLine line = ulysses_line();
+  return ranks_of(rank - coordinates(rank).ulysses_rank * line.stride, line);
 }
 
 RankSet RankLayout::replica_ranks(int rank, bool tp_divided) const {
   const int first = rank - rank % ranks_per_stage_;
-  if (!tp_divided) return strided_ranks(first, ranks_per_stage_, 1);
-  const RankStrides stride = strides();
-  return strided_ranks(first + coordinates(rank).tp_rank * stride.tp,
-                       ranks_per_stage_ / strategy_.tp_degree, stride.ulysses);
+  const int tp_offset = tp_divided ? coordinates(rank).tp_rank * strides().tp : 0;
+  return ranks_of(first + tp_offset, replica_line(tp_divided));
 }
 
 TokenLayout RankLayout::tokens() const {

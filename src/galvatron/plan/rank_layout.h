@@ -26,9 +26,13 @@ struct RankCoordinates {
 };
 
 using RankSet = std::vector<int>;  // ascending global ranks
+// `size` ranks, `stride` apart.
+struct RankLine {
+  int size = 1, stride = 1;
+  bool operator==(const RankLine&) const = default;
+};
 
-// `count` ranks, `stride` apart.
-RankSet strided_ranks(int first, int count, int stride);
+RankSet ranks_of(int first, const RankLine& line);
 
 // Distances between ranks that differ in one coordinate by one. Those that hold the same values of
 // what TP divides lie `ulysses` apart.
@@ -70,11 +74,14 @@ class RankLayout {
   RankStrides strides() const;
   RankCoordinates coordinates(int rank) const;
 
-  // Ranks that share rank's tensor-parallel region / Ulysses attention (rank included).
+  RankLine tp_line() const { return {strategy_.tp_degree, strides().tp}; }
+  RankLine ulysses_line() const { return {strategy_.ulysses_degree, strides().ulysses}; }
+  // Of the ranks that hold the same values of a parameter within the stage: those of one tp rank
+  // where TP divides it, else the stage.
+  RankLine replica_line(bool tp_divided) const;
+  // The ranks of such a line with `rank` among them.
   RankSet tp_ranks(int rank) const;
   RankSet ulysses_ranks(int rank) const;
-  // Ranks that hold the same values of a parameter within the stage: same tp_rank where TP divides
-  // it, else the stage.
   RankSet replica_ranks(int rank, bool tp_divided) const;
 
   TokenLayout tokens() const;

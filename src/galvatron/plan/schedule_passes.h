@@ -16,7 +16,7 @@ struct UnitTraffic {
   bool reduces_each =
       false;  // ZeRO-2 and 3: a microbatch's gradients at once; else the step's once
   // What pipeline ranks call the copies that they hold of it; empty: there is one.
-  std::string tie;
+  std::string tie{};
   bool used_by(int layer) const;
 };
 

@@ -95,7 +95,7 @@ class ModelProfiler {
 
  private:
   static bool can_recompute_core(const spec::LayerSpec& layer) {
-    return layer.kind == spec::LayerKind::kBlock;
+    return !plan::recompute_misfit(layer.kind, plan::Recompute::kSelective);
   }
 
   void count_parts(int num_types) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/logit_rows.h"
 
 namespace galvatron::profiles {
 namespace {
@@ -138,14 +139,14 @@ bool tells_classes(const spec::LayerSpec& layer) {
   return layer.inputs == std::vector{spec::InputKind::kClasses};
 }
 
-// Logits exist for about 2^23 elements at a time (nn/cross_entropy); their gradients are made in
-// the forward. Nothing is kept: the runtime runs the head inside its backward step.
+// Not all logits exist at a time; their gradients are made in the forward. Nothing is kept: the
+// runtime runs the head inside its backward step.
 Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) {
   Work w;
-  constexpr double kLogitsAtOnce = 1 << 23;
   const double vocab = static_cast<double>(layer.vocab_size()) / s.tp;
   const double rows = tells_classes(layer) ? s.samples : s.N();
-  const double logits = std::min(rows * vocab, std::max(kLogitsAtOnce, 64 * vocab));
+  const double at_once = std::max<double>(kLogitsAtOnce, kFewestLogitRows * vocab);
+  const double logits = std::min(rows * vocab, at_once);
   const bool mixed = s.wide != s.E;
   w.flops = 2 * rows * s.H() * vocab;
   w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;

@@ -150,23 +150,34 @@ int neighbour_rank(const plan::Plan& plan, int rank, int step) {
   return (pp_rank + degree) % degree * per_stage + rank % per_stage;
 }
 
+namespace {
+
+void add_layer_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan, int layer,
+                         std::set<plan::RankSet>& sets) {
+  const plan::RankLayout layout = plan.layout(layer);
+  const std::vector<plan::UnitSpec> units = plan::param_units(model, plan, layer);
+  const int pp_rank = plan.pipeline.pp_rank_of_stage(plan.stage_of_layer(layer));
+  for (const int rank : plan.stage_ranks(pp_rank)) {
+    sets.insert(layout.tp_ranks(rank));
+    sets.insert(layout.ulysses_ranks(rank));
+    for (const plan::UnitSpec& unit : units) {
+      sets.insert(layout.replica_ranks(rank, unit.tp_divided));
+      if (unit.has_twins) sets.insert(plan::tie_ranks(model, plan, unit.tied_name, layer, rank));
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<plan::RankSet> plan_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan) {
   std::set<plan::RankSet> sets;
   for (int rank = 0; rank < plan.world_size; ++rank) {
     sets.insert(plan.stage_ranks(plan.pp_rank_of(rank)));
     const int next = neighbour_rank(plan, rank, 1);
     if (next >= 0) sets.insert({std::min(rank, next), std::max(rank, next)});
-    for (const int i : layers_of_rank(plan, rank)) {
-      const plan::RankLayout layout = plan.layout(i);
-      sets.insert(layout.tp_ranks(rank));
-      sets.insert(layout.ulysses_ranks(rank));
-      sets.insert(layout.replica_ranks(rank, true));
-      for (const spec::ParamSpec& param : model.layer(i).params) {
-        if (!param.tied_name.empty()) sets.insert(tie_ranks(model, plan, param.tied_name, i, rank));
-      }
-    }
   }
-  sets.erase(plan::RankSet{});
+  for (int layer = 0; layer < model.num_layers(); ++layer)
+    add_layer_rank_sets(model, plan, layer, sets);
   return {sets.begin(), sets.end()};
 }
 

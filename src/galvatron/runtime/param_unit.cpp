@@ -5,13 +5,10 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
+#include "galvatron/plan/param_units.h"
 
 namespace galvatron::runtime {
 namespace {
-
-// Slices start at multiples of this many elements, so that vectorised optimizers see the same lanes
-// under any sharding.
-constexpr std::int64_t kSliceAlignment = 16;
 
 // Runs of consecutive global elements of a parameter, in the order in which the local part stores
 // them.
@@ -92,7 +89,7 @@ void ParamUnit::lay_out() {
     if (slot.spec->weight_decay) num_decayed_flat_ = offset;
   }
   const int n = options_.replicas.size();
-  flat_size_ = round_up(offset, kSliceAlignment * n);
+  flat_size_ = plan::padded_elements(offset, n);
   owned_ = options_.zero_stage == 0 ? Range{0, flat_size_}
                                     : chunk(flat_size_, n, options_.replicas.rank());
 }

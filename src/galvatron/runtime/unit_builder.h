@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "galvatron/comm/world.h"
+#include "galvatron/plan/param_units.h"
 #include "galvatron/plan/plan.h"
-#include "galvatron/plan/rank_layout.h"
 #include "galvatron/runtime/layer_runner.h"
 #include "galvatron/runtime/param_unit.h"
 
@@ -16,11 +16,7 @@ namespace galvatron::runtime {
 at::ScalarType compute_scalar_type(spec::Precision precision);
 at::ScalarType state_scalar_type(spec::Precision precision);
 
-// A layer has one unit over all ranks of its stage, or under tensor parallelism two: what is
-// divided (replicated over the ranks with the same tp rank) and what is not (over the stage). A
-// tied parameter is a unit of its own, one per rank, shared by the layers of the rank that use it,
-// and tied to its copies on other pipeline ranks. Where it is divided its layers have one strategy
-// for it (check_plan); where it is whole it is small and never sharded, whatever its layers do.
+// Makes the units of plan/param_units.h: a tied one with the first layer of the rank that uses it.
 class UnitBuilder {
  public:
   UnitBuilder(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world);
@@ -30,9 +26,7 @@ class UnitBuilder {
   std::vector<std::unique_ptr<ParamUnit>> take_units() { return std::move(units_); }
 
  private:
-  ParamUnit* make_unit(const std::string& name, int layer, bool tp_divided,
-                       const std::vector<int>& params, bool tied);
-  comm::Group tie_group(const std::string& tied_name, int layer) const;
+  ParamUnit* make_unit(int layer, const plan::UnitSpec& unit);
 
   const spec::ModelSpec& model_;
   const plan::Plan& plan_;
@@ -40,10 +34,5 @@ class UnitBuilder {
   std::vector<std::unique_ptr<ParamUnit>> units_;
   std::map<std::string, ParamUnit*> tied_;
 };
-
-// The ranks that hold copies of a tied parameter on different pipeline ranks, for the rank and
-// layer given; empty where there is nothing to tie.
-plan::RankSet tie_ranks(const spec::ModelSpec& model, const plan::Plan& plan,
-                        const std::string& tied_name, int layer, int rank);
 
 }  // namespace galvatron::runtime

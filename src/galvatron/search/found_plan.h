@@ -18,7 +18,7 @@ struct FoundAnswer {
 std::vector<plan::LayerStrategy> strategies(const cost::CostTables& tables,
                                             const std::vector<int>& choice);
 
-// InternalError when the plan cannot be trained, or takes another time than the solver saw.
+// InternalError when the plan cannot be trained, or takes another time than the solver saw
 FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer);
 
 }  // namespace galvatron::search

@@ -12,7 +12,7 @@ namespace galvatron::spec {
 enum class Precision { kFp64, kFp32, kBf16, kFp16 };
 
 constexpr EnumNames<4> names_of(Precision) {
-  return {"precision", {"fp64", "fp32", "bf16", "fp16"}, "fp8"};
+  return {"precision", {"fp64", "fp32", "bf16", "fp16"}};
 }
 
 inline std::string to_text(Precision precision) { return enum_text(precision); }

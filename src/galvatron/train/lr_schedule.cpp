@@ -17,7 +17,7 @@ constexpr std::int64_t kDecayShare = 5;  // of all steps, by default
 LrShape parse_lr_shape(const std::string& text) {
   if (const auto shape = find_enum<LrShape>(text)) return *shape;
   throw ConfigError("[train] unknown learning rate schedule '", text, "'",
-                    enum_hint<LrShape>(text));
+                    did_you_mean(text, enum_names<LrShape>()));
 }
 
 LrSchedule::LrSchedule(const LrScheduleOptions& options, std::int64_t num_steps)

@@ -1,0 +1,90 @@
+#include "galvatron/plan/param_units.h"
+
+#include <algorithm>
+#include <set>
+
+namespace galvatron::plan {
+namespace {
+
+bool uses(const spec::LayerSpec& layer, const std::string& tied_name) {
+  return std::any_of(layer.params.begin(), layer.params.end(),
+                     [&](const spec::ParamSpec& param) { return param.tied_name == tied_name; });
+}
+
+// Pipeline rank of every layer.
+std::vector<int> pp_ranks_of_layers(const Plan& plan) {
+  std::vector<int> out;
+  for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
+    out.resize(static_cast<std::size_t>(plan.layers_of_stage(stage).end),
+               plan.pipeline.pp_rank_of_stage(stage));
+  }
+  return out;
+}
+
+UnitSpec tied_unit(const spec::ModelSpec& model, int layer, const spec::ParamSpec& param,
+                   std::span<const int> pp_ranks) {
+  UnitSpec unit;
+  unit.tied_name = param.tied_name;
+  unit.never_sharded = !param.split.divided();
+  for (int other = 0; other < model.num_layers(); ++other) {
+    if (!uses(model.layer(other), param.tied_name)) continue;
+    const bool here =
+        pp_ranks[static_cast<std::size_t>(other)] == pp_ranks[static_cast<std::size_t>(layer)];
+    unit.held_in_front |= here && other < layer;
+    unit.has_twins |= !here;
+  }
+  return unit;
+}
+
+}  // namespace
+
+std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const RankLayout& layout,
+                                  std::span<const int> pp_ranks) {
+  const spec::LayerSpec& spec = model.layer(layer);
+  const int tp_degree = layout.strategy().tp_degree;
+  UnitSpec divided, whole;
+  divided.tp_divided = true;
+  std::vector<UnitSpec> tied;
+  for (std::size_t i = 0; i < spec.params.size(); ++i) {
+    const spec::ParamSpec& param = spec.params[i];
+    const bool tp_divided = tp_degree > 1 && param.split.divided();
+    UnitSpec* unit = tp_divided ? &divided : &whole;
+    if (!param.tied_name.empty()) {
+      unit = &tied.emplace_back(tied_unit(model, layer, param, pp_ranks));
+      unit->tp_divided = tp_divided;
+    }
+    unit->params.push_back(static_cast<int>(i));
+    // The last of balanced chunks is a largest one.
+    unit->elements += spec::local_numel(param, tp_degree, tp_degree - 1);
+  }
+  std::vector<UnitSpec> units;
+  const auto add = [&](UnitSpec& unit) {
+    if (unit.params.empty()) return;
+    unit.replicas = layout.replica_line(unit.tp_divided);
+    unit.elements = padded_elements(unit.elements, unit.replicas.size);
+    units.push_back(std::move(unit));
+  };
+  for (UnitSpec& unit : tied) add(unit);
+  add(divided);
+  add(whole);
+  return units;
+}
+
+std::vector<UnitSpec> param_units(const spec::ModelSpec& model, const Plan& plan, int layer) {
+  return param_units(model, layer, plan.layout(layer), pp_ranks_of_layers(plan));
+}
+
+RankSet tie_ranks(const spec::ModelSpec& model, const Plan& plan, const std::string& tied_name,
+                  int layer, int rank) {
+  const std::vector<int> pp_ranks = pp_ranks_of_layers(plan);
+  const int here = pp_ranks[static_cast<std::size_t>(layer)];
+  std::set<int> twins;
+  for (int other = 0; other < model.num_layers(); ++other) {
+    if (!uses(model.layer(other), tied_name)) continue;
+    const int there = pp_ranks[static_cast<std::size_t>(other)];
+    twins.insert(rank + (there - here) * plan.ranks_per_stage());
+  }
+  return twins.size() > 1 ? RankSet(twins.begin(), twins.end()) : RankSet{};
+}
+
+}  // namespace galvatron::plan
