@@ -284,21 +284,14 @@ Option& OptionList::choice(const std::string& name, std::string& value, const Na
       [&value] { return value; });
 }
 
-Option& OptionList::choice(const std::string& name, const Names& choices, const std::string& help,
+Option& OptionList::choice(const std::string& name, const Names& names, const std::string& help,
                            std::function<void(const std::string&)> set,
                            std::function<std::string()> get) {
-  const auto hint = [choices](const std::string& text) { return did_you_mean(text, choices); };
-  return add_choice(name, choices, hint, help, std::move(set), std::move(get));
-}
-
-Option& OptionList::add_choice(const std::string& name, const Names& names, const Hint& hint,
-                               const std::string& help, std::function<void(const std::string&)> set,
-                               std::function<std::string()> get) {
-  const auto parse = [names, hint, set = std::move(set)](const std::string& text,
-                                                         const std::string& shown) {
+  const auto parse = [names, set = std::move(set)](const std::string& text,
+                                                   const std::string& shown) {
     if (std::find(names.begin(), names.end(), text) == names.end()) {
       throw ConfigError(shown, " needs one of ", fmt::format("{}", fmt::join(names, ", ")),
-                        ", not '", text, "'", hint(text));
+                        ", not '", text, "'", did_you_mean(text, names));
     }
     set(text);
   };

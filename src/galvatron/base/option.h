@@ -79,6 +79,7 @@ class OptionList {
   // One of `choices`; the error names the nearest.
   Option& choice(const std::string& name, std::string& value, const Names& choices,
                  const std::string& help);
+  // `set` gets one of the choices; `get` gives one, or "" for none.
   Option& choice(const std::string& name, const Names& choices, const std::string& help,
                  std::function<void(const std::string&)> set, std::function<std::string()> get);
   // The name of an enum's value.
@@ -123,20 +124,14 @@ class OptionList {
   OrderedJson describe() const;
 
  private:
-  using Hint = std::function<std::string(const std::string& text)>;
-
   template <NamedEnum E>
   Option& enum_choice(const std::string& name, const std::string& help, std::function<void(E)> set,
                       std::function<std::string()> get) {
-    return add_choice(
-        name, enum_names<E>(), enum_hint<E>, help,
+    return choice(
+        name, enum_names<E>(), help,
         [set = std::move(set)](const std::string& text) { set(*find_enum<E>(text)); },
         std::move(get));
   }
-  // `set` gets one of the names; `get` gives one, or "" for none.
-  Option& add_choice(const std::string& name, const Names& names, const Hint& hint,
-                     const std::string& help, std::function<void(const std::string&)> set,
-                     std::function<std::string()> get);
   Option& add(Option option);
 
   std::string group_ = "Options";
