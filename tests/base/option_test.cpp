@@ -7,24 +7,24 @@
 namespace galvatron {
 namespace {
 
-enum class Colour { kRed, kGreen };
-constexpr EnumNames<2> names_of(Colour) { return {"colour", {"red", "green"}}; }
+enum class OptionColour { kRed, kGreen };
+constexpr EnumNames<2> names_of(OptionColour) { return {"colour", {"red", "green"}}; }
 
-struct Request {
+struct OptionRequest {
   std::string text = "plain", path;
   Bytes memory;
   std::int64_t length = 8;
   std::optional<int> limit;
   double rate = 0.5;
-  Colour colour = Colour::kRed;
-  std::optional<Colour> other;
+  OptionColour colour = OptionColour::kRed;
+  std::optional<OptionColour> other;
   bool shuffle = true, loud = false;
   std::vector<int> layers;
   std::vector<double> means = {0.5};
   std::vector<std::string> words;
 };
 
-OptionList options_of(Request& request) {
+OptionList options_of(OptionRequest& request) {
   OptionList list;
   list.group("First");
   list.text("some-text", request.text, "A text");
@@ -45,7 +45,7 @@ OptionList options_of(Request& request) {
 }
 
 std::string error_of(const std::string& arguments) {
-  Request request;
+  OptionRequest request;
   try {
     options_of(request).read(Json::parse(arguments), "test");
   } catch (const ConfigError& error) {
@@ -55,7 +55,7 @@ std::string error_of(const std::string& arguments) {
 }
 
 TEST(OptionList, ReadsArgumentsOfTheirTypes) {
-  Request request;
+  OptionRequest request;
   options_of(request).read(Json::parse(R"({"some_text": "a", "memory": "2GiB", "length": 16,
       "limit": null, "rate": 1, "colour": "green", "other": "red", "shuffle": false, "loud": true,
       "layers": [1, 2], "means": 0.25, "words": ["x", "y"]})"),
@@ -65,8 +65,8 @@ TEST(OptionList, ReadsArgumentsOfTheirTypes) {
   EXPECT_EQ(request.length, 16);
   EXPECT_FALSE(request.limit);
   EXPECT_EQ(request.rate, 1);
-  EXPECT_EQ(request.colour, Colour::kGreen);
-  EXPECT_EQ(request.other, Colour::kRed);
+  EXPECT_EQ(request.colour, OptionColour::kGreen);
+  EXPECT_EQ(request.other, OptionColour::kRed);
   EXPECT_FALSE(request.shuffle);
   EXPECT_TRUE(request.loud);
   EXPECT_EQ(request.layers, (std::vector<int>{1, 2}));
@@ -75,7 +75,7 @@ TEST(OptionList, ReadsArgumentsOfTheirTypes) {
 }
 
 TEST(OptionList, BytesMayBeANumber) {
-  Request request;
+  OptionRequest request;
   options_of(request).read(Json::parse(R"({"memory": 4096})"), "test");
   EXPECT_EQ(request.memory.value, 4096);
 }
@@ -101,8 +101,8 @@ TEST(OptionList, AWrongNameSaysTheNearest) {
 }
 
 TEST(OptionList, RecordsWhatHasAValueUnderTheHeadings) {
-  Request request;
-  request.colour = Colour::kGreen;
+  OptionRequest request;
+  request.colour = OptionColour::kGreen;
   const OptionList list = options_of(request);
   EXPECT_EQ(list.record({"Second"}).dump(),
             R"({"rate":0.5,"colour":"green","shuffle":true,"loud":false,"layers":[],)"
@@ -111,14 +111,14 @@ TEST(OptionList, RecordsWhatHasAValueUnderTheHeadings) {
 }
 
 TEST(OptionList, SaysWhichOfAHeadingIsGiven) {
-  Request request;
+  OptionRequest request;
   const OptionList list = options_of(request);
   EXPECT_EQ(list.given_of(Json::parse(R"({"some_text": "a", "loud": true})"), "Second"), "loud");
   EXPECT_EQ(list.given_of(Json::parse(R"({"some_text": "a", "loud": null})"), "Second"), "");
 }
 
 TEST(OptionList, DescribesEachOptionOnce) {
-  Request request;
+  OptionRequest request;
   const OrderedJson all = options_of(request).describe();
   ASSERT_EQ(all.size(), 13U);
   EXPECT_EQ(all[0].dump(),
