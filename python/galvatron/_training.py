@@ -57,6 +57,7 @@ class TrainOptions(TypedDict, total=False):
     tp_consecutive: bool
     ulysses_degree: int
     zero_stage: int
+    shard_degree: int
     recompute: str
     pp_degree: int
     stages_per_rank: int

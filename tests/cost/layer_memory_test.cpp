@@ -28,6 +28,18 @@ TEST(LayerStates, OfABlockInFp32) {
   EXPECT_EQ(of(3), states(E, 0, E, 2 * E));
 }
 
+TEST(LayerStates, OfASlicePerPartOfTheReplicas) {
+  const Example example;
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero, int shards) {
+    return memory(example, kBlock, {.zero_stage = zero, .shard_degree = shards}).states;
+  };
+  EXPECT_EQ(of(3, 4), of(3, 0));
+  EXPECT_EQ(of(3, 2), states(2 * E, 0, 2 * E, 4 * E));
+  EXPECT_EQ(of(1, 2), states(4 * E, 0, 4 * E, 4 * E));
+  EXPECT_EQ(of(2, 1), memory(example, kBlock, {}).states);
+}
+
 TEST(LayerStates, OfABlockInBf16HaveMasterWeights) {
   const Example example(spec::Precision::kBf16);
   const std::int64_t E = kBlockElements;

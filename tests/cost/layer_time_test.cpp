@@ -74,6 +74,36 @@ TEST(LayerTime, ZeroStagesMoveWhatTheyMust) {
   EXPECT_EQ(three.parameter_gather.value, 0);
 }
 
+// Neighbours gather and reduce half as far; a quarter of a node's ranks sums the slices once a
+// step.
+TEST(LayerTime, ShardedGroupsReduceSlicesAcross) {
+  const Example example;
+  const double pass = 0.5 * kBlockBytes / kBandwidth;    // over 2 neighbours
+  const double across = 0.5 * kBlockBytes / kBandwidth;  // all-reduce of half over 2
+  const LayerTime one = time_of(example, kBlock, {.zero_stage = 1, .shard_degree = 2});
+  EXPECT_NEAR(one.gradient_sync.hidden.value, pass + across, kEps);
+  EXPECT_NEAR(one.parameter_gather.value, pass, kEps);
+  EXPECT_NEAR(one.optimizer.value, kBlockElements / 2 * 10 * 1e-6, kEps);
+  const LayerTime three = time_of(example, kBlock, {.zero_stage = 3, .shard_degree = 2});
+  EXPECT_NEAR(three.forward.hidden.value, pass, kEps);
+  EXPECT_NEAR(three.backward.hidden.value, 2 * pass, kEps);
+  EXPECT_NEAR(three.gradient_sync.hidden.value, across, kEps);
+}
+
+// What the last backward has to hide beside its own gathers and reductions may not fit.
+TEST(LayerTime, ReductionsAcrossNodesShowWhereComputeIsShort) {
+  Example example;
+  example.hardware.ranks_per_node = 4;
+  example.hardware.links["inter_node"].bandwidth_bytes_per_ms = kBandwidth / 10;
+  const PipelineShape shape{1, 8, 2};
+  const LayerTime time = time_of(example, kBlock, {.zero_stage = 3, .shard_degree = 4}, shape);
+  const double inside = 2 * 0.75 * kBlockBytes / kBandwidth;
+  const double across = 0.25 * kBlockBytes / (kBandwidth / 10);
+  ASSERT_GT(inside, 0);
+  EXPECT_NEAR(time.backward.hidden.value, inside, kEps);
+  EXPECT_NEAR(time.gradient_sync.hidden.value + time.gradient_sync.exposed.value, across, kEps);
+}
+
 TEST(LayerTime, TensorParallelCollectives) {
   const Example example;
   // dp 2: two samples a rank, [2, 64, 64] in fp32 in the region, half of it from the other rank.

@@ -205,6 +205,23 @@ TEST(CheckPlan, ZeroStage) {
             "layer 1 (block.0): zero_stage -1 is outside 0 .. 3");
 }
 
+TEST(CheckPlan, ShardDegree) {
+  const auto of_degree = [](int shards, int zero, int tp = 1) {
+    LayerStrategy strategy{.tp_degree = tp, .zero_stage = zero, .shard_degree = shards};
+    return check_layer_strategy(strategy, llama().layers[1], 8).value_or("valid");
+  };
+  EXPECT_EQ(of_degree(2, 0),
+            "shard_degree 2 needs a zero_stage of 1, 2 or 3: without one nothing is sharded");
+  EXPECT_EQ(of_degree(3, 2),
+            "shard_degree 3 does not divide the 8 ranks that hold the same parameters (those of a "
+            "stage over tp_degree 1); 0 shards over all of them");
+  EXPECT_EQ(of_degree(8, 3, 2),
+            "shard_degree 8 does not divide the 4 ranks that hold the same parameters (those of a "
+            "stage over tp_degree 2); 0 shards over all of them");
+  EXPECT_EQ(of_degree(-1, 3), "shard_degree -1 must be at least 0");
+  for (const int shards : {0, 1, 2, 4, 8}) EXPECT_EQ(of_degree(shards, 1), "valid");
+}
+
 TEST(CheckPlan, RecomputeIsForBlocks) {
   EXPECT_EQ(layer_problem(llama(), 5, [](LayerStrategy& s) { s.recompute = Recompute::kFull; }),
             "layer 5 (head): recompute 'full' must be 'none' here: the head never keeps its "
@@ -252,6 +269,13 @@ TEST(CheckPlan, TiedEmbeddings) {
             "embedding and head share one weight, so their tp_degree must be equal, not 2 and 1");
   EXPECT_EQ(layer_problem(gpt(), 3, [](LayerStrategy& s) { s.zero_stage = 3; }),
             "embedding and head share one weight, so their zero_stage must be equal, not 0 and 3");
+  const auto sharded = [](Plan& plan) {
+    for (LayerStrategy& layer : plan.layers) layer.zero_stage = 3;
+    plan.layers[3].shard_degree = 2;
+  };
+  EXPECT_EQ(
+      problem(gpt(), sharded),
+      "embedding and head share one weight, so their shard_degree must be equal, not 0 and 2");
   EXPECT_EQ(layer_problem(gpt(), 3, [](LayerStrategy& s) { s.ulysses_degree = 2; }), "valid");
   EXPECT_EQ(layer_problem(llama(), 0, [](LayerStrategy& s) { s.tp_degree = 2; }), "valid")
       << "weights of their own may be split differently";

@@ -24,6 +24,8 @@ TEST(LayerStrategyText, NamesWhatIsNotPlain) {
   EXPECT_EQ(strategy.seq_degree(), 8);
   strategy.tp_consecutive = false;
   EXPECT_EQ(to_text(strategy), "tp2-strided uly4 zero3 full");
+  strategy.shard_degree = 8;
+  EXPECT_EQ(to_text(strategy), "tp2-strided uly4 zero3 shard8 full");
 }
 
 TEST(RecomputeText, NamesGoBothWays) {
@@ -38,7 +40,7 @@ TEST(RecomputeText, NamesGoBothWays) {
 }
 
 TEST(TiedFields, AreThoseThatDivideAndShardParameters) {
-  EXPECT_EQ(kNumTiedFields, 3u);
+  EXPECT_EQ(kNumTiedFields, 4u);
   const LayerStrategy plain, whole{.recompute = Recompute::kFull};
   EXPECT_TRUE(split_parameters_alike(plain, whole));
   EXPECT_FALSE(tied_difference(plain, whole));

@@ -1,6 +1,7 @@
 #include "galvatron/plan/param_units.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 
@@ -65,6 +66,61 @@ TEST(ParamUnits, ArePaddedToSixteenElementsPerRank) {
   EXPECT_EQ(units[0].tied_name, "tokens.weight");
   EXPECT_EQ(units[0].elements, round_up(255 * 64, 16 * 3));
   EXPECT_EQ(units[1].elements, round_up(128 * 64, 16 * 6));
+}
+
+TEST(ParamUnits, ShardOverAPartOfTheReplicas) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const LayerStrategy strategy{.tp_degree = 2, .zero_stage = 3, .shard_degree = 2};
+  const auto units = units_of(model, kBlock, 8, strategy);
+  ASSERT_EQ(units.size(), 2u);
+  // What TP divides: 2 of 4 replicas, side by side; the rest: as many neighbours as these span.
+  EXPECT_EQ(units[0].replicas, (RankLine{4, 2}));
+  EXPECT_EQ(units[0].shards, (RankLine{2, 2}));
+  EXPECT_EQ(units[0].copies, (RankLine{2, 4}));
+  EXPECT_EQ(units[1].shards, (RankLine{4, 1}));
+  EXPECT_EQ(units[1].copies, (RankLine{2, 4}));
+  EXPECT_EQ(units[0].owned(3), units[0].elements / 2);
+  const UnitRanks ranks = unit_ranks(units[0], {strategy, 8}, 8 + 5);
+  EXPECT_EQ(ranks.replicas, (RankSet{9, 11, 13, 15}));
+  EXPECT_EQ(ranks.shards, (RankSet{13, 15}));
+  EXPECT_EQ(ranks.copies, (RankSet{9, 13}));
+}
+
+// Every rank is in the sets that it names, all members name the same, and the two cross once.
+TEST(ParamUnits, ShardsAndCopiesAreAGridOfTheReplicas) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  for (const int tp : {1, 2, 4}) {
+    for (const bool near : {true, false}) {
+      if (!near && tp == 1) continue;
+      for (const std::int64_t shards : divisors(16 / tp)) {
+        const LayerStrategy strategy{.tp_degree = tp,
+                                     .zero_stage = 3,
+                                     .shard_degree = static_cast<int>(shards),
+                                     .tp_consecutive = near};
+        const RankLayout layout(strategy, 16);
+        for (const UnitSpec& unit : units_of(model, kBlock, 16, strategy)) {
+          std::set<std::pair<RankSet, RankSet>> seen;
+          for (int rank = 16; rank < 32; ++rank) {
+            const UnitRanks of = unit_ranks(unit, layout, rank);
+            EXPECT_EQ(of.shards.size() * of.copies.size(), of.replicas.size());
+            RankSet both;
+            std::set_intersection(of.shards.begin(), of.shards.end(), of.copies.begin(),
+                                  of.copies.end(), std::back_inserter(both));
+            EXPECT_EQ(both, (RankSet{rank}));
+            for (const int member : of.shards) {
+              EXPECT_EQ(unit_ranks(unit, layout, member).shards, of.shards);
+            }
+            for (const int member : of.copies) {
+              EXPECT_EQ(unit_ranks(unit, layout, member).copies, of.copies);
+              EXPECT_TRUE(std::binary_search(of.replicas.begin(), of.replicas.end(), member));
+            }
+            seen.insert({of.shards, of.copies});
+          }
+          EXPECT_EQ(seen.size(), 16u);
+        }
+      }
+    }
+  }
 }
 
 // T5 reads one table in the encoder, in the decoder and in the head.

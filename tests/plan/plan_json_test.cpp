@@ -109,7 +109,7 @@ TEST(PlanJson, RandomPlansComeBackTheSame) {
       const bool repeat = i > 0 && pick(2) == 0;
       plan.layers.push_back(repeat ? plan.layers.back()
                                    : LayerStrategy{1 + pick(8), 1 + pick(8), 1 + pick(3),
-                                                   1 + pick(3), pick(4),
+                                                   1 + pick(3), pick(4), pick(4),
                                                    static_cast<Recompute>(pick(3)), pick(2) == 0});
     }
     const Plan back = parse(plan_to_text(plan));

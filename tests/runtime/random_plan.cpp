@@ -187,6 +187,9 @@ plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
   const bool one_way = strategy.tp_degree == 1 || strategy.tp_degree == ranks_per_stage;
   strategy.tp_consecutive = one_way || pick(random, 0, 2) > 0;
   strategy.zero_stage = static_cast<int>(pick(random, 0, 3));
+  const bool parts = strategy.zero_stage > 0 && pick(random, 0, 1) == 1;
+  const int replicas = ranks_per_stage / strategy.tp_degree;
+  strategy.shard_degree = parts ? static_cast<int>(pick_of(random, divisors(replicas))) : 0;
   strategy.recompute = pick_of<plan::Recompute>(
       random, {plan::Recompute::kNone, plan::Recompute::kSelective, plan::Recompute::kFull});
   return strategy;
@@ -267,9 +270,9 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
       plan::LayerStrategy& strategy = plan.layers[static_cast<std::size_t>(layer)];
       const plan::LayerStrategy& first = plan.layers.front();
       if (layer == 0) continue;
-      strategy.zero_stage = first.zero_stage;
-      strategy.tp_degree = first.tp_degree;
-      strategy.tp_consecutive = first.tp_consecutive;
+      plan::for_each_field([&](const auto& field) {
+        if (field.tied) strategy.*field.member = first.*field.member;
+      });
       strategy.ulysses_degree = 1;
     }
     if (!plan::check_plan(plan, job.model, {world_size, job.seq_length})) return plan;
@@ -321,7 +324,8 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
-  for_each_layer([](plan::LayerStrategy& s) { s.zero_stage = 0; });
+  for_each_layer([](plan::LayerStrategy& s) { s.shard_degree = 0; });
+  for_each_layer([](plan::LayerStrategy& s) { s.zero_stage = s.shard_degree = 0; });
   for_each_layer([](plan::LayerStrategy& s) { s.tp_consecutive = true; });
   for_each_layer([](plan::LayerStrategy& s) { s.ulysses_degree = 1; });
   for_each_layer([](plan::LayerStrategy& s) { s.tp_degree = 1, s.tp_consecutive = true; });

@@ -28,11 +28,11 @@ TEST(Constraints, SayWhatIsWrong) {
     return config_error_of([&] { add_constraint(space, text, allow); });
   };
   EXPECT_NE(message("tp_degre=2").find("did you mean 'tp_degree'?"), std::string::npos);
-  EXPECT_EQ(
-      message("cp_degree=1"),
-      "[search] 'cp_degree' is no dimension of the search (pp_degree, tp_degree, "
-      "tp_consecutive, ulysses_degree, zero_stage, recompute, schedule, num_microbatches), did "
-      "you mean 'pp_degree'?");
+  EXPECT_EQ(message("cp_degree=1"),
+            "[search] 'cp_degree' is no dimension of the search (pp_degree, tp_degree, "
+            "tp_consecutive, ulysses_degree, zero_stage, shard_degree, recompute, schedule, "
+            "num_microbatches), did "
+            "you mean 'pp_degree'?");
   EXPECT_EQ(message("zero_stage=4"), "[search] '4' is no value of zero_stage");
   EXPECT_NE(message("tp_degree").find("has no value"), std::string::npos);
   EXPECT_NE(message("tp_degree<2").find("must use <=, >= or ="), std::string::npos);
@@ -66,7 +66,7 @@ TEST(Microbatches, FewestOfEverySize) {
 TEST(Candidates, EveryDivisorThatTheLayersAllow) {
   // 4 heads, a vocabulary of 509.
   const spec::ModelSpec model = spec::load_model("gpt2-tiny");
-  const auto candidates = layer_candidates({}, model, 12, 64, false);
+  const auto candidates = layer_candidates({}, model, 12, 64, 12);
   const auto degrees = [&](int type) {
     std::vector<std::pair<int, int>> out;
     for (const plan::LayerStrategy& one : candidates[static_cast<std::size_t>(type)]) {
@@ -79,8 +79,40 @@ TEST(Candidates, EveryDivisorThatTheLayersAllow) {
             (std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}, {4, 1}}));
   for (const auto& [tp, ulysses] : degrees(0)) EXPECT_EQ(12 % (tp * ulysses), 0);
   // More parts than tokens.
-  const auto of_three_tokens = layer_candidates({}, model, 12, 3, true);
+  const auto of_three_tokens = layer_candidates({}, model, 12, 3, 6);
   for (const plan::LayerStrategy& one : of_three_tokens[1]) EXPECT_LE(one.seq_degree(), 3);
+}
+
+// Of blocks without Ulysses.
+std::vector<int> shard_degrees_of(const SearchSpace& space, int ranks, int ranks_per_node,
+                                  int zero_stage, int tp_degree = 1) {
+  std::vector<int> out;
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const auto candidates = layer_candidates(space, model, ranks, 64, ranks_per_node);
+  for (const plan::LayerStrategy& one : candidates[1]) {
+    const bool like = one.tp_degree == tp_degree && one.ulysses_degree == 1 && one.tp_consecutive &&
+                      one.zero_stage == zero_stage && one.recompute == plan::Recompute::kNone;
+    if (like) out.push_back(one.shard_degree);
+  }
+  return out;
+}
+
+TEST(Candidates, ShardOverANodeWhereReplicasAreMore) {
+  EXPECT_EQ(shard_degrees_of({}, 16, 4, 3), (std::vector<int>{0, 4}));
+  EXPECT_EQ(shard_degrees_of({}, 16, 4, 0), (std::vector<int>{0}));
+  EXPECT_EQ(shard_degrees_of({}, 16, 4, 1, 2), (std::vector<int>{0, 2}));
+  EXPECT_EQ(shard_degrees_of({}, 16, 16, 2), (std::vector<int>{0}));
+  EXPECT_EQ(shard_degrees_of({}, 16, 1, 2), (std::vector<int>{0}));
+}
+
+TEST(Candidates, ShardOverWhatIsNamed) {
+  SearchSpace space;
+  add_constraint(space, "shard_degree=2,3", true);
+  EXPECT_EQ(shard_degrees_of(space, 8, 8, 3), (std::vector<int>{2}));
+  EXPECT_EQ(shard_degrees_of(space, 8, 8, 0), (std::vector<int>{0}));
+  SearchSpace without;
+  add_constraint(without, "shard_degree=4", false);
+  EXPECT_EQ(shard_degrees_of(without, 16, 4, 3), (std::vector<int>{0}));
 }
 
 }  // namespace

@@ -63,6 +63,17 @@ TEST(Search, AnOptimizerOfFewerStatesFitsWhereAdamWDoesNot) {
   EXPECT_EQ(search_to_json(result, options.memory)["prediction"]["optimizer"], "sgd");
 }
 
+// ZeRO over the part of the replicas that fills a node (search_space.h).
+void add_sharded_groups(plan::LayerStrategy strategy, int ranks, int ranks_per_node,
+                        std::vector<plan::LayerStrategy>& row) {
+  const int replicas = ranks / strategy.tp_degree;
+  const int stride = strategy.tp_consecutive ? strategy.tp_degree : 1;
+  for (int shards = 2; shards < replicas && strategy.zero_stage > 0; ++shards) {
+    strategy.shard_degree = shards;
+    if (replicas % shards == 0 && shards * stride == ranks_per_node) row.push_back(strategy);
+  }
+}
+
 // Every strategy of a stage's layers that the options allow. Where TP takes all ranks of a block
 // only the lowest ZeRO stage is in the space (search_space.h).
 std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExample& example,
@@ -92,7 +103,9 @@ std::vector<std::vector<plan::LayerStrategy>> strategies_of(const PlanningExampl
             int lowest = 0;
             while (!space.allows(&plan::LayerStrategy::zero_stage, lowest)) ++lowest;
             if (!inside || (whole && zero > lowest)) continue;
-            if (!plan::check_layer_strategy(one, layer, ranks)) row.push_back(one);
+            if (plan::check_layer_strategy(one, layer, ranks)) continue;
+            row.push_back(one);
+            add_sharded_groups(one, ranks, example.hardware.ranks_per_node, row);
           }
         }
       }
@@ -269,6 +282,13 @@ TEST(Search, EqualsEveryPlanOfASmallModel) {
   expect_best_of_all_plans(example, options, 4);
 }
 
+template <typename Has>
+bool any_layer(const std::vector<plan::Plan>& plans, Has has) {
+  return std::any_of(plans.begin(), plans.end(), [&](const plan::Plan& plan) {
+    return std::any_of(plan.layers.begin(), plan.layers.end(), has);
+  });
+}
+
 // Two nodes: TP may lie inside them or across. Few tokens, and messages that cost by their size
 // alone, so that both are best somewhere.
 TEST(Search, EqualsEveryPlanOfTwoNodes) {
@@ -279,11 +299,37 @@ TEST(Search, EqualsEveryPlanOfTwoNodes) {
                   "num_microbatches=1,2,4"});
   std::vector<plan::Plan> best;
   expect_best_of_all_plans(example, options, 4, &best);
-  const auto across = [](const plan::Plan& plan) {
-    return std::any_of(plan.layers.begin(), plan.layers.end(),
-                       [](const auto& layer) { return !layer.tp_consecutive; });
-  };
-  EXPECT_GT(std::count_if(best.begin(), best.end(), across), 0);
+  const auto across = [](const plan::LayerStrategy& layer) { return !layer.tp_consecutive; };
+  EXPECT_TRUE(any_layer(best, across));
+}
+
+TEST(Search, EqualsEveryPlanOfShardedGroups) {
+  PlanningExample example("gpt2-tiny", 4, 4, 64, 2);
+  for (auto& [name, link] : example.hardware.links) link.latency_ms = 0;
+  example.hardware.links["inter_node"].bandwidth_bytes_per_ms = 1e6;
+  SearchOptions options = with_memory({});
+  allow(options, {"pp_degree=1", "ulysses_degree=1,2", "tp_degree=1", "zero_stage=1,3",
+                  "recompute=none,full", "num_microbatches=1,2,4"});
+  std::vector<plan::Plan> best;
+  expect_best_of_all_plans(example, options, 4, &best);
+  const auto sharded = [](const plan::LayerStrategy& layer) { return layer.shard_degree > 0; };
+  EXPECT_TRUE(any_layer(best, sharded));
+}
+
+// Over slow links gradients cross once a step instead of parameters twice a microbatch.
+TEST(Search, ShardsWithinNodesWhereThatPays) {
+  PlanningExample example("llama2-7b", 16, 32, 1024, 8);
+  example.hardware.links["inter_node"].bandwidth_bytes_per_ms = 1.5e6;
+  SearchOptions options = with_memory(gibibytes(60));
+  allow(options, {"pp_degree=1", "tp_degree=1", "ulysses_degree=1"});
+  const SearchResult free = example.search(options);
+  ASSERT_TRUE(free.best);
+  EXPECT_EQ(free.best->plan.layers[1].shard_degree, 8);
+  allow(options, {"shard_degree=0"});
+  const SearchResult all = example.search(options);
+  ASSERT_TRUE(all.best);
+  EXPECT_EQ(all.best->plan.layers[1].shard_degree, 0);
+  EXPECT_LT(free.best->cost.step_time, all.best->cost.step_time);
 }
 
 // Few tokens and large matrices: parameters move more than activations, so they stay in a node.

@@ -133,9 +133,10 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
   CostTables tables = tables_without_candidates(inputs, shape);
   for (int type = 0; type < static_cast<int>(candidates.size()); ++type) {
     const int layer = inputs.model.first_layer_of_type(type);
-    std::map<std::pair<int, bool>, ParamUnits> units_of;  // by what TP does
+    std::map<std::tuple<int, bool, int>, ParamUnits> units_of;  // by what divides parameters
     for (const plan::LayerStrategy& strategy : candidates[static_cast<std::size_t>(type)]) {
-      auto [units, added] = units_of.try_emplace({strategy.tp_degree, strategy.tp_consecutive});
+      auto [units, added] = units_of.try_emplace(
+          {strategy.tp_degree, strategy.tp_consecutive, strategy.shard_degree});
       if (added) units->second = shape_units(inputs, shape, layer, strategy);
       add_candidate(tables, inputs, layer, strategy, units->second);
     }

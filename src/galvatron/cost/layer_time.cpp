@@ -46,9 +46,10 @@ class LayerTimer {
   }
 
   int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(strategy_.zero_stage); }
+  // Over the ranks that ZeRO shards it over.
   double unit_collective(Collective kind, const plan::UnitSpec& unit,
                          std::int64_t bytes_per_element) const {
-    return collective(kind, group(unit.replicas), unit.elements * bytes_per_element);
+    return collective(kind, group(unit.shards), unit.elements * bytes_per_element);
   }
 
   // The head's forward runs inside the backward step.
@@ -138,16 +139,24 @@ class LayerTimer {
     return one * static_cast<double>(largest_chunk(tokens(), chunk_tokens));
   }
 
+  struct Microbatch {
+    double gather = 0, reduce = 0;
+  };
+  Microbatch microbatch_collectives() const {
+    Microbatch out;
+    for (const plan::UnitSpec& unit : units_) {
+      if (zero_stage(unit) >= 3)
+        out.gather += unit_collective(Collective::kAllGather, unit, compute_bytes_);
+      if (zero_stage(unit) >= 2)
+        out.reduce += unit_collective(Collective::kReduceScatter, unit, state_bytes_);
+    }
+    return out;
+  }
+
   // Every microbatch: ZeRO-3 gathers parameters ahead, ZeRO-2 and 3 reduce gradients behind. The
   // neighbour's compute that hides them is taken to be as long as this layer's own.
   void add_parameter_collectives(LayerTime& out) const {
-    double gather = 0, reduce = 0;
-    for (const plan::UnitSpec& unit : units_) {
-      if (zero_stage(unit) >= 3)
-        gather += unit_collective(Collective::kAllGather, unit, compute_bytes_);
-      if (zero_stage(unit) >= 2)
-        reduce += unit_collective(Collective::kReduceScatter, unit, state_bytes_);
-    }
+    const auto [gather, reduce] = microbatch_collectives();
     if (is_first_) {
       // Nothing runs before the first layer's forward, nor after its backward.
       out.forward.exposed += Milliseconds{gather};
@@ -173,10 +182,13 @@ class LayerTimer {
     if (is_first_) {
       out.gradient_sync.exposed = Milliseconds{sync};
     } else {
-      PhaseTime beside{out.backward.compute, {}, {}};
-      hide(beside, sync);
-      out.gradient_sync.exposed = beside.exposed;
-      out.gradient_sync.hidden = beside.hidden;
+      // The last backward hides it with what every backward hides.
+      const auto [gather, reduce] = microbatch_collectives();
+      PhaseTime every{out.backward.compute, {}, {}}, last = every;
+      hide(every, gather + reduce);
+      hide(last, gather + reduce + sync);
+      out.gradient_sync.exposed = last.exposed - every.exposed;
+      out.gradient_sync.hidden = last.hidden - every.hidden;
     }
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
@@ -199,9 +211,11 @@ class LayerTimer {
   double step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
       if (zero_stage(unit) == 0) return unit_collective(Collective::kAllReduce, unit, state_bytes_);
-      if (zero_stage(unit) == 1)
-        return unit_collective(Collective::kReduceScatter, unit, state_bytes_);
-      return 0.0;
+      const double inside = zero_stage(unit) == 1
+                                ? unit_collective(Collective::kReduceScatter, unit, state_bytes_)
+                                : 0;
+      return inside + collective(Collective::kAllReduce, group(unit.copies),
+                                 unit.owned(strategy_.zero_stage) * state_bytes_);
     });
   }
 

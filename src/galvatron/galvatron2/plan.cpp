@@ -171,6 +171,7 @@ Strategy their_strategy(const plan::LayerStrategy& strategy, std::size_t layer) 
   };
   if (strategy.tp_degree > 1 && strategy.ulysses_degree > 1) refuse("both TP and Ulysses");
   if (strategy.recompute == plan::Recompute::kSelective) refuse("selective recompute");
+  if (strategy.shard_degree != 0) refuse("a shard_degree");
   if (strategy.cp_degree != 1 || strategy.ep_degree != 1) refuse("context or expert parallelism");
   return {std::max(strategy.tp_degree, strategy.ulysses_degree), strategy.ulysses_degree > 1,
           strategy.zero_stage == 3, strategy.recompute == plan::Recompute::kFull,

@@ -130,6 +130,22 @@ Problem check_batch(const Plan& plan) {
   return std::nullopt;
 }
 
+Problem check_shards(const LayerStrategy& strategy, int num_replicas) {
+  const int shards = strategy.shard_degree;
+  if (shards == 0) return std::nullopt;
+  if (strategy.zero_stage == 0) {
+    return fmt::format(
+        "shard_degree {} needs a zero_stage of 1, 2 or 3: without one nothing is "
+        "sharded",
+        shards);
+  }
+  if (num_replicas % shards == 0) return std::nullopt;
+  return fmt::format(
+      "shard_degree {} does not divide the {} ranks that hold the same parameters "
+      "(those of a stage over tp_degree {}); 0 shards over all of them",
+      shards, num_replicas, strategy.tp_degree);
+}
+
 Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
   if (auto problem = range_problem(strategy)) return problem;
   const std::int64_t seq_degree =
@@ -146,7 +162,7 @@ Problem check_degrees(const LayerStrategy& strategy, int ranks_per_stage) {
         "only one way to place them",
         strategy.tp_degree, ranks_per_stage);
   }
-  return std::nullopt;
+  return check_shards(strategy, ranks_per_stage / strategy.tp_degree);
 }
 
 Problem check_block(const LayerStrategy& strategy, const spec::TransformerShape& shape) {

@@ -39,6 +39,9 @@ struct LayerStrategy {
   int ep_degree = 1;       // expert parallel (1 until the runtime has it)
   // 0 all replicated, 1 optimizer states sharded, 2 and gradients, 3 and parameters.
   int zero_stage = 0;
+  // ZeRO shards over so many ranks that lie side by side and replicates over the rest of those that
+  // hold the same parameters. 0: over all of them.
+  int shard_degree = 0;
   Recompute recompute = Recompute::kNone;
   // TP ranks are neighbours, on the fastest links. false: they lie as far apart as the stage
   // allows, and the ranks that hold the same parameters are neighbours instead.
@@ -126,6 +129,13 @@ inline constexpr std::tuple kStrategyFields{
         .label = "zero",
         .word = "zero",
         .most = 3,
+        .tied = true},
+    StrategyField<int>{
+        .member = &LayerStrategy::shard_degree,
+        .name = "shard_degree",
+        .help = "Ranks side by side that ZeRO shards over, replicating over the rest; 0: all",
+        .label = "shard",
+        .word = "shard",
         .tied = true},
     StrategyField<Recompute>{.member = &LayerStrategy::recompute,
                              .name = "recompute",

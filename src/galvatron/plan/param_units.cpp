@@ -36,6 +36,14 @@ UnitSpec tied_unit(const spec::ModelSpec& model, int layer, const spec::ParamSpe
   return unit;
 }
 
+void divide_replicas(UnitSpec& unit, const RankLayout& layout) {
+  const LayerStrategy& strategy = layout.strategy();
+  unit.replicas = unit.shards = layout.replica_line(unit.tp_divided);
+  if (strategy.shard_degree > 0)
+    unit.shards.size = strategy.shard_degree * (unit.tp_divided ? 1 : strategy.tp_degree);
+  unit.copies = {unit.replicas.size / unit.shards.size, unit.shards.size * unit.shards.stride};
+}
+
 }  // namespace
 
 std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const RankLayout& layout,
@@ -60,8 +68,8 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
   std::vector<UnitSpec> units;
   const auto add = [&](UnitSpec& unit) {
     if (unit.params.empty()) return;
-    unit.replicas = layout.replica_line(unit.tp_divided);
-    unit.elements = padded_elements(unit.elements, unit.replicas.size);
+    divide_replicas(unit, layout);
+    unit.elements = padded_elements(unit.elements, unit.shards.size);
     units.push_back(std::move(unit));
   };
   for (UnitSpec& unit : tied) add(unit);
@@ -72,6 +80,16 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
 
 std::vector<UnitSpec> param_units(const spec::ModelSpec& model, const Plan& plan, int layer) {
   return param_units(model, layer, plan.layout(layer), pp_ranks_of_layers(plan));
+}
+
+UnitRanks unit_ranks(const UnitSpec& unit, const RankLayout& layout, int rank) {
+  UnitRanks out{layout.replica_ranks(rank, unit.tp_divided), {}, {}};
+  const int first = out.replicas.front();
+  const int place = (rank - first) / unit.replicas.stride;
+  const int in_shards = place % unit.shards.size;
+  out.shards = ranks_of(rank - in_shards * unit.shards.stride, unit.shards);
+  out.copies = ranks_of(first + in_shards * unit.shards.stride, unit.copies);
+  return out;
 }
 
 RankSet tie_ranks(const spec::ModelSpec& model, const Plan& plan, const std::string& tied_name,

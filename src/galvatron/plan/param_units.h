@@ -28,8 +28,11 @@ struct UnitSpec {
   // Tied, and a layer in front on the same pipeline rank has it already: its states and what is
   // done once a step are that layer's; gathers and reductions of every microbatch are each one's.
   bool held_in_front = false;
-  bool has_twins = false;     // tied to copies on other pipeline ranks
-  RankLine replicas;          // ranks that hold the same values
+  bool has_twins = false;  // tied to copies on other pipeline ranks
+  // Ranks that hold the same values are `shards` that ZeRO divides them over, side by side, times
+  // `copies` of those. What TP does not divide is sharded over as many neighbours as the parts of
+  // what it does: shard_degree x tp_degree.
+  RankLine replicas, shards, copies;
   std::int64_t elements = 0;  // of the fullest tp rank; padded
 
   bool is_tied() const { return !tied_name.empty(); }
@@ -37,7 +40,7 @@ struct UnitSpec {
   int zero_stage(int of_layer) const { return never_sharded ? 0 : of_layer; }
   // Elements whose optimizer states a rank keeps.
   std::int64_t owned(int zero_stage_of_layer) const {
-    return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / replicas.size;
+    return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / shards.size;
   }
   bool operator==(const UnitSpec&) const = default;
 };
@@ -48,6 +51,13 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
                                   std::span<const int> pp_ranks);
 // The same of a complete plan.
 std::vector<UnitSpec> param_units(const spec::ModelSpec& model, const Plan& plan, int layer);
+
+// The ranks of such a line with `rank` among them: of `shards` those that make a whole unit with
+// it, of `copies` those that own the same elements.
+struct UnitRanks {
+  RankSet replicas, shards, copies;
+};
+UnitRanks unit_ranks(const UnitSpec& unit, const RankLayout& layout, int rank);
 
 // Elements with the zeros behind them that let `num_slices` ranks own equal slices. Slices start at
 // multiples of 16, so that vectorised optimizers see the same lanes under any sharding.

@@ -104,6 +104,7 @@ Trace& Engine::trace() { return state_->trace; }
 double Engine::forward_backward(InputSource& input, std::int64_t step, double loss_scale) {
   for (const auto& unit : state_->units) unit->start_step();
   state_->executor->run(input, step, loss_scale / input.num_labels());
+  for (const auto& unit : state_->units) unit->finish_step();
   return state_->mean_loss(input);
 }
 
@@ -161,7 +162,8 @@ void add_layer_rank_sets(const spec::ModelSpec& model, const plan::Plan& plan, i
     sets.insert(layout.tp_ranks(rank));
     sets.insert(layout.ulysses_ranks(rank));
     for (const plan::UnitSpec& unit : units) {
-      sets.insert(layout.replica_ranks(rank, unit.tp_divided));
+      const plan::UnitRanks ranks = plan::unit_ranks(unit, layout, rank);
+      sets.insert({ranks.replicas, ranks.shards, ranks.copies});
       if (unit.has_twins) sets.insert(plan::tie_ranks(model, plan, unit.tied_name, layer, rank));
     }
   }

@@ -88,10 +88,10 @@ void ParamUnit::lay_out() {
     offset += slot.numel;
     if (slot.spec->weight_decay) num_decayed_flat_ = offset;
   }
-  const int n = options_.replicas.size();
+  const int n = options_.shards.size();
   flat_size_ = plan::padded_elements(offset, n);
   owned_ = options_.zero_stage == 0 ? Range{0, flat_size_}
-                                    : chunk(flat_size_, n, options_.replicas.rank());
+                                    : chunk(flat_size_, n, options_.shards.rank());
 }
 
 void ParamUnit::allocate() {
@@ -180,13 +180,13 @@ void ParamUnit::publish() {
   }
   at::Tensor mine = compute_.narrow(0, owned_.begin, owned_.size());
   if (!same_type) mine.copy_(master_);
-  if (options_.zero_stage > 0) options_.replicas.all_gather(compute_, mine);
+  if (options_.zero_stage > 0) options_.shards.all_gather(compute_, mine);
 }
 
 at::Tensor ParamUnit::gather_owned(const at::Tensor& owned) const {
-  if (options_.zero_stage == 0 || options_.replicas.size() == 1) return owned;
+  if (options_.zero_stage == 0 || options_.shards.size() == 1) return owned;
   at::Tensor flat = at::empty({flat_size_}, owned.options());
-  options_.replicas.all_gather(flat, owned);
+  options_.shards.all_gather(flat, owned);
   return flat;
 }
 
@@ -199,7 +199,7 @@ void ParamUnit::gather() {
   GALV_CHECK(!is_whole_, options_.name, " is gathered already");
   set_storage(true);
   is_whole_ = true;
-  gathering_ = options_.replicas.all_gather_async(
+  gathering_ = options_.shards.all_gather_async(
       compute_, compute_shard_.defined() ? compute_shard_ : master_);
   is_gathering_ = true;
 }
@@ -221,6 +221,7 @@ void ParamUnit::free() {
 void ParamUnit::start_step() {
   std::fill(touched_.begin(), touched_.end(), false);
   owned_touched_ = false;
+  reductions_done_ = 0;
 }
 
 at::Tensor& ParamUnit::gradient_buffer() {
@@ -276,11 +277,11 @@ void ParamUnit::start_reduction() {
   if (options_.zero_stage == 0) {
     reduction_ = options_.replicas.all_reduce_async(full);
   } else if (options_.zero_stage == 1) {
-    reduction_ = options_.replicas.reduce_scatter_async(owned_gradient_, full);
+    reduction_ = options_.shards.reduce_scatter_async(owned_gradient_, full);
   } else {
     reducing_ = full;
     reduced_ = owned_touched_ ? at::empty_like(owned_gradient_) : owned_gradient_;
-    reduction_ = options_.replicas.reduce_scatter_async(reduced_, reducing_);
+    reduction_ = options_.shards.reduce_scatter_async(reduced_, reducing_);
     gradient_ = at::Tensor();
     std::fill(touched_.begin(), touched_.end(), false);
   }
@@ -291,14 +292,21 @@ void ParamUnit::finish_reduction() {
   GALV_CHECK(is_reducing_, options_.name, " has no reduction to wait for");
   reduction_.wait();
   is_reducing_ = false;
-  if (options_.zero_stage < 2) return;
-  if (owned_touched_) owned_gradient_.add_(reduced_);
-  owned_touched_ = true;
-  reduced_ = at::Tensor();
-  reducing_ = at::Tensor();
+  if (options_.zero_stage >= 2) {
+    if (owned_touched_) owned_gradient_.add_(reduced_);
+    owned_touched_ = true;
+    reduced_ = at::Tensor();
+    reducing_ = at::Tensor();
+  }
+  const bool is_last = ++reductions_done_ == reductions_of_step_;
+  if (is_last && options_.zero_stage > 0 && options_.copies.size() > 1)
+    spreading_ = options_.copies.all_reduce_async(owned_gradient_);
 }
 
+void ParamUnit::finish_step() { spreading_.wait(); }
+
 void ParamUnit::reduce_tie() {
+  finish_step();
   if (options_.tie.size() > 1) options_.tie.all_reduce(owned_gradient_);
 }
 
@@ -307,8 +315,8 @@ std::int64_t ParamUnit::num_decayed() const {
 }
 
 bool ParamUnit::counts_once() const {
-  const bool first_replica = options_.zero_stage > 0 || options_.replicas.rank() == 0;
-  return first_replica && options_.tie.rank() == 0;
+  const comm::Group& alike = options_.zero_stage > 0 ? options_.copies : options_.replicas;
+  return alike.rank() == 0 && options_.tie.rank() == 0;
 }
 
 }  // namespace galvatron::runtime

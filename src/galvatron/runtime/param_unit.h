@@ -11,6 +11,9 @@
 //   zero 1            whole           slice              whole, reduce-scattered once a step
 //   zero 2            whole           slice              slice, reduce-scattered once a microbatch
 //   zero 3            while in use    slice              slice, reduce-scattered once a microbatch
+//
+// ZeRO may shard over a part of the replicas (shard_degree): slices are then gathered and reduced
+// within a part, and once a step the slice's gradients are all-reduced over its copies.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -44,6 +47,8 @@ struct UnitOptions {
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, moments
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
+  comm::Group shards;    // of these, those that share a whole unit under ZeRO
+  comm::Group copies;    // and those that own the same slice
   comm::Group tie;       // the pipeline ranks that hold a tied copy; a group of one without
 };
 
@@ -68,10 +73,10 @@ class ParamUnit {
   // Writes this rank's part of a parameter into the master weights, as far as this rank owns it.
   // Not collective.
   void assign(int slot, const at::Tensor& local_value);
-  // Brings the compute copy up to date with the master weights. Collective over the replicas.
+  // Brings the compute copy up to date with the master weights. Collective over the shards.
   void publish();
   // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective
-  // over the replicas.
+  // over the shards.
   at::Tensor gather_owned(const at::Tensor& owned) const;
   // The part of a flat buffer that is one parameter, in its local shape.
   at::Tensor slot_view(const at::Tensor& flat, int slot) const;
@@ -83,11 +88,14 @@ class ParamUnit {
   const at::Tensor& leaf(int slot) const { return leaves_[static_cast<std::size_t>(slot)]; }
 
   // --- gradients ---
+  // Of a step to come. After the last of them the slice is reduced over its copies.
+  void add_reductions(int more) { reductions_of_step_ += more; }
   void start_step();                                           // forgets the last step's gradients
   void add_gradients(const std::vector<at::Tensor>& by_slot);  // undefined counts as zero
   // Of what was added: under ZeRO-2 and 3 since the last reduction, else in the whole step.
   void start_reduction();
   void finish_reduction();  // REQUIRES: one is under way
+  void finish_step();       // waits for what the last of them started
   void reduce_tie();  // sums tied copies of several pipeline ranks; after the last microbatch,
                       // collective over the tie
 
@@ -127,7 +135,8 @@ class ParamUnit {
   bool owned_touched_ = false;  // the owned gradient holds this step's sum
   at::Tensor reduced_;          // target of the reduction under way (ZeRO-2 and 3)
   at::Tensor reducing_;         // its source
-  comm::Pending reduction_, gathering_;
+  comm::Pending reduction_, gathering_, spreading_;  // the last: over the copies
+  int reductions_of_step_ = 0, reductions_done_ = 0;
   bool is_reducing_ = false, is_gathering_ = false, is_whole_ = true;  // is_whole_: or will be
 };
 

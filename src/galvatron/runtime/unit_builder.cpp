@@ -38,7 +38,10 @@ ParamUnit* UnitBuilder::make_unit(int layer, const plan::UnitSpec& unit) {
   options.compute_type = compute_scalar_type(plan_.precision);
   options.state_type = state_scalar_type(plan_.precision);
   options.device = world_.device();
-  options.replicas = world_.group(layout.replica_ranks(rank, unit.tp_divided));
+  const plan::UnitRanks ranks = plan::unit_ranks(unit, layout, rank);
+  options.replicas = world_.group(ranks.replicas);
+  options.shards = world_.group(ranks.shards);
+  options.copies = world_.group(ranks.copies);
   if (unit.has_twins)
     options.tie = world_.group(plan::tie_ranks(model_, plan_, unit.tied_name, layer, rank));
   const int tp_rank = layout.coordinates(rank).tp_rank;
@@ -60,6 +63,9 @@ std::vector<ParamRef> UnitBuilder::add_layer(int layer) {
     ParamUnit* made = unit.is_tied() ? tied_[unit.tied_name] : nullptr;
     if (made == nullptr) made = make_unit(layer, unit);
     if (unit.is_tied()) tied_[unit.tied_name] = made;
+    made->add_reductions(made->zero_stage() >= 2 ? plan_.num_microbatches
+                         : unit.held_in_front    ? 0
+                                                 : 1);
     for (const int index : unit.params) {
       const auto i = static_cast<std::size_t>(index);
       refs[i] = {made, made->slot_of(spec.full_name(spec.params[i]))};

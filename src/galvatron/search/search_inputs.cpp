@@ -53,9 +53,8 @@ cost::CostInputs SearchInputs::of_batch(std::int64_t global_batch) const {
 const SearchInputs::Strategies& SearchInputs::strategies(int ranks_per_stage) {
   auto [it, added] = strategies_.try_emplace(ranks_per_stage);
   if (!added) return it->second;
-  const bool crosses_nodes = ranks_per_stage > hardware_.ranks_per_node;
   it->second = layer_candidates(options_.space, inputs_.model, ranks_per_stage,
-                                inputs_.job.seq_length, crosses_nodes);
+                                inputs_.job.seq_length, hardware_.ranks_per_node);
   if (std::any_of(it->second.begin(), it->second.end(),
                   [](const auto& row) { return row.empty(); })) {
     it->second.clear();

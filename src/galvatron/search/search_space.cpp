@@ -164,6 +164,24 @@ bool can_shard(const spec::LayerSpec& layer, const plan::LayerStrategy& strategy
   return whole * kHundredth >= layer.num_params();
 }
 
+// Of a strategy that has its ZeRO stage.
+std::vector<int> shard_degrees(const SearchSpace& space, const plan::LayerStrategy& strategy,
+                               int ranks, int ranks_per_node) {
+  if (strategy.zero_stage == 0) return {0};
+  const auto& allowed = space.of(&plan::LayerStrategy::shard_degree);
+  const plan::RankLine replicas = plan::RankLayout(strategy, ranks).replica_line(true);
+  std::vector<int> out;
+  if (allowed.has(0)) out.push_back(0);
+  for (const std::int64_t divisor : divisors(replicas.size)) {
+    const int degree = static_cast<int>(divisor);
+    const bool a_part = 1 < degree && degree < replicas.size;
+    const bool a_node = degree * replicas.stride == ranks_per_node;
+    const bool worth_it = (a_part && a_node) || allowed.names(degree);
+    if (worth_it && allowed.has(degree)) out.push_back(degree);
+  }
+  return out;
+}
+
 // Where a layer cannot have every value it keeps the default whatever is allowed, so that
 // "recompute=full" speaks of the others.
 std::vector<plan::Recompute> allowed_recomputes(const SearchSpace& space, spec::LayerKind kind) {
@@ -229,14 +247,14 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
                                                                const spec::ModelSpec& model,
                                                                int ranks_per_stage,
                                                                std::int64_t seq_length,
-                                                               bool crosses_nodes) {
+                                                               int ranks_per_node) {
   std::vector<std::vector<plan::LayerStrategy>> out(model.type_names().size());
   for (std::size_t type = 0; type < out.size(); ++type) {
     const spec::LayerSpec& layer =
         model.layers[static_cast<std::size_t>(model.first_layer_of_type(static_cast<int>(type)))];
     std::vector<plan::LayerStrategy> degrees;
     const std::int64_t shortest = shortest_sequence(model, static_cast<int>(type), seq_length);
-    add_degrees(space, layer, ranks_per_stage, shortest, crosses_nodes, degrees);
+    add_degrees(space, layer, ranks_per_stage, shortest, ranks_per_stage > ranks_per_node, degrees);
     const std::vector<plan::Recompute> recomputes = allowed_recomputes(space, layer.kind);
     for (const plan::LayerStrategy& one : degrees) {
       const bool shards = can_shard(layer, one, ranks_per_stage);
@@ -244,9 +262,12 @@ std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace
         if (!space.allows(&plan::LayerStrategy::zero_stage, zero)) continue;
         plan::LayerStrategy strategy = one;
         strategy.zero_stage = zero;
-        for (const plan::Recompute recompute : recomputes) {
-          strategy.recompute = recompute;
-          out[type].push_back(strategy);
+        for (const int shards : shard_degrees(space, strategy, ranks_per_stage, ranks_per_node)) {
+          strategy.shard_degree = shards;
+          for (const plan::Recompute recompute : recomputes) {
+            strategy.recompute = recompute;
+            out[type].push_back(strategy);
+          }
         }
         // Next to nothing to shard: the first allowed stage stands for all.
         if (!shards) break;

@@ -21,12 +21,15 @@ struct Allowed {
   std::vector<T> never;
   std::optional<T> least, most;  // of numbers
 
+  bool names(T value) const { return holds(only, value); }
   bool has(T value) const {
-    const auto holds = [&](const std::vector<T>& values) {
-      return std::find(values.begin(), values.end(), value) != values.end();
-    };
-    if ((!only.empty() && !holds(only)) || holds(never)) return false;
+    if ((!only.empty() && !names(value)) || holds(never, value)) return false;
     return (!least || value >= *least) && (!most || value <= *most);
+  }
+
+ private:
+  static bool holds(const std::vector<T>& values, T value) {
+    return std::find(values.begin(), values.end(), value) != values.end();
   }
 };
 
@@ -42,7 +45,11 @@ struct SearchSpace {
 
   // allows(&plan::LayerStrategy::tp_degree, 4)
   template <typename T>
-  bool allows(T plan::LayerStrategy::* member, T value) const;
+  bool allows(T plan::LayerStrategy::* member, T value) const {
+    return of(member).has(value);
+  }
+  template <typename T>
+  const Allowed<T>& of(T plan::LayerStrategy::* member) const;
 };
 
 // visit(field, its Allowed) for each field of a strategy.
@@ -54,14 +61,14 @@ void for_each_dimension(Space& space, Visitor&& visit) {
 }
 
 template <typename T>
-bool SearchSpace::allows(T plan::LayerStrategy::* member, T value) const {
-  bool allowed = true;
+const Allowed<T>& SearchSpace::of(T plan::LayerStrategy::* member) const {
+  const Allowed<T>* found = nullptr;
   for_each_dimension(*this, [&](const auto& field, const auto& dimension) {
     if constexpr (std::is_same_v<decltype(field.standard()), T>) {
-      if (field.member == member) allowed = dimension.has(value);
+      if (field.member == member) found = &dimension;
     }
   });
-  return allowed;
+  return *found;
 }
 
 // Adds one constraint of the command line: "tp_degree=1,2", "tp_degree<=2", "recompute=full".
@@ -77,13 +84,14 @@ std::vector<int> microbatch_counts(const SearchSpace& space, std::int64_t global
 
 // [type]: every strategy that check_layer_strategy() accepts for a stage of so many ranks.
 // Where TP takes all ranks ZeRO could shard little more than norms: only its lowest allowed stage
-// is a candidate there. TP on ranks that are no neighbours only where the stage `crosses_nodes`
+// is a candidate there. TP on ranks that are no neighbours only where the stage crosses nodes
 // (inside one all links are taken to be alike) and without Ulysses, or where nothing else is
-// allowed.
+// allowed. ZeRO over a part of the replicas where the part fills a node and all of them are more,
+// or where the user names the degree.
 std::vector<std::vector<plan::LayerStrategy>> layer_candidates(const SearchSpace& space,
                                                                const spec::ModelSpec& model,
                                                                int ranks_per_stage,
                                                                std::int64_t seq_length,
-                                                               bool crosses_nodes);
+                                                               int ranks_per_node);
 
 }  // namespace galvatron::search
