@@ -96,6 +96,19 @@ TEST_F(Checkpoint, GoesOnUnderAnyOtherPlan) {
   }
 }
 
+TEST_F(Checkpoint, OfShardedGroupsGoesOnUnderAnyOtherPlanAndBack) {
+  constexpr auto kFp64 = spec::Precision::kFp64;
+  const plan::Plan sharded =
+      make_plan(8, {.tp_degree = 2, .zero_stage = 3, .shard_degree = 2}, 1, 2, kFp64);
+  const plan::Plan plain = make_plan(1, {}, 1, 1, kFp64);
+  for (const auto& [before, after] : {std::pair{sharded, plain}, std::pair{plain, sharded}}) {
+    const auto whole = train(before, false);
+    const auto rest = train(after, true);
+    ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
+    for (const auto& [step, loss] : rest) EXPECT_NEAR(loss, whole.at(step), 1e-9);
+  }
+}
+
 TEST_F(Checkpoint, OfAnyOptimizerGoesOnUnderAnyOtherPlan) {
   constexpr auto kFp64 = spec::Precision::kFp64;
   for (const std::string& name : spec::optimizer_names()) {

@@ -72,6 +72,10 @@ TEST(Trainer, AnyPlanHasTheSameLearningRates) {
 
 TEST(Trainer, PureDataParallelKeepsTheLosses) { expect_same_losses(make_plan(4, {})); }
 TEST(Trainer, Zero3KeepsTheLosses) { expect_same_losses(make_plan(4, {.zero_stage = 3}, 1, 2)); }
+TEST(Trainer, ShardedGroupsKeepTheLosses) {
+  expect_same_losses(make_plan(8, {.tp_degree = 2, .zero_stage = 3, .shard_degree = 2}, 1, 2));
+  expect_same_losses(make_plan(4, {.zero_stage = 1, .shard_degree = 2}, 1, 2));
+}
 TEST(Trainer, Tp8KeepsTheLosses) { expect_same_losses(make_plan(8, {.tp_degree = 8})); }
 TEST(Trainer, Pp4KeepsTheLosses) { expect_same_losses(make_plan(4, {}, 4, 4)); }
 TEST(Trainer, AMixPerLayerKeepsTheLosses) { expect_same_losses(mixed_plan()); }

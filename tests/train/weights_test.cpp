@@ -79,6 +79,7 @@ TEST_P(WeightsTest, TravelBetweenPlans) {
       make_plan(model, 4, 2, {.tp_degree = 2, .zero_stage = 1}),
       make_plan(model, 4, 1, {.tp_degree = 2, .zero_stage = 3}),
       make_plan(model, 3, 1, {.zero_stage = 2}),
+      make_plan(model, 8, 1, {.tp_degree = 2, .zero_stage = 3, .shard_degree = 2}),
       make_plan(model, 2, 2, {}),
   };
   const Tensors expected = whole_parameters(model, plans[0], 1);
