@@ -146,6 +146,10 @@ TEST(ParamUnits, OfASharedWeightAreHeldOncePerPipelineRank) {
 TEST(ParamUnits, AWholeTiedParameterIsNeverSharded) {
   const spec::ModelSpec model = spec::load_model("t5-tiny");
   int seen = 0;
+  for (const UnitSpec& unit : units_of(model, kBlock, 4, {.zero_stage = 3, .shard_degree = 2})) {
+    if (!unit.never_sharded) continue;
+    EXPECT_EQ(unit, units_of(model, kBlock, 4, {})[0]) << "twins in layers of any strategy fit";
+  }
   for (const UnitSpec& unit : units_of(model, kBlock, 4, {.tp_degree = 2, .zero_stage = 3})) {
     const bool bias = unit.tied_name == "encoder.relative_bias.weight";
     seen += bias;

@@ -39,7 +39,8 @@ UnitSpec tied_unit(const spec::ModelSpec& model, int layer, const spec::ParamSpe
 void divide_replicas(UnitSpec& unit, const RankLayout& layout) {
   const LayerStrategy& strategy = layout.strategy();
   unit.replicas = unit.shards = layout.replica_line(unit.tp_divided);
-  if (strategy.shard_degree > 0)
+  // Copies of what is never sharded are of one size, whatever their layers do.
+  if (strategy.shard_degree > 0 && !unit.never_sharded)
     unit.shards.size = strategy.shard_degree * (unit.tp_divided ? 1 : strategy.tp_degree);
   unit.copies = {unit.replicas.size / unit.shards.size, unit.shards.size * unit.shards.stride};
 }
