@@ -78,3 +78,16 @@ def test_with_that_of_another_version(alone):
 def test_with_a_library_that_cannot_be_loaded(alone):
     message = alone("profile-model", library="extern int missing(); int uses() { return missing(); }")
     assert "galvatron profile-model: the training half cannot be loaded" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [([*SEARCH, "--even-stages=maybe"], "--even-stages needs true or false, not 'maybe'"),
+     ([*SEARCH, "simulate"], "The following argument was not expected: simulate"),
+     (["train", "train", "--model", "gpt2-tiny", "--data", "synthetic"], "was not expected: train")],
+)  # fmt: skip
+def test_stray_words_are_refused(galvatron, arguments, sentence):
+    done = galvatron(*arguments)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1

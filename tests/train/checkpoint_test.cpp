@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <ATen/Parallel.h>
 
@@ -74,7 +75,8 @@ class Checkpoint : public testing::Test {
     models::write_safetensors(state, tensors);
   }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "galvatron_checkpoint_test";
+  const fs::path folder_ =
+      fs::path(testing::TempDir()) / ("galvatron_checkpoint_test_" + std::to_string(getpid()));
 };
 
 TEST_F(Checkpoint, GoesOnToTheBitUnderTheSamePlan) {

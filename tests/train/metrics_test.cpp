@@ -48,8 +48,8 @@ TEST(Metrics, OptionalFigures) {
 }
 
 TEST(MetricsFile, EachLineIsThereAtOnce) {
-  const std::filesystem::path path =
-      std::filesystem::path(testing::TempDir()) / "metrics" / "m.jsonl";
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) /
+                                     ("metrics" + std::to_string(getpid())) / "m.jsonl";
   MetricsFile file(path);
   for (int i = 1; i <= 2; ++i) {
     file.write(example());

@@ -24,8 +24,8 @@ constexpr std::string_view kEpochs =
     "{global-batch}";
 constexpr std::string_view kPrecision = " that is {precision} with bf16, fp16, fp32 or fp64";
 constexpr std::string_view kDataParallel =
-    " data parallelism is what is left of the ranks: {world-size} or the ranks started, over "
-    "{pp-degree} x {tp-degree} x {ulysses-degree}";
+    " data parallelism is what is left of the ranks: all of them over {pp-degree} x {tp-degree} x "
+    "{ulysses-degree}";
 constexpr std::string_view kSequenceParallel =
     " activations outside tensor parallelism are always split along the sequence ({tp-degree})";
 

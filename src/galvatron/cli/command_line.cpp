@@ -59,6 +59,19 @@ void check_options(const CLI::App& command, const std::vector<std::string>& argu
   }
 }
 
+// CLI11 takes a flag's value for a number.
+void check_flags(const CLI::App& command, const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const std::size_t sign = argument.find('=');
+    if (!argument.starts_with("--") || sign == std::string::npos) continue;
+    const std::string value = argument.substr(sign + 1);
+    const CLI::Option* option = command.get_option_no_throw(option_name(argument));
+    if (option == nullptr || option->get_expected_max() > 0) continue;
+    if (value != "true" && value != "false")
+      throw ConfigError(option_name(argument), " needs true or false, not '", value, "'");
+  }
+}
+
 // The value of --config, or "".
 std::string config_path(const std::vector<std::string>& arguments) {
   std::string path;
@@ -154,6 +167,7 @@ CommandLine::CommandLine() : app_(kSummary, "galvatron") {
   app_.set_help_flag("-h,--help", "Show this help");
   app_.set_version_flag("--version", std::string("galvatron ") + GALVATRON_VERSION,
                         "Show the version");
+  app_.require_subcommand(0, 1);  // a command's name behind the first is a stray word
   for (const CommandEntry& entry : kCommands)
     app_.add_subcommand(entry.name, entry.summary)->group("Commands");
 }
@@ -202,6 +216,7 @@ int CommandLine::parse_and_run(const std::string& name, const std::vector<std::s
   CLI::App& command = *app_.get_subcommand(name);
   check_options(command, arguments);
   std::vector<std::string> all = with_config_file(arguments, command, command_names(app_));
+  check_flags(command, all);
   all.insert(all.begin(), name);
   std::reverse(all.begin(), all.end());  // CLI11 takes them from the back
   try {

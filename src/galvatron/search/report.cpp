@@ -128,10 +128,10 @@ std::string explain(const SearchResult& result) {
 
 std::string to_text(const ClosestMiss& miss, Bytes budget) {
   return fmt::format(
-      "nothing fits in {}: the leanest plan needs {} on its fullest device ({} stages, {} "
-      "microbatches, global batch {})",
-      to_text(budget), to_text(miss.needed), miss.pp_degree, miss.num_microbatches,
-      miss.global_batch);
+      "nothing fits in {}: the leanest plan needs {} ({} bytes) on its fullest device ({} "
+      "stages, {} microbatches, global batch {})",
+      to_text(budget), to_text(miss.needed), miss.needed.value, miss.pp_degree,
+      miss.num_microbatches, miss.global_batch);
 }
 
 OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
