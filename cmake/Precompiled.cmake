@@ -15,7 +15,9 @@ function(galvatron_precompiled name)
 endfunction()
 
 function(galvatron_use_precompiled target name)
-  target_precompile_headers(${target} REUSE_FROM ${name})
+  if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    target_precompile_headers(${target} REUSE_FROM ${name})
+  endif()
   get_target_property(type ${target} TYPE)
   if(type STREQUAL EXECUTABLE)
     # As the precompiled header was compiled: with -fpie it would be refused.
