@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "galvatron2"]
+PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2"]
 MAY_INCLUDE = {
     "base": [],
     "spec": ["base"],
@@ -16,6 +16,7 @@ MAY_INCLUDE = {
     "plan": ["base", "spec"],
     "cost": ["base", "spec", "profiles", "plan"],
     "search": ["base", "spec", "profiles", "plan", "cost"],
+    "planning": ["base", "spec", "profiles", "plan", "cost", "search"],
     "galvatron2": ["base", "spec", "profiles", "plan", "cost", "search"],
     "comm": ["base"],
     "nn": ["base", "comm"],

@@ -23,6 +23,7 @@ PURPOSE = {
     "plan": "strategies, schedules, check_plan",
     "cost": "time and memory of a plan",
     "search": "the best plan, and why",
+    "planning": "questions and their answers",
     "galvatron2": "a guest: its files, its question",
     "comm": "groups, backends, launch",
     "nn": "Transformer parts",

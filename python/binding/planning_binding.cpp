@@ -3,8 +3,8 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
-#include "galvatron/search/search_request.h"
 
 #include "bindings.h"
 
@@ -48,15 +48,15 @@ OrderedJson miss_to_json(const search::ClosestMiss& miss, Bytes budget) {
 Text search_plans(const spec::ModelSpec& model, const Text& options,
                   const std::optional<Text>& hardware, const std::optional<Text>& profile,
                   const std::optional<std::string>& cluster) {
-  search::MachineKnowledge knowledge;
+  planning::MachineKnowledge knowledge;
   if (hardware) knowledge.hardware = to_hardware(*hardware);
   if (profile) knowledge.profile = to_profile(*profile);
   if (cluster) knowledge.cluster = profiles::load_cluster(*cluster);
-  search::SearchRequest request;
-  search::search_options(request).read(from_text(options, "search"), "search");
-  const search::PreparedSearch prepared =
-      search::prepare_search(request, model, std::move(knowledge));
-  search::SearchResult result = search::search_best_plan(prepared.inputs(), prepared.options);
+  planning::SearchRequest request;
+  planning::search_options(request).read(from_text(options, "search"), "search");
+  const planning::PreparedSearch prepared =
+      planning::prepare_search(request, model, std::move(knowledge));
+  search::SearchResult result = prepared.run();
   const Bytes budget = prepared.options.memory;
   OrderedJson out;
   if (!result.best) {
@@ -209,8 +209,8 @@ void bind_planning(py::module_& module) {
   bind_profiles(module);
   const auto no_gil = py::call_guard<py::gil_scoped_release>();
   module.def("search_options", [] {
-    search::SearchRequest request;
-    return search::search_options(request).describe().dump();
+    planning::SearchRequest request;
+    return planning::search_options(request).describe().dump();
   });
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
              py::arg("profile"), py::arg("cluster"), no_gil);

@@ -6,8 +6,8 @@
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
-#include "galvatron/search/search_request.h"
 
 namespace galvatron::cli {
 namespace {
@@ -25,8 +25,9 @@ constexpr const char* kSearchExamples =
     "own bug.";
 
 struct SearchCommand {
-  search::SearchRequest request;
-  std::string model, hardware, profile, cluster;
+  planning::SearchRequest request;
+  planning::MachineFiles machine;
+  std::string model;
   bool explain = false;
   std::string output, plan_format;
   std::string cost_model;
@@ -49,10 +50,10 @@ galvatron2::ProfileQuery galvatron2_query(const SearchCommand& command) {
   galvatron2::ProfileQuery query;
   query.directory = command.galvatron2_profiles;
   query.model = command.model;
-  query.precision = command.request.precision.value_or(kTheirPrecision);
-  query.world_size = command.request.world_size;
+  query.precision = command.request.question.precision.value_or(kTheirPrecision);
+  query.world_size = command.request.question.world_size;
   query.num_nodes = command.num_nodes;
-  query.seq_length = command.request.seq_length;
+  query.seq_length = command.request.question.seq_length;
   query.sequence_parallel = !command.no_sequence_parallel;
   query.time_mode = galvatron2::parse_time_mode(command.time_mode);
   query.memory_mode = galvatron2::parse_memory_mode(command.memory_mode);
@@ -69,19 +70,19 @@ void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const c
 
 galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   galvatron2::SearchOptions options;
-  options.job.world_size = command.request.world_size;
+  options.job.world_size = command.request.question.world_size;
   options.job.num_layers = command.num_layers;
   options.job.hidden_size = command.hidden_size;
-  options.job.seq_length = command.request.seq_length;
-  options.job.precision = command.request.precision.value_or(kTheirPrecision);
+  options.job.seq_length = command.request.question.seq_length;
+  options.job.precision = command.request.question.precision.value_or(kTheirPrecision);
   refuse_foreign_schedule(command.request.schedule, "the cost model galvatron2");
   options.job.schedule = command.request.schedule.value_or(options.job.schedule);
   options.job.default_zero_stage = command.default_dp_type == "ddp" ? 0 : 2;
   options.job.async_grad_reduce = !command.no_async_grad_reduce;
   options.job.sequence_parallel = !command.no_sequence_parallel;
   options.job.global_memory_buffer = !command.no_memory_buffer;
-  options.memory = *command.request.memory;
-  options.global_batches = search::parse_batches(command.request.global_batch);
+  options.memory = *command.request.question.memory;
+  options.global_batches = planning::parse_batches(command.request.global_batch);
   options.num_microbatches = command.request.num_microbatches.value_or(0);
   options.max_tp = command.request.max_tp.value_or(8);
   options.max_pp = command.request.max_pp.value_or(8);
@@ -109,19 +110,19 @@ int search_galvatron2(const SearchCommand& command) {
   const char* why = "Galvatron-2's profiles do not say it";
   require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
           "the cost model galvatron2 reads no others");
-  require(command.request.world_size > 0, "--world-size", why);
+  require(command.request.question.world_size > 0, "--world-size", why);
   require(command.num_layers > 0, "--num-layers", why);
   require(command.hidden_size > 0, "--hidden-size", why);
-  require(command.request.seq_length > 0, "--seq-length", why);
-  require(command.request.memory.has_value(), "--memory", why);
+  require(command.request.question.seq_length > 0, "--seq-length", why);
+  require(command.request.question.memory.has_value(), "--memory", why);
   require(!command.request.global_batch.empty(), "--global-batch", why);
   if (!command.request.allow.empty() || !command.request.forbid.empty()) {
     throw ConfigError(
         "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
   }
-  if (command.request.optimizer != spec::default_optimizer().name) {
-    throw ConfigError("[search] --optimizer ", command.request.optimizer,
+  if (command.request.question.optimizer != spec::default_optimizer().name) {
+    throw ConfigError("[search] --optimizer ", command.request.question.optimizer,
                       " belongs to our own cost model; galvatron2 knows the states of ",
                       spec::default_optimizer().name, " alone");
   }
@@ -139,26 +140,18 @@ int search_galvatron2(const SearchCommand& command) {
   });
 }
 
-search::MachineKnowledge read_knowledge(const SearchCommand& command) {
-  search::MachineKnowledge out;
-  if (!command.cluster.empty()) out.cluster = profiles::load_cluster(command.cluster);
-  if (!command.profile.empty()) out.profile = profiles::read_model_profile(command.profile);
-  if (!command.hardware.empty()) out.hardware = profiles::read_hardware_profile(command.hardware);
-  return out;
-}
-
-OrderedJson record_inputs(const SearchCommand& command) {
+OrderedJson record_inputs(const planning::MachineFiles& machine) {
   OrderedJson out;
-  if (!command.hardware.empty()) out["hardware"] = file_checksum(command.hardware);
-  if (!command.profile.empty()) out["profile"] = file_checksum(command.profile);
-  if (!command.cluster.empty()) out["cluster"] = command.cluster;
+  if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
+  if (!machine.profile.empty()) out["profile"] = file_checksum(machine.profile);
+  if (!machine.cluster.empty()) out["cluster"] = machine.cluster;
   return out;
 }
 
 int search_ours(const SearchCommand& command) {
   require(!command.model.empty(), "--model", "say what is to be trained");
   if (!command.output.empty()) require_writable(command.output, "--output");
-  search::SearchRequest request = command.request;
+  planning::SearchRequest request = command.request;
   if (!command.explain && command.output.empty()) request.num_runners_up = 0;
   // A format without a word for some schedules.
   if (command.plan_format == "galvatron2") {
@@ -168,10 +161,10 @@ int search_ours(const SearchCommand& command) {
       request.forbid.push_back("schedule=" + name);
     }
   }
-  const search::PreparedSearch prepared =
-      search::prepare_search(request, spec::load_model(command.model), read_knowledge(command));
+  const planning::PreparedSearch prepared = planning::prepare_search(
+      request, spec::load_model(command.model), planning::read_machine(command.machine));
   const search::SearchOptions& options = prepared.options;
-  const search::SearchResult result = search::search_best_plan(prepared.inputs(), options);
+  const search::SearchResult result = prepared.run();
   return report(command, result, options.memory, [&] {
     if (command.plan_format == "galvatron2") {
       galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
@@ -179,7 +172,7 @@ int search_ours(const SearchCommand& command) {
     }
     plan::Plan plan = result.best->plan;
     plan.search = search_to_json(result, options.memory);
-    plan.search["inputs"] = record_inputs(command);
+    plan.search["inputs"] = record_inputs(command.machine);
     plan::write_plan(command.output, plan);
   });
 }
@@ -221,11 +214,8 @@ OptionList options_of(SearchCommand& command) {
   list.group("Input");
   list.text("model", command.model,
             "Preset name, config.json or folder; with --galvatron2-profiles the name in its files");
-  list.path("hardware", command.hardware, "Profile written by profile-hardware");
-  list.path("profile", command.profile, "Profile written by profile-model");
-  list.text("cluster", command.cluster,
-            "Named cluster (configs/clusters) or its file: data sheet instead of profiles");
-  list.append(search::search_options(command.request));
+  list.append(planning::machine_options(command.machine));
+  list.append(planning::search_options(command.request));
   list.group("Output");
   list.path("output", command.output, "Plan file to write");
   list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},

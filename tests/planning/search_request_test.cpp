@@ -1,10 +1,10 @@
-#include "galvatron/search/search_request.h"
+#include "galvatron/planning/search_request.h"
 
 #include <gtest/gtest.h>
 
 #include "config_error.h"
 
-namespace galvatron::search {
+namespace galvatron::planning {
 namespace {
 
 TEST(ParseBatches, TakesANumberAListOrARange) {
@@ -26,15 +26,16 @@ TEST(PrepareSearch, ADataSheetStandsForWhatWasNotMeasured) {
   MachineKnowledge knowledge;
   knowledge.cluster = profiles::load_cluster("8xH100");
   SearchRequest request;
-  request.world_size = 4;
-  request.precision = spec::Precision::kFp32;
-  request.optimizer = "sgd";
+  request.question.world_size = 4;
+  request.question.precision = spec::Precision::kFp32;
+  request.question.optimizer = "sgd";
   const PreparedSearch prepared = prepare_search(request, spec::load_model("gpt2-tiny"), knowledge);
-  EXPECT_EQ(prepared.hardware.world_size, 4);
-  EXPECT_EQ(prepared.job.seq_length, prepared.model.max_positions);  // below the usual 1024
-  EXPECT_EQ(prepared.job.global_batch, 8);
-  EXPECT_EQ(prepared.job.optimizer->name, "sgd");
-  EXPECT_EQ(prepared.options.memory, prepared.hardware.device_memory);
+  EXPECT_EQ(prepared.question.hardware.world_size, 4);
+  EXPECT_EQ(prepared.question.job.seq_length,
+            prepared.question.model.max_positions);  // below the usual 1024
+  EXPECT_EQ(prepared.question.job.global_batch, 8);
+  EXPECT_EQ(prepared.question.job.optimizer->name, "sgd");
+  EXPECT_EQ(prepared.options.memory, prepared.question.hardware.device_memory);
 }
 
 TEST(PrepareSearch, SaysWhatIsMissing) {
@@ -46,4 +47,4 @@ TEST(PrepareSearch, SaysWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace galvatron::search
+}  // namespace galvatron::planning

@@ -1,0 +1,121 @@
+#include "galvatron/planning/question.h"
+
+#include <utility>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::planning {
+namespace {
+
+constexpr std::int64_t kUsualSeqLength = 1024;
+
+void require(bool given, const char* option) {
+  if (given) return;
+  throw ConfigError("[search] ", option,
+                    " is missing: give a measured profile, or a --cluster to compute with");
+}
+
+std::int64_t choose_length(const QuestionRequest& request, const spec::ModelSpec& model,
+                           const MachineKnowledge& knowledge) {
+  if (request.seq_length == 0 && knowledge.profile) return knowledge.profile->seq_length;
+  return model.choose_seq_length(request.seq_length, kUsualSeqLength);
+}
+
+spec::Precision choose_precision(const QuestionRequest& request,
+                                 const MachineKnowledge& knowledge) {
+  if (request.precision) return *request.precision;
+  if (knowledge.profile) return knowledge.profile->precision;
+  if (knowledge.cluster) return knowledge.cluster->fast_precision();
+  return spec::fast_precision(knowledge.hardware->device);
+}
+
+profiles::ModelProfile prepare_profile(const Question& question, MachineKnowledge& knowledge) {
+  const spec::JobSpec& job = question.job;
+  if (!knowledge.profile) {
+    return profiles::analytic_model_profile(question.model, job.seq_length, job.precision,
+                                            knowledge.cluster->device(job.precision));
+  }
+  profiles::ModelProfile out = std::move(*knowledge.profile);
+  out.prepare(question.model, job.seq_length, job.precision);
+  return out;
+}
+
+profiles::HardwareProfile prepare_hardware(const QuestionRequest& request, const spec::JobSpec& job,
+                                           MachineKnowledge& knowledge) {
+  const auto& cluster = knowledge.cluster;
+  profiles::HardwareProfile out =
+      knowledge.hardware ? std::move(*knowledge.hardware)
+                         : profiles::analytic_hardware_profile(
+                               cluster->spec, cluster->device(job.precision), cluster->network);
+  if (request.world_size > 0) out.world_size = request.world_size;
+  out.memory_reserve = request.memory_reserve.value_or(out.memory_reserve);
+  return out;
+}
+
+}  // namespace
+
+OptionList machine_options(MachineFiles& files) {
+  OptionList list;
+  list.group("Input");
+  list.path("hardware", files.hardware, "Profile written by profile-hardware");
+  list.path("profile", files.profile, "Profile written by profile-model");
+  list.text("cluster", files.cluster,
+            "Named cluster (configs/clusters) or its file: data sheet instead of profiles");
+  return list;
+}
+
+MachineKnowledge read_machine(const MachineFiles& files) {
+  MachineKnowledge out;
+  if (!files.cluster.empty()) out.cluster = profiles::load_cluster(files.cluster);
+  if (!files.profile.empty()) out.profile = profiles::read_model_profile(files.profile);
+  if (!files.hardware.empty()) out.hardware = profiles::read_hardware_profile(files.hardware);
+  return out;
+}
+
+OptionList question_options(QuestionRequest& request) {
+  OptionList list;
+  list.group("Input");
+  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
+             "Ranks; 0: all of the profile or cluster");
+  list.bytes("memory", request.memory, "Memory of one device; default: all it has");
+  list.bytes("memory-reserve", request.memory_reserve,
+             "Kept for context and allocator, within --memory; default: as measured");
+  list.count("seq-length", request.seq_length, {.min = 0},
+             "Tokens of a sample; 0: the profile's, else at most 1024");
+  list.choice("precision", request.precision,
+              "Of compute; default: the model profile's, else what is fast on the device: bf16 on "
+              "GPUs, fp32 on cpu");
+  list.choice("optimizer", request.optimizer, spec::optimizer_names(),
+              "Of the training: what it keeps takes memory");
+  return list;
+}
+
+cost::CostInputs Question::inputs(std::int64_t global_batch) const {
+  spec::JobSpec other = job;
+  other.global_batch = global_batch;
+  return {model, other, hardware, profile};
+}
+
+Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
+                          MachineKnowledge knowledge) {
+  auto& cluster = knowledge.cluster;
+  if (cluster && request.world_size > 0) cluster = cluster->resized(request.world_size);
+  require(cluster || knowledge.hardware, "--hardware");
+  require(cluster || knowledge.profile, "--profile");
+  Question out;
+  out.model = std::move(model);
+  out.job.precision = choose_precision(request, knowledge);
+  out.job.optimizer = &spec::find_optimizer(request.optimizer);
+  out.job.seq_length = choose_length(request, out.model, knowledge);
+  out.profile = prepare_profile(out, knowledge);
+  out.hardware = prepare_hardware(request, out.job, knowledge);
+  if (!request.memory && out.hardware.device_memory.value == 0) {
+    throw ConfigError(
+        "[search] --memory is missing: the hardware profile does not say how much a "
+        "device has");
+  }
+  out.memory = request.memory.value_or(out.hardware.device_memory);
+  return out;
+}
+
+}  // namespace galvatron::planning

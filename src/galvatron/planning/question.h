@@ -1,0 +1,61 @@
+// What is planned for, with every number that an answer needs: model, job, machine, memory. The
+// commands that answer without running anything (search, simulate, check) begin with one.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "galvatron/base/option.h"
+#include "galvatron/cost/cost_model.h"
+#include "galvatron/profiles/cluster.h"
+
+namespace galvatron::planning {
+
+// Where the numbers of the machine come from, as a user names it; empty: not given.
+struct MachineFiles {
+  std::string hardware;  // profile of profile-hardware
+  std::string profile;   // profile of profile-model
+  std::string cluster;   // name or file of a data sheet
+};
+OptionList machine_options(MachineFiles& files);
+
+// What is known about the machine: measured profiles, or a data sheet in the place of those that
+// are not there.
+struct MachineKnowledge {
+  std::optional<profiles::HardwareProfile> hardware;
+  std::optional<profiles::ModelProfile> profile;
+  std::optional<profiles::Cluster> cluster;
+};
+// ConfigError for a file that cannot be read, or a name that nobody knows.
+MachineKnowledge read_machine(const MachineFiles& files);
+
+// A question in the user's words. What is not set follows from model and machine.
+struct QuestionRequest {
+  int world_size = 0;           // 0: all ranks of the hardware profile or cluster
+  std::optional<Bytes> memory;  // of one device; unset: all it has
+  std::optional<Bytes> memory_reserve;
+  std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else at most 1024
+  // Unset: that of the model's profile, else what is fast on the device.
+  std::optional<spec::Precision> precision;
+  std::string optimizer = spec::default_optimizer().name;
+};
+// `request` must outlive the list: for the command line and Python.
+OptionList question_options(QuestionRequest& request);
+
+struct Question {
+  spec::ModelSpec model;
+  spec::JobSpec job;
+  profiles::HardwareProfile hardware;  // world_size, memory_reserve: those of the question
+  profiles::ModelProfile profile;      // prepared for model and job
+  Bytes memory;                        // of one device, the reserve included
+
+  cost::CostInputs inputs() const { return {model, job, hardware, profile}; }
+  // The same with another batch.
+  cost::CostInputs inputs(std::int64_t global_batch) const;
+};
+
+// ConfigError for what is missing or contradicts itself.
+Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
+                          MachineKnowledge knowledge);
+
+}  // namespace galvatron::planning
