@@ -3,6 +3,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/planning/answer.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
@@ -63,7 +64,7 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
     out["miss"] = miss_to_json(*result.closest_miss, budget);
     return out.dump();
   }
-  result.best->plan.search = search::search_to_json(result, budget);
+  result.best->plan.search = planning::search_to_json(prepared.question, result);
   out["best"] = found_to_json(*result.best);
   out["runners_up"] = OrderedJson::array();
   for (const search::FoundPlan& other : result.runners_up)

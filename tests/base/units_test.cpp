@@ -29,6 +29,27 @@ TEST(ParseBytes, RefusesWhatIsNoSizeAndSaysHowToWriteOne) {
   EXPECT_NE(config_error_of([] { parse("x"); }).find("such as 16GiB"), std::string::npos);
 }
 
+TEST(ParseAmount, ReadsThousandsMillionsBillionsAndTrillions) {
+  EXPECT_DOUBLE_EQ(parse_amount("1T", "--tokens"), 1e12);
+  EXPECT_DOUBLE_EQ(parse_amount("15.6T", "--tokens"), 15.6e12);
+  EXPECT_DOUBLE_EQ(parse_amount("300b", "--tokens"), 300e9);
+  EXPECT_DOUBLE_EQ(parse_amount("2.5M", "--tokens"), 2.5e6);
+  EXPECT_DOUBLE_EQ(parse_amount("1000", "--tokens"), 1000);
+  for (const char* text : {"", "T", "1x", "1 T", "1TB", "-1", "0", "nan", "1e30"}) {
+    EXPECT_EQ(
+        config_error_of([&] { parse_amount(text, "--tokens"); }),
+        "--tokens needs an amount such as 300B, 1.5T or 1000000, not '" + std::string(text) + "'");
+  }
+}
+
+TEST(AmountText, ShowsThreeDigits) {
+  EXPECT_EQ(amount_text(13015864320), "13.0 B");
+  EXPECT_EQ(amount_text(1e12), "1.00 T");
+  EXPECT_EQ(amount_text(124e6), "124 M");
+  EXPECT_EQ(amount_text(128), "128");
+  EXPECT_EQ(amount_text(999600), "1.00 M");
+}
+
 TEST(BytesText, ShowsThreeDigitsInBinaryUnits) {
   EXPECT_EQ(to_text(Bytes{12}), "12 B");
   EXPECT_EQ(to_text(kibibytes(17)), "17.0 KiB");

@@ -32,10 +32,11 @@ TEST(PrepareSearch, ADataSheetStandsForWhatWasNotMeasured) {
   const PreparedSearch prepared = prepare_search(request, spec::load_model("gpt2-tiny"), knowledge);
   EXPECT_EQ(prepared.question.hardware.world_size, 4);
   EXPECT_EQ(prepared.question.job.seq_length,
-            prepared.question.model.max_positions);  // below the usual 1024
+            prepared.question.model.max_positions);  // below the usual 8192
   EXPECT_EQ(prepared.question.job.global_batch, 8);
   EXPECT_EQ(prepared.question.job.optimizer->name, "sgd");
-  EXPECT_EQ(prepared.options.memory, prepared.question.hardware.device_memory);
+  EXPECT_EQ(prepared.question.memory_given, prepared.question.hardware.device_memory);
+  EXPECT_EQ(prepared.options.memory, prepared.question.memory);
 }
 
 TEST(PrepareSearch, SaysWhatIsMissing) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/profiles/cluster.h"
 #include "galvatron/search/report.h"
 #include "galvatron/search/solvers/tolerance.h"
 
@@ -107,6 +108,24 @@ TEST(Search, SolvesSeveralKindsOfLayers) {
       EXPECT_NE(text.find(hierarchical ? "embedding" : "target_embedding"), std::string::npos);
     }
   }
+}
+
+// Here a part that was looked into with the tolerance ends a little below the best plan: looking
+// again and again brings no more.
+TEST(Search, EndsWhereTheToleranceLeavesAGap) {
+  const profiles::Cluster cluster = profiles::load_cluster("8xA100-40G");
+  const spec::ModelSpec model = spec::load_model("llama-13b");
+  const spec::JobSpec job{2048, 64, spec::Precision::kBf16};
+  const profiles::DeviceSpec device = cluster.device(job.precision);
+  const auto hardware = profiles::analytic_hardware_profile(cluster.spec, device, cluster.network);
+  const auto profile =
+      profiles::analytic_model_profile(model, job.seq_length, job.precision, device);
+  SearchOptions options;
+  options.memory = Bytes{38526720901};
+  options.num_runners_up = 0;
+  const SearchResult result = search_best_plan({model, job, hardware, profile}, options);
+  ASSERT_TRUE(result.best);
+  EXPECT_LE(result.certificate.gap(), 2e-4);
 }
 
 TEST(Search, MoreMemoryIsNeverSlower) {

@@ -95,8 +95,8 @@ std::string argument_text(const Option& option, const Json& value, const std::st
     return value.dump();
   } else if (value.is_string()) {
     const bool is_text = option.kind == OptionKind::kText || option.kind == OptionKind::kPath ||
-                         option.kind == OptionKind::kBytes || option.kind == OptionKind::kChoice ||
-                         option.takes_several;
+                         option.kind == OptionKind::kBytes || option.kind == OptionKind::kAmount ||
+                         option.kind == OptionKind::kChoice || option.takes_several;
     if (is_text) return value.get<std::string>();
   }
   throw ConfigError(shown, " needs ", option.python_type(), ", not ", value.dump());
@@ -118,6 +118,7 @@ std::string Option::python_type() const {
     case OptionKind::kPath:
       return "str | PathLike[str]";
     case OptionKind::kBytes:
+    case OptionKind::kAmount:
       return "int | str";
     case OptionKind::kCount:
       return "int";
@@ -189,6 +190,28 @@ Option& OptionList::bytes(const std::string& name, std::optional<Bytes>& value,
   return add({name, OptionKind::kBytes, help, "SIZE", "", value ? to_text(*value) : "", false,
               false, parse,
               [&value] { return value ? OrderedJson(value->value) : OrderedJson(); }});
+}
+
+Option& OptionList::amount(const std::string& name, std::optional<double>& value,
+                           const std::string& help) {
+  const auto parse = [&value](const std::string& text, const std::string& shown) {
+    value = parse_amount(text, shown);
+  };
+  return add({name, OptionKind::kAmount, help, "AMOUNT", "", text_of(value), false, false, parse,
+              [&value] { return json_of(value); }});
+}
+
+Option& OptionList::text(const std::string& name, const std::string& placeholder,
+                         const std::string& help,
+                         std::function<void(const std::string&, const std::string&)> set,
+                         std::function<std::string()> get) {
+  const std::string standard = get();
+  const auto value = [get = std::move(get)] {
+    const std::string text = get();
+    return text.empty() ? OrderedJson() : OrderedJson(text);
+  };
+  return add({name, OptionKind::kText, help, placeholder, "", standard, false, false,
+              std::move(set), value});
 }
 
 namespace {

@@ -15,7 +15,18 @@
 
 namespace galvatron {
 
-enum class OptionKind { kText, kPath, kBytes, kCount, kNumber, kChoice, kSwitch, kFlag, kList };
+enum class OptionKind {
+  kText,
+  kPath,
+  kBytes,
+  kAmount,
+  kCount,
+  kNumber,
+  kChoice,
+  kSwitch,
+  kFlag,
+  kList
+};
 
 // Bound to a variable, which must outlive it and holds the default.
 struct Option {
@@ -62,6 +73,12 @@ class OptionList {
   // "16GiB", "80GB", "512MiB".
   Option& bytes(const std::string& name, Bytes& value, const std::string& help);
   Option& bytes(const std::string& name, std::optional<Bytes>& value, const std::string& help);
+  // "1T", "300B".
+  Option& amount(const std::string& name, std::optional<double>& value, const std::string& help);
+  // A text that `set` reads; `get` gives it back, or "" for none.
+  Option& text(const std::string& name, const std::string& placeholder, const std::string& help,
+               std::function<void(const std::string& text, const std::string& shown)> set,
+               std::function<std::string()> get);
   Option& count(const std::string& name, int& value, Counts bounds, const std::string& help);
   Option& count(const std::string& name, std::int64_t& value, Counts bounds,
                 const std::string& help);

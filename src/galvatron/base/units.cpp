@@ -55,6 +55,27 @@ Bytes parse_bytes(std::string_view text, std::string_view what) {
   return {static_cast<std::int64_t>(std::llround(size))};
 }
 
+double parse_amount(std::string_view text, std::string_view what) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit = lower(text.substr(static_cast<std::size_t>(end - text.data())));
+  const std::string_view units = "kmbt";
+  const auto power = unit.empty() ? 0 : units.find(unit) + 1;
+  const double amount = number * std::pow(1000.0, static_cast<double>(power));
+  const bool is_known = unit.size() == (power > 0 ? 1 : 0);
+  if (error != std::errc() || !is_known || !(amount >= 1 && amount <= 1e18)) {
+    throw ConfigError(what, " needs an amount such as 300B, 1.5T or 1000000, not '", text, "'");
+  }
+  return amount;
+}
+
+std::string amount_text(double amount) {
+  constexpr std::array<const char*, 5> kUnits = {"", " K", " M", " B", " T"};
+  std::size_t unit = 0;
+  while (amount >= 999.5 && unit + 1 < kUnits.size()) amount /= 1000, ++unit;
+  return (unit == 0 ? fmt::format("{:g}", amount) : three_digits(amount)) + kUnits[unit];
+}
+
 std::string to_text(Bytes bytes) {
   constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   double value = static_cast<double>(bytes.value);

@@ -40,8 +40,15 @@ Bytes whole_bytes(double value);
 // ConfigError otherwise; `what` names the option in the message.
 Bytes parse_bytes(std::string_view text, std::string_view what);
 
+// "1T", "15.6T", "300B" (10^9), "2.5M", "1000000": how many of something, at least one. ConfigError
+// otherwise.
+double parse_amount(std::string_view text, std::string_view what);
+
 // "1.50 GiB", "312 MiB", "17 KiB", "12 B": three significant digits, binary units.
 std::string to_text(Bytes bytes);
+
+// "13.0 B", "124 M", "1.00 T", "128": three significant digits.
+std::string amount_text(double amount);
 
 // "1.24 s", "312 ms", "85.0 us": three significant digits.
 std::string to_text(Milliseconds time);

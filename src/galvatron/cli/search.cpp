@@ -1,4 +1,5 @@
 // galvatron search: the best plan for a model on a cluster.
+#include <chrono>
 #include <cstdio>
 #include <memory>
 
@@ -6,6 +7,7 @@
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/planning/answer.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
@@ -91,14 +93,16 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   return options;
 }
 
-// Prints the plan, or what is nearest to one; `write_plan` puts it into --output.
-template <typename Result, typename WritePlan>
-int report(const SearchCommand& command, const Result& result, Bytes memory, WritePlan write_plan) {
+// Prints the plan and what `more` says of it, or what is nearest to one; `write_plan` puts it into
+// --output.
+template <typename Result, typename More, typename WritePlan>
+int report(const SearchCommand& command, const Result& result, Bytes memory, More more,
+           WritePlan write_plan) {
   if (!result.best) {
     std::printf("%s\n", to_text(*result.closest_miss, memory).c_str());
     return kExitNothingFits;
   }
-  std::printf("%s", to_text(*result.best, memory).c_str());
+  std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
   if (command.explain) std::printf("%s", explain(result).c_str());
   if (command.output.empty()) return 0;
   write_plan();
@@ -130,7 +134,8 @@ int search_galvatron2(const SearchCommand& command) {
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
-  return report(command, result, options.memory, [&] {
+  const auto nothing_more = [] { return std::string(); };
+  return report(command, result, options.memory, nothing_more, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
       galvatron2::write_plan(command.output, result.best->plan);
     } else {
@@ -138,6 +143,10 @@ int search_galvatron2(const SearchCommand& command) {
                                                                options.job.precision));
     }
   });
+}
+
+planning::Now now() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
 OrderedJson record_inputs(const planning::MachineFiles& machine) {
@@ -163,15 +172,21 @@ int search_ours(const SearchCommand& command) {
   }
   const planning::PreparedSearch prepared = planning::prepare_search(
       request, spec::load_model(command.model), planning::read_machine(command.machine));
-  const search::SearchOptions& options = prepared.options;
+  const planning::Question& question = prepared.question;
   const search::SearchResult result = prepared.run();
-  return report(command, result, options.memory, [&] {
+  const std::int64_t batch =
+      result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
+  std::printf("%s\n", to_text(question, batch, now()).c_str());
+  const auto more = [&] {
+    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
+  };
+  return report(command, result, question.memory, more, [&] {
     if (command.plan_format == "galvatron2") {
       galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
       return;
     }
     plan::Plan plan = result.best->plan;
-    plan.search = search_to_json(result, options.memory);
+    plan.search = planning::search_to_json(question, result);
     plan.search["inputs"] = record_inputs(command.machine);
     plan::write_plan(command.output, plan);
   });

@@ -1,13 +1,21 @@
 #include "galvatron/planning/question.h"
 
+#include <charconv>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 
 namespace galvatron::planning {
 namespace {
 
-constexpr std::int64_t kUsualSeqLength = 1024;
+// Models allow far longer ones; trained they are at these.
+constexpr std::int64_t kUsualSeqLength = 8192;
+// How far peaks were seen above their prediction from measured profiles
+// (docs/design/cost_model.md), and half as much again where the reserve is assumed and activations
+// are computed.
+constexpr double kMeasuredMargin = 0.05, kDataSheetMargin = 0.08;
 
 void require(bool given, const char* option) {
   if (given) return;
@@ -52,7 +60,49 @@ profiles::HardwareProfile prepare_hardware(const QuestionRequest& request, const
   return out;
 }
 
+MemoryMargin choose_margin(const QuestionRequest& request, bool is_measured) {
+  if (request.memory_margin) return *request.memory_margin;
+  if (request.memory) return {};
+  return {is_measured ? kMeasuredMargin : kDataSheetMargin, {}};
+}
+
+void choose_memory(const QuestionRequest& request, bool is_measured, Question& out) {
+  if (!request.memory && out.hardware.device_memory.value == 0) {
+    throw ConfigError(
+        "[search] --memory is missing: the hardware profile does not say how much a "
+        "device has");
+  }
+  out.memory_given = request.memory.value_or(out.hardware.device_memory);
+  out.margin = choose_margin(request, is_measured);
+  out.memory = out.memory_given - out.margin.of(out.memory_given);
+  if (out.memory.value < 1) {
+    throw ConfigError("[search] --memory-margin ", to_text(out.margin), " leaves nothing of ",
+                      to_text(out.memory_given));
+  }
+}
+
 }  // namespace
+
+Bytes MemoryMargin::of(Bytes memory) const {
+  return whole_bytes(share * static_cast<double>(memory.value)) + bytes;
+}
+
+MemoryMargin parse_margin(const std::string& text, const std::string& what) {
+  if (text == "0") return {};
+  if (!text.ends_with('%')) return {0, parse_bytes(text, what)};
+  double percent = 0;
+  const char* last = text.data() + text.size() - 1;
+  const auto [end, error] = std::from_chars(text.data(), last, percent);
+  if (error != std::errc() || end != last || !(percent >= 0 && percent < 100)) {
+    throw ConfigError(what, " needs a share below 100 %, such as 5%, or a size, not '", text, "'");
+  }
+  return {percent / 100, {}};
+}
+
+std::string to_text(const MemoryMargin& margin) {
+  if (margin.bytes.value > 0) return to_text(margin.bytes);
+  return fmt::format("{:g} %", 100 * margin.share);
+}
 
 OptionList machine_options(MachineFiles& files) {
   OptionList list;
@@ -77,16 +127,29 @@ OptionList question_options(QuestionRequest& request) {
   list.group("Input");
   list.count("world-size", request.world_size, {0, plan::kMaxRanks},
              "Ranks; 0: all of the profile or cluster");
-  list.bytes("memory", request.memory, "Memory of one device; default: all it has");
+  list.bytes("memory", request.memory,
+             "What a plan may use of one device; default: all it has, less the margin");
   list.bytes("memory-reserve", request.memory_reserve,
              "Kept for context and allocator, within --memory; default: as measured");
+  list.text(
+      "memory-margin", "SIZE|N%",
+      "Left free of --memory for predictions that err; default: 5% with measured profiles, 8% "
+      "with data sheets, nothing of a --memory that is given",
+      [&request](const std::string& text, const std::string& shown) {
+        request.memory_margin = parse_margin(text, shown);
+      },
+      [&request] {
+        return request.memory_margin ? to_text(*request.memory_margin) : std::string();
+      });
   list.count("seq-length", request.seq_length, {.min = 0},
-             "Tokens of a sample; 0: the profile's, else at most 1024");
+             "Tokens of a sample; 0: the profile's, else the model's own, 8192 at most");
   list.choice("precision", request.precision,
               "Of compute; default: the model profile's, else what is fast on the device: bf16 on "
               "GPUs, fp32 on cpu");
   list.choice("optimizer", request.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
+  list.amount("tokens", request.tokens,
+              "Of the whole training, such as 1T: the answer says how many days it takes");
   return list;
 }
 
@@ -102,6 +165,7 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   if (cluster && request.world_size > 0) cluster = cluster->resized(request.world_size);
   require(cluster || knowledge.hardware, "--hardware");
   require(cluster || knowledge.profile, "--profile");
+  const bool is_measured = knowledge.hardware && knowledge.profile;
   Question out;
   out.model = std::move(model);
   out.job.precision = choose_precision(request, knowledge);
@@ -109,12 +173,9 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.job.seq_length = choose_length(request, out.model, knowledge);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);
-  if (!request.memory && out.hardware.device_memory.value == 0) {
-    throw ConfigError(
-        "[search] --memory is missing: the hardware profile does not say how much a "
-        "device has");
-  }
-  out.memory = request.memory.value_or(out.hardware.device_memory);
+  if (cluster) out.peak_flops = cluster->device(out.job.precision).flops_per_ms * 1000;
+  out.tokens = request.tokens;
+  choose_memory(request, is_measured, out);
   return out;
 }
 

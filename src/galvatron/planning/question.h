@@ -29,15 +29,30 @@ struct MachineKnowledge {
 // ConfigError for a file that cannot be read, or a name that nobody knows.
 MachineKnowledge read_machine(const MachineFiles& files);
 
+// Memory that plans leave free, because predictions err: a share of what a device has, or bytes.
+struct MemoryMargin {
+  double share = 0;  // [0, 1)
+  Bytes bytes;
+  Bytes of(Bytes memory) const;
+  bool operator==(const MemoryMargin&) const = default;
+};
+// "5%", "2GiB", "0". ConfigError otherwise.
+MemoryMargin parse_margin(const std::string& text, const std::string& what);
+std::string to_text(const MemoryMargin& margin);
+
 // A question in the user's words. What is not set follows from model and machine.
 struct QuestionRequest {
   int world_size = 0;           // 0: all ranks of the hardware profile or cluster
-  std::optional<Bytes> memory;  // of one device; unset: all it has
+  std::optional<Bytes> memory;  // that a plan may use of one device; unset: all it has, less margin
   std::optional<Bytes> memory_reserve;
-  std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else at most 1024
+  // Unset: with `memory` nothing; else as far as predictions were seen to err.
+  std::optional<MemoryMargin> memory_margin;
+  std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else the model's (8192 at
+                                // most)
   // Unset: that of the model's profile, else what is fast on the device.
   std::optional<spec::Precision> precision;
   std::string optimizer = spec::default_optimizer().name;
+  std::optional<double> tokens;  // of the whole training: how long it takes
 };
 // `request` must outlive the list: for the command line and Python.
 OptionList question_options(QuestionRequest& request);
@@ -47,7 +62,11 @@ struct Question {
   spec::JobSpec job;
   profiles::HardwareProfile hardware;  // world_size, memory_reserve: those of the question
   profiles::ModelProfile profile;      // prepared for model and job
-  Bytes memory;                        // of one device, the reserve included
+  Bytes memory;                        // that plans may use of one device, the reserve included
+  Bytes memory_given;                  // by --memory, or what a device has: with the margin
+  MemoryMargin margin;
+  double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
+  std::optional<double> tokens;
 
   cost::CostInputs inputs() const { return {model, job, hardware, profile}; }
   // The same with another batch.

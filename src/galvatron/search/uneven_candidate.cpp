@@ -146,6 +146,11 @@ std::optional<ShapeAnswer> UnevenCandidate::attempt(Part part, const Effort& eff
     return answer;
   }
   if (!answer.complete && part.tolerant) return finish_by_beam(part, effort.best, spent);
+  if (part.tolerant && cutoff == effort.cutoff * shared().samples()) {
+    // Nothing is below the cutoff but for the tolerance, by which the bound stays below it for good.
+    close_at(part.bound);
+    return std::nullopt;
+  }
   part.tolerant = part.tolerant || !answer.complete;
   if (answer.complete) part.step *= kStepGrowth;
   put_back(std::move(part));

@@ -1,0 +1,186 @@
+#include "galvatron/planning/answer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "galvatron/search/report.h"
+
+namespace galvatron::planning {
+namespace {
+
+constexpr double kSecondsPerDay = 86400;
+constexpr const char* kMfuConvention =
+    "model FLOPs as Megatron-LM counts them: 3 x forward, causal attention by half, nothing that "
+    "is computed again";
+
+std::string plural(double count, const char* what) {
+  return fmt::format("{:g} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// ISO 8601 in UTC, as profiles have it; nullopt for anything else.
+std::optional<Now> parse_date(const std::string& text) {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d", &year, &month, &day, &hour, &minute, &second) <
+      3) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second);
+}
+
+std::string age_text(Now date, Now now) {
+  const double hours = static_cast<double>((now - date).count()) / 3600;
+  if (hours < 0) return "in the future";
+  if (hours < 1) return "this hour";
+  if (hours < 48) return plural(std::floor(hours), "hour") + " ago";
+  return plural(std::floor(hours / 24), "day") + " ago";
+}
+
+std::string machine_text(const profiles::HardwareProfile& hardware) {
+  const int ranks = hardware.world_size, on_node = std::min(hardware.ranks_per_node, ranks);
+  const int nodes = (ranks + on_node - 1) / on_node;
+  return fmt::format("{}, {} x {} of {}", plural(ranks, "rank"), plural(nodes, "node"), on_node,
+                     hardware.device);
+}
+
+std::string sample_text(const Question& question) {
+  const spec::ModelSpec& model = question.model;
+  const std::int64_t length = question.job.seq_length;
+  if (model.fixed_seq_length > 0) return fmt::format("images ({} tokens each)", length);
+  const bool is_longest = length == model.max_positions || model.max_positions > 1'000'000;
+  return fmt::format("{} tokens{}", length,
+                     is_longest ? "" : fmt::format(" (the model allows {})", model.max_positions));
+}
+
+std::string memory_text(const Question& question) {
+  std::string out = fmt::format("memory {} of a device", to_text(question.memory));
+  if (question.memory != question.memory_given) {
+    out += fmt::format(": {} less a margin of {} for what predictions err",
+                       to_text(question.memory_given), to_text(question.margin));
+  }
+  return out + fmt::format("; {} of it reserved", to_text(question.hardware.memory_reserve));
+}
+
+struct Source {
+  const char* of;
+  const profiles::Provenance& provenance;
+};
+std::vector<Source> sources_of(const Question& question) {
+  return {{"network and device", question.hardware.provenance},
+          {"layers", question.profile.provenance}};
+}
+
+}  // namespace
+
+Throughput throughput(const Question& question, const plan::Plan& plan,
+                      const cost::PlanCost& cost) {
+  Throughput out;
+  const double step_seconds = cost.step_time.value / 1000;
+  const double devices = plan.world_size;
+  out.tokens_per_second = cost.tokens_per_second;
+  out.tokens_per_second_per_device = out.tokens_per_second / devices;
+  out.flops_per_step = 3 * spec::forward_flops(question.model, question.job.seq_length) *
+                       static_cast<double>(plan.global_batch);
+  if (question.peak_flops > 0) {
+    out.mfu = out.flops_per_step / (step_seconds * devices * question.peak_flops);
+  }
+  if (question.tokens) {
+    out.days = *question.tokens / out.tokens_per_second / kSecondsPerDay;
+    out.device_hours = *out.days * 24 * devices;
+  }
+  return out;
+}
+
+std::string source_text(const profiles::Provenance& provenance, Now now) {
+  if (provenance.date.empty()) return provenance.note;
+  const auto date = parse_date(provenance.date);
+  return fmt::format(
+      "measured on {}, {}{}", provenance.host.empty() ? "an unnamed machine" : provenance.host,
+      provenance.date.substr(0, 10), date ? fmt::format(" ({})", age_text(*date, now)) : "");
+}
+
+std::string to_text(const Question& question, std::int64_t global_batch, Now now) {
+  const spec::ModelSpec& model = question.model;
+  std::string out = fmt::format(
+      "{}: {} parameters in {}\n  {}\n  batch {} x {}, {}, {}\n  {}\n", model.name,
+      amount_text(static_cast<double>(model.num_params())), plural(model.num_blocks(), "block"),
+      machine_text(question.hardware), global_batch, sample_text(question),
+      to_text(question.job.precision), question.job.optimizer->name, memory_text(question));
+  for (const Source& source : sources_of(question)) {
+    out += fmt::format("  {}: {}\n", source.of, source_text(source.provenance, now));
+  }
+  return out;
+}
+
+std::string to_text(const Throughput& throughput, const Question& question) {
+  std::string out = fmt::format("  {:.0f} tokens/s, {:.0f} a device", throughput.tokens_per_second,
+                                throughput.tokens_per_second_per_device);
+  if (throughput.mfu) {
+    out += fmt::format("; MFU {:.1f} % of {:.4g} TFLOP/s a device (dense {} peak; {})",
+                       100 * *throughput.mfu, question.peak_flops / 1e12,
+                       to_text(question.job.precision), kMfuConvention);
+  }
+  out += "\n";
+  if (throughput.days) {
+    out += fmt::format("  {} tokens take {:.3g} days, {} device-hours\n",
+                       amount_text(*question.tokens), *throughput.days,
+                       amount_text(std::round(*throughput.device_hours)));
+  }
+  return out;
+}
+
+OrderedJson question_to_json(const Question& question, std::int64_t global_batch) {
+  OrderedJson out = {{"model", question.model.name},
+                     {"num_parameters", question.model.num_params()},
+                     {"world_size", question.hardware.world_size},
+                     {"ranks_per_node", question.hardware.ranks_per_node},
+                     {"device", question.hardware.device},
+                     {"global_batch", global_batch},
+                     {"seq_length", question.job.seq_length},
+                     {"precision", to_text(question.job.precision)},
+                     {"optimizer", question.job.optimizer->name},
+                     {"memory_bytes", question.memory.value},
+                     {"memory_given_bytes", question.memory_given.value}};
+  out["sources"] = OrderedJson::array();
+  for (const Source& source : sources_of(question)) {
+    out["sources"].push_back({{"of", source.of},
+                              {"note", source.provenance.note},
+                              {"host", source.provenance.host},
+                              {"date", source.provenance.date}});
+  }
+  return out;
+}
+
+OrderedJson throughput_to_json(const Throughput& throughput, const Question& question) {
+  OrderedJson out = {{"tokens_per_second", throughput.tokens_per_second},
+                     {"tokens_per_second_per_device", throughput.tokens_per_second_per_device},
+                     {"flops_per_step", throughput.flops_per_step}};
+  if (throughput.mfu) {
+    out["mfu"] = *throughput.mfu;
+    out["mfu_convention"] = kMfuConvention;
+    out["peak_flops_per_device"] = question.peak_flops;
+  }
+  if (throughput.days) {
+    out["tokens"] = *question.tokens;
+    out["days"] = *throughput.days;
+    out["device_hours"] = *throughput.device_hours;
+  }
+  return out;
+}
+
+OrderedJson search_to_json(const Question& question, const search::SearchResult& result) {
+  const search::FoundPlan& best = *result.best;
+  OrderedJson out = search::search_to_json(result, question.memory);
+  out["question"] = question_to_json(question, best.plan.global_batch);
+  out["throughput"] = throughput_to_json(throughput(question, best.plan, best.cost), question);
+  return out;
+}
+
+}  // namespace galvatron::planning

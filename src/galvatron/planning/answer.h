@@ -1,0 +1,51 @@
+// An answer with its question: what was asked and where the numbers come from, what a plan costs in
+// the units that people plan with.
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/json.h"
+#include "galvatron/cost/plan_cost.h"
+#include "galvatron/planning/question.h"
+#include "galvatron/search/search.h"
+
+namespace galvatron::planning {
+
+using Now = std::chrono::sys_seconds;
+
+// Of a plan, all devices at work.
+struct Throughput {
+  double tokens_per_second = 0;
+  double tokens_per_second_per_device = 0;
+  double flops_per_step = 0;  // of the model: forward and twice that for backward
+  // flops_per_step / (step time * devices * peak), as Megatron-LM counts model FLOPs: what is
+  // computed again does not count, of causal attention the half that is needed does. Unset where
+  // the peak is not known.
+  std::optional<double> mfu;
+  // Of the question's tokens; unset without.
+  std::optional<double> days, device_hours;
+};
+Throughput throughput(const Question& question, const plan::Plan& plan, const cost::PlanCost& cost);
+
+// Where a kind of numbers comes from: "measured on host4, 2026-11-20 (8 days ago)", "from the data
+// sheet of 8xH100".
+std::string source_text(const profiles::Provenance& provenance, Now now);
+
+// What was asked: model with its parameters, ranks, batch, tokens, precision, optimizer, memory and
+// margin, source of the numbers. Lines that begin with two spaces.
+std::string to_text(const Question& question, std::int64_t global_batch, Now now);
+// One or two lines.
+std::string to_text(const Throughput& throughput, const Question& question);
+
+// {"model", "num_parameters", "world_size", "ranks_per_node", "device", "global_batch",
+// "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...]}:
+// all that an answer depends on.
+OrderedJson question_to_json(const Question& question, std::int64_t global_batch);
+OrderedJson throughput_to_json(const Throughput& throughput, const Question& question);
+// For the plan's `search` section: what was asked, the prediction, what it comes to, certificate
+// and runner-ups. REQUIRES: it found a plan.
+OrderedJson search_to_json(const Question& question, const search::SearchResult& result);
+
+}  // namespace galvatron::planning
