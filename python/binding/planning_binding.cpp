@@ -136,7 +136,9 @@ void bind_models_as_planned(py::module_& module) {
       .def_property_readonly("num_params", &spec::ModelSpec::num_params)
       .def_property_readonly("num_layers", &spec::ModelSpec::num_layers)
       .def("target_length", &target_length, py::arg("seq_length"));
-  module.def("load_model", &spec::load_model, py::arg("model"));
+  module.def(
+      "load_model", [](const std::string& model) { return spec::load_model(model); },
+      py::arg("model"));
   module.def(
       "model_from_config",
       [](const Text& config, const std::string& name) {

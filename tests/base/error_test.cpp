@@ -18,6 +18,13 @@ TEST(NearestName, SaysNothingWhenNoWordIsNear) {
   EXPECT_EQ(nearest_name("anything", {}), "");
 }
 
+TEST(NearestNames, AreTheFirstOfAll) {
+  EXPECT_EQ(nearest_names("zero", kWords, 1), (std::vector<std::string>{"zero_stage"}));
+  EXPECT_EQ(nearest_names("tp_degree", kWords, 2),
+            (std::vector<std::string>{"tp_degree", "ulysses_degree"}));
+  EXPECT_EQ(nearest_names("tp_degree", kWords, 9).size(), kWords.size());
+}
+
 TEST(DidYouMean, IsTheEndOfASentenceOrNothing) {
   EXPECT_EQ(did_you_mean("recomputes", kWords), ", did you mean 'recompute'?");
   EXPECT_EQ(did_you_mean("colour", kWords), "");

@@ -33,6 +33,15 @@ void throw_internal_error(const char* file, int line, const char* condition,
                                      " does not hold", message.empty() ? "" : ": ", message));
 }
 
+std::vector<std::string> nearest_names(std::string_view word, std::vector<std::string> candidates,
+                                       std::size_t count) {
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const auto& one, const auto& other) {
+    return edit_distance(word, one) < edit_distance(word, other);
+  });
+  candidates.resize(std::min(count, candidates.size()));
+  return candidates;
+}
+
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;

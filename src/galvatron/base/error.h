@@ -45,6 +45,10 @@ class InternalError : public std::logic_error {
 // The candidate nearest to `word` by edit distance, or "" when none is near enough to be meant.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
 
+// The `count` candidates nearest to `word`, the nearest first, however far they are.
+std::vector<std::string> nearest_names(std::string_view word, std::vector<std::string> candidates,
+                                       std::size_t count);
+
 // ", did you mean 'x'?", "; x is not supported yet" of a name that is still to come, or "": the
 // usual ending of an "unknown name" message.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);

@@ -17,8 +17,6 @@ struct ForeignOption {
 constexpr std::string_view kMicrobatch =
     " microbatches are counted here, not sized: {num-microbatches} is the samples of "
     "{global-batch} over data-parallel ranks x samples of a microbatch";
-constexpr std::string_view kModelShape =
-    " sizes of the model stand in its config.json ({model}: a preset, a file or a folder)";
 constexpr std::string_view kEpochs =
     " the length of a run is counted in optimizer steps: {steps} is epochs x samples / "
     "{global-batch}";
@@ -54,12 +52,15 @@ constexpr std::array kForeign = {
     ForeignOption{"tokenizer-name-or-path", "tokenizer"},
     ForeignOption{"load", "resume"},
     ForeignOption{"eval-iters", "eval-batches"},
-    ForeignOption{"num-layers", kModelShape},
-    ForeignOption{"hidden-size", kModelShape},
-    ForeignOption{"num-attention-heads", kModelShape},
-    ForeignOption{"ffn-hidden-size", kModelShape},
-    ForeignOption{"max-position-embeddings", kModelShape},
-    // Hugging Face's Trainer and others
+    ForeignOption{"num-attention-heads", "num-heads"},
+    ForeignOption{"num-query-groups", "num-kv-heads"},
+    ForeignOption{"kv-channels", "head-size"},
+    ForeignOption{"ffn-hidden-size", "intermediate-size"},
+    ForeignOption{"max-position-embeddings", "max-positions"},
+    // Hugging Face's configs, its Trainer and others
+    ForeignOption{"num-hidden-layers", "num-layers"},
+    ForeignOption{"num-key-value-heads", "num-kv-heads"},
+    ForeignOption{"head-dim", "head-size"},
     ForeignOption{"learning-rate", "lr"},
     ForeignOption{"lr-scheduler-type", "lr-schedule"},
     ForeignOption{"lr-scheduler", "lr-schedule"},

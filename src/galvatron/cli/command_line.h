@@ -25,6 +25,7 @@ struct CommandEntry {
   bool trains;  // belongs to the training half (training_half.h)
 };
 inline constexpr std::array kCommands = {
+    CommandEntry{"models", "List the presets, or the numbers of one model", false},
     CommandEntry{"profile-hardware", "Measure collectives, contention and memory of the ranks",
                  true},
     CommandEntry{"profile-model", "Measure time and memory of a model's layers", true},
@@ -66,9 +67,10 @@ class CommandLine {
 };
 
 // The arguments of a command with those of its TOML file behind them; what the command line gives
-// wins. Keys are option names without dashes. Keys at the top and in the table [<command>] count;
-// tables of other commands are left alone. ConfigError for a key that is no option, naming the
-// nearest.
+// wins. Keys are option names without dashes. Keys at the top and in the table [<command>] count,
+// the table's before those at the top; tables of other commands are left alone. A list is several
+// values of an option that may be given several times, else one value joined by commas. ConfigError
+// for a key that is no option, naming the nearest, and for one that stands twice in its table.
 std::vector<std::string> with_config_file(const std::vector<std::string>& arguments,
                                           const CLI::App& command,
                                           const std::vector<std::string>& all_commands);

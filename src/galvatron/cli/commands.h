@@ -16,6 +16,7 @@
 
 namespace galvatron::cli {
 
+void add_models_command(CommandLine& line);
 void add_search_command(CommandLine& line);
 void add_simulate_command(CommandLine& line);
 

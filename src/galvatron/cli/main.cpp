@@ -7,6 +7,7 @@ namespace {
 
 int run(int argc, const char* const* argv) {
   CommandLine line;
+  add_models_command(line);
   add_search_command(line);
   add_simulate_command(line);
   for (const CommandEntry& entry : kCommands) {

@@ -20,6 +20,7 @@ constexpr const char* kSearchExamples =
     "--memory 36GiB --global-batch 64 --output plan.json\n"
     "  galvatron search --model llama2-70b --cluster 64xH100 --global-batch 512 "
     "--allow 'tp_degree<=8' --explain\n"
+    "  galvatron search --model llama2-7b --num-layers 48 --cluster 8xA100 --global-batch 64\n"
     "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
     "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
     "galvatron2 --output plan.json\n"
@@ -30,13 +31,13 @@ struct SearchCommand {
   planning::SearchRequest request;
   planning::MachineFiles machine;
   std::string model;
+  spec::ModelOverrides overrides;
   bool explain = false;
   std::string output, plan_format;
   std::string cost_model;
 
   std::string galvatron2_profiles;
-  int num_layers = 0, num_nodes = 0;
-  std::int64_t hidden_size = 0;
+  int num_nodes = 0;
   std::string default_dp_type = "zero2", time_mode = "batch", memory_mode = "static";
   bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
 };
@@ -73,8 +74,8 @@ void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const c
 galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   galvatron2::SearchOptions options;
   options.job.world_size = command.request.question.world_size;
-  options.job.num_layers = command.num_layers;
-  options.job.hidden_size = command.hidden_size;
+  options.job.num_layers = static_cast<int>(command.overrides.num_layers.value_or(0));
+  options.job.hidden_size = command.overrides.hidden_size.value_or(0);
   options.job.seq_length = command.request.question.seq_length;
   options.job.precision = command.request.question.precision.value_or(kTheirPrecision);
   refuse_foreign_schedule(command.request.schedule, "the cost model galvatron2");
@@ -115,8 +116,8 @@ int search_galvatron2(const SearchCommand& command) {
   require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
           "the cost model galvatron2 reads no others");
   require(command.request.question.world_size > 0, "--world-size", why);
-  require(command.num_layers > 0, "--num-layers", why);
-  require(command.hidden_size > 0, "--hidden-size", why);
+  require(command.overrides.num_layers.has_value(), "--num-layers", why);
+  require(command.overrides.hidden_size.has_value(), "--hidden-size", why);
   require(command.request.question.seq_length > 0, "--seq-length", why);
   require(command.request.question.memory.has_value(), "--memory", why);
   require(!command.request.global_batch.empty(), "--global-batch", why);
@@ -124,6 +125,12 @@ int search_galvatron2(const SearchCommand& command) {
     throw ConfigError(
         "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
+  }
+  const std::string stray = spec::given_override(command.overrides, {"num-layers", "hidden-size"});
+  if (!stray.empty()) {
+    throw ConfigError("[search] --", stray,
+                      " belongs to our own cost model; galvatron2 asks for --num-layers and "
+                      "--hidden-size alone");
   }
   if (command.request.question.optimizer != spec::default_optimizer().name) {
     throw ConfigError("[search] --optimizer ", command.request.question.optimizer,
@@ -170,8 +177,9 @@ int search_ours(const SearchCommand& command) {
       request.forbid.push_back("schedule=" + name);
     }
   }
-  const planning::PreparedSearch prepared = planning::prepare_search(
-      request, spec::load_model(command.model), planning::read_machine(command.machine));
+  const planning::PreparedSearch prepared =
+      planning::prepare_search(request, spec::load_model(command.model, command.overrides),
+                               planning::read_machine(command.machine));
   const planning::Question& question = prepared.question;
   const search::SearchResult result = prepared.run();
   const std::int64_t batch =
@@ -209,8 +217,6 @@ void add_galvatron2_options(OptionList& list, SearchCommand& command) {
             "Folder of its profile files under their own names");
   list.count("num-nodes", command.num_nodes, {.min = 0},
              "Which machine profile, where several fit");
-  list.count("num-layers", command.num_layers, {.min = 0}, "Transformer layers");
-  list.count("hidden-size", command.hidden_size, {.min = 0}, "Hidden size");
   list.choice("default-dp-type", command.default_dp_type, {"ddp", "zero2"},
               "Data parallelism of layers without ZeRO-3");
   list.choice("time-profile-mode", command.time_mode, {"static", "batch", "sequence"},
@@ -229,6 +235,7 @@ OptionList options_of(SearchCommand& command) {
   list.group("Input");
   list.text("model", command.model,
             "Preset name, config.json or folder; with --galvatron2-profiles the name in its files");
+  list.append(spec::model_override_options(command.overrides));
   list.append(planning::machine_options(command.machine));
   list.append(planning::search_options(command.request));
   list.group("Output");

@@ -22,13 +22,14 @@ constexpr const char* kSimulateExamples =
 
 struct SimulateCommand {
   std::string model, plan, hardware, profile, trace, output;
+  spec::ModelOverrides overrides;
   std::string optimizer = spec::default_optimizer().name;
   std::int64_t seq_length = 0;
   Bytes memory;
 };
 
 int simulate(const SimulateCommand& options) {
-  const spec::ModelSpec model = spec::load_model(options.model);
+  const spec::ModelSpec model = spec::load_model(options.model, options.overrides);
   plan::Plan plan = plan::read_plan(options.plan);
   const profiles::HardwareProfile hardware = profiles::read_hardware_profile(options.hardware);
   profiles::ModelProfile profile = profiles::read_model_profile(options.profile);
@@ -65,6 +66,7 @@ OptionList options_of(SimulateCommand& command) {
   list.choice("optimizer", command.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
   list.bytes("memory", command.memory, "Budget that the memory bars are drawn against");
+  list.append(spec::model_override_options(command.overrides));
   list.group("Output");
   list.path("trace", command.trace, "Chrome trace of one step");
   list.path("output", command.output, "The plan with the prediction in its search section");

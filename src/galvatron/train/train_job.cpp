@@ -29,7 +29,8 @@ constexpr std::int64_t kDefaultSeqLength = 1024;
 spec::ModelSpec load_model(const TrainJob& job) {
   if (job.model.empty() && job.init_from.empty())
     throw ConfigError("[train] give --model or --init-from");
-  spec::ModelSpec model = spec::load_model(job.model.empty() ? job.init_from : job.model);
+  spec::ModelSpec model =
+      spec::load_model(job.model.empty() ? job.init_from : job.model, job.overrides);
   if (!job.init_from.empty()) check_weights(model, job.init_from);
   return model;
 }
@@ -249,7 +250,8 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
 OrderedJson options_to_json(const PreparedJob& prepared) {
   TrainJob job = prepared.job;
   job.seq_length = prepared.seq_length;
-  OrderedJson out = train_options(job).record({kModelOptions, kImageOptions, kOptimizerOptions});
+  OrderedJson out = train_options(job).record(
+      {kModelOptions, spec::kOverrideOptions, kImageOptions, kOptimizerOptions});
   out["deterministic"] = job.deterministic;
   out["precision"] = spec::to_text(prepared.plan.precision);
   out["global_batch"] = prepared.plan.global_batch;

@@ -39,6 +39,7 @@ using SampleMaker = std::function<std::unique_ptr<data::SampleSource>(
 struct TrainJob {
   // Preset name, config.json or folder; empty: init_from's config.
   std::string model;
+  spec::ModelOverrides overrides;  // numbers of it that are not the config's
   // A Hugging Face checkpoint folder whose weights are the first ones; empty: random ones.
   std::string init_from;
   // A plan file; empty: `uniform`.

@@ -148,6 +148,7 @@ void add_output_options(OptionList& list, TrainJob& job) {
 OptionList train_options(TrainJob& job) {
   OptionList list;
   add_model_options(list, job);
+  list.append(spec::model_override_options(job.overrides));
   add_image_options(list, job.images);
   add_plan_options(list, job);
   add_optimizer_options(list, job.trainer);

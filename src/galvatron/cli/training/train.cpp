@@ -109,6 +109,7 @@ int find_plan(TrainCommand& options) {
   train::check_outputs(job);
   AutoPlanRequest request;
   request.model = job.model.empty() ? job.init_from : job.model;
+  request.overrides = job.overrides;
   request.job = train::job_spec(job, inputs.seq_length);
   request.nproc = options.nproc;
   request.device = comm::pick_device(options.job.device).is_cuda() ? "cuda" : "cpu";

@@ -59,7 +59,7 @@ std::string hardware_file(const AutoPlanRequest& request) {
 }
 
 std::string model_file(const AutoPlanRequest& request) {
-  const spec::ModelSpec model = spec::load_model(request.model);
+  const spec::ModelSpec model = spec::load_model(request.model, request.overrides);
   const std::string name =
       fmt::format("model-{}-{}-{}-{}ranks-{}-seq{}-{:016x}.json", model.name, host_name(),
                   request.device, request.nproc, spec::to_text(request.job.precision),
@@ -87,9 +87,12 @@ int make_auto_plan(const AutoPlanRequest& request) {
   int code =
       make_file(hardware, {"profile-hardware", "--nproc", nproc, "--device", request.device});
   if (code != 0) return code;
-  code =
-      make_file(profile, {"profile-model", "--model", request.model, "--seq-length", seq_length,
-                          "--precision", precision, "--nproc", nproc, "--device", request.device});
+  const std::vector<std::string> overrides = spec::override_arguments(request.overrides);
+  std::vector<std::string> measure{"profile-model", "--model",     request.model, "--seq-length",
+                                   seq_length,      "--precision", precision,     "--nproc",
+                                   nproc,           "--device",    request.device};
+  measure.insert(measure.end(), overrides.begin(), overrides.end());
+  code = make_file(profile, std::move(measure));
   if (code != 0) return code;
   std::vector<std::string> search{"search",
                                   "--model",
@@ -110,6 +113,7 @@ int make_auto_plan(const AutoPlanRequest& request) {
                                   request.job.optimizer->name,
                                   "--output",
                                   request.output};
+  search.insert(search.end(), overrides.begin(), overrides.end());
   if (request.memory)
     search.insert(search.end(), {"--memory", std::to_string(request.memory->value)});
   return run_self(std::move(search));

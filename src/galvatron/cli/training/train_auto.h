@@ -7,11 +7,13 @@
 
 #include "galvatron/base/units.h"
 #include "galvatron/spec/job_spec.h"
+#include "galvatron/spec/model_overrides.h"
 
 namespace galvatron::cli {
 
 struct AutoPlanRequest {
   std::string model;
+  spec::ModelOverrides overrides;
   spec::JobSpec job;
   int nproc = 1;
   std::string device = "cpu";
