@@ -28,6 +28,12 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert "nothing fits in 1.00 KiB" in result.stdout
     assert result.stderr.count("using cache/") == 2
 
+    # Another number of layers is another model: profiled, searched and trained as such.
+    result = galvatron(*AUTO, "--memory", "1GiB", "--num-layers", 1)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["model"] == "gpt2-tiny(num_layers=1)"
+    assert result.stderr.count("using cache/") == 1
+
     # The plan is searched for the optimizer that trains, and foretells only that.
     result = galvatron(*AUTO, "--memory", "1GiB", "--optimizer", "sgd")
     assert result.returncode == 0, result.stderr
