@@ -146,8 +146,8 @@ class WidthOverride {
     return kv_heads_ == heads_ && !overrides_.num_kv_heads ? heads : kv_heads_;
   }
 
-  // In the same ratio to the hidden size. Where that is no whole number, the nearest multiple of the
-  // power of two, at most 128, that divides the old one: matrices of odd sizes are slow.
+  // In the same ratio to the hidden size. Where that is no whole number, the nearest multiple of
+  // the power of two, at most 128, that divides the old one: matrices of odd sizes are slow.
   std::int64_t scaled_intermediate() const {
     const std::int64_t product = old_.intermediate_size * hidden_;
     if (product % old_.hidden_size == 0) return product / old_.hidden_size;
