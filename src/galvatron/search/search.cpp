@@ -26,12 +26,13 @@ struct Solution {
 
 class Search {
  public:
-  Search(const cost::CostInputs& inputs, const SearchOptions& options) : inputs_(inputs, options) {}
+  Search(SearchInputs& inputs, SharedPipelines& pipelines)
+      : inputs_(inputs), pipelines_(pipelines) {}
 
   SearchResult run() {
     Certificate& certificate = result_.certificate;
     certificate.timed("shapes", [&] {
-      shapes_ = make_shapes(inputs_);
+      shapes_ = make_shapes(inputs_, pipelines_);
       for (const auto& shape : shapes_) push(*shape);
     });
     certificate.timed("search", [&] { search_best_first(); });
@@ -175,6 +176,7 @@ class Search {
 
   // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
+    if (inputs_.options().closest_miss_below.value == 0) return;
     std::vector<std::tuple<bool, std::int64_t, ShapeCandidate*>> order;
     for (const auto& shape : shapes_) {
       order.emplace_back(shape->wants_cutoff(), shape->least_bytes_bound(), shape.get());
@@ -182,7 +184,7 @@ class Search {
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return std::pair(std::get<0>(a), std::get<1>(a)) < std::pair(std::get<0>(b), std::get<1>(b));
     });
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    std::int64_t least = inputs_.options().closest_miss_below.value;
     for (const auto& [last, bound, shape] : order) {
       if (bound >= least) continue;
       const std::int64_t bytes = shape->least_bytes(least);
@@ -193,7 +195,8 @@ class Search {
     }
   }
 
-  SearchInputs inputs_;
+  SearchInputs& inputs_;
+  SharedPipelines& pipelines_;
   std::vector<std::unique_ptr<ShapeCandidate>> shapes_;
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
@@ -207,7 +210,25 @@ class Search {
 }  // namespace
 
 SearchResult search_best_plan(const cost::CostInputs& inputs, const SearchOptions& options) {
-  return Search(inputs, options).run();
+  return BudgetSearch(inputs, options).best_plan(options.memory);
+}
+
+struct BudgetSearch::Shared {
+  SearchInputs inputs;
+  SharedPipelines pipelines;
+};
+
+BudgetSearch::BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& options)
+    : shared_(new Shared{{inputs, options}, {}}) {}
+BudgetSearch::~BudgetSearch() = default;
+
+SearchResult BudgetSearch::best_plan(Bytes memory) {
+  shared_->inputs.set_memory(memory);
+  return Search(shared_->inputs, shared_->pipelines).run();
+}
+
+void BudgetSearch::look_for_closest_miss_below(Bytes need) {
+  shared_->inputs.look_for_closest_miss_below(need);
 }
 
 }  // namespace galvatron::search
