@@ -61,6 +61,7 @@ Frontier find_frontier(const PreparedSearch& prepared, const FrontierRequest& re
 ResultTable frontier_table(const Frontier& frontier, const Question& question);
 // Where it begins and ends, and what is not known: lines that end in '\n'.
 std::string frontier_notes(const Frontier& frontier);
+// Table, JSON and picture: REQUIRES a step.
 OrderedJson frontier_to_json(const Frontier& frontier, const Question& question);
 Chart frontier_chart(const Frontier& frontier, const Question& question);
 
