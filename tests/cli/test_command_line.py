@@ -37,14 +37,17 @@ def test_training_loads_it(start):
     assert "libtorch_cpu" in log
 
 
-@pytest.mark.parametrize("command", ["models", "profile-hardware", "profile-model", "search", "train", "simulate"])
+@pytest.mark.parametrize(
+    "command", ["models", "profile-hardware", "profile-model", "search", "sweep", "train", "simulate"]
+)
 def test_every_option_stands_in_the_docs(command, start):
     process = start(command, "--help")
     text, _ = process.communicate(timeout=60)
     options = set(re.findall(r"^ +(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
     assert len(options) > 5
     docs = Path(__file__).parents[2] / "docs"
-    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in ("cli.md", "training.md"))))
+    names = ("cli.md", "planning.md", "training.md")
+    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in names)))
     assert not options - words
 
 

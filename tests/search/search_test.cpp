@@ -215,6 +215,20 @@ TEST(BudgetSearch, AnswersAsASearchPerBudgetInAnyOrder) {
   }
 }
 
+TEST(BudgetSearch, FindsOnlyWhatIsFaster) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const cost::CostInputs inputs = example.inputs();
+  BudgetSearch budgets(inputs, with_memory(Bytes{1}));
+  const double best = ms_per_sample(budgets.best_plan(mebibytes(2000)));
+  const SearchResult slower = budgets.best_plan(mebibytes(2000), best * 1.01);
+  EXPECT_NEAR(ms_per_sample(slower), best, 1e-9 * best);
+  const SearchResult none = budgets.best_plan(mebibytes(2000), best * (1 - 1e-9));
+  EXPECT_FALSE(none.best);
+  EXPECT_FALSE(none.closest_miss);
+  EXPECT_EQ(none.certificate.gap(), 0);
+  EXPECT_TRUE(budgets.best_plan(mebibytes(2000)).best);
+}
+
 TEST(BudgetSearch, LooksForNoMissAboveAKnownNeed) {
   const PlanningExample example("gpt2", 8, 16, 512);
   const cost::CostInputs inputs = example.inputs();

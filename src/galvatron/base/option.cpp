@@ -382,6 +382,14 @@ void OptionList::append(const OptionList& more) {
   options_.insert(options_.end(), more.options_.begin(), more.options_.end());
 }
 
+OptionList OptionList::without(const Names& names) const {
+  OptionList out = *this;
+  std::erase_if(out.options_, [&](const Option& option) {
+    return std::find(names.begin(), names.end(), option.name) != names.end();
+  });
+  return out;
+}
+
 const Option* OptionList::find(const std::string& python_name) const {
   const auto found = std::find_if(options_.begin(), options_.end(), [&](const Option& option) {
     return option.python_name() == python_name;

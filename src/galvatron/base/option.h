@@ -126,6 +126,8 @@ class OptionList {
 
   // Behind these, under their own headings.
   void append(const OptionList& more);
+  // All but those: for a command that has others of these names.
+  OptionList without(const Names& names) const;
   const std::vector<Option>& all() const { return options_; }
   const Option* find(const std::string& python_name) const;
 

@@ -19,5 +19,6 @@ namespace galvatron::cli {
 void add_models_command(CommandLine& line);
 void add_search_command(CommandLine& line);
 void add_simulate_command(CommandLine& line);
+void add_sweep_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -14,7 +14,8 @@ void show_results(const planning::Results& results, const planning::ResultFiles&
   std::printf("%s", results.notes.c_str());
   write_results(files, results);
   for (const auto& [option, path] : files.wanted()) {
-    std::printf("  written to %s\n", path.c_str());
+    const bool drawn = option != "--svg" || results.chart;
+    std::printf("  %s %s\n", drawn ? "written to" : "nothing to draw in", path.c_str());
   }
 }
 

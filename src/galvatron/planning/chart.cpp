@@ -16,6 +16,7 @@ namespace {
 // All in the picture's own units, about a pixel each.
 constexpr double kWidth = 960, kHeight = 520;
 constexpr double kLeft = 84, kRight = 24, kTop = 64, kBottom = 64;
+constexpr double kLegend = 200;                    // where it begins
 constexpr double kLetter = 6.1, kLineHeight = 14;  // of the small letters
 constexpr int kColors = 6;
 constexpr int kTicks = 7;
@@ -128,7 +129,7 @@ class Drawing {
     put_line("axis", kLeft, bottom, right, bottom);
     put_line("axis", kLeft, kTop, kLeft, bottom);
     put_text((kLeft + right) / 2, kHeight - 16, "middle", chart_.x_title, "");
-    put_text(16, kTop - 14, "start", chart_.y_title, "");
+    put_text(16, 44, "start", chart_.y_title, "");
   }
 
   void marks() {
@@ -166,7 +167,7 @@ class Drawing {
   }
 
   void legend() {
-    double x = kLeft;
+    double x = kLegend;
     for (const ChartLine& line : chart_.lines) {
       if (line.name.empty()) continue;
       put(R"(<polyline class="c{}{}" points="{:.1f},40 {:.1f},40"/>)", line.color % kColors,

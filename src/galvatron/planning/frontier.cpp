@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "galvatron/base/error.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::planning {
 namespace {
@@ -63,8 +63,8 @@ class FrontierSearch {
 
   void look_for_miss_below(Bytes need) { search_.look_for_closest_miss_below(need); }
 
-  search::SearchResult search_in(Bytes budget) {
-    search::SearchResult result = search_.best_plan(budget);
+  search::SearchResult search_in(Bytes budget, double faster_than = search::kInfinity) {
+    search::SearchResult result = search_.best_plan(budget, faster_than);
     ++frontier_.num_searches;
     if (progress_) progress_(frontier_.num_searches);
     return result;
@@ -77,7 +77,8 @@ class FrontierSearch {
         cost::cost_as_searched(
             {inputs_.model, job_of(found.plan), inputs_.hardware, inputs_.profile}, found.plan)
             .peak_memory;
-    return {from, budget, std::move(result)};
+    const double gap = result.certificate.gap();
+    return {from, budget, std::move(result), gap};
   }
   spec::JobSpec job_of(const plan::Plan& plan) const {
     spec::JobSpec job = inputs_.job;
@@ -86,9 +87,18 @@ class FrontierSearch {
   }
 
   search::SearchResult ask(Bytes budget) {
-    search::SearchResult result = search_in(budget);
+    // A plan that needs less is known to fit.
+    FrontierStep* below = nullptr;
+    for (FrontierStep& step : steps()) {
+      if (step.from <= budget) below = &step;
+    }
+    search::SearchResult result =
+        search_in(budget, below ? below->ms_per_sample() * (1 - kSameTime) : search::kInfinity);
     if (result.best) {
       add(make_step(result, budget));
+    } else if (below) {
+      below->to = std::max(below->to, budget);
+      below->gap = std::max(below->gap, result.certificate.gap());
     } else {
       frontier_.too_little = std::max(frontier_.too_little, budget);
     }
@@ -105,6 +115,7 @@ class FrontierSearch {
     const auto known = std::find_if(steps().rbegin(), steps().rend(), covers);
     if (known != steps().rend()) {
       known->to = std::max(known->to, step.to);
+      known->gap = std::max(known->gap, step.gap);
       return;
     }
     std::erase_if(steps(), [&](const FrontierStep& other) {
@@ -195,6 +206,12 @@ double Frontier::off_by(std::size_t step) const {
 double Frontier::unknown() const {
   double most = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) most = std::max(most, off_by(i));
+  return most;
+}
+
+double Frontier::gap() const {
+  double most = 0;
+  for (const FrontierStep& step : steps) most = std::max(most, step.gap);
   return most;
 }
 

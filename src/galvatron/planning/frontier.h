@@ -26,6 +26,7 @@ struct FrontierStep {
   Bytes from;  // what the plan needs, to the byte; with less it does not fit
   Bytes to;
   search::SearchResult result;
+  double gap = 0;  // of the searches that it stands for: how far from the best plan it can be
   double ms_per_sample() const { return result.best->ms_per_sample(); }
 };
 
@@ -46,6 +47,8 @@ struct Frontier {
   double off_by(std::size_t step) const;
   // The most of any step. 0: every budget at which the plan changes is some step's `from`.
   double unknown() const;
+  // How far from the best plans the steps can be, where searches met their limits; 0: not at all.
+  double gap() const;
   // Index of the step that holds at `memory`; nullopt: it is below all, or in between.
   std::optional<std::size_t> step_at(Bytes memory) const;
 };

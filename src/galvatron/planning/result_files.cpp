@@ -35,8 +35,9 @@ OptionList result_file_options(ResultFiles& files) {
 std::string results_html(const Results& results) {
   return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         escape_markup(results.chart.title) + "</title>\n<style>" + kPageStyle +
-         "</style>\n</head>\n<body>\n" + chart_svg(results.chart) + "<div class=\"wide\">\n" +
+         escape_markup(results.chart ? results.chart->title : "Nothing fits") +
+         "</title>\n<style>" + kPageStyle + "</style>\n</head>\n<body>\n" +
+         (results.chart ? chart_svg(*results.chart) : "") + "<div class=\"wide\">\n" +
          results.table.to_html() + "</div>\n<pre>" + escape_markup(results.notes) +
          "</pre>\n</body>\n</html>\n";
 }
@@ -44,7 +45,8 @@ std::string results_html(const Results& results) {
 void write_results(const ResultFiles& files, const Results& results) {
   if (!files.csv.empty()) write_file_atomically(files.csv, results.table.to_csv());
   if (!files.json.empty()) write_json_file(files.json, results.json);
-  if (!files.svg.empty()) write_file_atomically(files.svg, chart_svg(results.chart));
+  if (!files.svg.empty() && results.chart)
+    write_file_atomically(files.svg, chart_svg(*results.chart));
   if (!files.html.empty()) write_file_atomically(files.html, results_html(results));
 }
 

@@ -1,5 +1,6 @@
 // The same answers in the files that a user asks for.
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +24,9 @@ struct Results {
   ResultTable table;
   std::string notes;  // lines below the table
   OrderedJson json;
-  Chart chart;
+  std::optional<Chart> chart;  // unset: nothing to draw
 };
+// A picture of nothing is not written.
 void write_results(const ResultFiles& files, const Results& results);
 
 // A page of its own: picture, table, notes.

@@ -27,7 +27,7 @@ struct Solution {
 class Search {
  public:
   Search(SearchInputs& inputs, SharedPipelines& pipelines)
-      : inputs_(inputs), pipelines_(pipelines) {}
+      : inputs_(inputs), pipelines_(pipelines), best_(inputs.options().faster_than) {}
 
   SearchResult run() {
     Certificate& certificate = result_.certificate;
@@ -36,6 +36,7 @@ class Search {
       for (const auto& shape : shapes_) push(*shape);
     });
     certificate.timed("search", [&] { search_best_first(); });
+    say_bounds();
     if (solutions_.empty()) {
       certificate.timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
@@ -137,6 +138,11 @@ class Search {
   void finish() {
     sort_solutions();
     result_.best = describe(solutions_.front());
+  }
+
+  // Of the best plan, or of the one that was known.
+  void say_bounds() {
+    if (best_ == kInfinity) return;
     Certificate& certificate = result_.certificate;
     certificate.value = best_;
     const bool exact = lower_bound_ >= best_ * (1 - 10 * kRounding);
@@ -176,7 +182,10 @@ class Search {
 
   // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
-    if (inputs_.options().closest_miss_below.value == 0) return;
+    if (inputs_.options().closest_miss_below.value == 0 ||
+        inputs_.options().faster_than < kInfinity) {
+      return;
+    }
     std::vector<std::tuple<bool, std::int64_t, ShapeCandidate*>> order;
     for (const auto& shape : shapes_) {
       order.emplace_back(shape->wants_cutoff(), shape->least_bytes_bound(), shape.get());
@@ -201,7 +210,7 @@ class Search {
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
-  double best_ = kInfinity;         // ms per sample
+  double best_;                     // ms per sample
   double lower_bound_ = kInfinity;  // of all shapes, when the search ends
   SearchWork work_;
   SearchResult result_;
@@ -222,8 +231,9 @@ BudgetSearch::BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& 
     : shared_(new Shared{{inputs, options}, {}}) {}
 BudgetSearch::~BudgetSearch() = default;
 
-SearchResult BudgetSearch::best_plan(Bytes memory) {
+SearchResult BudgetSearch::best_plan(Bytes memory, double faster_than) {
   shared_->inputs.set_memory(memory);
+  shared_->inputs.look_for_faster_than(faster_than);
   return Search(shared_->inputs, shared_->pipelines).run();
 }
 

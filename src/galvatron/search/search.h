@@ -30,6 +30,8 @@ struct SearchOptions {
   // When nothing fits, the closest miss is looked for among plans that need less than this; 0: it
   // is not wanted. Where a need is known, saying so saves looking at plans that need more.
   Bytes closest_miss_below{std::numeric_limits<std::int64_t>::max()};
+  // Only plans that take less time per sample are wanted, in ms: one that takes so much is known.
+  double faster_than = std::numeric_limits<double>::infinity();
 };
 
 struct FoundPlan {
@@ -68,7 +70,9 @@ class BudgetSearch {
   BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& options);
   ~BudgetSearch();
 
-  SearchResult best_plan(Bytes memory);
+  // nullopt in `best` also where no plan is faster than `faster_than` ms per sample.
+  SearchResult best_plan(Bytes memory,
+                         double faster_than = std::numeric_limits<double>::infinity());
   // What is known of the need from now on (SearchOptions).
   void look_for_closest_miss_below(Bytes need);
 

@@ -22,6 +22,7 @@ class SearchInputs {
   const spec::ModelSpec& model() const { return inputs_.model; }
   // ConfigError unless positive.
   void set_memory(Bytes memory);
+  void look_for_faster_than(double ms_per_sample) { options_.faster_than = ms_per_sample; }
   void look_for_closest_miss_below(Bytes need) { options_.closest_miss_below = need; }
   int num_layers() const { return inputs_.model.num_layers(); }
   const LayerRanges& ranges() const { return ranges_; }
