@@ -56,17 +56,6 @@ bool parse_bool(const std::string& text, const std::string& shown) {
   throw ConfigError(shown, " needs true or false, not '", text, "'");
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> out;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
 template <typename T>
 std::string text_of(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : std::string();
@@ -103,6 +92,17 @@ std::string argument_text(const Option& option, const Json& value, const std::st
 }
 
 }  // namespace
+
+std::vector<std::string> split_list(const std::string& text, char separator) {
+  std::vector<std::string> out;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
 
 std::string Option::python_name() const {
   std::string out = name;

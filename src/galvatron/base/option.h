@@ -157,4 +157,7 @@ class OptionList {
   std::vector<Option> options_;
 };
 
+// "17,17,3" in its parts; an empty text is one empty part.
+std::vector<std::string> split_list(const std::string& text, char separator = ',');
+
 }  // namespace galvatron

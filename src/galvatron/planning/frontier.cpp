@@ -141,7 +141,9 @@ class FrontierSearch {
     } else {
       ask(frontier_.end);
     }
-    if (frontier_.asked < frontier_.end && may_ask()) ask(frontier_.asked);
+    if (frontier_.asked < frontier_.end && !frontier_.step_at(frontier_.asked)) {
+      ask(frontier_.asked);
+    }
   }
 
   // Halves the budgets in which nothing may fit, then asks for the leanest plan: by then few shapes

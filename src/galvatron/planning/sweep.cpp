@@ -16,16 +16,6 @@ namespace {
 
 constexpr std::size_t kMostRows = 10'000;
 
-std::vector<std::string> parts_of(const std::string& text, char separator) {
-  std::vector<std::string> out;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
 // A list that is read as a whole.
 template <typename T, typename Read>
 void add_list(OptionList& list, const std::string& name, const std::string& placeholder,
@@ -41,7 +31,7 @@ void add_list(OptionList& list, const std::string& name, const std::string& plac
 }
 
 std::vector<std::string> read_names(const std::string& text, const std::string& shown) {
-  std::vector<std::string> names = parts_of(text, ',');
+  std::vector<std::string> names = split_list(text);
   if (std::find(names.begin(), names.end(), "") != names.end()) {
     throw ConfigError(shown, " needs names joined by commas, not '", text, "'");
   }
@@ -232,9 +222,9 @@ OptionList sweep_options(SweepRequest& request) {
 
 std::vector<Bytes> parse_sizes(const std::string& text, const std::string& shown) {
   std::vector<Bytes> out;
-  const std::vector<std::string> range = parts_of(text, ':');
+  const std::vector<std::string> range = split_list(text, ':');
   if (range.size() == 1) {
-    for (const std::string& part : parts_of(text, ',')) out.push_back(parse_bytes(part, shown));
+    for (const std::string& part : split_list(text)) out.push_back(parse_bytes(part, shown));
     return out;
   }
   if (range.size() == 3) {

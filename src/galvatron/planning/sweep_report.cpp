@@ -17,27 +17,35 @@ struct Coordinate {
   std::function<ResultCell(const SweepRow&)> cell;
 };
 
+// Empty where a combination cannot be and nobody asked for a value.
+ResultCell number_cell(std::int64_t value) {
+  if (value == 0) return {};
+  return {value, std::to_string(value)};
+}
+ResultCell memory_cell(Bytes memory) {
+  if (memory.value == 0) return {};
+  return {memory.value, to_text(memory)};
+}
+
 const std::vector<Coordinate>& coordinates() {
-  const auto number = [](std::int64_t value) { return ResultCell{value, std::to_string(value)}; };
+  using Row = SweepRow;
   static const std::vector<Coordinate> all = {
       {{"model", "model", true},
        "",
-       [](const SweepRow& row) { return ResultCell{row.model, row.model}; }},
+       [](const Row& row) { return ResultCell{row.model, row.model}; }},
       {{"cluster", "cluster", true},
        "",
-       [](const SweepRow& row) { return ResultCell{row.cluster, row.cluster}; }},
+       [](const Row& row) { return ResultCell{row.cluster, row.cluster}; }},
       {{"world_size", "ranks"},
        " ranks",
-       [=](const SweepRow& row) { return number(row.world_size); }},
+       [](const Row& row) { return number_cell(row.world_size); }},
       {{"seq_length", "tokens"},
        " tokens",
-       [=](const SweepRow& row) { return number(row.seq_length); }},
+       [](const Row& row) { return number_cell(row.seq_length); }},
       {{"global_batch", "batch"},
        " samples a step",
-       [=](const SweepRow& row) { return number(row.global_batch); }},
-      {{"memory_bytes", "memory"}, "", [](const SweepRow& row) {
-         return ResultCell{row.memory.value, to_text(row.memory)};
-       }}};
+       [](const Row& row) { return number_cell(row.global_batch); }},
+      {{"memory_bytes", "memory"}, "", [](const Row& row) { return memory_cell(row.memory); }}};
   return all;
 }
 
@@ -46,7 +54,7 @@ std::vector<std::string> values_of(const Coordinate& coordinate,
   std::vector<std::string> out;
   for (const SweepRow& row : rows) {
     const std::string text = coordinate.cell(row).text;
-    if (std::find(out.begin(), out.end(), text) == out.end()) out.push_back(text);
+    if (!text.empty() && std::find(out.begin(), out.end(), text) == out.end()) out.push_back(text);
   }
   return out;
 }
@@ -117,7 +125,7 @@ std::string sweep_title(const std::vector<SweepRow>& rows) {
   std::string out;
   for (const Coordinate& one : coordinates()) {
     const auto values = values_of(one, rows);
-    if (values.size() > 1 || values.front().empty()) continue;
+    if (values.size() != 1) continue;
     out += (out.empty() ? "" : ", ") + values.front() + one.unit;
   }
   return out;
