@@ -161,28 +161,46 @@ def search(
     )
 
 
+class SimulateOptions(TypedDict, total=False):
+    """Options of simulate(), named as those of `galvatron simulate`."""
+
+    memory: int | str
+    """Of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
+    memory_reserve: int | str
+    """Kept for context and allocator, within `memory`; default: as measured."""
+    memory_margin: str
+    """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
+    tokens: int | str
+    """Of the whole training, such as "1T": the table says how many days it takes."""
+    seq_length: int
+    """Tokens of a sample; default: what the plan records, else the profile's or the model's."""
+    optimizer: str
+    """Of the training: what it keeps takes memory; default: what the plan records, else "adamw"."""
+
+
+@described(core.simulate_options())
 def simulate(
     model: Any,
     plan: Plan | str | PathLike[str],
     *,
-    hardware: str | PathLike[str] | Mapping[str, Any],
-    profile: str | PathLike[str] | Mapping[str, Any],
-    seq_length: int = 0,
-    optimizer: str = "adamw",
+    hardware: str | PathLike[str] | Mapping[str, Any] | None = None,
+    profile: str | PathLike[str] | Mapping[str, Any] | None = None,
+    cluster: str | PathLike[str] | None = None,
+    **options: Unpack[SimulateOptions],
 ) -> Prediction:
     """Time, memory and timeline of a plan that somebody wrote, without running it: `galvatron simulate`.
 
-    `seq_length`: tokens of a sample; 0: those of the profile. `optimizer`: of the training; what it keeps takes memory.
+    `hardware`, `profile`, `cluster`: as for search(). Ranks, batch and precision are the plan's.
     ConfigError when the plan cannot be trained.
     """
     found = json.loads(
         core.simulate(
             spec_of(model),
             (plan if isinstance(plan, Plan) else Plan.read(plan))._text(),
-            _profile_text(hardware, HardwareProfile) or "",
-            _profile_text(profile, ModelProfile) or "",
-            seq_length,
-            optimizer,
+            json.dumps(options),
+            _profile_text(hardware, HardwareProfile),
+            _profile_text(profile, ModelProfile),
+            None if cluster is None else str(cluster),
         )
     )
     return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])

@@ -94,6 +94,20 @@ TEST(OptionList, AWrongValueIsOneSentence) {
             "layers needs a whole number of at least 1, not '0'");
 }
 
+TEST(OptionList, AnUpperEndMayBeLeftOut) {
+  double decay = 0.5;
+  OptionList list;
+  list.number("decay", decay, {0, 1, true}, "A decay");
+  list.read(Json::parse(R"({"decay": 0.999})"), "test");
+  EXPECT_EQ(decay, 0.999);
+  try {
+    list.read(Json::parse(R"({"decay": 1})"), "test");
+    FAIL() << "1 was taken";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "decay needs a number from 0 to below 1, not '1'");
+  }
+}
+
 TEST(OptionList, AWrongNameSaysTheNearest) {
   EXPECT_EQ(error_of(R"({"colour": "gren"})"),
             "colour needs one of red, green, not 'gren', did you mean 'green'?");

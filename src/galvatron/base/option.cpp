@@ -26,7 +26,7 @@ std::optional<T> parse_all(const std::string& text) {
 template <typename T>
 std::string range_text(Bounds<T> bounds, T most) {
   if (bounds.max >= most) return fmt::format("of at least {}", bounds.min);
-  return fmt::format("from {} to {}", bounds.min, bounds.max);
+  return fmt::format("from {} to {}{}", bounds.min, bounds.below_max ? "below " : "", bounds.max);
 }
 
 // A whole number within the bounds and within what the variable can hold.
@@ -43,7 +43,8 @@ T parse_count(const std::string& text, const std::string& shown, Bounds<std::int
 
 double parse_number(const std::string& text, const std::string& shown, Bounds<double> bounds) {
   const std::optional<double> value = parse_all<double>(text);
-  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max) {
+  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max ||
+      (bounds.below_max && *value == bounds.max)) {
     throw ConfigError(shown, " needs a number ",
                       range_text(bounds, std::numeric_limits<double>::max()), ", not '", text, "'");
   }
@@ -137,6 +138,11 @@ std::string Option::python_type() const {
 Option& Option::required() {
   is_required = true;
   standard.clear();
+  return *this;
+}
+
+Option& Option::positional() {
+  is_positional = true;
   return *this;
 }
 

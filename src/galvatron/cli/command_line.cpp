@@ -229,8 +229,10 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
     }
     if (!contains(given, "--" + item.name)) values[item.name] = item.inputs;
   }
-  std::vector<std::string> out = arguments;
+  // In front: a value without its option's name is then refused beside the file's, not lost.
+  std::vector<std::string> out;
   for (const auto& [name, inputs] : values) add_arguments(command, name, inputs, out);
+  out.insert(out.end(), arguments.begin(), arguments.end());
   return out;
 }
 

@@ -19,5 +19,7 @@ namespace galvatron::cli {
 void add_models_command(CommandLine& line);
 void add_search_command(CommandLine& line);
 void add_simulate_command(CommandLine& line);
+void add_check_command(CommandLine& line);
+void add_convert_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -1,5 +1,4 @@
 // galvatron search: the best plan for a model on a cluster.
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
@@ -7,6 +6,7 @@
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
@@ -152,10 +152,6 @@ int search_galvatron2(const SearchCommand& command) {
   });
 }
 
-planning::Now now() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 OrderedJson record_inputs(const planning::MachineFiles& machine) {
   OrderedJson out;
   if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
@@ -184,7 +180,7 @@ int search_ours(const SearchCommand& command) {
   const search::SearchResult result = prepared.run();
   const std::int64_t batch =
       result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
-  std::printf("%s\n", to_text(question, batch, now()).c_str());
+  std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
   const auto more = [&] {
     return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
   };
@@ -196,6 +192,7 @@ int search_ours(const SearchCommand& command) {
     plan::Plan plan = result.best->plan;
     plan.search = planning::search_to_json(question, result);
     plan.search["inputs"] = record_inputs(command.machine);
+    plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
     plan::write_plan(command.output, plan);
   });
 }

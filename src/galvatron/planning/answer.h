@@ -1,7 +1,6 @@
 // An answer with its question: what was asked and where the numbers come from, what a plan costs in
 // the units that people plan with.
 #pragma once
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +12,7 @@
 
 namespace galvatron::planning {
 
-using Now = std::chrono::sys_seconds;
+using profiles::Now;
 
 // Of a plan, all devices at work.
 struct Throughput {
@@ -28,10 +27,6 @@ struct Throughput {
   std::optional<double> days, device_hours;
 };
 Throughput throughput(const Question& question, const plan::Plan& plan, const cost::PlanCost& cost);
-
-// Where a kind of numbers comes from: "measured on host4, 2026-11-20 (8 days ago)", "from the data
-// sheet of 8xH100".
-std::string source_text(const profiles::Provenance& provenance, Now now);
 
 // What was asked: model with its parameters, ranks, batch, tokens, precision, optimizer, memory and
 // margin, source of the numbers. Lines that begin with two spaces.

@@ -68,6 +68,7 @@ MemoryMargin choose_margin(const QuestionRequest& request, bool is_measured) {
 
 void choose_memory(const QuestionRequest& request, bool is_measured, Question& out) {
   if (!request.memory && out.hardware.device_memory.value == 0) {
+    if (!request.needs_memory) return;
     throw ConfigError(
         "[search] --memory is missing: the hardware profile does not say how much a "
         "device has");
@@ -122,11 +123,9 @@ MachineKnowledge read_machine(const MachineFiles& files) {
   return out;
 }
 
-OptionList question_options(QuestionRequest& request) {
+OptionList memory_options(QuestionRequest& request) {
   OptionList list;
   list.group("Input");
-  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
-             "Ranks; 0: all of the profile or cluster");
   list.bytes("memory", request.memory,
              "What a plan may use of one device; default: all it has, less the margin");
   list.bytes("memory-reserve", request.memory_reserve,
@@ -141,6 +140,15 @@ OptionList question_options(QuestionRequest& request) {
       [&request] {
         return request.memory_margin ? to_text(*request.memory_margin) : std::string();
       });
+  return list;
+}
+
+OptionList question_options(QuestionRequest& request) {
+  OptionList list;
+  list.group("Input");
+  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
+             "Ranks; 0: all of the profile or cluster");
+  list.append(memory_options(request));
   list.count("seq-length", request.seq_length, {.min = 0},
              "Tokens of a sample; 0: the profile's, else the model's own, 8192 at most");
   list.choice("precision", request.precision,
@@ -148,6 +156,13 @@ OptionList question_options(QuestionRequest& request) {
               "GPUs, fp32 on cpu");
   list.choice("optimizer", request.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
+  list.append(tokens_option(request));
+  return list;
+}
+
+OptionList tokens_option(QuestionRequest& request) {
+  OptionList list;
+  list.group("Input");
   list.amount("tokens", request.tokens,
               "Of the whole training, such as 1T: the answer says how many days it takes");
   return list;

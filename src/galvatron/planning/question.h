@@ -47,6 +47,7 @@ struct QuestionRequest {
   std::optional<Bytes> memory_reserve;
   // Unset: with `memory` nothing; else as far as predictions were seen to err.
   std::optional<MemoryMargin> memory_margin;
+  bool needs_memory = true;     // else it may be that nobody knows a device's
   std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else the model's (8192 at
                                 // most)
   // Unset: that of the model's profile, else what is fast on the device.
@@ -54,16 +55,19 @@ struct QuestionRequest {
   std::string optimizer = spec::default_optimizer().name;
   std::optional<double> tokens;  // of the whole training: how long it takes
 };
-// `request` must outlive the list: for the command line and Python.
+// `request` must outlive the lists: for the command line and Python.
 OptionList question_options(QuestionRequest& request);
+OptionList memory_options(QuestionRequest& request);  // of these, what other questions ask too
+OptionList tokens_option(QuestionRequest& request);
 
 struct Question {
   spec::ModelSpec model;
   spec::JobSpec job;
   profiles::HardwareProfile hardware;  // world_size, memory_reserve: those of the question
   profiles::ModelProfile profile;      // prepared for model and job
-  Bytes memory;                        // that plans may use of one device, the reserve included
-  Bytes memory_given;                  // by --memory, or what a device has: with the margin
+  // That plans may use of one device, the reserve included; 0 where nobody knows.
+  Bytes memory;
+  Bytes memory_given;  // by --memory, or what a device has: with the margin
   MemoryMargin margin;
   double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
   std::optional<double> tokens;
