@@ -23,7 +23,17 @@ def loaded_libraries(start, *arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["search", "--help"], ["simulate", "--help"], ["models"], SEARCH]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["search", "--help"],
+        ["simulate", "--help"],
+        ["check", "--help"],
+        ["convert", "--help"],
+        ["models"],
+        SEARCH,
+    ],
 )
 def test_planning_loads_no_torch(start, arguments):
     log = loaded_libraries(start, *arguments)
@@ -37,7 +47,9 @@ def test_training_loads_it(start):
     assert "libtorch_cpu" in log
 
 
-@pytest.mark.parametrize("command", ["models", "profile-hardware", "profile-model", "search", "train", "simulate"])
+@pytest.mark.parametrize(
+    "command", ["models", "profile-hardware", "profile-model", "search", "train", "simulate", "check", "convert"]
+)
 def test_every_option_stands_in_the_docs(command, start):
     process = start(command, "--help")
     text, _ = process.communicate(timeout=60)
