@@ -14,6 +14,7 @@ struct OptionRequest {
   std::string text = "plain", path;
   Bytes memory;
   std::int64_t length = 8;
+  std::optional<Bandwidth> network;
   std::optional<int> limit;
   double rate = 0.5;
   OptionColour colour = OptionColour::kRed;
@@ -32,6 +33,7 @@ OptionList options_of(OptionRequest& request) {
   list.bytes("memory", request.memory, "Of a device");
   list.count("length", request.length, {1, 16}, "A length");
   list.count("limit", request.limit, {.min = 1}, "A limit");
+  list.bandwidth("network", request.network, "A network");
   list.group("Second");
   list.number("rate", request.rate, {0, 1}, "A rate");
   list.choice("colour", request.colour, "A colour");
@@ -52,6 +54,17 @@ std::string error_of(const std::string& arguments) {
     return error.what();
   }
   return "";
+}
+
+TEST(OptionList, ReadsAndRecordsBandwidths) {
+  OptionRequest request;
+  const OptionList list = options_of(request);
+  list.read(Json::parse(R"({"network": "200Gb/s"})"), "test");
+  EXPECT_EQ(request.network, gigabytes_per_second(25));
+  EXPECT_EQ(list.find("network")->value(), "25GB/s");
+  EXPECT_EQ(list.find("network")->python_type(), "str");
+  EXPECT_EQ(error_of(R"({"network": "25"})"),
+            "[network] '25' is not a bandwidth; write bytes (25GB/s) or bits (200Gb/s) a second");
 }
 
 TEST(OptionList, ReadsArgumentsOfTheirTypes) {
