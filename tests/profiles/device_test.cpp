@@ -1,7 +1,10 @@
 #include "galvatron/profiles/device.h"
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "config_error.h"
@@ -45,6 +48,26 @@ TEST(Device, IsFoundByEveryWayToWriteIt) {
   EXPECT_EQ(find_device("910b").name, "Ascend910B");
   EXPECT_FALSE(knows_device("A1000"));
   EXPECT_FALSE(knows_device("../clusters/8xH100"));
+}
+
+// docs/clusters.md shows the numbers of the files.
+TEST(Device, TheDocumentHasARowOfEach) {
+  std::ifstream file(std::filesystem::path(GALVATRON_SOURCE_DIR) / "docs/clusters.md");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto peak = [](const Cluster& node, const char* precision) {
+    const auto found = node.dense_tflops.find(precision);
+    return found == node.dense_tflops.end() ? "-" : fmt::format("{:g}", found->second);
+  };
+  for (const Device& device : named_devices()) {
+    const Cluster& node = device.node;
+    const std::string row = fmt::format(
+        "| `{}` | {} | {} | {} | {} | {} | {:g} | {:g} | {} | {:g} | {:g} |", device.name,
+        node.spec.device, exact_text(node.spec.device_memory), peak(node, "bf16"),
+        peak(node, "fp16"), peak(node, "fp32"), node.memory_gb_per_s, node.matmul_efficiency,
+        node.spec.devices_per_node, node.network.intra_node.bandwidth_bytes_per_ms / 1e6,
+        node.network.inter_node.bandwidth_bytes_per_ms / 1e6);
+    EXPECT_NE(text.find(row), std::string::npos) << row;
+  }
 }
 
 TEST(Device, NamesTheNearestOfOneThatNobodyKnows) {

@@ -31,6 +31,8 @@ inline constexpr std::array kCommands = {
     CommandEntry{"search", "Find the best plan for a model on a cluster", false},
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+    CommandEntry{"clusters", "Named devices and clusters, and where their numbers come from",
+                 false},
 };
 
 // Runs `command` and returns its exit code; every failure becomes one sentence on standard error.

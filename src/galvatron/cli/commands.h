@@ -18,5 +18,6 @@ namespace galvatron::cli {
 
 void add_search_command(CommandLine& line);
 void add_simulate_command(CommandLine& line);
+void add_clusters_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -9,6 +9,7 @@ int run(int argc, const char* const* argv) {
   CommandLine line;
   add_search_command(line);
   add_simulate_command(line);
+  add_clusters_command(line);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {
       line.forward(entry.name,

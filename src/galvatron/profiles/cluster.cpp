@@ -49,6 +49,12 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
           overhead_us / 1000};
 }
 
+HardwareProfile Cluster::hardware(spec::Precision precision) const {
+  HardwareProfile out = analytic_hardware_profile(spec, device(precision), network);
+  out.extrapolated = extrapolated;
+  return out;
+}
+
 spec::Precision Cluster::fast_precision() const {
   for (const spec::Precision precision : {spec::Precision::kBf16, spec::Precision::kFp16}) {
     if (dense_tflops.contains(spec::to_text(precision))) return precision;

@@ -33,6 +33,8 @@ struct Cluster {
   std::string provenance() const;
   // ConfigError when the precision's peak is not known.
   DeviceSpec device(spec::Precision precision) const;
+  // What its links and devices make, without any measurement; `extrapolated` goes with it.
+  HardwareProfile hardware(spec::Precision precision) const;
   // Of those whose peak is known: bf16, else fp16, else fp32.
   spec::Precision fast_precision() const;
   // The same machines, so many that there are `world_size` devices. ConfigError unless they are

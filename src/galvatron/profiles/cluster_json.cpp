@@ -75,7 +75,7 @@ void read_node(NodeReader node, Cluster& out) {
   node.bytes("memory_reserve", out.network.memory_reserve);
 }
 
-OrderedJson link_to_json(const Link& link) {
+OrderedJson sheet_link_to_json(const Link& link) {
   return {{"latency_us", link.latency_ms * 1000}, {"gb_per_s", link.bandwidth_bytes_per_ms / 1e6}};
 }
 
@@ -131,8 +131,8 @@ OrderedJson cluster_to_json(const Cluster& cluster) {
             {"matmul_efficiency", cluster.matmul_efficiency},
             {"memory_gb_per_s", cluster.memory_gb_per_s},
             {"overhead_us", cluster.overhead_us}}},
-          {"intra_node", link_to_json(cluster.network.intra_node)},
-          {"inter_node", link_to_json(cluster.network.inter_node)},
+          {"intra_node", sheet_link_to_json(cluster.network.intra_node)},
+          {"inter_node", sheet_link_to_json(cluster.network.inter_node)},
           {"overlap_slowdown", cluster.network.overlap_slowdown},
           {"memory_reserve", exact_text(cluster.network.memory_reserve)}};
 }

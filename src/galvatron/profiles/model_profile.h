@@ -68,6 +68,10 @@ class ModelProfile {
   // called.
   LayerMeasurement lookup(int type, int tp_degree, double samples) const;
 
+  // What lookups at these TP degrees carry over from shapes that were measured, a sentence each;
+  // none for a profile computed from shapes. REQUIRES: prepare() was called.
+  std::vector<std::string> extrapolations(const std::vector<int>& tp_degrees) const;
+
   // Makes the profile ready for lookups under `model` at `seq_length` tokens. ConfigError when the
   // profile is of another model or precision, or lacks a layer type. A length other than the
   // measured one is allowed: every number is scaled by the ratio of the analytic ones at the two
