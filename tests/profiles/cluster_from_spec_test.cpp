@@ -42,7 +42,7 @@ TEST(ClusterSpecText, TheNetworkIsThatOfOneNode) {
     EXPECT_EQ(cluster.network.inter_node.latency_ms, usual.network.inter_node.latency_ms) << spec;
     EXPECT_TRUE(cluster.is_network_given) << spec;
     EXPECT_EQ(cluster.spec.name, spec);
-    EXPECT_NE(cluster.provenance().find("the network as given, 25GB/s a node"), std::string::npos)
+    EXPECT_NE(cluster.provenance().find("Given: network of 25GB/s a node."), std::string::npos)
         << cluster.provenance();
   }
   EXPECT_EQ(cluster_from_spec("4x2xA100:25GB/s").network.inter_node.bandwidth_bytes_per_ms,

@@ -55,16 +55,24 @@ TEST(ClusterOverrides, NodesOfAnotherSizeKeepTheDevicesAndTheirShares) {
   EXPECT_TRUE(cluster.extrapolated.empty());
   EXPECT_EQ(adapt("64xA100", R"({"devices_per_node": 4, "inter_node": "25GB/s"})").node_bandwidth(),
             gigabytes_per_second(25));
+  // A node's network that was given is that of the new nodes.
+  EXPECT_EQ(adapt("64xA100:25GB/s", R"({"devices_per_node": 4})").node_bandwidth(),
+            gigabytes_per_second(25));
   EXPECT_NE(error_of("64xA100", R"({"devices_per_node": 6})").find("64 devices are no whole"),
             std::string::npos);
 }
 
-TEST(ClusterOverrides, MoreDevicesAreExtrapolated) {
+TEST(ClusterOverrides, MoreNodesOfANetworkThatWasNotGivenAreExtrapolated) {
+  EXPECT_EQ(
+      adapt("64xA100", "{}", 128).extrapolated,
+      std::vector<std::string>{"16 nodes joined by 176 GB/s each: the cluster 64xA100 has 8"});
+  EXPECT_EQ(adapt("8xA100", "{}", 64).extrapolated.size(), 1u);
+  EXPECT_TRUE(adapt("64xA100", "{}", 16).extrapolated.empty());
+  EXPECT_TRUE(adapt("8xA100", R"({"inter_node": "25GB/s"})", 64).extrapolated.empty());
   const Cluster cluster = adapt("8xA100:25GB/s", "{}", 64);
   EXPECT_EQ(cluster.spec.num_nodes, 8);
-  EXPECT_EQ(cluster.extrapolated.size(), 1u);
   EXPECT_EQ(cluster.node_bandwidth(), gigabytes_per_second(25));
-  EXPECT_TRUE(adapt("64xA100", "{}", 16).extrapolated.empty());
+  EXPECT_TRUE(cluster.extrapolated.empty());
 }
 
 TEST(ClusterOverrides, ContradictionsAreRefused) {
@@ -72,6 +80,10 @@ TEST(ClusterOverrides, ContradictionsAreRefused) {
             std::string::npos);
   EXPECT_NE(error_of("8xA100:25GB/s", "{}").find("joins nothing"), std::string::npos);
   EXPECT_NE(error_of("64xA100:25GB/s", "{}", 8).find("joins nothing"), std::string::npos);
+  EXPECT_EQ(
+      error_of("64xA100:25GB/s", R"({"inter_node": "100Gb/s"})"),
+      "[cluster] 64xA100:25GB/s and --inter-node 12.5GB/s both say the network of a node; leave "
+      "one out");
   EXPECT_NE(error_of("8x1xL4", R"({"intra_node": "20GB/s"})").find("--intra-node joins nothing"),
             std::string::npos);
   EXPECT_EQ(error_of("2x8xRTX4090", R"({"inter_node": "400GB/s"})"),

@@ -32,8 +32,12 @@ bool is_cluster_file(const std::string& text) {
 std::string Cluster::provenance() const {
   std::string out = sources.device;
   if (!sources.intra_node.empty()) {
-    out += "; " + sources.intra_node + "; ";
-    out += spec.num_nodes > 1 ? sources.inter_node : "a single node; the inter-node link is unused";
+    out += "; " + sources.intra_node;
+    if (spec.num_nodes == 1) {
+      out += "; a single node; the inter-node link is unused";
+    } else if (!is_network_given) {
+      out += "; " + sources.inter_node;
+    }
     out += kAssumed;
   }
   if (!given.empty()) out += fmt::format(" Given: {}.", fmt::join(given, ", "));
@@ -75,11 +79,6 @@ Cluster Cluster::resized(int world_size) const {
                       "'s nodes of ", spec.devices_per_node);
   }
   out.spec.num_nodes = world_size / spec.devices_per_node;
-  if (out.spec.num_nodes > spec.num_nodes) {
-    out.extrapolated.push_back(fmt::format("{} nodes joined by {} each: the cluster {} has {}",
-                                           out.spec.num_nodes, to_text(node_bandwidth()), spec.name,
-                                           spec.num_nodes));
-  }
   return out;
 }
 
@@ -89,7 +88,6 @@ Bandwidth Cluster::node_bandwidth() const {
 
 void Cluster::set_node_bandwidth(Bandwidth bandwidth) {
   network.inter_node.bandwidth_bytes_per_ms = bandwidth.bytes_per_ms / spec.devices_per_node;
-  sources.inter_node = "the network as given, " + exact_text(bandwidth) + " a node";
   is_network_given = true;
 }
 

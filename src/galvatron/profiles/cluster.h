@@ -26,7 +26,7 @@ struct Cluster {
   };
   Sources sources;
   std::vector<std::string> given;         // "--inter-node 25GB/s": in the place of the sources'
-  bool is_network_given = false;          // inter_node was said in so many words
+  bool is_network_given = false;          // by set_node_bandwidth()
   std::vector<std::string> extrapolated;  // see HardwareProfile
 
   // Data sheet, and what is assumed: one text.
@@ -38,7 +38,7 @@ struct Cluster {
   // Of those whose peak is known: bf16, else fp16, else fp32.
   spec::Precision fast_precision() const;
   // The same machines, so many that there are `world_size` devices. ConfigError unless they are
-  // whole nodes or a part of one. More nodes than there were are `extrapolated`.
+  // whole nodes or a part of one.
   Cluster resized(int world_size) const;
   // Of a node's network, to and from all of its devices at once.
   Bandwidth node_bandwidth() const;

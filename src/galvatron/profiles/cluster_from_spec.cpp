@@ -74,7 +74,9 @@ Cluster cluster_from_spec(const std::string& text) {
   }
   out.spec.name = text;
   if (colon != std::string::npos) {
-    out.set_node_bandwidth(parse_bandwidth(text.substr(colon + 1), "cluster " + text));
+    const Bandwidth network = parse_bandwidth(text.substr(colon + 1), "cluster " + text);
+    out.set_node_bandwidth(network);
+    out.given.push_back("network of " + exact_text(network) + " a node");
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "galvatron/profiles/cluster_overrides.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
@@ -37,6 +39,24 @@ void override_links(const ClusterOverrides& overrides, Cluster& cluster) {
     network.inter_node.latency_ms = *overrides.inter_node_latency_us / 1000;
   }
   override_with(overrides.overlap_slowdown, network.overlap_slowdown);
+}
+
+// Its devices on nodes of another size. A network that was given is that of a node of any size.
+Cluster regrouped(const Cluster& cluster, const ClusterOverrides& overrides) {
+  Cluster out = cluster;
+  if (!overrides.devices_per_node) return out;
+  const Bandwidth network = cluster.node_bandwidth();
+  out.spec.num_nodes = std::max(1, cluster.spec.world_size() / *overrides.devices_per_node);
+  out.spec.devices_per_node = *overrides.devices_per_node;
+  if (cluster.is_network_given) out.set_node_bandwidth(network);
+  return out;
+}
+
+void require_one_network(const ClusterOverrides& overrides, const Cluster& cluster) {
+  if (!overrides.inter_node || !cluster.is_network_given) return;
+  throw ConfigError("[cluster] ", cluster.spec.name, " and --inter-node ",
+                    exact_text(*overrides.inter_node),
+                    " both say the network of a node; leave one out");
 }
 
 void require_links_that_agree(const ClusterOverrides& overrides, const Cluster& cluster) {
@@ -105,17 +125,19 @@ OptionList cluster_override_options(ClusterOverrides& overrides) {
 }
 
 Cluster adapted(const Cluster& cluster, const ClusterOverrides& overrides, int world_size) {
-  Cluster out = cluster;
-  const int ranks = world_size > 0 ? world_size : cluster.spec.world_size();
-  if (overrides.devices_per_node) {
-    const int per_node = *overrides.devices_per_node;
-    out.spec.num_nodes = std::max(1, cluster.spec.world_size() / per_node);
-    out.spec.devices_per_node = per_node;
-  }
-  out = out.resized(ranks);
+  require_one_network(overrides, cluster);
+  Cluster out = regrouped(cluster, overrides);
+  const int num_nodes = out.spec.num_nodes;
+  out = out.resized(world_size > 0 ? world_size : cluster.spec.world_size());
   override_device(overrides, out);
   override_links(overrides, out);
-  out.given = overrides.given();
+  const std::vector<std::string> given = overrides.given();
+  out.given.insert(out.given.end(), given.begin(), given.end());
+  if (out.spec.num_nodes > num_nodes && !out.is_network_given) {
+    out.extrapolated.push_back(fmt::format("{} nodes joined by {} each: the cluster {} has {}",
+                                           out.spec.num_nodes, to_text(out.node_bandwidth()),
+                                           out.spec.name, num_nodes));
+  }
   require_links_that_agree(overrides, out);
   return out;
 }

@@ -31,8 +31,9 @@ struct ClusterOverrides {
 OptionList cluster_override_options(ClusterOverrides& overrides);
 
 // The cluster as it was asked for: of nodes of another size, of `world_size` devices (0: as many as
-// it has), with the numbers given. ConfigError for a network that joins nothing, and for a device
-// whose share of the network is more than its link inside the node.
+// it has), with the numbers given; more nodes of a network that was not given are `extrapolated`.
+// ConfigError for a network that is said twice or joins nothing, and for a device whose share of
+// the network is more than its link inside the node.
 Cluster adapted(const Cluster& cluster, const ClusterOverrides& overrides, int world_size = 0);
 
 }  // namespace galvatron::profiles
