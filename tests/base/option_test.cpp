@@ -33,7 +33,6 @@ OptionList options_of(OptionRequest& request) {
   list.bytes("memory", request.memory, "Of a device");
   list.count("length", request.length, {1, 16}, "A length");
   list.count("limit", request.limit, {.min = 1}, "A limit");
-  list.bandwidth("network", request.network, "A network");
   list.group("Second");
   list.number("rate", request.rate, {0, 1}, "A rate");
   list.choice("colour", request.colour, "A colour");
@@ -43,6 +42,7 @@ OptionList options_of(OptionRequest& request) {
   list.counts("layers", request.layers, {.min = 1}, "Layers");
   list.numbers("means", request.means, {-1, 1}, "Means");
   list.texts("words", request.words, "Words", "WORD");
+  list.bandwidth("network", request.network, "A network");
   return list;
 }
 
@@ -133,7 +133,7 @@ TEST(OptionList, SaysWhichOfAHeadingIsGiven) {
 TEST(OptionList, DescribesEachOptionOnce) {
   OptionRequest request;
   const OrderedJson all = options_of(request).describe();
-  ASSERT_EQ(all.size(), 13U);
+  ASSERT_EQ(all.size(), 14U);
   EXPECT_EQ(all[0].dump(),
             R"({"name":"some_text","type":"str","default":"plain","values":"TEXT","help":"A text",)"
             R"("group":"First","required":false})");

@@ -34,14 +34,15 @@ def test_training_loads_it(start):
     assert "libtorch_cpu" in log
 
 
-@pytest.mark.parametrize("command", ["profile-hardware", "profile-model", "search", "train", "simulate"])
+@pytest.mark.parametrize("command", ["profile-hardware", "profile-model", "search", "train", "simulate", "clusters"])
 def test_every_option_stands_in_the_docs(command, start):
     process = start(command, "--help")
     text, _ = process.communicate(timeout=60)
     options = set(re.findall(r"^ +(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
     assert len(options) > 5
     docs = Path(__file__).parents[2] / "docs"
-    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in ("cli.md", "training.md"))))
+    texts = [(docs / name).read_text() for name in ("cli.md", "training.md", "clusters.md")]
+    words = set(re.findall(r"--[a-z0-9-]+", "".join(texts)))
     assert not options - words
 
 

@@ -42,6 +42,7 @@ TEST(ClusterOverrides, EachTakesTheirPlaceInTheFile) {
   EXPECT_NE(cluster.provenance().find("Given: --inter-node 12.5GB/s, --intra-node 100GB/s"),
             std::string::npos)
       << cluster.provenance();
+  EXPECT_EQ(cluster.given.at(4), "--device-memory 24GiB");
   // The precisions that have a peak stay the same ones.
   EXPECT_EQ(adapt("8xV100-32G", R"({"dense_tflops": 100})").fast_precision(),
             spec::Precision::kFp16);

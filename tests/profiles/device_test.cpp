@@ -72,7 +72,7 @@ TEST(Device, TheDocumentHasARowOfEach) {
 
 TEST(Device, NamesTheNearestOfOneThatNobodyKnows) {
   EXPECT_EQ(config_error_of([] { find_device("A1000"); }),
-            "[cluster] the device 'A1000' is not known; the nearest are A100, A10, A6000 "
+            "[cluster] the device 'A1000' is not known; the nearest are A100, A6000, A10 "
             "(`galvatron clusters` lists all; a cluster file describes any other)");
 }
 

@@ -90,7 +90,8 @@ std::vector<std::string> ClusterOverrides::given() const {
   for (const Option& option : options.all()) {
     const OrderedJson value = option.value();
     if (value.is_null()) continue;
-    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (option.kind == OptionKind::kBytes) text = exact_text(Bytes{value.get<std::int64_t>()});
     out.push_back(fmt::format("--{} {}", option.name, text));
   }
   return out;
