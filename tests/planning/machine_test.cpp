@@ -1,7 +1,8 @@
 // Measured profiles, clusters and overrides, as a question joins them.
 #include <gtest/gtest.h>
 
-#include "galvatron/planning/question.h"
+#include "galvatron/planning/answer.h"
+#include "galvatron/planning/search_request.h"
 
 #include "config_error.h"
 
@@ -18,6 +19,16 @@ profiles::HardwareProfile measured_node() {
   for (const Collective collective :
        {Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter}) {
     out.tables.push_back({collective, {8, 1}, profiles::Curve({{1e6, 0.1}, {1e8, 5}})});
+  }
+  return out;
+}
+
+profiles::ModelProfile measured_layers() {
+  profiles::ModelProfile out;
+  out.model = "gpt2";
+  out.seq_length = 1024;
+  for (const char* type : {"embedding", "block", "head"}) {
+    out.types.push_back({type, {}, {profiles::LayerMeasurement{}}});
   }
   return out;
 }
@@ -57,15 +68,37 @@ TEST(Machine, AMeasuredNodeKeepsItsTablesBesideACluster) {
   EXPECT_EQ(question.hardware.extrapolated.size(), 1u);
 }
 
+TEST(Machine, AnswersSayWhatIsGivenAndWhatIsExtrapolated) {
+  const Question larger = ask({}, "64xA100", R"({"world_size": 128, "device_memory": "70GiB"})");
+  const std::string text = to_text(larger, 64, {});
+  for (const char* part : {"from the data sheet of 64xA100; given: --device-memory 70GiB\n",
+                           "  extrapolated: 16 nodes joined by 176 GB/s each"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  }
+  EXPECT_EQ(question_to_json(larger, 64)["extrapolated"].size(), 1u);
+  EXPECT_FALSE(question_to_json(ask({}, "64xA100", "{}"), 64).contains("extrapolated"));
+}
+
+TEST(Machine, AnswersSayWhichDegreesOfAPlanWereNotMeasured) {
+  MachineKnowledge knowledge;
+  knowledge.hardware = measured_node();
+  knowledge.profile = measured_layers();
+  const Question question = ask(knowledge, "", R"({"seq_length": 512})");
+  const std::vector<std::string> own = extrapolated(question);
+  EXPECT_EQ(own,
+            std::vector<std::string>{"layers at 512 tokens: from 1024 measured, by their shapes"});
+  plan::LayerStrategy strategy;
+  strategy.tp_degree = 2;
+  const plan::Plan plan = plan::uniform_plan(question.model, question.job, 8, strategy, 1, 1);
+  EXPECT_EQ(extrapolated(question, plan).size(), 2u);
+  EXPECT_EQ(extrapolated_text(question, plan),
+            "  extrapolated: layers at tp_degree 2: from tp_degree 1 measured, by their shapes\n");
+}
+
 TEST(Machine, AWorldThatNothingIsKnownAboutIsRefused) {
   MachineKnowledge knowledge;
   knowledge.hardware = measured_node();
-  knowledge.profile = profiles::ModelProfile();
-  knowledge.profile->model = "gpt2";
-  knowledge.profile->seq_length = 1024;
-  for (const char* type : {"embedding", "block", "head"}) {
-    knowledge.profile->types.push_back({type, {}, {profiles::LayerMeasurement{}}});
-  }
+  knowledge.profile = measured_layers();
   EXPECT_EQ(ask(knowledge, "", R"({"world_size": 8})").hardware.world_size, 8);
   const std::string message = config_error_of([&] { ask(knowledge, "", R"({"world_size": 64})"); });
   EXPECT_NE(message.find("says nothing of the network between the 8 nodes"), std::string::npos)

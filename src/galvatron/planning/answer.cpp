@@ -77,6 +77,19 @@ std::vector<Source> sources_of(const Question& question) {
           {"layers", question.profile.provenance}};
 }
 
+std::vector<std::string> extrapolated_at(const Question& question,
+                                         const std::vector<int>& tp_degrees) {
+  std::vector<std::string> out = question.hardware.extrapolated;
+  for (std::string& text : question.profile.extrapolations(tp_degrees)) {
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+std::string line_of_extrapolation(const std::string& what) {
+  return "  extrapolated: " + what + "\n";
+}
+
 }  // namespace
 
 Throughput throughput(const Question& question, const plan::Plan& plan,
@@ -106,6 +119,25 @@ std::string source_text(const profiles::Provenance& provenance, Now now) {
       provenance.date.substr(0, 10), date ? fmt::format(" ({})", age_text(*date, now)) : "");
 }
 
+std::vector<std::string> extrapolated(const Question& question) {
+  return extrapolated_at(question, {});
+}
+
+std::vector<std::string> extrapolated(const Question& question, const plan::Plan& plan) {
+  std::vector<int> tp_degrees;
+  for (const plan::LayerStrategy& layer : plan.layers) tp_degrees.push_back(layer.tp_degree);
+  return extrapolated_at(question, tp_degrees);
+}
+
+std::string extrapolated_text(const Question& question, const plan::Plan& plan) {
+  const std::vector<std::string> all = extrapolated(question, plan);
+  std::string out;
+  for (std::size_t i = extrapolated(question).size(); i < all.size(); ++i) {
+    out += line_of_extrapolation(all[i]);
+  }
+  return out;
+}
+
 std::string to_text(const Question& question, std::int64_t global_batch, Now now) {
   const spec::ModelSpec& model = question.model;
   std::string out = fmt::format(
@@ -116,6 +148,7 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
   for (const Source& source : sources_of(question)) {
     out += fmt::format("  {}: {}\n", source.of, source_text(source.provenance, now));
   }
+  for (const std::string& what : extrapolated(question)) out += line_of_extrapolation(what);
   return out;
 }
 
@@ -155,6 +188,7 @@ OrderedJson question_to_json(const Question& question, std::int64_t global_batch
                               {"host", source.provenance.host},
                               {"date", source.provenance.date}});
   }
+  if (const auto texts = extrapolated(question); !texts.empty()) out["extrapolated"] = texts;
   return out;
 }
 
@@ -179,6 +213,8 @@ OrderedJson search_to_json(const Question& question, const search::SearchResult&
   const search::FoundPlan& best = *result.best;
   OrderedJson out = search::search_to_json(result, question.memory);
   out["question"] = question_to_json(question, best.plan.global_batch);
+  const std::vector<std::string> texts = extrapolated(question, best.plan);
+  if (!texts.empty()) out["question"]["extrapolated"] = texts;
   out["throughput"] = throughput_to_json(throughput(question, best.plan, best.cost), question);
   return out;
 }

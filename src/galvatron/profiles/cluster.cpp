@@ -56,6 +56,7 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
 HardwareProfile Cluster::hardware(spec::Precision precision) const {
   HardwareProfile out = analytic_hardware_profile(spec, device(precision), network);
   out.extrapolated = extrapolated;
+  if (!given.empty()) out.provenance.note += fmt::format("; given: {}", fmt::join(given, ", "));
   return out;
 }
 
