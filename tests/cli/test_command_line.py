@@ -48,7 +48,8 @@ def test_training_loads_it(start):
 
 
 @pytest.mark.parametrize(
-    "command", ["models", "profile-hardware", "profile-model", "search", "train", "simulate", "check", "convert"]
+    "command",
+    ["models", "profile-hardware", "profile-model", "search", "train", "simulate", "check", "convert", "clusters"],
 )
 def test_every_option_stands_in_the_docs(command, start):
     process = start(command, "--help")
@@ -56,7 +57,8 @@ def test_every_option_stands_in_the_docs(command, start):
     options = set(re.findall(r"^ +(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
     assert len(options) > 5
     docs = Path(__file__).parents[2] / "docs"
-    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in ("cli.md", "training.md"))))
+    texts = [(docs / name).read_text() for name in ("cli.md", "training.md", "clusters.md")]
+    words = set(re.findall(r"--[a-z0-9-]+", "".join(texts)))
     assert not options - words
 
 

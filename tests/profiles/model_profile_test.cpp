@@ -82,6 +82,18 @@ TEST(ModelProfile, LongerSequencesGrowFasterThanTheirTokens) {
   EXPECT_EQ(longer.activation.value, 2 * measured.activation.value);
 }
 
+TEST(ModelProfile, SaysWhatItCarriesOver) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(prepared().extrapolations({1}), Texts{});
+  EXPECT_EQ(prepared(128).extrapolations({1, 1}),
+            Texts{"layers at 128 tokens: from 64 measured, by their shapes"});
+  EXPECT_EQ(prepared().extrapolations({4, 1, 2}),
+            Texts{"layers at tp_degree 2, 4: from tp_degree 1 measured, by their shapes"});
+  const ModelProfile computed = analytic_model_profile(
+      spec::load_model("gpt2-tiny"), 32, spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25});
+  EXPECT_EQ(computed.extrapolations({4}), Texts{});
+}
+
 TEST(ModelProfile, AnalyticLookupsAreExact) {
   const spec::ModelSpec model = spec::load_model("llama-tiny");
   const DeviceSpec device{"d", 1e6, 0.5, 1e5, 0.25};

@@ -220,6 +220,16 @@ Option& OptionList::text(const std::string& name, const std::string& placeholder
               std::move(set), value});
 }
 
+Option& OptionList::bandwidth(const std::string& name, std::optional<Bandwidth>& value,
+                              const std::string& help) {
+  const auto parse = [&value](const std::string& text, const std::string& shown) {
+    value = parse_bandwidth(text, shown);
+  };
+  const auto record = [&value] { return value ? OrderedJson(exact_text(*value)) : OrderedJson(); };
+  return add({name, OptionKind::kText, help, "RATE", "", value ? exact_text(*value) : "", false,
+              false, parse, record});
+}
+
 namespace {
 
 template <typename T>

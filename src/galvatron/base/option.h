@@ -82,6 +82,9 @@ class OptionList {
   Option& text(const std::string& name, const std::string& placeholder, const std::string& help,
                std::function<void(const std::string& text, const std::string& shown)> set,
                std::function<std::string()> get);
+  // "25GB/s", "200Gb/s".
+  Option& bandwidth(const std::string& name, std::optional<Bandwidth>& value,
+                    const std::string& help);
   Option& count(const std::string& name, int& value, Counts bounds, const std::string& help);
   Option& count(const std::string& name, std::int64_t& value, Counts bounds,
                 const std::string& help);

@@ -35,6 +35,8 @@ inline constexpr std::array kCommands = {
     CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
     CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
                  false},
+    CommandEntry{"clusters", "Named devices and clusters, and where their numbers come from",
+                 false},
 };
 
 // Runs `command` and returns its exit code; every failure becomes one sentence on standard error.

@@ -12,6 +12,7 @@ int run(int argc, const char* const* argv) {
   add_simulate_command(line);
   add_check_command(line);
   add_convert_command(line);
+  add_clusters_command(line);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {
       line.forward(entry.name,

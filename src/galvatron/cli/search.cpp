@@ -182,7 +182,8 @@ int search_ours(const SearchCommand& command) {
       result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
   std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
   const auto more = [&] {
-    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
+    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question) +
+           extrapolated_text(question, result.best->plan);
   };
   return report(command, result, question.memory, more, [&] {
     if (command.plan_format == "galvatron2") {

@@ -53,6 +53,19 @@ std::vector<Source> sources_of(const Question& question) {
           {"layers", question.profile.provenance}};
 }
 
+std::vector<std::string> extrapolated_at(const Question& question,
+                                         const std::vector<int>& tp_degrees) {
+  std::vector<std::string> out = question.hardware.extrapolated;
+  for (std::string& text : question.profile.extrapolations(tp_degrees)) {
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+std::string line_of_extrapolation(const std::string& what) {
+  return "  extrapolated: " + what + "\n";
+}
+
 }  // namespace
 
 Throughput throughput(const Question& question, const plan::Plan& plan,
@@ -74,6 +87,25 @@ Throughput throughput(const Question& question, const plan::Plan& plan,
   return out;
 }
 
+std::vector<std::string> extrapolated(const Question& question) {
+  return extrapolated_at(question, {});
+}
+
+std::vector<std::string> extrapolated(const Question& question, const plan::Plan& plan) {
+  std::vector<int> tp_degrees;
+  for (const plan::LayerStrategy& layer : plan.layers) tp_degrees.push_back(layer.tp_degree);
+  return extrapolated_at(question, tp_degrees);
+}
+
+std::string extrapolated_text(const Question& question, const plan::Plan& plan) {
+  const std::vector<std::string> all = extrapolated(question, plan);
+  std::string out;
+  for (std::size_t i = extrapolated(question).size(); i < all.size(); ++i) {
+    out += line_of_extrapolation(all[i]);
+  }
+  return out;
+}
+
 std::string to_text(const Question& question, std::int64_t global_batch, Now now) {
   const spec::ModelSpec& model = question.model;
   std::string out = fmt::format(
@@ -84,6 +116,7 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
   for (const Source& source : sources_of(question)) {
     out += fmt::format("  {}: {}\n", source.of, profiles::source_text(source.provenance, now));
   }
+  for (const std::string& what : extrapolated(question)) out += line_of_extrapolation(what);
   return out;
 }
 
@@ -123,6 +156,7 @@ OrderedJson question_to_json(const Question& question, std::int64_t global_batch
                               {"host", source.provenance.host},
                               {"date", source.provenance.date}});
   }
+  if (const auto texts = extrapolated(question); !texts.empty()) out["extrapolated"] = texts;
   return out;
 }
 
@@ -147,6 +181,8 @@ OrderedJson search_to_json(const Question& question, const search::SearchResult&
   const search::FoundPlan& best = *result.best;
   OrderedJson out = search::search_to_json(result, question.memory);
   out["question"] = question_to_json(question, best.plan.global_batch);
+  const std::vector<std::string> texts = extrapolated(question, best.plan);
+  if (!texts.empty()) out["question"]["extrapolated"] = texts;
   out["throughput"] = throughput_to_json(throughput(question, best.plan, best.cost), question);
   return out;
 }

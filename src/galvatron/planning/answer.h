@@ -28,15 +28,23 @@ struct Throughput {
 };
 Throughput throughput(const Question& question, const plan::Plan& plan, const cost::PlanCost& cost);
 
+// What was not measured though the rest is, or goes beyond the data sheet, a sentence each: of the
+// machine and the length; with a plan also of its TP degrees, behind them.
+std::vector<std::string> extrapolated(const Question& question);
+std::vector<std::string> extrapolated(const Question& question, const plan::Plan& plan);
+
 // What was asked: model with its parameters, ranks, batch, tokens, precision, optimizer, memory and
-// margin, source of the numbers. Lines that begin with two spaces.
+// margin, source of the numbers, what is extrapolated. Lines that begin with two spaces.
 std::string to_text(const Question& question, std::int64_t global_batch, Now now);
 // One or two lines.
 std::string to_text(const Throughput& throughput, const Question& question);
 
+// A line for each that the plan alone is to blame for.
+std::string extrapolated_text(const Question& question, const plan::Plan& plan);
+
 // {"model", "num_parameters", "world_size", "ranks_per_node", "device", "global_batch",
-// "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...]}:
-// all that an answer depends on.
+// "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...],
+// "extrapolated": [...] where there is any}: all that an answer depends on.
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch);
 OrderedJson throughput_to_json(const Throughput& throughput, const Question& question);
 // For the plan's `search` section: what was asked, the prediction, what it comes to, certificate

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/profiles/extended.h"
 
 namespace galvatron::planning {
 namespace {
@@ -50,12 +51,10 @@ profiles::ModelProfile prepare_profile(const Question& question, MachineKnowledg
 
 profiles::HardwareProfile prepare_hardware(const QuestionRequest& request, const spec::JobSpec& job,
                                            MachineKnowledge& knowledge) {
-  const auto& cluster = knowledge.cluster;
   profiles::HardwareProfile out =
-      knowledge.hardware ? std::move(*knowledge.hardware)
-                         : profiles::analytic_hardware_profile(
-                               cluster->spec, cluster->device(job.precision), cluster->network);
-  if (request.world_size > 0) out.world_size = request.world_size;
+      knowledge.hardware ? profiles::extended(std::move(*knowledge.hardware), request.world_size,
+                                              knowledge.cluster, request.cluster)
+                         : knowledge.cluster->hardware(job.precision);
   out.memory_reserve = request.memory_reserve.value_or(out.memory_reserve);
   return out;
 }
@@ -111,7 +110,8 @@ OptionList machine_options(MachineFiles& files) {
   list.path("hardware", files.hardware, "Profile written by profile-hardware");
   list.path("profile", files.profile, "Profile written by profile-model");
   list.text("cluster", files.cluster,
-            "Named cluster (configs/clusters) or its file: data sheet instead of profiles");
+            "Data sheet for what is not measured: a name, a file, or "
+            "NODESxDEVICESxDEVICE:NETWORK such as 2x8xA100-40G:25GB/s (galvatron clusters)");
   return list;
 }
 
@@ -147,7 +147,7 @@ OptionList question_options(QuestionRequest& request) {
   OptionList list;
   list.group("Input");
   list.count("world-size", request.world_size, {0, plan::kMaxRanks},
-             "Ranks; 0: all of the profile or cluster");
+             "Ranks; 0: all of the cluster, or of the profile");
   list.append(memory_options(request));
   list.count("seq-length", request.seq_length, {.min = 0},
              "Tokens of a sample; 0: the profile's, else the model's own, 8192 at most");
@@ -157,6 +157,7 @@ OptionList question_options(QuestionRequest& request) {
   list.choice("optimizer", request.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
   list.append(tokens_option(request));
+  list.append(profiles::cluster_override_options(request.cluster));
   return list;
 }
 
@@ -177,7 +178,7 @@ cost::CostInputs Question::inputs(std::int64_t global_batch) const {
 Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
                           MachineKnowledge knowledge) {
   auto& cluster = knowledge.cluster;
-  if (cluster && request.world_size > 0) cluster = cluster->resized(request.world_size);
+  if (cluster) cluster = profiles::adapted(*cluster, request.cluster, request.world_size);
   require(cluster || knowledge.hardware, "--hardware");
   require(cluster || knowledge.profile, "--profile");
   const bool is_measured = knowledge.hardware && knowledge.profile;

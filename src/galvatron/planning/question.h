@@ -7,7 +7,7 @@
 
 #include "galvatron/base/option.h"
 #include "galvatron/cost/cost_model.h"
-#include "galvatron/profiles/cluster.h"
+#include "galvatron/profiles/cluster_overrides.h"
 
 namespace galvatron::planning {
 
@@ -15,7 +15,7 @@ namespace galvatron::planning {
 struct MachineFiles {
   std::string hardware;  // profile of profile-hardware
   std::string profile;   // profile of profile-model
-  std::string cluster;   // name or file of a data sheet
+  std::string cluster;   // data sheet: a name, a file or NODESxDEVICESxDEVICE:NETWORK
 };
 OptionList machine_options(MachineFiles& files);
 
@@ -42,7 +42,8 @@ std::string to_text(const MemoryMargin& margin);
 
 // A question in the user's words. What is not set follows from model and machine.
 struct QuestionRequest {
-  int world_size = 0;           // 0: all ranks of the hardware profile or cluster
+  int world_size = 0;  // 0: all ranks of the cluster, or without one of the hardware profile
+  profiles::ClusterOverrides cluster;  // in the place of the cluster's own numbers
   std::optional<Bytes> memory;  // that a plan may use of one device; unset: all it has, less margin
   std::optional<Bytes> memory_reserve;
   // Unset: with `memory` nothing; else as far as predictions were seen to err.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -140,6 +141,29 @@ std::vector<ModelProfile::Curves> ModelProfile::make_curves(const LayerTypeProfi
     curves.tp_degree = tp_degree;
     for (std::size_t i = 0; i < kNumFields; ++i) curves.fields[i] = Curve(std::move(fields[i]));
     out.push_back(std::move(curves));
+  }
+  return out;
+}
+
+std::vector<std::string> ModelProfile::extrapolations(const std::vector<int>& tp_degrees) const {
+  GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
+  std::vector<std::string> out;
+  if (prepared_->analytic) return out;
+  if (prepared_->seq_length != seq_length) {
+    out.push_back(fmt::format("layers at {} tokens: from {} measured, by their shapes",
+                              prepared_->seq_length, seq_length));
+  }
+  std::set<int> measured;
+  for (const LayerTypeProfile& entry : types) {
+    for (const LayerMeasurement& m : entry.measurements) measured.insert(m.tp_degree);
+  }
+  std::set<int> unmeasured;
+  for (const int degree : tp_degrees) {
+    if (!measured.contains(degree)) unmeasured.insert(degree);
+  }
+  if (!unmeasured.empty()) {
+    out.push_back(fmt::format("layers at tp_degree {}: from tp_degree {} measured, by their shapes",
+                              fmt::join(unmeasured, ", "), fmt::join(measured, ", ")));
   }
   return out;
 }

@@ -69,6 +69,10 @@ class ModelProfile {
   // called.
   LayerMeasurement lookup(int type, int tp_degree, double samples) const;
 
+  // What lookups at these TP degrees carry over from shapes that were measured, a sentence each;
+  // none for a profile computed from shapes. REQUIRES: prepare() was called.
+  std::vector<std::string> extrapolations(const std::vector<int>& tp_degrees) const;
+
   // Makes the profile ready for lookups under `model` at `seq_length` tokens: any model whose layer
   // types have the shapes that were measured, whatever its name and however many of them it has.
   // ConfigError for other shapes or another precision, or a layer type that is not there; where a
