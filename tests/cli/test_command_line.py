@@ -49,7 +49,18 @@ def test_training_loads_it(start):
 
 @pytest.mark.parametrize(
     "command",
-    ["models", "profile-hardware", "profile-model", "search", "train", "simulate", "check", "convert", "clusters"],
+    [
+        "models",
+        "profile-hardware",
+        "profile-model",
+        "search",
+        "sweep",
+        "train",
+        "simulate",
+        "check",
+        "convert",
+        "clusters",
+    ],
 )
 def test_options_as_json_are_those_of_help(command, start):
     help_text, _ = start(command, "--help").communicate(timeout=60)

@@ -57,17 +57,6 @@ bool parse_bool(const std::string& text, const std::string& shown) {
   throw ConfigError(shown, " needs true or false, not '", text, "'");
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> out;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
 template <typename T>
 std::string text_of(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : std::string();
@@ -104,6 +93,17 @@ std::string argument_text(const Option& option, const Json& value, const std::st
 }
 
 }  // namespace
+
+std::vector<std::string> split_list(const std::string& text, char separator) {
+  std::vector<std::string> out;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
 
 std::string Option::python_name() const {
   std::string out = name;
@@ -396,6 +396,14 @@ Option& OptionList::texts(const std::string& name, std::vector<std::string>& val
 
 void OptionList::append(const OptionList& more) {
   options_.insert(options_.end(), more.options_.begin(), more.options_.end());
+}
+
+OptionList OptionList::without(const Names& names) const {
+  OptionList out = *this;
+  std::erase_if(out.options_, [&](const Option& option) {
+    return std::find(names.begin(), names.end(), option.name) != names.end();
+  });
+  return out;
 }
 
 const Option* OptionList::find(const std::string& python_name) const {

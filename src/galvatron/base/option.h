@@ -132,6 +132,8 @@ class OptionList {
 
   // Behind these, under their own headings.
   void append(const OptionList& more);
+  // All but those: for a command that has others of these names.
+  OptionList without(const Names& names) const;
   const std::vector<Option>& all() const { return options_; }
   const Option* find(const std::string& python_name) const;
 
@@ -160,5 +162,8 @@ class OptionList {
   std::string group_ = "Options";
   std::vector<Option> options_;
 };
+
+// "17,17,3" in its parts; an empty text is one empty part.
+std::vector<std::string> split_list(const std::string& text, char separator = ',');
 
 }  // namespace galvatron
