@@ -63,7 +63,6 @@ class InterleavedSolver {
   int class_of(int stage);
   TypeCost least_cost(std::size_t type, const std::vector<int>& ids) const;
   void keep_useful(double cutoff);
-  bool dominates(std::size_t type, int a, int b) const;
   bool goes_with_tied(std::size_t type, int id) const;
   void descend(std::size_t level);
   void try_choice();
