@@ -1,5 +1,6 @@
 // Every shape of a question's space.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -7,7 +8,10 @@
 
 namespace galvatron::search {
 
-// Batches x pipeline degrees x microbatch counts x schedules. ConfigError when there is none.
-std::vector<std::unique_ptr<ShapeCandidate>> make_shapes(SearchInputs& inputs);
+// Batches x pipeline degrees x microbatch counts x schedules; where they are many without those of
+// microbatches that are too large for any plan, which are counted in `too_large`. The smallest
+// microbatch stays. ConfigError when there is none.
+std::vector<std::unique_ptr<ShapeCandidate>> make_shapes(SearchInputs& inputs,
+                                                         std::int64_t* too_large = nullptr);
 
 }  // namespace galvatron::search

@@ -270,13 +270,20 @@ bool InterleavedSolver::may_fit() {
   return true;
 }
 
+// Counts a branch.
+bool InterleavedSolver::is_spent() {
+  constexpr std::int64_t kLookInterval = 1000;
+  if (interrupted_ && work_ % kLookInterval == 0 && (*interrupted_)()) max_work_ = 0;
+  return ++work_ >= max_work_;
+}
+
 void InterleavedSolver::descend(std::size_t level) {
   if (level == order_.size()) return try_choice();
   const std::size_t type = order_[level];
   const TypeCost open = types_[type];
   for (const int id : useful_[type]) {
     if (!goes_with_tied(type, id)) continue;
-    if (++work_ >= max_work_) break;
+    if (is_spent()) break;
     types_[type] = least_cost(type, {id});
     picked_[type] = id;
     if ((by_memory_ || time_bound() < best_ms_) && may_fit()) descend(level + 1);
@@ -310,7 +317,9 @@ void InterleavedSolver::try_choice() {
   least_bytes_ = std::min(least_bytes_, bytes);
 }
 
-std::vector<int> InterleavedSolver::solve(double cutoff, std::int64_t max_work) {
+std::vector<int> InterleavedSolver::solve(double cutoff, std::int64_t max_work,
+                                          const std::function<bool()>* interrupted) {
+  interrupted_ = interrupted;
   max_work_ = max_work;
   best_ms_ = cutoff;
   best_.clear();

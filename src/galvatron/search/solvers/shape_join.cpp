@@ -11,15 +11,18 @@
 namespace galvatron::search {
 class ShapeSolver::Join {
  public:
-  Join(const ShapeSolver& solver, double cutoff)
-      : solver_(solver), cutoff_(cutoff), arc_(solver.arcs_.size()) {
+  Join(const ShapeSolver& solver, double cutoff, const std::function<bool()>* interrupted)
+      : solver_(solver), cutoff_(cutoff), interrupted_(interrupted), arc_(solver.arcs_.size()) {
     Path end;
     end.begin = solver.num_layers();
     done_.push_back({end});
   }
 
   ShapeAnswer run() {
-    for (int stage = solver_.num_stages() - 1; stage >= 0; --stage) add_stage(stage);
+    for (int stage = solver_.num_stages() - 1; stage >= 0; --stage) {
+      if (interrupted_ && (*interrupted_)()) return {.complete = false};
+      add_stage(stage);
+    }
     return best();
   }
 
@@ -201,12 +204,16 @@ class ShapeSolver::Join {
 
   const ShapeSolver& solver_;
   double cutoff_;
+  const std::function<bool()>* interrupted_;
   std::size_t arc_;                      // arcs from here on are done
   std::vector<std::vector<Path>> done_;  // [stages from the last]
   std::map<std::tuple<const Kind*, int, int>, std::vector<Ready>> ready_;
   std::map<Place, std::vector<Path>> found_;
 };
 
-ShapeAnswer ShapeSolver::join_stages(double cutoff) const { return Join(*this, cutoff).run(); }
+ShapeAnswer ShapeSolver::join_stages(double cutoff,
+                                     const std::function<bool()>* interrupted) const {
+  return Join(*this, cutoff, interrupted).run();
+}
 
 }  // namespace galvatron::search

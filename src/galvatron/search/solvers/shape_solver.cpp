@@ -357,8 +357,8 @@ ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
   if (any && (answer.complete || limits.beam < kNoBeam)) {
     const bool complete = answer.complete;
     const double slack_ms = answer.slack_ms;
-    answer = join_stages(cutoff);
-    answer.complete = complete;
+    answer = join_stages(cutoff, limits.interrupted);
+    answer.complete = answer.complete && complete;
     answer.slack_ms = slack_ms;
   }
   if (answer.complete) {

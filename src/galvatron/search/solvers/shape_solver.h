@@ -116,7 +116,7 @@ class ShapeSolver {
   void forget_cutoff();
   bool solve_kinds(const StageLimits& limits);
   void solve_kind(const Flight& flight, int range_kind, Kind& kind, const StageLimits& limits);
-  ShapeAnswer join_stages(double cutoff) const;
+  ShapeAnswer join_stages(double cutoff, const std::function<bool()>* interrupted) const;
   // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
   template <typename OfStage>
   std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;
