@@ -7,11 +7,27 @@ import json
 import textwrap
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WIDTH = 118
+
+
+class ModelNumbers(TypedDict, total=False):
+    """Numbers of a model that are not those of its config (docs/cli.md, Models)."""
+
+    num_layers: int
+    """Transformer blocks; of T5, in each of its stacks."""
+    hidden_size: int
+    """Width of the residual stream; an intermediate size that the config states keeps its ratio."""
+    num_heads: int
+    num_kv_heads: int
+    head_size: int
+    intermediate_size: int
+    vocab_size: int
+    max_positions: int
+    """Tokens of the longest sequence."""
 
 
 def described(description: str) -> Callable[[Function], Function]:

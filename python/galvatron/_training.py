@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron._model import Model
-from galvatron._options import described, plain
+from galvatron._options import ModelNumbers, described, plain
 from galvatron._plan import Plan
 from galvatron._samples import Samples
 from galvatron.errors import ConfigError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DEFAULT_SEED = 1234
 
 
-class TrainOptions(TypedDict, total=False):
+class TrainOptions(ModelNumbers, total=False):
     """Options of train(), named as those of `galvatron train` and with its defaults (docs/training.md)."""
 
     init_from: str | PathLike[str]

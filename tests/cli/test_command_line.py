@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -21,7 +22,19 @@ def loaded_libraries(start, *arguments: object) -> str:
     return log
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["search", "--help"], ["simulate", "--help"], SEARCH])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["search", "--help"],
+        ["simulate", "--help"],
+        ["check", "--help"],
+        ["convert", "--help"],
+        ["models"],
+        SEARCH,
+    ],
+)
 def test_planning_loads_no_torch(start, arguments):
     log = loaded_libraries(start, *arguments)
     assert "libstdc++" in log, "the linker's log is there"
@@ -34,15 +47,29 @@ def test_training_loads_it(start):
     assert "libtorch_cpu" in log
 
 
-@pytest.mark.parametrize("command", ["profile-hardware", "profile-model", "search", "train", "simulate"])
-def test_every_option_stands_in_the_docs(command, start):
-    process = start(command, "--help")
-    text, _ = process.communicate(timeout=60)
-    options = set(re.findall(r"^ +(--[a-z0-9-]+)", text, re.MULTILINE)) - {"--help"}
-    assert len(options) > 5
-    docs = Path(__file__).parents[2] / "docs"
-    words = set(re.findall(r"--[a-z0-9-]+", "".join((docs / name).read_text() for name in ("cli.md", "training.md"))))
-    assert not options - words
+@pytest.mark.parametrize(
+    "command",
+    [
+        "models",
+        "profile-hardware",
+        "profile-model",
+        "search",
+        "sweep",
+        "train",
+        "simulate",
+        "check",
+        "convert",
+        "clusters",
+    ],
+)
+def test_options_as_json_are_those_of_help(command, start):
+    help_text, _ = start(command, "--help").communicate(timeout=60)
+    text, _ = start(command, "--options-json").communicate(timeout=60)
+    options = json.loads(text)
+    names = {option["name"] for option in options if option["group"]}
+    assert names == set(re.findall(r"^ +(?:-h,)?(--[a-z0-9-]+)", help_text, re.MULTILINE))
+    assert names
+    assert all(option["help"] for option in options)
 
 
 @pytest.fixture
@@ -91,3 +118,48 @@ def test_stray_words_are_refused(galvatron, arguments, sentence):
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+# --- config files ---
+
+
+@pytest.fixture
+def search_with(galvatron, tmp_path: Path):
+    """The best plan under a TOML file, or what is wrong with the file."""
+
+    def run(toml: str, *arguments: object) -> dict | str:
+        (tmp_path / "run.toml").write_text(toml)
+        done = galvatron(*SEARCH, "--config", "run.toml", "--output", "plan.json", *arguments)
+        if done.returncode == 0:
+            return json.loads((tmp_path / "plan.json").read_text())
+        assert done.returncode == 2, (done.stdout, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
+        return done.stderr
+
+    return run
+
+
+def test_a_list_is_several_values(search_with):
+    lists = ['allow = ["pp_degree=4", "zero_stage=0,3"]', 'allow = [\n  "pp_degree=4",  # why\n  "zero_stage=0,3"\n]']
+    for toml in [*lists, "[search]\n" + lists[0]]:
+        plan = search_with(toml)
+        assert plan["pipeline"]["degree"] == 4
+        assert all(run.get("zero_stage", 0) in (0, 3) for run in plan["layers"])
+    assert search_with(lists[0], "--allow", "pp_degree=2")["pipeline"]["degree"] == 2
+    assert search_with('allow = "pp_degree=4"\n[search]\nallow = ["pp_degree=2"]')["pipeline"]["degree"] == 2
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [('allow = "pp_degree=4"\nallow = "zero_stage=3"', "run.toml: 'allow' stands twice; several values are one list"),
+     ("[search]\nmax-tp = 1\n[train]\nsteps = 1\n[search]\nmax-tp = 2", "'max-tp' stands twice in [search]")],
+)  # fmt: skip
+def test_a_key_that_stands_twice(search_with, toml, sentence):
+    assert sentence in search_with(toml)
+
+
+def test_a_folder_as_config(galvatron, tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    done = galvatron(*SEARCH, "--config", "folder")
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "--config: folder is a folder; give a TOML file" in done.stderr

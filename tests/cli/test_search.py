@@ -79,9 +79,9 @@ def test_constraints_hold(search, tmp_path: Path):
 def test_nothing_fits(search, tmp_path: Path, arguments):
     result = search(*arguments, "--output", "plan.json")
     assert result.returncode == 3, (result.stdout, result.stderr)
-    assert len(result.stdout.splitlines()) == 1
-    assert "nothing fits in" in result.stdout
-    assert "the leanest plan needs" in result.stdout
+    sentence = result.stdout.splitlines()[-1]
+    assert sentence.startswith("nothing fits in")
+    assert "the leanest plan needs" in sentence
     assert not (tmp_path / "plan.json").exists()
 
 
@@ -90,7 +90,7 @@ def test_nothing_fits(search, tmp_path: Path, arguments):
     [
         (["--model", "gpt2"], "--hardware is missing"),
         (["--cluster", "8xA100"], "--model is missing"),
-        ([*OURS, "--cluster", "8xA10"], "did you mean '8xA100'?"),
+        ([*OURS, "--cluster", "8xA1000"], "the nearest are A100, A6000, A10 "),
         ([*OURS, "--allow", "tp_degree=5"], "leave no plan for 8 ranks"),
         ([*OURS, "--allow", "tp_degre=2"], "did you mean 'tp_degree'?"),
         ([*OURS, "--max-tp", 0], "--max-tp"),

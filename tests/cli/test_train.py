@@ -74,6 +74,18 @@ def test_a_config_file_holds_options_and_the_command_line_wins(train, tmp_path: 
     assert lines[0]["tokens"] == 4 * 32
 
 
+def test_trains_a_model_with_other_numbers(train, tmp_path: Path):
+    train("--num-layers", 1, "--hidden-size", 32, "--nproc", 2, "--steps", 2, "--run-dir", "run", "--export", "out")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["model"] == "gpt2-tiny(num_layers=1,hidden_size=32)"
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["n_layer"], config["n_embd"], config["n_head"]) == (1, 32, 4)
+    options = json.loads((tmp_path / "run" / "summary.json").read_text())["options"]
+    assert (options["model"], options["num_layers"], options["hidden_size"]) == ("gpt2-tiny", 1, 32)
+    assert "num_heads" not in options
+    train("--model", "out", "--init-from", "out", "--steps", 1)  # what came out needs no numbers beside it
+
+
 def test_goes_on_from_a_checkpoint_to_the_bit(train, tmp_path: Path):
     train("--nproc", 2, "--steps", 6, "--zero-stage", 2, "--save", "save", "--save-interval", 3, "--metrics", "m.jsonl")
     assert sorted(path.name for path in (tmp_path / "save").iterdir()) == ["step-000003", "step-000006"]

@@ -39,29 +39,118 @@ constexpr const char* kLlama = R"({"model_type": "llama", "num_hidden_layers": 2
 // Totals as transformers' own models of the same configs have them.
 TEST(Presets, HaveTheKnownParameterCounts) {
   const std::map<std::string, std::int64_t> known = {
-      {"bert-base", 109'514'298},      {"bert-huge-32", 671'079'482},
-      {"bert-huge-48", 985'918'522},   {"bert-large", 335'174'458},
-      {"bert-tiny", 112'765},          {"t5-3b", 2'851'598'336},
-      {"t5-base", 222'903'552},        {"t5-large", 737'668'096},
-      {"t5-small", 60'506'624},        {"t5-tiny", 197'440},
-      {"gpt-1t", 1'008'038'758'400},   {"gpt2", 124'439'808},
-      {"gpt2-0.3b", 354'823'168},      {"gpt2-1.5b", 1'557'611'200},
-      {"gpt2-2.7b", 2'651'553'280},    {"gpt2-6.7b", 6'658'404'352},
-      {"gpt2-quickstart", 5'853'184},  {"gpt2-tiny", 140'864},
-      {"llama-0.3b", 373'867'520},     {"llama-13b", 13'015'864'320},
-      {"llama-30b", 32'528'943'616},   {"llama-7b", 6'738'415'616},
-      {"llama-tiny", 250'432},         {"llama2-70b", 68'976'648'192},
-      {"llama2-7b", 6'738'415'616},    {"llama3-8b", 8'030'261'248},
-      {"qwen2.5-72b", 72'706'203'648}, {"qwen2.5-7b", 7'615'616'512},
-      {"qwen2.5-tiny", 403'680},       {"swin-huge", 1'016'178'840},
-      {"swin-large", 196'735'516},     {"swin-tiny", 53'326},
-      {"vit-base", 86'567'656},        {"vit-huge", 632'199'400},
-      {"vit-large", 304'326'632},      {"vit-tiny", 77'530},
+      {"bert-base", 109'514'298},
+      {"bert-huge-32", 671'079'482},
+      {"bert-huge-48", 985'918'522},
+      {"bert-large", 335'174'458},
+      {"bert-tiny", 112'765},
+      {"gpt-1t", 1'008'038'758'400},
+      {"gpt2", 124'439'808},
+      {"gpt2-0.3b", 354'823'168},
+      {"gpt2-1.5b", 1'557'611'200},
+      {"gpt2-2.7b", 2'651'553'280},
+      {"gpt2-6.7b", 6'658'404'352},
+      {"gpt2-quickstart", 5'853'184},
+      {"gpt2-tiny", 140'864},
+      {"gpt3-1.3b", 1'315'723'264},
+      {"gpt3-13b", 12'853'386'240},
+      {"gpt3-175b", 174'604'259'328},
+      {"gpt3-2.7b", 2'651'553'280},
+      {"gpt3-6.7b", 6'658'404'352},
+      {"llama-0.3b", 373'867'520},
+      {"llama-13b", 13'015'864'320},
+      {"llama-30b", 32'528'943'616},
+      {"llama-65b", 65'285'660'672},
+      {"llama-7b", 6'738'415'616},
+      {"llama-tiny", 250'432},
+      {"llama2-13b", 13'015'864'320},
+      {"llama2-70b", 68'976'648'192},
+      {"llama2-7b", 6'738'415'616},
+      {"llama3-405b", 405'853'388'800},
+      {"llama3-70b", 70'553'706'496},
+      {"llama3-8b", 8'030'261'248},
+      {"llama3.1-405b", 405'853'388'800},
+      {"llama3.1-70b", 70'553'706'496},
+      {"llama3.1-8b", 8'030'261'248},
+      {"llama3.2-1b", 1'235'814'400},
+      {"llama3.2-3b", 3'212'749'824},
+      {"mistral-7b", 7'248'023'552},
+      {"qwen2.5-0.5b", 494'032'768},
+      {"qwen2.5-1.5b", 1'543'714'304},
+      {"qwen2.5-14b", 14'770'033'664},
+      {"qwen2.5-32b", 32'763'876'352},
+      {"qwen2.5-3b", 3'085'938'688},
+      {"qwen2.5-72b", 72'706'203'648},
+      {"qwen2.5-7b", 7'615'616'512},
+      {"qwen2.5-tiny", 403'680},
+      {"qwen3-0.6b", 596'049'920},
+      {"qwen3-1.7b", 1'720'574'976},
+      {"qwen3-14b", 14'768'307'200},
+      {"qwen3-32b", 32'762'123'264},
+      {"qwen3-4b", 4'022'468'096},
+      {"qwen3-8b", 8'190'735'360},
+      {"swin-huge", 1'016'178'840},
+      {"swin-large", 196'735'516},
+      {"swin-tiny", 53'326},
+      {"t5-3b", 2'851'598'336},
+      {"t5-base", 222'903'552},
+      {"t5-large", 737'668'096},
+      {"t5-small", 60'506'624},
+      {"t5-tiny", 197'440},
+      {"tinyllama-1.1b", 1'100'048'384},
+      {"vit-base", 86'567'656},
+      {"vit-huge", 632'199'400},
+      {"vit-large", 304'326'632},
+      {"vit-tiny", 77'530},
       {"vit-xhuge", 10'075'631'080},
   };
   std::map<std::string, std::int64_t> found;
   for (const std::string& name : preset_names()) found[name] = load_model(name).num_params();
   EXPECT_EQ(found, known);
+}
+
+// Billions of parameters as papers (LLaMA, table 2; GPT-3, table D.1; Megatron-LM, table 1) and
+// model cards say them.
+TEST(Presets, HaveThePublishedSizes) {
+  const std::map<std::string, double> published = {
+      {"bert-base", 0.110},    {"gpt-1t", 1008},       {"gpt2", 0.124},
+      {"gpt3-1.3b", 1.320},    {"gpt3-2.7b", 2.650},   {"gpt3-6.7b", 6.660},
+      {"gpt3-13b", 12.850},    {"gpt3-175b", 174.600}, {"llama-7b", 6.7},
+      {"llama-13b", 13.0},     {"llama-30b", 32.5},    {"llama-65b", 65.2},
+      {"llama2-7b", 6.74},     {"llama2-13b", 13.0},   {"llama2-70b", 69.0},
+      {"llama3-8b", 8.03},     {"llama3-70b", 70.6},   {"llama3-405b", 405},
+      {"llama3.1-8b", 8.03},   {"llama3.1-70b", 70.6}, {"llama3.1-405b", 405},
+      {"llama3.2-1b", 1.23},   {"llama3.2-3b", 3.21},  {"mistral-7b", 7.25},
+      {"qwen2.5-0.5b", 0.49},  {"qwen2.5-1.5b", 1.54}, {"qwen2.5-3b", 3.09},
+      {"qwen2.5-7b", 7.61},    {"qwen2.5-14b", 14.7},  {"qwen2.5-32b", 32.5},
+      {"qwen2.5-72b", 72.7},   {"qwen3-0.6b", 0.6},    {"qwen3-1.7b", 1.72},
+      {"qwen3-4b", 4.0},       {"qwen3-8b", 8.2},      {"qwen3-14b", 14.8},
+      {"qwen3-32b", 32.8},     {"swin-large", 0.197},  {"t5-3b", 2.85},
+      {"tinyllama-1.1b", 1.1}, {"vit-base", 0.086},
+  };
+  for (const auto& [name, billions] : published) {
+    const auto params = static_cast<double>(load_model(name).num_params());
+    EXPECT_NEAR(params / 1e9, billions, 0.01 * billions) << name;
+  }
+}
+
+TEST(Presets, KnowHowLongTheirSequencesMayBe) {
+  const std::map<std::string, std::int64_t> known = {
+      {"llama-13b", 2048},     {"llama2-13b", 4096},      {"llama3-70b", 8192},
+      {"llama3-405b", 8192},   {"llama3.1-405b", 131072}, {"llama3.2-1b", 131072},
+      {"qwen2.5-0.5b", 32768}, {"qwen2.5-14b", 131072},   {"qwen3-8b", 40960},
+      {"mistral-7b", 32768},   {"gpt3-175b", 2048},
+  };
+  for (const auto& [name, positions] : known)
+    EXPECT_EQ(load_model(name).max_positions, positions) << name;
+}
+
+// Low frequencies are stretched by the factor, the highest are kept (transformers' "llama3" rope).
+TEST(Presets, OfLlama31StretchTheirRope) {
+  const RopeSpec plain = load_model("llama3-8b").first_block().shape.rope;
+  const RopeSpec stretched = load_model("llama3.1-8b").first_block().shape.rope;
+  EXPECT_EQ(stretched.inverse_frequencies.front(), plain.inverse_frequencies.front());
+  EXPECT_DOUBLE_EQ(stretched.inverse_frequencies.back(), plain.inverse_frequencies.back() / 8);
 }
 
 TEST(Presets, CarryTheirNameAndTrainWithoutDropout) {
@@ -106,11 +195,13 @@ TEST_F(ModelFolder, ErrorsNameTheFile) {
             std::string::npos);
 }
 
-TEST(LoadModel, SuggestsTheNearestPreset) {
+TEST(LoadModel, SuggestsTheNearestThreePresets) {
   EXPECT_EQ(config_error_of([] { load_model("lama2-7b"); }),
-            "[model] 'lama2-7b' is no preset and no file or folder, did you mean 'llama2-7b'?");
-  EXPECT_NE(config_error_of([] { load_model("something-else-entirely"); }).find("presets are"),
-            std::string::npos);
+            "[model] 'lama2-7b' is no preset and no file or folder, did you mean 'llama2-7b', "
+            "'llama-7b', 'llama2-70b'? (galvatron models lists all presets)");
+  EXPECT_EQ(config_error_of([] { load_model("meta-llama/Llama-2-13b-hf"); }),
+            "[model] 'meta-llama/Llama-2-13b-hf' is not a folder here; the preset llama2-13b has "
+            "its sizes");
   EXPECT_NE(config_error_of([] { load_model(""); }), "");
 }
 

@@ -17,8 +17,6 @@ struct ForeignOption {
 constexpr std::string_view kMicrobatch =
     " microbatches are counted here, not sized: {num-microbatches} is the samples of "
     "{global-batch} over data-parallel ranks x samples of a microbatch";
-constexpr std::string_view kModelShape =
-    " sizes of the model stand in its config.json ({model}: a preset, a file or a folder)";
 constexpr std::string_view kEpochs =
     " the length of a run is counted in optimizer steps: {steps} is epochs x samples / "
     "{global-batch}";
@@ -28,6 +26,14 @@ constexpr std::string_view kDataParallel =
     "{ulysses-degree}";
 constexpr std::string_view kSequenceParallel =
     " activations outside tensor parallelism are always split along the sequence ({tp-degree})";
+
+constexpr std::string_view kWarmupRatio =
+    " the warm-up is counted in steps: {warmup-steps} is the ratio x {steps}";
+constexpr std::string_view kNodes =
+    " ranks are those that are started: {nproc} on this machine; torchrun, srun or mpirun start "
+    "those of several";
+constexpr std::string_view kDeepSpeed =
+    " ZeRO is {zero-stage} 1, 2 or 3; every setting is an option here, or a key of {config}";
 
 constexpr std::array kForeign = {
     // Megatron-LM and its kin
@@ -54,16 +60,20 @@ constexpr std::array kForeign = {
     ForeignOption{"tokenizer-name-or-path", "tokenizer"},
     ForeignOption{"load", "resume"},
     ForeignOption{"eval-iters", "eval-batches"},
-    ForeignOption{"num-layers", kModelShape},
-    ForeignOption{"hidden-size", kModelShape},
-    ForeignOption{"num-attention-heads", kModelShape},
-    ForeignOption{"ffn-hidden-size", kModelShape},
-    ForeignOption{"max-position-embeddings", kModelShape},
-    // Hugging Face's Trainer and others
+    ForeignOption{"num-attention-heads", "num-heads"},
+    ForeignOption{"num-query-groups", "num-kv-heads"},
+    ForeignOption{"kv-channels", "head-size"},
+    ForeignOption{"ffn-hidden-size", "intermediate-size"},
+    ForeignOption{"max-position-embeddings", "max-positions"},
+    // Hugging Face's configs, its Trainer and others
+    ForeignOption{"num-hidden-layers", "num-layers"},
+    ForeignOption{"num-key-value-heads", "num-kv-heads"},
+    ForeignOption{"head-dim", "head-size"},
     ForeignOption{"learning-rate", "lr"},
     ForeignOption{"lr-scheduler-type", "lr-schedule"},
     ForeignOption{"lr-scheduler", "lr-schedule"},
     ForeignOption{"num-warmup-steps", "warmup-steps"},
+    ForeignOption{"warmup-ratio", kWarmupRatio},
     ForeignOption{"max-steps", "steps"},
     ForeignOption{"num-steps", "steps"},
     ForeignOption{"iterations", "steps"},
@@ -106,6 +116,12 @@ constexpr std::array kForeign = {
     ForeignOption{"nproc-per-node", "nproc"},
     ForeignOption{"num-gpus", "nproc"},
     ForeignOption{"devices", "nproc"},
+    ForeignOption{"nnodes", kNodes},
+    ForeignOption{"num-nodes", kNodes},
+    ForeignOption{"world-size", kNodes},
+    ForeignOption{"fsdp", " that is {zero-stage} 3 (2 for SHARD_GRAD_OP)"},
+    ForeignOption{"deepspeed", kDeepSpeed},
+    ForeignOption{"deepspeed-config", kDeepSpeed},
     ForeignOption{"zero", "zero-stage"},
     ForeignOption{"zero-optimization", "zero-stage"},
     ForeignOption{"tp", "tp-degree"},

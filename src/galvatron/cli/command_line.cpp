@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
+#include <sstream>
+#include <utility>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
+#include "galvatron/base/json.h"
 #include "galvatron/cli/help_formatter.h"
 
 namespace galvatron::cli {
@@ -18,6 +23,8 @@ constexpr const char* kSummary =
 constexpr const char* kFooter =
     "galvatron COMMAND --help shows a command's options, units, defaults and examples.\n"
     "Every option can also stand in a TOML file: galvatron COMMAND --config run.toml";
+
+constexpr const char* kDescribe = "--options-json";  // alone, behind the command; not in its help
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -72,6 +79,21 @@ void check_flags(const CLI::App& command, const std::vector<std::string>& argume
   }
 }
 
+// What --help says, for tools: the docs' tables are made of it.
+OrderedJson describe(const CLI::App& command) {
+  OrderedJson options = OrderedJson::array();
+  for (const CLI::Option* option : command.get_options()) {
+    const bool is_flag = option->get_expected_max() == 0;
+    options.push_back({{"name", option->get_name()},
+                       {"values", is_flag ? "" : option->get_type_name()},
+                       {"default", option->get_default_str()},
+                       {"required", option->get_required()},
+                       {"help", option->get_description()},
+                       {"group", option->get_group()}});
+  }
+  return options;
+}
+
 // The value of --config, or "".
 std::string config_path(const std::vector<std::string>& arguments) {
   std::string path;
@@ -83,11 +105,67 @@ std::string config_path(const std::vector<std::string>& arguments) {
   return path;
 }
 
+// `line` without its comment; `depth` counts the lists that it leaves open.
+std::string without_comment(const std::string& line, int& depth) {
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      return line.substr(0, i);
+    } else {
+      depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    }
+  }
+  return line;
+}
+
+// A list on several lines becomes one line: CLI11 wants its first value beside the bracket.
+std::vector<std::string> read_lines(std::istream& file) {
+  std::vector<std::string> lines;
+  int depth = 0;
+  for (std::string line; std::getline(file, line);) {
+    const bool goes_on = depth > 0;
+    const std::string text = without_comment(line, depth);
+    if (goes_on) {
+      lines.back() += " " + CLI::detail::trim_copy(text);
+    } else {
+      lines.push_back(CLI::detail::trim_copy(text));
+    }
+  }
+  return lines;
+}
+
+// CLI11 would join the values of both.
+void refuse_repeated_keys(const std::string& path, const std::vector<std::string>& lines) {
+  std::set<std::pair<std::string, std::string>> seen;
+  std::string table;
+  for (const std::string& line : lines) {
+    if (line.starts_with('[')) table = line;
+    if (line.empty() || line.starts_with('[')) continue;
+    std::string key = CLI::detail::trim_copy(line.substr(0, line.find('=')));
+    CLI::detail::remove_quotes(key);
+    if (seen.emplace(table, key).second) continue;
+    throw ConfigError(path, ": '", key, "' stands twice", table.empty() ? "" : " in " + table,
+                      "; several values are one list: ", key, " = [\"...\", \"...\"]");
+  }
+}
+
 std::vector<CLI::ConfigItem> read_config(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    throw ConfigError("--config: ", path, " is a folder; give a TOML file");
   std::ifstream file(path);
   if (!file) throw ConfigError("--config: cannot read ", path);
+  const std::vector<std::string> lines = read_lines(file);
+  refuse_repeated_keys(path, lines);
+  std::stringstream text;
+  for (const std::string& line : lines) text << line << '\n';
   try {
-    return CLI::ConfigTOML().from_config(file);
+    return CLI::ConfigTOML().from_config(text);
   } catch (const CLI::Error& error) {
     throw ConfigError(path, ": ", error.what());
   }
@@ -97,6 +175,17 @@ std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
   return out;
+}
+
+// The values as arguments of the option: each its own where it may be given several times.
+void add_arguments(const CLI::App& command, const std::string& name,
+                   const std::vector<std::string>& values, std::vector<std::string>& out) {
+  const bool takes_several = command.get_option("--" + name)->get_expected_max() > 1;
+  if (!takes_several) {
+    out.push_back("--" + name + "=" + joined(values));
+    return;
+  }
+  for (const std::string& value : values) out.push_back("--" + name + "=" + value);
 }
 
 // What CLI11 says, as the end of our sentence.
@@ -141,7 +230,8 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
   std::vector<std::string> given;
   for (const std::string& argument : arguments) given.push_back(option_name(argument));
 
-  std::vector<std::string> out = arguments;
+  // What a table says of a key comes behind, and takes the place of, what the top says.
+  std::map<std::string, std::vector<std::string>> values;
   for (const CLI::ConfigItem& item : read_config(path)) {
     if (item.name == "++" || item.name == "--")
       continue;  // CLI11's marks of a table's begin and end
@@ -155,9 +245,12 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
       throw ConfigError(path, ": '", item.name, "' is no option of galvatron ", command.get_name(),
                         hint_for(item.name, known));
     }
-    if (!contains(given, "--" + item.name))
-      out.push_back("--" + item.name + "=" + joined(item.inputs));
+    if (!contains(given, "--" + item.name)) values[item.name] = item.inputs;
   }
+  // In front: a value without its option's name is then refused beside the file's, not lost.
+  std::vector<std::string> out;
+  for (const auto& [name, inputs] : values) add_arguments(command, name, inputs, out);
+  out.insert(out.end(), arguments.begin(), arguments.end());
   return out;
 }
 
@@ -214,6 +307,10 @@ int CommandLine::run(int argc, const char* const* argv) {
 
 int CommandLine::parse_and_run(const std::string& name, const std::vector<std::string>& arguments) {
   CLI::App& command = *app_.get_subcommand(name);
+  if (arguments == std::vector<std::string>{kDescribe}) {
+    std::cout << describe(command).dump(2) << '\n';
+    return 0;
+  }
   check_options(command, arguments);
   std::vector<std::string> all = with_config_file(arguments, command, command_names(app_));
   check_flags(command, all);

@@ -25,12 +25,20 @@ struct CommandEntry {
   bool trains;  // belongs to the training half (training_half.h)
 };
 inline constexpr std::array kCommands = {
+    CommandEntry{"models", "List the presets, or the numbers of one model", false},
     CommandEntry{"profile-hardware", "Measure collectives, contention and memory of the ranks",
                  true},
     CommandEntry{"profile-model", "Measure time and memory of a model's layers", true},
     CommandEntry{"search", "Find the best plan for a model on a cluster", false},
+    CommandEntry{"sweep", "Best plans for lists of models, machines, lengths, batches, budgets",
+                 false},
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+    CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
+    CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
+                 false},
+    CommandEntry{"clusters", "Named devices and clusters, and where their numbers come from",
+                 false},
 };
 
 // Runs `command` and returns its exit code; every failure becomes one sentence on standard error.
@@ -66,9 +74,10 @@ class CommandLine {
 };
 
 // The arguments of a command with those of its TOML file behind them; what the command line gives
-// wins. Keys are option names without dashes. Keys at the top and in the table [<command>] count;
-// tables of other commands are left alone. ConfigError for a key that is no option, naming the
-// nearest.
+// wins. Keys are option names without dashes. Keys at the top and in the table [<command>] count,
+// the table's before those at the top; tables of other commands are left alone. A list is several
+// values of an option that may be given several times, else one value joined by commas. ConfigError
+// for a key that is no option, naming the nearest, and for one that stands twice in its table.
 std::vector<std::string> with_config_file(const std::vector<std::string>& arguments,
                                           const CLI::App& command,
                                           const std::vector<std::string>& all_commands);

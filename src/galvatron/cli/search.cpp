@@ -1,5 +1,4 @@
 // galvatron search: the best plan for a model on a cluster.
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -8,8 +7,11 @@
 #include "galvatron/base/progress.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
+#include "galvatron/cli/results.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
+#include "galvatron/planning/frontier.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
@@ -22,6 +24,9 @@ constexpr const char* kSearchExamples =
     "--memory 36GiB --global-batch 64 --output plan.json\n"
     "  galvatron search --model llama2-70b --cluster 64xH100 --global-batch 512 "
     "--allow 'tp_degree<=8' --explain\n"
+    "  galvatron search --model llama2-7b --num-layers 48 --cluster 8xA100 --global-batch 64\n"
+    "  galvatron search --model llama2-7b --cluster 8xA100-40G --global-batch 64 --frontier "
+    "--html frontier.html\n"
     "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
     "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
     "galvatron2 --output plan.json\n"
@@ -32,13 +37,16 @@ struct SearchCommand {
   planning::SearchRequest request;
   planning::MachineFiles machine;
   std::string model;
+  spec::ModelOverrides overrides;
   bool explain = false;
   std::string output, plan_format;
+  bool frontier = false;
+  planning::FrontierRequest frontier_request;
+  planning::ResultFiles files;
   std::string cost_model;
 
   std::string galvatron2_profiles;
-  int num_layers = 0, num_nodes = 0;
-  std::int64_t hidden_size = 0;
+  int num_nodes = 0;
   std::string default_dp_type = "zero2", time_mode = "batch", memory_mode = "static";
   bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
 };
@@ -75,8 +83,8 @@ void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const c
 galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   galvatron2::SearchOptions options;
   options.job.world_size = command.request.question.world_size;
-  options.job.num_layers = command.num_layers;
-  options.job.hidden_size = command.hidden_size;
+  options.job.num_layers = static_cast<int>(command.overrides.num_layers.value_or(0));
+  options.job.hidden_size = command.overrides.hidden_size.value_or(0);
   options.job.seq_length = command.request.question.seq_length;
   options.job.precision = command.request.question.precision.value_or(kTheirPrecision);
   refuse_foreign_schedule(command.request.schedule, "the cost model galvatron2");
@@ -117,8 +125,8 @@ int search_galvatron2(const SearchCommand& command) {
   require(!command.galvatron2_profiles.empty(), "--galvatron2-profiles",
           "the cost model galvatron2 reads no others");
   require(command.request.question.world_size > 0, "--world-size", why);
-  require(command.num_layers > 0, "--num-layers", why);
-  require(command.hidden_size > 0, "--hidden-size", why);
+  require(command.overrides.num_layers.has_value(), "--num-layers", why);
+  require(command.overrides.hidden_size.has_value(), "--hidden-size", why);
   require(command.request.question.seq_length > 0, "--seq-length", why);
   require(command.request.question.memory.has_value(), "--memory", why);
   require(!command.request.global_batch.empty(), "--global-batch", why);
@@ -126,6 +134,12 @@ int search_galvatron2(const SearchCommand& command) {
     throw ConfigError(
         "[search] --allow and --forbid belong to our own cost model; with galvatron2 "
         "use --max-tp, --max-pp, --max-ulysses and --num-microbatches");
+  }
+  const std::string stray = spec::given_override(command.overrides, {"num-layers", "hidden-size"});
+  if (!stray.empty()) {
+    throw ConfigError("[search] --", stray,
+                      " belongs to our own cost model; galvatron2 asks for --num-layers and "
+                      "--hidden-size alone");
   }
   if (command.request.question.optimizer != spec::default_optimizer().name) {
     throw ConfigError("[search] --optimizer ", command.request.question.optimizer,
@@ -148,10 +162,6 @@ int search_galvatron2(const SearchCommand& command) {
   });
 }
 
-planning::Now now() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 OrderedJson record_inputs(const planning::MachineFiles& machine) {
   OrderedJson out;
   if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
@@ -164,9 +174,7 @@ OrderedJson record_inputs(const planning::MachineFiles& machine) {
 class SearchLine {
  public:
   bool operator()(const search::SearchProgress& progress) {
-    constexpr double kSilence = 1;  // seconds
-    if (progress.seconds < kSilence) return true;
-    if (!bar_) bar_.emplace("search", progress.candidates);
+    if (!bar_) bar_.emplace("search", progress.candidates, stderr, kPatience);
     bar_->update(progress.decided, to_text(progress));
     return true;
   }
@@ -178,6 +186,48 @@ class SearchLine {
 search::SearchResult run_with_line(const planning::PreparedSearch& prepared) {
   SearchLine line;
   return prepared.run(std::ref(line));
+}
+
+// What a table of budgets has no place for.
+void check_frontier(const SearchCommand& command, bool theirs) {
+  if (!command.frontier) {
+    const auto wanted = command.files.wanted();
+    if (wanted.empty()) return;
+    throw ConfigError("[search] ", wanted.front().first,
+                      " writes the table of --frontier; a plan goes to --output");
+  }
+  if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
+  if (command.request.time_limit) {
+    throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
+  }
+  if (!command.output.empty() || command.explain) {
+    throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
+                      " belongs to one plan: with --frontier, search again with the --memory of "
+                      "the row that you want");
+  }
+  require_writable(command.files);
+}
+
+std::int64_t batch_of(const planning::Frontier& frontier) {
+  return frontier.steps.empty() ? frontier.closest_miss->global_batch
+                                : frontier.steps.back().result.best->plan.global_batch;
+}
+
+int show_frontier(const planning::PreparedSearch& prepared, const SearchCommand& command) {
+  ProgressBar progress("frontier", command.frontier_request.num_budgets, stderr, kPatience);
+  const planning::Question& question = prepared.question;
+  const planning::Frontier frontier = planning::find_frontier(
+      prepared, command.frontier_request, [&](int searches) { progress.update(searches); });
+  progress.finish();
+  std::printf("%s\n", to_text(question, batch_of(frontier), profiles::current_time()).c_str());
+  if (frontier.steps.empty()) {
+    std::printf("%s", frontier_notes(frontier).c_str());
+    return kExitNothingFits;
+  }
+  show_results({frontier_table(frontier, question), frontier_notes(frontier),
+                frontier_to_json(frontier, question), frontier_chart(frontier, question)},
+               command.files);
+  return 0;
 }
 
 int search_ours(const SearchCommand& command) {
@@ -193,16 +243,19 @@ int search_ours(const SearchCommand& command) {
       request.forbid.push_back("schedule=" + name);
     }
   }
-  const planning::PreparedSearch prepared = planning::prepare_search(
-      request, spec::load_model(command.model), planning::read_machine(command.machine));
+  const planning::PreparedSearch prepared =
+      planning::prepare_search(request, spec::load_model(command.model, command.overrides),
+                               planning::read_machine(command.machine));
   const planning::Question& question = prepared.question;
+  if (command.frontier) return show_frontier(prepared, command);
   const search::SearchResult result = run_with_line(prepared);
   std::int64_t batch = prepared.options.global_batches.front();
   if (result.best) batch = result.best->plan.global_batch;
   if (result.closest_miss) batch = result.closest_miss->global_batch;
-  std::printf("%s\n", to_text(question, batch, now()).c_str());
+  std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
   const auto more = [&] {
-    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
+    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question) +
+           extrapolated_text(question, result.best->plan);
   };
   const auto none = [&] { return no_plan_text(result, question.memory); };
   return report(command, result, question.memory, none, more, [&] {
@@ -213,6 +266,7 @@ int search_ours(const SearchCommand& command) {
     plan::Plan plan = result.best->plan;
     plan.search = planning::search_to_json(question, result);
     plan.search["inputs"] = record_inputs(command.machine);
+    plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
     plan::write_plan(command.output, plan);
   });
 }
@@ -223,6 +277,7 @@ int run_search(const SearchCommand& command) {
   if (!theirs && !command.galvatron2_profiles.empty()) {
     throw ConfigError("[search] --galvatron2-profiles feed --cost-model galvatron2 only");
   }
+  check_frontier(command, theirs);
   return theirs ? search_galvatron2(command) : search_ours(command);
 }
 
@@ -234,8 +289,6 @@ void add_galvatron2_options(OptionList& list, SearchCommand& command) {
             "Folder of its profile files under their own names");
   list.count("num-nodes", command.num_nodes, {.min = 0},
              "Which machine profile, where several fit");
-  list.count("num-layers", command.num_layers, {.min = 0}, "Transformer layers");
-  list.count("hidden-size", command.hidden_size, {.min = 0}, "Hidden size");
   list.choice("default-dp-type", command.default_dp_type, {"ddp", "zero2"},
               "Data parallelism of layers without ZeRO-3");
   list.choice("time-profile-mode", command.time_mode, {"static", "batch", "sequence"},
@@ -254,6 +307,7 @@ OptionList options_of(SearchCommand& command) {
   list.group("Input");
   list.text("model", command.model,
             "Preset name, config.json or folder; with --galvatron2-profiles the name in its files");
+  list.append(spec::model_override_options(command.overrides));
   list.append(planning::machine_options(command.machine));
   list.append(planning::search_options(command.request));
   list.group("Output");
@@ -261,6 +315,9 @@ OptionList options_of(SearchCommand& command) {
   list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},
               "Of the plan file; default: that of the cost model");
   list.flag("explain", command.explain, "Print the certificate and the runner-up plans");
+  list.flag("frontier", command.frontier, "Step time over the memory of a device, as a table");
+  list.append(planning::frontier_options(command.frontier_request));
+  list.append(planning::result_file_options(command.files));
   add_galvatron2_options(list, command);
   return list;
 }

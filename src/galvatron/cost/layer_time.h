@@ -14,6 +14,7 @@ struct PhaseTime {
   Milliseconds compute;  // alone, contention included
   Milliseconds exposed;  // communication and slow-down that the rank waits for
   Milliseconds hidden;   // communication that runs beside compute
+  Milliseconds inside;   // of `exposed`: the layer's own collectives, beside which nothing runs
   Milliseconds total() const { return compute + exposed; }
   PhaseTime& operator+=(const PhaseTime& other);
 };
@@ -33,6 +34,17 @@ struct LayerTime {
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples);
+
+// What a parameter unit of a layer communicates, apart from what may hide it: the parts that
+// layer_time() puts together.
+struct UnitTime {
+  Milliseconds gather;  // ZeRO-3: before every use
+  Milliseconds reduce;  // ZeRO-2 and 3: every microbatch; else once a step
+  Milliseconds spread;  // once a step: the slice over its copies
+  Milliseconds tie;     // once a step: over pipeline ranks
+};
+UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
+                   const plan::LayerStrategy& strategy, const plan::UnitSpec& unit);
 
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
 // stage, one direction. 0 when they are equal.

@@ -26,20 +26,22 @@ struct Solution {
 
 class Search {
  public:
-  Search(const cost::CostInputs& inputs, const SearchOptions& options)
-      : inputs_(inputs, options),
-        pace_(options.time_limit, options.progress, [this] { return progress(); }) {}
+  Search(SearchInputs& inputs, SharedPipelines& pipelines)
+      : inputs_(inputs),
+        pipelines_(pipelines),
+        pace_(inputs.options().time_limit, inputs.options().progress, [this] { return progress(); }),
+        best_(inputs.options().faster_than) {}
 
   SearchResult run() {
     Certificate& certificate = result_.certificate;
     certificate.timed("shapes", [&] {
-      shapes_ = make_shapes(inputs_, &certificate.infeasible);
+      shapes_ = make_shapes(inputs_, pipelines_, &certificate.infeasible);
       certificate.candidates = certificate.infeasible;
       for (const auto& shape : shapes_) push(*shape);
     });
     certificate.timed("search", [&] { search_best_first(); });
     certificate.ended_by = pace_.ended_by();
-    certificate.lower_bound = lower_bound_;
+    say_bounds();
     if (solutions_.empty()) {
       if (certificate.ended_by.empty()) {
         certificate.timed("closest miss", [&] { find_closest_miss(); });
@@ -178,10 +180,17 @@ class Search {
     sort_solutions();
     result_.best = simplest();
     Certificate& certificate = result_.certificate;
-    certificate.value = best_;
     certificate.runs = result_.best->num_runs();
     certificate.runs_before = std::max(certificate.runs, result_.best->runs_before);
     certificate.simplicity_cost = result_.best->ms_per_sample() / best_ - 1;
+  }
+
+  // Of the best plan, or of the one that was known.
+  void say_bounds() {
+    Certificate& certificate = result_.certificate;
+    certificate.lower_bound = lower_bound_;
+    if (best_ == kInfinity) return;
+    certificate.value = best_;
     const bool exact = lower_bound_ >= best_ * (1 - 10 * kRounding);
     certificate.lower_bound = exact ? best_ : lower_bound_;
   }
@@ -224,6 +233,10 @@ class Search {
 
   // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
+    if (inputs_.options().closest_miss_below.value == 0 ||
+        inputs_.options().faster_than < kInfinity) {
+      return;
+    }
     std::vector<std::tuple<bool, std::int64_t, ShapeCandidate*>> order;
     for (const auto& shape : shapes_) {
       order.emplace_back(shape->wants_cutoff(), shape->least_bytes_bound(), shape.get());
@@ -231,7 +244,7 @@ class Search {
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return std::pair(std::get<0>(a), std::get<1>(a)) < std::pair(std::get<0>(b), std::get<1>(b));
     });
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    std::int64_t least = inputs_.options().closest_miss_below.value;
     for (const auto& [last, bound, shape] : order) {
       if (bound >= least) continue;
       const std::int64_t bytes = shape->least_bytes(least);
@@ -242,13 +255,14 @@ class Search {
     }
   }
 
-  SearchInputs inputs_;
+  SearchInputs& inputs_;
+  SharedPipelines& pipelines_;
   Pace pace_;
   std::vector<std::unique_ptr<ShapeCandidate>> shapes_;
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
-  double best_ = kInfinity;         // ms per sample
+  double best_;                     // ms per sample
   double at_work_ = 0;              // bound of the shape that is asked at the moment
   double lower_bound_ = kInfinity;  // of all shapes, when the search ends
   SearchWork work_;
@@ -258,7 +272,26 @@ class Search {
 }  // namespace
 
 SearchResult search_best_plan(const cost::CostInputs& inputs, const SearchOptions& options) {
-  return Search(inputs, options).run();
+  return BudgetSearch(inputs, options).best_plan(options.memory);
+}
+
+struct BudgetSearch::Shared {
+  SearchInputs inputs;
+  SharedPipelines pipelines;
+};
+
+BudgetSearch::BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& options)
+    : shared_(new Shared{{inputs, options}, {}}) {}
+BudgetSearch::~BudgetSearch() = default;
+
+SearchResult BudgetSearch::best_plan(Bytes memory, double faster_than) {
+  shared_->inputs.set_memory(memory);
+  shared_->inputs.look_for_faster_than(faster_than);
+  return Search(shared_->inputs, shared_->pipelines).run();
+}
+
+void BudgetSearch::look_for_closest_miss_below(Bytes need) {
+  shared_->inputs.look_for_closest_miss_below(need);
 }
 
 }  // namespace galvatron::search

@@ -32,10 +32,10 @@ std::optional<plan::ScheduleKind> plain_schedule(const SearchSpace& space) {
 }
 
 // All schedules of one batch on so many pipeline ranks and microbatches.
-void add_schedules(SearchInputs& inputs, cost::PipelineShape shape, std::int64_t batch,
-                   Shapes& out) {
+void add_schedules(SearchInputs& inputs, SharedPipelines& pipelines, cost::PipelineShape shape,
+                   std::int64_t batch, Shapes& out) {
   const SearchSpace& space = inputs.options().space;
-  const auto shared = std::make_shared<SharedPipeline>(inputs, shape, batch);
+  const auto shared = pipelines.get(inputs, shape, batch);
   if (const auto kind = plain_schedule(space)) {
     shape.schedule = *kind;
     out.push_back(std::make_unique<UnevenCandidate>(shared, shape));
@@ -100,7 +100,7 @@ std::vector<int> small_enough(const std::vector<int>& counts, std::int64_t batch
 
 }  // namespace
 
-Shapes make_shapes(SearchInputs& inputs, std::int64_t* too_large) {
+Shapes make_shapes(SearchInputs& inputs, SharedPipelines& pipelines, std::int64_t* too_large) {
   // From so many on it pays to ask first how large a microbatch can be.
   constexpr std::size_t kMany = 5000;
   const SearchOptions& options = inputs.options();
@@ -128,7 +128,7 @@ Shapes make_shapes(SearchInputs& inputs, std::int64_t* too_large) {
       if (inputs.strategies(ranks).empty()) continue;
       const std::vector<int> useful = small_enough(counts[i], batch, at_most[d]);
       if (too_large) *too_large += static_cast<std::int64_t>(counts[i].size() - useful.size());
-      for (const int m : useful) add_schedules(inputs, {degrees[d], ranks, m}, batch, out);
+      for (const int m : useful) add_schedules(inputs, pipelines, {degrees[d], ranks, m}, batch, out);
     }
   }
   if (out.empty()) {

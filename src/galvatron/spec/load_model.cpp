@@ -5,8 +5,10 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
 #include "galvatron/spec/config_features.h"
+#include "galvatron/spec/config_keys.h"
 #include "galvatron/spec/families.h"
 #include "galvatron/spec/model_spec.h"
+#include "galvatron/spec/preset_hint.h"
 
 namespace galvatron::spec {
 namespace {
@@ -29,34 +31,47 @@ std::string name_of(const fs::path& config_file) {
                                           : path.stem().string();
 }
 
-ModelSpec load_file(const fs::path& path) {
+// model_type -> its family, and what makes a model of its config. A family adds its line here.
+struct ModelType {
+  Family family;
+  ModelSpec (*read)(const Json& config, const std::string& source);
+};
+const std::map<std::string, ModelType>& model_types() {
+  static const std::map<std::string, ModelType> kTypes = {
+      {"gpt2", {Family::kGpt, gpt_model}},
+      {"llama", {Family::kLlama, llama_model}},
+      {"mistral", {Family::kLlama, llama_model}},
+      {"qwen2", {Family::kLlama, llama_model}},
+      {"qwen3", {Family::kLlama, llama_model}},
+      {"bert", {Family::kBert, bert_model}},
+      {"t5", {Family::kT5, t5_model}},
+      {"vit", {Family::kVit, vit_model}},
+      {"swin", {Family::kSwin, swin_model}},
+  };
+  return kTypes;
+}
+
+const ModelType& type_of(const Json& config, const std::string& name) {
+  const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
+  const auto known = model_types().find(type);
+  if (known != model_types().end()) return known->second;
+  std::string list;
+  for (const auto& [known_type, unused] : model_types())
+    list += (list.empty() ? "" : ", ") + known_type;
+  refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
+}
+
+ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
   try {
-    return model_from_config(read_json_file(path, mebibytes(16)), name_of(path));
+    const NamedConfig plain{read_json_file(path, mebibytes(16)), name_of(path)};
+    const Family family = type_of(plain.config, plain.name).family;
+    const NamedConfig model = override_config(plain, family, overrides);
+    return model_from_config(model.config, model.name);
   } catch (const ConfigError& error) {
     const std::string message = error.what();
     if (message.find(path.string()) != std::string::npos) throw;
     throw ConfigError(message, " (in ", path.string(), ")");
   }
-}
-
-// model_type -> what makes a model of its config. A family adds its line here.
-using ModelReader = ModelSpec (*)(const Json& config, const std::string& source);
-const std::map<std::string, ModelReader>& readers() {
-  static const std::map<std::string, ModelReader> kReaders = {
-      {"gpt2", gpt_model},    {"llama", llama_model}, {"mistral", llama_model},
-      {"qwen2", llama_model}, {"qwen3", llama_model}, {"bert", bert_model},
-      {"t5", t5_model},       {"vit", vit_model},     {"swin", swin_model},
-  };
-  return kReaders;
-}
-
-[[noreturn]] void fail_unknown_model(const std::string& model) {
-  const std::vector<std::string> names = preset_names();
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  const std::string nearest = did_you_mean(model, names);
-  throw ConfigError("[model] '", model, "' is no preset and no file or folder",
-                    nearest.empty() ? "" : nearest, nearest.empty() ? "; presets are " + list : "");
 }
 
 }  // namespace
@@ -83,28 +98,20 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-ModelSpec load_model(const std::string& model) {
+ModelSpec load_model(const std::string& model, const ModelOverrides& overrides) {
   if (model.empty()) throw ConfigError("[model] no model is named; give a preset or a config.json");
-  if (is_preset(model)) return load_file(preset_path(model));
+  if (is_preset(model)) return load_file(preset_path(model), overrides);
   std::error_code error;
   const fs::path path = model;
-  if (fs::is_directory(path, error)) return load_file(path / "config.json");
-  if (fs::exists(path, error)) return load_file(path);
-  fail_unknown_model(model);
+  if (fs::is_directory(path, error)) return load_file(path / "config.json", overrides);
+  if (fs::exists(path, error)) return load_file(path, overrides);
+  throw ConfigError("[model] '", model, "' ", unknown_model_hint(model, preset_names()));
 }
 
 ModelSpec model_from_config(const Json& json, const std::string& name) {
-  JsonReader reader(json, name, Nulls::kAbsent);
-  const std::string type = reader.get_string("model_type");
+  const ModelType& type = type_of(json, name);
   refuse_common_features(json, name);
-  const auto known = readers().find(type);
-  if (known == readers().end()) {
-    std::string list;
-    for (const auto& [known_type, unused] : readers())
-      list += (list.empty() ? "" : ", ") + known_type;
-    refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
-  }
-  ModelSpec model = known->second(json, name);
+  ModelSpec model = type.read(json, name);
   model.name = name;
   model.config = json;
   return model;

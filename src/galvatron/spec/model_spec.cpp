@@ -10,6 +10,11 @@
 #include "galvatron/spec/span_corruption.h"
 
 namespace galvatron::spec {
+namespace {
+
+bool is_block(const LayerSpec& layer) { return layer.kind == LayerKind::kBlock; }
+
+}  // namespace
 
 std::string to_text(Family family) {
   constexpr std::array<const char*, 6> kNames = {"gpt", "llama", "bert", "t5", "vit", "swin"};
@@ -68,9 +73,13 @@ std::int64_t ModelSpec::num_params() const {
 }
 
 int ModelSpec::num_blocks() const {
-  return static_cast<int>(std::count_if(layers.begin(), layers.end(), [](const LayerSpec& layer) {
-    return layer.kind == LayerKind::kBlock;
-  }));
+  return static_cast<int>(std::count_if(layers.begin(), layers.end(), is_block));
+}
+
+const LayerSpec& ModelSpec::first_block() const {
+  const auto block = std::find_if(layers.begin(), layers.end(), is_block);
+  GALV_CHECK(block != layers.end(), name, " has no block");
+  return *block;
 }
 
 const std::vector<StreamSpec>& ModelSpec::inputs_of(int index) const {

@@ -8,6 +8,7 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/spec/job_spec.h"
+#include "galvatron/spec/model_overrides.h"
 #include "galvatron/spec/param_spec.h"
 
 namespace galvatron::spec {
@@ -122,7 +123,9 @@ struct ImageSpec {
 };
 
 struct ModelSpec {
-  std::string name;  // preset name or folder name, recorded in plans and profiles
+  // Preset name or folder name, recorded in plans and profiles: "llama2-7b",
+  // "llama2-7b(num_layers=48)".
+  std::string name;
   Family family = Family::kGpt;
   Task task = Task::kNextToken;
   std::int64_t vocab_size = 0;        // of token models
@@ -140,6 +143,7 @@ struct ModelSpec {
   int num_layers() const { return static_cast<int>(layers.size()); }
   const LayerSpec& layer(int index) const { return layers[static_cast<std::size_t>(index)]; }
   int num_blocks() const;
+  const LayerSpec& first_block() const;
   // Streams that come into a layer: what the one before hands on.
   const std::vector<StreamSpec>& inputs_of(int index) const;
   // Streams that a layer works on, its own sequence first: those that it makes; the head's, those
@@ -165,9 +169,10 @@ struct ModelSpec {
 };
 
 // `model` is a preset name ("gpt2-1.5b": configs/models/gpt2-1.5b.json), a config.json, or a folder
-// that holds one. ConfigError for a missing file, an unknown family, a feature that changes the
-// result and that we do not have.
-ModelSpec load_model(const std::string& model);
+// that holds one; `overrides` are written into its config before it is read, and its name says
+// them. ConfigError for a missing file, an unknown family, a feature that changes the result and
+// that we do not have.
+ModelSpec load_model(const std::string& model, const ModelOverrides& overrides = {});
 // The same from a parsed config; `name` is recorded and appears in errors.
 ModelSpec model_from_config(const Json& config, const std::string& name);
 // The preset names, sorted.

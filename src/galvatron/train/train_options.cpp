@@ -114,7 +114,7 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
   for (const spec::OptimizerOption& option : spec::optimizer_options()) {
     const std::string name = option.name;
     list.number(
-            dashed(name), {option.min, option.max}, option.help,
+            dashed(name), {option.min, option.max, option.below_max}, option.help,
             [&optimizer, name](double value) { optimizer.set(name, value); },
             [&optimizer, name] { return optimizer.find(name); })
         .shows_default(fmt::format("{}", option.standard));
@@ -148,6 +148,7 @@ void add_output_options(OptionList& list, TrainJob& job) {
 OptionList train_options(TrainJob& job) {
   OptionList list;
   add_model_options(list, job);
+  list.append(spec::model_override_options(job.overrides));
   add_image_options(list, job.images);
   add_plan_options(list, job);
   add_optimizer_options(list, job.trainer);

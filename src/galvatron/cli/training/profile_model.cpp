@@ -22,6 +22,7 @@ constexpr const char* kModelExamples =
 
 struct ProfileModelCommand {
   std::string model;
+  spec::ModelOverrides overrides;
   std::int64_t seq_length = 1024;
   std::optional<spec::Precision> precision;  // unset: what is fast on the device
   std::vector<int> microbatch_sizes = {1, 2, 4};
@@ -34,7 +35,7 @@ struct ProfileModelCommand {
 };
 
 int measure_model(const ProfileModelCommand& options) {
-  const spec::ModelSpec model = spec::load_model(options.model);
+  const spec::ModelSpec model = spec::load_model(options.model, options.overrides);
   require_writable(options.output, "--output");
   at::set_num_threads(profiler::threads_per_rank(options.nproc));
   constexpr int kProgressSteps = 1000;
@@ -72,6 +73,7 @@ OptionList options_of(ProfileModelCommand& command) {
   list.count("seq-length", command.seq_length, {.min = 1}, "Tokens of a sample");
   list.choice("precision", command.precision,
               "Of compute; default: what is fast on --device: bf16 on cuda, fp32 on cpu");
+  list.append(spec::model_override_options(command.overrides));
   list.group("Measurement");
   list.counts("microbatch-sizes", command.microbatch_sizes, {.min = 1},
               "Samples of a microbatch on one rank");

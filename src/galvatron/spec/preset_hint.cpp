@@ -1,0 +1,80 @@
+#include "galvatron/spec/preset_hint.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::spec {
+namespace {
+
+// What the hub adds to the name of a model whose sizes stay the same. Another version of Mistral,
+// other patches or other images are another model.
+constexpr std::array<std::string_view, 9> kSuffixes = {
+    "-hf",          "-instruct",           "-chat", "-base", "-uncased", "-v0.3", "-v1.0",
+    "-patch16-224", "-patch4-window12-384"};
+constexpr std::string_view kPrefix = "meta-";
+
+struct SameSizes {
+  std::string_view name, preset;
+};
+constexpr std::array kSameSizes = {SameSizes{"llama-3.3-70b", "llama3.1-70b"},
+                                   SameSizes{"gpt2-medium", "gpt2-0.3b"}};
+
+// "Llama-2_7b" and "llama2-7b" are one name.
+std::string joined_words(std::string_view name) {
+  std::string out = lower_case(name);
+  std::erase_if(out, [](char c) { return c == '-' || c == '_' || c == ' '; });
+  return out;
+}
+
+std::string find_preset(std::string_view name, const std::vector<std::string>& presets) {
+  for (const SameSizes& same : kSameSizes) {
+    if (name == same.name) name = same.preset;
+  }
+  const auto found = std::find_if(presets.begin(), presets.end(), [&](const std::string& preset) {
+    return joined_words(preset) == joined_words(name);
+  });
+  return found == presets.end() ? "" : *found;
+}
+
+// Takes the first of kSuffixes off that is there; false: none is.
+bool shorten(std::string& name) {
+  for (const std::string_view suffix : kSuffixes) {
+    if (!name.ends_with(suffix)) continue;
+    name.resize(name.size() - suffix.size());
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string preset_of_hub_name(const std::string& name, const std::vector<std::string>& presets) {
+  std::string rest = lower_case(name.substr(name.rfind('/') + 1));
+  if (rest.starts_with(kPrefix)) rest.erase(0, kPrefix.size());
+  do {
+    const std::string preset = find_preset(rest, presets);
+    if (!preset.empty()) return preset;
+  } while (shorten(rest));
+  return "";
+}
+
+std::string unknown_model_hint(const std::string& name, const std::vector<std::string>& presets) {
+  const std::string same = preset_of_hub_name(name, presets);
+  if (!same.empty()) return "is not a folder here; the preset " + same + " has its sizes";
+  constexpr std::size_t kShown = 3;
+  const std::string last = lower_case(name.substr(name.rfind('/') + 1));
+  const std::vector<std::string> near = nearest_names(last, presets, kShown);
+  if (near.empty()) return "is no preset and no file or folder";
+  return fmt::format(
+      "is no preset and no file or folder, did you mean '{}'? (galvatron models lists all presets)",
+      fmt::join(near, "', '"));
+}
+
+}  // namespace galvatron::spec
