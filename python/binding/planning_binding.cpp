@@ -68,6 +68,9 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
   search::SearchResult result = prepared.run();
   const Bytes budget = prepared.options.memory;
   OrderedJson out;
+  if (!result.best && !result.closest_miss) {
+    throw ConfigError("[search] ", no_plan_text(result, budget));
+  }
   if (!result.best) {
     out["miss"] = miss_to_json(*result.closest_miss, budget);
     return out.dump();

@@ -1,5 +1,6 @@
 // galvatron search: the best plan for a model on a cluster.
 #include <cstdio>
+#include <functional>
 #include <memory>
 
 #include "galvatron/base/error.h"
@@ -29,8 +30,8 @@ constexpr const char* kSearchExamples =
     "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
     "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
     "galvatron2 --output plan.json\n"
-    "Exit codes: 0 a plan was found, 2 something you gave is impossible, 3 nothing fits, 70 our "
-    "own bug.";
+    "Exit codes: 0 a plan was found, 2 something you gave is impossible, 3 nothing fits or was "
+    "found in time, 70 our own bug.";
 
 struct SearchCommand {
   planning::SearchRequest request;
@@ -102,13 +103,13 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   return options;
 }
 
-// Prints the plan and what `more` says of it, or what is nearest to one; `write_plan` puts it into
+// Prints the plan and what `more` says of it, or why there is `none`; `write_plan` puts it into
 // --output.
-template <typename Result, typename More, typename WritePlan>
-int report(const SearchCommand& command, const Result& result, Bytes memory, More more,
+template <typename Result, typename None, typename More, typename WritePlan>
+int report(const SearchCommand& command, const Result& result, Bytes memory, None none, More more,
            WritePlan write_plan) {
   if (!result.best) {
-    std::printf("%s\n", to_text(*result.closest_miss, memory).c_str());
+    std::printf("%s\n", none().c_str());
     return kExitNothingFits;
   }
   std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
@@ -150,7 +151,8 @@ int search_galvatron2(const SearchCommand& command) {
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
   const auto nothing_more = [] { return std::string(); };
-  return report(command, result, options.memory, nothing_more, [&] {
+  const auto none = [&] { return to_text(*result.closest_miss, options.memory); };
+  return report(command, result, options.memory, none, nothing_more, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
       galvatron2::write_plan(command.output, result.best->plan);
     } else {
@@ -168,6 +170,24 @@ OrderedJson record_inputs(const planning::MachineFiles& machine) {
   return out;
 }
 
+// A line of its own for searches that take longer than people like to wait without a word.
+class SearchLine {
+ public:
+  bool operator()(const search::SearchProgress& progress) {
+    if (!bar_) bar_.emplace("search", progress.candidates, stderr, kPatience);
+    bar_->update(progress.decided, to_text(progress));
+    return true;
+  }
+
+ private:
+  std::optional<ProgressBar> bar_;
+};
+
+search::SearchResult run_with_line(const planning::PreparedSearch& prepared) {
+  SearchLine line;
+  return prepared.run(std::ref(line));
+}
+
 // What a table of budgets has no place for.
 void check_frontier(const SearchCommand& command, bool theirs) {
   if (!command.frontier) {
@@ -177,6 +197,9 @@ void check_frontier(const SearchCommand& command, bool theirs) {
                       " writes the table of --frontier; a plan goes to --output");
   }
   if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
+  if (command.request.time_limit) {
+    throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
+  }
   if (!command.output.empty() || command.explain) {
     throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
                       " belongs to one plan: with --frontier, search again with the --memory of "
@@ -225,15 +248,17 @@ int search_ours(const SearchCommand& command) {
                                planning::read_machine(command.machine));
   const planning::Question& question = prepared.question;
   if (command.frontier) return show_frontier(prepared, command);
-  const search::SearchResult result = prepared.run();
-  const std::int64_t batch =
-      result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
+  const search::SearchResult result = run_with_line(prepared);
+  std::int64_t batch = prepared.options.global_batches.front();
+  if (result.best) batch = result.best->plan.global_batch;
+  if (result.closest_miss) batch = result.closest_miss->global_batch;
   std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
   const auto more = [&] {
     return to_text(planning::throughput(question, result.best->plan, result.best->cost), question) +
            extrapolated_text(question, result.best->plan);
   };
-  return report(command, result, question.memory, more, [&] {
+  const auto none = [&] { return no_plan_text(result, question.memory); };
+  return report(command, result, question.memory, none, more, [&] {
     if (command.plan_format == "galvatron2") {
       galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
       return;

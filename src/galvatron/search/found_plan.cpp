@@ -18,6 +18,14 @@ std::vector<plan::LayerStrategy> strategies(const cost::CostTables& tables,
   return out;
 }
 
+int FoundPlan::num_runs() const {
+  std::size_t count = 0;
+  for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
+    count += layer_runs(plan, plan.layers_of_stage(stage), layer_names).size();
+  }
+  return static_cast<int>(count);
+}
+
 FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer) {
   FoundPlan found;
   plan::Plan& plan = found.plan;

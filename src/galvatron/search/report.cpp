@@ -134,6 +134,15 @@ std::string to_text(const ClosestMiss& miss, Bytes budget) {
       miss.num_microbatches, miss.global_batch);
 }
 
+std::string no_plan_text(const SearchResult& result, Bytes budget) {
+  if (result.closest_miss) return to_text(*result.closest_miss, budget);
+  return fmt::format(
+      "no plan was found: the search was ended by {}; none is faster than {} per sample, and "
+      "whether any fits in {} is not known. Give it more time, or forbid a part of the space",
+      result.certificate.ended_by, to_text(Milliseconds{result.certificate.lower_bound}),
+      to_text(budget));
+}
+
 OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
   OrderedJson out = cost::prediction_to_json(result.best->cost, budget);
   const Certificate& certificate = result.certificate;
@@ -146,7 +155,11 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                         {"solved", certificate.solved},
                         {"interleaved", certificate.interleaved},
                         {"interleaved_opened", certificate.interleaved_opened},
-                        {"interleaved_given_up", certificate.interleaved_given_up}};
+                        {"interleaved_given_up", certificate.interleaved_given_up},
+                        {"runs", certificate.runs},
+                        {"runs_before", certificate.runs_before},
+                        {"simplicity_cost", certificate.simplicity_cost}};
+  if (!certificate.ended_by.empty()) out["certificate"]["ended_by"] = certificate.ended_by;
   out["runners_up"] = OrderedJson::array();
   for (const FoundPlan& other : result.runners_up) {
     out["runners_up"].push_back({{"ms_per_sample", other.ms_per_sample()},

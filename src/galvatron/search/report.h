@@ -18,6 +18,8 @@ std::string to_text(const FoundPlan& found, Bytes budget);
 std::string explain(const SearchResult& result);
 // One sentence: how much the leanest plan needs.
 std::string to_text(const ClosestMiss& miss, Bytes budget);
+// One sentence: that nothing fits, or that time was over first. REQUIRES: it found no plan.
+std::string no_plan_text(const SearchResult& result, Bytes budget);
 
 // For the plan's `search` section: prediction, certificate, runner-ups.
 // REQUIRES: it found a plan.
