@@ -4,7 +4,8 @@
 #include "galvatron/base/error.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/planning/answer.h"
-#include "galvatron/planning/search_request.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
 #include "galvatron/search/report.h"
 
 #include "bindings.h"
@@ -48,7 +49,7 @@ OrderedJson miss_to_json(const search::ClosestMiss& miss, Bytes budget) {
 
 Text search_plans(const spec::ModelSpec& model, const Text& options,
                   const std::optional<Text>& hardware, const std::optional<Text>& profile,
-                  const std::optional<std::string>& cluster) {
+                  const std::optional<std::string>& cluster, bool explains) {
   planning::MachineKnowledge knowledge;
   if (hardware) knowledge.hardware = to_hardware(*hardware);
   if (profile) knowledge.profile = to_profile(*profile);
@@ -69,7 +70,13 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
   out["runners_up"] = OrderedJson::array();
   for (const search::FoundPlan& other : result.runners_up)
     out["runners_up"].push_back(found_to_json(other));
-  out["explanation"] = to_text(*result.best, budget) + explain(result);
+  const std::vector<planning::Baseline> baselines =
+      planning::find_baselines(prepared.question.inputs(result.best->plan.global_batch), budget);
+  out["baselines"] = planning::baselines_to_json(baselines, *result.best);
+  if (!explains) return out.dump();
+  const planning::Explanation explanation = planning::explain(prepared, result);
+  out["explanation"] = to_text(*result.best, budget) + "\n" + to_text(baselines, *result.best) +
+                       to_text(explanation, result, budget);
   return out.dump();
 }
 
@@ -216,7 +223,7 @@ void bind_planning(py::module_& module) {
     return planning::search_options(request).describe().dump();
   });
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
-             py::arg("profile"), py::arg("cluster"), no_gil);
+             py::arg("profile"), py::arg("cluster"), py::arg("explains"), no_gil);
   module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),
              py::arg("profile"), py::arg("seq_length"), py::arg("optimizer"), no_gil);
 }

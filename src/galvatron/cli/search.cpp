@@ -8,6 +8,8 @@
 #include "galvatron/cli/output_file.h"
 #include "galvatron/galvatron2/report.h"
 #include "galvatron/planning/answer.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
@@ -104,7 +106,6 @@ int report(const SearchCommand& command, const Result& result, Bytes memory, Mor
     return kExitNothingFits;
   }
   std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
-  if (command.explain) std::printf("%s", explain(result).c_str());
   if (command.output.empty()) return 0;
   write_plan();
   std::printf("  written to %s\n", command.output.c_str());
@@ -141,8 +142,8 @@ int search_galvatron2(const SearchCommand& command) {
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
-  const auto nothing_more = [] { return std::string(); };
-  return report(command, result, options.memory, nothing_more, [&] {
+  const auto more = [&] { return command.explain ? explain(result) : std::string(); };
+  return report(command, result, options.memory, more, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
       galvatron2::write_plan(command.output, result.best->plan);
     } else {
@@ -185,8 +186,14 @@ int search_ours(const SearchCommand& command) {
   const std::int64_t batch =
       result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
   std::printf("%s\n", to_text(question, batch, now()).c_str());
+  std::vector<planning::Baseline> baselines;
+  if (result.best) baselines = planning::find_baselines(question.inputs(batch), question.memory);
   const auto more = [&] {
-    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
+    const auto throughput = planning::throughput(question, result.best->plan, result.best->cost);
+    const std::string text =
+        to_text(throughput, question) + "\n" + to_text(baselines, *result.best);
+    if (!command.explain) return text;
+    return text + to_text(planning::explain(prepared, result), result, question.memory);
   };
   return report(command, result, question.memory, more, [&] {
     if (command.plan_format == "galvatron2") {
@@ -195,6 +202,7 @@ int search_ours(const SearchCommand& command) {
     }
     plan::Plan plan = result.best->plan;
     plan.search = planning::search_to_json(question, result);
+    plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
     plan.search["inputs"] = record_inputs(command.machine);
     plan::write_plan(command.output, plan);
   });
@@ -242,7 +250,8 @@ OptionList options_of(SearchCommand& command) {
   list.path("output", command.output, "Plan file to write");
   list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},
               "Of the plan file; default: that of the cost model");
-  list.flag("explain", command.explain, "Print the certificate and the runner-up plans");
+  list.flag("explain", command.explain,
+            "Why this plan: what binds, what more would give, runner-ups, certificate");
   add_galvatron2_options(list, command);
   return list;
 }

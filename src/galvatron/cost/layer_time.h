@@ -21,6 +21,9 @@ struct PhaseTime {
 struct LayerTime {
   PhaseTime forward;
   PhaseTime backward;  // of every microbatch; holds the recomputed forward and ZeRO-2/3's reduction
+  // Of both directions: what is computed again, and what TP's and Ulysses' collectives have of the
+  // exposed communication. The rest of that is ZeRO's.
+  Milliseconds recompute, tp, ulysses;
   // Once per step:
   PhaseTime gradient_sync;        // ZeRO-0/1: added to the last microbatch's backward
   Milliseconds optimizer;         // over the rank's shard

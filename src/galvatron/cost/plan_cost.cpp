@@ -26,10 +26,13 @@ SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, con
   return out;
 }
 
+Milliseconds mix(Milliseconds a, double share_a, Milliseconds b) {
+  return share_a * a + (1 - share_a) * b;
+}
+
 PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
-  const double share_b = 1 - share_a;
-  return {share_a * a.compute + share_b * b.compute, share_a * a.exposed + share_b * b.exposed,
-          share_a * a.hidden + share_b * b.hidden};
+  return {mix(a.compute, share_a, b.compute), mix(a.exposed, share_a, b.exposed),
+          mix(a.hidden, share_a, b.hidden)};
 }
 
 // The layer's row: means over the step's microbatches. Also adds the layer to its stage's times.
@@ -50,8 +53,11 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   row.time = large.time;
   row.time.forward = mix(large.time.forward, large_share, small.time.forward);
   row.time.backward = mix(large.time.backward, large_share, small.time.backward);
-  row.transition = {2 *
-                    (large_share * large.transition_ms + (1 - large_share) * small.transition_ms)};
+  row.time.recompute = mix(large.time.recompute, large_share, small.time.recompute);
+  row.time.tp = mix(large.time.tp, large_share, small.time.tp);
+  row.time.ulysses = mix(large.time.ulysses, large_share, small.time.ulysses);
+  row.transition =
+      2 * mix(Milliseconds{large.transition_ms}, large_share, Milliseconds{small.transition_ms});
   row.memory = layer_memory(inputs, shape, layer, strategy, units, sizes.large);
   for (int m = 0; m < shape.num_microbatches; ++m) {
     const bool is_large = plan.samples_of_microbatch(m).size() == sizes.large;
@@ -63,6 +69,17 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   stage_times.gradient_sync += row.time.gradient_sync.total();
   stage_times.update += row.time.optimizer + row.time.parameter_gather;
   return row;
+}
+
+// What a stage waits for its borders, both directions.
+Milliseconds transfers(const CostTables& tables, int stage, Range layers) {
+  const auto border_ms = [&](std::int64_t layer) {
+    return Milliseconds{tables.border(static_cast<int>(layer)).transfer_ms};
+  };
+  Milliseconds out;
+  if (stage > 0) out += border_ms(layers.begin);
+  if (stage < tables.shape.num_stages() - 1) out += border_ms(layers.end);
+  return out;
 }
 
 MemoryPeak rank_peak(const PlanTables& made, const plan::Plan& plan, int pp_rank) {
@@ -90,8 +107,7 @@ StageMemory rank_memory(const PlanTables& made, const plan::Plan& plan,
 }
 
 // Where the step's time goes, seen from the pipeline rank that computes longest.
-void split_step_time(PlanCost& cost, const CostTables& tables) {
-  const PipelineShape& shape = tables.shape;
+void split_step_time(PlanCost& cost, const PipelineShape& shape) {
   const double m = shape.num_microbatches;
   for (int pp_rank = 0; pp_rank < shape.pp_degree; ++pp_rank) {
     double compute = 0, exposed = 0, hidden = 0;
@@ -105,13 +121,10 @@ void split_step_time(PlanCost& cost, const CostTables& tables) {
           m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
     }
     for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
-      const Range layers = cost.stages[static_cast<std::size_t>(stage)].layers;
-      if (stage > 0) exposed += m * tables.border(static_cast<int>(layers.begin)).transfer_ms;
-      if (stage < shape.num_stages() - 1) {
-        exposed += m * tables.border(static_cast<int>(layers.end)).transfer_ms;
-      }
+      exposed += m * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
     }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
+    cost.slowest_rank = pp_rank;
     cost.compute = {compute};
     cost.exposed_communication = {exposed};
     cost.hidden_communication = {hidden};
@@ -156,6 +169,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
                            {numbers.back().forward_ms},
                            {numbers.back().backward_ms},
                            {numbers.back().once_ms},
+                           transfers(made.tables, stage, layers),
                            {},
                            plan.pipeline.pp_rank_of_stage(stage)});
   }
@@ -170,7 +184,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
-  split_step_time(cost, made.tables);
+  split_step_time(cost, shape);
   return cost;
 }
 
