@@ -26,6 +26,12 @@ class LayerTimer {
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)) {}
 
+  Milliseconds compute() const {
+    LayerTime out;
+    add_compute(out);
+    return out.forward.compute + out.backward.compute;
+  }
+
   LayerTime time() const {
     LayerTime out;
     add_compute(out);
@@ -289,6 +295,11 @@ LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int l
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples) {
   return LayerTimer(inputs, shape, layer, strategy, units, samples).time();
+}
+
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples) {
+  return LayerTimer(inputs, shape, layer, strategy, {}, samples).compute();
 }
 
 Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,

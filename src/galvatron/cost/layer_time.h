@@ -37,6 +37,10 @@ LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int l
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples);
 
+// Of that the computing alone, both directions: what no communication makes less.
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples);
+
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
 // stage, one direction. 0 when they are equal.
 Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,

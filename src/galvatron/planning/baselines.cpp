@@ -97,42 +97,74 @@ constexpr std::array kRules{
 struct Trial {
   plan::LayerStrategy strategy;
   cost::PipelineShape shape;
-  double step_ms = 0;
-  std::int64_t bytes = 0;  // of the fullest device; 0: not known yet
+  double bound_ms = 0;  // it takes no less
 };
 
-// Prices every plan of a baseline: times first, memory in their order until one fits.
+// The best plan of a baseline: trials by their bounds, priced until no other can be faster.
 class BaselineTuner {
  public:
-  BaselineTuner(const cost::CostInputs& inputs, Bytes memory) : inputs_(inputs), memory_(memory) {}
+  BaselineTuner(const cost::CostInputs& inputs, Bytes memory)
+      : inputs_(inputs),
+        memory_(memory.value),
+        only_choice_(static_cast<std::size_t>(inputs.model.num_layers()), 0),
+        layers_of_type_(inputs.model.type_names().size(), 0) {
+    for (const spec::LayerSpec& layer : inputs.model.layers) {
+      ++layers_of_type_[static_cast<std::size_t>(layer.type)];
+    }
+  }
 
   Baseline tune(const BaselineRule& rule) {
     trials_.clear();
-    const std::vector<HandChoice> choices = rule.choices(inputs_);
-    for (const HandChoice& choice : choices) add_plain(choice);
-    const Trial* fastest = fastest_that_fits();
-    const double enough = fastest ? fastest->step_ms : search::kInfinity;
-    for (const HandChoice& choice : choices) add_interleaved(choice, enough);
-    fastest = fastest_that_fits();
-    const Trial& chosen = fastest ? *fastest : leanest();
-    Baseline out{rule.name, rule.help, describe(chosen), chosen.strategy, {}};
-    out.missing = std::max(out.found.cost.peak_memory() - memory_, Bytes{});
+    for (const HandChoice& choice : rule.choices(inputs_)) add_trials(choice);
+    std::stable_sort(trials_.begin(), trials_.end(),
+                     [](const Trial& a, const Trial& b) { return a.bound_ms < b.bound_ms; });
+    Answer best{nullptr, search::kInfinity}, leanest{nullptr, search::kInfinity};
+    for (const Trial& trial : trials_) {
+      if (trial.bound_ms >= best.number) break;
+      price(trial, best, leanest);
+    }
+    const Answer& answer = best.trial ? best : leanest;
+    Baseline out{rule.name, rule.help, describe(*answer.trial), answer.trial->strategy, {}};
+    out.missing = std::max(out.found.cost.peak_memory() - Bytes{memory_}, Bytes{});
     return out;
   }
 
  private:
-  cost::PipelineShape shape_of(const HandChoice& choice, int num_microbatches) const {
-    const int ranks = inputs_.hardware.world_size / choice.pp_degree;
-    return {choice.pp_degree, ranks, num_microbatches,
-            plan::schedule_with(plan::ClosedForm::kSlowestStage)};
+  // The least of a number so far: milliseconds or bytes.
+  struct Answer {
+    const Trial* trial;
+    double number;
+    void lower(const Trial& other, double to) {
+      if (to < number) *this = {&other, to};
+    }
+  };
+
+  void add_trials(const HandChoice& choice) {
+    cost::PipelineShape shape{choice.pp_degree, inputs_.hardware.world_size / choice.pp_degree};
+    const plan::ScheduleKind plain = plan::schedule_with(plan::ClosedForm::kSlowestStage);
+    const plan::ScheduleKind several = plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk);
+    const std::vector<int> stages_per_rank = search::interleaved_stages_per_rank(
+        inputs_.model.num_layers(), choice.pp_degree, plan::traits(several).usual_stages_per_rank);
+    for (const int count : useful_counts(choice, shape)) {
+      shape.num_microbatches = count;
+      shape.schedule = plain;
+      shape.stages_per_rank = 1;
+      const double of_rank = compute_ms(choice.strategy, shape) / shape.pp_degree;
+      trials_.push_back({choice.strategy, shape, of_rank * (count + shape.pp_degree - 1)});
+      shape.schedule = several;
+      for (const int stages : stages_per_rank) {
+        shape.stages_per_rank = stages;
+        trials_.push_back({choice.strategy, shape, of_rank * count});
+      }
+    }
   }
 
   // The counts that let some rank work on other numbers of samples: more of them with the same
   // ones only add work.
-  std::vector<int> useful_counts(const HandChoice& choice) const {
+  std::vector<int> useful_counts(const HandChoice& choice, const cost::PipelineShape& shape) const {
     std::vector<int> out;
     std::set<std::pair<std::int64_t, std::int64_t>> known;
-    const int dp = shape_of(choice, 1).layout(choice.strategy).dp_degree();
+    const int dp = shape.layout(choice.strategy).dp_degree();
     for (const int count : search::microbatch_counts({}, inputs_.job.global_batch)) {
       const auto sizes = cost::microbatch_sizes(inputs_.job.global_batch, count);
       const bool is_new =
@@ -142,96 +174,74 @@ class BaselineTuner {
     return out;
   }
 
-  cost::CostTables tables_of(const plan::LayerStrategy& strategy,
-                             const cost::PipelineShape& shape) const {
-    const spec::ModelSpec& model = inputs_.model;
-    std::vector<std::vector<plan::LayerStrategy>> candidates;
-    for (int type = 0; type < static_cast<int>(model.type_names().size()); ++type) {
-      const spec::LayerKind kind = model.layer(model.first_layer_of_type(type)).kind;
-      candidates.push_back({plan::fitted(strategy, kind)});
-    }
-    return cost::build_cost_tables(inputs_, shape, std::move(candidates));
+  int first_of_type(std::size_t type) const {
+    return inputs_.model.first_layer_of_type(static_cast<int>(type));
+  }
+  plan::LayerStrategy of_type(const plan::LayerStrategy& strategy, std::size_t type) const {
+    return plan::fitted(strategy, inputs_.model.layer(first_of_type(type)).kind);
   }
 
-  std::vector<int> only_choice() const {
-    return std::vector<int>(static_cast<std::size_t>(inputs_.model.num_layers()), 0);
+  // All layers, of one microbatch on average.
+  double compute_ms(const plan::LayerStrategy& strategy, const cost::PipelineShape& shape) const {
+    const auto sizes = cost::microbatch_sizes(inputs_.job.global_batch, shape.num_microbatches);
+    double sum = 0;
+    for (std::size_t type = 0; type < layers_of_type_.size(); ++type) {
+      const auto time_of = [&](std::int64_t samples) {
+        return cost::compute_time(inputs_, shape, first_of_type(type), of_type(strategy, type),
+                                  samples)
+            .value;
+      };
+      sum += layers_of_type_[type] * sizes.mean(time_of(sizes.large), time_of(sizes.small));
+    }
+    return sum * (1 - search::kRounding);
+  }
+
+  cost::CostTables tables_of(const Trial& trial) const {
+    std::vector<std::vector<plan::LayerStrategy>> candidates;
+    for (std::size_t type = 0; type < layers_of_type_.size(); ++type) {
+      candidates.push_back({of_type(trial.strategy, type)});
+    }
+    return cost::build_cost_tables(inputs_, trial.shape, std::move(candidates));
   }
 
   Range stage_layers(const cost::PipelineShape& shape, int stage) const {
     return chunk(inputs_.model.num_layers(), shape.num_stages(), stage);
   }
 
-  void add(const plan::LayerStrategy& strategy, const cost::PipelineShape& shape) {
-    const cost::CostTables tables = tables_of(strategy, shape);
-    const std::vector<int> choice = only_choice();
+  double step_ms(const Trial& trial, const cost::CostTables& tables) const {
     std::vector<cost::StageNumbers> stages;
-    for (int stage = 0; stage < shape.num_stages(); ++stage) {
-      stages.push_back(cost::stage_numbers(tables, choice, stage_layers(shape, stage), stage));
+    for (int stage = 0; stage < trial.shape.num_stages(); ++stage) {
+      stages.push_back(
+          cost::stage_numbers(tables, only_choice_, stage_layers(trial.shape, stage), stage));
     }
-    trials_.push_back({strategy, shape, cost::pipeline_time_ms(shape, stages)});
+    return cost::pipeline_time_ms(trial.shape, stages);
   }
 
-  void add_plain(const HandChoice& choice) {
-    for (const int count : useful_counts(choice)) add(choice.strategy, shape_of(choice, count));
-  }
-
-  // What a pipeline of so many ranks takes at least, whatever it interleaves: without bubble and
-  // transfers, all ranks alike.
-  double least_ms(const HandChoice& choice, const cost::PipelineShape& shape) const {
-    const cost::CostTables tables = tables_of(choice.strategy, shape);
-    double sum = 0;
-    for (int layer = 0; layer < tables.num_layers(); ++layer) {
-      const cost::LayerCost& one = tables.layer_cost(layer, 0);
-      sum += one.forward_ms + one.backward_ms;
-    }
-    return sum * shape.num_microbatches / shape.pp_degree;
-  }
-
-  void add_interleaved(const HandChoice& choice, double enough_ms) {
-    if (choice.pp_degree == 1) return;
-    const plan::ScheduleKind kind = plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk);
-    const std::vector<int> several = search::interleaved_stages_per_rank(
-        inputs_.model.num_layers(), choice.pp_degree, plan::traits(kind).usual_stages_per_rank);
-    for (const int count : useful_counts(choice)) {
-      cost::PipelineShape shape = shape_of(choice, count);
-      if (least_ms(choice, shape) >= enough_ms) continue;
-      shape.schedule = kind;
-      for (const int v : several) {
-        shape.stages_per_rank = v;
-        add(choice.strategy, shape);
-      }
-    }
-  }
-
-  std::int64_t peak_bytes(const Trial& trial) const {
-    const cost::CostTables tables = tables_of(trial.strategy, trial.shape);
-    const std::vector<int> choice = only_choice();
-    std::int64_t most = 0;
-    for (int pp_rank = 0; pp_rank < trial.shape.pp_degree; ++pp_rank) {
+  // Of the fullest rank, or of any that exceeds `most`.
+  std::int64_t peak_bytes(const Trial& trial, const cost::CostTables& tables, double most) const {
+    const cost::PipelineShape& shape = trial.shape;
+    std::int64_t peak = 0;
+    for (int rank = 0; rank < shape.pp_degree && static_cast<double>(peak) <= most; ++rank) {
       std::vector<Range> stages;
-      for (int stage = pp_rank; stage < trial.shape.num_stages(); stage += trial.shape.pp_degree) {
-        stages.push_back(stage_layers(trial.shape, stage));
+      for (int stage = rank; stage < shape.num_stages(); stage += shape.pp_degree) {
+        stages.push_back(stage_layers(shape, stage));
       }
-      const auto moments = cost::flight_moments(trial.shape, pp_rank);
-      most = std::max(most, cost::rank_memory_peak(tables, choice, stages, moments).total());
+      const auto moments = cost::flight_moments(shape, rank);
+      peak = std::max(peak, cost::rank_memory_peak(tables, only_choice_, stages, moments).total());
     }
-    return most;
+    return peak;
   }
 
-  const Trial* fastest_that_fits() {
-    std::stable_sort(trials_.begin(), trials_.end(),
-                     [](const Trial& a, const Trial& b) { return a.step_ms < b.step_ms; });
-    for (Trial& trial : trials_) {
-      if (trial.bytes == 0) trial.bytes = peak_bytes(trial);
-      if (trial.bytes <= memory_.value) return &trial;
-    }
-    return nullptr;
-  }
-
-  // REQUIRES: none fits, so that the bytes of all are known.
-  const Trial& leanest() const {
-    return *std::min_element(trials_.begin(), trials_.end(),
-                             [](const Trial& a, const Trial& b) { return a.bytes < b.bytes; });
+  // Memory is asked for only while it matters.
+  void price(const Trial& trial, Answer& best, Answer& leanest) const {
+    const cost::CostTables tables = tables_of(trial);
+    const double ms = step_ms(trial, tables);
+    if (ms >= best.number) return;
+    const double budget = static_cast<double>(memory_);
+    const auto bytes = static_cast<double>(
+        peak_bytes(trial, tables, best.trial ? budget : std::max(budget, leanest.number)));
+    if (bytes <= budget) best.lower(trial, ms);
+    leanest.lower(trial, bytes);
   }
 
   search::FoundPlan describe(const Trial& trial) const {
@@ -239,14 +249,15 @@ class BaselineTuner {
     for (const spec::LayerSpec& layer : inputs_.model.layers) {
       layers.push_back(plan::fitted(trial.strategy, layer.kind));
     }
-    return search::make_found_plan(
-        inputs_,
-        {trial.shape, plan::even_stages(inputs_.model.num_layers(), trial.shape.num_stages()),
-         std::move(layers), trial.step_ms});
+    const int num_layers = inputs_.model.num_layers(), num_stages = trial.shape.num_stages();
+    return search::make_found_plan(inputs_, {trial.shape, plan::even_stages(num_layers, num_stages),
+                                             std::move(layers), step_ms(trial, tables_of(trial))});
   }
 
   const cost::CostInputs& inputs_;
-  Bytes memory_;
+  std::int64_t memory_;
+  std::vector<int> only_choice_;     // of each layer
+  std::vector<int> layers_of_type_;  // how many
   std::vector<Trial> trials_;
 };
 
