@@ -323,6 +323,11 @@ def test_profiles_are_read_edited_and_used(tmp_path):
     assert lean.details["optimizer"] == "sgd"
     assert lean.peak_memory_bytes < predicted.peak_memory_bytes
     assert galvatron.search(TINY, **files, precision="fp32", optimizer="sgd").prediction.step_ms < predicted.step_ms
+    wide = galvatron.simulate(TINY, found.plan, cluster="8xH100", seq_length=16)
+    assert wide.tokens_per_second > 0
+    assert "MFU" in wide.table
+    with pytest.raises(galvatron.ConfigError, match="did you mean 'seq_length'"):
+        galvatron.simulate(TINY, found.plan, cluster="8xH100", seq_lenght=16)
     hardware["overlap_slowdown"] = "much"
     with pytest.raises(galvatron.ConfigError, match="overlap_slowdown"):
         hardware.write(tmp_path / "hardware.json")

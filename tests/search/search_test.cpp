@@ -198,6 +198,54 @@ TEST(Search, TheSameQuestionHasTheSameAnswer) {
   }
 }
 
+TEST(BudgetSearch, AnswersAsASearchPerBudgetInAnyOrder) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const cost::CostInputs inputs = example.inputs();
+  BudgetSearch budgets(inputs, with_memory(Bytes{1}));
+  for (const std::int64_t mib : {2000, 900, 8000, 300, 2000}) {
+    const SearchResult alone = example.search(with_memory(mebibytes(mib)));
+    const SearchResult shared = budgets.best_plan(mebibytes(mib));
+    EXPECT_EQ(shared.best.has_value(), alone.best.has_value()) << mib;
+    if (!alone.best) {
+      EXPECT_EQ(shared.closest_miss->needed, alone.closest_miss->needed);
+      continue;
+    }
+    EXPECT_EQ(plan_to_text(shared.best->plan), plan_to_text(alone.best->plan)) << mib;
+    EXPECT_EQ(shared.certificate.candidates, alone.certificate.candidates);
+  }
+}
+
+TEST(BudgetSearch, FindsOnlyWhatIsFaster) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const cost::CostInputs inputs = example.inputs();
+  BudgetSearch budgets(inputs, with_memory(Bytes{1}));
+  const double best = ms_per_sample(budgets.best_plan(mebibytes(2000)));
+  const SearchResult slower = budgets.best_plan(mebibytes(2000), best * 1.01);
+  EXPECT_NEAR(ms_per_sample(slower), best, 1e-9 * best);
+  const SearchResult none = budgets.best_plan(mebibytes(2000), best * (1 - 1e-9));
+  EXPECT_FALSE(none.best);
+  EXPECT_FALSE(none.closest_miss);
+  EXPECT_EQ(none.certificate.gap(), 0);
+  EXPECT_TRUE(budgets.best_plan(mebibytes(2000)).best);
+}
+
+TEST(BudgetSearch, LooksForNoMissAboveAKnownNeed) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  const cost::CostInputs inputs = example.inputs();
+  BudgetSearch budgets(inputs, with_memory(Bytes{1}));
+  const Bytes needed = budgets.best_plan(Bytes{1}).closest_miss->needed;
+  for (const auto& [below, found] :
+       {std::pair(needed + Bytes{1}, true), std::pair(needed, false), std::pair(Bytes{0}, false)}) {
+    budgets.look_for_closest_miss_below(below);
+    const SearchResult result = budgets.best_plan(Bytes{1});
+    EXPECT_FALSE(result.best);
+    EXPECT_EQ(result.closest_miss.has_value(), found);
+    if (found) {
+      EXPECT_EQ(result.closest_miss->needed, needed);
+    }
+  }
+}
+
 TEST(Search, RefusesWhatNoPlanCanMeet) {
   const PlanningExample example("gpt2-tiny", 4, 4, 64);
   const auto message = [&](auto change) {

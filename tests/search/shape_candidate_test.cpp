@@ -23,9 +23,10 @@ TEST(ShapeCandidate, BoundsRiseAndStayBelowEveryPlan) {
   const PlanningExample example("gpt2-tiny", 4, 4, 64);
   const cost::CostInputs asked = example.inputs();
   SearchInputs inputs(asked, options_of(gibibytes(4)));
+  SharedPipelines pipelines;
   SearchWork spent;
   int plain = 0, interleaved = 0;
-  for (const auto& shape : make_shapes(inputs)) {
+  for (const auto& shape : make_shapes(inputs, pipelines)) {
     EXPECT_EQ(shape->outcome(), ShapeCandidate::Outcome::kPruned);
     const double first = shape->bound();
     double best = kInfinity;
@@ -53,7 +54,8 @@ TEST(ShapeCandidate, LeanestPlansFitExactly) {
   const PlanningExample example("gpt2-tiny", 4, 4, 64);
   const cost::CostInputs asked = example.inputs();
   SearchInputs inputs(asked, options_of(Bytes{1}));
-  for (const auto& shape : make_shapes(inputs)) {
+  SharedPipelines pipelines;
+  for (const auto& shape : make_shapes(inputs, pipelines)) {
     const std::int64_t bytes = shape->least_bytes(kNoBytes);
     EXPECT_LE(shape->least_bytes_bound(), bytes);
     EXPECT_EQ(shape->least_bytes(bytes), bytes);
@@ -61,9 +63,10 @@ TEST(ShapeCandidate, LeanestPlansFitExactly) {
     // The same shape has a plan in so much, and none in a byte less.
     for (const std::int64_t budget : {bytes, bytes - 1}) {
       SearchInputs again(asked, options_of(Bytes{budget}));
+      SharedPipelines pipelines_again;
       SearchWork spent;
       bool found = false;
-      for (const auto& one : make_shapes(again)) {
+      for (const auto& one : make_shapes(again, pipelines_again)) {
         if (one->shape() != shape->shape()) continue;
         while (!found && one->bound() < kInfinity) {
           found = one->advance(kEverything, spent).has_value();

@@ -26,7 +26,7 @@ std::optional<T> parse_all(const std::string& text) {
 template <typename T>
 std::string range_text(Bounds<T> bounds, T most) {
   if (bounds.max >= most) return fmt::format("of at least {}", bounds.min);
-  return fmt::format("from {} to {}", bounds.min, bounds.max);
+  return fmt::format("from {} to {}{}", bounds.min, bounds.below_max ? "below " : "", bounds.max);
 }
 
 // A whole number within the bounds and within what the variable can hold.
@@ -43,7 +43,8 @@ T parse_count(const std::string& text, const std::string& shown, Bounds<std::int
 
 double parse_number(const std::string& text, const std::string& shown, Bounds<double> bounds) {
   const std::optional<double> value = parse_all<double>(text);
-  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max) {
+  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max ||
+      (bounds.below_max && *value == bounds.max)) {
     throw ConfigError(shown, " needs a number ",
                       range_text(bounds, std::numeric_limits<double>::max()), ", not '", text, "'");
   }
@@ -54,17 +55,6 @@ bool parse_bool(const std::string& text, const std::string& shown) {
   if (text == "true") return true;
   if (text == "false") return false;
   throw ConfigError(shown, " needs true or false, not '", text, "'");
-}
-
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> out;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
 }
 
 template <typename T>
@@ -104,6 +94,17 @@ std::string argument_text(const Option& option, const Json& value, const std::st
 
 }  // namespace
 
+std::vector<std::string> split_list(const std::string& text, char separator) {
+  std::vector<std::string> out;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
 std::string Option::python_name() const {
   std::string out = name;
   std::replace(out.begin(), out.end(), '-', '_');
@@ -137,6 +138,11 @@ std::string Option::python_type() const {
 Option& Option::required() {
   is_required = true;
   standard.clear();
+  return *this;
+}
+
+Option& Option::positional() {
+  is_positional = true;
   return *this;
 }
 
@@ -212,6 +218,16 @@ Option& OptionList::text(const std::string& name, const std::string& placeholder
   };
   return add({name, OptionKind::kText, help, placeholder, "", standard, false, false,
               std::move(set), value});
+}
+
+Option& OptionList::bandwidth(const std::string& name, std::optional<Bandwidth>& value,
+                              const std::string& help) {
+  const auto parse = [&value](const std::string& text, const std::string& shown) {
+    value = parse_bandwidth(text, shown);
+  };
+  const auto record = [&value] { return value ? OrderedJson(exact_text(*value)) : OrderedJson(); };
+  return add({name, OptionKind::kText, help, "RATE", "", value ? exact_text(*value) : "", false,
+              false, parse, record});
 }
 
 namespace {
@@ -380,6 +396,14 @@ Option& OptionList::texts(const std::string& name, std::vector<std::string>& val
 
 void OptionList::append(const OptionList& more) {
   options_.insert(options_.end(), more.options_.begin(), more.options_.end());
+}
+
+OptionList OptionList::without(const Names& names) const {
+  OptionList out = *this;
+  std::erase_if(out.options_, [&](const Option& option) {
+    return std::find(names.begin(), names.end(), option.name) != names.end();
+  });
+  return out;
 }
 
 const Option* OptionList::find(const std::string& python_name) const {

@@ -28,10 +28,11 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-ProgressBar::ProgressBar(std::string title, std::int64_t total, std::FILE* out)
+ProgressBar::ProgressBar(std::string title, std::int64_t total, std::FILE* out, double patience)
     : title_(std::move(title)),
       total_(total),
       out_(out),
+      patience_(patience),
       terminal_(isatty(fileno(out)) != 0),
       started_(now_seconds()) {}
 
@@ -45,7 +46,8 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
     first_done_ = done;
     first_update_ = now;
   }
-  if (total_ <= 0 || now - last_drawn_ < (terminal_ ? kTerminalInterval : kPipedInterval)) return;
+  if (total_ <= 0 || now - started_ < patience_) return;
+  if (now - last_drawn_ < (terminal_ ? kTerminalInterval : kPipedInterval)) return;
   last_drawn_ = now;
   draw();
 }
@@ -53,6 +55,7 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
 void ProgressBar::finish() {
   if (finished_ || total_ <= 0) return;
   finished_ = true;
+  if (now_seconds() - started_ < patience_) return;
   if (drawn_done_ != done_ || terminal_) draw();
   if (terminal_) std::fputs("\n", out_);
   std::fflush(out_);

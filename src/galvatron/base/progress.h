@@ -9,8 +9,9 @@ namespace galvatron {
 
 class ProgressBar {
  public:
-  // Draws on `out` (stderr by default). A total of 0 draws nothing.
-  ProgressBar(std::string title, std::int64_t total, std::FILE* out = stderr);
+  // Draws on `out` (stderr by default). A total of 0 draws nothing. Work that is over within
+  // `patience` seconds shows nothing either.
+  ProgressBar(std::string title, std::int64_t total, std::FILE* out = stderr, double patience = 0);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -27,6 +28,7 @@ class ProgressBar {
   std::string title_;
   std::int64_t total_;
   std::FILE* out_;
+  double patience_;
   bool terminal_;
   bool finished_ = false;
   std::int64_t done_ = 0;

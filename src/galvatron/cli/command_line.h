@@ -30,8 +30,15 @@ inline constexpr std::array kCommands = {
                  true},
     CommandEntry{"profile-model", "Measure time and memory of a model's layers", true},
     CommandEntry{"search", "Find the best plan for a model on a cluster", false},
+    CommandEntry{"sweep", "Best plans for lists of models, machines, lengths, batches, budgets",
+                 false},
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+    CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
+    CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
+                 false},
+    CommandEntry{"clusters", "Named devices and clusters, and where their numbers come from",
+                 false},
 };
 
 // Runs `command` and returns its exit code; every failure becomes one sentence on standard error.

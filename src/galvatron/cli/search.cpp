@@ -1,15 +1,18 @@
 // galvatron search: the best plan for a model on a cluster.
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
+#include "galvatron/cli/results.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
 #include "galvatron/planning/baselines.h"
 #include "galvatron/planning/explain.h"
+#include "galvatron/planning/frontier.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
@@ -23,6 +26,8 @@ constexpr const char* kSearchExamples =
     "  galvatron search --model llama2-70b --cluster 64xH100 --global-batch 512 "
     "--allow 'tp_degree<=8' --explain\n"
     "  galvatron search --model llama2-7b --num-layers 48 --cluster 8xA100 --global-batch 64\n"
+    "  galvatron search --model llama2-7b --cluster 8xA100-40G --global-batch 64 --frontier "
+    "--html frontier.html\n"
     "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
     "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
     "galvatron2 --output plan.json\n"
@@ -36,6 +41,9 @@ struct SearchCommand {
   spec::ModelOverrides overrides;
   bool explain = false;
   std::string output, plan_format;
+  bool frontier = false;
+  planning::FrontierRequest frontier_request;
+  planning::ResultFiles files;
   std::string cost_model;
 
   std::string galvatron2_profiles;
@@ -153,16 +161,51 @@ int search_galvatron2(const SearchCommand& command) {
   });
 }
 
-planning::Now now() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 OrderedJson record_inputs(const planning::MachineFiles& machine) {
   OrderedJson out;
   if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
   if (!machine.profile.empty()) out["profile"] = file_checksum(machine.profile);
   if (!machine.cluster.empty()) out["cluster"] = machine.cluster;
   return out;
+}
+
+// What a table of budgets has no place for.
+void check_frontier(const SearchCommand& command, bool theirs) {
+  if (!command.frontier) {
+    const auto wanted = command.files.wanted();
+    if (wanted.empty()) return;
+    throw ConfigError("[search] ", wanted.front().first,
+                      " writes the table of --frontier; a plan goes to --output");
+  }
+  if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
+  if (!command.output.empty() || command.explain) {
+    throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
+                      " belongs to one plan: with --frontier, search again with the --memory of "
+                      "the row that you want");
+  }
+  require_writable(command.files);
+}
+
+std::int64_t batch_of(const planning::Frontier& frontier) {
+  return frontier.steps.empty() ? frontier.closest_miss->global_batch
+                                : frontier.steps.back().result.best->plan.global_batch;
+}
+
+int show_frontier(const planning::PreparedSearch& prepared, const SearchCommand& command) {
+  ProgressBar progress("frontier", command.frontier_request.num_budgets, stderr, kPatience);
+  const planning::Question& question = prepared.question;
+  const planning::Frontier frontier = planning::find_frontier(
+      prepared, command.frontier_request, [&](int searches) { progress.update(searches); });
+  progress.finish();
+  std::printf("%s\n", to_text(question, batch_of(frontier), now()).c_str());
+  if (frontier.steps.empty()) {
+    std::printf("%s", frontier_notes(frontier).c_str());
+    return kExitNothingFits;
+  }
+  show_results({frontier_table(frontier, question), frontier_notes(frontier),
+                frontier_to_json(frontier, question), frontier_chart(frontier, question)},
+               command.files);
+  return 0;
 }
 
 int search_ours(const SearchCommand& command) {
@@ -182,16 +225,18 @@ int search_ours(const SearchCommand& command) {
       planning::prepare_search(request, spec::load_model(command.model, command.overrides),
                                planning::read_machine(command.machine));
   const planning::Question& question = prepared.question;
+  if (command.frontier) return show_frontier(prepared, command);
   const search::SearchResult result = prepared.run();
   const std::int64_t batch =
       result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
-  std::printf("%s\n", to_text(question, batch, now()).c_str());
+  std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
   std::vector<planning::Baseline> baselines;
   if (result.best) baselines = planning::find_baselines(question.inputs(batch), question.memory);
   const auto more = [&] {
     const auto throughput = planning::throughput(question, result.best->plan, result.best->cost);
-    const std::string text =
-        to_text(throughput, question) + "\n" + to_text(baselines, *result.best);
+    const std::string text = to_text(throughput, question) +
+                             extrapolated_text(question, result.best->plan) + "\n" +
+                             to_text(baselines, *result.best);
     if (!command.explain) return text;
     return text + to_text(planning::explain(prepared, result), result, question.memory);
   };
@@ -204,6 +249,7 @@ int search_ours(const SearchCommand& command) {
     plan.search = planning::search_to_json(question, result);
     plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
     plan.search["inputs"] = record_inputs(command.machine);
+    plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
     plan::write_plan(command.output, plan);
   });
 }
@@ -214,6 +260,7 @@ int run_search(const SearchCommand& command) {
   if (!theirs && !command.galvatron2_profiles.empty()) {
     throw ConfigError("[search] --galvatron2-profiles feed --cost-model galvatron2 only");
   }
+  check_frontier(command, theirs);
   return theirs ? search_galvatron2(command) : search_ours(command);
 }
 
@@ -252,6 +299,9 @@ OptionList options_of(SearchCommand& command) {
               "Of the plan file; default: that of the cost model");
   list.flag("explain", command.explain,
             "Why this plan: what binds, what more would give, runner-ups, certificate");
+  list.flag("frontier", command.frontier, "Step time over the memory of a device, as a table");
+  list.append(planning::frontier_options(command.frontier_request));
+  list.append(planning::result_file_options(command.files));
   add_galvatron2_options(list, command);
   return list;
 }

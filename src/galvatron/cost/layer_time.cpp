@@ -10,6 +10,51 @@ namespace {
 using profiles::Collective;
 using profiles::GroupShape;
 
+GroupShape group(const plan::RankLine& line) { return {line.size, line.stride}; }
+
+// Collectives of a layer's parameter units, each alone.
+class UnitTimer {
+ public:
+  UnitTimer(const CostInputs& inputs, const PipelineShape& shape,
+            const plan::LayerStrategy& strategy)
+      : inputs_(inputs),
+        zero_stage_(strategy.zero_stage),
+        // Copies of a tied weight are taken to lie on the first and the last pipeline rank.
+        ends_{2, (shape.pp_degree - 1) * shape.ranks_per_stage},
+        compute_bytes_(spec::compute_bytes(inputs.job.precision)),
+        state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+
+  int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(zero_stage_); }
+  std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
+
+  // Parameters made whole.
+  double gather(const plan::UnitSpec& unit) const {
+    return time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
+  }
+  double reduce(const plan::UnitSpec& unit) const {
+    const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
+    return time(kind, group(unit.shards), unit.elements * state_bytes_);
+  }
+  double spread(const plan::UnitSpec& unit) const {
+    if (zero_stage(unit) == 0) return 0;
+    return time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
+  }
+  // The owned parts of gradients are summed.
+  double tie(const plan::UnitSpec& unit) const {
+    return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
+  }
+
+ private:
+  double time(Collective kind, GroupShape group, std::int64_t bytes) const {
+    return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
+  }
+
+  const CostInputs& inputs_;
+  int zero_stage_;
+  GroupShape ends_;
+  std::int64_t compute_bytes_, state_bytes_;
+};
+
 // One layer under one strategy: what all of its formulas share.
 class LayerTimer {
  public:
@@ -23,6 +68,7 @@ class LayerTimer {
         work_(local_work(inputs, shape, layer, strategy, samples)),
         is_first_(layer == 0),
         units_(units),
+        unit_timer_(inputs, shape, strategy),
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)) {}
 
@@ -43,19 +89,11 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
-  static GroupShape group(const plan::RankLine& line) { return {line.size, line.stride}; }
   GroupShape tp_group() const { return group(layout_.tp_line()); }
   GroupShape ulysses_group() const { return group(layout_.ulysses_line()); }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
-  }
-
-  int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(strategy_.zero_stage); }
-  // Over the ranks that ZeRO shards it over.
-  double unit_collective(Collective kind, const plan::UnitSpec& unit,
-                         std::int64_t bytes_per_element) const {
-    return collective(kind, group(unit.shards), unit.elements * bytes_per_element);
   }
 
   // The head's forward runs inside the backward step.
@@ -115,10 +153,9 @@ class LayerTimer {
         backward.tp = tp_gather() + cross_entropy_reductions() + tp_scatter();
         break;
     }
-    out.forward.exposed += Milliseconds{forward.total()};
-    out.backward.exposed += Milliseconds{backward.total()};
+    out.forward.exposed = out.forward.inside = Milliseconds{forward.total()};
+    out.backward.exposed = out.backward.inside = Milliseconds{backward.total()};
     out.tp = Milliseconds{forward.tp + backward.tp};
-    out.ulysses = Milliseconds{forward.ulysses + backward.ulysses};
   }
 
   std::int64_t tokens() const { return work_.samples * work_.block_tokens; }
@@ -165,10 +202,9 @@ class LayerTimer {
   Microbatch microbatch_collectives() const {
     Microbatch out;
     for (const plan::UnitSpec& unit : units_) {
-      if (zero_stage(unit) >= 3)
-        out.gather += unit_collective(Collective::kAllGather, unit, compute_bytes_);
-      if (zero_stage(unit) >= 2)
-        out.reduce += unit_collective(Collective::kReduceScatter, unit, state_bytes_);
+      const int zero_stage = unit_timer_.zero_stage(unit);
+      if (zero_stage >= 3) out.gather += unit_timer_.gather(unit);
+      if (zero_stage >= 2) out.reduce += unit_timer_.reduce(unit);
     }
     return out;
   }
@@ -204,7 +240,7 @@ class LayerTimer {
     } else {
       // The last backward hides it with what every backward hides.
       const auto [gather, reduce] = microbatch_collectives();
-      PhaseTime every{out.backward.compute, {}, {}}, last = every;
+      PhaseTime every{out.backward.compute, {}, {}, {}}, last = every;
       hide(every, gather + reduce);
       hide(last, gather + reduce + sync);
       out.gradient_sync.exposed = last.exposed - every.exposed;
@@ -213,8 +249,8 @@ class LayerTimer {
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
     out.parameter_gather = Milliseconds{of_held_units([&](const plan::UnitSpec& unit) {
-      const bool gathers = zero_stage(unit) == 1 || zero_stage(unit) == 2;
-      return gathers ? unit_collective(Collective::kAllGather, unit, compute_bytes_) : 0;
+      const int zero_stage = unit_timer_.zero_stage(unit);
+      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : 0;
     })};
   }
 
@@ -230,30 +266,18 @@ class LayerTimer {
 
   double step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
-      if (zero_stage(unit) == 0) return unit_collective(Collective::kAllReduce, unit, state_bytes_);
-      const double inside = zero_stage(unit) == 1
-                                ? unit_collective(Collective::kReduceScatter, unit, state_bytes_)
-                                : 0;
-      return inside + collective(Collective::kAllReduce, group(unit.copies),
-                                 unit.owned(strategy_.zero_stage) * state_bytes_);
+      const double inside = unit_timer_.zero_stage(unit) < 2 ? unit_timer_.reduce(unit) : 0;
+      return inside + unit_timer_.spread(unit);
     });
   }
 
-  // Copies of a tied weight, taken to lie on the first and the last pipeline rank: the owned parts
-  // of their gradients are summed.
   double tied_reduction() const {
-    const GroupShape ends{2, (shape_.pp_degree - 1) * shape_.ranks_per_stage};
-    return of_held_units([&](const plan::UnitSpec& unit) {
-      if (!unit.has_twins) return 0.0;
-      return collective(Collective::kAllReduce, ends,
-                        unit.owned(strategy_.zero_stage) * state_bytes_);
-    });
+    return of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.tie(unit); });
   }
 
   double optimizer_ms() const {
-    const double elements = of_held_units([&](const plan::UnitSpec& unit) {
-      return static_cast<double>(unit.owned(strategy_.zero_stage));
-    });
+    const double elements = of_held_units(
+        [&](const plan::UnitSpec& unit) { return static_cast<double>(unit_timer_.owned(unit)); });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
     return elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 *
            inputs_.hardware.compute_slowdown(local);
@@ -267,6 +291,7 @@ class LayerTimer {
   LocalWork work_;
   bool is_first_;
   const ParamUnits& units_;
+  UnitTimer unit_timer_;
   std::int64_t compute_bytes_;
   std::int64_t state_bytes_;
 };
@@ -288,6 +313,7 @@ PhaseTime& PhaseTime::operator+=(const PhaseTime& other) {
   compute += other.compute;
   exposed += other.exposed;
   hidden += other.hidden;
+  inside += other.inside;
   return *this;
 }
 
@@ -300,6 +326,15 @@ LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int l
 Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                           const plan::LayerStrategy& strategy, std::int64_t samples) {
   return LayerTimer(inputs, shape, layer, strategy, {}, samples).compute();
+}
+
+UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
+                   const plan::LayerStrategy& strategy, const plan::UnitSpec& unit) {
+  const UnitTimer timer(inputs, shape, strategy);
+  return {{timer.zero_stage(unit) >= 3 ? timer.gather(unit) : 0},
+          {timer.reduce(unit)},
+          {timer.spread(unit)},
+          {timer.tie(unit)}};
 }
 
 Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,

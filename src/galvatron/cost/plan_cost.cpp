@@ -4,27 +4,10 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/cost/cost_tables.h"
+#include "galvatron/cost/plan_timeline.h"
 
 namespace galvatron::cost {
 namespace {
-
-// Times of a layer in every microbatch of one size.
-struct SizedLayer {
-  LayerTime time;
-  double transition_ms = 0;  // in front of it, one direction
-};
-
-SizedLayer sized_layer(const CostInputs& inputs, const PipelineShape& shape, const plan::Plan& plan,
-                       int layer, const ParamUnits& units, std::int64_t samples) {
-  const plan::LayerStrategy& strategy = plan.strategy(layer);
-  SizedLayer out{layer_time(inputs, shape, layer, strategy, units, samples), 0};
-  if (layer > 0) {
-    out.transition_ms = transition_time(inputs, shape, layer, plan.layout(layer - 1).tokens(),
-                                        plan.layout(layer).tokens(), samples)
-                            .value;
-  }
-  return out;
-}
 
 Milliseconds mix(Milliseconds a, double share_a, Milliseconds b) {
   return share_a * a + (1 - share_a) * b;
@@ -32,20 +15,15 @@ Milliseconds mix(Milliseconds a, double share_a, Milliseconds b) {
 
 PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
   return {mix(a.compute, share_a, b.compute), mix(a.exposed, share_a, b.exposed),
-          mix(a.hidden, share_a, b.hidden)};
+          mix(a.hidden, share_a, b.hidden), mix(a.inside, share_a, b.inside)};
 }
 
-// The layer's row: means over the step's microbatches. Also adds the layer to its stage's times.
+// The layer's row: means over the step's microbatches.
 LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, int layer,
-                   const ParamUnits& units, StageTimes& stage_times) {
+                   const ParamUnits& units, const LayerTimes& times) {
   const PipelineShape shape = pipeline_shape(plan);
   const MicrobatchSizes sizes = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches);
-  const plan::LayerStrategy& strategy = plan.strategy(layer);
-  const auto of_size = [&](std::int64_t samples) {
-    return sized_layer(inputs, shape, plan, layer, units, samples);
-  };
-  const SizedLayer large = of_size(sizes.large);
-  const SizedLayer small = sizes.num_small > 0 ? of_size(sizes.small) : large;
+  const SizedLayer &large = times.large, &small = times.small;
   const double large_share = static_cast<double>(sizes.num_large) / shape.num_microbatches;
 
   LayerRow row;
@@ -55,19 +33,8 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   row.time.backward = mix(large.time.backward, large_share, small.time.backward);
   row.time.recompute = mix(large.time.recompute, large_share, small.time.recompute);
   row.time.tp = mix(large.time.tp, large_share, small.time.tp);
-  row.time.ulysses = mix(large.time.ulysses, large_share, small.time.ulysses);
-  row.transition =
-      2 * mix(Milliseconds{large.transition_ms}, large_share, Milliseconds{small.transition_ms});
-  row.memory = layer_memory(inputs, shape, layer, strategy, units, sizes.large);
-  for (int m = 0; m < shape.num_microbatches; ++m) {
-    const bool is_large = plan.samples_of_microbatch(m).size() == sizes.large;
-    const SizedLayer& sized = is_large ? large : small;
-    const Milliseconds transition{sized.transition_ms};
-    stage_times.forward[static_cast<std::size_t>(m)] += sized.time.forward.total() + transition;
-    stage_times.backward[static_cast<std::size_t>(m)] += sized.time.backward.total() + transition;
-  }
-  stage_times.gradient_sync += row.time.gradient_sync.total();
-  stage_times.update += row.time.optimizer + row.time.parameter_gather;
+  row.transition = 2 * mix(large.transition, large_share, small.transition);
+  row.memory = layer_memory(inputs, shape, layer, plan.strategy(layer), units, sizes.large);
   return row;
 }
 
@@ -151,18 +118,13 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   PlanCost cost;
   cost.optimizer = inputs.job.optimizer->name;
   std::vector<StageNumbers> numbers;
-  std::vector<StageTimes> times;
+  std::vector<LayerTimes> times;
   for (int stage = 0; stage < shape.num_stages(); ++stage) {
     const Range layers = plan.layers_of_stage(stage);
-    StageTimes& stage_times = times.emplace_back();
-    stage_times.forward.resize(static_cast<std::size_t>(shape.num_microbatches));
-    stage_times.backward.resize(static_cast<std::size_t>(shape.num_microbatches));
-    if (stage < shape.num_stages() - 1) {
-      stage_times.transfer = {made.tables.border(static_cast<int>(layers.end)).transfer_ms};
-    }
     for (auto i = static_cast<int>(layers.begin); i < static_cast<int>(layers.end); ++i) {
-      cost.layers.push_back(
-          layer_row(inputs, plan, stage, i, made.units[static_cast<std::size_t>(i)], stage_times));
+      const ParamUnits& units = made.units[static_cast<std::size_t>(i)];
+      times.push_back(layer_times(inputs, plan, i, units));
+      cost.layers.push_back(layer_row(inputs, plan, stage, i, units, times.back()));
     }
     numbers.push_back(stage_numbers(made.tables, made.choice, layers, stage));
     cost.stages.push_back({layers,
@@ -180,7 +142,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
     }
   }
   cost.step_time = {pipeline_time_ms(shape, numbers)};
-  cost.timeline = simulate(shape.schedule, shape.num_microbatches, times, shape.stages_per_rank);
+  cost.timeline = plan_timeline(inputs, plan, made.tables, times);
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;

@@ -43,8 +43,9 @@ struct LayerRow {
 struct PlanCost {
   std::string optimizer;   // the job's
   Milliseconds step_time;  // the formula of cost_tables.h
-  Milliseconds
-      simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
+  // Of the timeline: the lists of steps that the ranks run, transfers, gathers and reductions
+  // beside compute (plan_timeline.h).
+  Milliseconds simulated_time;
   double tokens_per_second = 0;  // job tokens / step_time
   // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
   // + bubble = step_time. step_parts() (step_parts.h) tells the parts apart.

@@ -21,13 +21,6 @@ double ring_steps(Collective collective, int size) {
   }
 }
 
-// Messages that follow each other in a tree; what data sheets' latencies are for.
-double tree_steps(Collective collective, int size) {
-  if (collective == Collective::kPointToPoint) return 1;
-  const double depth = std::ceil(std::log2(size));
-  return collective == Collective::kAllReduce ? 2 * depth : depth;
-}
-
 // The rule for shapes without a table when there are links: see HardwareProfile::group_time.
 double time_over_links(const HardwareProfile& profile, Collective collective, GroupShape shape,
                        double bytes) {
@@ -97,6 +90,12 @@ double bus_factor(Collective collective, int group_size) {
   if (collective == Collective::kPointToPoint) return 1;
   const double share = (group_size - 1.0) / group_size;
   return collective == Collective::kAllReduce ? 2 * share : share;
+}
+
+double tree_steps(Collective collective, int group_size) {
+  if (collective == Collective::kPointToPoint) return 1;
+  const double depth = std::ceil(std::log2(group_size));
+  return collective == Collective::kAllReduce ? 2 * depth : depth;
 }
 
 bool HardwareProfile::crosses_nodes(GroupShape shape) const {

@@ -22,6 +22,7 @@ FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer) {
   FoundPlan found;
   plan::Plan& plan = found.plan;
   plan.model = inputs.model.name;
+  plan.shapes = spec::block_shapes(inputs.model);
   plan.world_size = answer.shape.world_size();
   plan.global_batch = inputs.job.global_batch;
   plan.num_microbatches = answer.shape.num_microbatches;

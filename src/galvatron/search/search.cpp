@@ -26,15 +26,17 @@ struct Solution {
 
 class Search {
  public:
-  Search(const cost::CostInputs& inputs, const SearchOptions& options) : inputs_(inputs, options) {}
+  Search(SearchInputs& inputs, SharedPipelines& pipelines)
+      : inputs_(inputs), pipelines_(pipelines), best_(inputs.options().faster_than) {}
 
   SearchResult run() {
     Certificate& certificate = result_.certificate;
     certificate.timed("shapes", [&] {
-      shapes_ = make_shapes(inputs_);
+      shapes_ = make_shapes(inputs_, pipelines_);
       for (const auto& shape : shapes_) push(*shape);
     });
     certificate.timed("search", [&] { search_best_first(); });
+    say_bounds();
     if (solutions_.empty()) {
       certificate.timed("closest miss", [&] { find_closest_miss(); });
       return std::move(result_);
@@ -136,6 +138,11 @@ class Search {
   void finish() {
     sort_solutions();
     result_.best = describe(solutions_.front());
+  }
+
+  // Of the best plan, or of the one that was known.
+  void say_bounds() {
+    if (best_ == kInfinity) return;
     Certificate& certificate = result_.certificate;
     certificate.value = best_;
     const bool exact = lower_bound_ >= best_ * (1 - 10 * kRounding);
@@ -175,6 +182,10 @@ class Search {
 
   // The most promising shapes first, so that the others are out by their bound.
   void find_closest_miss() {
+    if (inputs_.options().closest_miss_below.value == 0 ||
+        inputs_.options().faster_than < kInfinity) {
+      return;
+    }
     std::vector<std::tuple<bool, std::int64_t, ShapeCandidate*>> order;
     for (const auto& shape : shapes_) {
       order.emplace_back(shape->wants_cutoff(), shape->least_bytes_bound(), shape.get());
@@ -182,7 +193,7 @@ class Search {
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
       return std::pair(std::get<0>(a), std::get<1>(a)) < std::pair(std::get<0>(b), std::get<1>(b));
     });
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    std::int64_t least = inputs_.options().closest_miss_below.value;
     for (const auto& [last, bound, shape] : order) {
       if (bound >= least) continue;
       const std::int64_t bytes = shape->least_bytes(least);
@@ -193,12 +204,13 @@ class Search {
     }
   }
 
-  SearchInputs inputs_;
+  SearchInputs& inputs_;
+  SharedPipelines& pipelines_;
   std::vector<std::unique_ptr<ShapeCandidate>> shapes_;
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
-  double best_ = kInfinity;         // ms per sample
+  double best_;                     // ms per sample
   double lower_bound_ = kInfinity;  // of all shapes, when the search ends
   SearchWork work_;
   SearchResult result_;
@@ -207,7 +219,26 @@ class Search {
 }  // namespace
 
 SearchResult search_best_plan(const cost::CostInputs& inputs, const SearchOptions& options) {
-  return Search(inputs, options).run();
+  return BudgetSearch(inputs, options).best_plan(options.memory);
+}
+
+struct BudgetSearch::Shared {
+  SearchInputs inputs;
+  SharedPipelines pipelines;
+};
+
+BudgetSearch::BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& options)
+    : shared_(new Shared{{inputs, options}, {}}) {}
+BudgetSearch::~BudgetSearch() = default;
+
+SearchResult BudgetSearch::best_plan(Bytes memory, double faster_than) {
+  shared_->inputs.set_memory(memory);
+  shared_->inputs.look_for_faster_than(faster_than);
+  return Search(shared_->inputs, shared_->pipelines).run();
+}
+
+void BudgetSearch::look_for_closest_miss_below(Bytes need) {
+  shared_->inputs.look_for_closest_miss_below(need);
 }
 
 }  // namespace galvatron::search

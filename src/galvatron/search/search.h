@@ -1,5 +1,7 @@
 // The best plan for a job under our own cost model.
 #pragma once
+#include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +27,11 @@ struct SearchOptions {
   SearchSpace space;
   // Plans of other shapes to return beside the best, and why they lose.
   int num_runners_up = 3;
+  // When nothing fits, the closest miss is looked for among plans that need less than this; 0: it
+  // is not wanted. Where a need is known, saying so saves looking at plans that need more.
+  Bytes closest_miss_below{std::numeric_limits<std::int64_t>::max()};
+  // Only plans that take less time per sample are wanted, in ms: one that takes so much is known.
+  double faster_than = std::numeric_limits<double>::infinity();
 };
 
 struct FoundPlan {
@@ -45,14 +52,33 @@ struct ClosestMiss {
 };
 
 struct SearchResult {
-  std::optional<FoundPlan> best;      // nullopt: nothing fits
-  std::vector<FoundPlan> runners_up;  // ascending step time per sample
-  std::optional<ClosestMiss> closest_miss;
+  std::optional<FoundPlan> best;            // nullopt: nothing fits
+  std::vector<FoundPlan> runners_up;        // ascending step time per sample
+  std::optional<ClosestMiss> closest_miss;  // nothing fits, and one was found
   Certificate certificate;
 };
 
 // `inputs`: hardware and model profile, job; the job's global_batch is one of global_batches.
 // ConfigError when the options leave no plan to consider. Every plan returned passes check_plan().
 SearchResult search_best_plan(const cost::CostInputs& inputs, const SearchOptions& options);
+
+// One question at several budgets: what does not depend on the memory (strategies, cost tables) is
+// made once. The answers are those of search_best_plan(). One thread.
+class BudgetSearch {
+ public:
+  // `inputs` outlives this. The memory in `options` does not count.
+  BudgetSearch(const cost::CostInputs& inputs, const SearchOptions& options);
+  ~BudgetSearch();
+
+  // nullopt in `best` also where no plan is faster than `faster_than` ms per sample.
+  SearchResult best_plan(Bytes memory,
+                         double faster_than = std::numeric_limits<double>::infinity());
+  // What is known of the need from now on (SearchOptions).
+  void look_for_closest_miss_below(Bytes need);
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
 
 }  // namespace galvatron::search

@@ -26,8 +26,13 @@ SearchInputs::SearchInputs(const cost::CostInputs& inputs, const SearchOptions& 
   if (options_.world_size < 1) {
     throw ConfigError("[search] --world-size ", options_.world_size, " must be at least 1");
   }
-  if (options_.memory.value < 1) throw ConfigError("[search] --memory must be positive");
+  set_memory(options_.memory);
   check_seq_length();
+}
+
+void SearchInputs::set_memory(Bytes memory) {
+  if (memory.value < 1) throw ConfigError("[search] --memory must be positive");
+  options_.memory = memory;
 }
 
 void SearchInputs::check_seq_length() const {

@@ -20,6 +20,10 @@ class SearchInputs {
   // World size and batches filled in.
   const SearchOptions& options() const { return options_; }
   const spec::ModelSpec& model() const { return inputs_.model; }
+  // ConfigError unless positive.
+  void set_memory(Bytes memory);
+  void look_for_faster_than(double ms_per_sample) { options_.faster_than = ms_per_sample; }
+  void look_for_closest_miss_below(Bytes need) { options_.closest_miss_below = need; }
   int num_layers() const { return inputs_.model.num_layers(); }
   const LayerRanges& ranges() const { return ranges_; }
   // With the reserve that the user gave.

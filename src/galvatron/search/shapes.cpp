@@ -28,10 +28,10 @@ std::optional<plan::ScheduleKind> plain_schedule(const SearchSpace& space) {
 }
 
 // All schedules of one batch on so many pipeline ranks and microbatches.
-void add_schedules(SearchInputs& inputs, cost::PipelineShape shape, std::int64_t batch,
-                   Shapes& out) {
+void add_schedules(SearchInputs& inputs, SharedPipelines& pipelines, cost::PipelineShape shape,
+                   std::int64_t batch, Shapes& out) {
   const SearchSpace& space = inputs.options().space;
-  const auto shared = std::make_shared<SharedPipeline>(inputs, shape, batch);
+  const auto shared = pipelines.get(inputs, shape, batch);
   if (const auto kind = plain_schedule(space)) {
     shape.schedule = *kind;
     out.push_back(std::make_unique<UnevenCandidate>(shared, shape));
@@ -48,7 +48,7 @@ void add_schedules(SearchInputs& inputs, cost::PipelineShape shape, std::int64_t
 
 }  // namespace
 
-Shapes make_shapes(SearchInputs& inputs) {
+Shapes make_shapes(SearchInputs& inputs, SharedPipelines& pipelines) {
   const SearchOptions& options = inputs.options();
   if (!plain_schedule(options.space) && !interleaved_schedule(options.space)) {
     throw ConfigError("[search] the constraints allow no schedule");
@@ -60,7 +60,7 @@ Shapes make_shapes(SearchInputs& inputs) {
     for (const int p : pipeline_degrees(options.space, options.world_size, inputs.num_layers())) {
       const int ranks = options.world_size / p;
       if (inputs.strategies(ranks).empty()) continue;
-      for (const int m : counts) add_schedules(inputs, {p, ranks, m}, batch, out);
+      for (const int m : counts) add_schedules(inputs, pipelines, {p, ranks, m}, batch, out);
     }
   }
   if (out.empty()) {

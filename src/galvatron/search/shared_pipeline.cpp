@@ -59,4 +59,12 @@ const cost::CostTables& SharedPipeline::tables(const cost::PipelineShape& shape)
   return it->second;
 }
 
+std::shared_ptr<SharedPipeline> SharedPipelines::get(SearchInputs& inputs,
+                                                     const cost::PipelineShape& shape,
+                                                     std::int64_t global_batch) {
+  auto& pipeline = pipelines_[{global_batch, shape.pp_degree, shape.num_microbatches}];
+  if (!pipeline) pipeline = std::make_shared<SharedPipeline>(inputs, shape, global_batch);
+  return pipeline;
+}
+
 }  // namespace galvatron::search

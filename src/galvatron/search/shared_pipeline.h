@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <tuple>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
@@ -34,6 +36,17 @@ class SharedPipeline {
   std::int64_t global_batch_;
   std::vector<double> fastest_compute_;
   std::map<double, cost::CostTables> tables_;  // by slowdown
+};
+
+// Those of all shapes of a question, each made when first asked for.
+class SharedPipelines {
+ public:
+  std::shared_ptr<SharedPipeline> get(SearchInputs& inputs, const cost::PipelineShape& shape,
+                                      std::int64_t global_batch);
+
+ private:
+  using Key = std::tuple<std::int64_t, int, int>;  // batch, pipeline ranks, microbatches
+  std::map<Key, std::shared_ptr<SharedPipeline>> pipelines_;
 };
 
 }  // namespace galvatron::search

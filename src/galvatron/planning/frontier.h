@@ -1,0 +1,71 @@
+// What more or less memory of a device is worth: the best plan at every budget, as steps.
+//
+// A plan that a search finds in a budget is the best one down to the bytes that it needs, so a
+// search tells of a whole range of budgets. Each next one is asked where the least is known: in the
+// middle of a range that no answer covers, or a byte below a step, which is then exact.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "galvatron/planning/chart.h"
+#include "galvatron/planning/result_table.h"
+#include "galvatron/planning/search_request.h"
+
+namespace galvatron::planning {
+
+struct FrontierRequest {
+  int num_budgets = 32;  // searches
+};
+// `request` must outlive the list: for the command line and Python.
+OptionList frontier_options(FrontierRequest& request);
+
+// The best plan at every budget of from .. to.
+struct FrontierStep {
+  Bytes from;  // what the plan needs, to the byte; with less it does not fit
+  Bytes to;
+  search::SearchResult result;
+  double gap = 0;  // of the searches that it stands for: how far from the best plan it can be
+  double ms_per_sample() const { return result.best->ms_per_sample(); }
+};
+
+struct Frontier {
+  std::vector<FrontierStep> steps;  // ascending budgets, each faster per sample than those before
+  Bytes asked;                      // the question's own budget
+  Bytes end;                        // no budget above it was asked
+  // Nothing fits in so much. One byte below the first step, unless `least_is_exact` is false.
+  Bytes too_little;
+  bool least_is_exact = false;
+  // With all the memory that it can use; the last step where that is not more than `end`.
+  std::optional<FrontierStep> unlimited;
+  std::optional<search::ClosestMiss> closest_miss;  // where there is no step
+  int num_searches = 0;
+
+  // Between steps that do not touch lie others, whose times lie between theirs. By how much the
+  // step's plan is slower than the best one in any budget up to the next step, at most (0.01: 1 %).
+  double off_by(std::size_t step) const;
+  // The most of any step. 0: every budget at which the plan changes is some step's `from`.
+  double unknown() const;
+  // How far from the best plans the steps can be, where searches met their limits; 0: not at all.
+  double gap() const;
+  // Index of the step that holds at `memory`; nullopt: it is below all, or in between.
+  std::optional<std::size_t> step_at(Bytes memory) const;
+};
+
+// Called after each search: how many there were.
+using FrontierProgress = std::function<void(int num_searches)>;
+
+// Budgets up to the question's memory; up to twice that where it is all that the device has. The
+// steps are those of separate searches, one per budget (search_best_plan).
+Frontier find_frontier(const PreparedSearch& prepared, const FrontierRequest& request,
+                       const FrontierProgress& progress = {});
+
+ResultTable frontier_table(const Frontier& frontier, const Question& question);
+// Where it begins and ends, and what is not known: lines that end in '\n'.
+std::string frontier_notes(const Frontier& frontier);
+// Table, JSON and picture: REQUIRES a step.
+OrderedJson frontier_to_json(const Frontier& frontier, const Question& question);
+Chart frontier_chart(const Frontier& frontier, const Question& question);
+
+}  // namespace galvatron::planning
