@@ -39,6 +39,11 @@ def options_of(binary: str, command: str) -> list[Option] | None:
     return [option for option in options if not option["name"].endswith("--help")]
 
 
+def commands_of(binary: str) -> set[str]:
+    text = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  ([a-z][a-z-]+) ", text.partition("Commands:")[2], re.MULTILINE))
+
+
 def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -75,6 +80,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     page = PAGE.read_text()
+    missing = commands_of(arguments.binary) - {match["command"] for match in SECTION.finditer(page)}
+    if missing:
+        print(f"{PAGE} has no section for {', '.join(sorted(missing))}: give it one as the others have")
+        return 1
     made = page_with_tables(page, arguments.binary)
     if made == page:
         return 0

@@ -101,24 +101,17 @@ class SearchResult:
         return self.best.prediction
 
 
-class SearchOptions(TypedDict, total=False):
-    """Options of search(), named as those of `galvatron search`."""
+class MachineOptions(TypedDict, total=False):
+    """What search() and simulate() both may say of the machine."""
 
-    world_size: int
-    """Ranks; default: all of the cluster, or of the profile."""
     memory: int | str
-    """Of one device: bytes, or text such as "16GiB"; default: all it has."""
+    """What a plan may use of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
     memory_reserve: int | str
     """Kept for context and allocator, within `memory`; default: as measured."""
-    global_batch: int | str | list[int]
-    """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
-    seq_length: int
-    """Tokens of a sample; default: the profile's, else at most 1024."""
-    precision: str
-    """ "bf16", "fp16", "fp32" or "fp64"; default: the model profile's, else what is fast on the device: "bf16" on
-    GPUs, "fp32" on cpu."""
-    optimizer: str
-    """Of the training: what it keeps takes memory; default "adamw"."""
+    memory_margin: str
+    """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
+    tokens: int | str
+    """Of the whole training, such as "1T": the answer says how many days it takes."""
     inter_node: str
     """Network of one node, all its devices together: "25GB/s", or in bits "200Gb/s"; default, as for the options
     below: what the cluster has."""
@@ -140,6 +133,22 @@ class SearchOptions(TypedDict, total=False):
     """Fixed cost of one layer's forward or backward."""
     overlap_slowdown: float
     """How much slower compute and communication run beside each other: 1 is not at all."""
+
+
+class SearchOptions(MachineOptions, total=False):
+    """Options of search(), named as those of `galvatron search`."""
+
+    world_size: int
+    """Ranks; default: all of the cluster, or of the profile."""
+    global_batch: int | str | list[int]
+    """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
+    seq_length: int
+    """Tokens of a sample; default: the profile's, else the model's own, 8192 at most."""
+    precision: str
+    """ "bf16", "fp16", "fp32" or "fp64"; default: the model profile's, else what is fast on the device: "bf16" on
+    GPUs, "fp32" on cpu."""
+    optimizer: str
+    """Of the training: what it keeps takes memory; default "adamw"."""
     allow: list[str]
     """Only these, such as "tp_degree<=2" or "recompute=none,full"."""
     forbid: list[str]
@@ -197,17 +206,9 @@ def search(
     )
 
 
-class SimulateOptions(TypedDict, total=False):
+class SimulateOptions(MachineOptions, total=False):
     """Options of simulate(), named as those of `galvatron simulate`."""
 
-    memory: int | str
-    """Of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
-    memory_reserve: int | str
-    """Kept for context and allocator, within `memory`; default: as measured."""
-    memory_margin: str
-    """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
-    tokens: int | str
-    """Of the whole training, such as "1T": the table says how many days it takes."""
     seq_length: int
     """Tokens of a sample; default: what the plan records, else the profile's or the model's."""
     optimizer: str

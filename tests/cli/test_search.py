@@ -79,9 +79,9 @@ def test_constraints_hold(search, tmp_path: Path):
 def test_nothing_fits(search, tmp_path: Path, arguments):
     result = search(*arguments, "--output", "plan.json")
     assert result.returncode == 3, (result.stdout, result.stderr)
-    assert len(result.stdout.splitlines()) == 1
-    assert "nothing fits in" in result.stdout
-    assert "the leanest plan needs" in result.stdout
+    sentence = result.stdout.splitlines()[-1]
+    assert sentence.startswith("nothing fits in")
+    assert "the leanest plan needs" in sentence
     assert not (tmp_path / "plan.json").exists()
 
 

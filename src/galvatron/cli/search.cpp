@@ -197,7 +197,7 @@ int show_frontier(const planning::PreparedSearch& prepared, const SearchCommand&
   const planning::Frontier frontier = planning::find_frontier(
       prepared, command.frontier_request, [&](int searches) { progress.update(searches); });
   progress.finish();
-  std::printf("%s\n", to_text(question, batch_of(frontier), now()).c_str());
+  std::printf("%s\n", to_text(question, batch_of(frontier), profiles::current_time()).c_str());
   if (frontier.steps.empty()) {
     std::printf("%s", frontier_notes(frontier).c_str());
     return kExitNothingFits;

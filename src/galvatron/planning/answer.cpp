@@ -139,7 +139,7 @@ std::string to_text(const Throughput& throughput, const Question& question) {
 
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch) {
   OrderedJson out = {{"model", question.model.name},
-                     {"num_parameters", question.model.num_params()},
+                     {"num_params", question.model.num_params()},
                      {"world_size", question.hardware.world_size},
                      {"ranks_per_node", question.hardware.ranks_per_node},
                      {"device", question.hardware.device},

@@ -42,7 +42,7 @@ std::string to_text(const Throughput& throughput, const Question& question);
 // A line for each that the plan alone is to blame for.
 std::string extrapolated_text(const Question& question, const plan::Plan& plan);
 
-// {"model", "num_parameters", "world_size", "ranks_per_node", "device", "global_batch",
+// {"model", "num_params", "world_size", "ranks_per_node", "device", "global_batch",
 // "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...],
 // "extrapolated": [...] where there is any}: all that an answer depends on.
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch);

@@ -38,6 +38,7 @@ OptionList plan_question_options(PlanQuestionRequest& request) {
       [&request](const std::string& name) { request.optimizer = name; },
       [&request] { return request.optimizer; });
   list.append(tokens_option(request.question));
+  list.append(profiles::cluster_override_options(request.question.cluster));
   return list;
 }
 
