@@ -74,15 +74,15 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
     return out.dump();
   }
   plan::Plan& best = result.best->plan;
+  const std::vector<planning::Baseline> baselines =
+      planning::find_baselines(prepared.question.inputs(best.global_batch), budget);
   best.search = planning::search_to_json(prepared.question, result);
+  best.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
   plan::record_question(best, prepared.question.inputs(best.global_batch).job);
   out["best"] = found_to_json(*result.best);
   out["runners_up"] = OrderedJson::array();
   for (const search::FoundPlan& other : result.runners_up)
     out["runners_up"].push_back(found_to_json(other));
-  const std::vector<planning::Baseline> baselines =
-      planning::find_baselines(prepared.question.inputs(result.best->plan.global_batch), budget);
-  out["baselines"] = planning::baselines_to_json(baselines, *result.best);
   if (!explains) return out.dump();
   const planning::Explanation explanation = planning::explain(prepared, result);
   out["explanation"] = to_text(*result.best, budget) + "\n" + to_text(baselines, *result.best) +

@@ -82,9 +82,13 @@ class SearchResult:
     best: FoundPlan
     runners_up: list[FoundPlan]
     """The best plans of other shapes, ascending step time per sample."""
-    baselines: dict[str, Any]
-    """What people take by hand, tuned, and what the plan gains over the best of it: as in a plan's `search` section."""
     _explain: Callable[[], str] = field(repr=False)
+
+    @property
+    def baselines(self) -> dict[str, Any]:
+        """What people take by hand, tuned, and what the plan gains over the best of it (docs/cli.md)."""
+        baselines: dict[str, Any] = self.plan.search["baselines"]
+        return baselines
 
     @cached_property
     def explanation(self) -> str:
@@ -201,7 +205,6 @@ def search(
     return SearchResult(
         FoundPlan._of(found["best"]),
         [FoundPlan._of(other) for other in found["runners_up"]],
-        found["baselines"],
         lambda: str(ask(True)["explanation"]),
     )
 

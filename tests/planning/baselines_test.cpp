@@ -177,6 +177,20 @@ TEST(Baselines, TextSaysWhatDoesNotFitAndWhatIsGained) {
   EXPECT_EQ(json["plans"][0]["missing_bytes"], ddp.missing.value);
 }
 
+TEST(Baselines, OneThatConstraintsExcludeCanBeFaster) {
+  const PlanningExample example("llama2-7b", 8, 64, 2048);
+  search::SearchOptions options;
+  options.memory = gibibytes(80);
+  search::add_constraint(options.space, "tp_degree=8", true);
+  const search::SearchResult result = example.search(options);
+  const std::vector<Baseline> baselines = find_baselines(example.inputs(), options.memory);
+  ASSERT_LT(best_baseline(baselines)->found.ms_per_sample(), result.best->ms_per_sample());
+  const std::string text = to_text(baselines, *result.best);
+  EXPECT_NE(text.find("less time than the plan found; it is outside the space searched"),
+            std::string::npos)
+      << text;
+}
+
 TEST(Baselines, NothingIsGainedWhereNothingElseFits) {
   const PlanningExample example("llama2-7b", 8, 64, 2048);
   search::SearchOptions options;

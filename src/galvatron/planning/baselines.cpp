@@ -271,8 +271,8 @@ std::string gain_text(const std::vector<Baseline>& baselines, const search::Foun
   const double percent = 100 * gain_over(*best, found);
   if (percent < -0.005) {
     return fmt::format(
-        "  {} is {:.2f} % faster than the plan found, out of which the constraints keep it\n",
-        best->name, -percent / (1 + percent / 100));
+        "  {} takes {:.2f} % less time than the plan found; it is outside the space searched\n",
+        best->name, -percent);
   }
   if (percent < 0.005) {
     return fmt::format("  the plan found is as fast as the best of these, {}\n", best->name);
