@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Whole planning commands, process start included: `search --help` and Galvatron-2's recorded questions.
+"""Whole planning commands, process start included: `search --help`, Galvatron-2's recorded questions, ordinary
+questions of our own cost model, and a trillion parameters on 4096 to 100,000 devices.
 
-    bench/commands.py [BINARY [OTHER]] [--rounds 15]
+    bench/commands.py [BINARY [OTHER]] [--rounds 15] [--only WORD]
 
 One binary: the median time of each command. Two take turns, and the ratio OTHER / BINARY is that of each turn: median
 and, as the spread, quartiles.
@@ -14,6 +15,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -43,15 +45,53 @@ def question(case: pathlib.Path) -> list[str]:
     return ["search", *(str(word) for option in options.items() for word in option)]
 
 
-def commands() -> dict[str, list[str]]:
-    return {"search --help": ["search", "--help"]} | {
-        case.stem: question(case) for case in sorted(CASES.glob("*.json"))
-    }
+def asked(model: str, cluster: str, batch: int, *more: str) -> list[str]:
+    return ["search", "--model", model, "--cluster", cluster, "--global-batch", str(batch), *more]
 
 
-def seconds(binary: str, arguments: list[str]) -> float:
+ORDINARY = {
+    "gpt2-1.5b on 8xA100": asked("gpt2-1.5b", "8xA100", 64),
+    "llama2-7b on 8xA100": asked("llama2-7b", "8xA100", 64),
+    "llama2-7b on 8xA100, 24 GiB": asked("llama2-7b", "8xA100", 64, "--memory", "24GiB"),
+    "llama-13b on 8xA100-40G": asked("llama-13b", "8xA100-40G", 64),
+    "llama-30b on 16xA100": asked("llama-30b", "16xA100", 64),
+    "llama2-70b on 64xA100-40G": asked("llama2-70b", "64xA100-40G", 256),
+    "llama2-70b on 64xH100": asked("llama2-70b", "64xH100", 512),
+    "llama2-7b on 8xA100, batch 10^9": asked("llama2-7b", "8xA100", 10**9),
+}
+SCALES = {512: 2048, 2048: 4096, 12500: 8192}  # nodes of eight H100: batch
+
+
+def scale_questions(folder: pathlib.Path) -> dict[str, list[str]]:
+    """gpt-1t on clusters as large; their files are written to `folder`."""
+    known = json.loads((ROOT / "configs" / "clusters" / "4096xH100.json").read_text())
+    out = {}
+    for nodes, batch in SCALES.items():
+        name = f"{8 * nodes}xH100"
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(known | {"name": name, "num_nodes": nodes}))
+        out[f"gpt-1t on {name}, batch {batch}"] = asked("gpt-1t", str(path), batch)
+    return out
+
+
+def commands(folder: pathlib.Path) -> dict[str, list[str]]:
+    return (
+        {"search --help": ["search", "--help"]}
+        | {case.stem: question(case) for case in sorted(CASES.glob("*.json"))}
+        | ORDINARY
+        | scale_questions(folder)
+    )
+
+
+def seconds(binary: str, arguments: list[str], limit: float) -> float:
+    """Of the whole process; infinity when it was ended by the limit."""
     start = time.perf_counter()
-    done = subprocess.run([binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        done = subprocess.run(
+            [binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=limit or None
+        )
+    except subprocess.TimeoutExpired:
+        return float("inf")
     took = time.perf_counter() - start
     if done.returncode != 0:
         sys.exit(f"{binary} {' '.join(arguments)}\n{done.stderr}")
@@ -63,13 +103,13 @@ def spread(values: list[float]) -> str:
     return f"{middle:6.3f} ({low:.3f} .. {high:.3f})"
 
 
-def turns(binaries: list[str], arguments: list[str], rounds: int) -> list[list[float]]:
+def turns(binaries: list[str], arguments: list[str], rounds: int, limit: float) -> list[list[float]]:
     """Seconds of each binary by round; who goes first alternates."""
     out: list[list[float]] = [[] for _ in binaries]
     for turn in range(rounds):
         order = range(len(binaries)) if turn % 2 == 0 else reversed(range(len(binaries)))
         for which in order:
-            out[which].append(seconds(binaries[which], arguments))
+            out[which].append(seconds(binaries[which], arguments, limit))
     return out
 
 
@@ -77,19 +117,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binaries", nargs="*", default=[BUILT], help="one to time, or two to compare")
     parser.add_argument("--rounds", type=int, default=15, help="of each command")
+    parser.add_argument("--only", default="", metavar="WORD", help="commands whose name has it")
+    parser.add_argument("--limit", type=float, default=0, metavar="SECONDS", help="of a command; 0: none")
     arguments = parser.parse_args()
     if len(arguments.binaries) > 2 or arguments.rounds < 2:
         parser.error("give one or two binaries and at least 2 rounds")
     everything: list[float] = []
-    for name, words in commands().items():
-        turns(arguments.binaries, words, 1)  # warms the files
-        times = turns(arguments.binaries, words, arguments.rounds)
-        line = f"{name:40}" + "".join(f"{1000 * statistics.median(one):9.2f} ms" for one in times)
-        if len(times) == 2:
-            ratios = [other / one for one, other in zip(*times, strict=True)]
-            everything += ratios
-            line += f"   ratio {spread(ratios)}"
-        print(line, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, words in commands(pathlib.Path(folder)).items():
+            if arguments.only not in name:
+                continue
+            turns(arguments.binaries, words, 1, arguments.limit)  # warms the files
+            times = turns(arguments.binaries, words, arguments.rounds, arguments.limit)
+            line = f"{name:40}" + "".join(f"{1000 * statistics.median(one):9.2f} ms" for one in times)
+            if len(times) == 2:
+                ratios = [other / one for one, other in zip(*times, strict=True)]
+                everything += ratios
+                line += f"   ratio {spread(ratios)}"
+            print(line, flush=True)
     if everything:
         print(f"{'all':40}{'':24}   ratio {spread(everything)}")
 

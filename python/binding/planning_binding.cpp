@@ -3,8 +3,11 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
-#include "galvatron/planning/search_request.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
+#include "galvatron/planning/plan_question.h"
 #include "galvatron/search/report.h"
 
 #include "bindings.h"
@@ -46,47 +49,61 @@ OrderedJson miss_to_json(const search::ClosestMiss& miss, Bytes budget) {
           {"global_batch", miss.global_batch}};
 }
 
-Text search_plans(const spec::ModelSpec& model, const Text& options,
-                  const std::optional<Text>& hardware, const std::optional<Text>& profile,
-                  const std::optional<std::string>& cluster) {
+planning::MachineKnowledge to_machine(const std::optional<Text>& hardware,
+                                      const std::optional<Text>& profile,
+                                      const std::optional<std::string>& cluster) {
   planning::MachineKnowledge knowledge;
   if (hardware) knowledge.hardware = to_hardware(*hardware);
   if (profile) knowledge.profile = to_profile(*profile);
   if (cluster) knowledge.cluster = profiles::load_cluster(*cluster);
+  return knowledge;
+}
+
+Text search_plans(const spec::ModelSpec& model, const Text& options,
+                  const std::optional<Text>& hardware, const std::optional<Text>& profile,
+                  const std::optional<std::string>& cluster, bool explains) {
   planning::SearchRequest request;
   planning::search_options(request).read(from_text(options, "search"), "search");
   const planning::PreparedSearch prepared =
-      planning::prepare_search(request, model, std::move(knowledge));
+      planning::prepare_search(request, model, to_machine(hardware, profile, cluster));
   search::SearchResult result = prepared.run();
   const Bytes budget = prepared.options.memory;
   OrderedJson out;
+  if (!result.best && !result.closest_miss) {
+    throw ConfigError("[search] ", no_plan_text(result, budget));
+  }
   if (!result.best) {
     out["miss"] = miss_to_json(*result.closest_miss, budget);
     return out.dump();
   }
-  result.best->plan.search = planning::search_to_json(prepared.question, result);
+  plan::Plan& best = result.best->plan;
+  const std::vector<planning::Baseline> baselines =
+      planning::find_baselines(prepared.question.inputs(best.global_batch), budget);
+  best.search = planning::search_to_json(prepared.question, result);
+  best.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
+  plan::record_question(best, prepared.question.inputs(best.global_batch).job);
   out["best"] = found_to_json(*result.best);
   out["runners_up"] = OrderedJson::array();
   for (const search::FoundPlan& other : result.runners_up)
     out["runners_up"].push_back(found_to_json(other));
-  out["explanation"] = to_text(*result.best, budget) + explain(result);
+  if (!explains) return out.dump();
+  const planning::Explanation explanation = planning::explain(prepared, result);
+  out["explanation"] = to_text(*result.best, budget) + "\n" + to_text(baselines, *result.best) +
+                       to_text(explanation, result, budget);
   return out.dump();
 }
 
-Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& hardware_text,
-              const Text& profile_text, std::int64_t wish, const std::string& optimizer) {
-  const plan::Plan plan = to_plan(plan_text);
-  const profiles::HardwareProfile hardware = to_hardware(hardware_text);
-  profiles::ModelProfile profile = to_profile(profile_text);
-  const std::int64_t seq_length = wish > 0 ? wish : profile.seq_length;
-  plan::require_valid_plan(plan, model, {0, seq_length});
-  profile.prepare(model, seq_length, plan.precision);
-  const spec::JobSpec job{seq_length, plan.global_batch, plan.precision,
-                          &spec::find_optimizer(optimizer)};
-  const cost::PlanCost cost = cost::estimate({model, job, hardware, profile}, plan);
-  const OrderedJson out = {{"cost", cost::plan_cost_to_json(cost)},
-                           {"timeline", cost::to_chrome_trace(cost.timeline, plan.model)},
-                           {"table", cost::plan_cost_table(cost, plan, {})}};
+Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& options,
+              const std::optional<Text>& hardware, const std::optional<Text>& profile,
+              const std::optional<std::string>& cluster) {
+  planning::PlanQuestionRequest request;
+  planning::plan_question_options(request).read(from_text(options, "simulate"), "simulate");
+  const planning::PricedPlan priced = planning::price_plan(
+      request, to_plan(plan_text), model, to_machine(hardware, profile, cluster), "the plan");
+  const OrderedJson out = {
+      {"cost", cost::plan_cost_to_json(priced.cost)},
+      {"timeline", cost::to_chrome_trace(priced.cost.timeline, priced.plan.model)},
+      {"table", planning::priced_plan_table(priced)}};
   return out.dump();
 }
 
@@ -216,9 +233,13 @@ void bind_planning(py::module_& module) {
     return planning::search_options(request).describe().dump();
   });
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
-             py::arg("profile"), py::arg("cluster"), no_gil);
-  module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("hardware"),
-             py::arg("profile"), py::arg("seq_length"), py::arg("optimizer"), no_gil);
+             py::arg("profile"), py::arg("cluster"), py::arg("explains"), no_gil);
+  module.def("simulate_options", [] {
+    planning::PlanQuestionRequest request;
+    return planning::plan_question_options(request).describe().dump();
+  });
+  module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("options"),
+             py::arg("hardware"), py::arg("profile"), py::arg("cluster"), no_gil);
 }
 
 }  // namespace galvatron::binding

@@ -69,6 +69,8 @@ class Plan:
     precision: str = "bf16"
     """Of compute: "fp64", "fp32", "bf16" or "fp16"."""
     pipeline: Pipeline = field(default_factory=Pipeline)
+    shapes: dict[str, int] | None = None
+    """Of the model's blocks, such as {"hidden_size": 4096, ...}: it is a plan for every model that has them."""
     search: dict[str, Any] | None = None
     """What the search foretold, for readers; nothing reads it back for meaning."""
 
@@ -137,8 +139,9 @@ class Plan:
 
     def _text(self) -> str:
         plan = dataclasses.asdict(self)
-        if plan["search"] is None:
-            del plan["search"]
+        for key in ("shapes", "search"):
+            if plan[key] is None:
+                del plan[key]
         if not plan["pipeline"]["layers_per_stage"]:
             del plan["pipeline"]["layers_per_stage"]
         return json.dumps({"format": "galvatron-plan", "version": 1, **plan})

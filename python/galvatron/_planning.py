@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -81,8 +82,19 @@ class SearchResult:
     best: FoundPlan
     runners_up: list[FoundPlan]
     """The best plans of other shapes, ascending step time per sample."""
-    explanation: str
-    """The plan, the proof that nothing is better, and why the runners-up lose: what `search --explain` prints."""
+    _explain: Callable[[], str] = field(repr=False)
+
+    @property
+    def baselines(self) -> dict[str, Any]:
+        """What people take by hand, tuned, and what the plan gains over the best of it (docs/cli.md)."""
+        baselines: dict[str, Any] = self.plan.search["baselines"]
+        return baselines
+
+    @cached_property
+    def explanation(self) -> str:
+        """What `search --explain` prints: the plan, what binds, why the runners-up lose, the proof that nothing is
+        better. Searches again when it is first asked for, once more for each thing that it tries."""
+        return self._explain()
 
     @property
     def plan(self) -> Plan:
@@ -93,19 +105,49 @@ class SearchResult:
         return self.best.prediction
 
 
-class SearchOptions(TypedDict, total=False):
+class MachineOptions(TypedDict, total=False):
+    """What search() and simulate() both may say of the machine."""
+
+    memory: int | str
+    """What a plan may use of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
+    memory_reserve: int | str
+    """Kept for context and allocator, within `memory`; default: as measured."""
+    memory_margin: str
+    """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
+    tokens: int | str
+    """Of the whole training, such as "1T": the answer says how many days it takes."""
+    inter_node: str
+    """Network of one node, all its devices together: "25GB/s", or in bits "200Gb/s"; default, as for the options
+    below: what the cluster has."""
+    intra_node: str
+    """Link of one device inside its node, in one direction: "240GB/s"."""
+    inter_node_latency_us: float
+    intra_node_latency_us: float
+    devices_per_node: int
+    """The same devices on nodes of another size; a device's share of the network stays."""
+    device_memory: int | str
+    """What a device has, of which `memory` is the part to use."""
+    dense_tflops: float
+    """Peak of a device in the precision trained in."""
+    matmul_efficiency: float
+    """Share of the peak that large matrix products reach."""
+    memory_bandwidth: str
+    """Of a device's own memory: "2TB/s"."""
+    overhead_us: float
+    """Fixed cost of one layer's forward or backward."""
+    overlap_slowdown: float
+    """How much slower compute and communication run beside each other: 1 is not at all."""
+
+
+class SearchOptions(MachineOptions, total=False):
     """Options of search(), named as those of `galvatron search`."""
 
     world_size: int
-    """Ranks; default: all of the profile or cluster."""
-    memory: int | str
-    """Of one device: bytes, or text such as "16GiB"; default: all it has."""
-    memory_reserve: int | str
-    """Kept for context and allocator, within `memory`; default: as measured."""
+    """Ranks; default: all of the cluster, or of the profile."""
     global_batch: int | str | list[int]
     """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
     seq_length: int
-    """Tokens of a sample; default: the profile's, else at most 1024."""
+    """Tokens of a sample; default: the profile's, else the model's own, 8192 at most."""
     precision: str
     """ "bf16", "fp16", "fp32" or "fp64"; default: the model profile's, else what is fast on the device: "bf16" on
     GPUs, "fp32" on cpu."""
@@ -138,51 +180,67 @@ def search(
     """The fastest plan within the memory, by exact optimisation: the answer of `galvatron search`.
 
     `model`: as load() takes it; a preset name, config.json, folder or configuration.
-    `hardware`, `profile`: measured profiles, as files or as HardwareProfile and ModelProfile (or dicts); `cluster`: a
-    named cluster or its file, whose data sheet stands for the profiles that are not given.
+    `hardware`, `profile`: measured profiles, as files or as HardwareProfile and ModelProfile (or dicts); `cluster`: its
+    data sheet stands for what they do not say: a name, a file, or NODESxDEVICESxDEVICE:NETWORK such as
+    "2x8xA100-40G:25GB/s".
 
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
     words = {key: _as_text(value) if key == "global_batch" else value for key, value in options.items()}
-    found = json.loads(
-        core.search(
-            spec_of(model),
-            json.dumps(words),
-            _profile_text(hardware, HardwareProfile),
-            _profile_text(profile, ModelProfile),
-            None if cluster is None else str(cluster),
-        )
+    spec, text = spec_of(model), json.dumps(words)
+    machine = (
+        _profile_text(hardware, HardwareProfile),
+        _profile_text(profile, ModelProfile),
+        None if cluster is None else str(cluster),
     )
+
+    def ask(explains: bool) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(core.search(spec, text, *machine, explains))
+        return answer
+
+    found = ask(False)
     if "miss" in found:
         miss = found["miss"]
         raise NothingFits(miss.pop("sentence"), **miss)
     return SearchResult(
-        FoundPlan._of(found["best"]), [FoundPlan._of(other) for other in found["runners_up"]], found["explanation"]
+        FoundPlan._of(found["best"]),
+        [FoundPlan._of(other) for other in found["runners_up"]],
+        lambda: str(ask(True)["explanation"]),
     )
 
 
+class SimulateOptions(MachineOptions, total=False):
+    """Options of simulate(), named as those of `galvatron simulate`."""
+
+    seq_length: int
+    """Tokens of a sample; default: what the plan records, else the profile's or the model's."""
+    optimizer: str
+    """Of the training: what it keeps takes memory; default: what the plan records, else "adamw"."""
+
+
+@described(core.simulate_options())
 def simulate(
     model: Any,
     plan: Plan | str | PathLike[str],
     *,
-    hardware: str | PathLike[str] | Mapping[str, Any],
-    profile: str | PathLike[str] | Mapping[str, Any],
-    seq_length: int = 0,
-    optimizer: str = "adamw",
+    hardware: str | PathLike[str] | Mapping[str, Any] | None = None,
+    profile: str | PathLike[str] | Mapping[str, Any] | None = None,
+    cluster: str | PathLike[str] | None = None,
+    **options: Unpack[SimulateOptions],
 ) -> Prediction:
     """Time, memory and timeline of a plan that somebody wrote, without running it: `galvatron simulate`.
 
-    `seq_length`: tokens of a sample; 0: those of the profile. `optimizer`: of the training; what it keeps takes memory.
+    `hardware`, `profile`, `cluster`: as for search(). Ranks, batch and precision are the plan's.
     ConfigError when the plan cannot be trained.
     """
     found = json.loads(
         core.simulate(
             spec_of(model),
             (plan if isinstance(plan, Plan) else Plan.read(plan))._text(),
-            _profile_text(hardware, HardwareProfile) or "",
-            _profile_text(profile, ModelProfile) or "",
-            seq_length,
-            optimizer,
+            json.dumps(options),
+            _profile_text(hardware, HardwareProfile),
+            _profile_text(profile, ModelProfile),
+            None if cluster is None else str(cluster),
         )
     )
     return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])

@@ -25,6 +25,13 @@ TEST(NearestNames, AreTheFirstOfAll) {
   EXPECT_EQ(nearest_names("tp_degree", kWords, 9).size(), kWords.size());
 }
 
+TEST(NearestNames, AreThoseNearestWhateverTheirCase) {
+  const std::vector<std::string> devices = {"A10", "A100", "H100", "RTX4090", "MI300X"};
+  EXPECT_EQ(nearest_names("h100x", devices, 3), (std::vector<std::string>{"H100", "A100", "A10"}));
+  EXPECT_EQ(nearest_names("rtx5090", devices, 1), std::vector<std::string>{"RTX4090"});
+  EXPECT_EQ(nearest_names("a", {"b"}, 3), std::vector<std::string>{"b"});
+}
+
 TEST(DidYouMean, IsTheEndOfASentenceOrNothing) {
   EXPECT_EQ(did_you_mean("recomputes", kWords), ", did you mean 'recompute'?");
   EXPECT_EQ(did_you_mean("colour", kWords), "");

@@ -21,6 +21,20 @@ TEST(ForeignOptions, WithoutACounterpartSayWhatToDo) {
             "; that is precision with bf16, fp16, fp32 or fp64");
 }
 
+TEST(ForeignOptions, OfLaunchersAndShardingSayWhatToDo) {
+  EXPECT_EQ(foreign_option_hint("--fsdp", true), "; that is --zero-stage 3 (2 for SHARD_GRAD_OP)");
+  for (const char* name : {"--nnodes", "--num-nodes", "--world-size"}) {
+    EXPECT_EQ(foreign_option_hint(name, true),
+              "; ranks are those that are started: --nproc on this machine; torchrun, srun or "
+              "mpirun start those of several");
+  }
+  EXPECT_EQ(foreign_option_hint("--deepspeed", true),
+            "; ZeRO is --zero-stage 1, 2 or 3; every setting is an option here, or a key of "
+            "--config");
+  EXPECT_EQ(foreign_option_hint("warmup_ratio", false),
+            "; the warm-up is counted in steps: warmup_steps is the ratio x steps");
+}
+
 TEST(ForeignOptions, OfNobodyHaveNone) {
   EXPECT_EQ(foreign_option_hint("--stepz", true), "");
   EXPECT_EQ(foreign_option_hint("--", true), "");

@@ -14,6 +14,7 @@ struct OptionRequest {
   std::string text = "plain", path;
   Bytes memory;
   std::int64_t length = 8;
+  std::optional<Bandwidth> network;
   std::optional<int> limit;
   double rate = 0.5;
   OptionColour colour = OptionColour::kRed;
@@ -41,6 +42,7 @@ OptionList options_of(OptionRequest& request) {
   list.counts("layers", request.layers, {.min = 1}, "Layers");
   list.numbers("means", request.means, {-1, 1}, "Means");
   list.texts("words", request.words, "Words", "WORD");
+  list.bandwidth("network", request.network, "A network");
   return list;
 }
 
@@ -52,6 +54,17 @@ std::string error_of(const std::string& arguments) {
     return error.what();
   }
   return "";
+}
+
+TEST(OptionList, ReadsAndRecordsBandwidths) {
+  OptionRequest request;
+  const OptionList list = options_of(request);
+  list.read(Json::parse(R"({"network": "200Gb/s"})"), "test");
+  EXPECT_EQ(request.network, gigabytes_per_second(25));
+  EXPECT_EQ(list.find("network")->value(), "25GB/s");
+  EXPECT_EQ(list.find("network")->python_type(), "str");
+  EXPECT_EQ(error_of(R"({"network": "25"})"),
+            "[network] '25' is not a bandwidth; write bytes (25GB/s) or bits (200Gb/s) a second");
 }
 
 TEST(OptionList, ReadsArgumentsOfTheirTypes) {
@@ -94,6 +107,20 @@ TEST(OptionList, AWrongValueIsOneSentence) {
             "layers needs a whole number of at least 1, not '0'");
 }
 
+TEST(OptionList, AnUpperEndMayBeLeftOut) {
+  double decay = 0.5;
+  OptionList list;
+  list.number("decay", decay, {0, 1, true}, "A decay");
+  list.read(Json::parse(R"({"decay": 0.999})"), "test");
+  EXPECT_EQ(decay, 0.999);
+  try {
+    list.read(Json::parse(R"({"decay": 1})"), "test");
+    FAIL() << "1 was taken";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "decay needs a number from 0 to below 1, not '1'");
+  }
+}
+
 TEST(OptionList, AWrongNameSaysTheNearest) {
   EXPECT_EQ(error_of(R"({"colour": "gren"})"),
             "colour needs one of red, green, not 'gren', did you mean 'green'?");
@@ -120,7 +147,7 @@ TEST(OptionList, SaysWhichOfAHeadingIsGiven) {
 TEST(OptionList, DescribesEachOptionOnce) {
   OptionRequest request;
   const OrderedJson all = options_of(request).describe();
-  ASSERT_EQ(all.size(), 13U);
+  ASSERT_EQ(all.size(), 14U);
   EXPECT_EQ(all[0].dump(),
             R"({"name":"some_text","type":"str","default":"plain","values":"TEXT","help":"A text",)"
             R"("group":"First","required":false})");

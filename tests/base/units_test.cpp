@@ -50,6 +50,45 @@ TEST(AmountText, ShowsThreeDigits) {
   EXPECT_EQ(amount_text(999600), "1.00 M");
 }
 
+TEST(ParseBandwidth, TellsBitsFromBytes) {
+  const auto parse = [](std::string_view text) { return parse_bandwidth(text, "inter-node"); };
+  EXPECT_EQ(parse("25GB/s"), gigabytes_per_second(25));
+  EXPECT_EQ(parse("200Gb/s"), gigabytes_per_second(25));
+  EXPECT_EQ(parse("200 Gbps"), gigabytes_per_second(25));
+  EXPECT_EQ(parse("1.5TB/s"), gigabytes_per_second(1500));
+  EXPECT_EQ(parse("1GiB/s").bytes_per_ms, 1024.0 * 1024 * 1024 / 1000);
+  EXPECT_EQ(parse("500MB/s"), gigabytes_per_second(0.5));
+}
+
+TEST(ParseBandwidth, RefusesWhatCouldMeanEither) {
+  for (const char* text : {"", "25", "25gb/s", "25GB", "GB/s", "-1GB/s", "0GB/s", "nanGB/s",
+                           "infGB/s", "1e30GB/s", "25GB/s!", "25 apples/s"}) {
+    const std::string message = config_error_of([&] { parse_bandwidth(text, "inter-node"); });
+    EXPECT_EQ(message, "[inter-node] '" + std::string(text) +
+                           "' is not a bandwidth; write bytes (25GB/s) or bits (200Gb/s) a second");
+  }
+}
+
+TEST(ExactText, IsReadBackAsTheSameValue) {
+  for (const Bytes bytes : {gibibytes(79), mebibytes(1500), Bytes{80'000'000'001}, Bytes{1}}) {
+    EXPECT_EQ(parse_bytes(exact_text(bytes), "memory"), bytes);
+  }
+  for (const double gb : {22.0, 1.4, 1.0 / 3}) {
+    const Bandwidth bandwidth = gigabytes_per_second(gb);
+    EXPECT_NEAR(parse_bandwidth(exact_text(bandwidth), "link").bytes_per_ms, bandwidth.bytes_per_ms,
+                1e-9 * bandwidth.bytes_per_ms);
+  }
+  EXPECT_EQ(exact_text(gibibytes(79)), "79GiB");
+  EXPECT_EQ(exact_text(mebibytes(1500)), "1500MiB");
+  EXPECT_EQ(exact_text(gigabytes_per_second(1.4)), "1.4GB/s");
+}
+
+TEST(BandwidthText, ShowsThreeDigitsInDecimalUnits) {
+  EXPECT_EQ(to_text(gigabytes_per_second(22)), "22.0 GB/s");
+  EXPECT_EQ(to_text(gigabytes_per_second(0.5)), "500 MB/s");
+  EXPECT_EQ(to_text(gigabytes_per_second(2039)), "2.04 TB/s");
+}
+
 TEST(BytesText, ShowsThreeDigitsInBinaryUnits) {
   EXPECT_EQ(to_text(Bytes{12}), "12 B");
   EXPECT_EQ(to_text(kibibytes(17)), "17.0 KiB");

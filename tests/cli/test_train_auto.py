@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-from conftest import losses
+from conftest import BINARY, clean_environment, losses
 
 AUTO = ["train", "--model", "gpt2-tiny", "--seq-length", 32, "--precision", "fp32", "--data", "synthetic", "--steps", 2]
 AUTO += ["--nproc", 2, "--plan", "auto", "--run-dir", "run", "--cache-dir", "cache"]
@@ -44,10 +46,49 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert json.loads((tmp_path / "other" / "summary.json").read_text())["step_seconds"].get("predicted") is None
 
 
+def test_refresh_measures_again(galvatron, tmp_path: Path):
+    assert galvatron(*AUTO, "--memory", "1GiB").returncode == 0
+    profiles = sorted((tmp_path / "cache").iterdir())
+    provenance = [json.loads(path.read_text())["provenance"] for path in profiles]
+    assert all(entry["cores"] > 0 and entry["other_load"] >= 0 and entry["spread"] >= 0 for entry in provenance)
+    for path, entry in zip(profiles, provenance, strict=True):
+        old = {**entry, "date": "2020-01-01T00:00:00Z", "other_load": 100 * entry["cores"]}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "provenance": old}))
+    result = galvatron(*AUTO, "--memory", "1GiB")
+    assert result.stderr.count("days ago on") == 2
+    assert result.stderr.count("the machine was busy: --refresh measures again") == 2
+    result = galvatron(*AUTO, "--memory", "1GiB", "--refresh")
+    assert result.returncode == 0, result.stderr
+    assert "using cache/" not in result.stderr
+    assert all(not json.loads(path.read_text())["provenance"]["date"].startswith("2020") for path in profiles)
+
+
+def test_under_torchrun_its_ranks_measure_together(tmp_path: Path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node", "2"]
+    nproc = AUTO.index("--nproc")
+    arguments = [*AUTO[:nproc], *AUTO[nproc + 2 :], "--memory", "1GiB"]
+    command = [*torchrun, BINARY, *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["world_size"] == 2
+    assert len(losses(tmp_path / "run" / "metrics.jsonl")) == 2
+    names = [path.name for path in (tmp_path / "cache").iterdir()]
+    assert sum(name.startswith("hardware-") and "2ranks.json" in name for name in names) == 1
+    assert sum(name.startswith("model-") for name in names) == 1
+
+
 def test_auto_starts_its_own_ranks(galvatron, tmp_path: Path):
     result = galvatron(*AUTO, RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
     assert result.returncode == 2
     assert "--plan auto starts the ranks itself" in result.stderr
+
+
+def test_refresh_belongs_to_auto(galvatron):
+    result = galvatron("train", "--model", "gpt2-tiny", "--data", "synthetic", "--refresh")
+    assert result.returncode == 2
+    assert "--refresh belongs to --plan auto" in result.stderr
 
 
 def test_memory_belongs_to_auto(galvatron):

@@ -51,6 +51,8 @@ def refused(galvatron, tmp_path: Path):
         (["--num-microbatches", 100], "100"),
         (["--optimizer", "sdg"], "did you mean 'sgd'?"),
         (["--momentum", 0.5], "[optimizer] momentum 0.5 is an option of sgd, not of adamw"),
+        (["--beta1", 1], "--beta1 needs a number from 0 to below 1, not '1'"),
+        (["--optimizer", "sgd", "--momentum", "1.0"], "--momentum needs a number from 0 to below 1, not '1.0'"),
         (["--optimizer", "sgd", "--beta1", 0.8], "beta1 0.8 is an option of adamw, not of sgd"),
         (["--optimizer", "sgd", "--momentum", 2], "--momentum needs a number from 0 to 1"),
         (["--warmup-steps", 3], "3 warm-up steps do not fit into 2 steps"),

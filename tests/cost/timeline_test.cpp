@@ -121,8 +121,7 @@ struct LoweredPipeline {
       for (int layer = first; layer < first + 2; ++layer) {
         one.parts.units.push_back({{layer}, true, true, ""});
       }
-      one.gather.assign(2, {gather_ms});
-      one.reduce.assign(2, {reduce_ms});
+      one.units.assign(2, {{gather_ms}, {reduce_ms}, {}, {}});
       const auto compute =
           plan::make_schedule(plan::ScheduleKind::k1F1B, rank, 2, num_microbatches);
       lists.push_back(plan::lower(compute, rank, 2, one.parts));
@@ -158,6 +157,65 @@ TEST(SimulateLowered, CommunicationRunsOnALaneBesideTheLayers) {
   EXPECT_DOUBLE_EQ(total(1, 0), 12 + 1 + 1);  // the first forward's, and the turn's own
   EXPECT_DOUBLE_EQ(total(0, 1), 12 + 1);      // one behind the layer before, the last one alone
   EXPECT_DOUBLE_EQ(total(0, 5), 12 - 4 + 5 + 5);
+}
+
+// As overlapped_ms() says: of the second layer's forward and the first's backward.
+TEST(SimulateLowered, BothAreSlowerWhileBothRun) {
+  const auto total = [](double gather_ms, double slowdown) {
+    LoweredPipeline lowered(1, gather_ms, 0);
+    lowered.traffic.resize(1);
+    lowered.traffic[0].overlap_slowdown = slowdown;
+    lowered.lists.resize(1);
+    lowered.lists[0] = plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
+                                   lowered.traffic[0].parts);
+    return simulate(lowered.lists, {stage(4, 8)}, lowered.traffic).total.value;
+  };
+  // Gathers: of layer 0 alone, of 1 beside it; of 1 again alone, of 0 beside it.
+  for (const double slowdown : {1.0, 1.5, 3.0}) {
+    for (const double gather : {1.0, 2.0, 3.0, 7.0}) {
+      const double expected = gather + overlapped_ms(2, gather, slowdown) + 2 + gather +
+                              overlapped_ms(4, gather, slowdown) + 4;
+      EXPECT_NEAR(total(gather, slowdown), expected, 1e-12) << gather << " " << slowdown;
+    }
+  }
+}
+
+// Nothing runs beside a layer's own collectives.
+TEST(SimulateLowered, CollectivesOfALayerKeepTheLaneWaiting) {
+  LoweredPipeline lowered(1, 0, 3);
+  lowered.traffic.resize(1);
+  lowered.lists = {plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
+                               lowered.traffic[0].parts)};
+  StageTimes times;
+  const LayerPasses layer{{{{1}, {2}}}, {{{1}, {4}}}};
+  times.layers = {layer, layer};
+  // Forwards 6, backwards 5 and 5; the first reduction hides in 4 of the second, which is alone.
+  EXPECT_DOUBLE_EQ(simulate(lowered.lists, {times}, lowered.traffic).total.value, 6 + 5 + 5 + 3);
+}
+
+// What is sent to the stage before waits for the last layer's reduction, as in the executor.
+TEST(SimulateLowered, AListThatNamesTransfersSendsWhereItSays) {
+  const LoweredPipeline lowered(1, 0, 2);
+  const Timeline timeline = simulate(lowered.lists, {stage(1, 2), stage(1, 2)}, lowered.traffic);
+  // Stage 1: 1 to 4, reductions of layer 3 beside layer 2 and until 5, of layer 2 until 7.
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 B0@7 reduce 1@8 reduce 0@10 ");
+  EXPECT_DOUBLE_EQ(timeline.total.value, 12);
+}
+
+TEST(SimulateLowered, ATieWaitsForAllThatHoldACopy) {
+  LoweredPipeline lowered(1, 0, 0);
+  for (int rank = 0; rank < 2; ++rank) {
+    RankTraffic& traffic = lowered.traffic[static_cast<std::size_t>(rank)];
+    traffic.parts.units[0].tie = "word";
+    traffic.units[0].tie = {5};
+    const auto compute = plan::make_schedule(plan::ScheduleKind::k1F1B, rank, 2, 1);
+    lowered.lists[static_cast<std::size_t>(rank)] = plan::lower(compute, rank, 2, traffic.parts);
+  }
+  const Timeline timeline = simulate(lowered.lists, {stage(1, 2), stage(1, 2)}, lowered.traffic);
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 B0@4 tie 0@6 ");
+  EXPECT_EQ(of_stage(timeline, 1), "F0@1 B0@2 tie 0@6 ");
+  EXPECT_DOUBLE_EQ(timeline.pipeline.value, 6);
+  EXPECT_DOUBLE_EQ(timeline.total.value, 11);
 }
 
 TEST(SimulateLowered, TheTraceHasALaneForIt) {

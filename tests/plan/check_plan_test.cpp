@@ -44,10 +44,25 @@ std::string layer_problem(const spec::ModelSpec& model, std::size_t layer,
 }
 
 TEST(CheckPlan, AnotherModel) {
-  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.model = "llama2-7b"; }),
+  EXPECT_EQ(problem(llama(),
+                    [](Plan& plan) {
+                      plan.model = "llama2-7b";
+                      plan.shapes.clear();
+                    }),
             "the plan was made for model 'llama2-7b', not for 'llama-tiny'; search a plan for this "
             "model, or change \"model\" in the plan if it is the same model under another name");
   EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.model = ""; }), "valid");
+}
+
+TEST(CheckPlan, FitsByShapesWhateverTheName) {
+  EXPECT_EQ(problem(llama(), [](Plan& plan) { plan.model = "mine"; }), "valid");
+  EXPECT_EQ(problem(llama(),
+                    [](Plan& plan) {
+                      plan.model = "mine";
+                      plan.shapes[0].second = 4096;
+                    }),
+            "the plan was made for blocks of hidden_size 4096 (model 'mine'), those of model "
+            "'llama-tiny' have 64; search a plan for this model");
 }
 
 TEST(CheckPlan, NumberOfLayers) {

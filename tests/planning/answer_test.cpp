@@ -47,17 +47,5 @@ TEST(QuestionText, SaysAllThatTheAnswerDependsOn) {
   }
 }
 
-TEST(SourceText, SaysHowOldAMeasurementIs) {
-  profiles::Provenance measured;
-  measured.host = "host4";
-  measured.date = "2026-11-20T11:00:00Z";
-  EXPECT_EQ(source_text(measured, kNow), "measured on host4, 2026-11-20 (8 days ago)");
-  measured.date = "2026-11-28T11:30:00Z";
-  EXPECT_EQ(source_text(measured, kNow), "measured on host4, 2026-11-28 (this hour)");
-  measured.date = "";
-  measured.note = "from the data sheet of X";
-  EXPECT_EQ(source_text(measured, kNow), "from the data sheet of X");
-}
-
 }  // namespace
 }  // namespace galvatron::planning

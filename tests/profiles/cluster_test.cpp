@@ -13,7 +13,7 @@ TEST(Cluster, EveryNamedOneLoads) {
   for (const std::string& name : names) {
     const Cluster cluster = load_cluster(name);
     EXPECT_EQ(cluster.spec.name, name);
-    EXPECT_GT(cluster.provenance.size(), 40u) << name;
+    EXPECT_GT(cluster.provenance().size(), 40u) << name;
     EXPECT_EQ(cluster.spec.world_size(), std::stoi(name)) << name;
     EXPECT_LT(cluster.network.memory_reserve, cluster.spec.device_memory) << name;
     EXPECT_GE(cluster.network.intra_node.bandwidth_bytes_per_ms,
@@ -21,6 +21,50 @@ TEST(Cluster, EveryNamedOneLoads) {
         << name;
     EXPECT_GT(cluster.device(spec::Precision::kFp16).flops_per_ms, 0) << name;
   }
+}
+
+// The files as they were when each held all of its numbers.
+TEST(Cluster, NamedOnesKeepEveryNumberOverTheDeviceTable) {
+  const Json before = read_json_file(std::filesystem::path(GALVATRON_SOURCE_DIR) /
+                                     "tests/golden/profiles/clusters.json");
+  EXPECT_EQ(before.size(), cluster_names().size());
+  for (const auto& [name, file] : before.items()) {
+    const Json now = Json::parse(cluster_to_json(load_cluster(name)).dump());
+    EXPECT_EQ(now, file) << name;
+  }
+}
+
+TEST(Cluster, IsReadBackFromItsFullFile) {
+  const Cluster cluster = load_cluster("64xA100-100Gb");
+  const OrderedJson json = cluster_to_json(cluster);
+  const Cluster back = cluster_from_json(Json::parse(json.dump()), "full.json");
+  EXPECT_EQ(cluster_to_json(back), json);
+  EXPECT_EQ(back.provenance(), cluster.provenance());
+}
+
+TEST(Cluster, AFileMayNameItsDeviceAndSayOnlyWhatDiffers) {
+  const Json json = {{"format", "galvatron-cluster"},
+                     {"version", 1},
+                     {"name", "ours"},
+                     {"device", "h100"},
+                     {"num_nodes", 4},
+                     {"devices_per_node", 4},
+                     {"memory_reserve", "3GiB"},
+                     {"intra_node", {{"latency_us", 5}, {"gb_per_s", 300}}}};
+  const Cluster cluster = cluster_from_json(json, "ours.json");
+  EXPECT_EQ(cluster.spec.name, "ours");
+  EXPECT_EQ(cluster.spec.world_size(), 16);
+  EXPECT_EQ(cluster.spec.device, "NVIDIA H100 80GB SXM");
+  EXPECT_EQ(cluster.network.memory_reserve, gibibytes(3));
+  EXPECT_EQ(cluster.network.intra_node, (Link{0.005, 300e6}));
+  EXPECT_EQ(cluster.network.inter_node, (Link{0.015, 45e6}));
+  EXPECT_NE(cluster.provenance().find("intra_node as in the file"), std::string::npos)
+      << cluster.provenance();
+  Json wrong = json;
+  wrong["device"] = "H1000";
+  EXPECT_NE(
+      config_error_of([&] { cluster_from_json(wrong, "ours.json"); }).find("the nearest are H100"),
+      std::string::npos);
 }
 
 TEST(Cluster, ResizesByWholeNodes) {
@@ -33,14 +77,14 @@ TEST(Cluster, ResizesByWholeNodes) {
 }
 
 TEST(Cluster, HintsAtTheNearestName) {
-  const std::string message = config_error_of([] { load_cluster("64xA10"); });
+  const std::string message = config_error_of([] { load_cluster("x64xA100"); });
   EXPECT_NE(message.find("did you mean '64xA100'?"), std::string::npos) << message;
   EXPECT_NE(config_error_of([] { load_cluster("./nowhere.json"); }).find("nowhere.json"),
             std::string::npos);
 }
 
 TEST(Cluster, NamesTheKeyOfAnAbsurdNumber) {
-  const Json good = read_json_file(spec::configs_directory() / "clusters" / "8xA100.json");
+  const Json good = Json::parse(cluster_to_json(load_cluster("8xA100")).dump());
   const auto message = [&](const char* pointer, const Json& value) {
     Json json = good;
     json[Json::json_pointer(pointer)] = value;

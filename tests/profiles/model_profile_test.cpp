@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/base/error.h"
 #include "galvatron/profiles/analytic.h"
 
 #include "config_error.h"
@@ -81,6 +82,18 @@ TEST(ModelProfile, LongerSequencesGrowFasterThanTheirTokens) {
   EXPECT_EQ(longer.activation.value, 2 * measured.activation.value);
 }
 
+TEST(ModelProfile, SaysWhatItCarriesOver) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(prepared().extrapolations({1}), Texts{});
+  EXPECT_EQ(prepared(128).extrapolations({1, 1}),
+            Texts{"layers at 128 tokens: from 64 measured, by their shapes"});
+  EXPECT_EQ(prepared().extrapolations({4, 1, 2}),
+            Texts{"layers at tp_degree 2, 4: from tp_degree 1 measured, by their shapes"});
+  const ModelProfile computed = analytic_model_profile(
+      spec::load_model("gpt2-tiny"), 32, spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25});
+  EXPECT_EQ(computed.extrapolations({4}), Texts{});
+}
+
 TEST(ModelProfile, AnalyticLookupsAreExact) {
   const spec::ModelSpec model = spec::load_model("llama-tiny");
   const DeviceSpec device{"d", 1e6, 0.5, 1e5, 0.25};
@@ -88,6 +101,54 @@ TEST(ModelProfile, AnalyticLookupsAreExact) {
   const LayerMeasurement expected =
       analytic_layer(model.layers[1], model, 32, spec::Precision::kBf16, device, 2, 1.5);
   EXPECT_EQ(profile.lookup(1, 2, 1.5), expected);
+}
+
+// The profile of a model, recorded as the profiler does.
+ModelProfile recorded_profile(const spec::ModelSpec& model) {
+  ModelProfile out = profile_of(model.name);
+  for (std::size_t type = 0; type < out.types.size(); ++type) {
+    const auto& layer = model.layer(model.first_layer_of_type(static_cast<int>(type)));
+    out.types[type].shapes = spec::layer_shapes(layer);
+    out.types[type].parameter_bytes = {layer.num_params() *
+                                       spec::compute_bytes(spec::Precision::kFp32)};
+  }
+  return out;
+}
+
+spec::ModelSpec changed_gpt(const char* key, int value, const std::string& name) {
+  Json config = spec::load_model("gpt2-tiny").config;
+  config[key] = value;
+  return spec::model_from_config(config, name);
+}
+
+TEST(ModelProfile, ServesEveryModelOfItsShapes) {
+  const spec::ModelSpec measured = spec::load_model("gpt2-tiny");
+  const spec::ModelSpec longer = changed_gpt("n_layer", 24, "deep");
+  for (const bool with_shapes : {true, false}) {
+    ModelProfile profile = recorded_profile(measured);
+    if (!with_shapes) {  // a file from before they were recorded
+      for (LayerTypeProfile& type : profile.types) type.shapes.clear();
+    }
+    profile.prepare(longer, 64, spec::Precision::kFp32);
+    EXPECT_NEAR(profile.lookup(1, 1, 1).forward.value, 3, 1e-9);
+  }
+}
+
+TEST(ModelProfile, RefusesOtherShapesWithTheNumbers) {
+  const spec::ModelSpec measured = spec::load_model("gpt2-tiny");
+  const std::int64_t hidden = measured.layer(1).shape.hidden_size;
+  const auto refusal = [&](ModelProfile profile, const spec::ModelSpec& model) {
+    return config_error_of([&] { profile.prepare(model, 64, spec::Precision::kFp32); });
+  };
+  const spec::ModelSpec wider = changed_gpt("n_embd", static_cast<int>(2 * hidden), "gpt2-tiny");
+  EXPECT_EQ(refusal(recorded_profile(measured), wider),
+            detail::concat("[profile] the profile of 'gpt2-tiny' has a layer type 'embedding' of "
+                           "hidden_size ",
+                           hidden, ", that of model 'gpt2-tiny' has ", 2 * hidden,
+                           "; run `galvatron profile-model --model gpt2-tiny`"));
+  ModelProfile older = recorded_profile(measured);
+  for (LayerTypeProfile& type : older.types) type.shapes.clear();
+  EXPECT_NE(refusal(older, wider).find(" bytes of parameters, that of model"), std::string::npos);
 }
 
 TEST(ModelProfile, RefusesAnotherModelPrecisionOrAMissingType) {

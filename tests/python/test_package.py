@@ -251,6 +251,9 @@ def test_a_search_answers_as_the_command_line_does(tmp_path):
     assert 0 < result.prediction.peak_memory_bytes <= 10 << 30
     assert len(result.runners_up) == 3
     assert result.runners_up[0].prediction.step_ms > 0
+    assert result.baselines["best"] in [one["name"] for one in result.baselines["plans"]]
+    for words in ("by hand", "what binds", "runner-ups", "certificate", "what this space leaves out"):
+        assert words in result.explanation
     result.plan.check("gpt2-1.5b", world_size=8, seq_length=512)
 
 
@@ -323,6 +326,11 @@ def test_profiles_are_read_edited_and_used(tmp_path):
     assert lean.details["optimizer"] == "sgd"
     assert lean.peak_memory_bytes < predicted.peak_memory_bytes
     assert galvatron.search(TINY, **files, precision="fp32", optimizer="sgd").prediction.step_ms < predicted.step_ms
+    wide = galvatron.simulate(TINY, found.plan, cluster="8xH100", seq_length=16)
+    assert wide.tokens_per_second > 0
+    assert "MFU" in wide.table
+    with pytest.raises(galvatron.ConfigError, match="did you mean 'seq_length'"):
+        galvatron.simulate(TINY, found.plan, cluster="8xH100", seq_lenght=16)
     hardware["overlap_slowdown"] = "much"
     with pytest.raises(galvatron.ConfigError, match="overlap_slowdown"):
         hardware.write(tmp_path / "hardware.json")

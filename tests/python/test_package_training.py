@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
 from galvatron._binding import core
-from galvatron._planning import SearchOptions
+from galvatron._planning import SearchOptions, SimulateOptions
 from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
@@ -68,7 +68,7 @@ def test_training_reads_token_files_as_the_command_line_does(tmp_path):
 def test_options_are_those_of_the_command_line():
     text = galvatron_command("train", "--help").stdout
     of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
-    of_launcher = {"nproc", "master_port", "memory", "cache_dir", "config", "help"}
+    of_launcher = {"nproc", "master_port", "memory", "cache_dir", "refresh", "config", "help"}
     arguments = {"model", "data", "plan"}
     assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
 
@@ -82,6 +82,7 @@ def written_types(options: type) -> dict[str, str]:
     [
         (galvatron.train, TrainOptions, core.train_options, {"mask_token": "str | int"}),
         (galvatron.search, SearchOptions, core.search_options, {"global_batch": "int | str | list[int]"}),
+        (galvatron.simulate, SimulateOptions, core.simulate_options, {}),
     ],
 )
 def test_static_types_signature_and_help_are_the_table(function, options, described, wider):

@@ -13,6 +13,7 @@ inline SearchOptions with_memory(Bytes memory) {
   SearchOptions options;
   options.memory = memory;
   options.num_runners_up = 0;
+  options.simplicity = 0;
   return options;
 }
 

@@ -37,7 +37,7 @@ TEST(ShapeCandidate, BoundsRiseAndStayBelowEveryPlan) {
         EXPECT_GE(found, before * (1 - 1e-9));
         EXPECT_LE(shape->closed_bound(), found * (1 + 1e-9));
         best = std::min(best, found);
-        EXPECT_NEAR(shape->describe(*answer).ms_per_sample(), found, 1e-9 * found);
+        EXPECT_NEAR(shape->describe(*answer, 0).ms_per_sample(), found, 1e-9 * found);
       }
       EXPECT_GE(shape->bound(), before);
     }

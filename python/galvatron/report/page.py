@@ -298,6 +298,8 @@ def _add_prediction(page: _Page, run: Run) -> None:
         page.section(title, _missing(SUMMARY, "prediction and measurement are not compared"))
         return
     parts = []
+    if run.summary.why_unpredicted:
+        parts.append(f'<p class="missing">No prediction: {escape(run.summary.why_unpredicted)}.</p>')
     if run.summary.measured_seconds is not None or run.summary.predicted_seconds is not None:
         figure = page.figure("step_time", figures.step_time_figure(run.summary), "step time, measured and predicted")
         parts.append(f"<h3>Step time</h3>{figure}")

@@ -113,6 +113,8 @@ class Summary:
     ranks: tuple[RankMemory, ...]
     measured_seconds: float | None
     predicted_seconds: float | None
+    why_unpredicted: str
+    """Where the plan's prediction is of another training, what differs."""
     tokens_per_second: float | None
     options: dict[str, Any]
 
@@ -288,6 +290,7 @@ def _parse_summary(reader: Reader) -> Summary:
         ranks=tuple(sorted(ranks, key=lambda rank: rank.rank)),
         measured_seconds=seconds.number("measured"),
         predicted_seconds=seconds.number("predicted"),
+        why_unpredicted=reader.text("why_unpredicted"),
         tokens_per_second=reader.number("tokens_per_second"),
         options=reader.object("options").value,
     )

@@ -1,6 +1,7 @@
 #include "galvatron/base/error.h"
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <numeric>
 
@@ -33,13 +34,10 @@ void throw_internal_error(const char* file, int line, const char* condition,
                                      " does not hold", message.empty() ? "" : ": ", message));
 }
 
-std::vector<std::string> nearest_names(std::string_view word, std::vector<std::string> candidates,
-                                       std::size_t count) {
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const auto& one, const auto& other) {
-    return edit_distance(word, one) < edit_distance(word, other);
-  });
-  candidates.resize(std::min(count, candidates.size()));
-  return candidates;
+std::string lower_case(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
 }
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
@@ -50,6 +48,17 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
     if (distance < best_distance) best_distance = distance, best = candidate;
   }
   return best;
+}
+
+std::vector<std::string> nearest_names(std::string_view word, std::vector<std::string> candidates,
+                                       std::size_t count) {
+  const std::string wanted = lower_case(word);
+  std::stable_sort(
+      candidates.begin(), candidates.end(), [&](const std::string& a, const std::string& b) {
+        return edit_distance(wanted, lower_case(a)) < edit_distance(wanted, lower_case(b));
+      });
+  candidates.resize(std::min(count, candidates.size()));
+  return candidates;
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {

@@ -42,10 +42,13 @@ class InternalError : public std::logic_error {
 [[noreturn]] void throw_internal_error(const char* file, int line, const char* condition,
                                        const std::string& message);
 
+std::string lower_case(std::string_view text);  // of ASCII letters
+
 // The candidate nearest to `word` by edit distance, or "" when none is near enough to be meant.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);
 
-// The `count` candidates nearest to `word`, the nearest first, however far they are.
+// The `count` candidates nearest to `word`, the nearest first, however far they are; their case
+// does not count.
 std::vector<std::string> nearest_names(std::string_view word, std::vector<std::string> candidates,
                                        std::size_t count);
 

@@ -27,6 +27,14 @@ constexpr std::string_view kDataParallel =
 constexpr std::string_view kSequenceParallel =
     " activations outside tensor parallelism are always split along the sequence ({tp-degree})";
 
+constexpr std::string_view kWarmupRatio =
+    " the warm-up is counted in steps: {warmup-steps} is the ratio x {steps}";
+constexpr std::string_view kNodes =
+    " ranks are those that are started: {nproc} on this machine; torchrun, srun or mpirun start "
+    "those of several";
+constexpr std::string_view kDeepSpeed =
+    " ZeRO is {zero-stage} 1, 2 or 3; every setting is an option here, or a key of {config}";
+
 constexpr std::array kForeign = {
     // Megatron-LM and its kin
     ForeignOption{"tensor-model-parallel-size", "tp-degree"},
@@ -65,6 +73,7 @@ constexpr std::array kForeign = {
     ForeignOption{"lr-scheduler-type", "lr-schedule"},
     ForeignOption{"lr-scheduler", "lr-schedule"},
     ForeignOption{"num-warmup-steps", "warmup-steps"},
+    ForeignOption{"warmup-ratio", kWarmupRatio},
     ForeignOption{"max-steps", "steps"},
     ForeignOption{"num-steps", "steps"},
     ForeignOption{"iterations", "steps"},
@@ -107,6 +116,12 @@ constexpr std::array kForeign = {
     ForeignOption{"nproc-per-node", "nproc"},
     ForeignOption{"num-gpus", "nproc"},
     ForeignOption{"devices", "nproc"},
+    ForeignOption{"nnodes", kNodes},
+    ForeignOption{"num-nodes", kNodes},
+    ForeignOption{"world-size", kNodes},
+    ForeignOption{"fsdp", " that is {zero-stage} 3 (2 for SHARD_GRAD_OP)"},
+    ForeignOption{"deepspeed", kDeepSpeed},
+    ForeignOption{"deepspeed-config", kDeepSpeed},
     ForeignOption{"zero", "zero-stage"},
     ForeignOption{"zero-optimization", "zero-stage"},
     ForeignOption{"tp", "tp-degree"},

@@ -37,6 +37,17 @@ std::string read_whole_file(const std::filesystem::path& path, Bytes limit) {
 
 const char* kind_of(const Json& value) { return value.type_name(); }
 
+class Checksum {
+ public:
+  void add(std::string_view text) {
+    for (const char c : text) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  std::string text() const { return fmt::format("fnv1a:{:016x}", hash_); }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325ULL;
+};
+
 }  // namespace
 
 const std::string* UniqueKeys::repeated(Json::parse_event_t event, const Json& value) {
@@ -91,15 +102,18 @@ void write_json_file(const std::filesystem::path& path, const OrderedJson& value
 std::string file_checksum(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw ConfigError("[file] cannot read ", path.string());
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  Checksum checksum;
   std::string buffer(1 << 16, '\0');
   while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0) {
-    for (std::streamsize i = 0; i < in.gcount(); ++i) {
-      hash = (hash ^ static_cast<unsigned char>(buffer[static_cast<std::size_t>(i)])) *
-             0x100000001b3ULL;
-    }
+    checksum.add({buffer.data(), static_cast<std::size_t>(in.gcount())});
   }
-  return fmt::format("fnv1a:{:016x}", hash);
+  return checksum.text();
+}
+
+std::string text_checksum(std::string_view text) {
+  Checksum checksum;
+  checksum.add(text);
+  return checksum.text();
 }
 
 JsonReader::JsonReader(const Json& value, std::string source, Nulls nulls)

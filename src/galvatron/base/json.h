@@ -31,6 +31,7 @@ void write_json_file(const std::filesystem::path& path, const OrderedJson& value
 
 // Lower-case hex SHA-free fingerprint (FNV-1a, 64 bit) of a file's bytes: provenance, not security.
 std::string file_checksum(const std::filesystem::path& path);
+std::string text_checksum(std::string_view text);  // the same of a text
 
 // Finds keys that stand twice in one object, from the events of nlohmann's parser.
 class UniqueKeys {

@@ -26,7 +26,7 @@ std::optional<T> parse_all(const std::string& text) {
 template <typename T>
 std::string range_text(Bounds<T> bounds, T most) {
   if (bounds.max >= most) return fmt::format("of at least {}", bounds.min);
-  return fmt::format("from {} to {}", bounds.min, bounds.max);
+  return fmt::format("from {} to {}{}", bounds.min, bounds.below_max ? "below " : "", bounds.max);
 }
 
 // A whole number within the bounds and within what the variable can hold.
@@ -43,7 +43,8 @@ T parse_count(const std::string& text, const std::string& shown, Bounds<std::int
 
 double parse_number(const std::string& text, const std::string& shown, Bounds<double> bounds) {
   const std::optional<double> value = parse_all<double>(text);
-  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max) {
+  if (!value || !std::isfinite(*value) || *value < bounds.min || *value > bounds.max ||
+      (bounds.below_max && *value == bounds.max)) {
     throw ConfigError(shown, " needs a number ",
                       range_text(bounds, std::numeric_limits<double>::max()), ", not '", text, "'");
   }
@@ -140,6 +141,11 @@ Option& Option::required() {
   return *this;
 }
 
+Option& Option::positional() {
+  is_positional = true;
+  return *this;
+}
+
 Option& Option::says_default() { return shows_default(""); }
 
 Option& Option::shows_default(const std::string& text) {
@@ -212,6 +218,16 @@ Option& OptionList::text(const std::string& name, const std::string& placeholder
   };
   return add({name, OptionKind::kText, help, placeholder, "", standard, false, false,
               std::move(set), value});
+}
+
+Option& OptionList::bandwidth(const std::string& name, std::optional<Bandwidth>& value,
+                              const std::string& help) {
+  const auto parse = [&value](const std::string& text, const std::string& shown) {
+    value = parse_bandwidth(text, shown);
+  };
+  const auto record = [&value] { return value ? OrderedJson(exact_text(*value)) : OrderedJson(); };
+  return add({name, OptionKind::kText, help, "RATE", "", value ? exact_text(*value) : "", false,
+              false, parse, record});
 }
 
 namespace {

@@ -41,11 +41,13 @@ struct Option {
   // Sets the variable. `shown` is what the error calls the option: "--seq-length", "seq_length".
   std::function<void(const std::string& text, const std::string& shown)> parse;
   std::function<OrderedJson()> value;  // of the variable, for the record of a run
+  bool is_positional = false;          // the command line takes the value without the name, too
 
   std::string python_name() const;  // "seq_length"
   std::string python_type() const;  // "int", "str", "list[float]", ...
 
   Option& required();
+  Option& positional();
   Option& says_default();  // the help does: standard is left out
   Option& shows_default(const std::string& text);
 };
@@ -55,6 +57,7 @@ template <typename T>
 struct Bounds {
   T min = std::numeric_limits<T>::lowest();
   T max = std::numeric_limits<T>::max();
+  bool below_max = false;  // max itself is left out
 };
 
 using Names = std::vector<std::string>;
@@ -79,6 +82,9 @@ class OptionList {
   Option& text(const std::string& name, const std::string& placeholder, const std::string& help,
                std::function<void(const std::string& text, const std::string& shown)> set,
                std::function<std::string()> get);
+  // "25GB/s", "200Gb/s".
+  Option& bandwidth(const std::string& name, std::optional<Bandwidth>& value,
+                    const std::string& help);
   Option& count(const std::string& name, int& value, Counts bounds, const std::string& help);
   Option& count(const std::string& name, std::int64_t& value, Counts bounds,
                 const std::string& help);

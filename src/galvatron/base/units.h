@@ -33,6 +33,13 @@ constexpr Milliseconds operator*(Milliseconds a, double n) { return {a.value * n
 constexpr Milliseconds operator*(double n, Milliseconds a) { return a * n; }
 constexpr double operator/(Milliseconds a, Milliseconds b) { return a.value / b.value; }
 
+struct Bandwidth {
+  double bytes_per_ms = 0;
+  auto operator<=>(const Bandwidth&) const = default;
+};
+// 10^9 bytes a second.
+constexpr Bandwidth gigabytes_per_second(double n) { return {n * 1e6}; }
+
 // The nearest whole number of them.
 Bytes whole_bytes(double value);
 
@@ -44,6 +51,10 @@ Bytes parse_bytes(std::string_view text, std::string_view what);
 // otherwise.
 double parse_amount(std::string_view text, std::string_view what);
 
+// "25GB/s" and "1.5TB/s" (bytes, 10^9 and 10^12), "100Gb/s" or "100Gbps" (bits), "16GiB/s".
+// ConfigError otherwise: a small "gb" could mean either.
+Bandwidth parse_bandwidth(std::string_view text, std::string_view what);
+
 // "1.50 GiB", "312 MiB", "17 KiB", "12 B": three significant digits, binary units.
 std::string to_text(Bytes bytes);
 
@@ -52,5 +63,12 @@ std::string amount_text(double amount);
 
 // "1.24 s", "312 ms", "85.0 us": three significant digits.
 std::string to_text(Milliseconds time);
+
+// "25.0 GB/s", "312 MB/s": three significant digits, decimal units.
+std::string to_text(Bandwidth bandwidth);
+
+// Short texts that are read back as the same value: "79GiB", "1000001"; "22GB/s".
+std::string exact_text(Bytes bytes);
+std::string exact_text(Bandwidth bandwidth);
 
 }  // namespace galvatron

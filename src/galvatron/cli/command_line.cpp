@@ -11,6 +11,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
+#include "galvatron/base/json.h"
 #include "galvatron/cli/help_formatter.h"
 
 namespace galvatron::cli {
@@ -22,6 +23,8 @@ constexpr const char* kSummary =
 constexpr const char* kFooter =
     "galvatron COMMAND --help shows a command's options, units, defaults and examples.\n"
     "Every option can also stand in a TOML file: galvatron COMMAND --config run.toml";
+
+constexpr const char* kDescribe = "--options-json";  // alone, behind the command; not in its help
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -74,6 +77,21 @@ void check_flags(const CLI::App& command, const std::vector<std::string>& argume
     if (value != "true" && value != "false")
       throw ConfigError(option_name(argument), " needs true or false, not '", value, "'");
   }
+}
+
+// What --help says, for tools: the docs' tables are made of it.
+OrderedJson describe(const CLI::App& command) {
+  OrderedJson options = OrderedJson::array();
+  for (const CLI::Option* option : command.get_options()) {
+    const bool is_flag = option->get_expected_max() == 0;
+    options.push_back({{"name", option->get_name()},
+                       {"values", is_flag ? "" : option->get_type_name()},
+                       {"default", option->get_default_str()},
+                       {"required", option->get_required()},
+                       {"help", option->get_description()},
+                       {"group", option->get_group()}});
+  }
+  return options;
 }
 
 // The value of --config, or "".
@@ -229,8 +247,10 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
     }
     if (!contains(given, "--" + item.name)) values[item.name] = item.inputs;
   }
-  std::vector<std::string> out = arguments;
+  // In front: a value without its option's name is then refused beside the file's, not lost.
+  std::vector<std::string> out;
   for (const auto& [name, inputs] : values) add_arguments(command, name, inputs, out);
+  out.insert(out.end(), arguments.begin(), arguments.end());
   return out;
 }
 
@@ -287,6 +307,10 @@ int CommandLine::run(int argc, const char* const* argv) {
 
 int CommandLine::parse_and_run(const std::string& name, const std::vector<std::string>& arguments) {
   CLI::App& command = *app_.get_subcommand(name);
+  if (arguments == std::vector<std::string>{kDescribe}) {
+    std::cout << describe(command).dump(2) << '\n';
+    return 0;
+  }
   check_options(command, arguments);
   std::vector<std::string> all = with_config_file(arguments, command, command_names(app_));
   check_flags(command, all);

@@ -34,6 +34,11 @@ inline constexpr std::array kCommands = {
                  false},
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+    CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
+    CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
+                 false},
+    CommandEntry{"clusters", "Named devices and clusters, and where their numbers come from",
+                 false},
 };
 
 // Runs `command` and returns its exit code; every failure becomes one sentence on standard error.

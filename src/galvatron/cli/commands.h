@@ -3,7 +3,8 @@
 //
 // To add a command: an entry in kCommands (command_line.h), a file beside this one, its function
 // here and its call in main.cpp. A command that needs torch goes to training/ and is called in
-// training_main.cpp.
+// training_main.cpp. `galvatron COMMAND --options-json` describes its options for
+// tools/option_tables.py, which writes docs/options.md.
 //
 //   void add_search_command(CommandLine& line) {
 //     const auto options = std::make_shared<Options>();
@@ -19,6 +20,9 @@ namespace galvatron::cli {
 void add_models_command(CommandLine& line);
 void add_search_command(CommandLine& line);
 void add_simulate_command(CommandLine& line);
+void add_check_command(CommandLine& line);
+void add_convert_command(CommandLine& line);
+void add_clusters_command(CommandLine& line);
 void add_sweep_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -77,6 +77,13 @@ std::string HelpFormatter::entry(const std::string& name, const std::string& tex
   return out + wrapped(text, width_, column) + "\n";
 }
 
+std::string HelpFormatter::make_positionals(const CLI::App* app) const {
+  const auto nameless = app->get_options([](const CLI::Option* option) {
+    return option->get_positional() && option->get_lnames().empty();
+  });
+  return nameless.empty() ? "" : make_group(get_label("POSITIONALS"), true, nameless);
+}
+
 std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
   return entry(command->get_display_name(true), command->get_description());
 }

@@ -15,6 +15,8 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_description(const CLI::App* app) const override;
   // Prose is wrapped; indented lines are commands, which go on behind a backslash.
   std::string make_footer(const CLI::App* app) const override;
+  // Those without a name: the others stand among the options.
+  std::string make_positionals(const CLI::App* app) const override;
   std::string make_subcommand(const CLI::App* command) const override;
   std::string make_option(const CLI::Option* option, bool is_positional) const override;
   std::string make_option_opts(const CLI::Option* option) const override;

@@ -10,6 +10,9 @@ int run(int argc, const char* const* argv) {
   add_models_command(line);
   add_search_command(line);
   add_simulate_command(line);
+  add_check_command(line);
+  add_convert_command(line);
+  add_clusters_command(line);
   add_sweep_command(line);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {

@@ -58,7 +58,11 @@ int show_model(const ModelsCommand& command) {
 }
 
 OptionList options_of(ModelsCommand& command) {
-  OptionList list = spec::model_override_options(command.overrides);
+  OptionList list;
+  list.group("Input");
+  list.text("model", command.model, "Preset name, config.json or folder; default: every preset")
+      .positional();
+  list.append(spec::model_override_options(command.overrides));
   list.group("Output");
   list.flag("json", command.json, "For programs: one object, or of all presets a list of them");
   return list;
@@ -71,7 +75,6 @@ void add_models_command(CommandLine& line) {
   CLI::App& command = line.add("models", kModelsExamples, [options] {
     return options->model.empty() ? list_models(*options) : show_model(*options);
   });
-  command.add_option("model", options->model, "Preset name, config.json or folder")->type_name("");
   add_options(command, options_of(*options));
 }
 

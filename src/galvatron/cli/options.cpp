@@ -7,6 +7,7 @@ namespace {
 
 CLI::Option* add_option(CLI::App& command, const Option& option) {
   const std::string shown = "--" + option.name;
+  const std::string names = option.is_positional ? shown + "," + option.name : shown;
   const auto parse = option.parse;
   if (option.kind == OptionKind::kFlag) {
     return command
@@ -22,7 +23,7 @@ CLI::Option* add_option(CLI::App& command, const Option& option) {
     return command.add_option_function<std::vector<std::string>>(shown, parse_all, option.help);
   }
   const auto parse_one = [=](const std::string& text) { parse(text, shown); };
-  return command.add_option_function<std::string>(shown, parse_one, option.help)->take_last();
+  return command.add_option_function<std::string>(names, parse_one, option.help)->take_last();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // galvatron search: the best plan for a model on a cluster.
-#include <chrono>
 #include <cstdio>
+#include <functional>
 #include <memory>
 
 #include "galvatron/base/error.h"
@@ -9,7 +9,10 @@
 #include "galvatron/cli/output_file.h"
 #include "galvatron/cli/results.h"
 #include "galvatron/galvatron2/report.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
 #include "galvatron/planning/frontier.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
@@ -29,8 +32,8 @@ constexpr const char* kSearchExamples =
     "  galvatron search --galvatron2-profiles DIR --cost-model galvatron2 --world-size 8 --memory "
     "36GiB --global-batch 64 --num-layers 32 --hidden-size 4096 --seq-length 2048 --plan-format "
     "galvatron2 --output plan.json\n"
-    "Exit codes: 0 a plan was found, 2 something you gave is impossible, 3 nothing fits, 70 our "
-    "own bug.";
+    "Exit codes: 0 a plan was found, 2 something you gave is impossible, 3 nothing fits or was "
+    "found in time, 70 our own bug.";
 
 struct SearchCommand {
   planning::SearchRequest request;
@@ -102,17 +105,16 @@ galvatron2::SearchOptions galvatron2_options(const SearchCommand& command) {
   return options;
 }
 
-// Prints the plan and what `more` says of it, or what is nearest to one; `write_plan` puts it into
+// Prints the plan and what `more` says of it, or why there is `none`; `write_plan` puts it into
 // --output.
-template <typename Result, typename More, typename WritePlan>
-int report(const SearchCommand& command, const Result& result, Bytes memory, More more,
+template <typename Result, typename None, typename More, typename WritePlan>
+int report(const SearchCommand& command, const Result& result, Bytes memory, None none, More more,
            WritePlan write_plan) {
   if (!result.best) {
-    std::printf("%s\n", to_text(*result.closest_miss, memory).c_str());
+    std::printf("%s\n", none().c_str());
     return kExitNothingFits;
   }
   std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
-  if (command.explain) std::printf("%s", explain(result).c_str());
   if (command.output.empty()) return 0;
   write_plan();
   std::printf("  written to %s\n", command.output.c_str());
@@ -149,8 +151,9 @@ int search_galvatron2(const SearchCommand& command) {
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
-  const auto nothing_more = [] { return std::string(); };
-  return report(command, result, options.memory, nothing_more, [&] {
+  const auto none = [&] { return to_text(*result.closest_miss, options.memory); };
+  const auto more = [&] { return command.explain ? explain(result) : std::string(); };
+  return report(command, result, options.memory, none, more, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
       galvatron2::write_plan(command.output, result.best->plan);
     } else {
@@ -160,16 +163,30 @@ int search_galvatron2(const SearchCommand& command) {
   });
 }
 
-planning::Now now() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 OrderedJson record_inputs(const planning::MachineFiles& machine) {
   OrderedJson out;
   if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
   if (!machine.profile.empty()) out["profile"] = file_checksum(machine.profile);
   if (!machine.cluster.empty()) out["cluster"] = machine.cluster;
   return out;
+}
+
+// A line of its own for searches that take longer than people like to wait without a word.
+class SearchLine {
+ public:
+  bool operator()(const search::SearchProgress& progress) {
+    if (!bar_) bar_.emplace("search", progress.candidates, stderr, kPatience);
+    bar_->update(progress.decided, to_text(progress));
+    return true;
+  }
+
+ private:
+  std::optional<ProgressBar> bar_;
+};
+
+search::SearchResult run_with_line(const planning::PreparedSearch& prepared) {
+  SearchLine line;
+  return prepared.run(std::ref(line));
 }
 
 // What a table of budgets has no place for.
@@ -181,6 +198,9 @@ void check_frontier(const SearchCommand& command, bool theirs) {
                       " writes the table of --frontier; a plan goes to --output");
   }
   if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
+  if (command.request.time_limit) {
+    throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
+  }
   if (!command.output.empty() || command.explain) {
     throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
                       " belongs to one plan: with --frontier, search again with the --memory of "
@@ -200,7 +220,7 @@ int show_frontier(const planning::PreparedSearch& prepared, const SearchCommand&
   const planning::Frontier frontier = planning::find_frontier(
       prepared, command.frontier_request, [&](int searches) { progress.update(searches); });
   progress.finish();
-  std::printf("%s\n", to_text(question, batch_of(frontier), now()).c_str());
+  std::printf("%s\n", to_text(question, batch_of(frontier), profiles::current_time()).c_str());
   if (frontier.steps.empty()) {
     std::printf("%s", frontier_notes(frontier).c_str());
     return kExitNothingFits;
@@ -229,21 +249,32 @@ int search_ours(const SearchCommand& command) {
                                planning::read_machine(command.machine));
   const planning::Question& question = prepared.question;
   if (command.frontier) return show_frontier(prepared, command);
-  const search::SearchResult result = prepared.run();
-  const std::int64_t batch =
-      result.best ? result.best->plan.global_batch : result.closest_miss->global_batch;
-  std::printf("%s\n", to_text(question, batch, now()).c_str());
+  const search::SearchResult result = run_with_line(prepared);
+  std::int64_t batch = prepared.options.global_batches.front();
+  if (result.best) batch = result.best->plan.global_batch;
+  if (result.closest_miss) batch = result.closest_miss->global_batch;
+  std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
+  std::vector<planning::Baseline> baselines;
+  if (result.best) baselines = planning::find_baselines(question.inputs(batch), question.memory);
   const auto more = [&] {
-    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question);
+    const auto throughput = planning::throughput(question, result.best->plan, result.best->cost);
+    const std::string text = to_text(throughput, question) +
+                             extrapolated_text(question, result.best->plan) + "\n" +
+                             to_text(baselines, *result.best);
+    if (!command.explain) return text;
+    return text + to_text(planning::explain(prepared, result), result, question.memory);
   };
-  return report(command, result, question.memory, more, [&] {
+  const auto none = [&] { return no_plan_text(result, question.memory); };
+  return report(command, result, question.memory, none, more, [&] {
     if (command.plan_format == "galvatron2") {
       galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
       return;
     }
     plan::Plan plan = result.best->plan;
     plan.search = planning::search_to_json(question, result);
+    plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
     plan.search["inputs"] = record_inputs(command.machine);
+    plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
     plan::write_plan(command.output, plan);
   });
 }
@@ -291,7 +322,8 @@ OptionList options_of(SearchCommand& command) {
   list.path("output", command.output, "Plan file to write");
   list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},
               "Of the plan file; default: that of the cost model");
-  list.flag("explain", command.explain, "Print the certificate and the runner-up plans");
+  list.flag("explain", command.explain,
+            "Why this plan: what binds, what more would give, runner-ups, certificate");
   list.flag("frontier", command.frontier, "Step time over the memory of a device, as a table");
   list.append(planning::frontier_options(command.frontier_request));
   list.append(planning::result_file_options(command.files));

@@ -5,51 +5,69 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
-#include "galvatron/cost/plan_cost.h"
-#include "galvatron/plan/check_plan.h"
+#include "galvatron/cli/plan_file.h"
+#include "galvatron/planning/answer.h"
+#include "galvatron/planning/comparison.h"
+#include "galvatron/planning/plan_question.h"
 
 namespace galvatron::cli {
 namespace {
 
 constexpr const char* kSimulateExamples =
     "Examples:\n"
-    "  galvatron simulate --model gpt2 --plan plan.json --hardware hardware.json --profile "
-    "gpt2.json\n"
+    "  galvatron simulate plan.json --cluster 8xA100\n"
+    "  galvatron simulate plan.json --hardware hardware.json --profile gpt2.json --memory 16GiB\n"
+    "  galvatron simulate plan.json --against other.json --cluster 8xA100\n"
     "  galvatron simulate ... --trace timeline.json          open it in Perfetto or "
     "chrome://tracing\n"
     "  galvatron simulate ... --output predicted-plan.json   train shows the prediction beside its "
     "measurement";
 
 struct SimulateCommand {
-  std::string model, plan, hardware, profile, trace, output;
-  spec::ModelOverrides overrides;
-  std::string optimizer = spec::default_optimizer().name;
-  std::int64_t seq_length = 0;
-  Bytes memory;
+  std::string plan, against, trace, output;
+  PlanFacts facts;
+  planning::MachineFiles machine;
+  planning::PlanQuestionRequest request;
 };
 
-int simulate(const SimulateCommand& options) {
-  const spec::ModelSpec model = spec::load_model(options.model, options.overrides);
-  plan::Plan plan = plan::read_plan(options.plan);
-  const profiles::HardwareProfile hardware = profiles::read_hardware_profile(options.hardware);
-  profiles::ModelProfile profile = profiles::read_model_profile(options.profile);
-  const std::int64_t seq_length = options.seq_length > 0 ? options.seq_length : profile.seq_length;
-  plan::require_valid_plan(plan, model, {0, seq_length});
-  if (!options.trace.empty()) require_writable(options.trace, "--trace");
-  if (!options.output.empty()) require_writable(options.output, "--output");
-  profile.prepare(model, seq_length, plan.precision);
-  const spec::JobSpec job{seq_length, plan.global_batch, plan.precision,
-                          &spec::find_optimizer(options.optimizer)};
-  const cost::PlanCost cost = cost::estimate({model, job, hardware, profile}, plan);
-  std::printf("%s\n", cost::plan_cost_table(cost, plan, options.memory).c_str());
-  if (!options.trace.empty()) {
-    write_json_file(options.trace, cost::to_chrome_trace(cost.timeline, plan.model));
-    std::printf("  timeline written to %s\n", options.trace.c_str());
+std::string question_text(const planning::PricedPlan& priced) {
+  return to_text(priced.question, priced.plan.global_batch, profiles::current_time());
+}
+
+int compare(const SimulateCommand& command, const planning::PricedPlan& one,
+            const planning::MachineKnowledge& knowledge) {
+  planning::PlanQuestionRequest request = command.request;  // the same training for both
+  request.question.seq_length = one.question.job.seq_length;
+  request.optimizer = one.question.job.optimizer->name;
+  const spec::ModelSpec& model = one.question.model;
+  const planning::PricedPlan other =
+      planning::price_plan(request, read_any_plan(command.against, model, command.facts), model,
+                           knowledge, command.against);
+  std::printf("%s\n", planning::compare_plans(one, other).c_str());
+  return 0;
+}
+
+int simulate(const SimulateCommand& command) {
+  if (!command.against.empty() && !(command.trace.empty() && command.output.empty())) {
+    throw ConfigError("--against compares two plans; --trace and --output are of one");
   }
-  if (!options.output.empty()) {
-    plan.search = cost::prediction_to_json(cost, options.memory);
-    plan::write_plan(options.output, plan);
-    std::printf("  plan with its prediction written to %s\n", options.output.c_str());
+  if (!command.trace.empty()) require_writable(command.trace, "--trace");
+  if (!command.output.empty()) require_writable(command.output, "--output");
+  const spec::ModelSpec model = model_of_plan(command.plan, command.facts);
+  const planning::MachineKnowledge knowledge = planning::read_machine(command.machine);
+  const planning::PricedPlan priced =
+      planning::price_plan(command.request, read_any_plan(command.plan, model, command.facts),
+                           model, knowledge, command.plan);
+  std::printf("%s\n", question_text(priced).c_str());
+  if (!command.against.empty()) return compare(command, priced, knowledge);
+  std::printf("%s\n", planning::priced_plan_table(priced).c_str());
+  if (!command.trace.empty()) {
+    write_json_file(command.trace, cost::to_chrome_trace(priced.cost.timeline, priced.plan.model));
+    std::printf("  timeline written to %s\n", command.trace.c_str());
+  }
+  if (!command.output.empty()) {
+    plan::write_plan(command.output, planning::with_prediction(priced));
+    std::printf("  plan with its prediction written to %s\n", command.output.c_str());
   }
   return 0;
 }
@@ -57,16 +75,11 @@ int simulate(const SimulateCommand& options) {
 OptionList options_of(SimulateCommand& command) {
   OptionList list;
   list.group("Input");
-  list.text("model", command.model, "Preset name, config.json or folder").required();
-  list.path("plan", command.plan, "Plan to predict").required();
-  list.path("hardware", command.hardware, "Profile of profile-hardware").required();
-  list.path("profile", command.profile, "Profile of profile-model").required();
-  list.count("seq-length", command.seq_length, {.min = 0},
-             "Tokens of a sample; 0: those of the model's profile");
-  list.choice("optimizer", command.optimizer, spec::optimizer_names(),
-              "Of the training: what it keeps takes memory");
-  list.bytes("memory", command.memory, "Budget that the memory bars are drawn against");
-  list.append(spec::model_override_options(command.overrides));
+  list.path("plan", command.plan, "Plan to predict, ours or Galvatron-2's").required().positional();
+  list.path("against", command.against, "Another plan: say how they differ and which one wins");
+  list.append(plan_fact_options(command.facts));
+  list.append(planning::machine_options(command.machine));
+  list.append(planning::plan_question_options(command.request));
   list.group("Output");
   list.path("trace", command.trace, "Chrome trace of one step");
   list.path("output", command.output, "The plan with the prediction in its search section");
@@ -76,10 +89,9 @@ OptionList options_of(SimulateCommand& command) {
 }  // namespace
 
 void add_simulate_command(CommandLine& line) {
-  const auto options = std::make_shared<SimulateCommand>();
-  CLI::App& command =
-      line.add("simulate", kSimulateExamples, [options] { return simulate(*options); });
-  add_options(command, options_of(*options));
+  const auto command = std::make_shared<SimulateCommand>();
+  CLI::App& app = line.add("simulate", kSimulateExamples, [command] { return simulate(*command); });
+  add_options(app, options_of(*command));
 }
 
 }  // namespace galvatron::cli

@@ -26,7 +26,11 @@ struct LaunchEnvironment {
                                  // store at master_addr:port
   std::string launcher;          // "torchrun", "slurm", "mpi", "galvatron", "" for a lone process
   int restart_count = 0;         // how often the torchrun agent has started these ranks anew
+  // What processes that ranks start beside themselves do together ($GALVATRON_RANKS_FOR), so that
+  // they do not meet the ranks in a hosted store; "" for the ranks.
+  std::string purpose;
 };
+inline constexpr const char* kPurposeVariable = "GALVATRON_RANKS_FOR";
 
 // RANK/WORLD_SIZE/LOCAL_RANK/MASTER_* (torchrun and our launcher), then SLURM_*, then OMPI_*/PMI_*.
 // ConfigError for a half-set or contradictory environment, naming the variable. A lone process when
@@ -38,6 +42,12 @@ LaunchEnvironment read_launch_environment();
 // that did not come in time. A CUDA device without an index becomes the one of this rank's
 // local_rank, and its groups are NCCL's.
 World connect(const LaunchEnvironment& environment, const WorldOptions& options);
+
+// What rank 0 says, before any rank connects: others wait for it up to `patience`, while rank 0
+// works. Each `key` once. RuntimeFailure where it does not come. REQUIRES:
+// environment.store_is_hosted.
+std::string share_text(const LaunchEnvironment& environment, const std::string& key,
+                       const std::string& text, std::chrono::milliseconds patience);
 
 // True in a process that some launcher started as one of several ranks, or that our own launcher
 // started.

@@ -61,6 +61,7 @@ LaunchEnvironment from_torchrun() {
   environment.local_rank =
       number("LOCAL_RANK", 0, kMaxRanks).value_or(environment.rank % environment.local_world_size);
   environment.restart_count = number("TORCHELASTIC_RESTART_COUNT", 0, kMaxRanks).value_or(0);
+  environment.purpose = text(kPurposeVariable).value_or("");
   const bool ours = text("GALVATRON_LAUNCHER") == "galvatron";
   environment.launcher = ours ? "galvatron" : "torchrun";
   environment.store_is_hosted = ours || text("TORCHELASTIC_USE_AGENT_STORE") == "True";

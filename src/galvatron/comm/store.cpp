@@ -37,6 +37,12 @@ c10::intrusive_ptr<c10d::Store> find_store(const LaunchEnvironment& environment,
   }
 }
 
+// Of the keys of these ranks: a hosted store outlives them.
+std::string prefix(const LaunchEnvironment& environment) {
+  const std::string attempt = "galvatron/attempt" + std::to_string(environment.restart_count);
+  return environment.purpose.empty() ? attempt : attempt + "/" + environment.purpose;
+}
+
 std::string place_key(int rank) { return "joined/" + std::to_string(rank); }
 
 std::string absent_ranks(c10d::Store& store, int world_size) {
@@ -89,10 +95,25 @@ c10::intrusive_ptr<c10d::Store> join_store(const LaunchEnvironment& environment,
   const bool serves = environment.rank == 0 && !environment.store_is_hosted;
   auto root = serves ? host_store(environment.master_port, timeout).store
                      : find_store(environment, timeout);
-  auto store = c10::make_intrusive<c10d::PrefixStore>(
-      "galvatron/attempt" + std::to_string(environment.restart_count), root);
+  auto store = c10::make_intrusive<c10d::PrefixStore>(prefix(environment), root);
   wait_for_all(*store, environment, timeout);
   return store;
+}
+
+std::string share_text(const LaunchEnvironment& environment, const std::string& key,
+                       const std::string& text, std::chrono::milliseconds patience) {
+  if (environment.world_size == 1) return text;
+  GALV_CHECK(environment.store_is_hosted, "nobody serves a store before the ranks connect");
+  const auto root = find_store(environment, patience);
+  c10d::PrefixStore store(prefix(environment) + "/shared", root);
+  try {
+    if (environment.rank == 0) store.set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
+    const std::vector<std::uint8_t> said = store.get(key);
+    return {said.begin(), said.end()};
+  } catch (const std::exception& error) {
+    throw RuntimeFailure("rank ", environment.rank, " heard nothing of rank 0 on '", key,
+                         "' within ", patience.count(), " ms (", short_reason(error), ")");
+  }
 }
 
 }  // namespace galvatron::comm

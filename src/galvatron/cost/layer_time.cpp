@@ -10,6 +10,51 @@ namespace {
 using profiles::Collective;
 using profiles::GroupShape;
 
+GroupShape group(const plan::RankLine& line) { return {line.size, line.stride}; }
+
+// Collectives of a layer's parameter units, each alone.
+class UnitTimer {
+ public:
+  UnitTimer(const CostInputs& inputs, const PipelineShape& shape,
+            const plan::LayerStrategy& strategy)
+      : inputs_(inputs),
+        zero_stage_(strategy.zero_stage),
+        // Copies of a tied weight are taken to lie on the first and the last pipeline rank.
+        ends_{2, (shape.pp_degree - 1) * shape.ranks_per_stage},
+        compute_bytes_(spec::compute_bytes(inputs.job.precision)),
+        state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+
+  int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(zero_stage_); }
+  std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
+
+  // Parameters made whole.
+  double gather(const plan::UnitSpec& unit) const {
+    return time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
+  }
+  double reduce(const plan::UnitSpec& unit) const {
+    const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
+    return time(kind, group(unit.shards), unit.elements * state_bytes_);
+  }
+  double spread(const plan::UnitSpec& unit) const {
+    if (zero_stage(unit) == 0) return 0;
+    return time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
+  }
+  // The owned parts of gradients are summed.
+  double tie(const plan::UnitSpec& unit) const {
+    return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
+  }
+
+ private:
+  double time(Collective kind, GroupShape group, std::int64_t bytes) const {
+    return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
+  }
+
+  const CostInputs& inputs_;
+  int zero_stage_;
+  GroupShape ends_;
+  std::int64_t compute_bytes_, state_bytes_;
+};
+
 // One layer under one strategy: what all of its formulas share.
 class LayerTimer {
  public:
@@ -23,8 +68,15 @@ class LayerTimer {
         work_(local_work(inputs, shape, layer, strategy, samples)),
         is_first_(layer == 0),
         units_(units),
+        unit_timer_(inputs, shape, strategy),
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+
+  Milliseconds compute() const {
+    LayerTime out;
+    add_compute(out);
+    return out.forward.compute + out.backward.compute;
+  }
 
   LayerTime time() const {
     LayerTime out;
@@ -37,19 +89,11 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
-  static GroupShape group(const plan::RankLine& line) { return {line.size, line.stride}; }
   GroupShape tp_group() const { return group(layout_.tp_line()); }
   GroupShape ulysses_group() const { return group(layout_.ulysses_line()); }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
-  }
-
-  int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(strategy_.zero_stage); }
-  // Over the ranks that ZeRO shards it over.
-  double unit_collective(Collective kind, const plan::UnitSpec& unit,
-                         std::int64_t bytes_per_element) const {
-    return collective(kind, group(unit.shards), unit.elements * bytes_per_element);
   }
 
   // The head's forward runs inside the backward step.
@@ -65,26 +109,38 @@ class LayerTimer {
       return;
     }
     out.forward.compute = forward;
-    if (strategy_.recompute == plan::Recompute::kFull) out.backward.compute += forward;
+    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = forward;
     if (strategy_.recompute == plan::Recompute::kSelective) {
-      out.backward.compute += slowdown * cost.selective_recompute;
+      out.recompute = slowdown * cost.selective_recompute;
     }
+    out.backward.compute += out.recompute;
   }
+
+  // For collectives of one direction.
+  struct Waits {
+    double tp = 0, ulysses = 0;
+    double total() const { return tp + ulysses; }
+    Waits& operator+=(const Waits& other) {
+      tp += other.tp;
+      ulysses += other.ulysses;
+      return *this;
+    }
+  };
 
   // Collectives inside the layer: nothing hides them.
   void add_layer_collectives(LayerTime& out) const {
-    double forward = 0, backward = 0;
+    Waits forward, backward;
     switch (spec_.kind) {
       case spec::LayerKind::kEmbedding:
-        forward = tp_scatter();
-        backward = tp_gather();
+        forward.tp = tp_scatter();
+        backward.tp = tp_gather();
         break;
       case spec::LayerKind::kBlock:
-        forward = 2 * (tp_gather() + tp_scatter()) + ulysses_exchanges();
+        forward = {2 * (tp_gather() + tp_scatter()), ulysses_exchanges()};
         // Gradients are gathered where outputs were scattered; the inputs of the two
         // column-parallel products were kept as shards and are gathered again for the weight
         // gradients.
-        backward = 2 * (2 * tp_gather() + tp_scatter()) + ulysses_exchanges();
+        backward = {2 * (2 * tp_gather() + tp_scatter()), ulysses_exchanges()};
         if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
         break;
       case spec::LayerKind::kMerge:
@@ -94,11 +150,12 @@ class LayerTimer {
         if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
         break;
       case spec::LayerKind::kHead:
-        backward = tp_gather() + cross_entropy_reductions() + tp_scatter();
+        backward.tp = tp_gather() + cross_entropy_reductions() + tp_scatter();
         break;
     }
-    out.forward.exposed += Milliseconds{forward};
-    out.backward.exposed += Milliseconds{backward};
+    out.forward.exposed = out.forward.inside = Milliseconds{forward.total()};
+    out.backward.exposed = out.backward.inside = Milliseconds{backward.total()};
+    out.tp = Milliseconds{forward.tp + backward.tp};
   }
 
   std::int64_t tokens() const { return work_.samples * work_.block_tokens; }
@@ -111,10 +168,10 @@ class LayerTimer {
   }
 
   // Among all ranks that share the sequence, tensor-parallel ones first.
-  double merge_exchange(Collective kind) const {
+  Waits merge_exchange(Collective kind) const {
     const std::int64_t inner = 2 * region_bytes();
-    return collective(kind, tp_group(), inner) +
-           collective(kind, ulysses_group(), inner * strategy_.ulysses_degree);
+    return {collective(kind, tp_group(), inner),
+            collective(kind, ulysses_group(), inner * strategy_.ulysses_degree)};
   }
 
   // Queries, keys and values one way, the context back (Jacobs et al. 2023).
@@ -145,10 +202,9 @@ class LayerTimer {
   Microbatch microbatch_collectives() const {
     Microbatch out;
     for (const plan::UnitSpec& unit : units_) {
-      if (zero_stage(unit) >= 3)
-        out.gather += unit_collective(Collective::kAllGather, unit, compute_bytes_);
-      if (zero_stage(unit) >= 2)
-        out.reduce += unit_collective(Collective::kReduceScatter, unit, state_bytes_);
+      const int zero_stage = unit_timer_.zero_stage(unit);
+      if (zero_stage >= 3) out.gather += unit_timer_.gather(unit);
+      if (zero_stage >= 2) out.reduce += unit_timer_.reduce(unit);
     }
     return out;
   }
@@ -184,7 +240,7 @@ class LayerTimer {
     } else {
       // The last backward hides it with what every backward hides.
       const auto [gather, reduce] = microbatch_collectives();
-      PhaseTime every{out.backward.compute, {}, {}}, last = every;
+      PhaseTime every{out.backward.compute, {}, {}, {}}, last = every;
       hide(every, gather + reduce);
       hide(last, gather + reduce + sync);
       out.gradient_sync.exposed = last.exposed - every.exposed;
@@ -193,8 +249,8 @@ class LayerTimer {
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
     out.parameter_gather = Milliseconds{of_held_units([&](const plan::UnitSpec& unit) {
-      const bool gathers = zero_stage(unit) == 1 || zero_stage(unit) == 2;
-      return gathers ? unit_collective(Collective::kAllGather, unit, compute_bytes_) : 0;
+      const int zero_stage = unit_timer_.zero_stage(unit);
+      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : 0;
     })};
   }
 
@@ -210,30 +266,18 @@ class LayerTimer {
 
   double step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
-      if (zero_stage(unit) == 0) return unit_collective(Collective::kAllReduce, unit, state_bytes_);
-      const double inside = zero_stage(unit) == 1
-                                ? unit_collective(Collective::kReduceScatter, unit, state_bytes_)
-                                : 0;
-      return inside + collective(Collective::kAllReduce, group(unit.copies),
-                                 unit.owned(strategy_.zero_stage) * state_bytes_);
+      const double inside = unit_timer_.zero_stage(unit) < 2 ? unit_timer_.reduce(unit) : 0;
+      return inside + unit_timer_.spread(unit);
     });
   }
 
-  // Copies of a tied weight, taken to lie on the first and the last pipeline rank: the owned parts
-  // of their gradients are summed.
   double tied_reduction() const {
-    const GroupShape ends{2, (shape_.pp_degree - 1) * shape_.ranks_per_stage};
-    return of_held_units([&](const plan::UnitSpec& unit) {
-      if (!unit.has_twins) return 0.0;
-      return collective(Collective::kAllReduce, ends,
-                        unit.owned(strategy_.zero_stage) * state_bytes_);
-    });
+    return of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.tie(unit); });
   }
 
   double optimizer_ms() const {
-    const double elements = of_held_units([&](const plan::UnitSpec& unit) {
-      return static_cast<double>(unit.owned(strategy_.zero_stage));
-    });
+    const double elements = of_held_units(
+        [&](const plan::UnitSpec& unit) { return static_cast<double>(unit_timer_.owned(unit)); });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
     return elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 *
            inputs_.hardware.compute_slowdown(local);
@@ -247,6 +291,7 @@ class LayerTimer {
   LocalWork work_;
   bool is_first_;
   const ParamUnits& units_;
+  UnitTimer unit_timer_;
   std::int64_t compute_bytes_;
   std::int64_t state_bytes_;
 };
@@ -268,6 +313,7 @@ PhaseTime& PhaseTime::operator+=(const PhaseTime& other) {
   compute += other.compute;
   exposed += other.exposed;
   hidden += other.hidden;
+  inside += other.inside;
   return *this;
 }
 
@@ -275,6 +321,20 @@ LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int l
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples) {
   return LayerTimer(inputs, shape, layer, strategy, units, samples).time();
+}
+
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples) {
+  return LayerTimer(inputs, shape, layer, strategy, {}, samples).compute();
+}
+
+UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
+                   const plan::LayerStrategy& strategy, const plan::UnitSpec& unit) {
+  const UnitTimer timer(inputs, shape, strategy);
+  return {{timer.zero_stage(unit) >= 3 ? timer.gather(unit) : 0},
+          {timer.reduce(unit)},
+          {timer.spread(unit)},
+          {timer.tie(unit)}};
 }
 
 Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,

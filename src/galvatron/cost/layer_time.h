@@ -14,6 +14,7 @@ struct PhaseTime {
   Milliseconds compute;  // alone, contention included
   Milliseconds exposed;  // communication and slow-down that the rank waits for
   Milliseconds hidden;   // communication that runs beside compute
+  Milliseconds inside;   // of `exposed`: the layer's own collectives, beside which nothing runs
   Milliseconds total() const { return compute + exposed; }
   PhaseTime& operator+=(const PhaseTime& other);
 };
@@ -21,6 +22,9 @@ struct PhaseTime {
 struct LayerTime {
   PhaseTime forward;
   PhaseTime backward;  // of every microbatch; holds the recomputed forward and ZeRO-2/3's reduction
+  // Of both directions: what is computed again; what TP has of `inside`, where the rest is
+  // Ulysses'.
+  Milliseconds recompute, tp;
   // Once per step:
   PhaseTime gradient_sync;        // ZeRO-0/1: added to the last microbatch's backward
   Milliseconds optimizer;         // over the rank's shard
@@ -33,6 +37,21 @@ struct LayerTime {
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples);
+
+// Of that the computing alone, both directions: what no communication makes less.
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples);
+
+// What a parameter unit of a layer communicates, apart from what may hide it: the parts that
+// layer_time() puts together.
+struct UnitTime {
+  Milliseconds gather;  // ZeRO-3: before every use
+  Milliseconds reduce;  // ZeRO-2 and 3: every microbatch; else once a step
+  Milliseconds spread;  // once a step: the slice over its copies
+  Milliseconds tie;     // once a step: over pipeline ranks
+};
+UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
+                   const plan::LayerStrategy& strategy, const plan::UnitSpec& unit);
 
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
 // stage, one direction. 0 when they are equal.

@@ -25,7 +25,8 @@ struct StageCost {
   Range layers;
   Milliseconds forward;  // per microbatch, transitions and the received border included
   Milliseconds backward;
-  Milliseconds once;  // per step
+  Milliseconds once;       // per step
+  Milliseconds transfers;  // of forward and backward together: waiting for borders
   // Peak of its fullest rank: of the pipeline rank that it lies on, all stages of it together.
   StageMemory memory;
   int pp_rank = 0;
@@ -42,11 +43,13 @@ struct LayerRow {
 struct PlanCost {
   std::string optimizer;   // the job's
   Milliseconds step_time;  // the formula of cost_tables.h
-  Milliseconds
-      simulated_time;  // of the timeline: exact for its step lists, transfers beside compute
+  // Of the timeline: the lists of steps that the ranks run, transfers, gathers and reductions
+  // beside compute (plan_timeline.h).
+  Milliseconds simulated_time;
   double tokens_per_second = 0;  // job tokens / step_time
   // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
-  // + bubble = step_time.
+  // + bubble = step_time. step_parts() (step_parts.h) tells the parts apart.
+  int slowest_rank = 0;
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum

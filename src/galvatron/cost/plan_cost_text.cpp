@@ -42,6 +42,13 @@ std::string percent(Milliseconds part, Milliseconds whole) {
   return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
 }
 
+// Where the prediction is better than what runs.
+std::string note_on_schedule(plan::ScheduleKind schedule) {
+  const plan::ScheduleTraits& traits = plan::traits(schedule);
+  if (traits.priced_as_if == nullptr) return "";
+  return fmt::format("  note: {} is priced as if {}\n", traits.name, traits.priced_as_if);
+}
+
 std::string layers_text(Range layers) { return fmt::format("{}-{}", layers.begin, layers.end - 1); }
 
 }  // namespace
@@ -103,7 +110,8 @@ std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes 
              to_text(step), cost.tokens_per_second, percent(cost.compute, step),
              percent(cost.exposed_communication, step), to_text(cost.hidden_communication),
              percent(cost.bubble, step), plan.num_microbatches, to_text(plan.pipeline.schedule),
-             to_text(plan.precision));
+             to_text(plan.precision)) +
+         note_on_schedule(plan.pipeline.schedule);
 }
 
 }  // namespace galvatron::cost

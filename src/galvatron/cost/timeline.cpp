@@ -1,6 +1,8 @@
 #include "galvatron/cost/timeline.h"
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <utility>
 
 #include "galvatron/base/error.h"
@@ -10,12 +12,6 @@ namespace {
 
 constexpr double kNever = -1;
 
-double time_of(const std::vector<Milliseconds>& times, int microbatch) {
-  GALV_CHECK(!times.empty(), "a stage without times");
-  if (times.size() == 1) return times.front().value;
-  return times.at(static_cast<std::size_t>(microbatch)).value;
-}
-
 int count_microbatches(const std::vector<std::vector<plan::Step>>& steps) {
   int count = 0;
   for (const auto& list : steps) {
@@ -24,11 +20,103 @@ int count_microbatches(const std::vector<std::vector<plan::Step>>& steps) {
   return count;
 }
 
-bool has_weight_gradients(const std::vector<plan::Step>& steps) {
-  return std::any_of(steps.begin(), steps.end(), [](const plan::Step& step) {
-    return step.action == plan::Action::kWeightGradient;
-  });
+// Of microbatches with one entry each, or one for all.
+template <typename T>
+const T& of_microbatch(const std::vector<T>& times, int microbatch) {
+  GALV_CHECK(!times.empty(), "a stage without times");
+  return times.size() == 1 ? times.front() : times.at(static_cast<std::size_t>(microbatch));
 }
+
+PassTime& operator+=(PassTime& a, const PassTime& b) {
+  a.inside += b.inside;
+  a.compute += b.compute;
+  return a;
+}
+
+EventKind kind_of(plan::Action compute) {
+  switch (compute) {
+    case plan::Action::kForward:
+      return EventKind::kForward;
+    case plan::Action::kBackward:
+      return EventKind::kBackward;
+    default:
+      return EventKind::kWeightGradient;
+  }
+}
+
+// Collectives of one rank's parameter units, one after the other. The clock stands where the rank
+// has come to: alone they run at their own pace, beside compute both are slower, and beside a
+// layer's own collectives they stand still.
+class Lane {
+ public:
+  void slow_down(double slowdown) {
+    // Never slower than one after the other (overlapped_ms).
+    slowdown_ = std::clamp(slowdown, 1.0, 2.0);
+  }
+
+  void add(TimelineEvent event, double length, double now) {
+    if (length <= 0) return;
+    run_until(now);
+    jobs_.push_back({std::move(event), length});
+  }
+
+  // When nothing that `waits` for is left. REQUIRES: `now` is not before what was asked before.
+  template <typename Waits>
+  double wait(double now, Waits waits) {
+    run_until(now);
+    const auto is_waited_for = [&](const Job& job) { return waits(job.event); };
+    while (std::any_of(jobs_.begin(), jobs_.end(), is_waited_for)) advance(jobs_.front().left, 1);
+    return clock_;
+  }
+  double wait_for(EventKind kind, int unit, double now) {
+    return wait(
+        now, [&](const TimelineEvent& event) { return event.kind == kind && event.unit == unit; });
+  }
+
+  // A layer from `now` on. When it ends.
+  double run_beside(const PassTime& pass, double now) {
+    run_until(now);
+    clock_ = now + pass.inside.value;
+    double compute = pass.compute.value;
+    while (compute > 0 && !jobs_.empty()) {
+      const double both = std::min(compute, jobs_.front().left);
+      compute -= both;
+      advance(both, slowdown_);
+    }
+    clock_ += compute;
+    return clock_;
+  }
+
+  const std::vector<TimelineEvent>& events() const { return done_; }
+
+ private:
+  struct Job {
+    TimelineEvent event;
+    double left = 0;
+    bool is_running = false;
+  };
+
+  void run_until(double now) {
+    while (!jobs_.empty() && clock_ < now) advance(std::min(jobs_.front().left, now - clock_), 1);
+    clock_ = std::max(clock_, now);
+  }
+
+  void advance(double work, double slowdown) {
+    Job& job = jobs_.front();
+    if (!job.is_running) job.event.start = {clock_};
+    job.is_running = true;
+    job.left -= work;
+    clock_ += work * slowdown;
+    if (job.left > 0) return;
+    job.event.end = {clock_};
+    done_.push_back(job.event);
+    jobs_.pop_front();
+  }
+
+  double slowdown_ = 1, clock_ = 0;
+  std::deque<Job> jobs_;
+  std::vector<TimelineEvent> done_;
+};
 
 class Simulator {
  public:
@@ -47,13 +135,8 @@ class Simulator {
     activation_at_.assign(slots, kNever);
     gradient_at_.assign(slots, kNever);
     per_microbatch_ = count_microbatches(steps);
-    for (const auto& list : steps) {
-      ranks_.emplace_back().splits_backward = has_weight_gradients(list);
-    }
-    for (std::size_t rank = 0; rank < traffic.size(); ++rank) {
-      ranks_[rank].gathered_at.assign(traffic[rank].parts.units.size(), 0);
-      ranks_[rank].reduced_at.assign(traffic[rank].parts.units.size(), 0);
-    }
+    ranks_.resize(steps.size());
+    for (int rank = 0; rank < num_ranks_; ++rank) look_through(rank);
     out_.busy.resize(steps.size());
   }
 
@@ -72,13 +155,19 @@ class Simulator {
  private:
   struct RankState {
     std::size_t next = 0;
-    bool splits_backward = false;
+    bool splits_backward = false, names_transfers = false;
     double free_at = 0;
-    double lane_free = 0;                         // gathers and reductions
-    double forward_link_free = 0;                 // activations to the next rank
-    double backward_link_free = 0;                // gradients to the one before
-    std::vector<double> gathered_at, reduced_at;  // [unit]
+    double computed_at = 0;             // end of its last compute step
+    double forward_link_free = 0;       // activations to the next rank
+    double backward_link_free = 0;      // gradients to the one before
+    std::vector<int> reductions_ahead;  // [unit]
+    bool is_at_tie = false;
+    Lane lane;
     std::size_t last_event = static_cast<std::size_t>(-1);
+  };
+  struct Tie {
+    int members = 0, arrived = 0;
+    double at = 0;  // when the last of them has come
   };
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -99,6 +188,24 @@ class Simulator {
     return progress;
   }
 
+  // What a list holds, before it runs.
+  void look_through(int rank) {
+    RankState& state = ranks_[index(rank)];
+    if (!traffic_.empty()) {
+      const RankTraffic& traffic = traffic_[index(rank)];
+      state.reductions_ahead.assign(traffic.parts.units.size(), 0);
+      state.lane.slow_down(traffic.overlap_slowdown);
+      for (const plan::UnitTraffic& unit : traffic.parts.units) {
+        if (!unit.tie.empty()) ++ties_[unit.tie].members;
+      }
+    }
+    for (const plan::Step& step : steps_[index(rank)]) {
+      state.splits_backward |= step.action == plan::Action::kWeightGradient;
+      state.names_transfers |= plan::is_send(step.action) || plan::is_receive(step.action);
+      if (step.action == plan::Action::kReduce) ++state.reductions_ahead.at(index(step.unit));
+    }
+  }
+
   bool try_step(int rank, const plan::Step& step) {
     RankState& state = ranks_[index(rank)];
     switch (step.action) {
@@ -106,90 +213,123 @@ class Simulator {
       case plan::Action::kBackward:
       case plan::Action::kWeightGradient:
         return compute(rank, step);
+      case plan::Action::kRecvActivation:
+      case plan::Action::kRecvGradient:
+        return receive(rank, step);
+      case plan::Action::kSendActivation:
+      case plan::Action::kSendGradient:
+        send(stage_of(rank, step), step, step.action == plan::Action::kSendActivation);
+        return true;
       case plan::Action::kGather:
-        state.gathered_at[index(step.unit)] = occupy_lane(rank, step, EventKind::kGather);
+        communicate(rank, step, EventKind::kGather, unit_time(rank, step).gather);
         return true;
       case plan::Action::kReduce:
-        state.reduced_at[index(step.unit)] = occupy_lane(rank, step, EventKind::kReduce);
+        communicate(rank, step, EventKind::kReduce, unit_time(rank, step).reduce);
         return true;
       case plan::Action::kFinishReduce:
-        state.free_at = std::max(state.free_at, state.reduced_at[index(step.unit)]);
+        state.free_at = state.lane.wait_for(EventKind::kReduce, step.unit, state.free_at);
+        if (--state.reductions_ahead.at(index(step.unit)) == 0)
+          communicate(rank, step, EventKind::kReduce, unit_time(rank, step).spread);
         return true;
-      default:  // transfers, which send() makes, and what takes no time of its own
+      case plan::Action::kReduceTie:
+        return tie(rank, step);
+      default:  // what takes no time of its own
         return true;
     }
   }
 
-  // When the input of a stage's step is there, or kNever so far.
-  double input_at(int stage, const plan::Step& step) {
-    switch (step.action) {
-      case plan::Action::kForward:
-        return stage == 0 ? 0 : slot(activation_at_, stage, step.microbatch);
-      case plan::Action::kBackward:
-        return stage == num_stages_ - 1 ? 0 : slot(gradient_at_, stage, step.microbatch);
-      default:
-        return 0;
-    }
+  int stage_of(int rank, const plan::Step& step) const { return step.chunk * num_ranks_ + rank; }
+  const StageTimes& times_of(int rank, const plan::Step& step) const {
+    return times_[index(stage_of(rank, step))];
+  }
+  UnitTime unit_time(int rank, const plan::Step& step) const {
+    const std::vector<UnitTime>& units = traffic_.at(index(rank)).units;
+    return units.empty() ? UnitTime{} : units.at(index(step.unit));
+  }
+  Range layers_of(int rank, const plan::Step& step) const {
+    return traffic_.at(index(rank)).parts.layers[index(step.chunk)];
+  }
+
+  // When the activation or gradient that a stage starts with is there, or kNever so far.
+  double input_at(int stage, int microbatch, bool forward) {
+    if (forward) return stage == 0 ? 0 : slot(activation_at_, stage, microbatch);
+    return stage == num_stages_ - 1 ? 0 : slot(gradient_at_, stage, microbatch);
+  }
+
+  bool receive(int rank, const plan::Step& step) {
+    const bool forward = step.action == plan::Action::kRecvActivation;
+    const double at = input_at(stage_of(rank, step), step.microbatch, forward);
+    if (at == kNever) return false;
+    RankState& state = ranks_[index(rank)];
+    state.free_at = std::max(state.free_at, at);
+    return true;
   }
 
   // A step's layer among those of its stage, in the order in which they run: {0, 1} for the whole.
   std::pair<int, int> place_of(int rank, const plan::Step& step) const {
     if (step.layer < 0) return {0, 1};
-    const Range layers = traffic_.at(index(rank)).parts.layers[index(step.chunk)];
+    const Range layers = layers_of(rank, step);
     const bool forward = step.action == plan::Action::kForward;
     const std::int64_t place = forward ? step.layer - layers.begin : layers.end - 1 - step.layer;
     return {static_cast<int>(place), static_cast<int>(layers.size())};
   }
 
-  double length_of(int rank, const plan::Step& step, int count) const {
-    const StageTimes& times = times_[index(step.chunk * num_ranks_ + rank)];
+  // Of a step without regard to the parts of a backward.
+  PassTime whole_pass(int rank, const plan::Step& step) const {
+    const StageTimes& times = times_of(rank, step);
     const bool forward = step.action == plan::Action::kForward;
-    double length = time_of(forward ? times.forward : times.backward, step.microbatch);
-    if (!forward && ranks_[index(rank)].splits_backward) {
-      const bool input = step.action == plan::Action::kBackward;
-      length *= input ? kInputGradientShare : 1 - kInputGradientShare;
+    if (times.layers.empty()) {
+      const auto& of_stage = forward ? times.forward : times.backward;
+      return {{}, {of_microbatch(of_stage, step.microbatch).value / place_of(rank, step).second}};
     }
-    if (step.layer < 0) return length;
-    if (times.layer_share.empty()) return length / count;
-    const Range layers = traffic_[index(rank)].parts.layers[index(step.chunk)];
-    return length * times.layer_share.at(static_cast<std::size_t>(step.layer - layers.begin));
+    const auto of_layer = [&](const LayerPasses& layer) {
+      return of_microbatch(forward ? layer.forward : layer.backward, step.microbatch);
+    };
+    if (step.layer >= 0) {
+      return of_layer(times.layers.at(index(step.layer) - index(layers_of(rank, step).begin)));
+    }
+    PassTime sum;
+    for (const LayerPasses& layer : times.layers) sum += of_layer(layer);
+    return sum;
   }
 
-  // When the parameters of a step's layer are there.
-  double parameters_at(int rank, const plan::Step& step) const {
-    double at = 0;
-    if (step.layer < 0) return at;
+  PassTime pass_of(int rank, const plan::Step& step) const {
+    const PassTime whole = whole_pass(rank, step);
+    if (step.action == plan::Action::kForward || !ranks_[index(rank)].splits_backward) return whole;
+    const bool input = step.action == plan::Action::kBackward;
+    const double share = input ? kInputGradientShare : 1 - kInputGradientShare;
+    return {share * whole.inside, share * whole.compute};
+  }
+
+  // When the parameters of a step's layer are there, from `now` on.
+  double wait_for_parameters(int rank, const plan::Step& step, double now) {
+    if (step.layer < 0) return now;
     const plan::RankParts& parts = traffic_[index(rank)].parts;
-    const bool forward = step.action == plan::Action::kForward;
-    if (forward && step.layer == parts.loss_layer) return at;
-    for (std::size_t unit = 0; unit < parts.units.size(); ++unit) {
-      if (!parts.units[unit].gathers || !parts.units[unit].used_by(step.layer)) continue;
-      at = std::max(at, ranks_[index(rank)].gathered_at[unit]);
-    }
-    return at;
+    if (step.action == plan::Action::kForward && step.layer == parts.loss_layer) return now;
+    return ranks_[index(rank)].lane.wait(now, [&](const TimelineEvent& event) {
+      return event.kind == EventKind::kGather && parts.units[index(event.unit)].used_by(step.layer);
+    });
   }
 
   bool compute(int rank, const plan::Step& step) {
-    const int stage = step.chunk * num_ranks_ + rank;
-    const auto [place, count] = place_of(rank, step);
-    const double input = place == 0 ? input_at(stage, step) : 0;
-    if (input == kNever) return false;
     RankState& state = ranks_[index(rank)];
-    const double start = std::max({state.free_at, input, parameters_at(rank, step)});
-    const double length = length_of(rank, step, count);
-    state.free_at = start + length;
-    out_.busy[index(rank)] += Milliseconds{length};
+    const bool forward = step.action == plan::Action::kForward;
+    const bool flows = step.action != plan::Action::kWeightGradient;
+    const int stage = stage_of(rank, step);
+    const auto [place, count] = place_of(rank, step);
+    const double input =
+        flows && place == 0 ? input_at(stage, step.microbatch, forward) : state.free_at;
+    if (input == kNever) return false;
+    const double start = wait_for_parameters(rank, step, std::max(state.free_at, input));
+    state.free_at = state.computed_at = state.lane.run_beside(pass_of(rank, step), start);
+    out_.busy[index(rank)] += Milliseconds{state.free_at - start};
     add_compute(state, stage, step, start);
-    if (place + 1 == count && step.action != plan::Action::kWeightGradient) {
-      send(stage, step, step.action == plan::Action::kForward);
-    }
+    if (flows && place + 1 == count && !state.names_transfers) send(stage, step, forward);
     return true;
   }
 
   void add_compute(RankState& state, int stage, const plan::Step& step, double start) {
-    const EventKind kind = step.action == plan::Action::kForward    ? EventKind::kForward
-                           : step.action == plan::Action::kBackward ? EventKind::kBackward
-                                                                    : EventKind::kWeightGradient;
+    const EventKind kind = kind_of(step.action);
     if (step.layer >= 0 && state.last_event < out_.events.size()) {
       TimelineEvent& last = out_.events[state.last_event];
       if (last.kind == kind && last.microbatch == step.microbatch && last.stage == stage &&
@@ -202,22 +342,30 @@ class Simulator {
     out_.events.push_back({stage, step.chunk, kind, step.microbatch, {start}, {state.free_at}});
   }
 
-  double occupy_lane(int rank, const plan::Step& step, EventKind kind) {
+  TimelineEvent unit_event(int rank, const plan::Step& step, EventKind kind) const {
+    return {stage_of(rank, step), step.chunk, kind, step.microbatch, {}, {}, step.unit};
+  }
+
+  void communicate(int rank, const plan::Step& step, EventKind kind, Milliseconds length) {
     RankState& state = ranks_[index(rank)];
-    const RankTraffic& traffic = traffic_.at(index(rank));
-    const auto& times = kind == EventKind::kGather ? traffic.gather : traffic.reduce;
-    const double length = times.empty() ? 0 : times.at(index(step.unit)).value;
-    if (length == 0) return 0;
-    const double start = std::max(state.free_at, state.lane_free);
-    state.lane_free = start + length;
-    out_.events.push_back({step.chunk * num_ranks_ + rank,
-                           step.chunk,
-                           kind,
-                           step.microbatch,
-                           {start},
-                           {state.lane_free},
-                           step.unit});
-    return state.lane_free;
+    state.lane.add(unit_event(rank, step, kind), length.value, state.free_at);
+  }
+
+  // Starts when the last of its ranks has come.
+  bool tie(int rank, const plan::Step& step) {
+    RankState& state = ranks_[index(rank)];
+    Tie& tie = ties_.at(traffic_.at(index(rank)).parts.units[index(step.unit)].tie);
+    state.free_at = state.lane.wait_for(EventKind::kReduce, step.unit, state.free_at);
+    tie.at = std::max(tie.at, state.free_at);
+    if (!state.is_at_tie) ++tie.arrived;
+    state.is_at_tie = tie.arrived < tie.members;
+    if (state.is_at_tie) return false;
+    TimelineEvent event = unit_event(rank, step, EventKind::kTie);
+    event.start = {tie.at};
+    state.free_at = tie.at + unit_time(rank, step).tie.value;
+    event.end = {state.free_at};
+    if (event.end > event.start) out_.events.push_back(std::move(event));
+    return true;
   }
 
   void send(int stage, const plan::Step& step, bool forward) {
@@ -239,8 +387,11 @@ class Simulator {
   }
 
   void finish_rank(int rank) {
-    double at = ranks_[index(rank)].free_at;
-    out_.pipeline = std::max(out_.pipeline, Milliseconds{at});
+    RankState& state = ranks_[index(rank)];
+    out_.pipeline = std::max(out_.pipeline, Milliseconds{state.computed_at});
+    double at = state.lane.wait(state.free_at, [](const TimelineEvent&) { return true; });
+    const auto& done = state.lane.events();
+    out_.events.insert(out_.events.end(), done.begin(), done.end());
     const auto add = [&](int stage, EventKind kind, Milliseconds length) {
       if (length.value <= 0) return;
       out_.events.push_back({stage, stage / num_ranks_, kind, -1, {at}, {at + length.value}});
@@ -251,6 +402,9 @@ class Simulator {
     }
     for (int s = rank; s < num_stages_; s += num_ranks_) {
       add(s, EventKind::kUpdate, times_[index(s)].update);
+    }
+    for (int s = rank; s < num_stages_; s += num_ranks_) {
+      add(s, EventKind::kParameterGather, times_[index(s)].parameter_gather);
     }
     out_.total = std::max(out_.total, Milliseconds{at});
   }
@@ -273,64 +427,11 @@ class Simulator {
   int per_microbatch_ = 0;
   std::vector<RankState> ranks_;
   std::vector<double> activation_at_, gradient_at_;  // [stage][microbatch]: arrival
+  std::map<std::string, Tie> ties_;
   Timeline out_;
 };
 
-const char* category(EventKind kind) {
-  switch (kind) {
-    case EventKind::kForward:
-      return "forward";
-    case EventKind::kBackward:
-      return "backward";
-    case EventKind::kWeightGradient:
-      return "weight gradient";
-    case EventKind::kTransfer:
-      return "transfer";
-    case EventKind::kGather:
-      return "gather";
-    case EventKind::kReduce:
-      return "reduce";
-    case EventKind::kGradientSync:
-      return "gradient sync";
-    case EventKind::kUpdate:
-      return "update";
-  }
-  return "";
-}
-
-OrderedJson thread_name(int thread, const std::string& name) {
-  return {{"name", "thread_name"},
-          {"ph", "M"},
-          {"pid", 0},
-          {"tid", thread},
-          {"args", {{"name", name}}}};
-}
-
 }  // namespace
-
-std::string to_text(const TimelineEvent& event) {
-  const std::string chunk = event.chunk > 0 ? "." + std::to_string(event.chunk) : "";
-  const std::string number = std::to_string(event.microbatch) + chunk;
-  switch (event.kind) {
-    case EventKind::kForward:
-      return "F" + number;
-    case EventKind::kBackward:
-      return "B" + number;
-    case EventKind::kWeightGradient:
-      return "W" + number;
-    case EventKind::kTransfer:
-      return "transfer " + number;
-    case EventKind::kGather:
-      return "gather " + std::to_string(event.unit);
-    case EventKind::kReduce:
-      return "reduce " + std::to_string(event.unit);
-    case EventKind::kGradientSync:
-      return "reduce gradients" + chunk;
-    case EventKind::kUpdate:
-      return "update" + chunk;
-  }
-  return "";
-}
 
 Timeline simulate(const std::vector<std::vector<plan::Step>>& steps,
                   const std::vector<StageTimes>& stages, const std::vector<RankTraffic>& traffic) {
@@ -342,41 +443,6 @@ Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
   const int pp_degree = static_cast<int>(stages.size()) / stages_per_rank;
   return simulate(plan::make_schedules(schedule, {pp_degree, num_microbatches, stages_per_rank}),
                   stages);
-}
-
-OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title) {
-  const int num_ranks = static_cast<int>(timeline.busy.size());
-  const bool interleaved = std::any_of(timeline.events.begin(), timeline.events.end(),
-                                       [](const TimelineEvent& event) { return event.chunk > 0; });
-  OrderedJson events = OrderedJson::array();
-  events.push_back(
-      {{"name", "process_name"}, {"ph", "M"}, {"pid", 0}, {"args", {{"name", title}}}});
-  for (int rank = 0; rank < num_ranks; ++rank) {
-    const std::string name = (interleaved ? "pipeline rank " : "stage ") + std::to_string(rank);
-    events.push_back(thread_name(2 * rank, name));
-    events.push_back(thread_name(2 * rank + 1, name + " receives"));
-  }
-  const auto on_lane = [](const TimelineEvent& event) { return event.unit >= 0; };
-  if (std::any_of(timeline.events.begin(), timeline.events.end(), on_lane)) {
-    for (int rank = 0; rank < num_ranks; ++rank) {
-      const std::string name = (interleaved ? "pipeline rank " : "stage ") + std::to_string(rank);
-      events.push_back(thread_name(2 * num_ranks + rank, name + " gathers and reduces"));
-    }
-  }
-  constexpr double kMicrosecondsPerMs = 1000;
-  for (const TimelineEvent& event : timeline.events) {
-    const int rank = event.stage % num_ranks;
-    const int thread = on_lane(event) ? 2 * num_ranks + rank
-                                      : 2 * rank + (event.kind == EventKind::kTransfer ? 1 : 0);
-    events.push_back({{"name", to_text(event)},
-                      {"cat", category(event.kind)},
-                      {"ph", "X"},
-                      {"ts", event.start.value * kMicrosecondsPerMs},
-                      {"dur", (event.end - event.start).value * kMicrosecondsPerMs},
-                      {"pid", 0},
-                      {"tid", thread}});
-  }
-  return {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
 }
 
 }  // namespace galvatron::cost

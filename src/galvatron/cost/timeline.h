@@ -8,31 +8,48 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
+#include "galvatron/cost/layer_time.h"
 #include "galvatron/plan/schedule_passes.h"
 
 namespace galvatron::cost {
 
-// Times of one stage. Vectors have one entry per microbatch, or a single one that holds for all.
+// One way through a layer: its own collectives, beside which nothing runs, then compute.
+struct PassTime {
+  Milliseconds inside;
+  Milliseconds compute;
+  Milliseconds total() const { return inside + compute; }
+};
+
+// Vectors have one entry per microbatch, or a single one that holds for all.
+struct LayerPasses {
+  std::vector<PassTime> forward;
+  std::vector<PassTime> backward;  // of both parts, where weight gradients are steps
+};
+
+// Times of one stage. Vectors as above.
 struct StageTimes {
   std::vector<Milliseconds> forward;
   std::vector<Milliseconds> backward;  // of both parts, where weight gradients are steps
-  Milliseconds transfer;       // to the next stage and back, each direction; unused on the last
-  Milliseconds gradient_sync;  // after the rank's last step
-  Milliseconds update;         // after that: optimizer and parameter gather
-  // Of each layer's forward and backward in the stage's; empty: all alike. For lowered lists.
-  std::vector<double> layer_share;
+  Milliseconds transfer;          // to the next stage and back, each direction; unused on the last
+  Milliseconds gradient_sync;     // after the rank's last step, where the lists name no reductions
+  Milliseconds update;            // after that
+  Milliseconds parameter_gather;  // after that
+  // For lowered lists, instead of `forward` and `backward`: of each layer. Empty: layers are alike
+  // and all compute.
+  std::vector<LayerPasses> layers;
 };
 
 // Share of a backward that makes the gradient of the input; the rest is that of the weights. A
 // matrix product's backward is two products of its own size.
 constexpr double kInputGradientShare = 0.5;
 
-// What lowered lists of one pipeline rank need beside.
+// What lowered lists of one pipeline rank need beside. Collectives of its parameter units run on a
+// lane beside compute, one at a time in the order of the list; while both run, both are
+// `overlap_slowdown` times slower.
 struct RankTraffic {
   plan::RankParts parts;
-  // Of each parameter unit, on a lane beside the computing one; empty: nothing. The cost model's
-  // layer times hold what is exposed of both already (layer_time.h).
-  std::vector<Milliseconds> gather, reduce;
+  std::vector<UnitTime> units;  // of `parts`; empty: none takes time
+  double overlap_slowdown = 1;
 };
 
 enum class EventKind {
@@ -42,8 +59,10 @@ enum class EventKind {
   kTransfer,
   kGather,
   kReduce,
+  kTie,
   kGradientSync,
-  kUpdate
+  kUpdate,
+  kParameterGather
 };
 
 struct TimelineEvent {
@@ -53,14 +72,14 @@ struct TimelineEvent {
   int microbatch = -1;  // -1: once per step
   Milliseconds start;
   Milliseconds end;
-  int unit = -1;  // of the pipeline rank, that is gathered or reduced
+  int unit = -1;  // of the pipeline rank, that is gathered, reduced or tied
 };
 // "F3", "B0.1" (of chunk 1), "transfer 3", "gather 2" (unit 2), "update"
 std::string to_text(const TimelineEvent& event);
 
 struct Timeline {
   std::vector<TimelineEvent> events;  // ascending start
-  std::vector<Milliseconds> busy;     // per pipeline rank: its compute steps
+  std::vector<Milliseconds> busy;     // per pipeline rank: its forwards and backwards
   Milliseconds pipeline;              // end of the last compute step
   Milliseconds total;
   // Share of the ranks' time up to `pipeline` in which a rank runs no step.
@@ -68,21 +87,22 @@ struct Timeline {
 };
 
 // A step starts when its pipeline rank is free and its input is there. Sends leave when their step
-// ends; between two neighbouring ranks one activation and one gradient at a time are under way in
-// each direction. After its last step a rank reduces the gradients of its stages and updates,
-// without waiting for others. InternalError for lists that can never finish,
-// naming a step that waits.
+// ends, or where the list names them; between two neighbouring ranks one activation and one
+// gradient at a time are under way in each direction. After its last step a rank reduces the
+// gradients of its stages and updates, without waiting for others. InternalError for lists that can
+// never finish, naming a step that waits.
 Timeline simulate(plan::ScheduleKind schedule, int num_microbatches,
                   const std::vector<StageTimes>& stages, int stages_per_rank = 1);
-// The same for any lists, one per pipeline rank; `traffic` of each for lowered ones. Transfers
-// leave and arrive by the rule above, whether the lists name them or not. Layers of one stage that
-// run without a gap are one event.
+// The same for any lists, one per pipeline rank; `traffic` of each for lowered ones. There a layer
+// waits for the parameters that it uses, a kFinishReduce for its reduction, a tie for all ranks
+// that hold a copy, and the update for all that is under way. Layers of one stage that run without
+// a gap are one event.
 Timeline simulate(const std::vector<std::vector<plan::Step>>& steps,
                   const std::vector<StageTimes>& stages,
                   const std::vector<RankTraffic>& traffic = {});
 
 // Chrome trace (chrome://tracing, Perfetto): one process, two threads per pipeline rank: steps and
-// what it receives; a third where gathers and reductions take time.
+// what it receives; a third where collectives of parameter units take time.
 OrderedJson to_chrome_trace(const Timeline& timeline, const std::string& title);
 
 }  // namespace galvatron::cost

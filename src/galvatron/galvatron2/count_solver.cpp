@@ -51,7 +51,7 @@ struct Dual {
 };
 
 Dual dual_at(const CountProblem& problem, std::span<const CountOption> options, double late_share) {
-  const CostHull hull(options, problem.scale, late_share);
+  const search::LowerHull hull = cost_hull(options, problem.scale, late_share);
   const double average = static_cast<double>(problem.capacity) / problem.count;
   Dual dual;
   dual.late_share = late_share;
@@ -181,7 +181,7 @@ class CountSearch {
     }
     for (std::size_t j = 0; j < options_.size(); ++j) {
       for (const double share : shares_) {
-        suffix_.emplace_back(std::span(options_).subspan(j), problem_.scale, share);
+        suffix_.push_back(cost_hull(std::span(options_).subspan(j), problem_.scale, share));
       }
     }
   }
@@ -268,7 +268,7 @@ class CountSearch {
   std::vector<CountOption> options_;
   std::vector<double> reduced_;
   std::vector<double> shares_;
-  std::vector<CostHull> suffix_;  // [option * shares + share]
+  std::vector<search::LowerHull> suffix_;  // [option * shares + share]
   Dual dual_;
   double best_;
   std::vector<int> counts_;       // of options_
@@ -286,8 +286,8 @@ class FrontSearch {
     for (const int i : index_) options_.push_back(options[static_cast<std::size_t>(i)]);
     for (std::size_t j = 0; j < options_.size(); ++j) {
       const std::span suffix = std::span(options_).subspan(j);
-      cost_.emplace_back(suffix, 1, 0);
-      late_.emplace_back(suffix, 0, 1);
+      cost_.push_back(cost_hull(suffix, 1, 0));
+      late_.push_back(cost_hull(suffix, 0, 1));
     }
     counts_.assign(options_.size(), 0);
     if (!options_.empty() && capacity >= 0) descend(0, count, capacity, 0, 0);
@@ -348,55 +348,21 @@ class FrontSearch {
   std::int64_t max_nodes_, nodes_ = 0;
   std::vector<int> index_;
   std::vector<CountOption> options_;
-  std::vector<CostHull> cost_, late_;
+  std::vector<search::LowerHull> cost_, late_;
   std::vector<int> counts_;
   CountFront front_;
 };
 
 }  // namespace
 
-CostHull::CostHull(std::span<const CountOption> options, double scale, double late_share) {
-  std::vector<Point> points;
+search::LowerHull cost_hull(std::span<const CountOption> options, double scale, double late_share) {
+  std::vector<search::WeightedCost> points;
   points.reserve(options.size());
   for (const CountOption& option : options) {
     points.push_back(
         {static_cast<double>(option.weight), scale * option.cost + late_share * option.late});
   }
-  std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
-    return a.weight != b.weight ? a.weight < b.weight : a.cost < b.cost;
-  });
-  for (const Point& point : points) {
-    if (!points_.empty() && point.cost >= points_.back().cost) continue;
-    while (points_.size() >= 2) {
-      const Point& a = points_[points_.size() - 2];
-      const Point& b = points_.back();
-      const bool above = (b.cost - a.cost) * (point.weight - a.weight) >=
-                         (point.cost - a.cost) * (b.weight - a.weight);
-      if (!above) break;
-      points_.pop_back();
-    }
-    points_.push_back(point);
-  }
-}
-
-double CostHull::at(double weight) const {
-  if (points_.empty() || weight < points_.front().weight) return search::kInfinity;
-  if (weight >= points_.back().weight) return points_.back().cost;
-  std::size_t i = 1;
-  while (points_[i].weight <= weight) ++i;
-  const Point& a = points_[i - 1];
-  const Point& b = points_[i];
-  return a.cost + (b.cost - a.cost) * (weight - a.weight) / (b.weight - a.weight);
-}
-
-double CostHull::price(double weight) const {
-  if (points_.empty() || weight < points_.front().weight || weight >= points_.back().weight)
-    return 0;
-  std::size_t i = 1;
-  while (points_[i].weight <= weight) ++i;
-  const Point& a = points_[i - 1];
-  const Point& b = points_[i];
-  return (a.cost - b.cost) / (b.weight - a.weight);
+  return search::LowerHull(std::move(points));
 }
 
 double count_bound(const CountProblem& problem) {

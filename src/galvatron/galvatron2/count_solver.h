@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "galvatron/search/solvers/relaxation.h"
+
 namespace galvatron::galvatron2 {
 
 struct CountOption {
@@ -32,23 +34,8 @@ struct CountResult {
   std::int64_t nodes = 0;
 };
 
-// Lower convex hull of (weight, cost) points: the linear-programming relaxation of a choice.
-class CostHull {
- public:
-  CostHull() = default;
-  // Points are cost + late_share * late, scaled: scale * cost + late_share * late.
-  CostHull(std::span<const CountOption> options, double scale, double late_share);
-  // Least cost of one (fractional) item of at most this weight; infinity when none is that light.
-  double at(double weight) const;
-  // Price of weight there: how fast the cost falls (>= 0).
-  double price(double weight) const;
-
- private:
-  struct Point {
-    double weight, cost;
-  };
-  std::vector<Point> points_;  // ascending weight, falling cost, convex
-};
+// The relaxation of a choice of one item, with points of scale * cost + late_share * late.
+search::LowerHull cost_hull(std::span<const CountOption> options, double scale, double late_share);
 
 // A lower bound of the problem's value: the larger of the relaxations that count none and all of
 // `late`. Infinity when nothing fits.

@@ -79,7 +79,7 @@ Solver::Solver(const Space& space, const Variant& variant) : space_(space), vari
     if (it == layouts.end()) layouts.push_back(strategy);
   }
   num_layouts_ = static_cast<int>(layouts.size());
-  for (const auto& options : variant.options) hulls_.emplace_back(options, 1, 0);
+  for (const auto& options : variant.options) hulls_.push_back(cost_hull(options, 1, 0));
 }
 
 double Solver::step_ms(const Stages& stages, const std::vector<double>& cost,

@@ -79,7 +79,7 @@ class Solver {
   const Variant& variant_;
   std::vector<int> layout_of_option_;
   int num_layouts_ = 0;
-  std::vector<CostHull> hulls_;  // per stage
+  std::vector<search::LowerHull> hulls_;  // per stage
   // By microbatches in flight, layers and capacity.
   std::map<std::tuple<int, int, std::int64_t>, CountResult> cheapest_;
 };

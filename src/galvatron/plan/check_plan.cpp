@@ -11,13 +11,27 @@ namespace {
 
 using Problem = std::optional<std::string>;
 
-Problem check_model(const Plan& plan, const spec::ModelSpec& model) {
-  if (!plan.model.empty() && !model.name.empty() && plan.model != model.name) {
+// A plan is one for shapes; the names count only where it does not record them.
+Problem check_shapes(const Plan& plan, const spec::ModelSpec& model) {
+  if (const auto other = spec::shape_difference(plan.shapes, spec::block_shapes(model))) {
+    return fmt::format(
+        "the plan was made for blocks of {} {}{}, those of model '{}' have {}; search a plan for "
+        "this model",
+        other->name, other->recorded,
+        plan.model.empty() ? "" : fmt::format(" (model '{}')", plan.model), model.name, other->now);
+  }
+  if (plan.shapes.empty() && !plan.model.empty() && !model.name.empty() &&
+      plan.model != model.name) {
     return fmt::format(
         "the plan was made for model '{}', not for '{}'; search a plan for this model, or change "
         "\"model\" in the plan if it is the same model under another name",
         plan.model, model.name);
   }
+  return std::nullopt;
+}
+
+Problem check_model(const Plan& plan, const spec::ModelSpec& model) {
+  if (auto problem = check_shapes(plan, model)) return problem;
   const auto num_layers = static_cast<int>(plan.layers.size());
   if (num_layers != model.num_layers()) {
     return fmt::format(

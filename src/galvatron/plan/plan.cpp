@@ -60,6 +60,7 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
   }
   Plan plan;
   plan.model = model.name;
+  plan.shapes = spec::block_shapes(model);
   plan.world_size = world_size;
   plan.global_batch = job.global_batch;
   plan.num_microbatches = num_microbatches;

@@ -11,6 +11,7 @@
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/plan/schedule.h"
 #include "galvatron/spec/job_spec.h"
+#include "galvatron/spec/layer_shapes.h"
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::plan {
@@ -32,6 +33,8 @@ struct Pipeline {
 
 struct Plan {
   std::string model;  // name of the model it was made for
+  // spec::block_shapes() of that model: it is a plan for every model that has them. Empty: unknown.
+  spec::Shapes shapes;
   int world_size = 1;
   std::int64_t global_batch = 1;
   int num_microbatches = 1;

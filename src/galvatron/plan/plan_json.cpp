@@ -168,6 +168,7 @@ Plan plan_from_json(const Json& json, const std::string& source) {
   check_format(reader);
   Plan plan;
   plan.model = reader.get_string_or("model", "");
+  plan.shapes = spec::read_shapes(reader);
   plan.world_size = static_cast<int>(reader.get_int("world_size", 1, kMaxRanks));
   plan.global_batch = reader.get_int("global_batch", 1, kMaxBatch);
   plan.num_microbatches = static_cast<int>(reader.get_int_or("num_microbatches", 1, 1, kMaxBatch));
@@ -190,6 +191,7 @@ OrderedJson plan_to_json(const Plan& plan) {
   out["format"] = kFormat;
   out["version"] = kVersion;
   out["model"] = plan.model;
+  if (!plan.shapes.empty()) out["shapes"] = spec::shapes_to_json(plan.shapes);
   out["world_size"] = plan.world_size;
   out["global_batch"] = plan.global_batch;
   out["num_microbatches"] = plan.num_microbatches;

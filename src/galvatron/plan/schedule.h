@@ -85,6 +85,9 @@ struct ScheduleTraits {
   ClosedForm closed_form = ClosedForm::kNone;
   // May the search choose it? It knows closed forms only, and only what the executor does.
   bool searched = true;
+  // What makes its prediction better than what runs, as the rest of "... is priced as if"; null:
+  // nothing, the executor does what the lists say.
+  const char* priced_as_if = nullptr;
   bool several_stages() const { return usual_stages_per_rank > 1; }
 };
 

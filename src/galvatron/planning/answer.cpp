@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include <fmt/format.h>
 
@@ -18,29 +17,6 @@ constexpr const char* kMfuConvention =
 
 std::string plural(double count, const char* what) {
   return fmt::format("{:g} {}{}", count, what, count == 1 ? "" : "s");
-}
-
-// ISO 8601 in UTC, as profiles have it; nullopt for anything else.
-std::optional<Now> parse_date(const std::string& text) {
-  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d", &year, &month, &day, &hour, &minute, &second) <
-      3) {
-    return std::nullopt;
-  }
-  const std::chrono::year_month_day date{std::chrono::year(year),
-                                         std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok()) return std::nullopt;
-  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
-         std::chrono::seconds(second);
-}
-
-std::string age_text(Now date, Now now) {
-  const double hours = static_cast<double>((now - date).count()) / 3600;
-  if (hours < 0) return "in the future";
-  if (hours < 1) return "this hour";
-  if (hours < 48) return plural(std::floor(hours), "hour") + " ago";
-  return plural(std::floor(hours / 24), "day") + " ago";
 }
 
 std::string machine_text(const profiles::HardwareProfile& hardware) {
@@ -77,6 +53,19 @@ std::vector<Source> sources_of(const Question& question) {
           {"layers", question.profile.provenance}};
 }
 
+std::vector<std::string> extrapolated_at(const Question& question,
+                                         const std::vector<int>& tp_degrees) {
+  std::vector<std::string> out = question.hardware.extrapolated;
+  for (std::string& text : question.profile.extrapolations(tp_degrees)) {
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+std::string line_of_extrapolation(const std::string& what) {
+  return "  extrapolated: " + what + "\n";
+}
+
 }  // namespace
 
 Throughput throughput(const Question& question, const plan::Plan& plan,
@@ -98,12 +87,23 @@ Throughput throughput(const Question& question, const plan::Plan& plan,
   return out;
 }
 
-std::string source_text(const profiles::Provenance& provenance, Now now) {
-  if (provenance.date.empty()) return provenance.note;
-  const auto date = parse_date(provenance.date);
-  return fmt::format(
-      "measured on {}, {}{}", provenance.host.empty() ? "an unnamed machine" : provenance.host,
-      provenance.date.substr(0, 10), date ? fmt::format(" ({})", age_text(*date, now)) : "");
+std::vector<std::string> extrapolated(const Question& question) {
+  return extrapolated_at(question, {});
+}
+
+std::vector<std::string> extrapolated(const Question& question, const plan::Plan& plan) {
+  std::vector<int> tp_degrees;
+  for (const plan::LayerStrategy& layer : plan.layers) tp_degrees.push_back(layer.tp_degree);
+  return extrapolated_at(question, tp_degrees);
+}
+
+std::string extrapolated_text(const Question& question, const plan::Plan& plan) {
+  const std::vector<std::string> all = extrapolated(question, plan);
+  std::string out;
+  for (std::size_t i = extrapolated(question).size(); i < all.size(); ++i) {
+    out += line_of_extrapolation(all[i]);
+  }
+  return out;
 }
 
 std::string to_text(const Question& question, std::int64_t global_batch, Now now) {
@@ -114,8 +114,9 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
       machine_text(question.hardware), global_batch, sample_text(question),
       to_text(question.job.precision), question.job.optimizer->name, memory_text(question));
   for (const Source& source : sources_of(question)) {
-    out += fmt::format("  {}: {}\n", source.of, source_text(source.provenance, now));
+    out += fmt::format("  {}: {}\n", source.of, profiles::source_text(source.provenance, now));
   }
+  for (const std::string& what : extrapolated(question)) out += line_of_extrapolation(what);
   return out;
 }
 
@@ -138,7 +139,7 @@ std::string to_text(const Throughput& throughput, const Question& question) {
 
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch) {
   OrderedJson out = {{"model", question.model.name},
-                     {"num_parameters", question.model.num_params()},
+                     {"num_params", question.model.num_params()},
                      {"world_size", question.hardware.world_size},
                      {"ranks_per_node", question.hardware.ranks_per_node},
                      {"device", question.hardware.device},
@@ -155,6 +156,7 @@ OrderedJson question_to_json(const Question& question, std::int64_t global_batch
                               {"host", source.provenance.host},
                               {"date", source.provenance.date}});
   }
+  if (const auto texts = extrapolated(question); !texts.empty()) out["extrapolated"] = texts;
   return out;
 }
 
@@ -179,6 +181,8 @@ OrderedJson search_to_json(const Question& question, const search::SearchResult&
   const search::FoundPlan& best = *result.best;
   OrderedJson out = search::search_to_json(result, question.memory);
   out["question"] = question_to_json(question, best.plan.global_batch);
+  const std::vector<std::string> texts = extrapolated(question, best.plan);
+  if (!texts.empty()) out["question"]["extrapolated"] = texts;
   out["throughput"] = throughput_to_json(throughput(question, best.plan, best.cost), question);
   return out;
 }

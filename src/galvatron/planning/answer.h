@@ -1,7 +1,6 @@
 // An answer with its question: what was asked and where the numbers come from, what a plan costs in
 // the units that people plan with.
 #pragma once
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +12,7 @@
 
 namespace galvatron::planning {
 
-using Now = std::chrono::sys_seconds;
+using profiles::Now;
 
 // Of a plan, all devices at work.
 struct Throughput {
@@ -29,19 +28,23 @@ struct Throughput {
 };
 Throughput throughput(const Question& question, const plan::Plan& plan, const cost::PlanCost& cost);
 
-// Where a kind of numbers comes from: "measured on host4, 2026-11-20 (8 days ago)", "from the data
-// sheet of 8xH100".
-std::string source_text(const profiles::Provenance& provenance, Now now);
+// What was not measured though the rest is, or goes beyond the data sheet, a sentence each: of the
+// machine and the length; with a plan also of its TP degrees, behind them.
+std::vector<std::string> extrapolated(const Question& question);
+std::vector<std::string> extrapolated(const Question& question, const plan::Plan& plan);
 
 // What was asked: model with its parameters, ranks, batch, tokens, precision, optimizer, memory and
-// margin, source of the numbers. Lines that begin with two spaces.
+// margin, source of the numbers, what is extrapolated. Lines that begin with two spaces.
 std::string to_text(const Question& question, std::int64_t global_batch, Now now);
 // One or two lines.
 std::string to_text(const Throughput& throughput, const Question& question);
 
-// {"model", "num_parameters", "world_size", "ranks_per_node", "device", "global_batch",
-// "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...]}:
-// all that an answer depends on.
+// A line for each that the plan alone is to blame for.
+std::string extrapolated_text(const Question& question, const plan::Plan& plan);
+
+// {"model", "num_params", "world_size", "ranks_per_node", "device", "global_batch",
+// "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...],
+// "extrapolated": [...] where there is any}: all that an answer depends on.
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch);
 OrderedJson throughput_to_json(const Throughput& throughput, const Question& question);
 // For the plan's `search` section: what was asked, the prediction, what it comes to, certificate

@@ -26,12 +26,18 @@ struct Unknown {
   double weight() const { return drop * static_cast<double>(width().value + 1); }
 };
 
+// Steps are told apart by times that a plan which is nearly as good would blur.
+search::SearchOptions exactly(search::SearchOptions options) {
+  options.simplicity = 0;
+  return options;
+}
+
 class FrontierSearch {
  public:
   FrontierSearch(const PreparedSearch& prepared, const FrontierRequest& request,
                  const FrontierProgress& progress)
       : inputs_(prepared.question.inputs()),
-        search_(inputs_, prepared.options),
+        search_(inputs_, exactly(prepared.options)),
         most_(request.num_budgets),
         progress_(progress) {
     const Bytes memory = prepared.question.memory;

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/profiles/device.h"
+#include "galvatron/profiles/extended.h"
 
 namespace galvatron::planning {
 namespace {
@@ -50,12 +52,10 @@ profiles::ModelProfile prepare_profile(const Question& question, MachineKnowledg
 
 profiles::HardwareProfile prepare_hardware(const QuestionRequest& request, const spec::JobSpec& job,
                                            MachineKnowledge& knowledge) {
-  const auto& cluster = knowledge.cluster;
   profiles::HardwareProfile out =
-      knowledge.hardware ? std::move(*knowledge.hardware)
-                         : profiles::analytic_hardware_profile(
-                               cluster->spec, cluster->device(job.precision), cluster->network);
-  if (request.world_size > 0) out.world_size = request.world_size;
+      knowledge.hardware ? profiles::extended(std::move(*knowledge.hardware), request.world_size,
+                                              knowledge.cluster, request.cluster)
+                         : knowledge.cluster->hardware(job.precision);
   out.memory_reserve = request.memory_reserve.value_or(out.memory_reserve);
   return out;
 }
@@ -68,6 +68,7 @@ MemoryMargin choose_margin(const QuestionRequest& request, bool is_measured) {
 
 void choose_memory(const QuestionRequest& request, bool is_measured, Question& out) {
   if (!request.memory && out.hardware.device_memory.value == 0) {
+    if (!request.needs_memory) return;
     throw ConfigError(
         "[search] --memory is missing: the hardware profile does not say how much a "
         "device has");
@@ -110,7 +111,8 @@ OptionList machine_options(MachineFiles& files) {
   list.path("hardware", files.hardware, "Profile written by profile-hardware");
   list.path("profile", files.profile, "Profile written by profile-model");
   list.text("cluster", files.cluster,
-            "Named cluster (configs/clusters) or its file: data sheet instead of profiles");
+            "Data sheet for what is not measured: a name, a file, or "
+            "NODESxDEVICESxDEVICE:NETWORK such as 2x8xA100-40G:25GB/s (galvatron clusters)");
   return list;
 }
 
@@ -122,11 +124,9 @@ MachineKnowledge read_machine(const MachineFiles& files) {
   return out;
 }
 
-OptionList question_options(QuestionRequest& request) {
+OptionList memory_options(QuestionRequest& request) {
   OptionList list;
   list.group("Input");
-  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
-             "Ranks; 0: all of the profile or cluster");
   list.bytes("memory", request.memory,
              "What a plan may use of one device; default: all it has, less the margin");
   list.bytes("memory-reserve", request.memory_reserve,
@@ -141,6 +141,15 @@ OptionList question_options(QuestionRequest& request) {
       [&request] {
         return request.memory_margin ? to_text(*request.memory_margin) : std::string();
       });
+  return list;
+}
+
+OptionList question_options(QuestionRequest& request) {
+  OptionList list;
+  list.group("Input");
+  list.count("world-size", request.world_size, {0, plan::kMaxRanks},
+             "Ranks; 0: all of the cluster, or of the profile");
+  list.append(memory_options(request));
   list.count("seq-length", request.seq_length, {.min = 0},
              "Tokens of a sample; 0: the profile's, else the model's own, 8192 at most");
   list.choice("precision", request.precision,
@@ -148,6 +157,14 @@ OptionList question_options(QuestionRequest& request) {
               "GPUs, fp32 on cpu");
   list.choice("optimizer", request.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
+  list.append(tokens_option(request));
+  list.append(profiles::cluster_override_options(request.cluster));
+  return list;
+}
+
+OptionList tokens_option(QuestionRequest& request) {
+  OptionList list;
+  list.group("Input");
   list.amount("tokens", request.tokens,
               "Of the whole training, such as 1T: the answer says how many days it takes");
   return list;
@@ -162,7 +179,7 @@ cost::CostInputs Question::inputs(std::int64_t global_batch) const {
 Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
                           MachineKnowledge knowledge) {
   auto& cluster = knowledge.cluster;
-  if (cluster && request.world_size > 0) cluster = cluster->resized(request.world_size);
+  if (cluster) cluster = profiles::adapted(*cluster, request.cluster, request.world_size);
   require(cluster || knowledge.hardware, "--hardware");
   require(cluster || knowledge.profile, "--profile");
   const bool is_measured = knowledge.hardware && knowledge.profile;
@@ -173,7 +190,8 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.job.seq_length = choose_length(request, out.model, knowledge);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);
-  if (cluster) out.peak_flops = cluster->device(out.job.precision).flops_per_ms * 1000;
+  out.peak_flops = cluster ? cluster->device(out.job.precision).flops_per_ms * 1000
+                           : profiles::peak_flops(out.hardware.device, out.job.precision);
   out.tokens = request.tokens;
   choose_memory(request, is_measured, out);
   return out;

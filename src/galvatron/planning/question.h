@@ -7,7 +7,7 @@
 
 #include "galvatron/base/option.h"
 #include "galvatron/cost/cost_model.h"
-#include "galvatron/profiles/cluster.h"
+#include "galvatron/profiles/cluster_overrides.h"
 
 namespace galvatron::planning {
 
@@ -15,7 +15,7 @@ namespace galvatron::planning {
 struct MachineFiles {
   std::string hardware;  // profile of profile-hardware
   std::string profile;   // profile of profile-model
-  std::string cluster;   // name or file of a data sheet
+  std::string cluster;   // data sheet: a name, a file or NODESxDEVICESxDEVICE:NETWORK
 };
 OptionList machine_options(MachineFiles& files);
 
@@ -42,11 +42,13 @@ std::string to_text(const MemoryMargin& margin);
 
 // A question in the user's words. What is not set follows from model and machine.
 struct QuestionRequest {
-  int world_size = 0;           // 0: all ranks of the hardware profile or cluster
+  int world_size = 0;  // 0: all ranks of the cluster, or without one of the hardware profile
+  profiles::ClusterOverrides cluster;  // in the place of the cluster's own numbers
   std::optional<Bytes> memory;  // that a plan may use of one device; unset: all it has, less margin
   std::optional<Bytes> memory_reserve;
   // Unset: with `memory` nothing; else as far as predictions were seen to err.
   std::optional<MemoryMargin> memory_margin;
+  bool needs_memory = true;     // else it may be that nobody knows a device's
   std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else the model's (8192 at
                                 // most)
   // Unset: that of the model's profile, else what is fast on the device.
@@ -54,16 +56,19 @@ struct QuestionRequest {
   std::string optimizer = spec::default_optimizer().name;
   std::optional<double> tokens;  // of the whole training: how long it takes
 };
-// `request` must outlive the list: for the command line and Python.
+// `request` must outlive the lists: for the command line and Python.
 OptionList question_options(QuestionRequest& request);
+OptionList memory_options(QuestionRequest& request);  // of these, what other questions ask too
+OptionList tokens_option(QuestionRequest& request);
 
 struct Question {
   spec::ModelSpec model;
   spec::JobSpec job;
   profiles::HardwareProfile hardware;  // world_size, memory_reserve: those of the question
   profiles::ModelProfile profile;      // prepared for model and job
-  Bytes memory;                        // that plans may use of one device, the reserve included
-  Bytes memory_given;                  // by --memory, or what a device has: with the margin
+  // That plans may use of one device, the reserve included; 0 where nobody knows.
+  Bytes memory;
+  Bytes memory_given;  // by --memory, or what a device has: with the margin
   MemoryMargin margin;
   double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
   std::optional<double> tokens;

@@ -20,6 +20,8 @@ search::SearchOptions engine_options(const SearchRequest& request) {
   search::SearchOptions options;
   options.global_batches = parse_batches(request.global_batch.empty() ? "8" : request.global_batch);
   options.num_runners_up = request.num_runners_up;
+  options.time_limit = request.time_limit;
+  options.simplicity = request.simplicity;
   options.space.uneven_stages = !request.even_stages;
   const auto allow = [&](const std::string& text) {
     search::add_constraint(options.space, text, true);
@@ -71,6 +73,12 @@ OptionList search_options(SearchRequest& request) {
   list.text("global-batch", request.global_batch,
             "Samples per step: 64, or a choice: 32,64 or 16:128:16; default 8");
   add_space_options(list, request);
+  list.group("Search");
+  list.number("time-limit", request.time_limit, {.min = 0},
+              "Seconds after which it ends with the best plan so far and its gap; default: none");
+  list.number(
+      "simplicity", request.simplicity, {.min = 0, .max = 1},
+      "Share of the step by which a plan of fewer runs of layers may be slower than the best");
   list.group("Output");
   list.count("runners-up", request.num_runners_up, {0, kMostRunnersUp}, "How many runner-ups");
   return list;
@@ -104,6 +112,12 @@ std::vector<std::int64_t> parse_batches(const std::string& text) {
     out.push_back(batch);
   }
   return out;
+}
+
+search::SearchResult PreparedSearch::run(search::WatchProgress watch) const {
+  search::SearchOptions watched = options;
+  watched.progress = std::move(watch);
+  return search_best_plan(question.inputs(), watched);
 }
 
 PreparedSearch prepare_search(const SearchRequest& request, spec::ModelSpec model,

@@ -19,6 +19,8 @@ struct SearchRequest {
   std::optional<plan::ScheduleKind> schedule;  // unset: any
   std::optional<int> num_microbatches, max_tp, max_pp, max_ulysses;
   bool even_stages = false;
+  std::optional<double> time_limit;  // seconds; unset: none
+  double simplicity = search::SearchOptions{}.simplicity;
   int num_runners_up = 3;
 };
 
@@ -30,7 +32,7 @@ struct PreparedSearch {
   Question question;  // its job has the first of the batches
   search::SearchOptions options;
 
-  search::SearchResult run() const { return search_best_plan(question.inputs(), options); }
+  search::SearchResult run(search::WatchProgress watch = nullptr) const;
 };
 
 // ConfigError for what is missing or contradicts itself.

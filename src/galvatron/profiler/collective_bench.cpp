@@ -145,9 +145,12 @@ double CollectiveBench::time_of_point(const Operation& operation, double seconds
     const bool enough = deadline.passed() || relative_spread(rounds) <= kStableSpread;
     if (agreement_.mean(enough ? 1 : 0) >= 0.5) break;
   }
+  spreads_.push_back(agreement_.mean(relative_spread(rounds)));
   const double weight = operation ? 1 : 0;
   return agreement_.sum(weight * median(std::move(rounds))) / agreement_.sum(weight);
 }
+
+double CollectiveBench::typical_spread() const { return spreads_.empty() ? 0 : median(spreads_); }
 
 profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupShape shape,
                                                    Bytes max_bytes, double seconds) {

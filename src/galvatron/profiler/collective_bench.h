@@ -39,6 +39,10 @@ class CollectiveBench {
   profiles::CollectiveTable measure(profiles::Collective collective, profiles::GroupShape shape,
                                     Bytes max_bytes, double seconds);
 
+  // Of the points so far: the median of their relative_spread(), as a mean over the ranks. 0
+  // without any.
+  double typical_spread() const;
+
  private:
   using Operation = std::function<void()>;
   // One collective of `bytes`, whole elements for every rank.
@@ -49,6 +53,7 @@ class CollectiveBench {
 
   comm::World& world_;
   Agreement agreement_;
+  std::vector<double> spreads_;
   at::Tensor input_, output_;  // flat fp32, as large as the largest message so far
 };
 

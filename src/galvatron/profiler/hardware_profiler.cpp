@@ -45,8 +45,8 @@ class HardwareProfiler {
       : world_(world), options_(options), agreement_(world), cases_(cases_of(world.size())) {}
 
   profiles::HardwareProfile run() {
-    CollectiveBench collectives(world_);
     measure_machine();
+    CollectiveBench collectives(world_);
     measure_compute();
     measure_collectives(collectives);
     tell("done");
@@ -107,12 +107,17 @@ class HardwareProfiler {
       out_.tables.push_back(
           bench.measure(cases_[i].collective, cases_[i].shape, options_.max_bytes, share));
     }
+    if (!cases_.empty()) out_.provenance.spread = bench.typical_spread();
+    // Of a mean machine: every one has as many ranks.
+    const double ours = agreement_.mean(load_.own_seconds()) * out_.ranks_per_node;
+    out_.provenance.other_load = load_.cores(ours);
   }
 
   comm::World& world_;
   const HardwareProfileOptions& options_;
   Agreement agreement_;
   std::vector<Case> cases_;
+  LoadOfOthers load_;
   int parts_done_ = 0;
   profiles::HardwareProfile out_;
 };

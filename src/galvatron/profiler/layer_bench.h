@@ -33,6 +33,7 @@ struct LayerBytes {
 struct LayerTimes {
   Milliseconds forward;
   Milliseconds backward;
+  double spread = 0;  // relative_spread() of their sum over the repetitions
 };
 
 class LayerBench {

@@ -12,7 +12,9 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/version.h>
 
+#include "galvatron/base/progress.h"
 #include "galvatron/comm/cuda.h"
+#include "galvatron/profiler/stopwatch.h"
 #include "galvatron/runtime/memory_meter.h"
 
 namespace galvatron::profiler {
@@ -62,16 +64,43 @@ Bytes memory_limit() {
   return {std::numeric_limits<std::int64_t>::max()};
 }
 
+// Seconds that all processors of the machine were busy since it started; nullopt where it does not
+// say.
+std::optional<double> busy_seconds() {
+  std::ifstream file("/proc/stat");
+  std::string cpu;
+  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft_irq = 0, steal = 0;
+  file >> cpu >> user >> nice >> system >> idle >> wait >> irq >> soft_irq >> steal;
+  if (!file || cpu != "cpu") return std::nullopt;
+  return (user + nice + system + irq + soft_irq + steal) /
+         static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 int cuda_index(c10::Device device) { return device.has_index() ? device.index() : 0; }
 
 }  // namespace
 
 profiles::Provenance measured_here(std::int64_t seed, const std::string& note) {
-  return {host_name(),
-          utc_now(),
-          {{"galvatron", GALVATRON_VERSION}, {"torch", TORCH_VERSION}},
-          seed,
-          note};
+  profiles::Provenance out;
+  out.host = host_name();
+  out.date = utc_now();
+  out.versions = {{"galvatron", GALVATRON_VERSION}, {"torch", TORCH_VERSION}};
+  out.seed = seed;
+  out.note = note;
+  out.cores = available_cores();
+  return out;
+}
+
+LoadOfOthers::LoadOfOthers()
+    : started_at_(now_seconds()), busy_then_(busy_seconds()), own_then_(processor_seconds()) {}
+
+double LoadOfOthers::own_seconds() const { return processor_seconds() - own_then_; }
+
+std::optional<double> LoadOfOthers::cores(double ours) const {
+  const std::optional<double> busy = busy_seconds();
+  const double elapsed = now_seconds() - started_at_;
+  if (!busy || !busy_then_ || elapsed <= 0) return std::nullopt;
+  return std::max(0.0, *busy - *busy_then_ - ours) / elapsed;
 }
 
 std::string device_name(c10::Device device) {

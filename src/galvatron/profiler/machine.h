@@ -2,6 +2,7 @@
 // are numbers of the profile themselves.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <c10/core/Device.h>
@@ -11,8 +12,24 @@
 
 namespace galvatron::profiler {
 
-// Host name, date, versions; `note` says how it was measured.
+// Host name, date, versions, cores; `note` says how it was measured.
 profiles::Provenance measured_here(std::int64_t seed, const std::string& note);
+
+// Processors that other programs keep busy while we measure.
+class LoadOfOthers {
+ public:
+  LoadOfOthers();  // from now on
+  // Processor time of this process since then.
+  double own_seconds() const;
+  // `ours`: own_seconds() of all our processes on this machine. nullopt where the system does not
+  // count.
+  std::optional<double> cores(double ours) const;
+
+ private:
+  double started_at_;
+  std::optional<double> busy_then_;
+  double own_then_;
+};
 
 // "cpu: Intel(R) Xeon(R) ...", "NVIDIA H100 80GB HBM3".
 std::string device_name(c10::Device device);

@@ -89,6 +89,8 @@ class ModelProfiler {
     for (int type = 0; type < static_cast<int>(names.size()); ++type) {
       out.types.push_back(measure_type(type, names[static_cast<std::size_t>(type)]));
     }
+    out.provenance.spread = median(spreads_);
+    out.provenance.other_load = load_.cores(load_.own_seconds());
     tell("done");
     return out;
   }
@@ -121,6 +123,7 @@ class ModelProfiler {
     const spec::LayerSpec& layer = model_.layer(index);
     profiles::LayerTypeProfile out;
     out.type = name;
+    out.shapes = spec::layer_shapes(layer);
     out.parameter_bytes = {layer.num_params() * spec::compute_bytes(options_.precision)};
     for (const int degree : degrees_) {
       tell(fmt::format("{}, tp {}", name, degree));
@@ -151,6 +154,7 @@ class ModelProfiler {
       m.samples = static_cast<double>(samples);
       const LayerBytes bytes = bench.measure_bytes(samples);
       const LayerTimes times = bench.measure_times(samples, next_share());
+      spreads_.push_back(times.spread);
       m.forward = times.forward;
       m.backward = times.backward;
       m.activation = m.activation_selective = bytes.activation;
@@ -178,6 +182,8 @@ class ModelProfiler {
   std::vector<int> degrees_;
   std::vector<std::int64_t> samples_;
   Deadline deadline_;
+  std::vector<double> spreads_;  // of every case
+  LoadOfOthers load_;
   int num_parts_ = 0, parts_done_ = 0;
 };
 

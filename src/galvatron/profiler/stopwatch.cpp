@@ -19,12 +19,6 @@ double quantile(const std::vector<double>& sorted, double share) {
   return sorted[left] + (sorted[right] - sorted[left]) * (place - static_cast<double>(left));
 }
 
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
 }  // namespace
 
 void synchronize(c10::Device device) {
@@ -46,6 +40,12 @@ Milliseconds compute_time_of(const std::function<void()>& work, c10::Device devi
   const Milliseconds wall = time_of(work, device);
   const Milliseconds used{(processor_seconds() - start) * 1000};
   return device.is_cpu() ? std::min(wall, used) : wall;
+}
+
+double processor_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 double median(std::vector<double> values) {

@@ -19,6 +19,9 @@ Milliseconds time_of(const std::function<void()>& work, c10::Device device);
 // so that other programs on the machine do not count.
 Milliseconds compute_time_of(const std::function<void()>& work, c10::Device device);
 
+// Processor time of this process so far, all its threads.
+double processor_seconds();
+
 // REQUIRES: not empty.
 double median(std::vector<double> values);
 // For times of one rank alone: what disturbs it (other programs, the other thread of its core) only

@@ -13,37 +13,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLargest = 1e9;
+constexpr const char* kAssumed =
+    ". gb_per_s is one direction at 80 to 90 % of that. Assumed, not measured: matmul_efficiency, "
+    "latencies, overlap_slowdown, memory_reserve.";
 
-Link read_link(JsonReader& cluster, const std::string& key) {
-  JsonReader reader = cluster.get_object(key);
-  Link link;
-  link.latency_ms = reader.get_number("latency_us", 0, kLargest) / 1000;
-  link.bandwidth_bytes_per_ms = reader.get_number("gb_per_s", 1e-6, kLargest) * 1e6;
-  reader.finish();
-  return link;
+fs::path cluster_path(const std::string& name) {
+  return spec::configs_directory() / "clusters" / (name + ".json");
 }
 
-Bytes read_bytes(JsonReader& reader, const std::string& key) {
-  return parse_bytes(reader.get_string(key), reader.source() + ": " + key);
-}
-
-void read_device(JsonReader& cluster, Cluster& out) {
-  JsonReader reader = cluster.get_object("device");
-  out.spec.device = reader.get_string("name");
-  out.spec.device_memory = read_bytes(reader, "memory");
-  JsonReader tflops = reader.get_object("dense_tflops");
-  for (const std::string& precision : tflops.keys()) {
-    spec::parse_precision(precision);
-    out.dense_tflops[precision] = tflops.get_number(precision, 1e-6, kLargest);
-  }
-  out.matmul_efficiency = reader.get_number("matmul_efficiency", 1e-3, 1);
-  out.memory_gb_per_s = reader.get_number("memory_gb_per_s", 1e-3, kLargest);
-  out.overhead_us = reader.get_number_or("overhead_us", 0, 0, kLargest);
-  reader.finish();
+// A bandwidth behind a colon may hold a slash, a spec's other parts never.
+bool is_cluster_file(const std::string& text) {
+  return fs::path(text).extension() == ".json" ||
+         text.substr(0, text.find(':')).find('/') != std::string::npos;
 }
 
 }  // namespace
+
+std::string Cluster::provenance() const {
+  std::string out = sources.device;
+  if (!sources.intra_node.empty()) {
+    out += "; " + sources.intra_node;
+    if (spec.num_nodes == 1) {
+      out += "; a single node; the inter-node link is unused";
+    } else if (!is_network_given) {
+      out += "; " + sources.inter_node;
+    }
+    out += kAssumed;
+  }
+  if (!given.empty()) out += fmt::format(" Given: {}.", fmt::join(given, ", "));
+  return out;
+}
 
 DeviceSpec Cluster::device(spec::Precision precision) const {
   const auto it = dense_tflops.find(spec::to_text(precision));
@@ -52,6 +51,13 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
   }
   return {spec.device, it->second * 1e9, matmul_efficiency, memory_gb_per_s * 1e6,
           overhead_us / 1000};
+}
+
+HardwareProfile Cluster::hardware(spec::Precision precision) const {
+  HardwareProfile out = analytic_hardware_profile(spec, device(precision), network);
+  out.extrapolated = extrapolated;
+  if (!given.empty()) out.provenance.note += fmt::format("; given: {}", fmt::join(given, ", "));
+  return out;
 }
 
 spec::Precision Cluster::fast_precision() const {
@@ -77,27 +83,13 @@ Cluster Cluster::resized(int world_size) const {
   return out;
 }
 
-Cluster cluster_from_json(const Json& json, const std::string& source) {
-  JsonReader reader(json, source);
-  const std::string format = reader.get_string_or("format", "");
-  if (format != "galvatron-cluster") {
-    throw ConfigError("[cluster] ", source, " is no cluster: its \"format\" is '", format,
-                      "', not 'galvatron-cluster'");
-  }
-  reader.get_int("version", 1, 1);
-  Cluster out;
-  constexpr int kMostDevices = 1 << 20;
-  out.spec.name = reader.get_string("name");
-  out.provenance = reader.get_string("provenance");
-  out.spec.num_nodes = static_cast<int>(reader.get_int("num_nodes", 1, kMostDevices));
-  out.spec.devices_per_node = static_cast<int>(reader.get_int("devices_per_node", 1, 1024));
-  read_device(reader, out);
-  out.network.intra_node = read_link(reader, "intra_node");
-  out.network.inter_node = read_link(reader, "inter_node");
-  out.network.overlap_slowdown = reader.get_number("overlap_slowdown", 1, 100);
-  out.network.memory_reserve = read_bytes(reader, "memory_reserve");
-  reader.finish();
-  return out;
+Bandwidth Cluster::node_bandwidth() const {
+  return {network.inter_node.bandwidth_bytes_per_ms * spec.devices_per_node};
+}
+
+void Cluster::set_node_bandwidth(Bandwidth bandwidth) {
+  network.inter_node.bandwidth_bytes_per_ms = bandwidth.bytes_per_ms / spec.devices_per_node;
+  is_network_given = true;
 }
 
 std::vector<std::string> cluster_names() {
@@ -111,16 +103,12 @@ std::vector<std::string> cluster_names() {
 }
 
 Cluster load_cluster(const std::string& cluster) {
-  fs::path path = spec::configs_directory() / "clusters" / (cluster + ".json");
-  const bool is_file =
-      cluster.find('/') != std::string::npos || fs::path(cluster).extension() == ".json";
-  if (is_file) path = cluster;
-  if (!is_file && !fs::exists(path)) {
-    const auto names = cluster_names();
-    throw ConfigError("[cluster] '", cluster, "' is neither a file nor one of ",
-                      fmt::format("{}", fmt::join(names, ", ")), did_you_mean(cluster, names));
+  if (is_cluster_file(cluster)) return cluster_from_json(read_json_file(cluster), cluster);
+  const fs::path named = cluster_path(cluster);
+  if (cluster.find('/') == std::string::npos && fs::exists(named)) {
+    return cluster_from_json(read_json_file(named), named.string());
   }
-  return cluster_from_json(read_json_file(path), path.string());
+  return cluster_from_spec(cluster);
 }
 
 }  // namespace galvatron::profiles

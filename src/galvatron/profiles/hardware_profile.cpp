@@ -1,6 +1,7 @@
 #include "galvatron/profiles/hardware_profile.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <tuple>
 
@@ -21,18 +22,12 @@ double ring_steps(Collective collective, int size) {
   }
 }
 
-// Messages that follow each other in a tree; what data sheets' latencies are for.
-double tree_steps(Collective collective, int size) {
-  if (collective == Collective::kPointToPoint) return 1;
-  const double depth = std::ceil(std::log2(size));
-  return collective == Collective::kAllReduce ? 2 * depth : depth;
-}
-
 // The rule for shapes without a table when there are links: see HardwareProfile::group_time.
 double time_over_links(const HardwareProfile& profile, Collective collective, GroupShape shape,
                        double bytes) {
-  const Link& intra = profile.links.at("intra_node");
-  const Link& inter = profile.links.at("inter_node");
+  // Both or none, by name: the question is asked a million times in a search.
+  const Link& inter = profile.links.begin()->second;
+  const Link& intra = profile.links.rbegin()->second;
   const double steps = tree_steps(collective, shape.size);
   const double traffic = bus_factor(collective, shape.size) * bytes;
   if (!profile.crosses_nodes(shape)) {
@@ -97,6 +92,12 @@ double bus_factor(Collective collective, int group_size) {
   if (collective == Collective::kPointToPoint) return 1;
   const double share = (group_size - 1.0) / group_size;
   return collective == Collective::kAllReduce ? 2 * share : share;
+}
+
+double tree_steps(Collective collective, int group_size) {
+  if (collective == Collective::kPointToPoint) return 1;
+  const double depth = std::bit_width(static_cast<unsigned>(group_size) - 1);  // ceil(log2 n)
+  return collective == Collective::kAllReduce ? 2 * depth : depth;
 }
 
 bool HardwareProfile::crosses_nodes(GroupShape shape) const {

@@ -39,6 +39,9 @@ struct GroupShape {
 // factor).
 double bus_factor(Collective collective, int group_size);
 
+// Messages that follow each other in a tree; what data sheets' latencies are for.
+double tree_steps(Collective collective, int group_size);
+
 // One measured shape. Measured with every group of that shape in the world at work at once, as in
 // training.
 struct CollectiveTable {
@@ -81,6 +84,8 @@ struct HardwareProfile {
   std::vector<CollectiveTable> tables;
   // "intra_node", "inter_node"; both or none. See group_time().
   std::map<std::string, Link> links;
+  // What is not measured though the rest is, or goes beyond the data sheet: a sentence each.
+  std::vector<std::string> extrapolated;
 
   // Time of one collective. 0 for a group of one or no bytes.
   //   measured shape: its curve
@@ -108,11 +113,11 @@ struct HardwareProfile {
   bool crosses_nodes(GroupShape shape) const;
 };
 
-// JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "device": ...,
-// "world_size": ..., "ranks_per_node", "device_memory_bytes", "memory_reserve_bytes",
-// "overlap_slowdown", "compute_contention": [{"ranks", "slowdown"}], "optimizer_ns_per_element",
-// "other_optimizers_ns_per_element": {"sgd": ...},
-// "links": {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
+// JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "extrapolated":
+// [...], "device": ..., "world_size": ..., "ranks_per_node", "device_memory_bytes",
+// "memory_reserve_bytes", "overlap_slowdown", "compute_contention": [{"ranks", "slowdown"}],
+// "optimizer_ns_per_element", "other_optimizers_ns_per_element": {"sgd": ...}, "links":
+// {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
 // [{"operation", "group_size", "stride", "latency_ms", "bandwidth_bytes_per_ms", "points":
 // [{"bytes", "ms"}]}]}. latency and bandwidth are for readers: fitted again from the points, used
 // only where there are none. ConfigError names the file and the key.

@@ -29,6 +29,19 @@ std::map<std::string, Link> read_links(JsonReader& profile) {
   return links;
 }
 
+std::vector<std::string> read_extrapolated(JsonReader& profile) {
+  std::vector<std::string> out;
+  if (!profile.has("extrapolated")) return profile.ignore("extrapolated"), out;
+  for (const Json& text : get_list(profile, "extrapolated")) {
+    if (!text.is_string()) {
+      throw ConfigError("[profile] ", profile.source(), ": 'extrapolated' holds texts, not ",
+                        text.dump());
+    }
+    out.push_back(text);
+  }
+  return out;
+}
+
 std::vector<ContentionPoint> read_contention(JsonReader& profile) {
   std::vector<ContentionPoint> points;
   if (!profile.has("compute_contention")) return profile.ignore("compute_contention"), points;
@@ -147,6 +160,7 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   require_format(reader, kHardwareFormat);
   HardwareProfile out;
   out.provenance = read_provenance(reader);
+  out.extrapolated = read_extrapolated(reader);
   out.device = reader.get_string("device");
   out.world_size = static_cast<int>(reader.get_int("world_size", 1, kMaxRanks));
   out.ranks_per_node = static_cast<int>(reader.get_int("ranks_per_node", 1, kMaxRanks));
@@ -183,6 +197,7 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
                      {"overlap_slowdown", profile.overlap_slowdown},
                      {"compute_contention", contention},
                      {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  if (!profile.extrapolated.empty()) out["extrapolated"] = profile.extrapolated;
   for (const auto& [name, ns] : profile.other_optimizers_ns)
     out["other_optimizers_ns_per_element"][name] = ns;
   for (const auto& [name, link] : profile.links) out["links"][name] = link_to_json(link);

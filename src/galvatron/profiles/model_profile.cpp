@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -73,12 +74,30 @@ int ModelProfile::index_of(const std::string& type) const {
   return static_cast<int>(it - names.begin());
 }
 
+void ModelProfile::require_shapes(const LayerTypeProfile& entry, const spec::LayerSpec& layer,
+                                  const spec::ModelSpec& spec) const {
+  const auto refuse = [&](const auto&... problem) {
+    throw ConfigError("[profile] the profile ", problem...,
+                      "; run `galvatron profile-model --model ", spec.name, "`");
+  };
+  if (const auto other = spec::shape_difference(entry.shapes, spec::layer_shapes(layer))) {
+    refuse("of '", model, "' has a layer type '", entry.type, "' of ", other->name, " ",
+           other->recorded, ", that of model '", spec.name, "' has ", other->now);
+  }
+  if (!entry.shapes.empty()) return;
+  const Bytes bytes{layer.num_params() * spec::compute_bytes(precision)};
+  if (entry.parameter_bytes.value != 0 && entry.parameter_bytes != bytes) {
+    refuse("of '", model, "' has a layer type '", entry.type, "' with ",
+           entry.parameter_bytes.value, " bytes of parameters, that of model '", spec.name,
+           "' has ", bytes.value);
+  }
+  if (entry.parameter_bytes.value == 0 && model != spec.name) {
+    refuse("is of model '", model, "', not of '", spec.name, "'");
+  }
+}
+
 void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_length,
                            spec::Precision for_precision) {
-  if (model != spec.name) {
-    throw ConfigError("[profile] the profile is of model '", model, "', not of '", spec.name,
-                      "'; run `galvatron profile-model --model ", spec.name, "`");
-  }
   if (precision != for_precision) {
     throw ConfigError("[profile] the profile was measured in ", spec::to_text(precision),
                       ", not in ", spec::to_text(for_precision),
@@ -87,8 +106,11 @@ void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_len
   auto prepared = std::make_shared<Prepared>();
   prepared->model = spec;
   prepared->seq_length = for_seq_length;
-  for (const std::string& type : spec.type_names()) {
-    const auto& entry = types[static_cast<std::size_t>(index_of(type))];
+  const std::vector<std::string> names = spec.type_names();
+  for (int type = 0; type < static_cast<int>(names.size()); ++type) {
+    const auto index = index_of(names[static_cast<std::size_t>(type)]);
+    const LayerTypeProfile& entry = types[static_cast<std::size_t>(index)];
+    require_shapes(entry, spec.layer(spec.first_layer_of_type(type)), spec);
     prepared->types.push_back(make_curves(entry));
   }
   prepared_ = std::move(prepared);
@@ -119,6 +141,29 @@ std::vector<ModelProfile::Curves> ModelProfile::make_curves(const LayerTypeProfi
     curves.tp_degree = tp_degree;
     for (std::size_t i = 0; i < kNumFields; ++i) curves.fields[i] = Curve(std::move(fields[i]));
     out.push_back(std::move(curves));
+  }
+  return out;
+}
+
+std::vector<std::string> ModelProfile::extrapolations(const std::vector<int>& tp_degrees) const {
+  GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
+  std::vector<std::string> out;
+  if (prepared_->analytic) return out;
+  if (prepared_->seq_length != seq_length) {
+    out.push_back(fmt::format("layers at {} tokens: from {} measured, by their shapes",
+                              prepared_->seq_length, seq_length));
+  }
+  std::set<int> measured;
+  for (const LayerTypeProfile& entry : types) {
+    for (const LayerMeasurement& m : entry.measurements) measured.insert(m.tp_degree);
+  }
+  std::set<int> unmeasured;
+  for (const int degree : tp_degrees) {
+    if (!measured.contains(degree)) unmeasured.insert(degree);
+  }
+  if (!unmeasured.empty()) {
+    out.push_back(fmt::format("layers at tp_degree {}: from tp_degree {} measured, by their shapes",
+                              fmt::join(unmeasured, ", "), fmt::join(measured, ", ")));
   }
   return out;
 }

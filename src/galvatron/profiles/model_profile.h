@@ -12,6 +12,7 @@
 #include "galvatron/profiles/curve.h"
 #include "galvatron/profiles/provenance.h"
 #include "galvatron/spec/job_spec.h"
+#include "galvatron/spec/layer_shapes.h"
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::profiles {
@@ -44,9 +45,9 @@ struct LayerMeasurement {
 
 struct LayerTypeProfile {
   std::string type;       // ModelSpec::type_names()
-  Bytes parameter_bytes;  // whole layer, compute precision, unsharded: checked against the spec by
-                          // readers of the profile
+  Bytes parameter_bytes;  // whole layer, compute precision, unsharded; 0: unknown
   std::vector<LayerMeasurement> measurements;
+  spec::Shapes shapes = {};  // spec::layer_shapes(); empty: unknown
   bool operator==(const LayerTypeProfile&) const = default;
 };
 
@@ -68,8 +69,14 @@ class ModelProfile {
   // called.
   LayerMeasurement lookup(int type, int tp_degree, double samples) const;
 
-  // Makes the profile ready for lookups under `model` at `seq_length` tokens. ConfigError when the
-  // profile is of another model or precision, or lacks a layer type. A length other than the
+  // What lookups at these TP degrees carry over from shapes that were measured, a sentence each;
+  // none for a profile computed from shapes. REQUIRES: prepare() was called.
+  std::vector<std::string> extrapolations(const std::vector<int>& tp_degrees) const;
+
+  // Makes the profile ready for lookups under `model` at `seq_length` tokens: any model whose layer
+  // types have the shapes that were measured, whatever its name and however many of them it has.
+  // ConfigError for other shapes or another precision, or a layer type that is not there; where a
+  // profile records neither shapes nor bytes, for another name. A length other than the
   // measured one is allowed: every number is scaled by the ratio of the analytic ones at the two
   // lengths (projections grow linearly, attention scores quadratically in time; memory linearly).
   void prepare(const spec::ModelSpec& model, std::int64_t for_seq_length,
@@ -82,12 +89,15 @@ class ModelProfile {
   struct Curves;    // of one type and TP degree
   struct Prepared;  // what lookups need
   static std::vector<Curves> make_curves(const LayerTypeProfile& entry);
+  void require_shapes(const LayerTypeProfile& entry, const spec::LayerSpec& layer,
+                      const spec::ModelSpec& spec) const;
 
   std::shared_ptr<const Prepared> prepared_;
 };
 
 // JSON: {"format": "galvatron-model-profile", "version": 1, "provenance": {...}, "model",
-// "seq_length", "precision", "device", "layer_types": [{"type", "parameter_bytes", "measurements":
+// "seq_length", "precision", "device", "layer_types": [{"type", "parameter_bytes", "shapes":
+// {"hidden_size", ...}, "measurements":
 // [{"tp_degree", "samples", "forward_ms", "backward_ms", "selective_recompute_ms",
 // "activation_bytes", "activation_selective_bytes", "forward_workspace_bytes",
 // "backward_workspace_bytes"}]}]}. ConfigError names the file and the key.

@@ -32,6 +32,7 @@ LayerTypeProfile read_type(JsonReader reader) {
   LayerTypeProfile out;
   out.type = reader.get_string("type");
   out.parameter_bytes = Bytes{reader.get_int_or("parameter_bytes", 0, 0, kMaxBytes)};
+  out.shapes = spec::read_shapes(reader);
   const Json& list = get_list(reader, "measurements");
   for (std::size_t i = 0; i < list.size(); ++i) {
     out.measurements.push_back(
@@ -59,9 +60,10 @@ OrderedJson measurement_to_json(const LayerMeasurement& m) {
 OrderedJson type_to_json(const LayerTypeProfile& entry) {
   OrderedJson list = OrderedJson::array();
   for (const LayerMeasurement& m : entry.measurements) list.push_back(measurement_to_json(m));
-  return {{"type", entry.type},
-          {"parameter_bytes", entry.parameter_bytes.value},
-          {"measurements", list}};
+  OrderedJson out = {{"type", entry.type}, {"parameter_bytes", entry.parameter_bytes.value}};
+  if (!entry.shapes.empty()) out["shapes"] = spec::shapes_to_json(entry.shapes);
+  out["measurements"] = list;
+  return out;
 }
 
 }  // namespace

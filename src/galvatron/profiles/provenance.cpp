@@ -1,17 +1,90 @@
 #include "galvatron/profiles/provenance.h"
 
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 
 namespace galvatron::profiles {
+namespace {
+
+constexpr double kUnsteadySpread = 0.1;
+constexpr double kBusyShare = 0.2;  // of the cores
+
+std::string counted(double number, const char* what) {
+  const double whole = std::floor(number);
+  return fmt::format("{:g} {}{}", whole, what, whole == 1 ? "" : "s");
+}
+
+// ISO 8601 in UTC, as profiles have it; nullopt for anything else.
+std::optional<Now> parse_date(const std::string& text) {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d", &year, &month, &day, &hour, &minute, &second) <
+      3) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second);
+}
+
+std::string age_text(Now date, Now now) {
+  const double hours = static_cast<double>((now - date).count()) / 3600;
+  if (hours < 0) return "in the future";
+  if (hours < 1) return "this hour";
+  if (hours < 48) return counted(hours, "hour") + " ago";
+  return counted(hours / 24, "day") + " ago";
+}
+
+std::optional<double> read_number_if_there(JsonReader& reader, const std::string& key, double max) {
+  if (reader.has(key)) return reader.get_number(key, 0, max);
+  reader.ignore(key);
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_unsteady(const Provenance& provenance) {
+  const bool busy = provenance.cores > 0 && provenance.other_load &&
+                    *provenance.other_load > kBusyShare * provenance.cores;
+  return busy || (provenance.spread && *provenance.spread > kUnsteadySpread);
+}
+
+Now current_time() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+std::string source_text(const Provenance& provenance, Now now) {
+  if (provenance.date.empty()) return provenance.note;
+  const auto date = parse_date(provenance.date);
+  std::string out = fmt::format(
+      "measured on {}, {}{}", provenance.host.empty() ? "an unnamed machine" : provenance.host,
+      provenance.date.substr(0, 10), date ? fmt::format(" ({})", age_text(*date, now)) : "");
+  if (provenance.other_load && provenance.cores > 0) {
+    out += fmt::format(", other programs on {:.1f} of {} cores", *provenance.other_load,
+                       provenance.cores);
+  }
+  if (provenance.spread) out += fmt::format(", spread {:.1f} %", 100 * *provenance.spread);
+  return out;
+}
 
 OrderedJson provenance_to_json(const Provenance& provenance) {
   OrderedJson versions = OrderedJson::object();
   for (const auto& [name, version] : provenance.versions) versions[name] = version;
-  return {{"host", provenance.host},
-          {"date", provenance.date},
-          {"versions", versions},
-          {"seed", provenance.seed},
-          {"note", provenance.note}};
+  OrderedJson out = {{"host", provenance.host},
+                     {"date", provenance.date},
+                     {"versions", versions},
+                     {"seed", provenance.seed},
+                     {"note", provenance.note}};
+  if (provenance.cores > 0) out["cores"] = provenance.cores;
+  if (provenance.other_load) out["other_load"] = *provenance.other_load;
+  if (provenance.spread) out["spread"] = *provenance.spread;
+  return out;
 }
 
 Provenance read_provenance(JsonReader& profile) {
@@ -21,6 +94,10 @@ Provenance read_provenance(JsonReader& profile) {
   out.date = reader.get_string_or("date", "");
   out.seed = reader.get_int_or("seed", 0, 0, std::int64_t{1} << 53);
   out.note = reader.get_string_or("note", "");
+  constexpr double kMost = 1e6;
+  out.cores = static_cast<int>(reader.get_int_or("cores", 0, 0, 1'000'000));
+  out.other_load = read_number_if_there(reader, "other_load", kMost);
+  out.spread = read_number_if_there(reader, "spread", kMost);
   if (reader.has("versions")) {
     JsonReader versions = reader.get_object("versions");
     for (const std::string& name : versions.keys()) {

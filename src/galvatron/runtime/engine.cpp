@@ -74,8 +74,10 @@ void Engine::State::build(const LayerFactory& make_layer) {
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
+  std::vector<ParamUnit*> numbered;
+  for (const auto& unit : units) numbered.push_back(unit.get());
   executor = std::make_unique<StageExecutor>(model, plan, *world, options.seq_length,
-                                             std::move(runners), trace);
+                                             std::move(runners), std::move(numbered), trace);
 }
 
 double Engine::State::mean_loss(InputSource& input) {

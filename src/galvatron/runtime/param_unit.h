@@ -6,7 +6,7 @@
 // slice to own: its master weights, gradients and optimizer states. Stage 0 makes every rank own
 // all of it. (Rajbhandari et al. 2020.)
 //
-//                     compute copy    master, moments    gradients
+//                     compute copy    master, states     gradients
 //   zero 0            whole           whole              whole, all-reduced
 //   zero 1            whole           slice              whole, reduce-scattered once a step
 //   zero 2            whole           slice              slice, reduce-scattered once a microbatch
@@ -44,7 +44,7 @@ struct UnitOptions {
   std::string name;
   int zero_stage = 0;
   at::ScalarType compute_type = at::kFloat;
-  at::ScalarType state_type = at::kFloat;  // master weights, gradients, moments
+  at::ScalarType state_type = at::kFloat;  // master weights, gradients, optimizer states
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
   comm::Group shards;    // of these, those that share a whole unit under ZeRO

@@ -4,6 +4,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/plan/rank_parts.h"
 #include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/redistribute.h"
 #include "galvatron/runtime/unit_builder.h"
@@ -51,7 +52,8 @@ comm::Group pair_group(const plan::Plan& plan, const comm::World& world, int ste
 
 StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan,
                              const comm::World& world, std::int64_t seq_length,
-                             std::vector<std::unique_ptr<LayerRunner>> runners, Trace& trace)
+                             std::vector<std::unique_ptr<LayerRunner>> runners,
+                             std::vector<ParamUnit*> units, Trace& trace)
     : model_(model),
       plan_(plan),
       trace_(trace),
@@ -60,6 +62,7 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
       rank_in_stage_(world.rank() % plan.ranks_per_stage()),
       device_(world.device()),
       runners_(std::move(runners)),
+      units_(std::move(units)),
       runner_of_layer_(static_cast<std::size_t>(model.num_layers()), nullptr) {
   auto runner = runners_.begin();
   for (const int stage : plan.pipeline.stages_of_rank(pp_rank_)) {
@@ -71,38 +74,8 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
   stage_group_ = world.group(plan.stage_ranks(pp_rank_));
   previous_ = pair_group(plan, world, -1);
   next_ = pair_group(plan, world, 1);
-  for (const auto& one : runners_) {
-    for (ParamUnit* unit : one->units()) {
-      if (std::find(units_.begin(), units_.end(), unit) == units_.end()) units_.push_back(unit);
-    }
-  }
   training_steps_ = make_steps(/*training=*/true);
   evaluation_steps_ = make_steps(/*training=*/false);
-}
-
-plan::RankParts StageExecutor::rank_parts(bool training) const {
-  plan::RankParts parts;
-  parts.layers = layers_;
-  for (int layer = 0; layer < model_.num_layers(); ++layer) {
-    parts.changes_layout.push_back(layer > 0 && layout(layer - 1) != layout(layer));
-  }
-  for (const ParamUnit* unit : units_) {
-    parts.units.push_back({{},
-                           unit->zero_stage() == 3,
-                           unit->zero_stage() >= 2,
-                           unit->is_tied() ? unit->name() : ""});
-  }
-  for (int layer = 0; layer < model_.num_layers(); ++layer) {
-    const LayerRunner* one = runner_of_layer_[static_cast<std::size_t>(layer)];
-    if (one == nullptr) continue;
-    for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-      const auto& used = one->units();
-      const bool uses = std::find(used.begin(), used.end(), units_[unit]) != used.end();
-      if (uses) parts.units[unit].layers.push_back(layer);
-    }
-    if (training && one->computes_loss()) parts.loss_layer = layer;
-  }
-  return parts;
 }
 
 std::vector<Step> StageExecutor::make_steps(bool training) const {
@@ -112,7 +85,11 @@ std::vector<Step> StageExecutor::make_steps(bool training) const {
   if (!training) {
     std::erase_if(steps, [](const Step& step) { return step.action != Action::kForward; });
   }
-  return plan::lower(steps, pp_rank_, pipeline.degree, rank_parts(training));
+  const std::vector<plan::RankUnit> units = plan::rank_units(model_, plan_, pp_rank_);
+  GALV_CHECK(units.size() == units_.size(), units_.size(), " parameter units where the plan has ",
+             units.size());
+  return plan::lower(steps, pp_rank_, pipeline.degree,
+                     plan::rank_parts(model_, plan_, pp_rank_, units, training));
 }
 
 void StageExecutor::run(InputSource& input, std::int64_t step, double loss_scale) {

@@ -21,7 +21,8 @@ class StageExecutor {
  public:
   StageExecutor(const spec::ModelSpec& model, const plan::Plan& plan, const comm::World& world,
                 std::int64_t seq_length, std::vector<std::unique_ptr<LayerRunner>> runners,
-                Trace& trace);  // runners: by chunk, then by layer
+                std::vector<ParamUnit*> units,
+                Trace& trace);  // runners: by chunk, then by layer; units: as plan::rank_units()
 
   // All microbatches forward and backward; the loss gradient is seeded with `loss_scale` for each
   // token.
@@ -67,7 +68,6 @@ class StageExecutor {
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
   void change_layout(const plan::Step& step);
   std::vector<plan::Step> make_steps(bool training) const;
-  plan::RankParts rank_parts(bool training) const;
   void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
   void run_step(const plan::Step& step, const StepContext& context);
   void trace_stage(const plan::Step& step);
@@ -87,8 +87,8 @@ class StageExecutor {
   c10::Device device_;
   std::vector<Range> layers_;  // of each chunk
   std::vector<std::unique_ptr<LayerRunner>> runners_;
-  std::vector<LayerRunner*> runner_of_layer_;  // of the whole model, null for others' layers
   std::vector<ParamUnit*> units_;              // as the steps number them
+  std::vector<LayerRunner*> runner_of_layer_;  // of the whole model, null for others' layers
   std::vector<plan::Step> training_steps_, evaluation_steps_;
   comm::Group stage_group_;
   comm::Group previous_,

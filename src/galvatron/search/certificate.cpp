@@ -24,6 +24,15 @@ std::string to_text(const Certificate& certificate) {
                   ", {} with too many choices (forbid schedule=interleaved to prove the rest)",
                   certificate.interleaved_given_up));
   }
+  if (certificate.runs < certificate.runs_before) {
+    out +=
+        fmt::format("  simplified: {} runs of layers instead of {}, {:+.2g} %\n", certificate.runs,
+                    certificate.runs_before, 100 * certificate.simplicity_cost);
+  }
+  if (!certificate.ended_by.empty()) {
+    out += fmt::format("  ended by {}: what it had not looked at counts with its bound\n",
+                       certificate.ended_by);
+  }
   std::string phases;
   for (const Certificate::Phase& phase : certificate.phases) {
     phases += fmt::format("{}{} {}", phases.empty() ? "  " : ", ", phase.name, to_text(phase.time));

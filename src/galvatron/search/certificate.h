@@ -11,7 +11,7 @@
 namespace galvatron::search {
 
 struct Certificate {
-  // Step time per sample: comparable between global batches. ms.
+  // Step time per sample: comparable between global batches. ms. 0: no plan was found.
   double value = 0;
   double lower_bound = 0;  // no plan of the space is faster
   // 0: solved exactly.
@@ -30,6 +30,14 @@ struct Certificate {
   std::int64_t interleaved = 0;
   std::int64_t interleaved_opened = 0;
   std::int64_t interleaved_given_up = 0;
+
+  // Of the plan that is shown: its runs of layers, those of the plan that takes `value`, and by how
+  // much of its step it is slower.
+  int runs = 0, runs_before = 0;
+  double simplicity_cost = 0;
+
+  // What ended it before its time: "--time-limit after 5 s"; empty: nothing.
+  std::string ended_by;
 
   struct Phase {
     std::string name;

@@ -18,10 +18,19 @@ std::vector<plan::LayerStrategy> strategies(const cost::CostTables& tables,
   return out;
 }
 
+int FoundPlan::num_runs() const {
+  std::size_t count = 0;
+  for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
+    count += layer_runs(plan, plan.layers_of_stage(stage), layer_names).size();
+  }
+  return static_cast<int>(count);
+}
+
 FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer) {
   FoundPlan found;
   plan::Plan& plan = found.plan;
   plan.model = inputs.model.name;
+  plan.shapes = spec::block_shapes(inputs.model);
   plan.world_size = answer.shape.world_size();
   plan.global_batch = inputs.job.global_batch;
   plan.num_microbatches = answer.shape.num_microbatches;

@@ -50,9 +50,17 @@ std::optional<ShapeAnswer> InterleavedCandidate::advance(const Effort& effort, S
   become(Outcome::kLookedInto);
   InterleavedSolver solver(tables(), shape(), budget());
   ShapeAnswer answer;
-  answer.choice = solver.solve(effort.cutoff * shared().samples(), kShapeBranches);
+  answer.choice =
+      solver.solve(effort.cutoff * shared().samples(), kShapeBranches, effort.interrupted);
   spent.branches += solver.work();
-  if (!solver.complete()) give_up(std::max(bound, solver.lower_bound() / shared().samples()));
+  if (!solver.complete()) {
+    const double raised = std::max(bound, solver.lower_bound() / shared().samples());
+    if (effort.is_over()) {
+      bound_ = raised;
+    } else {
+      give_up(raised);
+    }
+  }
   if (!answer.found()) return std::nullopt;
   answer.step_ms = solver.step_ms();
   answer.layers_per_stage = plan::even_stages(inputs().num_layers(), shape().num_stages());

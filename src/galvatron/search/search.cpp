@@ -27,18 +27,25 @@ struct Solution {
 class Search {
  public:
   Search(SearchInputs& inputs, SharedPipelines& pipelines)
-      : inputs_(inputs), pipelines_(pipelines), best_(inputs.options().faster_than) {}
+      : inputs_(inputs),
+        pipelines_(pipelines),
+        pace_(inputs.options().time_limit, inputs.options().progress, [this] { return progress(); }),
+        best_(inputs.options().faster_than) {}
 
   SearchResult run() {
     Certificate& certificate = result_.certificate;
     certificate.timed("shapes", [&] {
-      shapes_ = make_shapes(inputs_, pipelines_);
+      shapes_ = make_shapes(inputs_, pipelines_, &certificate.infeasible);
+      certificate.candidates = certificate.infeasible;
       for (const auto& shape : shapes_) push(*shape);
     });
     certificate.timed("search", [&] { search_best_first(); });
+    certificate.ended_by = pace_.ended_by();
     say_bounds();
     if (solutions_.empty()) {
-      certificate.timed("closest miss", [&] { find_closest_miss(); });
+      if (certificate.ended_by.empty()) {
+        certificate.timed("closest miss", [&] { find_closest_miss(); });
+      }
       return std::move(result_);
     }
     certificate.timed("prediction", [&] { finish(); });
@@ -83,11 +90,17 @@ class Search {
   // optimal.
   void search_best_first() {
     std::vector<ShapeCandidate*> pruned;
-    while (!queue_.empty()) {
+    while (!queue_.empty() && !pace_.over()) {
       ShapeCandidate& shape = pop();
       const double cutoff = cutoff_of(shape);
+      at_work_ = shape.bound();
       if (shape.bound() < cutoff * (1 - kRounding)) {
-        advance(shape, {best_, cutoff, kExactWork});
+        const bool hasty = solutions_.empty() && pace_.half_over();
+        advance(shape, {.best = best_,
+                        .cutoff = cutoff,
+                        .exact_work = kExactWork,
+                        .hasty = hasty,
+                        .interrupted = pace_.interrupted()});
       } else {
         pruned.push_back(&shape);
       }
@@ -96,6 +109,17 @@ class Search {
       if (!shape->wants_cutoff()) push(*shape);
     }
     count_outcomes();
+  }
+
+  SearchProgress progress() const {
+    SearchProgress out;
+    out.candidates = static_cast<std::int64_t>(shapes_.size());
+    out.decided = out.candidates - static_cast<std::int64_t>(queue_.size());
+    out.best = best_;
+    out.bound = std::min(best_, at_work_);
+    for (const Entry& entry : queue_) out.bound = std::min(out.bound, entry.bound);
+    for (const auto& shape : shapes_) out.bound = std::min(out.bound, shape->closed_bound());
+    return out;
   }
 
   void advance(ShapeCandidate& shape, const Effort& effort) {
@@ -125,8 +149,25 @@ class Search {
     }
   }
 
+  double slack() const { return 1 + inputs_.options().simplicity; }
+
+  // Not slower than the solution, or the best one, by more than simplicity allows.
   FoundPlan describe(const Solution& solution) const {
-    return solution.shape->describe(solution.answer);
+    const double fastest = std::max(best_, solution.ms_per_sample());
+    return solution.shape->describe(solution.answer, slack() * fastest);
+  }
+
+  // Of all that are near enough to the best the one of fewest runs; of equal ones the fastest.
+  FoundPlan simplest() const {
+    FoundPlan out = describe(solutions_.front());
+    for (std::size_t i = 1; i < solutions_.size(); ++i) {
+      if (solutions_[i].ms_per_sample() > best_ * slack()) break;
+      FoundPlan other = solutions_[i].shape->describe(solutions_[i].answer, slack() * best_);
+      if (other.num_runs() >= out.num_runs()) continue;
+      other.runs_before = std::max(out.runs_before, out.num_runs());
+      out = std::move(other);
+    }
+    return out;
   }
 
   void sort_solutions() {
@@ -137,13 +178,18 @@ class Search {
 
   void finish() {
     sort_solutions();
-    result_.best = describe(solutions_.front());
+    result_.best = simplest();
+    Certificate& certificate = result_.certificate;
+    certificate.runs = result_.best->num_runs();
+    certificate.runs_before = std::max(certificate.runs, result_.best->runs_before);
+    certificate.simplicity_cost = result_.best->ms_per_sample() / best_ - 1;
   }
 
   // Of the best plan, or of the one that was known.
   void say_bounds() {
-    if (best_ == kInfinity) return;
     Certificate& certificate = result_.certificate;
+    certificate.lower_bound = lower_bound_;
+    if (best_ == kInfinity) return;
     certificate.value = best_;
     const bool exact = lower_bound_ >= best_ * (1 - 10 * kRounding);
     certificate.lower_bound = exact ? best_ : lower_bound_;
@@ -169,9 +215,14 @@ class Search {
   void find_runners_up() {
     const auto enough = static_cast<std::size_t>(wanted()) + 1;
     const std::int64_t most = work_.comparisons + kRunnerUpWork;
-    while (best_of_shapes().size() < enough && !queue_.empty() && work_.comparisons < most) {
+    while (best_of_shapes().size() < enough && !queue_.empty() && work_.comparisons < most &&
+           !pace_.over()) {
       ShapeCandidate& shape = pop();
-      if (!has_plan(shape)) advance(shape, {best_, kInfinity, kRunnerUpWork / 10, false});
+      if (has_plan(shape)) continue;
+      advance(shape, {.best = best_,
+                      .exact_work = kRunnerUpWork / 10,
+                      .thorough = false,
+                      .interrupted = pace_.interrupted()});
     }
     sort_solutions();
     const std::vector<const Solution*> shown = best_of_shapes();
@@ -206,11 +257,13 @@ class Search {
 
   SearchInputs& inputs_;
   SharedPipelines& pipelines_;
+  Pace pace_;
   std::vector<std::unique_ptr<ShapeCandidate>> shapes_;
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
   double best_;                     // ms per sample
+  double at_work_ = 0;              // bound of the shape that is asked at the moment
   double lower_bound_ = kInfinity;  // of all shapes, when the search ends
   SearchWork work_;
   SearchResult result_;

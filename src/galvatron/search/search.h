@@ -11,6 +11,7 @@
 #include "galvatron/cost/plan_cost.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/search/certificate.h"
+#include "galvatron/search/pace.h"
 #include "galvatron/search/search_space.h"
 
 namespace galvatron::search {
@@ -27,6 +28,13 @@ struct SearchOptions {
   SearchSpace space;
   // Plans of other shapes to return beside the best, and why they lose.
   int num_runners_up = 3;
+  // By how much of its step a plan may be slower than the best one, if it has fewer runs of layers
+  // that are treated alike. 0: the best plan as it is.
+  double simplicity = 1e-3;
+  // Seconds, at least 0; then it ends with the best plan so far and its gap. Unset: none.
+  std::optional<double> time_limit;
+  // Told now and then how far it is; by saying false it ends the search as the time limit does.
+  WatchProgress progress;
   // When nothing fits, the closest miss is looked for among plans that need less than this; 0: it
   // is not wanted. Where a need is known, saying so saves looking at plans that need more.
   Bytes closest_miss_below{std::numeric_limits<std::int64_t>::max()};
@@ -38,6 +46,11 @@ struct FoundPlan {
   plan::Plan plan;
   cost::PlanCost cost;
   std::vector<std::string> layer_names;  // of the model
+  // Runs of layers that a faster plan of the shape has, by as much as options.simplicity allows at
+  // most; 0: this one was not simplified.
+  int runs_before = 0;
+  // Consecutive layers of one kind with one strategy, of all stages.
+  int num_runs() const;
   double ms_per_sample() const {
     return cost.step_time.value / static_cast<double>(plan.global_batch);
   }
@@ -52,7 +65,7 @@ struct ClosestMiss {
 };
 
 struct SearchResult {
-  std::optional<FoundPlan> best;            // nullopt: nothing fits
+  std::optional<FoundPlan> best;            // nullopt: nothing fits, or nothing was found in time
   std::vector<FoundPlan> runners_up;        // ascending step time per sample
   std::optional<ClosestMiss> closest_miss;  // nothing fits, and one was found
   Certificate certificate;

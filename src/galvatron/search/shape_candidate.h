@@ -3,6 +3,7 @@
 // to go one step, whatever it is.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,6 +21,9 @@ struct Effort {
   double cutoff = kInfinity;    // plans from here on are of no use; ms per sample
   std::int64_t exact_work = 0;  // comparisons of labels in one attempt
   bool thorough = true;         // false: what takes more is left aside
+  bool hasty = false;           // any plan is welcome, soon
+  const std::function<bool()>* interrupted = nullptr;  // says when to break off
+  bool is_over() const { return interrupted && (*interrupted)(); }
 };
 
 // Spent by all shapes together.
@@ -54,7 +58,8 @@ class ShapeCandidate {
   double closed_bound() const { return closed_bound_; }
   Outcome outcome() const { return outcome_; }
 
-  // One step: bound() rises, or a plan below the cutoff comes out that is the best of some part.
+  // One step: bound() rises, or a plan below the cutoff comes out that is the best of some part
+  // (any plan in haste), or it breaks off and is as it was.
   virtual std::optional<ShapeAnswer> advance(const Effort& effort, SearchWork& spent) = 0;
   // Is it an enumeration, which only a known plan keeps short? Then it comes after all others.
   virtual bool wants_cutoff() const = 0;
@@ -64,8 +69,9 @@ class ShapeCandidate {
   virtual std::int64_t least_bytes_bound() = 0;
   virtual std::int64_t least_bytes(std::int64_t below) = 0;
 
-  // An answer of advance() as a plan.
-  FoundPlan describe(const ShapeAnswer& answer);
+  // An answer of advance() as a plan; with fewer runs of layers as far as it takes at most
+  // `most_ms` per sample.
+  FoundPlan describe(const ShapeAnswer& answer, double most_ms);
 
  protected:
   const SearchInputs& inputs() const { return shared_->inputs(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "galvatron/search/dominated.h"
 #include "galvatron/search/placement.h"
 #include "galvatron/search/solvers/tolerance.h"
 
@@ -55,6 +56,7 @@ const cost::CostTables& SharedPipeline::tables(const cost::PipelineShape& shape)
     it->second =
         cost::build_cost_tables(cost_inputs(), shape, inputs_.strategies(shape.ranks_per_stage));
     drop_useless_placements(it->second);
+    drop_dominated(it->second);
   }
   return it->second;
 }

@@ -27,8 +27,8 @@ class SharedPipeline {
   const std::vector<double>& fastest_compute() const { return fastest_compute_; }
   // How much slower a rank of the shape computes than one alone.
   double slowdown(const cost::PipelineShape& shape) const;
-  // Made when first asked for; without the placements that no best plan needs. Shapes differ in
-  // nothing that the tables hold, unless ranks that share a machine slow each other down.
+  // Made when first asked for; without what no best plan needs (placement, dominated). Shapes
+  // differ in nothing that the tables hold, unless ranks that share a machine slow each other down.
   const cost::CostTables& tables(const cost::PipelineShape& shape);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace galvatron::search {
 namespace {
@@ -113,8 +114,8 @@ void UnevenCandidate::bound_stages(Part part) {
   put_back(std::move(part));
 }
 
-StageLimits UnevenCandidate::limits_of(const Part& part, std::int64_t exact_work) const {
-  StageLimits limits{.max_work = exact_work};
+StageLimits UnevenCandidate::limits_of(const Part& part, const Effort& effort) const {
+  StageLimits limits{.max_work = effort.exact_work, .interrupted = effort.interrupted};
   if (!part.tolerant) return limits;
   // Half of it for times, half for what is paid once.
   const double slack = kTolerance * part.bound * shared().samples() / 2;
@@ -130,24 +131,34 @@ StageLimits UnevenCandidate::limits_of(const Part& part, std::int64_t exact_work
 std::optional<ShapeAnswer> UnevenCandidate::attempt(Part part, const Effort& effort,
                                                     SearchWork& spent) {
   if (part.tolerant && !effort.thorough) return std::nullopt;
+  if (effort.hasty && !std::exchange(part.glanced, true)) {
+    ShapeAnswer any = glance(part, effort, spent);
+    put_back(std::move(part));
+    return if_found(std::move(any));
+  }
   if (part.step > kDoubtfulStep && !part.fits) {
     part.fits = part.solver->least_bytes(budget() + 1) <= budget();
     if (!part.fits) return std::nullopt;
   }
-  if (spent.comparisons > kMostComparisons) return finish_by_beam(part, effort.best, spent);
+  if (spent.comparisons > kMostComparisons) return finish_by_beam(part, effort, spent);
   const double cutoff = std::min(effort.cutoff, part.bound * (1 + part.step)) * shared().samples();
   const std::int64_t work_before = part.solver->work();
-  ShapeAnswer answer = part.solver->solve(cutoff, limits_of(part, effort.exact_work));
+  ShapeAnswer answer = part.solver->solve(cutoff, limits_of(part, effort));
   spent.comparisons += part.solver->work() - work_before;
   raise(part);
+  if (!answer.complete && effort.is_over()) {
+    put_back(std::move(part));
+    return std::nullopt;
+  }
   if (answer.complete && answer.found()) {
     close_at(part.bound);
     spent.nodes += part.solver->num_labels();
     return answer;
   }
-  if (!answer.complete && part.tolerant) return finish_by_beam(part, effort.best, spent);
+  if (!answer.complete && part.tolerant) return finish_by_beam(part, effort, spent);
   if (part.tolerant && cutoff == effort.cutoff * shared().samples()) {
-    // Nothing is below the cutoff but for the tolerance, by which the bound stays below it for good.
+    // Nothing is below the cutoff but for the tolerance, by which the bound stays below it for
+    // good.
     close_at(part.bound);
     return std::nullopt;
   }
@@ -158,16 +169,21 @@ std::optional<ShapeAnswer> UnevenCandidate::attempt(Part part, const Effort& eff
 }
 
 // A good plan instead of the best.
-std::optional<ShapeAnswer> UnevenCandidate::finish_by_beam(const Part& part, double best,
+std::optional<ShapeAnswer> UnevenCandidate::finish_by_beam(const Part& part, const Effort& effort,
                                                            SearchWork& spent) {
   close_at(part.bound);
-  const double near = std::min(best, part.bound * kNearBound);
-  ShapeAnswer answer = part.solver->solve(near * shared().samples(), {.beam = kBeam});
-  if (!answer.found() && best == kInfinity) {
-    answer = part.solver->solve(kInfinity, {.beam = kBeam});
+  return if_found(glance(part, effort, spent));
+}
+
+ShapeAnswer UnevenCandidate::glance(const Part& part, const Effort& effort, SearchWork& spent) {
+  const StageLimits limits{.beam = kBeam, .interrupted = effort.interrupted};
+  const double near = std::min(effort.best, part.bound * kNearBound);
+  ShapeAnswer answer = part.solver->solve(near * shared().samples(), limits);
+  if (!answer.found() && effort.best == kInfinity) {
+    answer = part.solver->solve(kInfinity, limits);
   }
   spent.nodes += part.solver->num_labels();
-  return if_found(std::move(answer));
+  return answer;
 }
 
 std::int64_t UnevenCandidate::least_bytes_bound() {

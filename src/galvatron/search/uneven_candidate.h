@@ -34,6 +34,7 @@ class UnevenCandidate : public ShapeCandidate {
     double step = 0;        // how far above its bound it is searched
     bool fits = false;      // known to
     bool tolerant = false;  // exactly is too much work
+    bool glanced = false;   // by a beam, in haste
     int order = 0;          // of making: decides between equal bounds
   };
 
@@ -46,9 +47,11 @@ class UnevenCandidate : public ShapeCandidate {
   void raise(Part& part) const;
   void bound_group(Part part, int group);
   void bound_stages(Part part);
-  StageLimits limits_of(const Part& part, std::int64_t exact_work) const;
+  StageLimits limits_of(const Part& part, const Effort& effort) const;
   std::optional<ShapeAnswer> attempt(Part part, const Effort& effort, SearchWork& spent);
-  std::optional<ShapeAnswer> finish_by_beam(const Part& part, double best, SearchWork& spent);
+  std::optional<ShapeAnswer> finish_by_beam(const Part& part, const Effort& effort,
+                                            SearchWork& spent);
+  ShapeAnswer glance(const Part& part, const Effort& effort, SearchWork& spent);
 
   std::unique_ptr<ShapeQuestion> question_;
   std::vector<Part> parts_;  // a heap, lowest bound first

@@ -17,8 +17,8 @@ OptimizerSpec adamw() {
           {"exp_avg", "exp_avg_sq"},
           {{"weight_decay", 0.1, 0, kMaxRate,
             "Decoupled; not of biases, norms and other one-dimensional parameters"},
-           {"beta1", 0.9, 0, 1, "Decay of the first moment"},
-           {"beta2", 0.95, 0, 1, "Decay of the second moment"},
+           {"beta1", 0.9, 0, 1, "Decay of the first moment", true},
+           {"beta2", 0.95, 0, 1, "Decay of the second moment", true},
            {"adam_eps", 1e-8, 0, 1, "Added to the root of the second moment"}}};
 }
 
@@ -27,7 +27,7 @@ OptimizerSpec sgd() {
   return {"sgd",
           {"momentum_buffer"},
           {{"weight_decay", 0, 0, kMaxRate, "part of the gradient of the same parameters"},
-           {"momentum", 0.9, 0, 1, "Share of the last update's direction that is kept"}}};
+           {"momentum", 0.9, 0, 1, "Share of the last update's direction that is kept", true}}};
 }
 
 // The first option of the name, by optimizer.

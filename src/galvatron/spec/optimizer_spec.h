@@ -13,6 +13,7 @@ struct OptimizerOption {
   double standard = 0;
   double min = 0, max = 0;
   std::string help;
+  bool below_max = false;  // `max` itself would divide by 0, or never forget
 };
 
 struct OptimizerSpec {

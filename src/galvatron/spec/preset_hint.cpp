@@ -26,13 +26,6 @@ struct SameSizes {
 constexpr std::array kSameSizes = {SameSizes{"llama-3.3-70b", "llama3.1-70b"},
                                    SameSizes{"gpt2-medium", "gpt2-0.3b"}};
 
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 // "Llama-2_7b" and "llama2-7b" are one name.
 std::string joined_words(std::string_view name) {
   std::string out = lower_case(name);

@@ -1,7 +1,5 @@
 #include "galvatron/train/prediction.h"
 
-#include "galvatron/spec/optimizer_spec.h"
-
 namespace galvatron::train {
 namespace {
 
@@ -22,20 +20,12 @@ const OrderedJson* find_cost(const OrderedJson& search) {
   return nullptr;
 }
 
-// Predictions that do not say it are older than the choice.
-std::string optimizer_of(const OrderedJson& cost) {
-  const auto found = cost.find("optimizer");
-  const bool said = found != cost.end() && found->is_string();
-  return said ? found->get<std::string>() : spec::default_optimizer().name;
-}
-
 }  // namespace
 
 Prediction read_prediction(const plan::Plan& plan) {
   const OrderedJson* cost = find_cost(plan.search);
   if (!cost) return {};
   Prediction out;
-  out.optimizer = optimizer_of(*cost);
   out.step_time = Milliseconds{*number(*cost, "step_ms")};
   const auto stages = cost->find("stages");
   if (stages == cost->end() || !stages->is_array()) return out;

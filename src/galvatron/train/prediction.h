@@ -11,8 +11,6 @@
 namespace galvatron::train {
 
 struct Prediction {
-  // Of the training that it foretells; unset where nothing is foretold.
-  std::optional<std::string> optimizer;
   std::optional<Milliseconds> step_time;
   std::vector<Bytes> rank_memory;  // per pipeline rank: tensors of its fullest rank, without the
                                    // reserve; empty when unknown

@@ -98,15 +98,18 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
       predicted ? OrderedJson(predicted->value / kMillisecondsPerSecond) : OrderedJson();
   OrderedJson loss{{"first", summary.first_loss}, {"last", summary.last_loss}};
   if (summary.last_valid_loss) loss["valid"] = *summary.last_valid_loss;
-  return {{"model", summary.model},
-          {"device", summary.device},
-          {"world_size", summary.plan.world_size},
-          {"steps", summary.num_steps},
-          {"ranks", ranks},
-          {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
-          {"tokens_per_second", summary.tokens_per_second},
-          {"loss", loss},
-          {"options", options}};
+  OrderedJson out{
+      {"model", summary.model},
+      {"device", summary.device},
+      {"world_size", summary.plan.world_size},
+      {"steps", summary.num_steps},
+      {"ranks", ranks},
+      {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
+      {"tokens_per_second", summary.tokens_per_second},
+      {"loss", loss},
+      {"options", options}};
+  if (!summary.why_unpredicted.empty()) out["why_unpredicted"] = summary.why_unpredicted;
+  return out;
 }
 
 std::string summary_table(const RunSummary& summary) {
@@ -128,6 +131,9 @@ std::string summary_table(const RunSummary& summary) {
   out += fmt::format("  step time   predicted {}, measured {}\n",
                      predicted ? to_text(*predicted) : "-",
                      to_text(Milliseconds{summary.step_seconds * kMillisecondsPerSecond}));
+  if (!summary.why_unpredicted.empty()) {
+    out += fmt::format("              no prediction: {}\n", summary.why_unpredicted);
+  }
   out += fmt::format("  throughput  {:.0f} tokens/s\n", summary.tokens_per_second);
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
   if (summary.last_valid_loss) out += fmt::format(", validation {:.4f}", *summary.last_valid_loss);

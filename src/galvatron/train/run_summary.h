@@ -20,8 +20,9 @@ struct RunSummary {
   std::vector<std::string> layer_names;  // of the model, for the table; may be empty
   std::vector<Bytes> peak_memory;        // per rank
   Prediction prediction;
-  std::int64_t num_steps = 0;  // of this process
-  double step_seconds = 0;     // median, without the first step where there are others
+  std::string why_unpredicted;  // where a plan's prediction was left out
+  std::int64_t num_steps = 0;   // of this process
+  double step_seconds = 0;      // median, without the first step where there are others
   double tokens_per_second = 0;
   double first_loss = 0;
   double last_loss = 0;
@@ -36,7 +37,7 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 // "predicted_memory_bytes"}],
 //  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last"},
 //  "options"}.
-// What was not predicted is null.
+// What was not predicted is null; "why_unpredicted" is there where the plan foretold another run.
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options);
 std::string summary_table(const RunSummary& summary);
 

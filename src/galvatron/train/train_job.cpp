@@ -11,6 +11,7 @@
 #include "galvatron/data/image_samples.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/recorded_question.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/prediction.h"
@@ -55,17 +56,19 @@ plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::
   return plan;
 }
 
-plan::Plan plan_file(const TrainJob& job) {
-  plan::Plan plan = plan::read_plan(job.plan);
-  const plan::Plan written = plan;
-  const std::string& optimizer = job.trainer.optimizer.spec().name;
-  plan.global_batch = job.global_batch.value_or(plan.global_batch);
-  plan.precision = job.precision.value_or(plan.precision);
-  const bool changed = plan.global_batch != written.global_batch ||
-                       plan.precision != written.precision ||
-                       read_prediction(plan).optimizer.value_or(optimizer) != optimizer;
-  if (changed) plan.search = {};  // it foretold another run
-  return plan;
+// Puts the plan of the file there, and what its prediction is of where that is another run.
+void take_plan_file(PreparedJob& out) {
+  const TrainJob& job = out.job;
+  out.plan = job.given_plan ? *job.given_plan : plan::read_plan(job.plan);
+  spec::JobSpec spec = job_spec(job, out.seq_length);
+  spec.global_batch = job.global_batch.value_or(out.plan.global_batch);
+  spec.precision = job.precision.value_or(out.plan.precision);
+  if (read_prediction(out.plan).step_time) {
+    out.why_unpredicted = plan::unlike_recorded(out.plan, spec).value_or("");
+  }
+  out.plan.global_batch = spec.global_batch;
+  out.plan.precision = spec.precision;
+  if (!out.why_unpredicted.empty()) out.plan.search = {};  // it foretold another run
 }
 
 std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec::ModelSpec& model,
@@ -190,8 +193,11 @@ PreparedJob prepare_inputs(const TrainJob& job) {
 
 PreparedJob prepare(const TrainJob& job, int world_size) {
   PreparedJob out = prepare_inputs(job);
-  out.plan =
-      job.plan.empty() ? uniform_plan(job, out.model, out.seq_length, world_size) : plan_file(job);
+  if (job.plan.empty()) {
+    out.plan = uniform_plan(job, out.model, out.seq_length, world_size);
+  } else {
+    take_plan_file(out);
+  }
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   if (!job.resume.empty()) {
     out.job.resume = find_checkpoint(job.resume);
@@ -242,6 +248,7 @@ RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::O
   RunSummary summary = summarize(prepared.plan, device_text(world.device()), recorder.records(),
                                  gather_peak_memory(world, trainer.peak_memory()));
   summary.layer_names = prepared.model.layer_names();
+  summary.why_unpredicted = prepared.why_unpredicted;
   if (is_first) write_results(prepared, summary, timeline);
   if (!job.export_dir.empty()) export_weights(engine, job.export_dir, export_options(job));
   return summary;

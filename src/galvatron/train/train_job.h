@@ -44,6 +44,8 @@ struct TrainJob {
   std::string init_from;
   // A plan file; empty: `uniform`.
   std::string plan;
+  // What `plan` says, where somebody has read it already.
+  std::optional<plan::Plan> given_plan;
   UniformPlanOptions uniform;
   // Tokens per sample. 0: the longest that the model allows, at most 1024.
   std::int64_t seq_length = 0;
@@ -89,6 +91,9 @@ struct PreparedJob {
   TrainJob job;
   spec::ModelSpec model;
   plan::Plan plan;
+  // Why the plan file's prediction is not of this run and was left out; empty: it is, or there is
+  // none.
+  std::string why_unpredicted;
   std::int64_t seq_length = 0;
   std::unique_ptr<data::SampleSource> samples;
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates

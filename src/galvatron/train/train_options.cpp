@@ -114,7 +114,7 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
   for (const spec::OptimizerOption& option : spec::optimizer_options()) {
     const std::string name = option.name;
     list.number(
-            dashed(name), {option.min, option.max}, option.help,
+            dashed(name), {option.min, option.max, option.below_max}, option.help,
             [&optimizer, name](double value) { optimizer.set(name, value); },
             [&optimizer, name] { return optimizer.find(name); })
         .shows_default(fmt::format("{}", option.standard));

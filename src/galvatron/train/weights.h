@@ -43,7 +43,7 @@ using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
 void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
                   const std::filesystem::path& folder, const ExportOptions& options = {});
 
-// A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, a moment.
+// A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, an optimizer state.
 using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
 // `whole` is on the CPU and has spec.shape.
 using WholeParameterSink =

@@ -7,6 +7,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/cli/plan_file.h"
 #include "galvatron/cli/training/commands.h"
 #include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
@@ -39,6 +40,7 @@ struct TrainCommand {
   int master_port = 0;
   std::optional<Bytes> memory;  // for --plan auto
   std::string cache_dir = default_cache_dir();
+  bool refresh = false;
   const CLI::App* app = nullptr;
 };
 
@@ -49,6 +51,7 @@ OptionList options_of(TrainCommand& command) {
   list.group(train::kPlanOptions);
   list.bytes("memory", command.memory, "Of one rank, for --plan auto; default: all there is");
   list.path("cache-dir", command.cache_dir, "Where --plan auto keeps its profiles");
+  list.flag("refresh", command.refresh, "--plan auto measures again what is kept there");
   list.group(train::kRankOptions);
   list.count("nproc", command.nproc, {1, kMostRanks},
              "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used "
@@ -71,6 +74,9 @@ void refuse_contradictions(const TrainCommand& options) {
   if (options.memory && options.job.plan != kAutoPlan && !is_rank) {
     throw ConfigError(
         "--memory is the budget of --plan auto; a plan that is given has no use for it");
+  }
+  if (options.refresh && options.job.plan != kAutoPlan && !is_rank) {
+    throw ConfigError("--refresh belongs to --plan auto, which measures what it searches with");
   }
 }
 
@@ -96,30 +102,51 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   return 0;
 }
 
+AutoPlanRequest auto_plan_request(const TrainCommand& options,
+                                  const comm::LaunchEnvironment& environment) {
+  const train::TrainJob& job = options.job;
+  const bool alone = environment.world_size == 1;
+  AutoPlanRequest request;
+  request.model = job.model.empty() ? job.init_from : job.model;
+  request.overrides = job.overrides;
+  request.world_size = alone ? options.nproc : environment.world_size;
+  request.ranks_per_node = alone ? options.nproc : environment.local_world_size;
+  request.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
+  request.memory = options.memory;
+  request.cache_dir = options.cache_dir;
+  request.refresh = options.refresh;
+  request.output =
+      std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
+  return request;
+}
+
 // Makes the plan that "--plan auto" stands for and puts its file in its place. Exit code.
-int find_plan(TrainCommand& options) {
-  if (comm::is_rank_process()) {
-    throw ConfigError(
-        "--plan auto starts the ranks itself (--nproc); under another launcher, search the plan "
-        "before");
-  }
+int find_plan(TrainCommand& options, const comm::LaunchEnvironment& environment) {
   options.job.plan.clear();
   const train::TrainJob& job = options.job;
   const train::PreparedJob inputs = train::prepare_inputs(job);
   train::check_outputs(job);
-  AutoPlanRequest request;
-  request.model = job.model.empty() ? job.init_from : job.model;
-  request.overrides = job.overrides;
+  AutoPlanRequest request = auto_plan_request(options, environment);
   request.job = train::job_spec(job, inputs.seq_length);
-  request.nproc = options.nproc;
-  request.device = comm::pick_device(options.job.device).is_cuda() ? "cuda" : "cpu";
-  request.memory = options.memory;
-  request.cache_dir = options.cache_dir;
-  request.output =
-      std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
-  const int code = make_auto_plan(request);
+  int code = 0;
+  if (environment.world_size == 1) {
+    code = make_auto_plan(request);
+  } else {
+    SharedPlan shared = make_auto_plan(request, environment);
+    code = shared.code;
+    options.job.given_plan = std::move(shared.plan);
+  }
   options.job.plan = request.output;
   return code;
+}
+
+// Reads a plan of Galvatron-2's here: nobody beyond the command line knows them.
+void read_foreign_plan(train::TrainJob& job, int world_size) {
+  const std::string model = job.model.empty() ? job.init_from : job.model;
+  if (job.plan.empty() || job.given_plan || model.empty()) return;
+  if (!is_galvatron2_plan(read_json_file(job.plan))) return;
+  const PlanFacts facts{model, job.overrides, world_size, train::job_spec(job, 0).precision};
+  job.given_plan = read_any_plan(job.plan, spec::load_model(model, job.overrides), facts);
 }
 
 // Starts this binary once more for each rank.
@@ -134,11 +161,12 @@ int start_ranks(const TrainCommand& options, const std::vector<std::string>& arg
 
 int run_train(TrainCommand& options, const std::vector<std::string>& arguments) {
   refuse_contradictions(options);
+  const comm::LaunchEnvironment environment = comm::read_launch_environment();
   if (options.job.plan == kAutoPlan) {
-    const int code = find_plan(options);
+    const int code = find_plan(options, environment);
     if (code != 0) return code;
   }
-  const comm::LaunchEnvironment environment = comm::read_launch_environment();
+  read_foreign_plan(options.job, comm::is_rank_process() ? environment.world_size : options.nproc);
   if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
   // What is wrong with the job is said once, before any rank is started.
   train::prepare(options.job, options.nproc);

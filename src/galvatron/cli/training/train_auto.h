@@ -6,6 +6,8 @@
 #include <string>
 
 #include "galvatron/base/units.h"
+#include "galvatron/comm/launch.h"
+#include "galvatron/plan/plan.h"
 #include "galvatron/spec/job_spec.h"
 #include "galvatron/spec/model_overrides.h"
 
@@ -15,18 +17,31 @@ struct AutoPlanRequest {
   std::string model;
   spec::ModelOverrides overrides;
   spec::JobSpec job;
-  int nproc = 1;
+  int world_size = 1;
+  int ranks_per_node = 1;
   std::string device = "cpu";
   // Memory of one rank; unset: all that the hardware profile says.
   std::optional<Bytes> memory;
   // Where profiles are kept, by machine, ranks, model and precision.
   std::string cache_dir;
+  bool refresh = false;  // measure again what is there
   // Plan file to write.
   std::string output;
 };
 
-// Exit code: 0, or that of the command that failed, whose message is already on the terminal.
+// Exit code: 0, or that of the command that failed, whose message is already on the terminal. On
+// standard error: age, load and steadiness of the profiles that are taken.
 int make_auto_plan(const AutoPlanRequest& request);
+
+// The same where another launcher has started the ranks, on one machine or several: all of them
+// measure the collectives together, rank 0 does the rest. Called by every rank.
+struct SharedPlan {
+  int code = 0;  // of rank 0
+  plan::Plan plan;
+};
+// ConfigError where no store is hosted by which the ranks can agree before they connect.
+SharedPlan make_auto_plan(const AutoPlanRequest& request,
+                          const comm::LaunchEnvironment& environment);
 
 // $XDG_CACHE_HOME/galvatron, ~/.cache/galvatron, or ./profiles where there is no home.
 std::string default_cache_dir();

@@ -220,20 +220,8 @@ std::int64_t InterleavedSolver::bytes_of(int pp_rank) {
   return cost::rank_memory_peak(tables_, choice_, stages, moments(pp_rank)).total();
 }
 
-bool InterleavedSolver::dominates(std::size_t type, int a, int b) const {
-  const cost::LayerCost& x = tables_.cost[type][static_cast<std::size_t>(a)];
-  const cost::LayerCost& y = tables_.cost[type][static_cast<std::size_t>(b)];
-  const bool no_larger = x.layout == y.layout && x.forward_ms <= y.forward_ms &&
-                         x.backward_ms <= y.backward_ms && x.once_ms <= y.once_ms &&
-                         x.state_bytes <= y.state_bytes &&
-                         x.activation_bytes <= y.activation_bytes && passes_with_no_more(x, y);
-  if (!no_larger || !tables_.tied_types.contains(static_cast<int>(type))) return no_larger;
-  return plan::split_parameters_alike(tables_.candidates[type][static_cast<std::size_t>(a)],
-                                      tables_.candidates[type][static_cast<std::size_t>(b)]);
-}
-
-// Candidates that can be part of a choice below the cutoff and that no other one replaces, the
-// fastest first, so that a good choice is found early.
+// Candidates that can be part of a choice below the cutoff, the fastest first, so that a good
+// choice is found early.
 void InterleavedSolver::keep_useful(double cutoff) {
   for (std::size_t type = 0; type < types_.size(); ++type) {
     const TypeCost open = types_[type];
@@ -244,17 +232,9 @@ void InterleavedSolver::keep_useful(double cutoff) {
       if (bound < cutoff && outer_ranks_may_fit()) bounds.emplace_back(bound, id);
     }
     std::sort(bounds.begin(), bounds.end());
-    std::vector<int> kept;
-    for (const auto& [bound, id] : bounds) {
-      const int candidate = id;
-      const auto replaces = [&](int k) { return dominates(type, k, candidate); };
-      if (std::any_of(kept.begin(), kept.end(), replaces)) continue;
-      // Of equal bounds a later one may still be the better one.
-      std::erase_if(kept, [&](int k) { return dominates(type, candidate, k); });
-      kept.push_back(candidate);
-    }
-    useful_[type] = std::move(kept);
-    types_[type] = useful_[type].empty() ? open : least_cost(type, useful_[type]);
+    useful_[type].clear();
+    for (const auto& [bound, id] : bounds) useful_[type].push_back(id);
+    types_[type] = bounds.empty() ? open : least_cost(type, useful_[type]);
   }
 }
 
@@ -290,13 +270,20 @@ bool InterleavedSolver::may_fit() {
   return true;
 }
 
+// Counts a branch.
+bool InterleavedSolver::is_spent() {
+  constexpr std::int64_t kLookInterval = 1000;
+  if (interrupted_ && work_ % kLookInterval == 0 && (*interrupted_)()) max_work_ = 0;
+  return ++work_ >= max_work_;
+}
+
 void InterleavedSolver::descend(std::size_t level) {
   if (level == order_.size()) return try_choice();
   const std::size_t type = order_[level];
   const TypeCost open = types_[type];
   for (const int id : useful_[type]) {
     if (!goes_with_tied(type, id)) continue;
-    if (++work_ >= max_work_) break;
+    if (is_spent()) break;
     types_[type] = least_cost(type, {id});
     picked_[type] = id;
     if ((by_memory_ || time_bound() < best_ms_) && may_fit()) descend(level + 1);
@@ -330,7 +317,9 @@ void InterleavedSolver::try_choice() {
   least_bytes_ = std::min(least_bytes_, bytes);
 }
 
-std::vector<int> InterleavedSolver::solve(double cutoff, std::int64_t max_work) {
+std::vector<int> InterleavedSolver::solve(double cutoff, std::int64_t max_work,
+                                          const std::function<bool()>* interrupted) {
+  interrupted_ = interrupted;
   max_work_ = max_work;
   best_ms_ = cutoff;
   best_.clear();

@@ -1,6 +1,7 @@
 // One interleaved shape: the best choice of one candidate for each layer type.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <utility>
@@ -21,7 +22,9 @@ class InterleavedSolver {
 
   // The fastest choice that fits and is below `cutoff` ms; empty when there is none. Gives up after
   // bounding `max_work` branches, with the best so far.
-  std::vector<int> solve(double cutoff, std::int64_t max_work);
+  // `interrupted`, where given: asked now and then; true ends it as if the work were done.
+  std::vector<int> solve(double cutoff, std::int64_t max_work,
+                         const std::function<bool()>* interrupted = nullptr);
   double step_ms() const { return best_ms_; }  // of solve()'s answer
   // Bytes of the choice that needs the least, where that is less than `below`; else `below`. Gives
   // up likewise.
@@ -63,8 +66,8 @@ class InterleavedSolver {
   int class_of(int stage);
   TypeCost least_cost(std::size_t type, const std::vector<int>& ids) const;
   void keep_useful(double cutoff);
-  bool dominates(std::size_t type, int a, int b) const;
   bool goes_with_tied(std::size_t type, int id) const;
+  bool is_spent();
   void descend(std::size_t level);
   void try_choice();
   bool may_fit();
@@ -95,6 +98,7 @@ class InterleavedSolver {
   std::vector<std::vector<cost::FlightMoment>> moments_;  // [pipeline rank], when asked for
   std::vector<RankLoad> loads_;                           // likewise
   bool by_memory_ = false;
+  const std::function<bool()>* interrupted_ = nullptr;
   std::int64_t work_ = 0, max_work_ = 0;
   double lower_bound_ = 0;
   double best_ms_ = 0;

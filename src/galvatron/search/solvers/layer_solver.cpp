@@ -9,6 +9,8 @@
 namespace galvatron::search {
 namespace {
 
+// Comparisons between two questions whether to break off.
+constexpr std::int64_t kLookInterval = 100'000;
 constexpr std::int64_t kNoBytes = std::numeric_limits<std::int64_t>::max();
 
 // One partial choice: the layers from some layer to the stage's last.
@@ -44,15 +46,23 @@ class StageSolver {
     for (std::size_t layer = n; layer-- > 0;) {
       extend(layer);
       front.labels += static_cast<std::int64_t>(steps_[layer].size());
-      front.complete = complete_ && work_ <= limits_.max_work;
+      front.complete = complete_ && !is_spent();
       front.work = work_;
-      if (work_ > limits_.max_work || steps_[layer].empty()) return front;
+      if (is_spent() || steps_[layer].empty()) return front;
     }
     close(front);
     return front;
   }
 
  private:
+  bool is_spent() {
+    if (limits_.interrupted && work_ >= next_look_) {
+      next_look_ = work_ + kLookInterval;
+      if ((*limits_.interrupted)()) limits_.max_work = -1;
+    }
+    return work_ > limits_.max_work;
+  }
+
   const std::vector<LayerOption>& options_of(int type) const {
     return bounds_.options()[static_cast<std::size_t>(type)];
   }
@@ -185,7 +195,7 @@ class StageSolver {
     std::vector<Label>& kept = steps_[layer];
     std::vector<std::size_t> order;  // of kept, those that made others useless lately in front
     for (const Label& label : labels) {
-      if (work_ > limits_.max_work) return;
+      if (is_spent()) return;
       bool useless = false;
       for (std::size_t k = 0; k < order.size() && !useless; ++k) {
         ++work_;
@@ -304,7 +314,7 @@ class StageSolver {
   std::int64_t largest_transient_ = 0;
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
   const LayoutChange* in_front_ = nullptr;         // of the layer whose labels are compared
-  std::int64_t work_ = 0;
+  std::int64_t work_ = 0, next_look_ = 0;
   std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
   // [type a * types + type b][option y * options of b + option z]: y needs no more than z behind
   // any a

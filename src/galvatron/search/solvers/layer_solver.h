@@ -74,6 +74,8 @@ struct StageLimits {
   double time_tolerance = 0, once_tolerance = 0;
   // Labels kept per layer, the most promising by the last cap; for good choices quickly.
   std::size_t beam = std::numeric_limits<std::size_t>::max();
+  // Asked now and then; true ends it as if the work were done.
+  const std::function<bool()>* interrupted = nullptr;
 };
 
 // A lower bound of  time + time2 + once_share * once  over all choices that fit; infinity when none

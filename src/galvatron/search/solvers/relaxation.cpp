@@ -13,6 +13,22 @@ struct Step {
   double weight = 0;
 };
 
+// The first point of more than this weight.
+auto heavier(const std::vector<WeightedCost>& points, double weight) {
+  return std::upper_bound(
+      points.begin(), points.end(), weight,
+      [](double limit, const WeightedCost& point) { return limit < point.weight; });
+}
+
+// On the falling curve through points of ascending weight; infinity in front of it.
+double curve_at(const std::vector<WeightedCost>& points, double weight) {
+  const auto beyond = heavier(points, weight);
+  if (beyond == points.begin()) return kInfinity;
+  const WeightedCost& a = *std::prev(beyond);
+  if (beyond == points.end()) return a.cost;
+  return a.cost + (beyond->cost - a.cost) * (weight - a.weight) / (beyond->weight - a.weight);
+}
+
 }  // namespace
 
 LowerHull::LowerHull(std::vector<WeightedCost> options) {
@@ -31,6 +47,15 @@ LowerHull::LowerHull(std::vector<WeightedCost> options) {
     }
     points_.push_back(point);
   }
+}
+
+double LowerHull::at(double weight) const { return curve_at(points_, weight); }
+
+double LowerHull::price(double weight) const {
+  const auto beyond = heavier(points_, weight);
+  if (beyond == points_.begin() || beyond == points_.end()) return 0;
+  const WeightedCost& a = *std::prev(beyond);
+  return (a.cost - beyond->cost) / (beyond->weight - a.weight);
 }
 
 // All items start at their cheapest option; weight is saved where that costs least.
@@ -92,14 +117,6 @@ RelaxedCurve::RelaxedCurve(const std::vector<HullCount>& items) {
   }
 }
 
-double RelaxedCurve::at(double capacity) const {
-  const auto beyond = std::upper_bound(
-      points_.begin(), points_.end(), capacity,
-      [](double weight, const WeightedCost& point) { return weight < point.weight; });
-  if (beyond == points_.begin()) return std::numeric_limits<double>::infinity();
-  const WeightedCost& a = *std::prev(beyond);
-  if (beyond == points_.end()) return a.cost;
-  return a.cost + (beyond->cost - a.cost) * (capacity - a.weight) / (beyond->weight - a.weight);
-}
+double RelaxedCurve::at(double capacity) const { return curve_at(points_, capacity); }
 
 }  // namespace galvatron::search

@@ -20,6 +20,10 @@ class LowerHull {
   explicit LowerHull(std::vector<WeightedCost> options);
   const std::vector<WeightedCost>& points() const { return points_; }
   bool empty() const { return points_.empty(); }
+  // Least cost of one (fractional) item of at most this weight; infinity when none is that light.
+  double at(double weight) const;
+  // Price of weight there: how fast the cost falls (>= 0).
+  double price(double weight) const;
 
  private:
   std::vector<WeightedCost> points_;

@@ -1,6 +1,8 @@
 // Stages put together: a dynamic program from the last stage to the first.
 #include <algorithm>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "galvatron/base/error.h"
@@ -9,15 +11,18 @@
 namespace galvatron::search {
 class ShapeSolver::Join {
  public:
-  Join(const ShapeSolver& solver, double cutoff)
-      : solver_(solver), cutoff_(cutoff), arc_(solver.arcs_.size()) {
+  Join(const ShapeSolver& solver, double cutoff, const std::function<bool()>* interrupted)
+      : solver_(solver), cutoff_(cutoff), interrupted_(interrupted), arc_(solver.arcs_.size()) {
     Path end;
     end.begin = solver.num_layers();
     done_.push_back({end});
   }
 
   ShapeAnswer run() {
-    for (int stage = solver_.num_stages() - 1; stage >= 0; --stage) add_stage(stage);
+    for (int stage = solver_.num_stages() - 1; stage >= 0; --stage) {
+      if (interrupted_ && (*interrupted_)()) return {.complete = false};
+      add_stage(stage);
+    }
     return best();
   }
 
@@ -37,6 +42,18 @@ class ShapeSolver::Join {
     }
   };
 
+  // A stage's choice behind a certain layout: times with the change into it.
+  struct Ready {
+    TimePair time;
+    double once = 0;
+    const StageChoice* choice = nullptr;
+    bool no_worse(const Ready& other) const {
+      return choice->last_layout == other.choice->last_layout && time.time <= other.time.time &&
+             time.time2 <= other.time.time2 && once <= other.once;
+    }
+  };
+  using Place = std::pair<int, int>;  // layer, and the layout in front of it
+
   double total(const Path& path) const {
     return path.sum + solver_.repeats() * (path.slowest + path.slowest2) + path.once;
   }
@@ -46,21 +63,38 @@ class ShapeSolver::Join {
            solver_.repeats() * std::max(path.bottleneck, solver_.bottleneck_before_[before]);
   }
 
-  void add_stage(int stage) {
-    std::map<int, std::vector<int>> later_at;  // by begin
-    for (int i = 0; i < static_cast<int>(done_.back().size()); ++i) {
-      later_at[done_.back()[static_cast<std::size_t>(i)].begin].push_back(i);
+  // The layouts in which stages of the one in front can end, by the layer where they end.
+  std::map<int, std::set<int>> ends_in_front(int stage) const {
+    std::map<int, std::set<int>> out;
+    if (stage == 0) out[0] = {-1};
+    for (std::size_t i = arc_; i-- > 0 && solver_.arcs_[i].stage + 1 == stage;) {
+      std::set<int>& layouts = out[solver_.arcs_[i].end];
+      for (const StageChoice& choice : solver_.arcs_[i].kind->facts->front.choices) {
+        layouts.insert(choice.last_layout);
+      }
     }
+    return out;
+  }
+
+  void add_stage(int stage) {
+    std::map<Place, std::vector<int>> later_at;
+    for (int i = 0; i < static_cast<int>(done_.back().size()); ++i) {
+      const Path& path = done_.back()[static_cast<std::size_t>(i)];
+      later_at[{path.begin, path.layout_before}].push_back(i);
+    }
+    const std::size_t arcs_end = arc_;
+    while (arc_ > 0 && solver_.arcs_[arc_ - 1].stage == stage) --arc_;
+    const std::map<int, std::set<int>> in_front = ends_in_front(stage);
     found_.clear();
-    for (; arc_ > 0 && solver_.arcs_[arc_ - 1].stage == stage; --arc_) {
-      const Arc& arc = solver_.arcs_[arc_ - 1];
-      const auto behind = later_at.find(arc.end);
-      if (behind == later_at.end()) continue;
-      for (const StageChoice& choice : arc.kind->front.choices) {
-        if (stage == 0) extend(arc, choice, -1, behind->second);
-        const int num_layouts = solver_.question_.layout_changes().num_layouts();
-        for (int before = 0; stage > 0 && before < num_layouts; ++before) {
-          extend(arc, choice, before, behind->second);
+    for (std::size_t i = arcs_end; i-- > arc_;) {
+      const Arc& arc = solver_.arcs_[i];
+      const auto before = in_front.find(arc.begin);
+      if (before == in_front.end()) continue;
+      const bool last = stage == solver_.num_stages() - 1;
+      for (const int layout : before->second) {
+        for (const Ready& one : ready(arc, layout)) {
+          const auto behind = later_at.find({arc.end, last ? -1 : one.choice->last_layout});
+          if (behind != later_at.end()) extend(arc, one, layout, behind->second);
         }
       }
     }
@@ -69,35 +103,70 @@ class ShapeSolver::Join {
     done_.push_back(std::move(kept));
   }
 
-  // Puts a stage in front of every later path that it can meet.
-  void extend(const Arc& arc, const StageChoice& choice, int layout_before,
-              const std::vector<int>& behind) {
-    TimePair own = solver_.question_.transfers(arc.begin, arc.end);
-    own.time += choice.time;
-    own.time2 += choice.time2;
-    if (arc.stage > 0) {
-      const LayoutChanges& changes = solver_.question_.layout_changes();
-      const auto before = static_cast<std::size_t>(arc.begin - 1);
-      const LayoutChange& change = changes.behind(solver_.tables().type_of_layer[before]);
+  // The choices of a stage that may be of use behind this layout (-1: nothing is in front).
+  const std::vector<Ready>& ready(const Arc& arc, int layout_before) {
+    const int type = layout_before < 0
+                         ? -1
+                         : solver_.tables().type_of_layer[static_cast<std::size_t>(arc.begin - 1)];
+    const auto [known, added] = ready_.try_emplace({arc.kind, type, layout_before});
+    if (added) known->second = make_ready(*arc.kind, type, layout_before);
+    return known->second;
+  }
+
+  std::vector<Ready> make_ready(const Kind& kind, int type_before, int layout_before) const {
+    std::vector<Ready> all, out;
+    const LayoutChanges& changes = solver_.question_.layout_changes();
+    for (const StageChoice& choice : kind.facts->front.choices) {
+      if (!solver_.within_caps(kind, choice)) continue;
+      Ready& one = all.emplace_back(Ready{{choice.time, choice.time2}, choice.once, &choice});
+      if (type_before < 0) continue;
       const auto moved =
           static_cast<std::size_t>(layout_before * changes.num_layouts() + choice.first_layout);
-      own.time += change.time[moved];
-      own.time2 += change.time2[moved];
+      one.time.time += changes.behind(type_before).time[moved];
+      one.time.time2 += changes.behind(type_before).time2[moved];
     }
+    std::stable_sort(all.begin(), all.end(), [](const Ready& a, const Ready& b) {
+      return std::tuple(a.time.both(), a.once) < std::tuple(b.time.both(), b.once);
+    });
+    for (const Ready& one : all) {
+      const auto beats = [&](const Ready& other) { return other.no_worse(one); };
+      if (std::none_of(out.begin(), out.end(), beats)) out.push_back(one);
+    }
+    return out;
+  }
+
+  // Is it on no path below the cutoff at this place?
+  bool too_slow(const Arc& arc, const TimePair& own, double once) const {
+    const std::size_t before = solver_.at(arc.stage, arc.begin);
+    const std::size_t behind = solver_.at(arc.stage + 1, arc.end);
+    const double sum = solver_.sum_before_[before] + own.both() + solver_.sum_share() * once +
+                       solver_.sum_from_[behind];
+    const double slowest =
+        std::max({solver_.bottleneck_before_[before], solver_.bottleneck_from_[behind],
+                  own.both() + solver_.bottleneck_share() * once});
+    return sum + solver_.repeats() * slowest >= cutoff_;
+  }
+
+  // Puts a stage in front of every later path that it can meet.
+  void extend(const Arc& arc, const Ready& stage, int layout_before,
+              const std::vector<int>& behind) {
+    TimePair own = solver_.question_.transfers(arc.begin, arc.end);
+    own.time += stage.time.time;
+    own.time2 += stage.time.time2;
+    if (too_slow(arc, own, stage.once)) return;
     for (const int index : behind) {
       const Path& path = done_.back()[static_cast<std::size_t>(index)];
-      if (path.layout_before >= 0 && choice.last_layout != path.layout_before) continue;
       Path one;
       one.sum = path.sum + own.both();
       one.slowest = std::max(path.slowest, own.time);
       one.slowest2 = std::max(path.slowest2, own.time2);
-      one.once = std::max(path.once, choice.once);
-      one.scalar_sum = path.scalar_sum + own.both() + solver_.sum_share() * choice.once;
+      one.once = std::max(path.once, stage.once);
+      one.scalar_sum = path.scalar_sum + own.both() + solver_.sum_share() * stage.once;
       one.bottleneck =
-          std::max(path.bottleneck, own.both() + solver_.bottleneck_share() * choice.once);
+          std::max(path.bottleneck, own.both() + solver_.bottleneck_share() * stage.once);
       one.begin = arc.begin;
       one.layout_before = layout_before;
-      one.choice = &choice;
+      one.choice = stage.choice;
       one.next = index;
       if (total(one) < cutoff_ && bound(one, arc.stage) < cutoff_) offer(one);
     }
@@ -135,11 +204,16 @@ class ShapeSolver::Join {
 
   const ShapeSolver& solver_;
   double cutoff_;
-  std::size_t arc_;                                         // arcs from here on are done
-  std::vector<std::vector<Path>> done_;                     // [stages from the last]
-  std::map<std::pair<int, int>, std::vector<Path>> found_;  // by (begin, layout_before)
+  const std::function<bool()>* interrupted_;
+  std::size_t arc_;                      // arcs from here on are done
+  std::vector<std::vector<Path>> done_;  // [stages from the last]
+  std::map<std::tuple<const Kind*, int, int>, std::vector<Ready>> ready_;
+  std::map<Place, std::vector<Path>> found_;
 };
 
-ShapeAnswer ShapeSolver::join_stages(double cutoff) const { return Join(*this, cutoff).run(); }
+ShapeAnswer ShapeSolver::join_stages(double cutoff,
+                                     const std::function<bool()>* interrupted) const {
+  return Join(*this, cutoff, interrupted).run();
+}
 
 }  // namespace galvatron::search

@@ -53,7 +53,7 @@ std::int64_t ShapeSolver::least_bytes_bound() const {
 
 std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
   if (least_bytes_bound() >= cutoff) return cutoff;
-  std::map<int, Flight> lean;
+  std::map<int, ShapeQuestion::Options> lean;
   std::map<std::pair<int, int>, std::int64_t> known;
   return least_peak(cutoff, [&](int stage, int begin, int end) {
     const int q = question_.in_flight(stage);
@@ -61,7 +61,7 @@ std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
     auto [bytes, added] = known.try_emplace({q, range_kind});
     if (!added) return bytes->second;
     auto [of, first] = lean.try_emplace(q);
-    if (first) of->second.options = question_.make_options(group_, q, false);
+    if (first) of->second = question_.make_options(group_, q, false);
     StageProblem question = problem(of->second, range_kind);
     question.capacity = cutoff - 1 - tables().reserve_bytes;
     bytes->second = least_stage_bytes(question) + tables().reserve_bytes;

@@ -1,6 +1,7 @@
 #include "galvatron/search/solvers/shape_question.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -164,12 +165,54 @@ void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
   options = std::move(kept);
 }
 
+ShapeQuestion::TypeBounds ShapeQuestion::make_bounds(std::size_t type, int group) const {
+  TypeBounds out;
+  std::vector<Point> points;
+  std::int64_t alone = std::numeric_limits<std::int64_t>::max();
+  for (const int id : candidates_[type]) {
+    if (!goes_with(type, id, group)) continue;
+    const cost::LayerCost& cost = tables_.cost[type][static_cast<std::size_t>(id)];
+    const LayerOption option = make_option(tables_, cost, 1, id);
+    points.push_back({option.time + option.time2, option.once, static_cast<double>(option.fixed),
+                      static_cast<double>(option.kept)});
+    alone = std::min(alone, cost::transient_bytes(cost, nullptr, false, false));
+  }
+  if (!points.empty()) out.alone = std::max<std::int64_t>(0, alone);
+  const auto key = [](const Point& one) {
+    return std::tuple(one.time, one.once, one.state, one.activation);
+  };
+  std::sort(points.begin(), points.end(),
+            [&](const Point& a, const Point& b) { return key(a) < key(b); });
+  for (const Point& one : points) {
+    const auto beats = [&](const Point& other) {  // no slower: it comes first
+      return other.once <= one.once && other.state <= one.state &&
+             other.activation <= one.activation;
+    };
+    if (std::none_of(out.points.begin(), out.points.end(), beats)) out.points.push_back(one);
+  }
+  return out;
+}
+
+const ShapeQuestion::TypeBounds& ShapeQuestion::bounds(std::size_t type, int group) const {
+  const bool tied = tables_.tied_types.contains(static_cast<int>(type));
+  const auto [known, added] = bounds_.try_emplace({type, tied ? group : -1});
+  if (added) known->second = make_bounds(type, group);
+  return known->second;
+}
+
+StageFacts* ShapeQuestion::shared_facts(int in_flight, int range_kind) const {
+  const std::vector<int>& counts = ranges_.counts(range_kind);
+  for (const int type : tables_.tied_types) {
+    if (counts[static_cast<std::size_t>(type)] > 0) return nullptr;
+  }
+  return &shared_facts_[{in_flight, range_kind}];
+}
+
 std::vector<LayerOption> ShapeQuestion::options_of(std::size_t type, int group, int in_flight,
                                                    bool timed) const {
   std::vector<LayerOption> out;
   for (const int id : candidates_[type]) {
-    const int own = group_of(type, id);
-    if (group >= 0 && own >= 0 && own != group) continue;
+    if (!goes_with(type, id, group)) continue;
     out.push_back(
         make_option(tables_, tables_.cost[type][static_cast<std::size_t>(id)], in_flight, id));
   }

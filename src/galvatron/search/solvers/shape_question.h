@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
@@ -31,6 +32,17 @@ bool passes_with_no_more(const cost::LayerCost& a, const cost::LayerCost& b);
 // the same (plan::split_parameters_alike); -1: goes with all. Empty where no layers share one.
 std::vector<std::vector<int>> tied_groups(const cost::CostTables& tables);
 
+// What is known of the stages of one kind: so many microbatches in flight, layers of such types.
+struct StageFacts {
+  // Lower bounds of X + O / m, and of X + O / (m p) (shape_solver.h); -1: not known yet.
+  double bottleneck = -1, sum = 0;
+  bool refined = false;
+  // Every choice of use whose two scalars are within the caps, up to the tolerances.
+  double bottleneck_cap = -1, sum_cap = -1;
+  double time_tolerance = 0, once_tolerance = 0;
+  StageFront front;
+};
+
 class ShapeQuestion {
  public:
   // References: the owner outlives the question. `group`: as tied_groups() makes it.
@@ -41,6 +53,21 @@ class ShapeQuestion {
   // Candidates of one group (-1: of any) with so many microbatches in flight that no other one
   // dominates. `timed`: in times and bytes; else in bytes alone, and nothing takes time.
   Options make_options(int group, int in_flight, bool timed) const;
+
+  // What bounds see of a layer type, whatever is in flight.
+  struct Point {
+    double time = 0, once = 0;  // time of both
+    double state = 0, activation = 0;
+    double weight(int in_flight) const { return state + in_flight * activation; }
+  };
+  struct TypeBounds {
+    std::vector<Point> points;  // of the group's candidates, those that no other one dominates
+    std::int64_t alone = 0;     // a stage's last layer needs so many bytes beside its weight
+  };
+  const TypeBounds& bounds(std::size_t type, int group) const;
+
+  // Of stages without layers that share a weight, the same for all groups; nullptr: with one.
+  StageFacts* shared_facts(int in_flight, int range_kind) const;
 
   int in_flight(int stage) const { return in_flight_[static_cast<std::size_t>(stage)]; }
 
@@ -57,7 +84,12 @@ class ShapeQuestion {
   int group_of(std::size_t type, int id) const {
     return group_.empty() ? -1 : group_[type][static_cast<std::size_t>(id)];
   }
+  bool goes_with(std::size_t type, int id, int group) const {
+    const int own = group_of(type, id);
+    return group < 0 || own < 0 || own == group;
+  }
   std::vector<LayerOption> options_of(std::size_t type, int group, int in_flight, bool timed) const;
+  TypeBounds make_bounds(std::size_t type, int group) const;
   void drop_dominated(std::size_t type, bool timed, std::vector<LayerOption>& options) const;
 
   const cost::CostTables& tables_;
@@ -72,6 +104,8 @@ class ShapeQuestion {
   std::vector<std::vector<int>> candidates_;
   // Of types that are alike for all groups, once asked for: by type, in_flight, timed.
   mutable std::map<std::tuple<std::size_t, int, bool>, std::vector<LayerOption>> untied_options_;
+  mutable std::map<std::pair<std::size_t, int>, TypeBounds> bounds_;  // by type and group
+  mutable std::map<std::pair<int, int>, StageFacts> shared_facts_;    // in flight, kind of range
 };
 
 }  // namespace galvatron::search

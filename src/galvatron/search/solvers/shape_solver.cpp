@@ -9,6 +9,8 @@ namespace galvatron::search {
 namespace {
 
 constexpr std::size_t kNoBeam = std::numeric_limits<std::size_t>::max();
+// How often fronts are asked for better bounds: each time fewer of their choices count.
+constexpr int kFrontRounds = 8;
 
 }  // namespace
 
@@ -28,41 +30,54 @@ bool ShapeSolver::allowed_stage(int stage, int begin, int end) const {
          chunk(num_layers(), num_stages(), stage) == Range{begin, end};
 }
 
+LowerHull ShapeSolver::hull(std::size_t type, int in_flight, double repeated,
+                            double once_share) const {
+  std::vector<WeightedCost> points;
+  for (const ShapeQuestion::Point& one : bounds(type).points) {
+    points.push_back({one.weight(in_flight), repeated * one.time + once_share * one.once});
+  }
+  return LowerHull(std::move(points));
+}
+
 ShapeSolver::Flight& ShapeSolver::flight(int stage) {
   const int q = question_.in_flight(stage);
   auto [it, added] = flights_.try_emplace(q);
   Flight& flight = it->second;
   if (!added) return flight;
-  flight.options = question_.make_options(group_, q, true);
-  for (std::size_t type = 0; type < flight.options.size(); ++type) {
-    std::vector<WeightedCost> bottleneck, sum;
-    std::int64_t alone = std::numeric_limits<std::int64_t>::max();
-    for (const LayerOption& option : flight.options[type]) {
-      const double time = option.time + option.time2;
-      const auto weight = static_cast<double>(option.weight());
-      bottleneck.push_back({weight, time + bottleneck_share() * option.once});
-      sum.push_back({weight, time + sum_share() * option.once});
-      alone = std::min(
-          alone, cost::transient_bytes(tables().cost[type][static_cast<std::size_t>(option.id)],
-                                       nullptr, false, false));
-    }
-    flight.bottleneck_hull.emplace_back(std::move(bottleneck));
-    flight.sum_hull.emplace_back(std::move(sum));
-    flight.alone.push_back(std::max<std::int64_t>(0, flight.options[type].empty() ? 0 : alone));
+  flight.in_flight = q;
+  for (std::size_t type = 0; type < tables().cost.size(); ++type) {
+    flight.bottleneck_hull.push_back(hull(type, q, 1, bottleneck_share()));
+    flight.sum_hull.push_back(hull(type, q, 1, sum_share()));
   }
   return flight;
 }
 
-// The linear relaxation of a stage: no order, no transitions.
+const ShapeQuestion::Options& ShapeSolver::options_of(Flight& flight) const {
+  if (flight.options.empty()) {
+    flight.options = question_.make_options(group_, flight.in_flight, true);
+  }
+  return flight.options;
+}
+
 ShapeSolver::Kind& ShapeSolver::kind(int stage, int begin, int end) {
   Flight& of = flight(stage);
   const int range_kind = ranges().kind(begin, end);
   Kind& one = of.kinds[range_kind];
-  if (one.bottleneck >= 0) return one;
+  if (one.facts) return one;
+  one.facts = question_.shared_facts(of.in_flight, range_kind);
+  if (!one.facts) one.facts = &one.own;
+  if (one.facts->bottleneck < 0) bound_kind(of, range_kind, *one.facts);
+  one.bottleneck = one.facts->bottleneck;
+  one.sum = one.facts->sum;
+  return one;
+}
+
+// The linear relaxation of a stage: no order, no transitions.
+void ShapeSolver::bound_kind(const Flight& flight, int range_kind, StageFacts& facts) const {
   const std::vector<int>& counts = ranges().counts(range_kind);
   const auto last = static_cast<std::size_t>(ranges().types(range_kind).back());
   const double capacity =
-      static_cast<double>(question_.options().budget - tables().reserve_bytes - of.alone[last]);
+      static_cast<double>(question_.options().budget - tables().reserve_bytes - bounds(last).alone);
   const auto bound = [&](const std::vector<LowerHull>& hulls) {
     std::vector<HullCount> items;
     for (std::size_t type = 0; type < counts.size(); ++type) {
@@ -70,15 +85,13 @@ ShapeSolver::Kind& ShapeSolver::kind(int stage, int begin, int end) {
     }
     return relax(items, capacity).cost * (1 - kRounding);
   };
-  one.bottleneck = bound(of.bottleneck_hull);
-  one.sum = num_stages() == 1 ? one.bottleneck : bound(of.sum_hull);
-  return one;
+  facts.bottleneck = bound(flight.bottleneck_hull);
+  facts.sum = num_stages() == 1 ? facts.bottleneck : bound(flight.sum_hull);
 }
 
 // All layers in the memory of all stages, one microbatch in flight, stages of equal time.
 void ShapeSolver::bound_all_layers() {
-  const Flight& of = flight(num_stages() - 1);
-  const int p = num_stages();
+  const int q = question_.in_flight(num_stages() - 1), p = num_stages();
   const std::vector<int>& counts = ranges().counts(ranges().kind(0, num_layers()));
   const double capacity = static_cast<double>(p) *
                           static_cast<double>(question_.options().budget - tables().reserve_bytes);
@@ -86,12 +99,7 @@ void ShapeSolver::bound_all_layers() {
     std::vector<LowerHull> hulls(counts.size());
     std::vector<HullCount> items;
     for (std::size_t type = 0; type < counts.size(); ++type) {
-      std::vector<WeightedCost> points;
-      for (const LayerOption& option : of.options[type]) {
-        points.push_back({static_cast<double>(option.weight()),
-                          repeated * (option.time + option.time2) + once_share * option.once});
-      }
-      hulls[type] = LowerHull(std::move(points));
+      hulls[type] = hull(type, q, repeated, once_share);
       if (counts[type] > 0) items.push_back({&hulls[type], counts[type]});
     }
     return relax(items, capacity).cost * (1 - kRounding);
@@ -100,40 +108,60 @@ void ShapeSolver::bound_all_layers() {
   least_sum_ = bound(1, sum_share());
 }
 
-// Every stage of every path that may stay below the cutoff, with the bounds before and behind it.
-void ShapeSolver::find_paths(double cutoff) {
-  const int n = num_layers(), p = num_stages();
-  const std::size_t size = at(p, n) + 1;
+void ShapeSolver::forget_paths() {
+  const std::size_t size = at(num_stages(), num_layers()) + 1;
   sum_before_.assign(size, kInfinity);
   sum_from_ = bottleneck_before_ = bottleneck_from_ = sum_before_;
   sum_before_[at(0, 0)] = bottleneck_before_[at(0, 0)] = 0;
-  sum_from_[at(p, n)] = bottleneck_from_[at(p, n)] = 0;
+  sum_from_[size - 1] = bottleneck_from_[size - 1] = 0;
+}
+
+// Goes on from the stages before: false when no path through it can stay below the cutoff.
+bool ShapeSolver::enter(const Arc& arc, double cutoff) {
+  const std::size_t before = at(arc.stage, arc.begin), behind = at(arc.stage + 1, arc.end);
+  const double extra = question_.transfers(arc.begin, arc.end).both();
+  const double slowest = std::max(bottleneck_before_[before], arc.kind->bottleneck + extra);
+  const double sum = sum_before_[before] + arc.kind->sum + extra;
+  if (!(std::max(least_sum_, sum) + repeats() * slowest < cutoff)) return false;
+  sum_before_[behind] = std::min(sum_before_[behind], sum);
+  bottleneck_before_[behind] = std::min(bottleneck_before_[behind], slowest);
+  return true;
+}
+
+// Every stage of every path that may stay below the cutoff, with the bounds before and behind it.
+void ShapeSolver::find_paths(double cutoff) {
+  const int n = num_layers(), p = num_stages();
+  forget_paths();
   arcs_.clear();
   for (int stage = 0; stage < p; ++stage) {
     const int last_end = n - (p - 1 - stage);
     for (int begin = stage; begin < last_end; ++begin) {
-      const double sum = sum_before_[at(stage, begin)];
-      if (sum == kInfinity) continue;
-      const double bottleneck = bottleneck_before_[at(stage, begin)];
+      if (sum_before_[at(stage, begin)] == kInfinity) continue;
       for (int end = begin + 1; end <= last_end; ++end) {
         if (!allowed_stage(stage, begin, end)) continue;
-        Kind& one = kind(stage, begin, end);
-        const double extra = question_.transfers(begin, end).both();
-        const double slowest = std::max(bottleneck, one.bottleneck + extra);
-        const double least = std::max(least_sum_, sum + one.sum + extra);
-        if (!(least + repeats() * slowest < cutoff)) {
+        const Arc arc{stage, begin, end, &kind(stage, begin, end)};
+        if (enter(arc, cutoff)) {
+          arcs_.push_back(arc);
+        } else {
           // With more layers of the same type it only gets slower.
           end = ranges().run_end(end - 1);
-          continue;
         }
-        arcs_.push_back({stage, begin, end, &one});
-        double& next_sum = sum_before_[at(stage + 1, end)];
-        double& next_bottleneck = bottleneck_before_[at(stage + 1, end)];
-        next_sum = std::min(next_sum, sum + one.sum + extra);
-        next_bottleneck = std::min(next_bottleneck, slowest);
       }
     }
   }
+  bound_behind(cutoff);
+}
+
+// The same of the stages that are left. Bounds from fronts need not rise with the layers.
+void ShapeSolver::narrow_paths(double cutoff) {
+  forget_paths();
+  std::erase_if(arcs_, [&](const Arc& arc) {
+    return sum_before_[at(arc.stage, arc.begin)] == kInfinity || !enter(arc, cutoff);
+  });
+  bound_behind(cutoff);
+}
+
+void ShapeSolver::bound_behind(double cutoff) {
   for (std::size_t i = arcs_.size(); i-- > 0;) {
     const Arc& arc = arcs_[i];
     const double extra = question_.transfers(arc.begin, arc.end).both();
@@ -146,12 +174,23 @@ void ShapeSolver::find_paths(double cutoff) {
                                                arc.kind->bottleneck + extra));
   }
   const double sum = sum_from_[at(0, 0)];
-  const double slowest = std::max(bottleneck_from_[at(0, 0)], sum / p);
+  const double slowest = std::max(bottleneck_from_[at(0, 0)], sum / num_stages());
   const double bound = sum == kInfinity ? kInfinity : sum + repeats() * slowest;
   lower_bound_ = std::max(lower_bound_, std::min(bound, cutoff));
 }
 
+// Bounds that hold below one cutoff alone.
+void ShapeSolver::forget_cutoff() {
+  for (auto& [q, of] : flights_) {
+    for (auto& [range_kind, one] : of.kinds) {
+      one.bottleneck = one.facts->bottleneck;
+      one.sum = one.facts->sum;
+    }
+  }
+}
+
 void ShapeSolver::tighten(double cutoff) {
+  forget_cutoff();
   if (lower_bound_ < cutoff) find_paths(cutoff);
 }
 
@@ -179,9 +218,9 @@ bool ShapeSolver::set_caps(double cutoff) {
   return any;
 }
 
-StageProblem ShapeSolver::problem(const Flight& flight, int range_kind) const {
+StageProblem ShapeSolver::problem(const ShapeQuestion::Options& options, int range_kind) const {
   StageProblem out;
-  out.options = flight.options;
+  out.options = options;
   out.types = ranges().types(range_kind);
   out.changes = &question_.layout_changes();
   out.capacity = question_.options().budget - tables().reserve_bytes;
@@ -202,18 +241,75 @@ bool ShapeSolver::refine() {
   bool rose = false;
   for (auto& [q, of] : flights_) {
     for (auto& [range_kind, one] : of.kinds) {
-      if (one.refined || one.sum_cap < 0) continue;
-      one.refined = true;
-      const StageProblem question = problem(of, range_kind);
-      const double sum = bound_stage(question, sum_share()) * (1 - kRounding);
-      const double bottleneck =
-          num_stages() == 1 ? sum : bound_stage(question, bottleneck_share()) * (1 - kRounding);
-      rose = rose || sum > one.sum || bottleneck > one.bottleneck;
-      one.sum = std::max(one.sum, sum);
-      one.bottleneck = std::max(one.bottleneck, bottleneck);
+      if (one.sum_cap < 0) continue;
+      StageFacts& facts = *one.facts;
+      if (!facts.refined) {
+        facts.refined = true;
+        const StageProblem question = problem(options_of(of), range_kind);
+        const double sum = bound_stage(question, sum_share()) * (1 - kRounding);
+        const double bottleneck =
+            num_stages() == 1 ? sum : bound_stage(question, bottleneck_share()) * (1 - kRounding);
+        facts.sum = std::max(facts.sum, sum);
+        facts.bottleneck = std::max(facts.bottleneck, bottleneck);
+      }
+      rose = raise(one, facts.sum, facts.bottleneck) || rose;
     }
   }
   return rose;
+}
+
+bool ShapeSolver::raise(Kind& kind, double sum, double bottleneck) const {
+  const bool rose = sum > kind.sum || bottleneck > kind.bottleneck;
+  kind.sum = std::max(kind.sum, sum);
+  kind.bottleneck = std::max(kind.bottleneck, bottleneck);
+  return rose;
+}
+
+// Up to what the front's tolerances may have cost it.
+bool ShapeSolver::within_caps(const Kind& kind, const StageChoice& choice) const {
+  const StageFacts& facts = *kind.facts;
+  const auto within = [&](double value, double once_share, double cap) {
+    return value - facts.time_tolerance - once_share * facts.once_tolerance <=
+           cap * (1 + kRounding);
+  };
+  return within(sum_of(choice), sum_share(), kind.sum_cap) &&
+         (repeats() == 0 || within(bottleneck_of(choice), bottleneck_share(), kind.bottleneck_cap));
+}
+
+// Bounds from the complete fronts, of what is within the caps. True when any of them rose.
+bool ShapeSolver::use_fronts() {
+  bool rose = false;
+  for (auto& [q, of] : flights_) {
+    for (auto& [range_kind, one] : of.kinds) {
+      if (one.sum_cap < 0) continue;
+      double sum = kInfinity, bottleneck = kInfinity;
+      const StageFacts& facts = *one.facts;
+      for (const StageChoice& choice : facts.front.choices) {
+        if (!within_caps(one, choice)) continue;
+        sum = std::min(sum, sum_of(choice));
+        bottleneck = std::min(bottleneck, bottleneck_of(choice));
+      }
+      const auto least = [&](double value, double once_share) {
+        return (value - facts.time_tolerance - once_share * facts.once_tolerance) * (1 - kRounding);
+      };
+      rose = raise(one, least(sum, sum_share()), least(bottleneck, bottleneck_share())) || rose;
+    }
+  }
+  return rose;
+}
+
+void ShapeSolver::solve_kind(const Flight& flight, int range_kind, Kind& kind,
+                             const StageLimits& limits) {
+  StageFacts& facts = *kind.facts;
+  std::vector<StageCap> caps = {{sum_share(), kind.sum_cap}};
+  if (repeats() > 0) caps.push_back({bottleneck_share(), kind.bottleneck_cap});
+  facts.front = solve_stage(problem(flight.options, range_kind), caps, limits);
+  facts.time_tolerance = limits.time_tolerance;
+  facts.once_tolerance = limits.once_tolerance;
+  facts.sum_cap = kind.sum_cap;
+  facts.bottleneck_cap = kind.bottleneck_cap;
+  num_labels_ += facts.front.labels;
+  work_ += facts.front.work;
 }
 
 // Fronts of all kinds that matter, all together within the limit on work. False when it was met.
@@ -223,23 +319,17 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
   for (auto& [q, of] : flights_) {
     for (auto& [range_kind, one] : of.kinds) {
       if (one.sum_cap < 0) continue;
-      const bool known = one.front.complete && one.solved_sum_cap >= one.sum_cap &&
-                         one.solved_bottleneck_cap >= one.bottleneck_cap &&
-                         one.time_tolerance <= limits.time_tolerance &&
-                         one.once_tolerance <= limits.once_tolerance;
+      const StageFacts& facts = *one.facts;
+      const bool known = facts.front.complete && facts.sum_cap >= one.sum_cap &&
+                         facts.bottleneck_cap >= one.bottleneck_cap &&
+                         facts.time_tolerance <= limits.time_tolerance &&
+                         facts.once_tolerance <= limits.once_tolerance;
       if (known) continue;
       if (left.max_work < 0) return false;
-      std::vector<StageCap> caps = {{sum_share(), one.sum_cap}};
-      if (repeats() > 0) caps.push_back({bottleneck_share(), one.bottleneck_cap});
-      one.front = solve_stage(problem(of, range_kind), caps, left);
-      one.time_tolerance = limits.time_tolerance;
-      one.once_tolerance = limits.once_tolerance;
-      one.solved_sum_cap = one.sum_cap;
-      one.solved_bottleneck_cap = one.bottleneck_cap;
-      num_labels_ += one.front.labels;
-      work_ += one.front.work;
-      left.max_work -= one.front.work;
-      complete = complete && one.front.complete;
+      options_of(of);
+      solve_kind(of, range_kind, one, left);
+      left.max_work -= facts.front.work;
+      complete = complete && facts.front.complete;
     }
   }
   return complete;
@@ -248,18 +338,28 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
 ShapeAnswer ShapeSolver::solve(double cutoff, const StageLimits& limits) {
   ShapeAnswer answer;
   if (lower_bound_ >= cutoff) return answer;
-  find_paths(cutoff);
-  bool any = set_caps(cutoff);
-  while (any && refine()) {
+  forget_cutoff();
+  const auto look = [&] {
     find_paths(cutoff);
-    any = set_caps(cutoff);
-  }
+    return set_caps(cutoff);
+  };
+  bool any = look();
+  while (any && refine()) any = look();
   if (any) {
-    const bool complete = solve_kinds(limits);
-    if (complete || limits.beam < kNoBeam) answer = join_stages(cutoff);
-    answer.complete = complete;
+    answer.complete = solve_kinds(limits);
+    for (int i = 0; answer.complete && any && i < kFrontRounds && use_fronts(); ++i) {
+      narrow_paths(cutoff);
+      any = set_caps(cutoff);
+    }
     // Every stage's time may be off in the sum, and the slowest one's once more.
     answer.slack_ms = limits.time_tolerance * (num_stages() + repeats()) + limits.once_tolerance;
+  }
+  if (any && (answer.complete || limits.beam < kNoBeam)) {
+    const bool complete = answer.complete;
+    const double slack_ms = answer.slack_ms;
+    answer = join_stages(cutoff, limits.interrupted);
+    answer.complete = answer.complete && complete;
+    answer.slack_ms = slack_ms;
   }
   if (answer.complete) {
     lower_bound_ = std::max(lower_bound_, std::min(cutoff, answer.step_ms) - answer.slack_ms);

@@ -49,22 +49,19 @@ class ShapeSolver {
   std::int64_t least_bytes_bound() const;
 
  private:
-  // What is known of the stages of one kind: so many microbatches in flight, layers of such types.
+  // The stages of one kind, as they matter below the cutoff at hand.
   struct Kind {
-    double bottleneck = -1;  // lower bounds of X + O / m, and of X + O / (m p); -1: not known yet
-    double sum = 0;
-    bool refined = false;
+    StageFacts* facts = nullptr;
+    StageFacts own;                          // where they are not shared
+    double bottleneck = 0, sum = 0;          // bounds, at least those of the facts
     double bottleneck_cap = 0, sum_cap = 0;  // what is asked of the front
-    double solved_bottleneck_cap = -1, solved_sum_cap = -1;
-    double time_tolerance = 0, once_tolerance = 0;  // of the front
-    StageFront front;
   };
-  // What stages with the same number in flight share. By type: the candidates, hulls of both
-  // scalars, and what a stage's last layer needs beside its weight.
+  // What stages with the same number in flight share. By type: hulls of both scalars, and the
+  // candidates, made when a stage is looked into.
   struct Flight {
-    ShapeQuestion::Options options;
+    int in_flight = 1;
     std::vector<LowerHull> bottleneck_hull, sum_hull;
-    std::vector<std::int64_t> alone;
+    ShapeQuestion::Options options;
     std::map<int, Kind> kinds;  // by LayerRanges::kind
   };
   // A stage that lies on some path below the cutoff.
@@ -88,15 +85,38 @@ class ShapeSolver {
     return static_cast<std::size_t>(stage * (num_layers() + 1) + layer);
   }
 
+  double sum_of(const StageChoice& choice) const {
+    return choice.time + choice.time2 + sum_share() * choice.once;
+  }
+  double bottleneck_of(const StageChoice& choice) const {
+    return choice.time + choice.time2 + bottleneck_share() * choice.once;
+  }
+
   Flight& flight(int stage);
   Kind& kind(int stage, int begin, int end);
+  void bound_kind(const Flight& flight, int range_kind, StageFacts& facts) const;
   void bound_all_layers();
+  void forget_paths();
+  bool enter(const Arc& arc, double cutoff);
   void find_paths(double cutoff);
+  void narrow_paths(double cutoff);
+  void bound_behind(double cutoff);
   bool set_caps(double cutoff);
   bool refine();
-  StageProblem problem(const Flight& flight, int range_kind) const;
+  bool raise(Kind& kind, double sum, double bottleneck) const;
+  bool within_caps(const Kind& kind, const StageChoice& choice) const;
+  bool use_fronts();
+  const ShapeQuestion::TypeBounds& bounds(std::size_t type) const {
+    return question_.bounds(type, group_);
+  }
+  // [type], of the scalar  repeated * time + once_share * once.
+  LowerHull hull(std::size_t type, int in_flight, double repeated, double once_share) const;
+  const ShapeQuestion::Options& options_of(Flight& flight) const;
+  StageProblem problem(const ShapeQuestion::Options& options, int range_kind) const;
+  void forget_cutoff();
   bool solve_kinds(const StageLimits& limits);
-  ShapeAnswer join_stages(double cutoff) const;
+  void solve_kind(const Flight& flight, int range_kind, Kind& kind, const StageLimits& limits);
+  ShapeAnswer join_stages(double cutoff, const std::function<bool()>* interrupted) const;
   // Least over partitions of the largest of_stage(stage, begin, end), where below `cutoff`.
   template <typename OfStage>
   std::int64_t least_peak(std::int64_t cutoff, OfStage of_stage) const;

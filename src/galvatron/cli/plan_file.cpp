@@ -1,0 +1,74 @@
+#include "galvatron/cli/plan_file.h"
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+#include "galvatron/galvatron2/plan.h"
+
+namespace galvatron::cli {
+namespace {
+
+// Theirs are of GPUs.
+constexpr spec::Precision kPrecisionOfTheirs = spec::Precision::kBf16;
+
+plan::Plan read_ours(const Json& json, const std::string& path, const PlanFacts& facts) {
+  plan::Plan plan = plan::plan_from_json(json, path);
+  if (facts.precision && *facts.precision != plan.precision) {
+    throw ConfigError("[plan] --precision ", spec::to_text(*facts.precision), ", but ", path,
+                      " says ", spec::to_text(plan.precision),
+                      " itself: the option is for Galvatron-2's plans, which say none");
+  }
+  if (facts.world_size > 0 && facts.world_size != plan.world_size) {
+    throw ConfigError("[plan] --world-size ", facts.world_size, ", but ", path,
+                      " is for world_size ", plan.world_size);
+  }
+  return plan;
+}
+
+}  // namespace
+
+OptionList plan_fact_options(PlanFacts& facts) {
+  OptionList list;
+  list.group("Input");
+  list.text(
+      "model", facts.model,
+      "Preset name, config.json or folder; default: what the plan names, if that is a preset");
+  list.count("world-size", facts.world_size, {0, plan::kMaxRanks},
+             "Ranks of a Galvatron-2 plan that does not say them");
+  list.choice("precision", facts.precision,
+              "Of a Galvatron-2 plan, which does not say it; default: bf16");
+  list.append(spec::model_override_options(facts.overrides));
+  return list;
+}
+
+bool is_galvatron2_plan(const Json& plan) {
+  return plan.is_object() && !plan.contains("format") && plan.contains("pp_deg") &&
+         plan.contains("tp_sizes_enc");
+}
+
+spec::ModelSpec model_of_plan(const std::string& path, const PlanFacts& facts) {
+  if (!facts.model.empty()) return spec::load_model(facts.model, facts.overrides);
+  const Json json = read_json_file(path);
+  if (is_galvatron2_plan(json)) {
+    throw ConfigError("[plan] --model is missing: ", path,
+                      " is a plan of Galvatron-2's, which names none");
+  }
+  const std::string model = plan::plan_from_json(json, path).model;
+  const auto presets = spec::preset_names();
+  if (std::find(presets.begin(), presets.end(), model) == presets.end()) {
+    throw ConfigError(
+        "[plan] --model is missing: ", path,
+        model.empty() ? " names none" : " is for '" + model + "', which is no preset");
+  }
+  return spec::load_model(model, facts.overrides);
+}
+
+plan::Plan read_any_plan(const std::string& path, const spec::ModelSpec& model,
+                         const PlanFacts& facts) {
+  const Json json = read_json_file(path);
+  if (!is_galvatron2_plan(json)) return read_ours(json, path, facts);
+  return galvatron2::to_our_plan(galvatron2::plan_from_json(json, path, facts.world_size),
+                                 model.name, facts.precision.value_or(kPrecisionOfTheirs));
+}
+
+}  // namespace galvatron::cli

@@ -1,0 +1,78 @@
+#include "galvatron/planning/plan_question.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/recorded_question.h"
+#include "galvatron/planning/answer.h"
+
+namespace galvatron::planning {
+namespace {
+
+// What the user leaves open is the plan's.
+QuestionRequest filled_from(const PlanQuestionRequest& request, const plan::Plan& plan) {
+  QuestionRequest out = request.question;
+  const auto recorded = plan::recorded_question(plan);
+  out.world_size = plan.world_size;
+  out.precision = plan.precision;
+  out.optimizer = !request.optimizer.empty() ? request.optimizer
+                  : recorded                 ? recorded->optimizer->name
+                                             : spec::default_optimizer().name;
+  if (out.seq_length == 0 && recorded) out.seq_length = recorded->seq_length;
+  out.needs_memory = false;
+  return out;
+}
+
+}  // namespace
+
+OptionList plan_question_options(PlanQuestionRequest& request) {
+  OptionList list = memory_options(request.question);
+  list.count("seq-length", request.question.seq_length, {.min = 0},
+             "Tokens of a sample; 0: what the plan records, else the profile's or the model's");
+  list.choice(
+      "optimizer", spec::optimizer_names(),
+      "Of the training: what it keeps takes memory; default: what the plan records, else " +
+          spec::default_optimizer().name,
+      [&request](const std::string& name) { request.optimizer = name; },
+      [&request] { return request.optimizer; });
+  list.append(tokens_option(request.question));
+  list.append(profiles::cluster_override_options(request.question.cluster));
+  return list;
+}
+
+PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
+                      const spec::ModelSpec& model, const MachineKnowledge& knowledge,
+                      const std::string& name) {
+  plan::require_valid_plan(plan, model);
+  PricedPlan out{name, std::move(plan), {}, {}};
+  out.question = prepare_question(filled_from(request, out.plan), model, knowledge);
+  out.question.job.global_batch = out.plan.global_batch;
+  plan::require_valid_plan(out.plan, model, {0, out.question.job.seq_length});
+  out.cost = cost::estimate(out.question.inputs(), out.plan);
+  return out;
+}
+
+std::string priced_plan_table(const PricedPlan& priced) {
+  return cost::plan_cost_table(priced.cost, priced.plan, priced.question.memory) +
+         to_text(throughput(priced.question, priced.plan, priced.cost), priced.question);
+}
+
+std::string why_it_does_not_fit(const PricedPlan& priced) {
+  const Bytes needed = priced.cost.peak_memory(), memory = priced.question.memory;
+  return fmt::format("{} does not fit: its fullest device needs {} of {}, {} too much", priced.name,
+                     to_text(needed), to_text(memory), to_text(needed - memory));
+}
+
+plan::Plan with_prediction(const PricedPlan& priced) {
+  plan::Plan out = priced.plan;
+  out.search = cost::prediction_to_json(priced.cost, priced.question.memory);
+  out.search["question"] = question_to_json(priced.question, priced.plan.global_batch);
+  out.search["throughput"] =
+      throughput_to_json(throughput(priced.question, priced.plan, priced.cost), priced.question);
+  plan::record_question(out, priced.question.job);
+  return out;
+}
+
+}  // namespace galvatron::planning

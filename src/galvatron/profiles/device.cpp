@@ -1,0 +1,106 @@
+#include "galvatron/profiles/device.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galvatron/base/error.h"
+
+namespace galvatron::profiles {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path devices_folder() { return spec::configs_directory() / "devices"; }
+
+Device read_device_file(const fs::path& path) {
+  return device_from_json(read_json_file(path), path.string());
+}
+
+// "rtx 4090" and "RTX4090" are one.
+std::string plain_name(const std::string& name) {
+  std::string out = lower_case(name);
+  std::erase_if(out, [](char c) { return c == '-' || c == '_' || c == ' '; });
+  return out;
+}
+
+bool is_called(const Device& device, const std::string& plain) {
+  return plain_name(device.name) == plain ||
+         std::any_of(device.aliases.begin(), device.aliases.end(),
+                     [&](const std::string& alias) { return plain_name(alias) == plain; });
+}
+
+std::optional<Device> look_up_device(const std::string& name) {
+  const fs::path file = devices_folder() / (name + ".json");
+  if (name.find('/') == std::string::npos && fs::exists(file)) return read_device_file(file);
+  for (Device& device : named_devices()) {
+    if (is_called(device, plain_name(name))) return std::move(device);
+  }
+  return std::nullopt;
+}
+
+// "a100" names "nvidiaa100sxm440gb", but neither "rtxa1000" nor a CPU.
+bool names_it(const std::string& reported, const std::string& known) {
+  const std::size_t at = reported.find(known);
+  if (at == std::string::npos || reported.starts_with("cpu")) return false;
+  const std::size_t behind = at + known.size();
+  return behind == reported.size() || !std::isdigit(static_cast<unsigned char>(reported[behind]));
+}
+
+}  // namespace
+
+double peak_flops(const std::string& reported, spec::Precision precision) {
+  const std::string plain = plain_name(reported);
+  double peak = 0;
+  std::size_t longest = 0;  // "H100 PCIe" is more than "H100"
+  for (Device& device : named_devices()) {
+    std::vector<std::string> names = std::move(device.aliases);
+    names.push_back(device.name);
+    for (const std::string& name : names) {
+      const std::string known = plain_name(name);
+      if (known.size() <= longest || !names_it(plain, known)) continue;
+      longest = known.size();
+      const auto it = device.node.dense_tflops.find(spec::to_text(precision));
+      peak = it == device.node.dense_tflops.end() ? 0 : it->second * 1e12;
+    }
+  }
+  return peak;
+}
+
+std::vector<std::string> device_names() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(devices_folder(), error)) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<Device> named_devices() {
+  std::vector<Device> devices;
+  for (const std::string& name : device_names()) {
+    devices.push_back(read_device_file(devices_folder() / (name + ".json")));
+  }
+  return devices;
+}
+
+bool knows_device(const std::string& name) { return look_up_device(name).has_value(); }
+
+Device find_device(const std::string& name) {
+  if (std::optional<Device> device = look_up_device(name)) return *std::move(device);
+  std::vector<std::string> names;
+  for (const Device& device : named_devices()) {
+    names.push_back(device.name);
+    names.insert(names.end(), device.aliases.begin(), device.aliases.end());
+  }
+  throw ConfigError("[cluster] the device '", name, "' is not known; the nearest are ",
+                    fmt::format("{}", fmt::join(nearest_names(name, names, 3), ", ")),
+                    " (`galvatron clusters` lists all; a cluster file describes any other)");
+}
+
+}  // namespace galvatron::profiles
