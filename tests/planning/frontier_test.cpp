@@ -14,7 +14,7 @@ struct Case {
 };
 
 PreparedSearch prepare(const char* model, const std::string& global_batch,
-                       std::optional<Bytes> memory = {}) {
+                       std::optional<Bytes> memory = {}, double simplicity = 0) {
   MachineKnowledge knowledge;
   knowledge.cluster = profiles::load_cluster("8xA100-40G");
   SearchRequest request;
@@ -23,6 +23,7 @@ PreparedSearch prepare(const char* model, const std::string& global_batch,
   request.question.memory_reserve = Bytes{0};
   request.global_batch = global_batch;
   request.num_runners_up = 0;
+  request.simplicity = simplicity;
   return prepare_search(request, spec::load_model(model), knowledge);
 }
 
@@ -97,6 +98,20 @@ TEST(Frontier, IsCompleteWhenThereAreSearchesEnough) {
     EXPECT_EQ(frontier.steps[i].to + Bytes{1}, frontier.steps[i + 1].from);
   }
   EXPECT_NE(frontier_notes(frontier).find("complete"), std::string::npos);
+}
+
+TEST(Frontier, SimplePlansAreWithinWhatSimplicityAllows) {
+  const double simplicity = 0.01;
+  const PreparedSearch exact = prepare("gpt2-tiny", "8");
+  const Frontier frontier = find_frontier(prepare("gpt2-tiny", "8", {}, simplicity), {400});
+  EXPECT_LT(frontier.steps.size(), find_frontier(exact, {400}).steps.size());
+  for (const FrontierStep& step : frontier.steps) {
+    for (const Bytes budget : {step.from, step.to}) {
+      const double best = searched(exact, budget).value();
+      EXPECT_GE(step.ms_per_sample(), best * (1 - 1e-9));
+      EXPECT_LE(step.ms_per_sample(), best * (1 + 1.02 * simplicity));
+    }
+  }
 }
 
 TEST(Frontier, EndsAtTheMemoryThatWasGiven) {

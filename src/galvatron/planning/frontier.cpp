@@ -43,6 +43,7 @@ class FrontierSearch {
     const Bytes memory = prepared.question.memory;
     const bool is_all = prepared.question.memory_given == prepared.question.hardware.device_memory;
     frontier_.asked = memory;
+    frontier_.simplicity = prepared.options.simplicity;
     frontier_.end = is_all ? 2 * memory : memory;
   }
 
@@ -98,8 +99,9 @@ class FrontierSearch {
     for (FrontierStep& step : steps()) {
       if (step.from <= budget) below = &step;
     }
+    const double worth_it = 1 - std::max(kSameTime, frontier_.simplicity);
     search::SearchResult result =
-        search_in(budget, below ? below->ms_per_sample() * (1 - kSameTime) : search::kInfinity);
+        search_in(budget, below ? worth_it * below->ms_per_sample() : search::kInfinity);
     if (result.best) {
       add(make_step(result, budget));
     } else if (below) {

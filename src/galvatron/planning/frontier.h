@@ -21,7 +21,8 @@ struct FrontierRequest {
 // `request` must outlive the list: for the command line and Python.
 OptionList frontier_options(FrontierRequest& request);
 
-// The best plan at every budget of from .. to.
+// The best plan at every budget of from .. to, or one that is slower by no more than simplicity
+// allows.
 struct FrontierStep {
   Bytes from;  // what the plan needs, to the byte; with less it does not fit
   Bytes to;
@@ -40,6 +41,7 @@ struct Frontier {
   // With all the memory that it can use; the last step where that is not more than `end`.
   std::optional<FrontierStep> unlimited;
   std::optional<search::ClosestMiss> closest_miss;  // where there is no step
+  double simplicity = 0;                            // of the search: steps differ by no less
   int num_searches = 0;
 
   // Between steps that do not touch lie others, whose times lie between theirs. By how much the

@@ -148,6 +148,10 @@ std::string frontier_notes(const Frontier& frontier) {
                      time_text(frontier, most));
   const double gap = frontier.gap();
   if (gap > 0) out += fmt::format("proven to {:.2g} %: searches met their limits\n", 100 * gap);
+  if (frontier.simplicity > 0) {
+    out += fmt::format("plans are simple ones within {:.2g} % of the best (--simplicity)\n",
+                       100 * frontier.simplicity);
+  }
   if (frontier.unknown() == 0) {
     return out + fmt::format(
                      "complete: the best plan changes at no other budget up to {} ({} "
@@ -167,6 +171,7 @@ OrderedJson frontier_to_json(const Frontier& frontier, const Question& question)
       {"end_bytes", frontier.end.value},
       {"too_little_bytes", frontier.too_little.value},
       {"least_is_exact", frontier.least_is_exact},
+      {"simplicity", frontier.simplicity},
       {"num_searches", frontier.num_searches},
       {"unknown", frontier.unknown()},
       {"steps", frontier_table(frontier, question).to_json()}};
