@@ -79,6 +79,7 @@ def test_a_frontier_over_nothing_that_fits(galvatron):
         (["--csv", "a.csv"], "--csv writes the table of --frontier; a plan goes to --output"),
         (["--frontier", "--explain"], "--explain belongs to one plan"),
         (["--frontier", "--output", "a.json"], "--output belongs to one plan"),
+        (["--frontier", "--time-limit", "1"], "--time-limit is of one search"),
         (["--frontier", "--budgets", "1"], "--budgets needs a whole number"),
     ],
 )

@@ -198,9 +198,6 @@ void check_frontier(const SearchCommand& command, bool theirs) {
                       " writes the table of --frontier; a plan goes to --output");
   }
   if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
-  if (command.request.time_limit) {
-    throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
-  }
   if (!command.output.empty() || command.explain) {
     throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
                       " belongs to one plan: with --frontier, search again with the --memory of "

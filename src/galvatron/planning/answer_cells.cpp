@@ -72,8 +72,7 @@ std::vector<ResultCell> no_answer(const std::string& text) {
 std::vector<ResultCell> answer_cells(const Question& question, const search::SearchResult& result,
                                      Bytes memory) {
   if (!result.best && !result.closest_miss) return no_answer("no plan found in time");
-  if (!result.best && result.closest_miss) return cells_of_miss(*result.closest_miss, memory);
-  if (!result.best) return no_answer("no plan was found in time");
+  if (!result.best) return cells_of_miss(*result.closest_miss, memory);
   const search::FoundPlan& found = *result.best;
   const plan::Plan& plan = found.plan;
   const Throughput rate = throughput(question, plan, found.cost);

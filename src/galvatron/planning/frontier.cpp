@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "galvatron/base/error.h"
 #include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::planning {
@@ -40,6 +41,9 @@ class FrontierSearch {
         search_(inputs_, exactly(prepared.options)),
         most_(request.num_budgets),
         progress_(progress) {
+    if (prepared.options.time_limit) {
+      throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
+    }
     const Bytes memory = prepared.question.memory;
     const bool is_all = prepared.question.memory_given == prepared.question.hardware.device_memory;
     frontier_.asked = memory;

@@ -59,7 +59,8 @@ struct Frontier {
 using FrontierProgress = std::function<void(int num_searches)>;
 
 // Budgets up to the question's memory; up to twice that where it is all that the device has. The
-// steps are those of separate searches, one per budget (search_best_plan).
+// steps are those of separate searches, one per budget (search_best_plan). ConfigError for a time
+// limit, which is of one search.
 Frontier find_frontier(const PreparedSearch& prepared, const FrontierRequest& request,
                        const FrontierProgress& progress = {});
 
