@@ -215,6 +215,21 @@ TEST(BudgetSearch, AnswersAsASearchPerBudgetInAnyOrder) {
   }
 }
 
+TEST(Search, ToleranceIsWhatTheAnswerMayMiss) {
+  const PlanningExample example("gpt2", 8, 16, 512);
+  for (const std::int64_t mib : {500, 900, 2000}) {
+    SearchOptions options = with_memory(mebibytes(mib));
+    options.simplicity = 0;
+    const double best = ms_per_sample(example.search(options));
+    options.tolerance = 0.02;
+    const SearchResult result = example.search(options);
+    EXPECT_LE(ms_per_sample(result), best * 1.0205);
+    EXPECT_GE(ms_per_sample(result), best * (1 - 1e-9));
+    EXPECT_LE(result.certificate.lower_bound, best * (1 + 1e-9));
+    EXPECT_LE(result.certificate.gap(), 0.0205);
+  }
+}
+
 TEST(BudgetSearch, FindsOnlyWhatIsFaster) {
   const PlanningExample example("gpt2", 8, 16, 512);
   const cost::CostInputs inputs = example.inputs();

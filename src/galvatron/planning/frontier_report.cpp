@@ -132,7 +132,7 @@ ResultTable frontier_table(const Frontier& frontier, const Question& question) {
         compared(frontier, step)};
     auto found = answer_cells(question, step.result, step.to);
     for (std::size_t c = 0; c < answer.size(); ++c) {
-      if (answer[c].key == "gap") found[c].value = step.gap;
+      if (answer[c].key == "gap") found[c].value = step.gap();
     }
     cells.insert(cells.end(), found.begin(), found.end());
     table.add_row(std::move(cells));
@@ -146,11 +146,11 @@ std::string frontier_notes(const Frontier& frontier) {
   std::string out = least_text(frontier);
   out += fmt::format("more than {} gains nothing: {}\n", gib_text(most.from),
                      time_text(frontier, most));
-  const double gap = frontier.gap();
-  if (gap > 0) out += fmt::format("proven to {:.2g} %: searches met their limits\n", 100 * gap);
-  if (frontier.simplicity > 0) {
-    out += fmt::format("plans are simple ones within {:.2g} % of the best (--simplicity)\n",
-                       100 * frontier.simplicity);
+  if (frontier.gap() > 0) {
+    out += fmt::format(
+        "plans are the best ones to {:.2g} %, simple ones among those (--simplicity 0: "
+        "the best)\n",
+        100 * frontier.gap());
   }
   if (frontier.unknown() == 0) {
     return out + fmt::format(
