@@ -105,6 +105,12 @@ TEST(Sweep, DrawsALineForWhatIsSweptBesideTheLast) {
   EXPECT_EQ(chart->lines[1].name, "llama-tiny");
   EXPECT_EQ(chart->lines[1].points.size(), 2u);  // nothing fits in 1 MiB
   EXPECT_EQ(chart->x_names.size(), 3u);
+  request.memories = {};
+  request.clusters = {"8xA100-40G", "8xH100"};  // whose devices have other memories
+  const auto clusters = sweep_chart(run_sweep(request));
+  ASSERT_TRUE(clusters);
+  EXPECT_EQ(clusters->x_title, "cluster");
+  EXPECT_EQ(clusters->lines[0].name, "gpt2-tiny");
   request.memories = {mebibytes(1)};
   EXPECT_FALSE(sweep_chart(run_sweep(request)));
 }
