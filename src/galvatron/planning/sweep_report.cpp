@@ -86,6 +86,19 @@ std::vector<const Coordinate*> chosen(const std::vector<SweepRow>& rows) {
   return out;
 }
 
+// The one of most values, of equal ones the last.
+const Coordinate* longest(const std::vector<const Coordinate*>& some,
+                          const std::vector<SweepRow>& rows) {
+  const Coordinate* out = &coordinates().front();
+  std::size_t most = 0;
+  for (const Coordinate* one : some) {
+    const std::size_t values = values_of(*one, rows).size();
+    if (values >= most) out = one;
+    most = std::max(most, values);
+  }
+  return out;
+}
+
 // What tells the lines of a picture apart: all that is chosen but what runs along it.
 std::string line_name(const SweepRow& row, const std::vector<const Coordinate*>& others) {
   std::string out;
@@ -156,8 +169,8 @@ OrderedJson sweep_to_json(const std::vector<SweepRow>& rows) {
 
 std::optional<Chart> sweep_chart(const std::vector<SweepRow>& rows) {
   auto others = chosen(rows);
-  const Coordinate* along = others.empty() ? &coordinates().front() : others.back();
-  if (!others.empty()) others.pop_back();
+  const Coordinate* along = longest(others, rows);
+  std::erase(others, along);
   Chart chart;
   chart.title = sweep_title(rows);
   chart.x_title = along->column.head;
