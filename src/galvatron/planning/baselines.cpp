@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -97,7 +98,10 @@ constexpr std::array kRules{
 struct Trial {
   plan::LayerStrategy strategy;
   cost::PipelineShape shape;
-  double bound_ms = 0;  // it takes no less
+  // It takes no less.
+  double bound_ms = 0;
+  std::int64_t least_bytes = 0;
+  bool smallest = false;  // its microbatches are the smallest of its kind
 };
 
 // The best plan of a baseline: trials by their bounds, priced until no other can be faster.
@@ -116,47 +120,52 @@ class BaselineTuner {
   Baseline tune(const BaselineRule& rule) {
     trials_.clear();
     for (const HandChoice& choice : rule.choices(inputs_)) add_trials(choice);
-    std::stable_sort(trials_.begin(), trials_.end(),
-                     [](const Trial& a, const Trial& b) { return a.bound_ms < b.bound_ms; });
-    Answer best{nullptr, search::kInfinity}, leanest{nullptr, search::kInfinity};
-    for (const Trial& trial : trials_) {
-      if (trial.bound_ms >= best.number) break;
-      price(trial, best, leanest);
-    }
-    const Answer& answer = best.trial ? best : leanest;
-    Baseline out{rule.name, rule.help, describe(*answer.trial), answer.trial->strategy, {}};
+    const Trial* fastest = fastest_that_fits();
+    const Trial& trial = fastest ? *fastest : leanest();
+    Baseline out{rule.name, rule.help, describe(trial), trial.strategy, {}};
     out.missing = std::max(out.found.cost.peak_memory() - Bytes{memory_}, Bytes{});
     return out;
   }
 
  private:
-  // The least of a number so far: milliseconds or bytes.
-  struct Answer {
-    const Trial* trial;
-    double number;
-    void lower(const Trial& other, double to) {
-      if (to < number) *this = {&other, to};
-    }
-  };
-
   void add_trials(const HandChoice& choice) {
-    cost::PipelineShape shape{choice.pp_degree, inputs_.hardware.world_size / choice.pp_degree};
+    Trial trial{choice.strategy,
+                {choice.pp_degree, inputs_.hardware.world_size / choice.pp_degree}};
+    cost::PipelineShape& shape = trial.shape;
     const plan::ScheduleKind plain = plan::schedule_with(plan::ClosedForm::kSlowestStage);
     const plan::ScheduleKind several = plan::schedule_with(plan::ClosedForm::kSlowestOfEachChunk);
     const std::vector<int> stages_per_rank = search::interleaved_stages_per_rank(
         inputs_.model.num_layers(), choice.pp_degree, plan::traits(several).usual_stages_per_rank);
-    for (const int count : useful_counts(choice, shape)) {
+    const std::vector<int> counts = useful_counts(choice, shape);
+    trial.least_bytes = mean_state_bytes(trial);
+    for (const int count : counts) {
       shape.num_microbatches = count;
-      shape.schedule = plain;
-      shape.stages_per_rank = 1;
+      trial.smallest = count == counts.back();
       const double of_rank = compute_ms(choice.strategy, shape) / shape.pp_degree;
-      trials_.push_back({choice.strategy, shape, of_rank * (count + shape.pp_degree - 1)});
-      shape.schedule = several;
-      for (const int stages : stages_per_rank) {
-        shape.stages_per_rank = stages;
-        trials_.push_back({choice.strategy, shape, of_rank * count});
-      }
+      add_trial(trial, plain, 1, of_rank);
+      for (const int stages : stages_per_rank) add_trial(trial, several, stages, of_rank);
     }
+  }
+
+  // With m microbatches and v stages on each of p ranks m of a rank's computing, and (p - 1) / v
+  // until the others are busy: as the closed forms have it (cost/pipeline_time.h) with all stages
+  // at their mean. Fewer microbatches than ranks: each of the first passes all ranks.
+  void add_trial(Trial trial, plan::ScheduleKind schedule, int stages_per_rank, double of_rank_ms) {
+    trial.shape.schedule = schedule;
+    trial.shape.stages_per_rank = stages_per_rank;
+    const int m = trial.shape.num_microbatches, p = trial.shape.pp_degree;
+    trial.bound_ms = of_rank_ms * (std::max(m, p) + (std::min(m, p) - 1.0) / stages_per_rank);
+    trials_.push_back(trial);
+  }
+
+  // Of a rank, with the reserve: its fullest one has no less.
+  std::int64_t mean_state_bytes(const Trial& trial) const {
+    const cost::CostTables tables = tables_of(trial);
+    std::int64_t sum = 0;
+    for (std::size_t type = 0; type < layers_of_type_.size(); ++type) {
+      sum += layers_of_type_[type] * tables.cost[type][0].state_bytes;
+    }
+    return tables.reserve_bytes + sum / trial.shape.pp_degree;
   }
 
   // The counts that let some rank work on other numbers of samples: more of them with the same
@@ -217,31 +226,57 @@ class BaselineTuner {
     return cost::pipeline_time_ms(trial.shape, stages);
   }
 
+  const std::vector<cost::FlightMoment>& moments_of(const cost::PipelineShape& shape, int rank) {
+    auto [it, added] = moments_.try_emplace(
+        {shape.pp_degree, shape.num_microbatches, shape.stages_per_rank, rank});
+    if (added) it->second = cost::flight_moments(shape, rank);
+    return it->second;
+  }
+
   // Of the fullest rank, or of any that exceeds `most`.
-  std::int64_t peak_bytes(const Trial& trial, const cost::CostTables& tables, double most) const {
+  std::int64_t peak_bytes(const Trial& trial, const cost::CostTables& tables, std::int64_t most) {
     const cost::PipelineShape& shape = trial.shape;
     std::int64_t peak = 0;
-    for (int rank = 0; rank < shape.pp_degree && static_cast<double>(peak) <= most; ++rank) {
+    for (int rank = 0; rank < shape.pp_degree && peak <= most; ++rank) {
       std::vector<Range> stages;
       for (int stage = rank; stage < shape.num_stages(); stage += shape.pp_degree) {
         stages.push_back(stage_layers(shape, stage));
       }
-      const auto moments = cost::flight_moments(shape, rank);
+      const auto& moments = moments_of(shape, rank);
       peak = std::max(peak, cost::rank_memory_peak(tables, only_choice_, stages, moments).total());
     }
     return peak;
   }
 
-  // Memory is asked for only while it matters.
-  void price(const Trial& trial, Answer& best, Answer& leanest) const {
-    const cost::CostTables tables = tables_of(trial);
-    const double ms = step_ms(trial, tables);
-    if (ms >= best.number) return;
-    const double budget = static_cast<double>(memory_);
-    const auto bytes = static_cast<double>(
-        peak_bytes(trial, tables, best.trial ? budget : std::max(budget, leanest.number)));
-    if (bytes <= budget) best.lower(trial, ms);
-    leanest.lower(trial, bytes);
+  const Trial* fastest_that_fits() {
+    std::stable_sort(trials_.begin(), trials_.end(),
+                     [](const Trial& a, const Trial& b) { return a.bound_ms < b.bound_ms; });
+    const Trial* best = nullptr;
+    double best_ms = search::kInfinity;
+    for (const Trial& trial : trials_) {
+      if (trial.bound_ms >= best_ms) break;
+      if (trial.least_bytes > memory_) continue;
+      const cost::CostTables tables = tables_of(trial);
+      const double ms = step_ms(trial, tables);
+      if (ms >= best_ms || peak_bytes(trial, tables, memory_) > memory_) continue;
+      best_ms = ms;
+      best = &trial;
+    }
+    return best;
+  }
+
+  // Smaller microbatches never need more.
+  const Trial& leanest() {
+    const Trial* best = nullptr;
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (const Trial& trial : trials_) {
+      if (!trial.smallest || trial.least_bytes >= least) continue;
+      const std::int64_t bytes = peak_bytes(trial, tables_of(trial), least);
+      if (bytes >= least) continue;
+      least = bytes;
+      best = &trial;
+    }
+    return *best;
   }
 
   search::FoundPlan describe(const Trial& trial) const {
@@ -259,6 +294,9 @@ class BaselineTuner {
   std::vector<int> only_choice_;     // of each layer
   std::vector<int> layers_of_type_;  // how many
   std::vector<Trial> trials_;
+  // By pipeline ranks, microbatches, stages per rank and rank: of several stages per rank under the
+  // one schedule for that.
+  std::map<std::array<int, 4>, std::vector<cost::FlightMoment>> moments_;
 };
 
 double gain_over(const Baseline& baseline, const search::FoundPlan& found) {
