@@ -53,7 +53,9 @@ TEST(TimeLimit, GivesTheBestSoFarAndItsGap) {
     const SearchResult result = question.example.search(question.options);
     EXPECT_LE(result.certificate.lower_bound, best * (1 + 1e-9)) << seconds;
     EXPECT_GE(ms_per_sample(result), best * (1 - 2e-4)) << seconds;
-    if (result.certificate.ended_by.empty()) EXPECT_NEAR(ms_per_sample(result), best, 1e-9 * best);
+    if (result.certificate.ended_by.empty()) {
+      EXPECT_NEAR(ms_per_sample(result), best, 1e-9 * best);
+    }
   }
 }
 

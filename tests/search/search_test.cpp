@@ -128,6 +128,34 @@ TEST(Search, EndsWhereTheToleranceLeavesAGap) {
   EXPECT_LE(result.certificate.gap(), 2e-4);
 }
 
+// A batch of so many samples has more microbatch counts than anybody can look at.
+TEST(Search, LargeBatchesLeaveOutMicrobatchesThatCannotFit) {
+  const PlanningExample example("gpt2-1.5b", 8, 1'000'000, 1024);
+  const SearchOptions options = with_memory(gibibytes(16));
+  const SearchResult result = example.search(options);
+  ASSERT_TRUE(result.best);
+  EXPECT_EQ(result.certificate.gap(), 0);
+  EXPECT_GT(result.certificate.infeasible, 1000);
+  int too_large = 0;
+  for (const int count : {1, 2, 17, 400, 2000, 10'000, 100'000, 250'000, 1'000'000}) {
+    SearchOptions one = options;
+    one.space.num_microbatches.only = {count};
+    const SearchResult of_count = example.search(one);
+    too_large += of_count.best ? 0 : 1;
+    EXPECT_GE(ms_per_sample(of_count), ms_per_sample(result) * (1 - 1e-9)) << count;
+  }
+  EXPECT_GT(too_large, 2);
+  EXPECT_LT(too_large, 9);
+}
+
+TEST(Search, RefusesBatchesThatNobodyCanCount) {
+  const PlanningExample example("gpt2-tiny", 2, 8, 64);
+  SearchOptions options = with_memory(gibibytes(16));
+  options.global_batches = {8, 3'000'000};
+  EXPECT_EQ(config_error_of([&] { example.search(options); }),
+            "[search] --global-batch 3000000 must be at most 1000000");
+}
+
 TEST(Search, MoreMemoryIsNeverSlower) {
   const PlanningExample example("gpt2-1.5b", 8, 16, 1024);
   double before = kInfinity;

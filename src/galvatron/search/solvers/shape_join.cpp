@@ -20,7 +20,11 @@ class ShapeSolver::Join {
 
   ShapeAnswer run() {
     for (int stage = solver_.num_stages() - 1; stage >= 0; --stage) {
-      if (interrupted_ && (*interrupted_)()) return {.complete = false};
+      if (interrupted_ && (*interrupted_)()) {
+        ShapeAnswer broken_off;
+        broken_off.complete = false;
+        return broken_off;
+      }
       add_stage(stage);
     }
     return best();
