@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "models": ["base", "spec", "comm", "nn"],
     "runtime": ["base", "spec", "plan", "comm", "nn"],
     "data": ["base", "spec", "comm"],
-    "train": ["base", "spec", "plan", "comm", "nn", "models", "runtime", "data"],
+    "train": ["base", "spec", "profiles", "plan", "comm", "nn", "models", "runtime", "data"],
     "profiler": ["base", "spec", "profiles", "plan", "comm", "nn", "models", "runtime", "train"],
     "cli": None,  # everything
 }

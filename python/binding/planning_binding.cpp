@@ -5,8 +5,9 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
 #include "galvatron/planning/plan_question.h"
-#include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
 
 #include "bindings.h"
@@ -60,7 +61,7 @@ planning::MachineKnowledge to_machine(const std::optional<Text>& hardware,
 
 Text search_plans(const spec::ModelSpec& model, const Text& options,
                   const std::optional<Text>& hardware, const std::optional<Text>& profile,
-                  const std::optional<std::string>& cluster) {
+                  const std::optional<std::string>& cluster, bool explains) {
   planning::SearchRequest request;
   planning::search_options(request).read(from_text(options, "search"), "search");
   const planning::PreparedSearch prepared =
@@ -76,13 +77,19 @@ Text search_plans(const spec::ModelSpec& model, const Text& options,
     return out.dump();
   }
   plan::Plan& best = result.best->plan;
+  const std::vector<planning::Baseline> baselines =
+      planning::find_baselines(prepared.question.inputs(best.global_batch), budget);
   best.search = planning::search_to_json(prepared.question, result);
+  best.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
   plan::record_question(best, prepared.question.inputs(best.global_batch).job);
   out["best"] = found_to_json(*result.best);
   out["runners_up"] = OrderedJson::array();
   for (const search::FoundPlan& other : result.runners_up)
     out["runners_up"].push_back(found_to_json(other));
-  out["explanation"] = to_text(*result.best, budget) + explain(result);
+  if (!explains) return out.dump();
+  const planning::Explanation explanation = planning::explain(prepared, result);
+  out["explanation"] = to_text(*result.best, budget) + "\n" + to_text(baselines, *result.best) +
+                       to_text(explanation, result, budget);
   return out.dump();
 }
 
@@ -226,7 +233,7 @@ void bind_planning(py::module_& module) {
     return planning::search_options(request).describe().dump();
   });
   module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
-             py::arg("profile"), py::arg("cluster"), no_gil);
+             py::arg("profile"), py::arg("cluster"), py::arg("explains"), no_gil);
   module.def("simulate_options", [] {
     planning::PlanQuestionRequest request;
     return planning::plan_question_options(request).describe().dump();

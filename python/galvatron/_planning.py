@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -81,8 +82,19 @@ class SearchResult:
     best: FoundPlan
     runners_up: list[FoundPlan]
     """The best plans of other shapes, ascending step time per sample."""
-    explanation: str
-    """The plan, the proof that nothing is better, and why the runners-up lose: what `search --explain` prints."""
+    _explain: Callable[[], str] = field(repr=False)
+
+    @property
+    def baselines(self) -> dict[str, Any]:
+        """What people take by hand, tuned, and what the plan gains over the best of it (docs/cli.md)."""
+        baselines: dict[str, Any] = self.plan.search["baselines"]
+        return baselines
+
+    @cached_property
+    def explanation(self) -> str:
+        """What `search --explain` prints: the plan, what binds, why the runners-up lose, the proof that nothing is
+        better. Searches again when it is first asked for, once more for each thing that it tries."""
+        return self._explain()
 
     @property
     def plan(self) -> Plan:
@@ -175,20 +187,25 @@ def search(
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
     words = {key: _as_text(value) if key == "global_batch" else value for key, value in options.items()}
-    found = json.loads(
-        core.search(
-            spec_of(model),
-            json.dumps(words),
-            _profile_text(hardware, HardwareProfile),
-            _profile_text(profile, ModelProfile),
-            None if cluster is None else str(cluster),
-        )
+    spec, text = spec_of(model), json.dumps(words)
+    machine = (
+        _profile_text(hardware, HardwareProfile),
+        _profile_text(profile, ModelProfile),
+        None if cluster is None else str(cluster),
     )
+
+    def ask(explains: bool) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(core.search(spec, text, *machine, explains))
+        return answer
+
+    found = ask(False)
     if "miss" in found:
         miss = found["miss"]
         raise NothingFits(miss.pop("sentence"), **miss)
     return SearchResult(
-        FoundPlan._of(found["best"]), [FoundPlan._of(other) for other in found["runners_up"]], found["explanation"]
+        FoundPlan._of(found["best"]),
+        [FoundPlan._of(other) for other in found["runners_up"]],
+        lambda: str(ask(True)["explanation"]),
     )
 
 

@@ -47,6 +47,7 @@ def test_a_slower_network_costs_time(galvatron, tmp_path: Path):
 
 def test_refusals_are_one_sentence(galvatron):
     for arguments, words in (
+        (["clusters", "--inter-node", "25GB/s"], "--inter-node 25GB/s changes a cluster; name one"),
         (["clusters", "8xA1000"], "the nearest are A100, A6000, A10"),
         (["clusters", "dgx"], "such as 2x8xA100-40G:25GB/s"),
         ([*QUESTION, "--cluster", "2x8xA100:25gb/s"], "write bytes (25GB/s) or bits (200Gb/s) a second"),

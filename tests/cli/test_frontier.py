@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-QUESTION = ["--model", "gpt2-tiny", "--cluster", "8xA100-40G", "--global-batch", 8]
+QUESTION = ["--model", "gpt2-tiny", "--cluster", "8xA100-40G", "--global-batch", 8, "--simplicity", 0]
 FILES = [word for kind in ("csv", "json", "svg", "html") for word in (f"--{kind}", f"out/table.{kind}")]
 
 
@@ -79,6 +79,7 @@ def test_a_frontier_over_nothing_that_fits(galvatron):
         (["--csv", "a.csv"], "--csv writes the table of --frontier; a plan goes to --output"),
         (["--frontier", "--explain"], "--explain belongs to one plan"),
         (["--frontier", "--output", "a.json"], "--output belongs to one plan"),
+        (["--frontier", "--time-limit", "1"], "--time-limit is of one search"),
         (["--frontier", "--budgets", "1"], "--budgets needs a whole number"),
     ],
 )
@@ -90,7 +91,7 @@ def test_a_frontier_refuses_in_one_sentence(galvatron, arguments, words):
 
 
 def test_a_sweep_equals_searches(galvatron, tmp_path: Path):
-    sweep = [*QUESTION[:4], "--global-batch", "4,8", "--memory", "1MiB,3GiB"]
+    sweep = [*QUESTION[:4], "--simplicity", 0, "--global-batch", "4,8", "--memory", "1MiB,3GiB"]
     result = galvatron("sweep", *sweep, *FILES)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("gpt2-tiny, 8xA100-40G, 8 ranks, ")

@@ -50,11 +50,28 @@ def test_their_question_and_their_plan_file(search, tmp_path: Path):
 def test_our_question(search, tmp_path: Path):
     result = search(*OURS, "--memory", "4GiB", "--explain", "--output", "plan.json")
     assert result.returncode == 0, result.stderr
-    for words in ("stage", "predicted step", "tokens/s", "certificate", "gap 0: optimal", "runner-ups", "bubble"):
+    for words in (
+        *("stage", "predicted step", "tokens/s", "certificate", "gap 0: optimal", "runner-ups", "bubble"),
+        *("what binds", "1 GiB more memory", "what this space leaves out", "cp_degree above 1: not supported yet"),
+    ):
         assert words in result.stdout
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["search"]["certificate"]["gap"] == 0
     assert plan["search"]["inputs"] == {"cluster": "8xA100"}
+
+
+def test_what_people_take_by_hand_stands_beside_the_answer(search, tmp_path: Path):
+    result = search(*OURS, "--memory", "4GiB", "--output", "plan.json")
+    assert result.returncode == 0, result.stderr
+    for name in ("DDP", "ZeRO-2", "ZeRO-3", "ZeRO-3, recompute", "Megatron"):
+        assert f"\n  {name} " in result.stdout
+    assert "the plan found" in result.stdout
+    assert "what binds" not in result.stdout
+    baselines = json.loads((tmp_path / "plan.json").read_text())["search"]["baselines"]
+    fitting = {one["name"]: one["step_ms"] for one in baselines["plans"] if one["fits"]}
+    assert baselines["best"] == min(fitting, key=fitting.__getitem__)
+    assert all(one["peak_memory_bytes"] <= 4 << 30 for one in baselines["plans"] if one["fits"])
+    assert baselines["gain"] >= -1e-9
 
 
 def test_the_optimizer_decides_what_fits(search, tmp_path: Path):

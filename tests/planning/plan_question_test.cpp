@@ -30,7 +30,7 @@ TEST(PricePlan, TakesBatchPrecisionAndRanksFromThePlan) {
   EXPECT_EQ(priced.question.hardware.world_size, 4);
   EXPECT_EQ(priced.question.job.global_batch, 16);
   EXPECT_EQ(priced.question.job.precision, spec::Precision::kFp16);
-  EXPECT_EQ(priced.question.memory, priced.question.hardware.device_memory);
+  EXPECT_EQ(priced.question.memory_given, priced.question.hardware.device_memory);
   EXPECT_TRUE(priced.fits());
 }
 

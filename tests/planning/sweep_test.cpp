@@ -85,7 +85,7 @@ TEST(Sweep, ShowsWhatDiffers) {
   SweepRequest request = sweep_of({"gpt2-tiny"});
   request.memories = {mebibytes(1), gibibytes(40)};
   const std::vector<SweepRow> rows = run_sweep(request);
-  EXPECT_EQ(sweep_title(rows), "gpt2-tiny, 8xA100-40G, 4 ranks, 256 tokens, 8 samples a step");
+  EXPECT_EQ(sweep_title(rows), "gpt2-tiny, 8xA100-40G, 4 ranks, 128 tokens, 8 samples a step");
   const std::string table = sweep_table(rows).to_text();
   EXPECT_EQ(table.find("cluster"), std::string::npos) << table;
   EXPECT_NE(table.find("memory"), std::string::npos);
@@ -105,6 +105,12 @@ TEST(Sweep, DrawsALineForWhatIsSweptBesideTheLast) {
   EXPECT_EQ(chart->lines[1].name, "llama-tiny");
   EXPECT_EQ(chart->lines[1].points.size(), 2u);  // nothing fits in 1 MiB
   EXPECT_EQ(chart->x_names.size(), 3u);
+  request.memories = {};
+  request.clusters = {"8xA100-40G", "8xH100"};  // whose devices have other memories
+  const auto clusters = sweep_chart(run_sweep(request));
+  ASSERT_TRUE(clusters);
+  EXPECT_EQ(clusters->x_title, "cluster");
+  EXPECT_EQ(clusters->lines[0].name, "gpt2-tiny");
   request.memories = {mebibytes(1)};
   EXPECT_FALSE(sweep_chart(run_sweep(request)));
 }
@@ -114,10 +120,11 @@ TEST(ParseSizes, TakesASizeAListOrARange) {
   EXPECT_EQ(sizes("24GiB"), (std::vector<Bytes>{gibibytes(24)}));
   EXPECT_EQ(sizes("1GiB,80GB"), (std::vector<Bytes>{gibibytes(1), Bytes{80'000'000'000}}));
   EXPECT_EQ(sizes("1GiB:4GiB:2GiB"), (std::vector<Bytes>{gibibytes(1), gibibytes(3)}));
-  for (const char* text : {"1GiB:4GiB", "4GiB:1GiB:1GiB", "1GiB:2GiB:0", "1GiB:2GiB:1GiB:1GiB"}) {
+  for (const char* text : {"1GiB:4GiB", "4GiB:1GiB:1GiB", "1GiB:2GiB:1GiB:1GiB"}) {
     EXPECT_NE(config_error_of([&] { sizes(text); }).find("--memory needs sizes"), std::string::npos)
         << text;
   }
+  EXPECT_NE(config_error_of([&] { sizes("1GiB:2GiB:0"); }), "");
 }
 
 }  // namespace

@@ -70,6 +70,18 @@ TEST(Device, TheDocumentHasARowOfEach) {
   }
 }
 
+TEST(PeakFlops, ComeFromTheNameThatADriverReports) {
+  const auto bf16 = [](const char* name) { return peak_flops(name, spec::Precision::kBf16); };
+  EXPECT_EQ(bf16("NVIDIA H100 80GB HBM3"), 989e12);
+  EXPECT_EQ(bf16("NVIDIA H100 PCIe"), 756e12);
+  EXPECT_EQ(bf16("NVIDIA H200"), 989e12);
+  EXPECT_EQ(peak_flops("NVIDIA A100-SXM4-40GB", spec::Precision::kFp32), 19.5e12);
+  for (const char* unknown : {"a device that we do not know", "NVIDIA RTX A1000", "NVIDIA L40",
+                              "cpu: Intel 4th generation", "cpu"}) {
+    EXPECT_EQ(bf16(unknown), 0) << unknown;
+  }
+}
+
 TEST(Device, NamesTheNearestOfOneThatNobodyKnows) {
   EXPECT_EQ(config_error_of([] { find_device("A1000"); }),
             "[cluster] the device 'A1000' is not known; the nearest are A100, A6000, A10 "

@@ -251,6 +251,9 @@ def test_a_search_answers_as_the_command_line_does(tmp_path):
     assert 0 < result.prediction.peak_memory_bytes <= 10 << 30
     assert len(result.runners_up) == 3
     assert result.runners_up[0].prediction.step_ms > 0
+    assert result.baselines["best"] in [one["name"] for one in result.baselines["plans"]]
+    for words in ("by hand", "what binds", "runner-ups", "certificate", "what this space leaves out"):
+        assert words in result.explanation
     result.plan.check("gpt2-1.5b", world_size=8, seq_length=512)
 
 

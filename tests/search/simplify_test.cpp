@@ -16,7 +16,7 @@ SearchResult search_with(const PlanningExample& example, Bytes memory, double si
 TEST(Simplify, AllowsNoMoreThanItSaysAndProvesTheSame) {
   const PlanningExample example("gpt2-1.5b", 8, 16, 1024);
   int simpler = 0;
-  for (std::int64_t mib = 4000; mib <= 16'000; mib += 500) {
+  for (std::int64_t mib = 4000; mib <= 10'000; mib += 200) {
     const SearchResult best = search_with(example, mebibytes(mib), 0);
     if (!best.best) continue;
     for (const double simplicity : {1e-3, 1e-2}) {

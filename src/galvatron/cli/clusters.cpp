@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/profiles/cluster_overrides.h"
 #include "galvatron/profiles/cluster_text.h"
@@ -33,8 +34,13 @@ OrderedJson all_to_json() {
   return out;
 }
 
-int list_all(bool json) {
-  if (json) {
+int list_all(const ClustersCommand& command) {
+  const std::vector<std::string> given = command.overrides.given();
+  if (!given.empty() || command.world_size > 0) {
+    throw ConfigError("[clusters] ", given.empty() ? "--world-size" : given.front(),
+                      " changes a cluster; name one");
+  }
+  if (command.json) {
     std::printf("%s\n", all_to_json().dump(2).c_str());
     return 0;
   }
@@ -48,7 +54,7 @@ int list_all(bool json) {
 }
 
 int show_clusters(const ClustersCommand& command) {
-  if (command.cluster.empty()) return list_all(command.json);
+  if (command.cluster.empty()) return list_all(command);
   const profiles::Cluster cluster = profiles::adapted(profiles::load_cluster(command.cluster),
                                                       command.overrides, command.world_size);
   const std::string text =

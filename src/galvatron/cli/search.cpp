@@ -11,6 +11,8 @@
 #include "galvatron/galvatron2/report.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
+#include "galvatron/planning/baselines.h"
+#include "galvatron/planning/explain.h"
 #include "galvatron/planning/frontier.h"
 #include "galvatron/planning/search_request.h"
 #include "galvatron/search/report.h"
@@ -113,7 +115,6 @@ int report(const SearchCommand& command, const Result& result, Bytes memory, Non
     return kExitNothingFits;
   }
   std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
-  if (command.explain) std::printf("%s", explain(result).c_str());
   if (command.output.empty()) return 0;
   write_plan();
   std::printf("  written to %s\n", command.output.c_str());
@@ -150,9 +151,9 @@ int search_galvatron2(const SearchCommand& command) {
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
-  const auto nothing_more = [] { return std::string(); };
   const auto none = [&] { return to_text(*result.closest_miss, options.memory); };
-  return report(command, result, options.memory, none, nothing_more, [&] {
+  const auto more = [&] { return command.explain ? explain(result) : std::string(); };
+  return report(command, result, options.memory, none, more, [&] {
     if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
       galvatron2::write_plan(command.output, result.best->plan);
     } else {
@@ -197,9 +198,6 @@ void check_frontier(const SearchCommand& command, bool theirs) {
                       " writes the table of --frontier; a plan goes to --output");
   }
   if (theirs) throw ConfigError("[search] --frontier belongs to our own cost model");
-  if (command.request.time_limit) {
-    throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
-  }
   if (!command.output.empty() || command.explain) {
     throw ConfigError("[search] ", command.explain ? "--explain" : "--output",
                       " belongs to one plan: with --frontier, search again with the --memory of "
@@ -253,9 +251,15 @@ int search_ours(const SearchCommand& command) {
   if (result.best) batch = result.best->plan.global_batch;
   if (result.closest_miss) batch = result.closest_miss->global_batch;
   std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
+  std::vector<planning::Baseline> baselines;
+  if (result.best) baselines = planning::find_baselines(question.inputs(batch), question.memory);
   const auto more = [&] {
-    return to_text(planning::throughput(question, result.best->plan, result.best->cost), question) +
-           extrapolated_text(question, result.best->plan);
+    const auto throughput = planning::throughput(question, result.best->plan, result.best->cost);
+    const std::string text = to_text(throughput, question) +
+                             extrapolated_text(question, result.best->plan) + "\n" +
+                             to_text(baselines, *result.best);
+    if (!command.explain) return text;
+    return text + to_text(planning::explain(prepared, result), result, question.memory);
   };
   const auto none = [&] { return no_plan_text(result, question.memory); };
   return report(command, result, question.memory, none, more, [&] {
@@ -265,6 +269,7 @@ int search_ours(const SearchCommand& command) {
     }
     plan::Plan plan = result.best->plan;
     plan.search = planning::search_to_json(question, result);
+    plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
     plan.search["inputs"] = record_inputs(command.machine);
     plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
     plan::write_plan(command.output, plan);
@@ -314,7 +319,8 @@ OptionList options_of(SearchCommand& command) {
   list.path("output", command.output, "Plan file to write");
   list.choice("plan-format", command.plan_format, {"galvatron", "galvatron2"},
               "Of the plan file; default: that of the cost model");
-  list.flag("explain", command.explain, "Print the certificate and the runner-up plans");
+  list.flag("explain", command.explain,
+            "Why this plan: what binds, what more would give, runner-ups, certificate");
   list.flag("frontier", command.frontier, "Step time over the memory of a device, as a table");
   list.append(planning::frontier_options(command.frontier_request));
   list.append(planning::result_file_options(command.files));

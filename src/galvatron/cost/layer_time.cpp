@@ -72,6 +72,12 @@ class LayerTimer {
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)) {}
 
+  Milliseconds compute() const {
+    LayerTime out;
+    add_compute(out);
+    return out.forward.compute + out.backward.compute;
+  }
+
   LayerTime time() const {
     LayerTime out;
     add_compute(out);
@@ -103,26 +109,38 @@ class LayerTimer {
       return;
     }
     out.forward.compute = forward;
-    if (strategy_.recompute == plan::Recompute::kFull) out.backward.compute += forward;
+    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = forward;
     if (strategy_.recompute == plan::Recompute::kSelective) {
-      out.backward.compute += slowdown * cost.selective_recompute;
+      out.recompute = slowdown * cost.selective_recompute;
     }
+    out.backward.compute += out.recompute;
   }
+
+  // For collectives of one direction.
+  struct Waits {
+    double tp = 0, ulysses = 0;
+    double total() const { return tp + ulysses; }
+    Waits& operator+=(const Waits& other) {
+      tp += other.tp;
+      ulysses += other.ulysses;
+      return *this;
+    }
+  };
 
   // Collectives inside the layer: nothing hides them.
   void add_layer_collectives(LayerTime& out) const {
-    double forward = 0, backward = 0;
+    Waits forward, backward;
     switch (spec_.kind) {
       case spec::LayerKind::kEmbedding:
-        forward = tp_scatter();
-        backward = tp_gather();
+        forward.tp = tp_scatter();
+        backward.tp = tp_gather();
         break;
       case spec::LayerKind::kBlock:
-        forward = 2 * (tp_gather() + tp_scatter()) + ulysses_exchanges();
+        forward = {2 * (tp_gather() + tp_scatter()), ulysses_exchanges()};
         // Gradients are gathered where outputs were scattered; the inputs of the two
         // column-parallel products were kept as shards and are gathered again for the weight
         // gradients.
-        backward = 2 * (2 * tp_gather() + tp_scatter()) + ulysses_exchanges();
+        backward = {2 * (2 * tp_gather() + tp_scatter()), ulysses_exchanges()};
         if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
         break;
       case spec::LayerKind::kMerge:
@@ -132,11 +150,12 @@ class LayerTimer {
         if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
         break;
       case spec::LayerKind::kHead:
-        backward = tp_gather() + cross_entropy_reductions() + tp_scatter();
+        backward.tp = tp_gather() + cross_entropy_reductions() + tp_scatter();
         break;
     }
-    out.forward.exposed = out.forward.inside = Milliseconds{forward};
-    out.backward.exposed = out.backward.inside = Milliseconds{backward};
+    out.forward.exposed = out.forward.inside = Milliseconds{forward.total()};
+    out.backward.exposed = out.backward.inside = Milliseconds{backward.total()};
+    out.tp = Milliseconds{forward.tp + backward.tp};
   }
 
   std::int64_t tokens() const { return work_.samples * work_.block_tokens; }
@@ -149,10 +168,10 @@ class LayerTimer {
   }
 
   // Among all ranks that share the sequence, tensor-parallel ones first.
-  double merge_exchange(Collective kind) const {
+  Waits merge_exchange(Collective kind) const {
     const std::int64_t inner = 2 * region_bytes();
-    return collective(kind, tp_group(), inner) +
-           collective(kind, ulysses_group(), inner * strategy_.ulysses_degree);
+    return {collective(kind, tp_group(), inner),
+            collective(kind, ulysses_group(), inner * strategy_.ulysses_degree)};
   }
 
   // Queries, keys and values one way, the context back (Jacobs et al. 2023).
@@ -302,6 +321,11 @@ LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int l
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples) {
   return LayerTimer(inputs, shape, layer, strategy, units, samples).time();
+}
+
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples) {
+  return LayerTimer(inputs, shape, layer, strategy, {}, samples).compute();
 }
 
 UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,

@@ -22,6 +22,9 @@ struct PhaseTime {
 struct LayerTime {
   PhaseTime forward;
   PhaseTime backward;  // of every microbatch; holds the recomputed forward and ZeRO-2/3's reduction
+  // Of both directions: what is computed again; what TP has of `inside`, where the rest is
+  // Ulysses'.
+  Milliseconds recompute, tp;
   // Once per step:
   PhaseTime gradient_sync;        // ZeRO-0/1: added to the last microbatch's backward
   Milliseconds optimizer;         // over the rank's shard
@@ -34,6 +37,10 @@ struct LayerTime {
 LayerTime layer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, const ParamUnits& units,
                      std::int64_t samples);
+
+// Of that the computing alone, both directions: what no communication makes less.
+Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                          const plan::LayerStrategy& strategy, std::int64_t samples);
 
 // What a parameter unit of a layer communicates, apart from what may hide it: the parts that
 // layer_time() puts together.

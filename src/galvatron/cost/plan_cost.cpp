@@ -9,10 +9,13 @@
 namespace galvatron::cost {
 namespace {
 
+Milliseconds mix(Milliseconds a, double share_a, Milliseconds b) {
+  return share_a * a + (1 - share_a) * b;
+}
+
 PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
-  const double share_b = 1 - share_a;
-  return {share_a * a.compute + share_b * b.compute, share_a * a.exposed + share_b * b.exposed,
-          share_a * a.hidden + share_b * b.hidden, share_a * a.inside + share_b * b.inside};
+  return {mix(a.compute, share_a, b.compute), mix(a.exposed, share_a, b.exposed),
+          mix(a.hidden, share_a, b.hidden), mix(a.inside, share_a, b.inside)};
 }
 
 // The layer's row: means over the step's microbatches.
@@ -28,10 +31,22 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   row.time = large.time;
   row.time.forward = mix(large.time.forward, large_share, small.time.forward);
   row.time.backward = mix(large.time.backward, large_share, small.time.backward);
-  row.transition = {
-      2 * (large_share * large.transition.value + (1 - large_share) * small.transition.value)};
+  row.time.recompute = mix(large.time.recompute, large_share, small.time.recompute);
+  row.time.tp = mix(large.time.tp, large_share, small.time.tp);
+  row.transition = 2 * mix(large.transition, large_share, small.transition);
   row.memory = layer_memory(inputs, shape, layer, plan.strategy(layer), units, sizes.large);
   return row;
+}
+
+// What a stage waits for its borders, both directions.
+Milliseconds transfers(const CostTables& tables, int stage, Range layers) {
+  const auto border_ms = [&](std::int64_t layer) {
+    return Milliseconds{tables.border(static_cast<int>(layer)).transfer_ms};
+  };
+  Milliseconds out;
+  if (stage > 0) out += border_ms(layers.begin);
+  if (stage < tables.shape.num_stages() - 1) out += border_ms(layers.end);
+  return out;
 }
 
 MemoryPeak rank_peak(const PlanTables& made, const plan::Plan& plan, int pp_rank) {
@@ -59,8 +74,7 @@ StageMemory rank_memory(const PlanTables& made, const plan::Plan& plan,
 }
 
 // Where the step's time goes, seen from the pipeline rank that computes longest.
-void split_step_time(PlanCost& cost, const CostTables& tables) {
-  const PipelineShape& shape = tables.shape;
+void split_step_time(PlanCost& cost, const PipelineShape& shape) {
   const double m = shape.num_microbatches;
   for (int pp_rank = 0; pp_rank < shape.pp_degree; ++pp_rank) {
     double compute = 0, exposed = 0, hidden = 0;
@@ -74,13 +88,10 @@ void split_step_time(PlanCost& cost, const CostTables& tables) {
           m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
     }
     for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
-      const Range layers = cost.stages[static_cast<std::size_t>(stage)].layers;
-      if (stage > 0) exposed += m * tables.border(static_cast<int>(layers.begin)).transfer_ms;
-      if (stage < shape.num_stages() - 1) {
-        exposed += m * tables.border(static_cast<int>(layers.end)).transfer_ms;
-      }
+      exposed += m * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
     }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
+    cost.slowest_rank = pp_rank;
     cost.compute = {compute};
     cost.exposed_communication = {exposed};
     cost.hidden_communication = {hidden};
@@ -120,6 +131,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
                            {numbers.back().forward_ms},
                            {numbers.back().backward_ms},
                            {numbers.back().once_ms},
+                           transfers(made.tables, stage, layers),
                            {},
                            plan.pipeline.pp_rank_of_stage(stage)});
   }
@@ -134,7 +146,7 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
-  split_step_time(cost, made.tables);
+  split_step_time(cost, shape);
   return cost;
 }
 

@@ -25,7 +25,8 @@ struct StageCost {
   Range layers;
   Milliseconds forward;  // per microbatch, transitions and the received border included
   Milliseconds backward;
-  Milliseconds once;  // per step
+  Milliseconds once;       // per step
+  Milliseconds transfers;  // of forward and backward together: waiting for borders
   // Peak of its fullest rank: of the pipeline rank that it lies on, all stages of it together.
   StageMemory memory;
   int pp_rank = 0;
@@ -47,7 +48,8 @@ struct PlanCost {
   Milliseconds simulated_time;
   double tokens_per_second = 0;  // job tokens / step_time
   // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
-  // + bubble = step_time.
+  // + bubble = step_time. step_parts() (step_parts.h) tells the parts apart.
+  int slowest_rank = 0;
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum

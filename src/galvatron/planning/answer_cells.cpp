@@ -6,18 +6,12 @@
 #include <fmt/format.h>
 
 #include "galvatron/planning/answer.h"
+#include "galvatron/search/report.h"
 
 namespace galvatron::planning {
 namespace {
 
 constexpr std::size_t kPeakColumn = 6;
-
-std::string pipeline_words(const plan::Plan& plan) {
-  std::string out;
-  if (plan.pipeline.num_stages() > 1) out += fmt::format("{} stages, ", plan.pipeline.num_stages());
-  if (plan.num_microbatches > 1) out += fmt::format("{} microbatches, ", plan.num_microbatches);
-  return out;
-}
 
 std::vector<ResultCell> cells_of_miss(const search::ClosestMiss& miss, Bytes memory) {
   const std::int64_t missing = miss.needed.value - memory.value;
@@ -35,7 +29,7 @@ ResultCell cell(const std::optional<double>& value, const char* format, double f
 }  // namespace
 
 std::string plan_line(const search::FoundPlan& found) {
-  return pipeline_words(found.plan) + plan::summarize(found.plan, found.layer_names);
+  return search::shape_text(found.plan) + ", " + plan::summarize(found.plan, found.layer_names);
 }
 
 std::string brief_plan(const search::FoundPlan& found) {
@@ -45,7 +39,7 @@ std::string brief_plan(const search::FoundPlan& found) {
   std::vector<std::pair<int, std::string>> order;
   for (const auto& [strategy, count] : counts) order.emplace_back(-count, strategy);
   std::sort(order.begin(), order.end());
-  std::string out = pipeline_words(found.plan);
+  std::string out = search::shape_text(found.plan) + ", ";
   for (std::size_t i = 0; i < std::min(order.size(), kShown); ++i) {
     out += fmt::format("{}{} x {}", i == 0 ? "" : ", ", -order[i].first, order[i].second);
   }

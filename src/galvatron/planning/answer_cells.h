@@ -10,7 +10,8 @@ namespace galvatron::planning {
 
 // Step time, throughput, MFU, days, peak memory, plan.
 std::vector<ResultColumn> answer_columns();
-// Their cells, of the best plan; or by how much it does not fit in `memory`.
+// Their cells, of the best plan; or by how much it does not fit in `memory`, or that none was found
+// in time.
 std::vector<ResultCell> answer_cells(const Question& question, const search::SearchResult& result,
                                      Bytes memory);
 // "" in the place of all of them but the last, which is `text`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "galvatron/base/error.h"
 #include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::planning {
@@ -26,9 +27,10 @@ struct Unknown {
   double weight() const { return drop * static_cast<double>(width().value + 1); }
 };
 
-// Steps are told apart by times that a plan which is nearly as good would blur.
-search::SearchOptions exactly(search::SearchOptions options) {
-  options.simplicity = 0;
+// What simplicity allows is left half to searches that end sooner, half to simpler plans.
+search::SearchOptions halves_of(search::SearchOptions options) {
+  options.simplicity /= 2;
+  options.tolerance = options.simplicity;
   return options;
 }
 
@@ -37,12 +39,16 @@ class FrontierSearch {
   FrontierSearch(const PreparedSearch& prepared, const FrontierRequest& request,
                  const FrontierProgress& progress)
       : inputs_(prepared.question.inputs()),
-        search_(inputs_, exactly(prepared.options)),
+        search_(inputs_, halves_of(prepared.options)),
         most_(request.num_budgets),
         progress_(progress) {
+    if (prepared.options.time_limit) {
+      throw ConfigError("[search] --time-limit is of one search; with --frontier give --budgets");
+    }
     const Bytes memory = prepared.question.memory;
     const bool is_all = prepared.question.memory_given == prepared.question.hardware.device_memory;
     frontier_.asked = memory;
+    frontier_.simplicity = prepared.options.simplicity;
     frontier_.end = is_all ? 2 * memory : memory;
   }
 
@@ -83,8 +89,8 @@ class FrontierSearch {
         cost::cost_as_searched(
             {inputs_.model, job_of(found.plan), inputs_.hardware, inputs_.profile}, found.plan)
             .peak_memory;
-    const double gap = result.certificate.gap();
-    return {from, budget, std::move(result), gap};
+    const double bound = result.certificate.lower_bound;
+    return {from, budget, std::move(result), bound};
   }
   spec::JobSpec job_of(const plan::Plan& plan) const {
     spec::JobSpec job = inputs_.job;
@@ -98,13 +104,14 @@ class FrontierSearch {
     for (FrontierStep& step : steps()) {
       if (step.from <= budget) below = &step;
     }
+    const double worth_it = 1 - std::max(kSameTime, frontier_.simplicity / 2);
     search::SearchResult result =
-        search_in(budget, below ? below->ms_per_sample() * (1 - kSameTime) : search::kInfinity);
+        search_in(budget, below ? worth_it * below->ms_per_sample() : search::kInfinity);
     if (result.best) {
       add(make_step(result, budget));
     } else if (below) {
       below->to = std::max(below->to, budget);
-      below->gap = std::max(below->gap, result.certificate.gap());
+      below->bound = std::min(below->bound, result.certificate.lower_bound);
     } else {
       frontier_.too_little = std::max(frontier_.too_little, budget);
     }
@@ -121,13 +128,17 @@ class FrontierSearch {
     const auto known = std::find_if(steps().rbegin(), steps().rend(), covers);
     if (known != steps().rend()) {
       known->to = std::max(known->to, step.to);
-      known->gap = std::max(known->gap, step.gap);
+      known->bound = std::min(known->bound, step.bound);
       return;
     }
     std::erase_if(steps(), [&](const FrontierStep& other) {
       const bool useless =
-          other.from >= step.from && time <= other.ms_per_sample() * (1 + kSameTime);
-      if (useless) step.to = std::max(step.to, other.to);
+          other.from >= step.from && time <= std::max((1 + frontier_.simplicity) * other.bound,
+                                                      (1 + kSameTime) * other.ms_per_sample());
+      if (useless) {
+        step.to = std::max(step.to, other.to);
+        step.bound = std::min(step.bound, other.bound);
+      }
       return useless;
     });
     const auto place = std::find_if(steps().begin(), steps().end(), [&](const FrontierStep& other) {
@@ -219,7 +230,7 @@ double Frontier::unknown() const {
 
 double Frontier::gap() const {
   double most = 0;
-  for (const FrontierStep& step : steps) most = std::max(most, step.gap);
+  for (const FrontierStep& step : steps) most = std::max(most, step.gap());
   return most;
 }
 

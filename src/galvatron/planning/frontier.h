@@ -4,6 +4,7 @@
 // search tells of a whole range of budgets. Each next one is asked where the least is known: in the
 // middle of a range that no answer covers, or a byte below a step, which is then exact.
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,13 +22,16 @@ struct FrontierRequest {
 // `request` must outlive the list: for the command line and Python.
 OptionList frontier_options(FrontierRequest& request);
 
-// The best plan at every budget of from .. to.
+// The best plan at every budget of from .. to, or one that is slower by no more than simplicity
+// allows.
 struct FrontierStep {
   Bytes from;  // what the plan needs, to the byte; with less it does not fit
   Bytes to;
   search::SearchResult result;
-  double gap = 0;  // of the searches that it stands for: how far from the best plan it can be
+  double bound = 0;  // no plan is faster in any of these budgets; ms per sample
   double ms_per_sample() const { return result.best->ms_per_sample(); }
+  // How far from the best plan it can be: 0.001, 0.1 %.
+  double gap() const { return bound > 0 ? std::max(0.0, ms_per_sample() / bound - 1) : 0; }
 };
 
 struct Frontier {
@@ -40,6 +44,7 @@ struct Frontier {
   // With all the memory that it can use; the last step where that is not more than `end`.
   std::optional<FrontierStep> unlimited;
   std::optional<search::ClosestMiss> closest_miss;  // where there is no step
+  double simplicity = 0;  // of the search: how far from the best plans the steps may be
   int num_searches = 0;
 
   // Between steps that do not touch lie others, whose times lie between theirs. By how much the
@@ -47,7 +52,7 @@ struct Frontier {
   double off_by(std::size_t step) const;
   // The most of any step. 0: every budget at which the plan changes is some step's `from`.
   double unknown() const;
-  // How far from the best plans the steps can be, where searches met their limits; 0: not at all.
+  // How far from the best plans the steps can be, at most; 0: they are the best.
   double gap() const;
   // Index of the step that holds at `memory`; nullopt: it is below all, or in between.
   std::optional<std::size_t> step_at(Bytes memory) const;
@@ -57,7 +62,8 @@ struct Frontier {
 using FrontierProgress = std::function<void(int num_searches)>;
 
 // Budgets up to the question's memory; up to twice that where it is all that the device has. The
-// steps are those of separate searches, one per budget (search_best_plan).
+// steps are those of separate searches, one per budget (search_best_plan). ConfigError for a time
+// limit, which is of one search.
 Frontier find_frontier(const PreparedSearch& prepared, const FrontierRequest& request,
                        const FrontierProgress& progress = {});
 

@@ -132,7 +132,7 @@ ResultTable frontier_table(const Frontier& frontier, const Question& question) {
         compared(frontier, step)};
     auto found = answer_cells(question, step.result, step.to);
     for (std::size_t c = 0; c < answer.size(); ++c) {
-      if (answer[c].key == "gap") found[c].value = step.gap;
+      if (answer[c].key == "gap") found[c].value = step.gap();
     }
     cells.insert(cells.end(), found.begin(), found.end());
     table.add_row(std::move(cells));
@@ -146,8 +146,12 @@ std::string frontier_notes(const Frontier& frontier) {
   std::string out = least_text(frontier);
   out += fmt::format("more than {} gains nothing: {}\n", gib_text(most.from),
                      time_text(frontier, most));
-  const double gap = frontier.gap();
-  if (gap > 0) out += fmt::format("proven to {:.2g} %: searches met their limits\n", 100 * gap);
+  if (frontier.gap() > 0) {
+    out += fmt::format(
+        "plans are the best ones to {:.2g} %, simple ones among those (--simplicity 0: "
+        "the best)\n",
+        100 * frontier.gap());
+  }
   if (frontier.unknown() == 0) {
     return out + fmt::format(
                      "complete: the best plan changes at no other budget up to {} ({} "
@@ -167,6 +171,7 @@ OrderedJson frontier_to_json(const Frontier& frontier, const Question& question)
       {"end_bytes", frontier.end.value},
       {"too_little_bytes", frontier.too_little.value},
       {"least_is_exact", frontier.least_is_exact},
+      {"simplicity", frontier.simplicity},
       {"num_searches", frontier.num_searches},
       {"unknown", frontier.unknown()},
       {"steps", frontier_table(frontier, question).to_json()}};

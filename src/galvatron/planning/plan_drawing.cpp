@@ -111,9 +111,11 @@ char symbol(const cost::TimelineEvent& event) {
       return static_cast<char>('a' + digit);
     case cost::EventKind::kWeightGradient:
       return 'w';
+    case cost::EventKind::kTie:
     case cost::EventKind::kGradientSync:
       return '-';
     case cost::EventKind::kUpdate:
+    case cost::EventKind::kParameterGather:
       return '=';
     case cost::EventKind::kTransfer:
     case cost::EventKind::kGather:
@@ -230,7 +232,9 @@ cost::Timeline ideal_timeline(const plan::Plan& plan) {
   std::vector<cost::StageTimes> stages;
   for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
     const auto layers = static_cast<double>(plan.layers_of_stage(stage).size());
-    stages.push_back({{{layers}}, {{2 * layers}}, {}, {}, {}, {}});
+    cost::StageTimes& times = stages.emplace_back();
+    times.forward = {{layers}};
+    times.backward = {{2 * layers}};
   }
   return cost::simulate(plan.pipeline.schedule, plan.num_microbatches, stages,
                         plan.pipeline.stages_per_rank());

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/profiles/device.h"
 #include "galvatron/profiles/extended.h"
 
 namespace galvatron::planning {
@@ -189,7 +190,8 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.job.seq_length = choose_length(request, out.model, knowledge);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);
-  if (cluster) out.peak_flops = cluster->device(out.job.precision).flops_per_ms * 1000;
+  out.peak_flops = cluster ? cluster->device(out.job.precision).flops_per_ms * 1000
+                           : profiles::peak_flops(out.hardware.device, out.job.precision);
   out.tokens = request.tokens;
   choose_memory(request, is_measured, out);
   return out;

@@ -176,7 +176,8 @@ class Sweep {
       row.result = budgets.best_plan(row.budget);
       if (row.result.closest_miss) miss = row.result.closest_miss;
       if (miss) budgets.look_for_closest_miss_below({0});
-      if (!row.result.best) row.result.closest_miss = miss;
+      const bool in_time = row.result.certificate.ended_by.empty();
+      if (!row.result.best && in_time) row.result.closest_miss = miss;
       row.answer = answer_cells(prepared.question, row.result, row.budget);
       rows.push_back(row);
     }

@@ -67,7 +67,39 @@ std::vector<const Coordinate*> swept(const std::vector<SweepRow>& rows) {
   return out;
 }
 
-// What tells the lines of a picture apart: all that is swept but what runs along it.
+// Those that do not follow from the ones before them, as a device's memory follows from the
+// cluster.
+std::vector<const Coordinate*> chosen(const std::vector<SweepRow>& rows) {
+  std::vector<const Coordinate*> out;
+  for (const Coordinate& one : coordinates()) {
+    std::map<std::string, std::string> known;  // by the values of those before it
+    const bool follows = std::all_of(rows.begin(), rows.end(), [&](const SweepRow& row) {
+      std::string before;
+      for (const Coordinate* other = &coordinates().front(); other != &one; ++other) {
+        before += other->cell(row).text + '\n';
+      }
+      const std::string text = one.cell(row).text;
+      return text.empty() || known.try_emplace(before, text).first->second == text;
+    });
+    if (!follows) out.push_back(&one);
+  }
+  return out;
+}
+
+// The one of most values, of equal ones the last.
+const Coordinate* longest(const std::vector<const Coordinate*>& some,
+                          const std::vector<SweepRow>& rows) {
+  const Coordinate* out = &coordinates().front();
+  std::size_t most = 0;
+  for (const Coordinate* one : some) {
+    const std::size_t values = values_of(*one, rows).size();
+    if (values >= most) out = one;
+    most = std::max(most, values);
+  }
+  return out;
+}
+
+// What tells the lines of a picture apart: all that is chosen but what runs along it.
 std::string line_name(const SweepRow& row, const std::vector<const Coordinate*>& others) {
   std::string out;
   for (const Coordinate* one : others) {
@@ -136,9 +168,9 @@ OrderedJson sweep_to_json(const std::vector<SweepRow>& rows) {
 }
 
 std::optional<Chart> sweep_chart(const std::vector<SweepRow>& rows) {
-  auto others = swept(rows);
-  const Coordinate* along = others.empty() ? &coordinates().front() : others.back();
-  if (!others.empty()) others.pop_back();
+  auto others = chosen(rows);
+  const Coordinate* along = longest(others, rows);
+  std::erase(others, along);
   Chart chart;
   chart.title = sweep_title(rows);
   chart.x_title = along->column.head;

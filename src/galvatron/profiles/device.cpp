@@ -1,6 +1,7 @@
 #include "galvatron/profiles/device.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <optional>
 
@@ -42,7 +43,33 @@ std::optional<Device> look_up_device(const std::string& name) {
   return std::nullopt;
 }
 
+// "a100" names "nvidiaa100sxm440gb", but neither "rtxa1000" nor a CPU.
+bool names_it(const std::string& reported, const std::string& known) {
+  const std::size_t at = reported.find(known);
+  if (at == std::string::npos || reported.starts_with("cpu")) return false;
+  const std::size_t behind = at + known.size();
+  return behind == reported.size() || !std::isdigit(static_cast<unsigned char>(reported[behind]));
+}
+
 }  // namespace
+
+double peak_flops(const std::string& reported, spec::Precision precision) {
+  const std::string plain = plain_name(reported);
+  double peak = 0;
+  std::size_t longest = 0;  // "H100 PCIe" is more than "H100"
+  for (Device& device : named_devices()) {
+    std::vector<std::string> names = std::move(device.aliases);
+    names.push_back(device.name);
+    for (const std::string& name : names) {
+      const std::string known = plain_name(name);
+      if (known.size() <= longest || !names_it(plain, known)) continue;
+      longest = known.size();
+      const auto it = device.node.dense_tflops.find(spec::to_text(precision));
+      peak = it == device.node.dense_tflops.end() ? 0 : it->second * 1e12;
+    }
+  }
+  return peak;
+}
 
 std::vector<std::string> device_names() {
   std::vector<std::string> names;

@@ -50,7 +50,12 @@ std::vector<std::string> strategy_cells(const plan::LayerStrategy& strategy, int
   return out;
 }
 
-// "2 x (26 uly2 zero1)": stages and microbatches of a plan in a few words.
+}  // namespace
+
+std::string percent_more(double part, double whole) {
+  return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
+}
+
 std::string shape_text(const plan::Plan& plan) {
   const plan::Pipeline& pipeline = plan.pipeline;
   const std::string ranks = pipeline.stages_per_rank() == 1
@@ -59,34 +64,6 @@ std::string shape_text(const plan::Plan& plan) {
   return fmt::format("{} stage{}{}, {} microbatch{}", pipeline.num_stages(),
                      pipeline.num_stages() == 1 ? "" : "s", ranks, plan.num_microbatches,
                      plan.num_microbatches == 1 ? "" : "es");
-}
-
-std::string split_text(const cost::PlanCost& cost) {
-  return fmt::format("compute {}, communication {}, bubble {}", to_text(cost.compute),
-                     to_text(cost.exposed_communication), to_text(cost.bubble));
-}
-
-// What a runner-up has more of than the best plan, per sample.
-std::string why_it_loses(const FoundPlan& other, const FoundPlan& best) {
-  const auto per_sample = [](Milliseconds time, const FoundPlan& found) {
-    return time.value / static_cast<double>(found.plan.global_batch);
-  };
-  const std::pair<const char*, double> parts[] = {
-      {"compute", per_sample(other.cost.compute, other) - per_sample(best.cost.compute, best)},
-      {"exposed communication", per_sample(other.cost.exposed_communication, other) -
-                                    per_sample(best.cost.exposed_communication, best)},
-      {"bubble", per_sample(other.cost.bubble, other) - per_sample(best.cost.bubble, best)}};
-  const auto worst =
-      std::max_element(std::begin(parts), std::end(parts),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (worst->second <= 0) return "equal";
-  return fmt::format("{} more {} per sample", to_text(Milliseconds{worst->second}), worst->first);
-}
-
-}  // namespace
-
-std::string percent_more(double part, double whole) {
-  return fmt::format("{:+.2f} %", 100 * (part / whole - 1));
 }
 
 std::string plan_table(const FoundPlan& found) {
@@ -110,20 +87,6 @@ std::string plan_table(const FoundPlan& found) {
 
 std::string to_text(const FoundPlan& found, Bytes budget) {
   return plan_table(found) + "\n" + cost::plan_cost_table(found.cost, found.plan, budget);
-}
-
-std::string explain(const SearchResult& result) {
-  std::string out = "certificate\n" + to_text(result.certificate);
-  if (!result.best || result.runners_up.empty()) return out;
-  out += "runner-ups\n";
-  for (const FoundPlan& other : result.runners_up) {
-    out += fmt::format("  {} ({}): {}\n    {}; {}, peak {}\n",
-                       percent_more(other.ms_per_sample(), result.best->ms_per_sample()),
-                       shape_text(other.plan), why_it_loses(other, *result.best),
-                       plan::summarize(other.plan, other.layer_names), split_text(other.cost),
-                       to_text(other.cost.peak_memory()));
-  }
-  return out;
 }
 
 std::string to_text(const ClosestMiss& miss, Bytes budget) {

@@ -9,13 +9,14 @@ namespace galvatron::search {
 // How much more than the whole: "+1.50 %".
 std::string percent_more(double part, double whole);
 
+// "4 stages, 16 microbatches": the pipeline of a plan in a few words.
+std::string shape_text(const plan::Plan& plan);
+
 // Runs of layers of one kind by strategy: one row per run and stage.
 std::string plan_table(const FoundPlan& found);
 
 // The plan, its stages' memory against the budget, where the step's time goes.
 std::string to_text(const FoundPlan& found, Bytes budget);
-// Certificate and runner-ups, each with what makes it lose.
-std::string explain(const SearchResult& result);
 // One sentence: how much the leanest plan needs.
 std::string to_text(const ClosestMiss& miss, Bytes budget);
 // One sentence: that nothing fits, or that time was over first. REQUIRES: it found no plan.

@@ -101,7 +101,8 @@ class Search {
 
   // From where on plans of the shape are of no use, before runners-up are looked for.
   double cutoff_of(const ShapeCandidate& shape) const {
-    return shape.wants_cutoff() && wanted() > 0 ? best_ * kEnumeratedSlack : best_;
+    if (shape.wants_cutoff() && wanted() > 0) return best_ * kEnumeratedSlack;
+    return best_ * (1 - inputs_.options().tolerance);
   }
 
   // Always the shape of the lowest bound. When none is below the best plan found, that plan is

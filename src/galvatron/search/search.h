@@ -31,6 +31,9 @@ struct SearchOptions {
   // By how much of its step a plan may be slower than the best one, if it has fewer runs of layers
   // that are treated alike. 0: the best plan as it is.
   double simplicity = 1e-3;
+  // By how much of its step the best plan may be missed, so that the search ends sooner: the
+  // certificate's gap says by how much at most it was.
+  double tolerance = 0;
   // Seconds, at least 0; then it ends with the best plan so far and its gap. Unset: none.
   std::optional<double> time_limit;
   // Told now and then how far it is; by saying false it ends the search as the time limit does.

@@ -11,10 +11,8 @@ namespace galvatron::train {
 // "cpu", or "NVIDIA H100 80GB HBM3".
 std::string device_text(c10::Device device);
 
-// Dense matrix FLOPs per second in a precision, from the maker's data sheet; 0 where we do not
-// know, as for every CPU.
+// Dense matrix FLOPs per second in a precision, from the maker's data sheet (profiles/device.h); 0
+// where we do not know, as for every CPU.
 double device_peak_flops(c10::Device device, spec::Precision precision);
-// The same by the device's name.
-double peak_flops(const std::string& name, spec::Precision precision);
 
 }  // namespace galvatron::train

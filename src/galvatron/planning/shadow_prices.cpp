@@ -1,0 +1,118 @@
+#include "galvatron/planning/shadow_prices.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/table.h"
+#include "galvatron/search/report.h"
+
+namespace galvatron::planning {
+namespace {
+
+constexpr double kFaster = 2;
+
+// Its time beyond the latency divided by kFaster.
+profiles::Curve faster(const profiles::Curve& curve) {
+  const double intercept = curve.line().intercept;
+  if (curve.points().empty()) {
+    return profiles::Curve(profiles::Line{intercept, curve.line().slope / kFaster});
+  }
+  std::vector<profiles::CurvePoint> points = curve.points();
+  for (profiles::CurvePoint& point : points) {
+    const double latency = std::min(intercept, point.y);
+    point.y = latency + (point.y - latency) / kFaster;
+  }
+  return profiles::Curve(std::move(points));
+}
+
+void make_links_faster(profiles::HardwareProfile& hardware, bool between_nodes) {
+  const auto link = hardware.links.find(between_nodes ? "inter_node" : "intra_node");
+  if (link != hardware.links.end()) link->second.bandwidth_bytes_per_ms *= kFaster;
+  for (profiles::CollectiveTable& table : hardware.tables) {
+    if (hardware.crosses_nodes(table.shape) == between_nodes) table.curve = faster(table.curve);
+  }
+}
+
+bool has_several_nodes(const Question& question) {
+  return question.hardware.world_size > question.hardware.ranks_per_node;
+}
+bool has_links_in_nodes(const Question& question) {
+  return std::min(question.hardware.world_size, question.hardware.ranks_per_node) > 1;
+}
+bool always(const Question&) { return true; }
+
+// A thing that can be had more of.
+struct Improvement {
+  const char* change;
+  bool (*applies)(const Question& question);
+  void (*apply)(PreparedSearch& prepared);
+};
+
+constexpr Bytes kAnyMemory = gibibytes(1 << 20);
+
+constexpr std::array kImprovements{
+    Improvement{"1 GiB more memory", &always,
+                [](PreparedSearch& prepared) { prepared.options.memory += gibibytes(1); }},
+    Improvement{"any amount of memory", &always,
+                [](PreparedSearch& prepared) { prepared.options.memory = kAnyMemory; }},
+    Improvement{
+        "twice the network between nodes", &has_several_nodes,
+        [](PreparedSearch& prepared) { make_links_faster(prepared.question.hardware, true); }},
+    Improvement{"twice the links inside nodes", &has_links_in_nodes, [](PreparedSearch& prepared) {
+                  make_links_faster(prepared.question.hardware, false);
+                }}};
+
+// "4 stages, 16 microbatches; 60 of 82 layers zero3": the pipeline and the strategy of most layers.
+std::string main_text(const plan::Plan& plan) {
+  const auto count = [&](const plan::LayerStrategy& strategy) {
+    return std::count(plan.layers.begin(), plan.layers.end(), strategy);
+  };
+  const auto most =
+      std::max_element(plan.layers.begin(), plan.layers.end(),
+                       [&](const auto& a, const auto& b) { return count(a) < count(b); });
+  return fmt::format("{}; {} of {} layers {}", search::shape_text(plan), count(*most),
+                     plan.layers.size(), plan::to_text(*most));
+}
+
+bool same_plan(const plan::Plan& a, const plan::Plan& b) {
+  return a.global_batch == b.global_batch && a.num_microbatches == b.num_microbatches &&
+         a.pipeline == b.pipeline && a.layers == b.layers;
+}
+
+}  // namespace
+
+std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
+                                       const search::FoundPlan& best) {
+  std::vector<ShadowPrice> out;
+  for (const Improvement& improvement : kImprovements) {
+    if (!improvement.applies(prepared.question)) continue;
+    PreparedSearch improved = prepared;
+    improved.options.num_runners_up = 0;
+    improvement.apply(improved);
+    search::SearchResult result = improved.run();
+    GALV_CHECK(result.best, "nothing fits with ", improvement.change);
+    ShadowPrice& price =
+        out.emplace_back(ShadowPrice{improvement.change, std::move(*result.best), 0, false});
+    price.gain = best.ms_per_sample() / price.found.ms_per_sample() - 1;
+    price.same_plan = same_plan(best.plan, price.found.plan);
+  }
+  return out;
+}
+
+std::string to_text(const std::vector<ShadowPrice>& prices) {
+  TextTable table({"with", "step", "tokens/s", "memory", "plan"});
+  table.align(4, TextTable::Align::kLeft);
+  for (const ShadowPrice& price : prices) {
+    const search::FoundPlan& found = price.found;
+    table.add_row({price.change, galvatron::to_text(found.cost.step_time),
+                   fmt::format("{:+.2f} %", 100 * price.gain),
+                   galvatron::to_text(found.cost.peak_memory()),
+                   price.same_plan ? "the same" : main_text(found.plan)});
+  }
+  return table.to_string();
+}
+
+}  // namespace galvatron::planning
