@@ -57,7 +57,7 @@ ORDINARY = {
     "llama-30b on 16xA100": asked("llama-30b", "16xA100", 64),
     "llama2-70b on 64xA100-40G": asked("llama2-70b", "64xA100-40G", 256),
     "llama2-70b on 64xH100": asked("llama2-70b", "64xH100", 512),
-    "llama2-7b on 8xA100, batch 10^9": asked("llama2-7b", "8xA100", 10**9),
+    "llama2-7b on 8xA100, batch 10^6": asked("llama2-7b", "8xA100", 10**6),
 }
 SCALES = {512: 2048, 2048: 4096, 12500: 8192}  # nodes of eight H100: batch
 

@@ -130,14 +130,14 @@ TEST(Search, EndsWhereTheToleranceLeavesAGap) {
 
 // A batch of so many samples has more microbatch counts than anybody can look at.
 TEST(Search, LargeBatchesLeaveOutMicrobatchesThatCannotFit) {
-  const PlanningExample example("gpt2-1.5b", 8, 4'000'000, 1024);
+  const PlanningExample example("gpt2-1.5b", 8, 1'000'000, 1024);
   const SearchOptions options = with_memory(gibibytes(16));
   const SearchResult result = example.search(options);
   ASSERT_TRUE(result.best);
   EXPECT_EQ(result.certificate.gap(), 0);
-  EXPECT_GT(result.certificate.infeasible, 5000);
+  EXPECT_GT(result.certificate.infeasible, 1000);
   int too_large = 0;
-  for (const int count : {1, 2, 17, 400, 2000, 10'000, 100'000, 1'000'000, 4'000'000}) {
+  for (const int count : {1, 2, 17, 400, 2000, 10'000, 100'000, 250'000, 1'000'000}) {
     SearchOptions one = options;
     one.space.num_microbatches.only = {count};
     const SearchResult of_count = example.search(one);
@@ -151,9 +151,9 @@ TEST(Search, LargeBatchesLeaveOutMicrobatchesThatCannotFit) {
 TEST(Search, RefusesBatchesThatNobodyCanCount) {
   const PlanningExample example("gpt2-tiny", 2, 8, 64);
   SearchOptions options = with_memory(gibibytes(16));
-  options.global_batches = {8, 3'000'000'000};
+  options.global_batches = {8, 3'000'000};
   EXPECT_EQ(config_error_of([&] { example.search(options); }),
-            "[search] --global-batch 3000000000 must be at most 2147483647");
+            "[search] --global-batch 3000000 must be at most 1000000");
 }
 
 TEST(Search, MoreMemoryIsNeverSlower) {

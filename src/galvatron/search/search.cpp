@@ -80,6 +80,23 @@ class Search {
     return shape;
   }
 
+  // One that is being looked into; else that of the smallest microbatches, which fit if any do.
+  ShapeCandidate& pop_hastily() {
+    const auto key = [](const Entry& entry) {
+      const ShapeCandidate& shape = *entry.shape;
+      const double samples = shape.shared().samples() / shape.shape().num_microbatches;
+      const bool looked_into = shape.outcome() == ShapeCandidate::Outcome::kLookedInto;
+      return std::tuple(shape.wants_cutoff(), !looked_into, samples, entry.bound, entry.order);
+    };
+    const auto first =
+        std::min_element(queue_.begin(), queue_.end(),
+                         [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
+    ShapeCandidate& shape = *first->shape;
+    queue_.erase(first);
+    std::make_heap(queue_.begin(), queue_.end(), later);
+    return shape;
+  }
+
   int wanted() const { return inputs_.options().num_runners_up; }
 
   // From where on plans of the shape are of no use, before runners-up are looked for.
@@ -93,11 +110,11 @@ class Search {
   void search_best_first() {
     std::vector<ShapeCandidate*> pruned;
     while (!queue_.empty() && !pace_.over()) {
-      ShapeCandidate& shape = pop();
+      const bool hasty = solutions_.empty() && pace_.half_over();
+      ShapeCandidate& shape = hasty ? pop_hastily() : pop();
       const double cutoff = cutoff_of(shape);
       at_work_ = shape.bound();
       if (shape.bound() < cutoff * (1 - kRounding)) {
-        const bool hasty = solutions_.empty() && pace_.half_over();
         advance(shape, {.best = best_,
                         .cutoff = cutoff,
                         .exact_work = std::min(kExactWork, inputs_.options().most_work),

@@ -1,7 +1,6 @@
 #include "galvatron/search/shapes.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
@@ -74,7 +73,7 @@ std::int64_t largest_microbatch(SearchInputs& inputs, int pp_degree, std::int64_
 
 // Microbatch counts of each batch.
 std::vector<std::vector<int>> counts_of_batches(const SearchOptions& options) {
-  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  constexpr std::int64_t kMost = 1'000'000;  // samples; larger steps are slips of the pen
   std::vector<std::vector<int>> out;
   for (const std::int64_t batch : options.global_batches) {
     if (batch < 1) throw ConfigError("[search] --global-batch ", batch, " must be at least 1");
@@ -128,7 +127,8 @@ Shapes make_shapes(SearchInputs& inputs, SharedPipelines& pipelines, std::int64_
       if (inputs.strategies(ranks).empty()) continue;
       const std::vector<int> useful = small_enough(counts[i], batch, at_most[d]);
       if (too_large) *too_large += static_cast<std::int64_t>(counts[i].size() - useful.size());
-      for (const int m : useful) add_schedules(inputs, pipelines, {degrees[d], ranks, m}, batch, out);
+      for (const int m : useful)
+        add_schedules(inputs, pipelines, {degrees[d], ranks, m}, batch, out);
     }
   }
   if (out.empty()) {
