@@ -27,10 +27,15 @@ struct Unknown {
   double weight() const { return drop * static_cast<double>(width().value + 1); }
 };
 
+// Comparisons of one search, where plans need not be the very best: a tenth of a second.
+constexpr std::int64_t kMostWork = 30'000'000;
+
 // What simplicity allows is left half to searches that end sooner, half to simpler plans.
-search::SearchOptions halves_of(search::SearchOptions options) {
+search::SearchOptions sooner(search::SearchOptions options) {
+  if (options.simplicity == 0) return options;
   options.simplicity /= 2;
   options.tolerance = options.simplicity;
+  options.most_work = kMostWork;
   return options;
 }
 
@@ -39,7 +44,7 @@ class FrontierSearch {
   FrontierSearch(const PreparedSearch& prepared, const FrontierRequest& request,
                  const FrontierProgress& progress)
       : inputs_(prepared.question.inputs()),
-        search_(inputs_, halves_of(prepared.options)),
+        search_(inputs_, sooner(prepared.options)),
         most_(request.num_budgets),
         progress_(progress) {
     if (prepared.options.time_limit) {
@@ -217,21 +222,21 @@ class FrontierSearch {
 
 }  // namespace
 
+bool Frontier::touches_next(std::size_t step) const {
+  return step + 1 == steps.size() || steps[step].to + Bytes{1} == steps[step + 1].from;
+}
+
 double Frontier::off_by(std::size_t step) const {
-  if (step + 1 == steps.size() || steps[step].to + Bytes{1} == steps[step + 1].from) return 0;
-  return steps[step].ms_per_sample() / steps[step + 1].ms_per_sample() - 1;
+  const double bound = touches_next(step) ? steps[step].bound : steps[step + 1].bound;
+  const double off = steps[step].ms_per_sample() / bound - 1;
+  return off < kSameTime ? 0 : off;
 }
 
-double Frontier::unknown() const {
-  double most = 0;
-  for (std::size_t i = 0; i < steps.size(); ++i) most = std::max(most, off_by(i));
-  return most;
-}
-
-double Frontier::gap() const {
-  double most = 0;
-  for (const FrontierStep& step : steps) most = std::max(most, step.gap());
-  return most;
+bool Frontier::is_complete() const {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!touches_next(i)) return false;
+  }
+  return true;
 }
 
 std::optional<std::size_t> Frontier::step_at(Bytes memory) const {

@@ -4,7 +4,6 @@
 // search tells of a whole range of budgets. Each next one is asked where the least is known: in the
 // middle of a range that no answer covers, or a byte below a step, which is then exact.
 #pragma once
-#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -30,8 +29,6 @@ struct FrontierStep {
   search::SearchResult result;
   double bound = 0;  // no plan is faster in any of these budgets; ms per sample
   double ms_per_sample() const { return result.best->ms_per_sample(); }
-  // How far from the best plan it can be: 0.001, 0.1 %.
-  double gap() const { return bound > 0 ? std::max(0.0, ms_per_sample() / bound - 1) : 0; }
 };
 
 struct Frontier {
@@ -47,13 +44,14 @@ struct Frontier {
   double simplicity = 0;  // of the search: how far from the best plans the steps may be
   int num_searches = 0;
 
-  // Between steps that do not touch lie others, whose times lie between theirs. By how much the
-  // step's plan is slower than the best one in any budget up to the next step, at most (0.01: 1 %).
+  // Is every budget known from this step to the next? Else others lie between, whose times lie
+  // between theirs.
+  bool touches_next(std::size_t step) const;
+  // By how much the step's plan is slower than the best one in any budget up to the next step, at
+  // most (0.01: 1 %); 0: it is the best one in all of them.
   double off_by(std::size_t step) const;
-  // The most of any step. 0: every budget at which the plan changes is some step's `from`.
-  double unknown() const;
-  // How far from the best plans the steps can be, at most; 0: they are the best.
-  double gap() const;
+  // Is every budget at which the plan changes some step's `from`?
+  bool is_complete() const;
   // Index of the step that holds at `memory`; nullopt: it is below all, or in between.
   std::optional<std::size_t> step_at(Bytes memory) const;
 };

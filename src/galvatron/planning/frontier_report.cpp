@@ -55,7 +55,7 @@ std::vector<ChartLine> lines_of(const Frontier& frontier) {
   for (std::size_t i = 0; i < frontier.steps.size(); ++i) {
     const FrontierStep& step = frontier.steps[i];
     ChartPoint first = corner(frontier, step, step.from);
-    if (i > 0 && frontier.steps[i - 1].to + Bytes{1} != step.from) {
+    if (i > 0 && !frontier.touches_next(i - 1)) {
       const ChartPoint last = lines[open].points.back();
       if (!lines[1].points.empty()) lines.push_back({"", {}, true});
       (lines[1].points.empty() ? lines[1] : lines.back()).points = {last, first};
@@ -130,10 +130,7 @@ ResultTable frontier_table(const Frontier& frontier, const Question& question) {
         {plan_of(step).global_batch, std::to_string(plan_of(step).global_batch)},
         {off, off == 0 ? "-" : fmt::format("{:.2f} %", 100 * off)},
         compared(frontier, step)};
-    auto found = answer_cells(question, step.result, step.to);
-    for (std::size_t c = 0; c < answer.size(); ++c) {
-      if (answer[c].key == "gap") found[c].value = step.gap();
-    }
+    const auto found = answer_cells(question, step.result, step.to);
     cells.insert(cells.end(), found.begin(), found.end());
     table.add_row(std::move(cells));
   }
@@ -146,23 +143,17 @@ std::string frontier_notes(const Frontier& frontier) {
   std::string out = least_text(frontier);
   out += fmt::format("more than {} gains nothing: {}\n", gib_text(most.from),
                      time_text(frontier, most));
-  if (frontier.gap() > 0) {
-    out += fmt::format(
-        "plans are the best ones to {:.2g} %, simple ones among those (--simplicity 0: "
-        "the best)\n",
-        100 * frontier.gap());
+  const std::string searches = fmt::format("{} searches", frontier.num_searches);
+  if (frontier.is_complete()) {
+    out += fmt::format("complete: the plan changes at no other budget up to {} ({})\n",
+                       gib_text(frontier.end), searches);
+  } else {
+    out += fmt::format("between rows it changes further ({}; --budgets {} looks closer)\n",
+                       searches, 4 * frontier.num_searches);
   }
-  if (frontier.unknown() == 0) {
-    return out + fmt::format(
-                     "complete: the best plan changes at no other budget up to {} ({} "
-                     "searches)\n",
-                     gib_text(frontier.end), frontier.num_searches);
-  }
-  return out + fmt::format(
-                   "a row's plan is the best one in the memory it is from; up to the next "
-                   "row it is off the best one by at most `off by` ({} searches; --budgets "
-                   "{} looks closer)\n",
-                   frontier.num_searches, 4 * frontier.num_searches);
+  return out +
+         "off by: how much slower than the best plan it is, at most, in any memory up to the "
+         "next row\n";
 }
 
 OrderedJson frontier_to_json(const Frontier& frontier, const Question& question) {
@@ -173,7 +164,7 @@ OrderedJson frontier_to_json(const Frontier& frontier, const Question& question)
       {"least_is_exact", frontier.least_is_exact},
       {"simplicity", frontier.simplicity},
       {"num_searches", frontier.num_searches},
-      {"unknown", frontier.unknown()},
+      {"complete", frontier.is_complete()},
       {"steps", frontier_table(frontier, question).to_json()}};
   if (frontier.unlimited) {
     out["unlimited"] = {{"from_bytes", frontier.unlimited->from.value},

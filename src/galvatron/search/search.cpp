@@ -100,7 +100,7 @@ class Search {
         const bool hasty = solutions_.empty() && pace_.half_over();
         advance(shape, {.best = best_,
                         .cutoff = cutoff,
-                        .exact_work = kExactWork,
+                        .exact_work = std::min(kExactWork, inputs_.options().most_work),
                         .hasty = hasty,
                         .interrupted = pace_.interrupted()});
       } else {

@@ -34,6 +34,9 @@ struct SearchOptions {
   // By how much of its step the best plan may be missed, so that the search ends sooner: the
   // certificate's gap says by how much at most it was.
   double tolerance = 0;
+  // Comparisons of labels, a few nanoseconds each; then what is still open is looked at with less
+  // care, and the gap says what that may cost. The same on every machine.
+  std::int64_t most_work = 1'000'000'000;
   // Seconds, at least 0; then it ends with the best plan so far and its gap. Unset: none.
   std::optional<double> time_limit;
   // Told now and then how far it is; by saying false it ends the search as the time limit does.

@@ -10,9 +10,8 @@ namespace {
 constexpr std::size_t kBeam = 50;
 // A beam looks for plans up to so much above the bound.
 constexpr double kNearBound = 1.15;
-// Comparisons of labels that one attempt with kTolerance may take, and all together.
+// Comparisons of labels that one attempt with kTolerance may take.
 constexpr std::int64_t kMostWork = 300'000'000;
-constexpr std::int64_t kMostComparisons = 1'000'000'000;
 constexpr double kTolerance = 1e-4;  // of the step time
 // How far above its bound a part is first searched, and how fast that grows.
 constexpr double kFirstStep = 5e-4;
@@ -119,7 +118,7 @@ StageLimits UnevenCandidate::limits_of(const Part& part, const Effort& effort) c
   if (!part.tolerant) return limits;
   // Half of it for times, half for what is paid once.
   const double slack = kTolerance * part.bound * shared().samples() / 2;
-  limits.max_work = kMostWork;
+  limits.max_work = std::min(kMostWork, inputs().options().most_work);
   limits.time_tolerance = slack / (shape().pp_degree + shape().num_microbatches - 1);
   if (shape().pp_degree == 1) limits.time_tolerance = 2 * slack;
   limits.once_tolerance = slack;
@@ -140,7 +139,7 @@ std::optional<ShapeAnswer> UnevenCandidate::attempt(Part part, const Effort& eff
     part.fits = part.solver->least_bytes(budget() + 1) <= budget();
     if (!part.fits) return std::nullopt;
   }
-  if (spent.comparisons > kMostComparisons) return finish_by_beam(part, effort, spent);
+  if (spent.comparisons > inputs().options().most_work) return finish_by_beam(part, effort, spent);
   const double cutoff = std::min(effort.cutoff, part.bound * (1 + part.step)) * shared().samples();
   const std::int64_t work_before = part.solver->work();
   ShapeAnswer answer = part.solver->solve(cutoff, limits_of(part, effort));
