@@ -135,6 +135,7 @@ TEST(Baselines, NoneIsFasterThanTheSearch) {
   for (const int gib : {16, 24, 40, 80}) {
     search::SearchOptions options;
     options.memory = gibibytes(gib);
+    options.simplicity = 0;
     const search::SearchResult result = example.search(options);
     ASSERT_TRUE(result.best);
     const std::vector<Baseline> baselines = find_baselines(example.inputs(), options.memory);

@@ -32,6 +32,7 @@ SearchRequest request_of(Bytes memory, const std::string& batch = "64") {
   request.question.memory = memory;
   request.question.seq_length = 2048;
   request.global_batch = batch;
+  request.simplicity = 0;
   return request;
 }
 
@@ -88,6 +89,15 @@ TEST(ShadowPrices, NeverCostAnything) {
               price.found.plan.layers == answered.result.best->plan.layers &&
                   price.found.plan.pipeline == answered.result.best->plan.pipeline &&
                   price.found.plan.num_microbatches == answered.result.best->plan.num_microbatches);
+  }
+}
+
+TEST(ShadowPrices, AreThoseOfThePlanWhereNoTimeIsLeft) {
+  PreparedSearch prepared = prepare(profiles::load_cluster("8xA100"), request_of(gibibytes(20)));
+  const search::SearchResult result = prepared.run();
+  prepared.options.time_limit = 0;
+  for (const ShadowPrice& price : shadow_prices(prepared, *result.best)) {
+    EXPECT_GE(price.gain, 0) << price.change;
   }
 }
 

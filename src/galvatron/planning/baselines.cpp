@@ -307,13 +307,13 @@ std::string gain_text(const std::vector<Baseline>& baselines, const search::Foun
   const Baseline* best = best_baseline(baselines);
   if (best == nullptr) return "  the plan found fits; none of these does\n";
   const double percent = 100 * gain_over(*best, found);
-  if (percent < -0.005) {
+  if (percent < -100 * search::SearchOptions{}.simplicity) {
     return fmt::format(
         "  {} takes {:.2f} % less time than the plan found; it is outside the space searched\n",
         best->name, -percent);
   }
   if (percent < 0.005) {
-    return fmt::format("  the plan found is as fast as the best of these, {}\n", best->name);
+    return fmt::format("  the plan found is no faster than the best of these, {}\n", best->name);
   }
   return fmt::format("  the plan found does {:.2f} % more tokens/s than the best of these, {}\n",
                      percent, best->name);

@@ -15,7 +15,8 @@ struct ShadowPrice {
 };
 
 // Of what the machine has: one GiB of memory, any amount of it, twice the bandwidth between nodes,
-// twice that inside them. `best`: what prepared.run() found.
+// twice that inside them. `best`: what prepared.run() found; nothing found is slower. Each search
+// keeps to the options, a time limit among them.
 std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
                                        const search::FoundPlan& best);
 
