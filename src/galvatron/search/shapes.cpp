@@ -128,7 +128,8 @@ Shapes make_shapes(SearchInputs& inputs, SharedPipelines& pipelines, std::int64_
       if (inputs.strategies(ranks).empty()) continue;
       const std::vector<int> useful = small_enough(counts[i], batch, at_most[d]);
       if (too_large) *too_large += static_cast<std::int64_t>(counts[i].size() - useful.size());
-      for (const int m : useful) add_schedules(inputs, pipelines, {degrees[d], ranks, m}, batch, out);
+      for (const int m : useful)
+        add_schedules(inputs, pipelines, {degrees[d], ranks, m}, batch, out);
     }
   }
   if (out.empty()) {
