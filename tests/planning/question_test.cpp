@@ -45,6 +45,7 @@ TEST(PrepareQuestion, TakesTheModelsOwnLengthUpToTheUsual) {
   EXPECT_EQ(ask({}, "gpt2-1.5b").job.seq_length, 1024);
   EXPECT_EQ(ask({}, "llama3-8b").job.seq_length, 8192);
   EXPECT_EQ(ask({}, "qwen2.5-7b").job.seq_length, 8192);
+  EXPECT_EQ(ask({}, "t5-3b").job.seq_length, 512);
   QuestionRequest request;
   request.seq_length = 16384;
   EXPECT_EQ(ask(request, "qwen2.5-7b").job.seq_length, 16384);

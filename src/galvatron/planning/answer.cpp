@@ -12,8 +12,7 @@ namespace {
 
 constexpr double kSecondsPerDay = 86400;
 constexpr const char* kMfuConvention =
-    "model FLOPs as Megatron-LM counts them: 3 x forward, causal attention by half, nothing that "
-    "is computed again";
+    "Megatron-LM's count: 3 x forward, half of causal attention, nothing computed again";
 
 std::string plural(double count, const char* what) {
   return fmt::format("{:g} {}{}", count, what, count == 1 ? "" : "s");
@@ -121,14 +120,14 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
 }
 
 std::string to_text(const Throughput& throughput, const Question& question) {
-  std::string out = fmt::format("  {:.0f} tokens/s, {:.0f} a device", throughput.tokens_per_second,
-                                throughput.tokens_per_second_per_device);
+  std::string out =
+      fmt::format("  {:.0f} tokens/s, {:.0f} a device\n", throughput.tokens_per_second,
+                  throughput.tokens_per_second_per_device);
   if (throughput.mfu) {
-    out += fmt::format("; MFU {:.1f} % of {:.4g} TFLOP/s a device (dense {} peak; {})",
+    out += fmt::format("  MFU {:.1f} % of {:.4g} TFLOP/s, a device's dense {} peak ({})\n",
                        100 * *throughput.mfu, question.peak_flops / 1e12,
                        to_text(question.job.precision), kMfuConvention);
   }
-  out += "\n";
   if (throughput.days) {
     out += fmt::format("  {} tokens take {:.3g} days, {} device-hours\n",
                        amount_text(*question.tokens), *throughput.days,

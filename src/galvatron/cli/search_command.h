@@ -1,0 +1,56 @@
+// What `galvatron search` was given, and the parts of the command that both cost models share.
+#pragma once
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "galvatron/cli/commands.h"
+#include "galvatron/planning/frontier.h"
+#include "galvatron/planning/search_request.h"
+
+namespace galvatron::cli {
+
+struct SearchCommand {
+  planning::SearchRequest request;
+  planning::MachineFiles machine;
+  std::string model;
+  spec::ModelOverrides overrides;
+  bool explain = false;
+  std::string output, plan_format;
+  bool frontier = false;
+  planning::FrontierRequest frontier_request;
+  planning::ResultFiles files;
+  std::string cost_model;
+
+  std::string galvatron2_profiles;
+  int num_nodes = 0;
+  std::string default_dp_type = "zero2", time_mode = "batch", memory_mode = "static";
+  bool no_async_grad_reduce = false, no_sequence_parallel = false, no_memory_buffer = false;
+};
+
+// ConfigError naming the option unless it was given.
+void require_option(bool given, const char* option, const char* why);
+// ConfigError for a schedule that Galvatron-2 has no word for; `what` has none.
+void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const char* what);
+
+// Galvatron-2's question (search_galvatron2.cpp). Exit code.
+int search_galvatron2(const SearchCommand& command);
+void add_galvatron2_options(OptionList& list, SearchCommand& command);
+
+// Prints the plan and what `more` says of it, or why there is `none`; `write_plan` puts it into
+// --output.
+template <typename Result, typename None, typename More, typename WritePlan>
+int report_search(const SearchCommand& command, const Result& result, Bytes memory, None none,
+                  More more, WritePlan write_plan) {
+  if (!result.best) {
+    std::printf("%s\n", none().c_str());
+    return kExitNothingFits;
+  }
+  std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
+  if (command.output.empty()) return 0;
+  write_plan();
+  std::printf("  written to %s\n", command.output.c_str());
+  return 0;
+}
+
+}  // namespace galvatron::cli
