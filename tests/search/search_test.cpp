@@ -140,6 +140,7 @@ TEST(Search, LargeBatchesLeaveOutMicrobatchesThatCannotFit) {
   for (const int count : {1, 2, 17, 400, 2000, 10'000, 100'000, 250'000, 1'000'000}) {
     SearchOptions one = options;
     one.space.num_microbatches.only = {count};
+    one.closest_miss_below = {0};
     const SearchResult of_count = example.search(one);
     too_large += of_count.best ? 0 : 1;
     EXPECT_GE(ms_per_sample(of_count), ms_per_sample(result) * (1 - 1e-9)) << count;

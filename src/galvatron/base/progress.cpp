@@ -74,7 +74,7 @@ void ProgressBar::draw() {
     line = fmt::format("{} {} {:3.0f}%", title_, bar, fraction * 100);
   }
   if (!detail_.empty()) line += "  " + detail_;
-  if (done_ >= total_ || done_ <= first_done_) {
+  if (!estimates_ || done_ >= total_ || done_ <= first_done_) {
     line += fmt::format("  {}", to_text(Milliseconds{elapsed * 1e3}));
   } else {
     const double each = (now_seconds() - first_update_) / static_cast<double>(done_ - first_done_);

@@ -16,6 +16,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
+  // For work whose parts are not alike: the time so far instead of an estimate of what is left.
+  void without_estimate() { estimates_ = false; }
   // `detail` is shown after the bar, such as "loss 4.21  1532 tok/s  312 MiB". Redraws at most ten
   // times a second.
   void update(std::int64_t done, const std::string& detail = "");
@@ -31,6 +33,7 @@ class ProgressBar {
   double patience_;
   bool terminal_;
   bool finished_ = false;
+  bool estimates_ = true;
   std::int64_t done_ = 0;
   std::int64_t drawn_done_ = -1;
   std::string detail_;

@@ -45,7 +45,10 @@ OrderedJson record_inputs(const planning::MachineFiles& machine) {
 class SearchLine {
  public:
   bool operator()(const search::SearchProgress& progress) {
-    if (!bar_) bar_.emplace("search", progress.candidates, stderr, kPatience);
+    if (!bar_) {
+      bar_.emplace("search", progress.candidates, stderr, kPatience);
+      bar_->without_estimate();
+    }
     bar_->update(progress.decided, to_text(progress));
     return true;
   }

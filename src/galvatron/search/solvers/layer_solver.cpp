@@ -110,20 +110,18 @@ class StageSolver {
         }
       }
     }
-    const std::size_t rows = options_of(a).size(), columns = options_of(b).size();
-    auto& leaner = leaner_[pair_index(a, b)];
-    leaner.assign(columns * columns, true);
-    for (std::size_t y = 0; y < columns; ++y) {
-      for (std::size_t z = 0; z < columns; ++z) {
-        for (std::size_t x = 0; x < rows && leaner[y * columns + z]; ++x) {
-          const auto& one = table[x * columns + y];
-          const auto& other = table[x * columns + z];
-          for (std::size_t flags = 0; flags < 4; ++flags) {
-            if (one[flags] > other[flags]) leaner[y * columns + z] = false;
-          }
-        }
+    leaner_[pair_index(a, b)].assign(options_of(b).size() * options_of(b).size(), kNotAsked);
+  }
+
+  // Does y need no more than z behind any option of `pair`?
+  bool is_leaner(std::size_t pair, std::size_t columns, std::size_t y, std::size_t z) const {
+    const auto& table = pairs_[pair];
+    for (std::size_t row = 0; row < table.size(); row += columns) {
+      for (std::size_t flags = 0; flags < 4; ++flags) {
+        if (table[row + y][flags] > table[row + z][flags]) return false;
       }
     }
+    return true;
   }
 
   void extend(std::size_t layer) {
@@ -286,9 +284,12 @@ class StageSolver {
   // Is option a in no pair with a layer in front of it larger than b?
   bool never_needs_more(std::size_t layer, int a, int b) const {
     if (a == b) return true;
-    const auto& table = leaner_[pair_index(type_of(layer - 1), type_of(layer))];
-    return table[static_cast<std::size_t>(a) * options_of(type_of(layer)).size() +
-                 static_cast<std::size_t>(b)];
+    const std::size_t pair = pair_index(type_of(layer - 1), type_of(layer));
+    const std::size_t columns = options_of(type_of(layer)).size();
+    const auto y = static_cast<std::size_t>(a), z = static_cast<std::size_t>(b);
+    Leaner& known = leaner_[pair][y * columns + z];
+    if (known == kNotAsked) known = is_leaner(pair, columns, y, z) ? kYes : kNo;
+    return known == kYes;
   }
 
   void close(StageFront& front) const {
@@ -316,9 +317,11 @@ class StageSolver {
   const LayoutChange* in_front_ = nullptr;         // of the layer whose labels are compared
   std::int64_t work_ = 0, next_look_ = 0;
   std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
-  // [type a * types + type b][option y * options of b + option z]: y needs no more than z behind
-  // any a
-  std::vector<std::vector<bool>> leaner_;
+  // [type a * types + type b][option y * options of b + option z]: does y need no more than z
+  // behind any a? When first asked for: most options never meet, and each pair takes a look at all
+  // of a.
+  enum Leaner : char { kNotAsked, kNo, kYes };
+  mutable std::vector<std::vector<Leaner>> leaner_;
   std::vector<std::vector<Label>> steps_;  // [layer]
   bool complete_ = true;
 };

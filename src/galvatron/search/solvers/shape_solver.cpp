@@ -325,7 +325,7 @@ bool ShapeSolver::solve_kinds(const StageLimits& limits) {
                          facts.time_tolerance <= limits.time_tolerance &&
                          facts.once_tolerance <= limits.once_tolerance;
       if (known) continue;
-      if (left.max_work < 0) return false;
+      if (left.max_work < 0 || (limits.interrupted && (*limits.interrupted)())) return false;
       options_of(of);
       solve_kind(of, range_kind, one, left);
       left.max_work -= facts.front.work;
