@@ -94,7 +94,7 @@ def main() -> None:
         print(f"{'plan':<26}{'measured':>12}{'predicted':>12}{'ratio':>8}{'of DP':>8}")
         baseline = None
         for name, fields, pp_degree, microbatches in PLANS:
-            plan = work / "plan.json"
+            plan, run_dir = work / "plan.json", work / name.replace(" ", "-")
             plan.write_text(
                 json.dumps(
                     plan_json(options.model, options.num_blocks + 2, options.nproc, fields, pp_degree, microbatches)
@@ -128,9 +128,9 @@ def main() -> None:
                 "--seq-length",
                 SEQ_LENGTH,
                 "--run-dir",
-                work / "run",
+                run_dir,
             )
-            ranks = json.loads((work / "run" / "summary.json").read_text())["ranks"]
+            ranks = json.loads((run_dir / "summary.json").read_text())["ranks"]
             measured = max(rank["peak_memory_bytes"] for rank in ranks)
             predicted = max(rank["predicted_memory_bytes"] for rank in ranks)
             baseline = baseline or measured

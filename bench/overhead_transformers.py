@@ -63,6 +63,7 @@ def our_tokens_per_second(args: argparse.Namespace, folder: pathlib.Path) -> flo
     config = folder / "config.json"
     metrics = folder / "metrics.jsonl"
     config.write_text(json.dumps(CONFIG))
+    metrics.unlink(missing_ok=True)  # of the round before
     command = [args.binary, "train", "--model", str(config), "--data", "synthetic", "--precision", "fp32"]
     command += ["--device", "cpu", "--steps", str(args.steps), "--global-batch", str(args.batch)]
     command += ["--seq-length", str(args.seq_length), "--metrics", str(metrics)]

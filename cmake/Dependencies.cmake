@@ -11,6 +11,17 @@ FetchContent_Declare(CLI11 GIT_REPOSITORY https://github.com/CLIUtils/CLI11 GIT_
                      FIND_PACKAGE_ARGS 2.1 NAMES CLI11)
 FetchContent_MakeAvailable(fmt nlohmann_json CLI11)
 
+# A header that needs no build of its own; Debian's package has no CMake files.
+find_path(GALVATRON_XXHASH xxhash.h)
+if(NOT GALVATRON_XXHASH)
+  FetchContent_Declare(xxhash GIT_REPOSITORY https://github.com/Cyan4973/xxHash GIT_TAG v0.8.1 SOURCE_SUBDIR doc)
+  FetchContent_MakeAvailable(xxhash)
+  set(GALVATRON_XXHASH ${xxhash_SOURCE_DIR})
+endif()
+add_library(galvatron_xxhash INTERFACE)
+target_include_directories(galvatron_xxhash SYSTEM INTERFACE ${GALVATRON_XXHASH})
+target_compile_definitions(galvatron_xxhash INTERFACE XXH_INLINE_ALL)
+
 if(GALVATRON_TESTS)
   FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest GIT_TAG release-1.12.1
                        FIND_PACKAGE_ARGS NAMES GTest)

@@ -38,6 +38,7 @@ run galvatron search --model $model --hardware "$out/hardware.json" --profile "$
   --output "$out/plan.json"
 
 step "6. Train with it"
+rm -rf "$out/run"  # of an earlier quickstart: training does not write over another run
 run galvatron train --model $model --plan "$out/plan.json" --data "$out/stdlib" --nproc $world --steps $steps \
   --seq-length $seq --global-batch $batch --precision fp32 --lr 1e-3 --warmup-steps 10 --run-dir "$out/run"
 

@@ -1,10 +1,12 @@
 #include <atomic>
 
+#include <fmt/format.h>
 #include <pybind11/stl.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/gather.h"
@@ -23,6 +25,9 @@ void read_job(const std::string& text, train::TrainJob& job) {
   const OptionList options = train::train_options(job);
   options.read(json, "train");
   const std::string given = options.given_of(json, train::kUniformOptions);
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_null()) job.given.push_back(name);
+  }
   train::refuse_beside_plan(job, given.empty() ? given : "[train] " + given, "plan");
 }
 
@@ -51,6 +56,24 @@ void require_same_samples(const train::PreparedJob& prepared, comm::World& world
   }
 }
 
+// After a signal, once all is saved: Ctrl-C is Python's own exception, what a scheduler sends ends
+// the program with the exit code that says that it can go on.
+[[noreturn]] void leave(const train::RunSummary& summary) {
+  const py::gil_scoped_acquire acquire;
+  const int signal = comm::StopSignals::received();
+  const bool saved = !summary.checkpoint.empty();
+  const std::string words =
+      fmt::format("stopped after step {}; {}", summary.last_step,
+                  saved ? "saved " + summary.checkpoint : "nothing was saved: there is no save");
+  if (signal == SIGINT) {
+    PyErr_SetString(PyExc_KeyboardInterrupt, words.c_str());
+  } else {
+    py::print(words, py::arg("file") = py::module_::import("sys").attr("stderr"));
+    PyErr_SetObject(PyExc_SystemExit, py::int_(saved ? comm::kExitResumable : 128 + SIGTERM).ptr());
+  }
+  throw py::error_already_set();
+}
+
 std::string train(const std::string& options, const std::optional<py::function>& make_samples,
                   const std::optional<py::function>& on_step) {
   train::TrainJob job;
@@ -65,11 +88,16 @@ std::string train(const std::string& options, const std::optional<py::function>&
     };
   }
   std::vector<double> losses;
-  const auto hear = [&](const train::StepRecord& record) {
+  train::RunListener listener;
+  listener.on_step = [&](const train::StepRecord& record) {
     losses.push_back(record.loss);
     const py::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();  // of before the run
     if (on_step) (*on_step)(train::to_json_line(record));
+  };
+  listener.on_note = [](const std::string& line) {
+    const py::gil_scoped_acquire acquire;
+    py::print(line, py::arg("file") = py::module_::import("sys").attr("stderr"));
   };
 
   const py::gil_scoped_release release;
@@ -81,7 +109,9 @@ std::string train(const std::string& options, const std::optional<py::function>&
   if (world_options.device.is_cpu()) runtime::MemoryMeter::install();
   comm::World world = comm::connect(environment, world_options);
   require_same_samples(prepared, world);
-  const train::RunSummary summary = train::run(prepared, world, hear);
+  const comm::StopSignals signals;
+  const train::RunSummary summary = train::run(prepared, world, listener);
+  if (summary.stopped) leave(summary);
   OrderedJson out = summary_to_json(summary, options_to_json(prepared));
   out["losses"] = losses;
   return out.dump();

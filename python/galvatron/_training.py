@@ -82,6 +82,8 @@ class TrainOptions(ModelNumbers, total=False):
     adam_eps: float
     max_grad_norm: float
     """Gradients above this norm are scaled down to it; 0: never."""
+    max_bad_steps: int
+    """Steps in a row that may be left out because loss or gradients are not finite; 0."""
     # Ranks and output.
     device: str
     """ "auto", "cpu" or "cuda"."""
@@ -96,7 +98,16 @@ class TrainOptions(ModelNumbers, total=False):
     save: str | PathLike[str]
     """Folder of checkpoints."""
     save_interval: int
+    async_save: bool
+    """Train on while a checkpoint is written, from a copy in the memory of the host."""
+    keep_last: int
+    """Newest checkpoints that stay; 0: all."""
+    keep_every: int
+    """Checkpoints of steps that this divides stay too; 0: none."""
     resume: str | PathLike[str]
+    """Checkpoint to go on from; of a folder, the latest; "auto": that of `save`, or a new run."""
+    load_weights_only: bool
+    """Begin a new run with the weights of `resume`."""
     export: str | PathLike[str]
     """Hugging Face folder of the final weights."""
     tokenizer: str | PathLike[str]
@@ -132,7 +143,8 @@ def train(
     Returns summary.json as a dict, with `losses`, one per step: the mean over all labels of the global batch.
 
     ConfigError before anything starts for what cannot be trained; RuntimeFailure when a rank or the machine fails.
-    KeyboardInterrupt ends the run after the step under way.
+    Ctrl-C ends the run after the step under way, saves and raises KeyboardInterrupt; so do SIGTERM and SIGUSR1, with
+    SystemExit(75).
     """
     settings: dict[str, Any] = {
         key: str(value) if key == "mask_token" and value is not None else plain(value) for key, value in options.items()

@@ -32,6 +32,19 @@ TEST(ProgressBar, WritesPlainLinesWhenPiped) {
   EXPECT_EQ(text.find("2/2"), text.rfind("2/2")) << "the last state is drawn once: " << text;
 }
 
+TEST(ProgressBar, NotesStandOnLinesOfTheirOwn) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  {
+    ProgressBar bar("train", 2, file);
+    bar.note("going on from step 1");
+    bar.update(2, "loss 4.20");
+  }
+  const std::string text = content_of(file);
+  std::fclose(file);
+  EXPECT_TRUE(text.starts_with("going on from step 1\ntrain 2/2")) << text;
+}
+
 TEST(ProgressBar, OfNothingDrawsNothing) {
   std::FILE* file = std::tmpfile();
   ASSERT_NE(file, nullptr);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from conftest import BINARY, clean_environment, losses
@@ -25,23 +26,23 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert len(profiles) == 2
 
     # The profiles are there now; in a kibibyte nothing fits.
-    result = galvatron(*AUTO, "--memory", "1KiB")
+    result = galvatron(*AUTO, "--memory", "1KiB", "--run-dir", "second")
     assert result.returncode == 3
     assert "nothing fits in 1.00 KiB" in result.stdout
     assert result.stderr.count("using cache/") == 2
 
     # Another number of layers is another model: profiled, searched and trained as such.
-    result = galvatron(*AUTO, "--memory", "1GiB", "--num-layers", 1)
+    result = galvatron(*AUTO, "--memory", "1GiB", "--num-layers", 1, "--run-dir", "third")
     assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / "run" / "plan.json").read_text())["model"] == "gpt2-tiny(num_layers=1)"
+    assert json.loads((tmp_path / "third" / "plan.json").read_text())["model"] == "gpt2-tiny(num_layers=1)"
     assert result.stderr.count("using cache/") == 1
 
     # The plan is searched for the optimizer that trains, and foretells only that.
-    result = galvatron(*AUTO, "--memory", "1GiB", "--optimizer", "sgd")
+    result = galvatron(*AUTO, "--memory", "1GiB", "--optimizer", "sgd", "--run-dir", "second")
     assert result.returncode == 0, result.stderr
-    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    plan = json.loads((tmp_path / "second" / "plan.json").read_text())
     assert plan["search"]["prediction"]["optimizer"] == "sgd"
-    result = galvatron(*AUTO, "--plan", "run/plan.json", "--run-dir", "other")
+    result = galvatron(*AUTO, "--plan", "second/plan.json", "--run-dir", "other")
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "other" / "summary.json").read_text())["step_seconds"].get("predicted") is None
 
@@ -54,10 +55,10 @@ def test_refresh_measures_again(galvatron, tmp_path: Path):
     for path, entry in zip(profiles, provenance, strict=True):
         old = {**entry, "date": "2020-01-01T00:00:00Z", "other_load": 100 * entry["cores"]}
         path.write_text(json.dumps({**json.loads(path.read_text()), "provenance": old}))
-    result = galvatron(*AUTO, "--memory", "1GiB")
+    result = galvatron(*AUTO, "--memory", "1GiB", "--run-dir", "second")
     assert result.stderr.count("days ago on") == 2
     assert result.stderr.count("the machine was busy: --refresh measures again") == 2
-    result = galvatron(*AUTO, "--memory", "1GiB", "--refresh")
+    result = galvatron(*AUTO, "--memory", "1GiB", "--refresh", "--run-dir", "third")
     assert result.returncode == 0, result.stderr
     assert "using cache/" not in result.stderr
     assert all(not json.loads(path.read_text())["provenance"]["date"].startswith("2020") for path in profiles)
@@ -95,3 +96,28 @@ def test_memory_belongs_to_auto(galvatron):
     result = galvatron("train", "--model", "gpt2-tiny", "--data", "synthetic", "--memory", "1GiB")
     assert result.returncode == 2
     assert "--memory is the budget of --plan auto" in result.stderr
+
+
+def test_nothing_goes_on_without_its_parent(start, tmp_path: Path):
+    job = start(*AUTO)
+    mark = str(tmp_path)
+    deadline = time.monotonic() + 30
+    while len(processes_in(mark)) < 2:
+        assert time.monotonic() < deadline and job.poll() is None
+        time.sleep(0.05)
+    job.terminate()
+    job.communicate(timeout=30)
+    while processes_in(mark):
+        assert time.monotonic() < deadline + 30
+        time.sleep(0.05)
+
+
+def processes_in(folder: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if path.joinpath("cwd").readlink() == Path(folder):
+                found.append(int(path.name))
+        except OSError:  # it has just ended
+            continue
+    return found

@@ -284,6 +284,37 @@ def test_an_interrupt_ends_the_run_after_its_step():
     timer.join()
 
 
+STOPPED = """
+import os, signal, sys, galvatron
+
+def hear(line):
+    if line["step"] == 3:
+        os.kill(os.getpid(), int(sys.argv[1]))
+
+options = {"seq_length": 16, "global_batch": 4, "lr_schedule": "constant"}
+galvatron.train("gpt2-tiny", steps=100, **options, save="save", resume="auto", on_step=hear)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, None)])
+def test_a_signal_saves_before_the_run_ends(number, code, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key not in LAUNCH_VARIABLES}
+    environment["PYTHONPATH"] = str(ROOT / "python")
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(int(number))],
+        capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    if code is None:
+        assert "KeyboardInterrupt: stopped after step 4; saved save/step-000004" in done.stderr
+    else:
+        assert done.returncode == code, done.stderr
+        assert "stopped after step 4; saved save/step-000004" in done.stderr
+        assert "Traceback" not in done.stderr
+    options = {"steps": 6, "seq_length": 16, "global_batch": 4, "lr_schedule": "constant"}
+    summary = galvatron.train(TINY, **options, save=tmp_path / "save", resume="auto")
+    assert summary["losses"] == galvatron.train(TINY, **options)["losses"][4:]
+
+
 TWO_RANKS = """
 import json, os, sys, torch, galvatron
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset

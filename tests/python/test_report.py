@@ -89,6 +89,14 @@ def without_plotly(page: str) -> str:
     return re.sub(r"<script>/\*.*?</script>", "", page, count=1, flags=re.DOTALL)
 
 
+def test_a_run_that_did_not_end_has_its_title_and_options(folder, report_tool):
+    (folder / "summary.json").unlink()
+    (folder / "run.json").write_text(json.dumps({"format": "galvatron-run", "options": {"data": "my corpus"}}))
+    assert report_tool(folder)[0] == 0
+    ours = without_plotly((folder / "report.html").read_text(encoding="utf-8"))
+    assert "<h1>gpt-&lt;tiny&gt;</h1>" in ours and "my corpus" in ours
+
+
 class TestPage:
     def test_the_page_is_whole_and_needs_no_network(self, folder, report_tool):
         code, out, err = report_tool(folder)

@@ -62,6 +62,20 @@ TEST(MetricsFile, EachLineIsThereAtOnce) {
   std::filesystem::remove_all(path.parent_path());
 }
 
+TEST(MetricsFile, KeepsTheStepsThatAreDone) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) /
+                                     ("metrics" + std::to_string(getpid())) / "again.jsonl";
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path) << "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n{\"step\": 4, \"lo";
+  {
+    MetricsFile(path, 2).write(example());
+  }
+  std::ifstream in(path);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(text, "{\"step\": 1}\n{\"step\": 2}\n" + to_json_line(example()) + "\n");
+  std::filesystem::remove_all(path.parent_path());
+}
+
 TEST(MetricsFile, RefusesAPlaceThatCannotBeWritten) {
   const std::string refusal = config_error_of([] { MetricsFile("/proc/no/metrics.jsonl"); });
   EXPECT_TRUE(refusal.starts_with("[train] cannot write /proc/no/metrics.jsonl: ")) << refusal;

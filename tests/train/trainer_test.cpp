@@ -151,6 +151,79 @@ TEST(Trainer, AFailureNamesItsStepAndEndsThePeers) {
   EXPECT_TRUE(messages[0].starts_with("step 3: ")) << messages[0];
 }
 
+TEST(Trainer, LeavesOutStepsThatAreNotFiniteAsOftenAsAllowed) {
+  TrainerOptions options = make_options(10);
+  options.lr = {LrShape::kConstant, 1e30, 0, 0};  // the first step ruins the weights
+  options.max_bad_steps = 2;
+  const spec::ModelSpec model = tiny_gpt();
+  std::vector<StepRecord> records;
+  std::string message;
+  comm::World world = comm::single_world();
+  const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
+  runtime::Engine engine(model, make_plan(1, {}), world, models::make_layer, {kSeed, kSeqLength});
+  Trainer trainer(engine, samples, nullptr, options);
+  try {
+    trainer.run([&](const StepRecord& record) { records.push_back(record); });
+  } catch (const RuntimeFailure& failure) {
+    message = failure.what();
+  }
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_FALSE(records[0].skipped);
+  EXPECT_TRUE(records[1].skipped && records[2].skipped);
+  EXPECT_EQ(records[2].samples, (Range{2 * kGlobalBatch, 3 * kGlobalBatch}));
+  EXPECT_TRUE(message.starts_with("step 4: in 3 steps in a row, and now the loss is ")) << message;
+}
+
+TEST(Trainer, Fp16EndsWhereNoSmallerScaleIsLeft) {
+  TrainerOptions options = make_options(40);
+  options.lr = {LrShape::kConstant, 1e30, 0, 0};
+  options.loss_scaling.initial = 8;
+  EXPECT_THROW(train(make_plan(1, {}, 1, 1, spec::Precision::kFp16), options), RuntimeFailure);
+}
+
+// Nobody's answer counts in the second batch.
+class SamplesWithoutLabels : public data::NextTokenSamples {
+ public:
+  using data::NextTokenSamples::NextTokenSamples;
+  double num_labels(std::int64_t consumed, std::int64_t count) const override {
+    return consumed == kGlobalBatch ? 0 : data::NextTokenSamples::num_labels(consumed, count);
+  }
+};
+
+TEST(Trainer, LeavesOutABatchWithoutLabels) {
+  const spec::ModelSpec model = tiny_gpt();
+  comm::World world = comm::single_world();
+  const SamplesWithoutLabels samples(
+      std::make_unique<data::SyntheticSamples>(kSamples, kSeqLength, model.vocab_size, kSeed));
+  runtime::Engine engine(model, make_plan(1, {}), world, models::make_layer, {kSeed, kSeqLength});
+  Trainer trainer(engine, samples, nullptr, make_options(3));
+  std::vector<StepRecord> records;
+  trainer.run([&](const StepRecord& record) { records.push_back(record); });
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_TRUE(records[1].skipped);
+  EXPECT_EQ(records[1].loss, 0);
+  EXPECT_FALSE(records[2].skipped);
+  EXPECT_GT(records[2].loss, 0);
+}
+
+TEST(Trainer, AllStopAfterTheSameStepWhenOneWantsTo) {
+  const spec::ModelSpec model = tiny_gpt();
+  std::vector<std::int64_t> steps(3);
+  comm::run_rank_threads(3, [&](comm::World& world) {
+    at::set_num_threads(1);
+    const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
+    runtime::Engine engine(model, make_plan(3, {}), world, models::make_layer, {kSeed, kSeqLength});
+    int asked = 0;
+    TrainerOptions options = make_options(50);
+    options.wants_to_stop = [&] { return world.rank() == 1 && ++asked == 4; };
+    Trainer trainer(engine, samples, nullptr, options);
+    trainer.run({});
+    EXPECT_TRUE(trainer.stopped());
+    steps[static_cast<std::size_t>(world.rank())] = trainer.steps_done();
+  });
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{4, 4, 4}));
+}
+
 TEST(Timeline, HoldsEveryRanksLastStep) {
   const spec::ModelSpec model = tiny_gpt();
   const plan::Plan plan = make_plan(2, {}, 2, 4);

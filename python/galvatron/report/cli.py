@@ -12,7 +12,7 @@ from galvatron.command_line import Parser, run_command
 _DESCRIPTION = """\
 Write one self-contained HTML page about a training run.
 
-It reads RUN_DIR/metrics.jsonl and, where they are there, plan.json (the plan), summary.json
+It reads RUN_DIR/metrics.jsonl and, where they are there, run.json (its options), plan.json (the plan), summary.json
 (predicted and measured step time and memory per rank) and trace.json (the timeline of one step).
 The page needs no network: it can be mailed or archived.
 """

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from galvatron import __version__
 from galvatron.command_line import bytes_text, count_text
 from galvatron.report import figures
-from galvatron.report.run_files import METRICS, PLAN, SUMMARY, TRACE, LayerRun, Plan, Run
+from galvatron.report.run_files import METRICS, PLAN, START, SUMMARY, TRACE, LayerRun, Plan, Run
 
 _STRATEGY_COLOURS = (
     figures.BLUE,
@@ -330,16 +330,16 @@ def _add_timeline(page: _Page, run: Run) -> None:
 
 def _add_details(page: _Page, run: Run) -> None:
     parts = []
-    if run.summary is not None and run.summary.options:
+    if run.options:
         rows = "".join(
             f"<tr><td>{escape(str(key))}</td><td>{escape(_value_text(value))}</td></tr>"
-            for key, value in run.summary.options.items()
+            for key, value in run.options.items()
         )
         parts.append(f"<details><summary>Options of the run</summary><table><tbody>{rows}</tbody></table></details>")
     if run.plan is not None and run.plan.search:
         text = escape(json.dumps(run.plan.search, indent=2))
         parts.append(f"<details><summary>What the search recorded</summary><pre>{text}</pre></details>")
-    files = [name for name in (METRICS, PLAN, SUMMARY, TRACE) if (run.folder / name).exists()]
+    files = [name for name in (METRICS, START, PLAN, SUMMARY, TRACE) if (run.folder / name).exists()]
     parts.append(f'<p class="lead">Made from {escape(", ".join(files))} in {escape(str(run.folder))}.</p>')
     page.section("Details", *parts)
 

@@ -1,4 +1,4 @@
-"""What a run left in its folder: metrics.jsonl, and plan.json, summary.json and trace.json where they are there."""
+"""What a run left in its folder: metrics.jsonl, and where they are there run, plan, summary and trace.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from galvatron.command_line import ConfigError
 
-METRICS, PLAN, SUMMARY, TRACE = "metrics.jsonl", "plan.json", "summary.json", "trace.json"
+METRICS, START, PLAN, SUMMARY, TRACE = "metrics.jsonl", "run.json", "plan.json", "summary.json", "trace.json"
 METRIC_NAMES = ("loss", "grad_norm", "lr", "tokens", "seconds", "tokens_per_second", "memory_bytes")
 _LIMIT = 256 << 20  # bytes of a JSON file: a report of more would open in no browser
 
@@ -134,6 +134,7 @@ class Run:
     folder: Path
     steps: list[int]
     metrics: dict[str, list[float | None]]  # per name of METRIC_NAMES, one value per step
+    options: dict[str, Any] = field(default_factory=dict)  # of the run
     plan: Plan | None = None
     summary: Summary | None = None
     events: list[Event] | None = None
@@ -145,10 +146,13 @@ def read_run(folder: Path) -> Run:
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
     run = _read_metrics(folder)
+    if (start := _read_object(folder / START)) is not None:  # all there is of a run that did not end
+        run.options = start.object("options").value
     if (plan := _read_object(folder / PLAN)) is not None:
         run.plan = _parse_plan(plan)
     if (summary := _read_object(folder / SUMMARY)) is not None:
         run.summary = _parse_summary(summary)
+        run.options = run.summary.options or run.options
     if (trace := _read_object(folder / TRACE)) is not None:
         run.events = _parse_trace(trace)
     return run

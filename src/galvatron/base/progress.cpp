@@ -52,6 +52,13 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
   draw();
 }
 
+void ProgressBar::note(const std::string& line) {
+  fmt::print(out_, "{}{}\n", terminal_ ? "\r\x1b[K" : "", line);
+  const bool is_drawn = drawn_done_ >= 0 && !finished_;
+  if (terminal_ && is_drawn) draw();
+  std::fflush(out_);
+}
+
 void ProgressBar::finish() {
   if (finished_ || total_ <= 0) return;
   finished_ = true;

@@ -21,6 +21,8 @@ class ProgressBar {
   // `detail` is shown after the bar, such as "loss 4.21  1532 tok/s  312 MiB". Redraws at most ten
   // times a second.
   void update(std::int64_t done, const std::string& detail = "");
+  // A line of text above the bar.
+  void note(const std::string& line);
   // Draws the last state and ends the line. Safe to call twice.
   void finish();
 

@@ -37,6 +37,14 @@ void add_options(CLI::App& command, const OptionList& options) {
   }
 }
 
+std::vector<std::string> given_options(const CLI::App& command, const OptionList& options) {
+  std::vector<std::string> out;
+  for (const Option& option : options.all()) {
+    if (command.count("--" + option.name) > 0) out.push_back(option.python_name());
+  }
+  return out;
+}
+
 std::string given_option_of(const CLI::App& command, const std::string& group) {
   for (const CLI::Option* option : command.get_options()) {
     if (option->get_group() == group && option->count() > 0) return option->get_name();

@@ -53,6 +53,9 @@ std::string share_text(const LaunchEnvironment& environment, const std::string& 
 // started.
 bool is_rank_process();
 
+// Of this machine.
+std::string host_name();
+
 struct LocalLaunch {
   int nproc = 1;
   int master_port = 0;               // 0: any free one
@@ -62,8 +65,9 @@ struct LocalLaunch {
 // Starts `nproc` copies of the command on this machine by fork + exec with the rank variables set,
 // serves their store, passes rank 0's output through and waits. When a rank fails or is killed the
 // others are ended within seconds and one sentence says which rank, how it ended, and the last line
-// that it said. Returns the exit code to pass on: 0, or that of the rank that failed (1 for a
-// signal, 128 + n when signal n asked us to stop). SIGINT and SIGTERM are passed on to the ranks.
+// that it said. Returns the exit code to pass on: 0, kExitResumable (stop_signals.h) when the ranks
+// were stopped and left a checkpoint, or that of the rank that failed (1 for a signal, 128 + n when
+// signal n asked us to stop). SIGINT, SIGTERM and SIGUSR1 are passed on to the ranks.
 int launch_local_ranks(const LocalLaunch& launch);
 
 }  // namespace galvatron::comm

@@ -22,6 +22,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/rank_failure.h"
+#include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/store.h"
 
 extern char** environ;
@@ -48,13 +49,13 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
-// SIGCHLD, SIGINT and SIGTERM as data of a file descriptor for the time of the launch.
+// SIGCHLD and the signals that stop a run as data of a file descriptor for the time of the launch.
 class SignalQueue {
  public:
   SignalQueue() {
     sigset_t set;
     sigemptyset(&set);
-    for (int signal : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&set, signal);
+    for (int signal : {SIGCHLD, SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
     pthread_sigmask(SIG_BLOCK, &set, &before_);
     fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd_ < 0) throw RuntimeFailure("cannot watch signals: ", std::strerror(errno));
@@ -202,6 +203,8 @@ class RankProcess {
   std::string text_;
 };
 
+bool is_resumable(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == kExitResumable; }
+
 class Launcher {
  public:
   explicit Launcher(const LocalLaunch& launch)
@@ -255,6 +258,10 @@ class Launcher {
   void reap() {
     for (std::size_t i = 0; i < ranks_.size(); ++i) {
       if (!ranks_[i]->reap() || ranks_[i]->status() == 0) continue;
+      if (is_resumable(ranks_[i]->status())) {
+        resumable_ = true;
+        continue;
+      }
       if (!terminated_) failed_.push_back(static_cast<int>(i));
       if (!deadline_) deadline_ = Clock::now() + kGrace;
     }
@@ -272,7 +279,8 @@ class Launcher {
   }
 
   int report() const {
-    if (stopped_by_) return failed_.empty() && !terminated_ ? 0 : 128 + *stopped_by_;
+    if (failed_.empty() && !terminated_) return resumable_ ? kExitResumable : 0;
+    if (stopped_by_) return 128 + *stopped_by_;
     std::vector<RankFailure> failures;
     for (int rank : failed_)
       failures.push_back({rank, ranks_[rank]->status(), ranks_[rank]->text()});
@@ -290,6 +298,7 @@ class Launcher {
   std::optional<Clock::time_point> deadline_;
   std::optional<int> stopped_by_;
   bool terminated_ = false;
+  bool resumable_ = false;  // ranks that were stopped left a checkpoint
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <string>
@@ -37,6 +38,11 @@ void prepare_process() {
   setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/0);
   setenv("TORCH_CPP_LOG_LEVEL", "ERROR", /*overwrite=*/0);
   std::set_terminate(report_and_exit);
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
 }
 
 }  // namespace galvatron::comm

@@ -14,16 +14,12 @@
 
 #include "galvatron/base/progress.h"
 #include "galvatron/comm/cuda.h"
+#include "galvatron/comm/launch.h"
 #include "galvatron/profiler/stopwatch.h"
 #include "galvatron/runtime/memory_meter.h"
 
 namespace galvatron::profiler {
 namespace {
-
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);
@@ -82,7 +78,7 @@ int cuda_index(c10::Device device) { return device.has_index() ? device.index() 
 
 profiles::Provenance measured_here(std::int64_t seed, const std::string& note) {
   profiles::Provenance out;
-  out.host = host_name();
+  out.host = comm::host_name();
   out.date = utc_now();
   out.versions = {{"galvatron", GALVATRON_VERSION}, {"torch", TORCH_VERSION}};
   out.seed = seed;

@@ -134,15 +134,19 @@ void Engine::publish() {
   for (const auto& unit : state_->units) unit->publish();
 }
 
-double Engine::gradient_norm() {
+double Engine::gradient_norm(double* vote) {
   const auto options = at::TensorOptions().dtype(at::kDouble).device(state_->world->device());
-  at::Tensor total = at::zeros({1}, options);
+  at::Tensor sums = at::zeros({2}, options);  // squares, votes
+  at::Tensor total = sums.narrow(0, 0, 1);
+  if (vote) sums.narrow(0, 1, 1).fill_(*vote);
   for (const auto& unit : state_->units) {
     if (!unit->counts_once()) continue;
     total.add_(sum_of_squares(unit->gradient()));
   }
-  state_->world->all().all_reduce(total);
-  return std::sqrt(total.item<double>());
+  state_->world->all().all_reduce(sums);
+  sums = sums.cpu();
+  if (vote) *vote = sums[1].item<double>();
+  return std::sqrt(sums[0].item<double>());
 }
 
 int neighbour_rank(const plan::Plan& plan, int rank, int step) {

@@ -74,8 +74,8 @@ class Engine {
   // Brings every compute copy up to date after the master weights changed. Collective.
   void publish();
   // Square root of the sum of squares of all gradients, each element once. Equal on every rank.
-  // Collective.
-  double gradient_norm();
+  // Collective. `vote`: summed over all ranks along the way, which costs nothing more.
+  double gradient_norm(double* vote = nullptr);
 
   Trace& trace();
 

@@ -314,9 +314,16 @@ std::int64_t ParamUnit::num_decayed() const {
   return intersect({0, num_decayed_flat_}, owned_).size();
 }
 
-bool ParamUnit::counts_once() const {
-  const comm::Group& alike = options_.zero_stage > 0 ? options_.copies : options_.replicas;
-  return alike.rank() == 0 && options_.tie.rank() == 0;
+const comm::Group& ParamUnit::alike() const {
+  return options_.zero_stage > 0 ? options_.copies : options_.replicas;
+}
+
+bool ParamUnit::counts_once() const { return alike().rank() == 0 && options_.tie.rank() == 0; }
+
+Range ParamUnit::written() const {
+  if (options_.tie.rank() != 0) return {owned_.begin, owned_.begin};
+  const Range part = chunk(owned_.size(), alike().size(), alike().rank());
+  return {owned_.begin + part.begin, owned_.begin + part.end};
 }
 
 }  // namespace galvatron::runtime

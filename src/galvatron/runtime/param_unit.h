@@ -108,6 +108,9 @@ class ParamUnit {
 
   // Owned part of the flat buffer.
   Range owned() const { return owned_; }
+  // The part of it that this rank writes where all ranks together write every element once: those
+  // that own the same divide it evenly.
+  Range written() const;
   std::int64_t flat_size() const { return flat_size_; }
 
  private:
@@ -115,6 +118,7 @@ class ParamUnit {
   void allocate();
   void make_leaves();
   void set_storage(bool present);
+  const comm::Group& alike() const;  // the ranks of the stage that own the same elements
   at::Tensor& gradient_buffer();
   bool take_all_at_once(const std::vector<at::Tensor>& by_slot);
   void add_gradient(int slot, const at::Tensor& gradient);

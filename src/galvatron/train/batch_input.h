@@ -1,5 +1,7 @@
 // One step's global batch of a row of samples, as the runtime asks for it.
 #pragma once
+#include <optional>
+
 #include "galvatron/data/sample_source.h"
 #include "galvatron/runtime/engine.h"
 
@@ -14,12 +16,16 @@ class BatchInput : public runtime::InputSource {
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
     return samples_.fetch(kind, consumed_, samples, tokens);
   }
-  double num_labels() override { return samples_.num_labels(consumed_, global_batch_); }
+  double num_labels() override {
+    if (!num_labels_) num_labels_ = samples_.num_labels(consumed_, global_batch_);
+    return *num_labels_;
+  }
 
  private:
   const data::SampleSource& samples_;
   std::int64_t global_batch_;
   std::int64_t consumed_;
+  std::optional<double> num_labels_;  // counted once: it may mean to make all samples
 };
 
 }  // namespace galvatron::train

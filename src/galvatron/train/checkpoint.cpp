@@ -1,16 +1,20 @@
 #include "galvatron/train/checkpoint.h"
 
-#include <charconv>
-#include <memory>
+#include <algorithm>
+#include <chrono>
+#include <future>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/base/progress.h"
 #include "galvatron/comm/torch_headers.h"
-#include "galvatron/models/safetensors.h"
+#include "galvatron/runtime/slot_box.h"
 #include "galvatron/runtime/unit_builder.h"
+#include "galvatron/train/checkpoint_files.h"
+#include "galvatron/train/gather.h"
 #include "galvatron/train/weights.h"
 
 namespace galvatron::train {
@@ -18,18 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kFormat = "galvatron-checkpoint";
-constexpr int kVersion = 2;
-constexpr const char* kInfoFile = "checkpoint.json";
-constexpr const char* kStateFile = "state.safetensors";
-constexpr const char* kStepPrefix = "step-";
-constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;
-
-// Version 1 knew one optimizer, and gave its states names of their own.
-constexpr const char* kOptimizerOfVersion1 = "adamw";
+// How long ranks go without a word to each other while one of them still writes.
+constexpr std::chrono::milliseconds kFirstWait{5}, kLongestWait{1000};
 
 // What every parameter has in a checkpoint of a version: its weights, and each state of the
-// optimizer.
+// optimizer. Version 1 knew AdamW alone, and gave its states names of their own.
 std::vector<std::string> part_names(const spec::OptimizerSpec& optimizer, int version) {
   if (version == 1) return {"weights", "first", "second"};
   std::vector<std::string> out = optimizer.states;
@@ -51,187 +48,280 @@ std::string entry_name(const std::string& part, const std::string& parameter) {
   return part + "/" + parameter;
 }
 
-std::vector<models::TensorInfo> entries(const spec::ModelSpec& model,
-                                        const std::vector<std::string>& part_names,
-                                        at::ScalarType dtype) {
-  std::vector<models::TensorInfo> out;
+// The elements of a slot that lie in `range` of its unit, as elements of the slot.
+Range within(const runtime::ParamSlot& slot, Range range) {
+  const Range held = intersect({slot.offset, slot.offset + slot.numel}, range);
+  return {held.begin - slot.offset, held.end - slot.offset};
+}
+
+// What this rank writes: views of its tensors.
+std::vector<StatePiece> pieces_of(runtime::Engine& engine, Optimizer& optimizer) {
+  const std::vector<std::string> names = part_names(optimizer.spec(), kCheckpointVersion);
+  const std::vector<OwnedTensor> tensors = parts(optimizer);
+  std::vector<StatePiece> out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    for (runtime::ParamUnit* unit : engine.units()) {
+      const at::Tensor owned = tensors[i](*unit);
+      for (const runtime::ParamSlot& slot : unit->slots()) {
+        for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit->written()))) {
+          out.push_back({entry_name(names[i], slot.full_name), box.global,
+                         box_view(slot, box.local, owned, unit->owned().begin)});
+        }
+      }
+    }
+  }
+  return out;
+}
+
+CheckpointIndex index_of(runtime::Engine& engine, Trainer& trainer, const CheckpointFacts& facts) {
+  CheckpointIndex out;
+  out.model = engine.model().name;
+  out.optimizer = trainer.optimizer().spec().name;
+  out.seq_length = facts.seq_length;
+  out.steps_done = trainer.steps_done();
+  out.samples_consumed = trainer.samples_consumed();
+  out.optimizer_steps = trainer.optimizer().num_steps();
+  out.scaler = trainer.loss_scaler().state();
+  out.run = facts.run;
+  out.precision = engine.plan().precision;
+  out.global_batch = engine.plan().global_batch;
+  out.model_config = engine.model().config;
+  out.options = facts.options;
+  out.data = facts.data;
+  out.plan = plan::plan_to_json(engine.plan());
+  return out;
+}
+
+OrderedJson record_json(const FileRecord& file) {
+  return {{"name", file.name}, {"bytes", file.bytes}, {"blocks", file.blocks}};
+}
+
+FileRecord parse_record(const std::string& text) {
+  const Json json = Json::parse(text);
+  return {json.at("name"), json.at("bytes"), json.at("blocks")};
+}
+
+// True on every rank when `work` is done on every rank. Collective.
+bool all_done(comm::World& world, const std::future<FileRecord>& work,
+              std::chrono::milliseconds patience) {
+  const bool mine = work.wait_for(patience) == std::future_status::ready;
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(world.device());
+  at::Tensor missing = at::full({1}, mine ? 0.0 : 1.0, options);
+  world.all().all_reduce(missing);
+  return missing.item<float>() == 0;
+}
+
+// In memory of the host, that of the last time where it fits: a page that is touched for the first
+// time costs more than copying it.
+void copy_pieces(const std::vector<StatePiece>& pieces, std::vector<StatePiece>& copies) {
+  if (copies.size() != pieces.size()) {
+    copies = pieces;
+    for (StatePiece& copy : copies) {
+      const auto options = at::TensorOptions().dtype(copy.value.scalar_type());
+      copy.value = at::empty(copy.value.sizes(), options.pinned_memory(copy.value.is_cuda()));
+    }
+  }
+  for (std::size_t i = 0; i < pieces.size(); ++i) copies[i].value.copy_(pieces[i].value);
+}
+
+// The files of all ranks must be where rank 0 writes the index.
+void require_one_folder(const fs::path& partial, const std::vector<FileRecord>& files) {
+  for (const FileRecord& file : files) {
+    std::error_code error;
+    if (fs::file_size(partial / file.name, error) == static_cast<std::uintmax_t>(file.bytes))
+      continue;
+    throw RuntimeFailure("another rank wrote ", file.name, ", but it is not in ", partial.string(),
+                         ": checkpoints must go to a folder that all hosts share");
+  }
+}
+
+// Names that a version of the format has for a parameter, each once.
+template <typename Visit>
+void for_each_entry(const spec::ModelSpec& model, const std::vector<std::string>& names,
+                    const Visit& visit) {
   std::set<std::string> done;
   for (const spec::LayerSpec& layer : model.layers) {
     for (const spec::ParamSpec& param : layer.params) {
       const std::string name = layer.full_name(param);
       if (!done.insert(name).second) continue;
-      for (const std::string& part : part_names)
-        out.push_back({entry_name(part, name), dtype, param.shape});
+      for (const std::string& part : names) visit(entry_name(part, name), param);
     }
   }
-  return out;
 }
 
-OrderedJson progress_json(const spec::ModelSpec& model, Trainer& trainer, std::int64_t seq_length) {
-  const LossScaler::State& scaler = trainer.loss_scaler().state();
-  return {{"format", kFormat},
-          {"version", kVersion},
-          {"model", model.name},
-          {"seq_length", seq_length},
-          {"steps_done", trainer.steps_done()},
-          {"samples_consumed", trainer.samples_consumed()},
-          {"optimizer", trainer.optimizer().spec().name},
-          {"optimizer_steps", trainer.optimizer().num_steps()},
-          {"loss_scale", scaler.scale},
-          {"good_steps", scaler.good_steps}};
+void refuse_other_job(const CheckpointIndex& index, const std::string& name,
+                      const spec::JobSpec& job, std::int64_t num_steps) {
+  if (index.seq_length != job.seq_length) {
+    throw ConfigError("[checkpoint] ", name, " was trained with sequences of ", index.seq_length,
+                      " tokens, not ", job.seq_length);
+  }
+  if (index.optimizer != job.optimizer->name) {
+    throw ConfigError("[checkpoint] ", name, " was trained with optimizer ", index.optimizer,
+                      ", whose states ", job.optimizer->name, " cannot go on from; resume with ",
+                      index.optimizer,
+                      ", or start anew from its weights: --export and --init-from");
+  }
+  if (index.steps_done >= num_steps) {
+    throw ConfigError("[checkpoint] ", name, " has done ", index.steps_done, " steps; --steps ",
+                      num_steps, " leaves none to do");
+  }
 }
 
-struct Progress {
-  int version = kVersion;
-  std::string model, optimizer;
-  std::int64_t seq_length = 0, steps_done = 0, samples_consumed = 0, optimizer_steps = 0;
-  LossScaler::State scaler;
-};
-
-Progress read_progress(const fs::path& checkpoint) {
-  const fs::path path = checkpoint / kInfoFile;
-  const Json json = read_json_file(path, mebibytes(1));
-  JsonReader reader(json, path.string());
-  if (reader.get_string("format") != kFormat)
-    throw ConfigError("[checkpoint] ", path.string(), " is no checkpoint");
-  Progress out;
-  out.version = static_cast<int>(reader.get_int("version", 1, kVersion));
-  out.model = reader.get_string("model");
-  out.seq_length = reader.get_int("seq_length", 1, kMaxCount);
-  out.steps_done = reader.get_int("steps_done", 0, kMaxCount);
-  out.samples_consumed = reader.get_int("samples_consumed", 0, kMaxCount);
-  out.optimizer = out.version == 1 ? kOptimizerOfVersion1 : reader.get_string("optimizer");
-  out.optimizer_steps = reader.get_int("optimizer_steps", 0, kMaxCount);
-  out.scaler.scale = reader.get_number("loss_scale", 0, 1e300);
-  out.scaler.good_steps = reader.get_int("good_steps", 0, kMaxCount);
-  reader.finish();
-  return out;
+// A loss scale belongs to its precision. Old versions do not tell theirs; without fp16 it was 1.
+bool fits_scale(const CheckpointIndex& index, spec::Precision precision) {
+  if (precision != spec::Precision::kFp16) return false;
+  return index.precision ? *index.precision == precision : index.scaler.scale != 1;
 }
 
-// The number of "step-000100"; nothing for other names.
-std::optional<std::int64_t> step_of(const std::string& name) {
-  if (!name.starts_with(kStepPrefix)) return std::nullopt;
-  const char* begin = name.data() + std::string_view(kStepPrefix).size();
-  const char* end = name.data() + name.size();
-  std::int64_t step = 0;
-  const auto [stop, error] = std::from_chars(begin, end, step);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return step;
-}
-
-// This rank's owned elements of a parameter, out of the whole of it.
-void copy_owned(const runtime::ParamUnit& unit, const runtime::ParamSlot& slot,
-                const at::Tensor& whole, at::Tensor owned) {
-  const Range held = intersect({slot.offset, slot.offset + slot.numel}, unit.owned());
-  if (held.empty()) return;
-  const at::Tensor local = runtime::local_from_global(slot, whole).reshape({-1});
-  owned.narrow(0, held.begin - unit.owned().begin, held.size())
-      .copy_(local.narrow(0, held.begin - slot.offset, held.size()));
+// Of a slot, the elements that this rank owns.
+void read_owned(StateFiles& files, const std::string& part, const runtime::ParamUnit& unit,
+                const runtime::ParamSlot& slot, const at::Tensor& owned) {
+  for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit.owned()))) {
+    files.read(entry_name(part, slot.full_name), box.global,
+               box_view(slot, box.local, owned, unit.owned().begin));
+  }
 }
 
 }  // namespace
 
-void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& trainer,
-                     std::int64_t seq_length) {
-  const at::NoGradGuard no_grad;
-  const fs::path final = folder / fmt::format("{}{:06}", kStepPrefix, trainer.steps_done());
-  const fs::path partial = final.string() + ".partial";
-  const bool writes = engine.world().rank() == 0;
-  const std::vector<std::string> names = part_names(trainer.optimizer().spec(), kVersion);
-  std::unique_ptr<models::SafetensorsWriter> writer;
-  if (writes) {
-    std::error_code ignored;
-    fs::remove_all(partial, ignored);
-    fs::create_directories(partial, ignored);
-    const at::ScalarType dtype = runtime::state_scalar_type(engine.plan().precision);
-    writer = std::make_unique<models::SafetensorsWriter>(partial / kStateFile,
-                                                         entries(engine.model(), names, dtype));
-  }
-  const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    for_each_whole_parameter(
-        engine, tensors[i], [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
-          const spec::LayerSpec& layer_spec = engine.model().layer(layer);
-          writer->write(entry_name(names[i], layer_spec.full_name(param)), whole);
-        });
-  }
-  if (writes) {
-    writer->finish();
-    write_json_file(partial / kInfoFile, progress_json(engine.model(), trainer, seq_length));
-    std::error_code error;
-    fs::remove_all(final, error);
-    fs::rename(partial, final, error);
-    if (error)
-      throw RuntimeFailure("cannot write the checkpoint ", final.string(), ": ", error.message());
-  }
-  engine.world().all().barrier();
+struct CheckpointWriter::Work {
+  std::int64_t step = 0;
+  fs::path partial;
+  CheckpointIndex index;
+  std::vector<StatePiece> pieces;  // what is written; before the future, which waits for its end
+  std::future<FileRecord> file;
+  double started = now_seconds();
+};
+
+CheckpointWriter::CheckpointWriter(fs::path folder, runtime::Engine& engine, Trainer& trainer,
+                                   CheckpointFacts facts, bool in_background)
+    : folder_(std::move(folder)),
+      engine_(engine),
+      trainer_(trainer),
+      facts_(std::move(facts)),
+      in_background_(in_background) {}
+
+CheckpointWriter::~CheckpointWriter() = default;
+
+void CheckpointWriter::together(const std::function<void()>& body) {
+  const std::optional<Problem> problem = problem_of_any_rank(engine_.world(), body);
+  if (!problem) return;
+  const std::int64_t step = work_->step;
+  std::error_code ignored;
+  if (is_first()) fs::remove_all(work_->partial, ignored);
+  work_.reset();
+  throw CheckpointNotWritten(step, problem->text);
 }
 
-fs::path find_checkpoint(const fs::path& path) {
-  if (fs::exists(path / kInfoFile)) return path;
-  std::optional<std::int64_t> best;
-  fs::path found;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
-    const auto step = step_of(entry.path().filename().string());
-    if (step && (!best || *step > *best)) best = step, found = entry.path();
+void CheckpointWriter::save() {
+  const double started = now_seconds();
+  finish();
+  start();
+  if (!in_background_) commit();
+  figures_.stall_seconds += now_seconds() - started;
+}
+
+void CheckpointWriter::start() {
+  const at::NoGradGuard no_grad;
+  work_ = std::make_unique<Work>();
+  work_->step = trainer_.steps_done();
+  work_->partial = partial_checkpoint(folder_, work_->step);
+  together([&] {
+    if (is_first()) make_partial_checkpoint(folder_, work_->step);
+  });
+  work_->index = index_of(engine_, trainer_, facts_);
+  work_->pieces = pieces_of(engine_, trainer_.optimizer());
+  if (in_background_) {
+    copy_pieces(work_->pieces, copies_);
+    work_->pieces = copies_;
   }
-  if (!best) throw ConfigError("[checkpoint] there is no checkpoint in ", path.string());
-  return found;
+  const comm::World& world = engine_.world();
+  const fs::path path =
+      work_->partial / fmt::format("state-{:05}-of-{:05}.safetensors", world.rank(), world.size());
+  work_->file = std::async(std::launch::async, [path, &pieces = work_->pieces] {
+    return write_state_file(path, pieces);
+  });
+}
+
+void CheckpointWriter::look_after() {
+  const double started = now_seconds();
+  if (!work_ || !all_done(engine_.world(), work_->file, {})) return;
+  commit();
+  figures_.stall_seconds += now_seconds() - started;
+}
+
+void CheckpointWriter::finish() {
+  if (work_) commit();
+}
+
+void CheckpointWriter::commit() {
+  // A slow disk of one rank is no reason for the others to give up: they ask again and again.
+  for (std::chrono::milliseconds patience = kFirstWait;
+       !all_done(engine_.world(), work_->file, patience);)
+    patience = std::min(2 * patience, kLongestWait);
+  FileRecord mine;
+  together([&] { mine = work_->file.get(); });
+  for (const std::string& text : gather_texts(engine_.world(), record_json(mine).dump()))
+    work_->index.files.push_back(parse_record(text));
+  together([&] {
+    if (!is_first()) return;
+    require_one_folder(work_->partial, work_->index.files);
+    write_durably(work_->partial / kIndexFile, index_text(work_->index));
+    publish_checkpoint(folder_, work_->step);
+    prune_checkpoints(folder_, work_->step, facts_.keep);
+  });
+  ++figures_.count;
+  for (const FileRecord& file : work_->index.files)
+    figures_.bytes = figures_.bytes + Bytes{file.bytes};
+  figures_.write_seconds += now_seconds() - work_->started;
+  newest_ = folder_ / step_folder(work_->step);
+  work_.reset();
+}
+
+void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& trainer,
+                     const CheckpointFacts& facts) {
+  CheckpointWriter(folder, engine, trainer, facts).save();
 }
 
 void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
-                      const spec::JobSpec& job, std::int64_t num_steps) {
-  const Progress progress = read_progress(checkpoint);
-  const std::string name = checkpoint.string();
-  if (progress.seq_length != job.seq_length) {
-    throw ConfigError("[checkpoint] ", name, " was trained with sequences of ", progress.seq_length,
-                      " tokens, not ", job.seq_length);
-  }
-  if (progress.optimizer != job.optimizer->name) {
-    throw ConfigError("[checkpoint] ", name, " was trained with optimizer ", progress.optimizer,
-                      ", whose states ", job.optimizer->name, " cannot go on from; resume with ",
-                      progress.optimizer,
-                      ", or start anew from its weights: --export and --init-from");
-  }
-  if (progress.steps_done >= num_steps) {
-    throw ConfigError("[checkpoint] ", name, " has done ", progress.steps_done, " steps; --steps ",
-                      num_steps, " leaves none to do");
-  }
-  const models::SafetensorsReader reader(checkpoint / kStateFile);
-  for (const models::TensorInfo& expected :
-       entries(model, part_names(*job.optimizer, progress.version),
-               runtime::state_scalar_type(job.precision))) {
-    const models::TensorInfo* actual = reader.find(expected.name);
-    if (actual == nullptr || actual->shape != expected.shape || actual->dtype != expected.dtype) {
-      throw ConfigError("[checkpoint] ", name, " does not fit model '", model.name,
-                        "': ", expected.name, " must be ", models::dtype_name(expected.dtype), " ",
-                        models::shape_text(expected.shape),
-                        actual == nullptr ? ", but is missing"
-                                          : ", not " + models::dtype_name(actual->dtype) + " " +
-                                                models::shape_text(actual->shape));
-    }
-  }
+                      const spec::JobSpec& job, std::int64_t num_steps, bool weights_only) {
+  const CheckpointIndex index = read_index(checkpoint);
+  if (!weights_only) refuse_other_job(index, checkpoint.string(), job, num_steps);
+  const StateFiles files(checkpoint, index);
+  const std::vector<std::string> names = weights_only ? std::vector<std::string>{"weights"}
+                                                      : part_names(*job.optimizer, index.version);
+  for_each_entry(model, names, [&](const std::string& entry, const spec::ParamSpec& param) {
+    const std::string problem =
+        files.problem_with(entry, runtime::state_scalar_type(job.precision), param.shape);
+    if (problem.empty()) return;
+    throw ConfigError("[checkpoint] ", checkpoint.string(), " does not fit model '", model.name,
+                      "': ", problem);
+  });
 }
 
-void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, Trainer& trainer) {
+void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, Trainer& trainer,
+                     bool weights_only) {
   const at::NoGradGuard no_grad;
-  const models::SafetensorsReader reader(checkpoint / kStateFile);
-  const Progress progress = read_progress(checkpoint);
-  const std::vector<std::string> names = part_names(trainer.optimizer().spec(), progress.version);
-  const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    for (runtime::ParamUnit* unit : engine.units()) {
-      for (const runtime::ParamSlot& slot : unit->slots()) {
-        copy_owned(*unit, slot, reader.view(entry_name(names[i], slot.full_name)),
-                   tensors[i](*unit));
+  CheckpointIndex index;
+  const std::optional<Problem> problem = problem_of_any_rank(engine.world(), [&] {
+    index = read_index(checkpoint);
+    StateFiles files(checkpoint, index);
+    std::vector<std::string> names = part_names(trainer.optimizer().spec(), index.version);
+    if (weights_only) names.resize(1);
+    const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      for (runtime::ParamUnit* unit : engine.units()) {
+        for (const runtime::ParamSlot& slot : unit->slots())
+          read_owned(files, names[i], *unit, slot, tensors[i](*unit));
       }
     }
-  }
+  });
+  if (problem) throw DamagedCheckpoint(*problem);
   engine.publish();
-  trainer.optimizer().set_num_steps(progress.optimizer_steps);
-  trainer.loss_scaler().set_state(progress.scaler);
-  trainer.set_progress(progress.steps_done, progress.samples_consumed);
+  if (weights_only) return;
+  trainer.optimizer().set_num_steps(index.optimizer_steps);
+  if (fits_scale(index, engine.plan().precision)) trainer.loss_scaler().set_state(index.scaler);
+  trainer.set_progress(index.steps_done, index.samples_consumed);
 }
 
 }  // namespace galvatron::train

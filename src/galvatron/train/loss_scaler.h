@@ -27,6 +27,8 @@ class LossScaler {
 
   bool enabled() const { return options_.enabled; }
   double scale() const { return state_.scale; }
+  // No smaller one is left to try.
+  bool at_smallest() const { return !options_.enabled || state_.scale <= options_.min; }
   // After the gradients' norm is known, equal on every rank: false when the step must be left out.
   bool update(double grad_norm);
 

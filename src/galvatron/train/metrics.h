@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "galvatron/base/partition.h"
 #include "galvatron/base/units.h"
 
 namespace galvatron::train {
@@ -22,7 +23,9 @@ struct StepRecord {
   std::optional<double>
       mfu;  // model FLOPs utilisation in [0, 1]; only where the device's peak is known
   std::optional<double> valid_loss;  // where this step was followed by an evaluation
-  bool skipped = false;              // fp16: gradients overflowed, no update
+  // No update: gradients overflowed (fp16), something was not finite, or no label counted.
+  bool skipped = false;
+  std::optional<Range> samples;  // of the run's samples, where the step was skipped
 
   double tokens_per_second() const {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -31,14 +34,15 @@ struct StepRecord {
 
 // {"step": 1, "loss": ..., "grad_norm": ..., "lr": ..., "tokens": ..., "seconds": ...,
 // "tokens_per_second": ...,
-//  "memory_bytes": ...}, numbers in full double precision; a number that is not finite is null.
+//  "memory_bytes": ...}, numbers in full double precision; a number that is not finite is null. A
+// step that was left out has "skipped": true and "samples": [begin, end).
 std::string to_json_line(const StepRecord& record);
 
 class MetricsFile {
  public:
-  // Makes missing folders; an existing file is replaced, or with `append` continued. ConfigError
-  // when it cannot be written.
-  explicit MetricsFile(const std::filesystem::path& path, bool append = false);
+  // Makes missing folders. Of an existing file, the lines of the first `steps_done` steps stay.
+  // ConfigError when it cannot be written.
+  explicit MetricsFile(const std::filesystem::path& path, std::int64_t steps_done = 0);
   // One line, flushed, so that a reader can follow. RuntimeFailure when the disk is full.
   void write(const StepRecord& record);
 

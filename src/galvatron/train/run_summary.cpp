@@ -39,6 +39,18 @@ std::string range_text(Bytes least, Bytes most) {
   return low == high ? high : low + " - " + high;
 }
 
+std::string saves_line(const SaveFigures& saves) {
+  const auto seconds = [](double value) {
+    return to_text(Milliseconds{value * kMillisecondsPerSecond});
+  };
+  const auto per_second =
+      static_cast<std::int64_t>(static_cast<double>(saves.bytes.value) / saves.write_seconds);
+  return fmt::format("  saving      {} of {}, {}/s; training waited {}",
+                     counted(saves.count, "checkpoint", "checkpoints"),
+                     to_text(Bytes{saves.bytes.value / saves.count}), to_text(Bytes{per_second}),
+                     seconds(saves.stall_seconds));
+}
+
 // One row for a pipeline rank: its stage, or its stages.
 void add_stage_row(TextTable& table, const RunSummary& summary, int pp_rank) {
   const int per_stage = summary.plan.ranks_per_stage(), first = pp_rank * per_stage;
@@ -74,8 +86,10 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
   out.tokens_per_second = static_cast<double>(records.back().tokens) / out.step_seconds;
   out.first_loss = records.front().loss;
   out.last_loss = records.back().loss;
+  out.last_step = records.back().step;
   for (const StepRecord& record : records) {
     if (record.valid_loss) out.last_valid_loss = record.valid_loss;
+    if (record.skipped) ++out.skipped_steps;
   }
   return out;
 }
@@ -106,8 +120,17 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
       {"ranks", ranks},
       {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
       {"tokens_per_second", summary.tokens_per_second},
-      {"loss", loss},
-      {"options", options}};
+      {"loss", loss}};
+  const SaveFigures& saves = summary.saves;
+  if (saves.count > 0) {
+    out["checkpoints"] = {{"count", saves.count},
+                          {"bytes", saves.bytes.value},
+                          {"write_seconds", saves.write_seconds},
+                          {"stall_seconds", saves.stall_seconds}};
+  }
+  if (summary.skipped_steps > 0) out["skipped_steps"] = summary.skipped_steps;
+  if (summary.stopped) out["stopped_after"] = summary.last_step;
+  out["options"] = options;
   if (!summary.why_unpredicted.empty()) out["why_unpredicted"] = summary.why_unpredicted;
   return out;
 }
@@ -137,6 +160,9 @@ std::string summary_table(const RunSummary& summary) {
   out += fmt::format("  throughput  {:.0f} tokens/s\n", summary.tokens_per_second);
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
   if (summary.last_valid_loss) out += fmt::format(", validation {:.4f}", *summary.last_valid_loss);
+  if (summary.saves.count > 0) out += "\n" + saves_line(summary.saves);
+  if (summary.skipped_steps > 0)
+    out += fmt::format("\n  left out    {}", counted(summary.skipped_steps, "step", "steps"));
   return out + "\n\n" + table.to_string();
 }
 

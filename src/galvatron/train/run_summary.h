@@ -13,6 +13,14 @@
 
 namespace galvatron::train {
 
+// Of the checkpoints that a run has written.
+struct SaveFigures {
+  std::int64_t count = 0;
+  Bytes bytes;               // of all ranks, in all of them
+  double write_seconds = 0;  // from their start until they were on the disk
+  double stall_seconds = 0;  // while further steps waited, on rank 0
+};
+
 struct RunSummary {
   std::string model;
   std::string device;
@@ -27,6 +35,11 @@ struct RunSummary {
   double first_loss = 0;
   double last_loss = 0;
   std::optional<double> last_valid_loss;
+  std::int64_t skipped_steps = 0;  // left out: StepRecord::skipped
+  std::int64_t last_step = 0;      // of the run, counted from its first start
+  bool stopped = false;            // before its last step, by a signal
+  std::string checkpoint;          // last one written; empty: none
+  SaveFigures saves;
 };
 
 // REQUIRES: records is not empty.
@@ -36,7 +49,8 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 // {"model", "device", "world_size", "ranks": [{"rank", "stage", "peak_memory_bytes",
 // "predicted_memory_bytes"}],
 //  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last"},
-//  "options"}.
+//  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds"} and
+//  "skipped_steps" where there are some, and "stopped_after" where it was stopped.
 // What was not predicted is null; "why_unpredicted" is there where the plan foretold another run.
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options);
 std::string summary_table(const RunSummary& summary);

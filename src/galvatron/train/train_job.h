@@ -15,8 +15,11 @@
 #include "galvatron/data/sample_source.h"
 #include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
+#include "galvatron/train/checkpoint_folder.h"
+#include "galvatron/train/resume.h"
 #include "galvatron/train/run_summary.h"
 #include "galvatron/train/trainer.h"
+#include "galvatron/train/weights.h"
 
 namespace galvatron::train {
 
@@ -79,8 +82,16 @@ struct TrainJob {
   std::string trace;               // instead of run_dir/trace.json
   std::string save_dir;            // folder of checkpoints; empty: none
   std::int64_t save_interval = 0;  // steps between them; 0: only after the last step
-  std::string resume;      // a checkpoint, or a folder of them, to go on from; empty: start anew
-  std::string export_dir;  // a Hugging Face folder of the final weights; empty: none
+  bool async_save = false;         // training goes on while they are written
+  KeepOptions keep;                // which of them stay
+  // A checkpoint, or a folder of them, to go on from; "auto": save_dir, or anew where there is none
+  // yet; empty: start anew.
+  std::string resume;
+  bool load_weights_only = false;  // of `resume`: a new run that begins with its weights
+  std::string export_dir;          // a Hugging Face folder of the final weights; empty: none
+  // Options that the user gave, by their names in Python. Of the others, those that fix the order
+  // of the data are taken from the checkpoint that the run goes on from.
+  std::vector<std::string> given;
   // A tokenizer.json or a folder of tokenizer files that goes into the export; empty: the data's,
   // or init_from's, where there is one.
   std::string tokenizer;
@@ -97,6 +108,8 @@ struct PreparedJob {
   std::int64_t seq_length = 0;
   std::unique_ptr<data::SampleSource> samples;
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
+  OrderedJson data_prints;                    // resume.h
+  ResumePoint resume;
 };
 
 // Model, sequence length and data, but no plan. ConfigError in one sentence for whatever is wrong;
@@ -104,14 +117,31 @@ struct PreparedJob {
 PreparedJob prepare_inputs(const TrainJob& job);
 // And the plan, checked against model, sequence length and world size, and the outputs.
 PreparedJob prepare(const TrainJob& job, int world_size);
-// Makes the folders that the run writes to. ConfigError where it cannot write.
-void check_outputs(const TrainJob& job);
+// Makes the folders that the run writes to, and tries to write there. ConfigError where it cannot,
+// or where another run has left something.
+void check_outputs(const TrainJob& job, const ResumePoint& resume);
 
 // Batch and precision where no plan says them.
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length);
 
-// Trains on this rank. Collective. Rank 0 writes the files; every rank returns the same summary.
-RunSummary run(const PreparedJob& prepared, comm::World& world, const Trainer::OnStep& on_step);
+// How the final weights are exported.
+ExportOptions export_options(const TrainJob& job);
+
+// Files that hold the model's data, behind their PREFIX.
+std::vector<std::string> data_suffixes(const spec::ModelSpec& model);
+
+// Who hears of a run while it goes on.
+struct RunListener {
+  Trainer::OnStep on_step;  // on every rank
+  // One line for the user, on rank 0: what the run goes on from, a checkpoint that could not be
+  // written.
+  std::function<void(const std::string&)> on_note;
+};
+
+// Trains on this rank. Collective. Rank 0 writes the files, and every rank its part of a
+// checkpoint; every rank returns the same summary. ConfigError, on every rank and before the first
+// step, where the ranks were not given the same.
+RunSummary run(const PreparedJob& prepared, comm::World& world, const RunListener& listener);
 
 // The job's options as recorded in summary.json.
 OrderedJson options_to_json(const PreparedJob& prepared);

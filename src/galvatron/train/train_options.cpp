@@ -9,11 +9,6 @@
 namespace galvatron::train {
 namespace {
 
-std::string dashed(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 void add_model_options(OptionList& list, TrainJob& job) {
   list.group(kModelOptions);
   list.path("model", job.model, "Preset name, config.json, or a folder that holds one");
@@ -121,6 +116,9 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
   }
   list.number("max-grad-norm", trainer.max_grad_norm, {0, kMostNorm},
               "Clip gradients above this norm; 0: never");
+  list.count("max-bad-steps", trainer.max_bad_steps, {.min = 0},
+             "Steps in a row that are left out where loss or gradients are not finite; one more "
+             "ends the run");
 }
 
 void add_output_options(OptionList& list, TrainJob& job) {
@@ -135,8 +133,16 @@ void add_output_options(OptionList& list, TrainJob& job) {
   list.path("save", job.save_dir, "Folder of checkpoints; one is written after the last step");
   list.count("save-interval", job.save_interval, {.min = 0},
              "Steps between checkpoints; 0: only the last");
+  list.flag("async-save", job.async_save,
+            "Train on while a checkpoint is written, from a copy in the memory of the host");
+  list.count("keep-last", job.keep.last, {.min = 0}, "Newest checkpoints that stay; 0: all");
+  list.count("keep-every", job.keep.every, {.min = 0},
+             "Checkpoints of steps that this divides stay too; 0: none");
   list.path("resume", job.resume,
-            "Checkpoint to go on from, under any plan; of a folder, the newest");
+            "Checkpoint to go on from, under any plan; of a folder, the latest; auto: that of "
+            "--save, or a new run where there is none yet");
+  list.flag("load-weights-only", job.load_weights_only,
+            "Begin a new run with the weights of --resume");
   list.path("export", job.export_dir, "Hugging Face folder of the final weights");
   list.path("tokenizer", job.tokenizer,
             "tokenizer.json or folder that goes into --export; default: the data's, or "
@@ -144,6 +150,11 @@ void add_output_options(OptionList& list, TrainJob& job) {
 }
 
 }  // namespace
+
+std::string dashed(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
 
 OptionList train_options(TrainJob& job) {
   OptionList list;

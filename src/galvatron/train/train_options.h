@@ -16,6 +16,9 @@ inline constexpr const char* kOptimizerOptions = "Optimizer";
 inline constexpr const char* kRankOptions = "Ranks";
 inline constexpr const char* kOutputOptions = "Output";
 
+// "seq_length" as the command line spells it: "seq-length".
+std::string dashed(std::string name);
+
 // `job` must outlive the list.
 OptionList train_options(TrainJob& job);
 

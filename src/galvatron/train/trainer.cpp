@@ -57,7 +57,7 @@ Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
 }
 
 void Trainer::run(const OnStep& on_step) {
-  while (steps_done_ < options_.num_steps) {
+  while (steps_done_ < options_.num_steps && !stopped_) {
     const std::int64_t number = steps_done_ + 1;
     const bool last = number == options_.num_steps;
     const bool evaluates =
@@ -67,6 +67,7 @@ void Trainer::run(const OnStep& on_step) {
       StepRecord record = step();
       engine_.trace().enable(false);
       if (evaluates) record.valid_loss = evaluate();
+      stopped_ = stop_is_due_ && !last;
       if (on_step) on_step(record);
     });
   }
@@ -81,8 +82,13 @@ StepRecord Trainer::step() {
   StepRecord record;
   record.lr = lr_.at(steps_done_);
   BatchInput batch(samples_, plan.global_batch, samples_consumed_);
-  record.loss = engine_.forward_backward(batch, steps_done_, scaler_.scale());
-  update(record);
+  // Without a label that counts there is nothing to learn, and no mean.
+  record.skipped = batch.num_labels() == 0;
+  if (!record.skipped) {
+    record.loss = engine_.forward_backward(batch, steps_done_, scaler_.scale());
+    update(record);
+  }
+  if (record.skipped) record.samples = {samples_consumed_, samples_consumed_ + plan.global_batch};
 
   record.step = ++steps_done_;
   samples_consumed_ += plan.global_batch;
@@ -94,18 +100,33 @@ StepRecord Trainer::step() {
   return record;
 }
 
+bool Trainer::is_left_out(const StepRecord& record) {
+  const bool was_smallest = scaler_.at_smallest();
+  const bool overflowed = !scaler_.update(record.grad_norm);
+  const bool finite = std::isfinite(record.loss) && std::isfinite(record.grad_norm);
+  if (finite) bad_steps_ = 0;
+  // A smaller scale may do.
+  if (finite || (overflowed && !was_smallest)) return overflowed;
+  if (++bad_steps_ > options_.max_bad_steps) {
+    const std::string count = options_.max_bad_steps == 0
+                                  ? ""
+                                  : detail::concat("in ", bad_steps_, " steps in a row, and now ");
+    throw RuntimeFailure(count, "the loss is ", record.loss, " and the norm of the gradients ",
+                         record.grad_norm, "; lower --lr, or raise --warmup-steps");
+  }
+  return true;
+}
+
 void Trainer::update(StepRecord& record) {
   const double scale = scaler_.scale();
   {
     const runtime::Trace::Scope scope(engine_.trace(), "gradient norm", "communication");
-    record.grad_norm = engine_.gradient_norm() / scale;
+    double votes = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
+    record.grad_norm = engine_.gradient_norm(&votes) / scale;
+    stop_is_due_ = votes > 0;
   }
-  record.skipped = !scaler_.update(record.grad_norm);
+  record.skipped = is_left_out(record);
   if (record.skipped) return;
-  if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) {
-    throw RuntimeFailure("the loss is ", record.loss, " and the norm of the gradients ",
-                         record.grad_norm, "; lower --lr, or raise --warmup-steps");
-  }
   {
     const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
     optimizer_->step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);

@@ -22,12 +22,18 @@ struct TrainerOptions {
   // Gradients above this norm are scaled down to it; 0: never.
   double max_grad_norm = 1.0;
   LossScalerOptions loss_scaling;  // enabled for fp16 whatever this says
+  // Steps in a row that may be left out because loss or gradients are not finite; in fp16 only
+  // those at the smallest loss scale count. One more ends the run.
+  std::int64_t max_bad_steps = 0;
   // Steps between evaluations on the validation samples, also after the last step; 0: none.
   std::int64_t eval_interval = 0;
   // Global batches of an evaluation.
   std::int64_t eval_batches = 4;
   // FLOPs per second of one device, for metrics' mfu; 0: unknown.
   double peak_flops = 0;
+  // Asked in every step: whether this rank shall leave. When any rank says so, all stop after the
+  // step under way, or after the next.
+  std::function<bool()> wants_to_stop;
 };
 
 class Trainer {
@@ -37,7 +43,8 @@ class Trainer {
           const data::SampleSource* valid, const TrainerOptions& options);
 
   using OnStep = std::function<void(const StepRecord&)>;
-  // Steps from steps_done() + 1 to the last; `on_step` hears of each, on every rank. A failure
+  // Steps from steps_done() + 1 to the last, or until stopped(); `on_step` hears of each, on every
+  // rank. A failure
   // drops the groups, so that the other ranks fail at once, and leaves as RuntimeFailure "step N:
   // ...". The last step is recorded in engine.trace().
   void run(const OnStep& on_step);
@@ -47,6 +54,7 @@ class Trainer {
   double evaluate();
 
   std::int64_t steps_done() const { return steps_done_; }
+  bool stopped() const { return stopped_; }  // before the last step, because a rank wanted to
   // Most memory that tensors took on this rank in any step so far.
   Bytes peak_memory() const { return peak_memory_; }
 
@@ -61,6 +69,7 @@ class Trainer {
 
  private:
   void update(StepRecord& record);
+  bool is_left_out(const StepRecord& record);
   std::optional<double> mfu(const StepRecord& record) const;
 
   runtime::Engine& engine_;
@@ -72,6 +81,8 @@ class Trainer {
   LossScaler scaler_;
   std::int64_t steps_done_ = 0;
   std::int64_t samples_consumed_ = 0;
+  std::int64_t bad_steps_ = 0;  // in a row
+  bool stop_is_due_ = false, stopped_ = false;
   Bytes peak_memory_;
 };
 

@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
@@ -45,8 +47,19 @@ fs::path plain_path(const fs::path& folder) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+// Of a mounted volume or a bind mount.
+bool is_mount_point(const fs::path& folder) {
+  struct statx info = {};
+  return statx(AT_FDCWD, folder.c_str(), 0, 0, &info) == 0 &&
+         (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 void check_folder(const fs::path& folder) {
   if (!fs::exists(folder)) return;
+  if (is_mount_point(folder)) {
+    throw ConfigError("[weights] cannot export to ", folder.string(),
+                      ": a mounted folder cannot be replaced as a whole; name a folder inside it");
+  }
   if (!fs::is_directory(folder)) {
     throw ConfigError("[weights] cannot export to ", folder.string(), ": it is no folder");
   }

@@ -1,4 +1,6 @@
 // galvatron train: ranks, a plan, data, and a progress bar.
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -12,6 +14,8 @@
 #include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/stop_signals.h"
+#include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/train_options.h"
 
 namespace galvatron::cli {
@@ -29,8 +33,11 @@ constexpr const char* kTrainExamples =
     "  torchrun --no-python --nproc-per-node 8 galvatron train --model gpt2 --plan plan.json "
     "--data corpus\n"
     "  srun --ntasks 16 galvatron train --model gpt2 --plan plan.json --data corpus\n"
+    "  galvatron train --model gpt2 --data corpus --nproc 8 --save save --save-interval 500 "
+    "--resume "
+    "auto\n"
     "Exit codes: 0 done, 1 a rank or the machine failed, 2 something you gave is impossible, 70 "
-    "our own bug.";
+    "our own bug, 75 stopped by a signal with a checkpoint to go on from.";
 
 constexpr const char* kAutoPlan = "auto";
 
@@ -42,6 +49,7 @@ struct TrainCommand {
   std::string cache_dir = default_cache_dir();
   bool refresh = false;
   const CLI::App* app = nullptr;
+  std::vector<std::string> arguments;  // of the command line
 };
 
 // The job's, and those of whoever starts its ranks.
@@ -87,19 +95,72 @@ std::string progress_text(const train::StepRecord& record) {
   return text;
 }
 
+// For a shell.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain = "-_./=,:+@%";
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [&](unsigned char c) {
+    return std::isalnum(c) || kPlain.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// The command that goes on from what `options` saved; "" where nothing was saved.
+std::string resume_command(const TrainCommand& options) {
+  if (!train::run_of_folder(options.job.save_dir)) return "";
+  std::string out = "galvatron";
+  bool skips_value = false;
+  std::vector<std::string> words = options.arguments;
+  // What start_ranks() has added.
+  const bool is_ours = comm::read_launch_environment().launcher == "galvatron";
+  if (is_ours && words.back().starts_with("--plan=")) words.pop_back();
+  for (const std::string& word : words) {
+    const bool is_resume = word == "--resume" || word.starts_with("--resume=");
+    if (!is_resume && !skips_value) out += " " + quoted(word);
+    skips_value = word == "--resume";
+  }
+  return out + " --resume auto";
+}
+
+// What the user can do next, on standard error.
+void say_how_to_go_on(const TrainCommand& options, const char* when) {
+  const std::string command = resume_command(options);
+  if (!command.empty()) fmt::print(stderr, "{}:\n  {}\n", when, command);
+}
+
+int report_end(const TrainCommand& options, const train::RunSummary& summary, bool is_first) {
+  if (is_first) std::cout << train::summary_table(summary) << std::flush;
+  if (!summary.stopped) {
+    if (is_first) say_how_to_go_on(options, "to train on, with a larger --steps");
+    return 0;
+  }
+  const bool saved = !summary.checkpoint.empty();
+  if (is_first) {
+    fmt::print(stderr, "stopped after step {}; {}\n", summary.last_step,
+               saved ? "saved " + summary.checkpoint : "nothing was saved: there is no --save");
+    say_how_to_go_on(options, "to go on");
+  }
+  const int signal = comm::StopSignals::received();
+  return saved ? comm::kExitResumable : 128 + (signal == 0 ? SIGTERM : signal);
+}
+
 // This process as one rank.
 int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environment) {
   const train::PreparedJob prepared = train::prepare(options.job, environment.world_size);
   comm::WorldOptions world_options;
   world_options.device = comm::pick_device(options.job.device);
   comm::World world = comm::connect(environment, world_options);
-  ProgressBar bar("training", world.rank() == 0 ? prepared.job.trainer.num_steps : 0);
-  const train::RunSummary summary = train::run(
-      prepared, world,
-      [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); });
+  const comm::StopSignals signals;
+  const bool is_first = world.rank() == 0;
+  ProgressBar bar("training", is_first ? prepared.job.trainer.num_steps : 0);
+  const train::RunListener listener{
+      [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); },
+      [&](const std::string& line) { bar.note(line); }};
+  const train::RunSummary summary = train::run(prepared, world, listener);
   bar.finish();
-  if (world.rank() == 0) std::cout << train::summary_table(summary) << std::flush;
-  return 0;
+  return report_end(options, summary, is_first);
 }
 
 AutoPlanRequest auto_plan_request(const TrainCommand& options,
@@ -123,9 +184,9 @@ AutoPlanRequest auto_plan_request(const TrainCommand& options,
 // Makes the plan that "--plan auto" stands for and puts its file in its place. Exit code.
 int find_plan(TrainCommand& options, const comm::LaunchEnvironment& environment) {
   options.job.plan.clear();
-  const train::TrainJob& job = options.job;
-  const train::PreparedJob inputs = train::prepare_inputs(job);
-  train::check_outputs(job);
+  const train::PreparedJob inputs = train::prepare_inputs(options.job);
+  const train::TrainJob& job = inputs.job;  // with what a checkpoint says
+  train::check_outputs(job, inputs.resume);
   AutoPlanRequest request = auto_plan_request(options, environment);
   request.job = train::job_spec(job, inputs.seq_length);
   int code = 0;
@@ -150,16 +211,20 @@ void read_foreign_plan(train::TrainJob& job, int world_size) {
 }
 
 // Starts this binary once more for each rank.
-int start_ranks(const TrainCommand& options, const std::vector<std::string>& arguments) {
+int start_ranks(const TrainCommand& options) {
+  const std::vector<std::string>& arguments = options.arguments;
   comm::LocalLaunch launch{options.nproc, options.master_port, {}};
   launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
   launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
   // The last of several wins; a searched plan's file takes the place of "auto".
   if (!options.job.plan.empty()) launch.command.push_back("--plan=" + options.job.plan);
-  return comm::launch_local_ranks(launch);
+  const int code = comm::launch_local_ranks(launch);
+  if (code != 0 && code != comm::kExitResumable && code != kExitBadInput)
+    say_how_to_go_on(options, "to go on from the last checkpoint");
+  return code;
 }
 
-int run_train(TrainCommand& options, const std::vector<std::string>& arguments) {
+int run_train(TrainCommand& options) {
   refuse_contradictions(options);
   const comm::LaunchEnvironment environment = comm::read_launch_environment();
   if (options.job.plan == kAutoPlan) {
@@ -171,15 +236,18 @@ int run_train(TrainCommand& options, const std::vector<std::string>& arguments) 
   // What is wrong with the job is said once, before any rank is started.
   train::prepare(options.job, options.nproc);
   if (comm::pick_device(options.job.device).is_cuda()) comm::require_cuda(options.nproc - 1);
-  return start_ranks(options, arguments);
+  return start_ranks(options);
 }
 
 }  // namespace
 
 void add_train_command(CommandLine& line) {
   const auto options = std::make_shared<TrainCommand>();
-  CLI::App& command = line.add("train", kTrainExamples,
-                               [options, &line] { return run_train(*options, line.arguments()); });
+  CLI::App& command = line.add("train", kTrainExamples, [options, &line] {
+    options->arguments = line.arguments();
+    options->job.given = given_options(*options->app, options_of(*options));
+    return run_train(*options);
+  });
   options->app = &command;
   add_options(command, options_of(*options));
 }

@@ -1,6 +1,5 @@
 #include "galvatron/cli/training/train_auto.h"
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -9,43 +8,42 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <spawn.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/cli/command_line.h"
+#include "galvatron/comm/launch.h"
 #include "galvatron/profiles/provenance.h"
 #include "galvatron/spec/model_spec.h"
-
-extern char** environ;
 
 namespace galvatron::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Waits for `galvatron ARGUMENTS`, whose output goes where ours goes.
+// Waits for `galvatron ARGUMENTS`, whose output goes where ours goes. It ends with us.
 int run_self(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), fs::read_symlink("/proc/self/exe"));
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  pid_t child = 0;
-  const int error = posix_spawn(&child, argv[0], nullptr, nullptr, argv.data(), environ);
-  if (error != 0)
-    throw RuntimeFailure("cannot start galvatron ", arguments[1], ": ", std::strerror(error));
+  const pid_t parent = getpid(), child = fork();
+  if (child < 0)
+    throw RuntimeFailure("cannot start galvatron ", arguments[1], ": ", std::strerror(errno));
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent) execv(argv[0], argv.data());
+    _exit(kExitRuntimeFailure);
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR)
       throw RuntimeFailure("lost galvatron ", arguments[1], ": ", std::strerror(errno));
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitRuntimeFailure;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "host";
 }
 
 // The same model by another path has the same profile; another config by the same name has not.
@@ -55,16 +53,16 @@ std::uint64_t fingerprint(const spec::ModelSpec& model) {
 
 std::string hardware_file(const AutoPlanRequest& request) {
   const bool one_node = request.ranks_per_node == request.world_size;
-  const std::string name =
-      fmt::format("hardware-{}-{}-{}ranks{}.json", host_name(), request.device, request.world_size,
-                  one_node ? "" : fmt::format("-{}per-node", request.ranks_per_node));
+  const std::string name = fmt::format(
+      "hardware-{}-{}-{}ranks{}.json", comm::host_name(), request.device, request.world_size,
+      one_node ? "" : fmt::format("-{}per-node", request.ranks_per_node));
   return fs::path(request.cache_dir) / name;
 }
 
 std::string model_file(const AutoPlanRequest& request) {
   const spec::ModelSpec model = spec::load_model(request.model, request.overrides);
   const std::string name =
-      fmt::format("model-{}-{}-{}-{}ranks-{}-seq{}-{:016x}.json", model.name, host_name(),
+      fmt::format("model-{}-{}-{}-{}ranks-{}-seq{}-{:016x}.json", model.name, comm::host_name(),
                   request.device, request.ranks_per_node, spec::to_text(request.job.precision),
                   request.job.seq_length, fingerprint(model));
   return fs::path(request.cache_dir) / name;

@@ -1,0 +1,200 @@
+#include "galvatron/train/resume.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/train/checkpoint.h"
+#include "galvatron/train/text_samples.h"
+#include "galvatron/train/train_job.h"
+#include "galvatron/train/train_options.h"
+
+namespace galvatron::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where things are: may change from one host and one day to another.
+constexpr std::array<std::string_view, 3> kPlaces = {"model", "init_from", "data"};
+// Of a config.json, what says nothing about the model.
+constexpr std::array<std::string_view, 5> kIdleConfigKeys = {
+    "_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures"};
+
+template <std::size_t N>
+bool is_among(const std::array<std::string_view, N>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string option_text(const Json* value) {
+  if (value == nullptr) return "nothing";
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+const Json* find_value(const Json& object, const std::string& name) {
+  const auto found = object.find(name);
+  return found == object.end() ? nullptr : &*found;
+}
+
+// Samples that Python makes have their order before the checkpoint is read.
+bool is_settled(const TrainJob& job, const std::string& name) {
+  const bool made = job.make_samples && (name == "seed" || name == "shuffle");
+  return made || std::find(job.given.begin(), job.given.end(), name) != job.given.end();
+}
+
+void take_batch_and_precision(const ResumePoint& resume, TrainJob& job) {
+  if (!job.plan.empty() || resume.index.global_batch == 0) return;
+  if (!job.global_batch) job.global_batch = resume.index.global_batch;
+  if (!job.precision) job.precision = resume.index.precision;
+}
+
+void refuse_other_model(const ResumePoint& resume, const spec::ModelSpec& model) {
+  if (resume.index.model_config.is_null()) return;
+  const Json then(resume.index.model_config);
+  for (const auto& [a, b] : {std::pair{&then, &model.config}, std::pair{&model.config, &then}}) {
+    for (const auto& [key, value] : a->items()) {
+      if (is_among(kIdleConfigKeys, key)) continue;
+      const Json *was = find_value(then, key), *is = find_value(model.config, key);
+      if (was != nullptr && is != nullptr && *was == *is) continue;
+      throw ConfigError("[checkpoint] ", resume.checkpoint().string(), " is of model '",
+                        resume.index.model, "' with ", key, " ", option_text(was), ", but '",
+                        model.name, "' has ", option_text(is),
+                        "; resume with the checkpoint's model, or start anew from its weights "
+                        "(--load-weights-only)");
+    }
+  }
+}
+
+void refuse_other_data(const ResumePoint& resume, const OrderedJson& prints) {
+  const Json then(resume.index.data), now(prints);
+  for (const auto& [file, print] : now.items()) {
+    const Json* was = find_value(then, file);
+    if (was == nullptr || *was == print) continue;
+    throw ConfigError(
+        "[checkpoint] ", resume.checkpoint().string(), " was trained on other data: its ", file,
+        " had ", was->at("bytes").dump(), " bytes (", option_text(&was->at("checksum")),
+        "), this one has ", print.at("bytes").dump(), " (", option_text(&print.at("checksum")),
+        "); give it the same data, or start anew from its weights (--load-weights-only)");
+  }
+}
+
+void refuse_other_batch(const ResumePoint& resume, const PreparedJob& prepared) {
+  const std::int64_t then = resume.index.global_batch, now = prepared.plan.global_batch;
+  if (then == 0 || then == now || prepared.job.global_batch) return;
+  throw ConfigError("[checkpoint] ", resume.checkpoint().string(),
+                    " was trained with a global batch of ", then, ", the plan has ", now,
+                    "; give --global-batch ", then, " to go on as before, or --global-batch ", now,
+                    " to change it");
+}
+
+}  // namespace
+
+void ResumePoint::give_up_first(const DamagedCheckpoint& damage) {
+  if (candidates.size() <= 1) throw DamagedCheckpoint(damage);
+  candidates.erase(candidates.begin());
+  notes.push_back(fmt::format("{}; going on from {}", damage.what(), checkpoint().string()));
+}
+
+ResumePoint find_resume_point(const TrainJob& job) {
+  ResumePoint out;
+  if (job.resume.empty()) {
+    if (job.load_weights_only)
+      throw ConfigError("[train] --load-weights-only needs --resume: whose weights?");
+    return out;
+  }
+  const bool is_auto = job.resume == kAutoResume;
+  if (is_auto && job.save_dir.empty())
+    throw ConfigError("[train] --resume auto goes on from the checkpoints in --save; give --save");
+  const fs::path place = is_auto ? job.save_dir : job.resume;
+  if (is_auto && !run_of_folder(place)) {
+    out.notes.push_back(fmt::format("no checkpoint in {} yet: a new run", place.string()));
+    return out;
+  }
+  CheckpointCandidates found = checkpoint_candidates(place);
+  out.candidates = std::move(found.paths);
+  if (!found.note.empty()) out.notes.push_back(std::move(found.note));
+  while (true) {
+    try {
+      out.index = read_index(out.checkpoint());
+      return out;
+    } catch (const DamagedCheckpoint& damage) {
+      out.give_up_first(damage);
+    }
+  }
+}
+
+void take_options(const ResumePoint& resume, TrainJob& job) {
+  if (resume.starts_anew() || job.load_weights_only) return;
+  take_batch_and_precision(resume, job);
+  if (resume.index.options.is_null()) return;
+  const OptionList list = train_options(job);
+  const Json now(list.record({kModelOptions, kImageOptions})), then(resume.index.options);
+  for (const Option& option : list.all()) {
+    const std::string name = option.python_name();
+    const bool fixes_order = option.group == kModelOptions || option.group == kImageOptions;
+    if (!fixes_order || is_among(kPlaces, name)) continue;
+    const Json *was = find_value(then, name), *is = find_value(now, name);
+    if (was != nullptr && is != nullptr && *was == *is) continue;
+    if (is_settled(job, name)) {
+      throw ConfigError("[checkpoint] ", resume.checkpoint().string(), " was trained with ", "--",
+                        option.name, " ", option_text(was), ", not ", option_text(is),
+                        "; leave it away to go on as before, or start anew from its weights "
+                        "(--load-weights-only)");
+    }
+    if (was != nullptr) list.read(Json{{name, *was}}, resume.checkpoint().string());
+  }
+}
+
+void check_resume(ResumePoint& resume, const PreparedJob& prepared) {
+  const TrainJob& job = prepared.job;
+  spec::JobSpec spec = job_spec(job, prepared.seq_length);
+  spec.precision = prepared.plan.precision;
+  while (!resume.starts_anew()) {
+    try {
+      resume.index = read_index(resume.checkpoint());
+      check_checkpoint(resume.checkpoint(), prepared.model, spec, job.trainer.num_steps,
+                       job.load_weights_only);
+      break;
+    } catch (const DamagedCheckpoint& damage) {
+      resume.give_up_first(damage);
+    }
+  }
+  if (resume.starts_anew() || job.load_weights_only) return;
+  refuse_other_model(resume, prepared.model);
+  refuse_other_data(resume, prepared.data_prints);
+  refuse_other_batch(resume, prepared);
+}
+
+OrderedJson data_prints(const TrainJob& job, const spec::ModelSpec& model) {
+  OrderedJson out = OrderedJson::object();
+  if (job.data == kSyntheticData || job.make_samples) return out;
+  const auto add = [&](const std::string& name, const fs::path& path) {
+    const FilePrint print = file_print(path);
+    out[name] = {{"bytes", print.bytes}, {"checksum", print.checksum}};
+  };
+  for (const std::string& suffix : data_suffixes(model)) add(suffix, job.data + suffix);
+  fs::path tokenizer = find_tokenizer(job);
+  if (!tokenizer.empty() && fs::is_directory(tokenizer)) tokenizer /= "tokenizer.json";
+  if (!tokenizer.empty() && fs::exists(tokenizer)) add("tokenizer", tokenizer);
+  return out;
+}
+
+std::string changed_options(const ResumePoint& resume, const OrderedJson& options) {
+  if (resume.starts_anew() || resume.index.options.is_null()) return "";
+  const Json now(options), then(resume.index.options);
+  std::vector<std::string> changes;
+  for (const auto& [name, value] : now.items()) {
+    const Json* was = find_value(then, name);
+    if (is_among(kPlaces, name) || was == nullptr || *was == value) continue;
+    changes.push_back(
+        fmt::format("--{} {} -> {}", dashed(name), option_text(was), option_text(&value)));
+  }
+  if (changes.empty()) return "";
+  return fmt::format("other options than before: {}", fmt::join(changes, ", "));
+}
+
+}  // namespace galvatron::train

@@ -1,0 +1,124 @@
+#include "galvatron/train/run_folder.h"
+
+#include <random>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/train/durable_file.h"
+#include "galvatron/train/timeline.h"
+#include "galvatron/train/versions.h"
+
+namespace galvatron::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kRunFile = "run.json";
+constexpr const char* kRunFormat = "galvatron-run";
+constexpr const char* kMetricsFile = "metrics.jsonl";
+constexpr const char* kSummaryFile = "summary.json";
+
+constexpr const char* kWayOut = "; go on with it (--resume), or name another place for the new run";
+
+// `name` in the run folder, unless another place was asked for; empty for nowhere.
+fs::path output_path(const std::string& wish, const std::string& run_dir, const char* name) {
+  if (!wish.empty()) return wish;
+  return run_dir.empty() ? fs::path() : fs::path(run_dir) / name;
+}
+
+bool holds_something(const fs::path& file) {
+  std::error_code error;
+  return fs::is_regular_file(file, error) && fs::file_size(file, error) > 0;
+}
+
+// `theirs`: of the run that is there already.
+void refuse_unless_same_run(const std::string& option, const fs::path& place,
+                            const std::string& theirs, const ResumePoint& resume) {
+  const std::string& own = resume.index.run;
+  if (theirs == own || theirs.empty() || own.empty()) return;
+  throw ConfigError("[train] ", option, " ", place.string(), " is of run ", theirs, ", not of run ",
+                    own, " that ", resume.checkpoint().string(), " belongs to; name another place");
+}
+
+void refuse_used_save(const TrainJob& job, const ResumePoint& resume, bool goes_on) {
+  if (job.save_dir.empty()) return;
+  const std::optional<std::string> theirs = run_of_folder(job.save_dir);
+  if (!theirs) return;
+  if (!goes_on) {
+    throw ConfigError("[train] --save ", job.save_dir, " holds checkpoints of another run",
+                      kWayOut);
+  }
+  refuse_unless_same_run("--save", job.save_dir, *theirs, resume);
+}
+
+void refuse_used_run_dir(const TrainJob& job, const ResumePoint& resume, bool goes_on) {
+  if (job.run_dir.empty()) return;
+  const std::optional<std::string> theirs = run_of_run_folder(job.run_dir);
+  if (!theirs) return;
+  // A run that ended before its first checkpoint begins again.
+  const bool begins_again = job.resume == kAutoResume && !job.load_weights_only;
+  if (!goes_on && begins_again) return;
+  if (!goes_on) throw ConfigError("[train] --run-dir ", job.run_dir, " holds another run", kWayOut);
+  refuse_unless_same_run("--run-dir", job.run_dir, *theirs, resume);
+}
+
+}  // namespace
+
+std::optional<std::string> run_of_run_folder(const fs::path& run_dir) {
+  // A run that has not come to its first step leaves nothing to lose.
+  const bool has_steps =
+      holds_something(run_dir / kMetricsFile) || holds_something(run_dir / kSummaryFile);
+  if (!has_steps) return std::nullopt;
+  if (!fs::exists(run_dir / kRunFile)) return "";
+  const Json json = read_json_file(run_dir / kRunFile);
+  return JsonReader(json, (run_dir / kRunFile).string()).get_string_or("run", "");
+}
+
+void refuse_used_places(const TrainJob& job, const ResumePoint& resume) {
+  const bool goes_on = !resume.starts_anew() && !job.load_weights_only;
+  refuse_used_save(job, resume, goes_on);
+  refuse_used_run_dir(job, resume, goes_on);
+  const bool may_replace = goes_on || job.resume == kAutoResume;
+  if (!may_replace && holds_something(job.metrics))
+    throw ConfigError("[train] --metrics ", job.metrics, " holds another run", kWayOut);
+  if (!may_replace && !job.export_dir.empty() &&
+      holds_something(fs::path(job.export_dir) / "config.json"))
+    throw ConfigError("[train] --export ", job.export_dir, " holds another run's weights", kWayOut);
+}
+
+std::string new_run_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+fs::path metrics_path(const TrainJob& job) {
+  return output_path(job.metrics, job.run_dir, kMetricsFile);
+}
+
+void write_run_start(const PreparedJob& prepared, const std::string& run) {
+  const TrainJob& job = prepared.job;
+  if (job.run_dir.empty()) return;
+  const OrderedJson json{{"format", kRunFormat},
+                         {"version", 1},
+                         {"run", run},
+                         {"model", prepared.model.name},
+                         {"world_size", prepared.plan.world_size},
+                         {"options", options_to_json(prepared)},
+                         {"versions", versions()}};
+  write_durably(fs::path(job.run_dir) / kRunFile, json.dump(2) + "\n");
+  plan::write_plan(fs::path(job.run_dir) / "plan.json", prepared.plan);
+}
+
+void write_run_end(const PreparedJob& prepared, const RunSummary& summary,
+                   const OrderedJson& timeline) {
+  const TrainJob& job = prepared.job;
+  const fs::path trace = output_path(job.trace, job.run_dir, "trace.json");
+  if (!trace.empty() && !summary.stopped) write_file_atomically(trace, timeline.dump() + "\n");
+  if (job.run_dir.empty()) return;
+  write_json_file(fs::path(job.run_dir) / kSummaryFile,
+                  summary_to_json(summary, options_to_json(prepared)));
+}
+
+}  // namespace galvatron::train

@@ -1,0 +1,232 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
+#include "galvatron/comm/stop_signals.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/models/registry.h"
+#include "galvatron/train/agreement.h"
+#include "galvatron/train/checkpoint.h"
+#include "galvatron/train/device_flops.h"
+#include "galvatron/train/gather.h"
+#include "galvatron/train/run_folder.h"
+#include "galvatron/train/timeline.h"
+#include "galvatron/train/train_job.h"
+#include "galvatron/train/train_options.h"
+#include "galvatron/train/versions.h"
+#include "galvatron/train/weights.h"
+
+namespace galvatron::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+TrainerOptions trainer_options(const PreparedJob& prepared, c10::Device device) {
+  TrainerOptions options = prepared.job.trainer;
+  options.peak_flops = device_peak_flops(device, prepared.plan.precision);
+  options.wants_to_stop = [] { return comm::StopSignals::received() != 0; };
+  return options;
+}
+
+void refuse_nondeterminism() {
+  // Without a workspace of its own, cuBLAS splits its sums as timing has it.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+}
+
+// A checkpoint by its name in the folder that each host sees, and what its index says.
+std::string checkpoint_fact(const ResumePoint& resume) {
+  if (resume.starts_anew()) return "none";
+  try {
+    return detail::concat(resume.checkpoint().filename().string(), " (",
+                          index_print(resume.checkpoint()), ")");
+  } catch (const ConfigError&) {
+    return detail::concat("no ", resume.checkpoint().string());
+  }
+}
+
+// What must not differ from rank to rank. Places may: each host can have its own.
+OrderedJson facts_of(const PreparedJob& prepared, const ResumePoint& resume) {
+  OrderedJson out = versions();
+  const OrderedJson options = options_to_json(prepared);
+  for (const auto& [name, value] : options.items()) {
+    if (name != "model" && name != "init_from" && name != "data") out["option " + name] = value;
+  }
+  const TrainJob& job = prepared.job;
+  out["option eval_interval"] = job.trainer.eval_interval;
+  out["option eval_batches"] = job.trainer.eval_batches;
+  out["option max_bad_steps"] = job.trainer.max_bad_steps;
+  out["option save_interval"] = job.save_interval;
+  out["option save"] = job.save_dir.empty() ? "not given" : "given";
+  out["option export"] = job.export_dir.empty() ? "not given" : "given";
+  out["option load_weights_only"] = job.load_weights_only;
+  out["a model"] = checksum_text(checksum(prepared.model.config.dump()));
+  out["a plan"] = checksum_text(checksum(plan::plan_to_json(prepared.plan).dump()));
+  for (const auto& [name, print] : prepared.data_prints.items())
+    out["data " + name] = fmt::format("of {} bytes ({})", print["bytes"].dump(),
+                                      print["checksum"].get<std::string>());
+  out["checkpoint"] = checkpoint_fact(resume);
+  return out;
+}
+
+// Rank 0 decides which checkpoint counts; the others look for it where they were told to look.
+void follow_rank0(comm::World& world, ResumePoint& resume) {
+  const std::string name =
+      broadcast_text(world, resume.starts_anew() ? "" : resume.checkpoint().filename().string());
+  if (name.empty()) resume.candidates.clear();
+  if (resume.starts_anew()) return;
+  const fs::path folder = resume.checkpoint().parent_path();
+  while (resume.candidates.size() > 1 && resume.checkpoint().filename() != name)
+    resume.candidates.erase(resume.candidates.begin());
+  if (resume.checkpoint().filename() != name) resume.candidates = {folder / name};
+}
+
+// One run of a prepared job on this rank.
+class Run {
+ public:
+  Run(const PreparedJob& prepared, comm::World& world, const RunListener& listener)
+      : prepared_(prepared),
+        job_(prepared.job),
+        world_(world),
+        listener_(listener),
+        resume_(prepared.resume) {}
+
+  RunSummary go() {
+    agree();
+    const bool random = job_.init_from.empty() && resume_.starts_anew();
+    runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
+                           {job_.seed, prepared_.seq_length, random});
+    if (!job_.init_from.empty() && resume_.starts_anew()) load_weights(engine, job_.init_from);
+    Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
+                    trainer_options(prepared_, world_.device()));
+    load(engine, trainer);
+    start_files(engine, trainer);
+    trainer.run([&](const StepRecord& record) { after_step(record, trainer); });
+    RunSummary summary = end(engine, trainer);
+    if (!last_failure_.empty()) throw RuntimeFailure(last_failure_);
+    return summary;
+  }
+
+ private:
+  bool is_first() const { return world_.rank() == 0; }
+  void note(const std::string& line) const {
+    if (is_first() && listener_.on_note && !line.empty()) listener_.on_note(line);
+  }
+
+  void agree() {
+    follow_rank0(world_, resume_);
+    require_agreement(world_, facts_of(prepared_, resume_));
+    for (const std::string& line : resume_.notes) note(line);
+  }
+
+  void load(runtime::Engine& engine, Trainer& trainer) {
+    const double started = now_seconds();
+    while (!resume_.starts_anew()) {
+      try {
+        load_checkpoint(resume_.checkpoint(), engine, trainer, job_.load_weights_only);
+        break;
+      } catch (const DamagedCheckpoint& damage) {
+        resume_.give_up_first(damage);
+        note(resume_.notes.back());
+      }
+    }
+    if (resume_.starts_anew()) return;
+    const std::string place = resume_.checkpoint().string();
+    if (job_.load_weights_only) return note("a new run with the weights of " + place);
+    note(fmt::format("going on from {}: step {} of {}, seed {}, read in {:.1f} s", place,
+                     trainer.steps_done(), job_.trainer.num_steps, job_.seed,
+                     now_seconds() - started));
+    note(changed_options(resume_, options_to_json(prepared_)));
+  }
+
+  std::string run_id() {
+    const bool goes_on = !resume_.starts_anew() && !job_.load_weights_only;
+    if (goes_on && !resume_.index.run.empty()) return resume_.index.run;
+    return broadcast_text(world_, is_first() ? new_run_id() : "");
+  }
+
+  void start_files(runtime::Engine& engine, Trainer& trainer) {
+    CheckpointFacts facts{run_id(), prepared_.seq_length, options_to_json(prepared_),
+                          prepared_.data_prints, job_.keep};
+    all_or_none(world_, [&] {
+      if (!is_first()) return;
+      write_run_start(prepared_, facts.run);
+      const fs::path path = metrics_path(job_);
+      if (!path.empty()) metrics_.emplace(path, trainer.steps_done());
+    });
+    if (job_.save_dir.empty()) return;
+    writer_.emplace(job_.save_dir, engine, trainer, std::move(facts), job_.async_save);
+  }
+
+  bool saves_after(std::int64_t step, bool last) const {
+    return last || step == retry_step_ ||
+           (job_.save_interval > 0 && step % job_.save_interval == 0);
+  }
+
+  void after_step(const StepRecord& record, const Trainer& trainer) {
+    records_.push_back(record);
+    if (metrics_) metrics_->write(record);
+    if (writer_) save(record.step, record.step == job_.trainer.num_steps || trainer.stopped());
+    if (listener_.on_step) listener_.on_step(record);
+  }
+
+  void save(std::int64_t step, bool last) {
+    try {
+      writer_->look_after();
+      if (!saves_after(step, last)) return;
+      writer_->save();
+      if (last) writer_->finish();
+      retry_step_ = retry_after_ = 0;
+    } catch (const CheckpointNotWritten& failure) {
+      if (last) {
+        last_failure_ = failure.what();  // of which the results are told first
+        return;
+      }
+      // Again soon, then less and less often: writing half a checkpoint takes time too.
+      retry_after_ = std::max<std::int64_t>(1, 2 * retry_after_);
+      retry_step_ = step + retry_after_;
+      note(fmt::format("{}; training goes on, and the next try is after step {}", failure.what(),
+                       retry_step_));
+    }
+  }
+
+  RunSummary end(runtime::Engine& engine, Trainer& trainer) {
+    const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
+    RunSummary summary = summarize(prepared_.plan, device_text(world_.device()), records_,
+                                   gather_peak_memory(world_, trainer.peak_memory()));
+    summary.layer_names = prepared_.model.layer_names();
+    summary.why_unpredicted = prepared_.why_unpredicted;
+    summary.stopped = trainer.stopped();
+    if (writer_) {
+      summary.checkpoint = writer_->newest().string();
+      summary.saves = writer_->figures();
+    }
+    if (is_first()) write_run_end(prepared_, summary, timeline);
+    if (!job_.export_dir.empty() && !summary.stopped)
+      export_weights(engine, job_.export_dir, export_options(job_));
+    return summary;
+  }
+
+  const PreparedJob& prepared_;
+  const TrainJob& job_;
+  comm::World& world_;
+  const RunListener& listener_;
+  ResumePoint resume_;
+  std::optional<CheckpointWriter> writer_;
+  std::optional<MetricsFile> metrics_;  // of rank 0
+  std::vector<StepRecord> records_;
+  std::string saved_;                              // the last checkpoint
+  std::string last_failure_;                       // the last checkpoint could not be written
+  std::int64_t retry_step_ = 0, retry_after_ = 0;  // where one could not be written
+};
+
+}  // namespace
+
+RunSummary run(const PreparedJob& prepared, comm::World& world, const RunListener& listener) {
+  if (prepared.job.deterministic) refuse_nondeterminism();
+  return Run(prepared, world, listener).go();
+}
+
+}  // namespace galvatron::train
