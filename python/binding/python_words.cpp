@@ -18,7 +18,7 @@ std::set<std::string> make_known_options() {
   planning::PlanQuestionRequest simulate;
   planning::FrontierRequest frontier;
   train::TrainJob job;
-  std::set<std::string> out;
+  std::set<std::string> out = {"frontier"};  // a method of the result
   for (const OptionList& list : {planning::sweep_options(sweep), planning::search_options(search),
                                  planning::plan_question_options(simulate),
                                  planning::frontier_options(frontier), train::train_options(job)}) {
