@@ -103,16 +103,19 @@ class AnsweredSearch {
   }
 
   Text to_json() const {
+    OrderedJson out;
     if (!result_.best) {
-      return OrderedJson{{"miss", miss_to_json(*result_.closest_miss, budget())}}.dump();
+      out["miss"] = miss_to_json(*result_.closest_miss, budget());
+      return out.dump();
     }
-    OrderedJson runners_up = OrderedJson::array();
+    out["question"] = result_.best->plan.search["question"];
+    out["text"] = text();
+    out["best"] = found_to_json(*result_.best);
+    out["runners_up"] = OrderedJson::array();
     for (const search::FoundPlan& other : result_.runners_up) {
-      runners_up.push_back(found_to_json(other));
+      out["runners_up"].push_back(found_to_json(other));
     }
-    return OrderedJson{
-        {"best", found_to_json(*result_.best)}, {"runners_up", runners_up}, {"text", text()}}
-        .dump();
+    return out.dump();
   }
 
   std::string explain() const {

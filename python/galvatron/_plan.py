@@ -181,13 +181,17 @@ class Plan:
         return cls(layers=layers, pipeline=Pipeline(**plan.pop("pipeline")), **plan)
 
     def _text(self) -> str:
-        plan = dataclasses.asdict(self)
+        plan = _fields_of(self) | {"layers": list(map(_fields_of, self.layers)), "pipeline": _fields_of(self.pipeline)}
         for key in ("shapes", "search"):
             if plan[key] is None:
                 del plan[key]
         if not plan["pipeline"]["layers_per_stage"]:
             del plan["pipeline"]["layers_per_stage"]
         return to_json({"format": "galvatron-plan", "version": 1, **plan})
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
 
 
 def plan_of(plan: Plan | str | PathLike[str] | Mapping[str, Any], model: Any = None) -> Plan:

@@ -162,7 +162,9 @@ def test_a_plan_is_drawn():
     drawing = plan.draw()
     assert drawing == plan.draw(galvatron.load(TINY))
     assert "stage 0" in drawing and "schedule 1f1b, 4 microbatches" in drawing
-    assert max(map(len, plan.draw(width=60).splitlines())) < max(map(len, drawing.splitlines())) <= 100
+    plan.global_batch = plan.num_microbatches = 200
+    lines = {width: plan.draw(width=width).splitlines()[-1] for width in (60, 100)}
+    assert len(lines[60]) <= 60 < len(lines[100]) <= 100
     plan.model = "somebody's"
     with pytest.raises(galvatron.ConfigError, match="somebody's"):
         plan.draw()
