@@ -1,11 +1,13 @@
 // The parts of the module, one function each, and what they share.
 #pragma once
 #include <string>
-#include <vector>
 
 #include <pybind11/pybind11.h>
 
 #include "galvatron/base/json.h"
+#include "galvatron/plan/plan.h"
+#include "galvatron/profiles/hardware_profile.h"
+#include "galvatron/profiles/model_profile.h"
 
 namespace galvatron::binding {
 
@@ -14,12 +16,23 @@ namespace galvatron::binding {
 void bind_errors();
 void bind_models(pybind11::module_& module);
 void bind_planning(pybind11::module_& module);
+void bind_answers(pybind11::module_& module);
 void bind_training(pybind11::module_& module);
 
 // Structured values cross the border as JSON text: the files' own form, read with the files' own
 // checks.
-inline Json from_text(const std::string& text, const char* source) {
-  return parse_json(text, source);
+using Text = std::string;
+inline Json from_text(const Text& text, const char* source) { return parse_json(text, source); }
+inline plan::Plan to_plan(const Text& text) {
+  return plan::plan_from_json(from_text(text, "the plan"), "the plan");
+}
+inline profiles::HardwareProfile to_hardware(const Text& text) {
+  return profiles::hardware_profile_from_json(from_text(text, "the hardware profile"),
+                                              "the hardware profile");
+}
+inline profiles::ModelProfile to_profile(const Text& text) {
+  return profiles::model_profile_from_json(from_text(text, "the model profile"),
+                                           "the model profile");
 }
 
 }  // namespace galvatron::binding

@@ -1,6 +1,7 @@
 #include "galvatron/base/error.h"
 
 #include "bindings.h"
+#include "python_words.h"
 
 namespace py = pybind11;
 
@@ -9,7 +10,7 @@ namespace {
 
 void raise(const char* name, const std::exception& error) {
   const py::object type = py::module_::import("galvatron.errors").attr(name);
-  py::set_error(type, error.what());
+  py::set_error(type, in_python_words(error.what()).c_str());
 }
 
 void translate(std::exception_ptr raised) {

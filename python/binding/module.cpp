@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("version") = GALVATRON_VERSION;
   galvatron::binding::bind_errors();
   galvatron::binding::bind_planning(module);
+  galvatron::binding::bind_answers(module);
   galvatron::binding::bind_models(module);
   galvatron::binding::bind_training(module);
 }

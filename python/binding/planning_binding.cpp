@@ -2,15 +2,15 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/plan/check_plan.h"
-#include "galvatron/plan/recorded_question.h"
-#include "galvatron/planning/answer.h"
-#include "galvatron/planning/baselines.h"
-#include "galvatron/planning/explain.h"
-#include "galvatron/planning/plan_question.h"
+#include "galvatron/planning/plan_drawing.h"
+#include "galvatron/profiles/cluster_text.h"
 #include "galvatron/search/report.h"
+#include "galvatron/spec/model_table.h"
 
 #include "bindings.h"
+#include "python_words.h"
 
 namespace py = pybind11;
 
@@ -18,94 +18,7 @@ namespace galvatron::binding {
 namespace {
 
 namespace fs = std::filesystem;
-using Text = std::string;  // JSON
-
 constexpr std::int64_t kMaxCount = 1'000'000'000;
-
-plan::Plan to_plan(const Text& text) {
-  return plan::plan_from_json(from_text(text, "the plan"), "the plan");
-}
-
-profiles::HardwareProfile to_hardware(const Text& text) {
-  return profiles::hardware_profile_from_json(from_text(text, "the hardware profile"),
-                                              "the hardware profile");
-}
-
-profiles::ModelProfile to_profile(const Text& text) {
-  return profiles::model_profile_from_json(from_text(text, "the model profile"),
-                                           "the model profile");
-}
-
-OrderedJson found_to_json(const search::FoundPlan& found) {
-  return {{"plan", plan::plan_to_json(found.plan)}, {"cost", cost::plan_cost_to_json(found.cost)}};
-}
-
-OrderedJson miss_to_json(const search::ClosestMiss& miss, Bytes budget) {
-  return {{"sentence", search::to_text(miss, budget)},
-          {"needed_bytes", miss.needed.value},
-          {"memory_bytes", budget.value},
-          {"pp_degree", miss.pp_degree},
-          {"num_microbatches", miss.num_microbatches},
-          {"global_batch", miss.global_batch}};
-}
-
-planning::MachineKnowledge to_machine(const std::optional<Text>& hardware,
-                                      const std::optional<Text>& profile,
-                                      const std::optional<std::string>& cluster) {
-  planning::MachineKnowledge knowledge;
-  if (hardware) knowledge.hardware = to_hardware(*hardware);
-  if (profile) knowledge.profile = to_profile(*profile);
-  if (cluster) knowledge.cluster = profiles::load_cluster(*cluster);
-  return knowledge;
-}
-
-Text search_plans(const spec::ModelSpec& model, const Text& options,
-                  const std::optional<Text>& hardware, const std::optional<Text>& profile,
-                  const std::optional<std::string>& cluster, bool explains) {
-  planning::SearchRequest request;
-  planning::search_options(request).read(from_text(options, "search"), "search");
-  const planning::PreparedSearch prepared =
-      planning::prepare_search(request, model, to_machine(hardware, profile, cluster));
-  search::SearchResult result = prepared.run();
-  const Bytes budget = prepared.options.memory;
-  OrderedJson out;
-  if (!result.best && !result.closest_miss) {
-    throw ConfigError("[search] ", no_plan_text(result, budget));
-  }
-  if (!result.best) {
-    out["miss"] = miss_to_json(*result.closest_miss, budget);
-    return out.dump();
-  }
-  plan::Plan& best = result.best->plan;
-  const std::vector<planning::Baseline> baselines =
-      planning::find_baselines(prepared.question.inputs(best.global_batch), budget);
-  best.search = planning::search_to_json(prepared.question, result);
-  best.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
-  plan::record_question(best, prepared.question.inputs(best.global_batch).job);
-  out["best"] = found_to_json(*result.best);
-  out["runners_up"] = OrderedJson::array();
-  for (const search::FoundPlan& other : result.runners_up)
-    out["runners_up"].push_back(found_to_json(other));
-  if (!explains) return out.dump();
-  const planning::Explanation explanation = planning::explain(prepared, result);
-  out["explanation"] = to_text(*result.best, budget) + "\n" + to_text(baselines, *result.best) +
-                       to_text(explanation, result, budget);
-  return out.dump();
-}
-
-Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& options,
-              const std::optional<Text>& hardware, const std::optional<Text>& profile,
-              const std::optional<std::string>& cluster) {
-  planning::PlanQuestionRequest request;
-  planning::plan_question_options(request).read(from_text(options, "simulate"), "simulate");
-  const planning::PricedPlan priced = planning::price_plan(
-      request, to_plan(plan_text), model, to_machine(hardware, profile, cluster), "the plan");
-  const OrderedJson out = {
-      {"cost", cost::plan_cost_to_json(priced.cost)},
-      {"timeline", cost::to_chrome_trace(priced.cost.timeline, priced.plan.model)},
-      {"table", planning::priced_plan_table(priced)}};
-  return out.dump();
-}
 
 Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   const Json json = from_text(text, "Plan.uniform");
@@ -127,6 +40,44 @@ Text uniform_plan(const spec::ModelSpec& model, const Text& text) {
   return plan::plan_to_json(plan::uniform_plan(model, job, world_size, strategy, pp_degree,
                                                num_microbatches, schedule, stages_per_rank))
       .dump();
+}
+
+// A file, ours or Galvatron-2's, whose plans name no model.
+Text read_plan(const fs::path& path, const std::optional<spec::ModelSpec>& model,
+               const Text& options) {
+  galvatron2::PlanFacts facts;
+  galvatron2::plan_fact_options(facts).read(from_text(options, "Plan.read"), "Plan.read");
+  const bool theirs = galvatron2::is_galvatron2_plan(read_json_file(path));
+  if (!model && theirs) {
+    throw ConfigError("[plan] model is missing: ", path.string(),
+                      " is a plan of Galvatron-2's, which names none");
+  }
+  return plan::plan_to_json(
+             galvatron2::read_any_plan(path.string(), model.value_or(spec::ModelSpec{}), facts))
+      .dump();
+}
+
+// Also of what no plan file may hold.
+std::optional<std::string> plan_problem(const Text& text, const spec::ModelSpec& model,
+                                        int world_size, std::int64_t seq_length) {
+  try {
+    auto problem = plan::check_plan(to_plan(text), model, {world_size, seq_length});
+    if (problem) problem = in_python_words(*problem);
+    return problem;
+  } catch (const ConfigError& error) {
+    return in_python_words(error.what());
+  }
+}
+
+Text plan_rows(const Text& plan) {
+  const search::PlanRows rows = search::plan_rows(to_plan(plan));
+  return OrderedJson{{"heads", rows.heads}, {"rows", rows.rows}}.dump();
+}
+
+std::string draw_plan(const Text& text, const spec::ModelSpec& model, int width) {
+  const plan::Plan plan = to_plan(text);
+  plan::require_valid_plan(plan, model);
+  return planning::draw_plan(plan, model.layer_names(), width);
 }
 
 std::int64_t target_length(const spec::ModelSpec&, std::int64_t seq_length) {
@@ -162,15 +113,35 @@ void bind_models_as_planned(py::module_& module) {
         return spec::model_from_config(from_text(config, name.c_str()), name);
       },
       py::arg("config"), py::arg("name"));
+  module.def(
+      "with_numbers",
+      [](const spec::ModelSpec& model, const Text& numbers) {
+        spec::ModelOverrides overrides;
+        spec::model_override_options(overrides).read(from_text(numbers, "model"), "model");
+        return spec::model_from_config(model.config, model.name, overrides);
+      },
+      py::arg("model"), py::arg("numbers"));
   module.def("preset_names", &spec::preset_names);
+  module.def("models", [] {
+    OrderedJson out = OrderedJson::array();
+    for (const spec::ModelSpec& model : spec::load_presets()) {
+      out.push_back(spec::model_to_json(model));
+    }
+    return out.dump();
+  });
   module.def("cluster_names", &profiles::cluster_names);
+  module.def("clusters", [] { return profiles::all_clusters_to_json().dump(); });
+  module.def(
+      "fast_precision",
+      [](const std::string& device) { return spec::to_text(spec::fast_precision(device)); },
+      py::arg("device"));
+  module.def(
+      "bytes_text", [](std::int64_t bytes) { return to_text(Bytes{bytes}); }, py::arg("bytes"));
+  module.def("time_text", [](double ms) { return to_text(Milliseconds{ms}); }, py::arg("ms"));
 }
 
 void bind_plans(py::module_& module) {
-  module.def(
-      "read_plan",
-      [](const fs::path& path) { return plan::plan_to_json(plan::read_plan(path)).dump(); },
-      py::arg("path"));
+  module.def("read_plan", &read_plan, py::arg("path"), py::arg("model"), py::arg("options"));
   module.def(
       "checked_plan", [](const Text& plan) { return plan::plan_to_json(to_plan(plan)).dump(); },
       py::arg("plan"));
@@ -184,12 +155,10 @@ void bind_plans(py::module_& module) {
       "write_plan",
       [](const fs::path& path, const Text& plan) { plan::write_plan(path, to_plan(plan)); },
       py::arg("path"), py::arg("plan"));
-  module.def(
-      "plan_problem",
-      [](const Text& plan, const spec::ModelSpec& model, int world_size, std::int64_t seq_length) {
-        return plan::check_plan(to_plan(plan), model, {world_size, seq_length});
-      },
-      py::arg("plan"), py::arg("model"), py::arg("world_size"), py::arg("seq_length"));
+  module.def("plan_problem", &plan_problem, py::arg("plan"), py::arg("model"),
+             py::arg("world_size"), py::arg("seq_length"));
+  module.def("plan_rows", &plan_rows, py::arg("plan"));
+  module.def("draw_plan", &draw_plan, py::arg("plan"), py::arg("model"), py::arg("width"));
   module.def("strategy_fields", [] { return plan::strategy_fields_to_json().dump(); });
   module.def("uniform_plan", &uniform_plan, py::arg("model"), py::arg("options"));
 }
@@ -227,19 +196,6 @@ void bind_planning(py::module_& module) {
   bind_models_as_planned(module);
   bind_plans(module);
   bind_profiles(module);
-  const auto no_gil = py::call_guard<py::gil_scoped_release>();
-  module.def("search_options", [] {
-    planning::SearchRequest request;
-    return planning::search_options(request).describe().dump();
-  });
-  module.def("search", &search_plans, py::arg("model"), py::arg("options"), py::arg("hardware"),
-             py::arg("profile"), py::arg("cluster"), py::arg("explains"), no_gil);
-  module.def("simulate_options", [] {
-    planning::PlanQuestionRequest request;
-    return planning::plan_question_options(request).describe().dump();
-  });
-  module.def("simulate", &simulate, py::arg("model"), py::arg("plan"), py::arg("options"),
-             py::arg("hardware"), py::arg("profile"), py::arg("cluster"), no_gil);
 }
 
 }  // namespace galvatron::binding

@@ -14,6 +14,7 @@
 
 #include "bindings.h"
 #include "python_samples.h"
+#include "python_words.h"
 
 namespace py = pybind11;
 
@@ -122,7 +123,7 @@ std::string train(const std::string& options, const std::optional<py::function>&
 void bind_training(py::module_& module) {
   module.def("train_options", [] {
     train::TrainJob job;
-    return train::train_options(job).describe().dump();
+    return describe_in_python_words(train::train_options(job));
   });
   module.def("train", &train, py::arg("options"), py::arg("make_samples"), py::arg("on_step"));
 }

@@ -14,24 +14,18 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from galvatron._model import Model, cluster_names, load, preset_names
+    from galvatron._answers import FoundPlan, Frontier, Prediction, SearchResult, Sweep
+    from galvatron._model import Model, cluster_names, clusters, load, models, preset_names
     from galvatron._plan import LayerStrategy, Pipeline, Plan
-    from galvatron._planning import FoundPlan, HardwareProfile, ModelProfile, Prediction, SearchResult, search, simulate
+    from galvatron._planning import HardwareProfile, ModelProfile, search, simulate, sweep
     from galvatron._training import train
     from galvatron.errors import ConfigError, InternalError, NothingFits, RuntimeFailure
 
 _PLACES = {
-    "_model": ("Model", "cluster_names", "load", "preset_names"),
+    "_answers": ("FoundPlan", "Frontier", "Prediction", "SearchResult", "Sweep"),
+    "_model": ("Model", "cluster_names", "clusters", "load", "models", "preset_names"),
     "_plan": ("LayerStrategy", "Pipeline", "Plan"),
-    "_planning": (
-        "FoundPlan",
-        "HardwareProfile",
-        "ModelProfile",
-        "Prediction",
-        "SearchResult",
-        "search",
-        "simulate",
-    ),
+    "_planning": ("HardwareProfile", "ModelProfile", "search", "simulate", "sweep"),
     "_training": ("train",),
     "errors": ("ConfigError", "InternalError", "NothingFits", "RuntimeFailure"),
 }
@@ -40,6 +34,7 @@ _MODULE_OF = {name: module for module, names in _PLACES.items() for name in name
 __all__ = [
     "ConfigError",
     "FoundPlan",
+    "Frontier",
     "HardwareProfile",
     "InternalError",
     "LayerStrategy",
@@ -51,11 +46,15 @@ __all__ = [
     "Prediction",
     "RuntimeFailure",
     "SearchResult",
+    "Sweep",
     "cluster_names",
+    "clusters",
     "load",
+    "models",
     "preset_names",
     "search",
     "simulate",
+    "sweep",
     "train",
 ]
 

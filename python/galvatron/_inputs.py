@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from galvatron._options import to_json
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _CONSTANT_INPUTS = {"attention_mask": 1, "decoder_attention_mask": 1, "token_typ
 
 
 def spec_of(model: Any) -> ModelSpec:
-    """A preset name, config.json, folder, configuration dict or transformers config as a ModelSpec."""
+    """A preset name, config.json, folder, configuration dict, transformers config or Model as a ModelSpec."""
     from galvatron._binding import core
 
     if isinstance(getattr(model, "spec", None), core.ModelSpec):  # a Model
@@ -34,7 +36,9 @@ def spec_of(model: Any) -> ModelSpec:
     config = model.to_dict() if hasattr(model, "to_dict") else model
     if isinstance(config, Mapping):
         name = str(config.get("_name_or_path") or config.get("model_type", "model"))
-        return core.model_from_config(json.dumps(dict(config), default=str), name)
+        return core.model_from_config(to_json(config), name)
+    if not isinstance(model, (str, PathLike)):
+        raise ConfigError(f"[model] {model!r} is no preset name, file, folder, configuration or Model")
     return core.load_model(str(model))
 
 
@@ -125,14 +129,21 @@ def named_batch(batch: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:
     if isinstance(batch, Mapping) or hasattr(batch, "keys"):
         aliases = {"label": "labels", "image": "pixel_values"}
         renamed = {aliases.get(str(key), str(key)): batch[key] for key in batch.keys()}  # noqa: SIM118
-        return {
-            key: torch.as_tensor(value) for key, value in renamed.items() if key in names or key in _CONSTANT_INPUTS
-        }
-    if isinstance(batch, torch.Tensor) or not isinstance(batch, Sequence):
-        return {names[0]: torch.as_tensor(batch)}
+        return {key: _tensor(key, value) for key, value in renamed.items() if key in names or key in _CONSTANT_INPUTS}
+    if isinstance(batch, (torch.Tensor, str)) or not isinstance(batch, Sequence):
+        return {names[0]: _tensor(names[0], batch)}
     if batch and isinstance(batch[0], int):  # the token ids of one sample
-        return {names[0]: torch.as_tensor(batch)}
-    return {name: torch.as_tensor(value) for name, value in zip(names, batch, strict=False)}
+        return {names[0]: _tensor(names[0], batch)}
+    return {name: _tensor(name, value) for name, value in zip(names, batch, strict=False)}
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(
+            f"[data] {name} of a sample is {type(value).__name__}, which no tensor can be made of"
+        ) from None
 
 
 def _renamed(batch: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dict[str, torch.Tensor]:

@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from galvatron._binding import core
 from galvatron._inputs import InputReader, spec_of
+from galvatron._options import ModelNumbers, to_json
 from galvatron.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Model(nn.Module):
@@ -96,18 +100,20 @@ def load(
     *,
     device: str | torch.device = "cpu",
     seed: int = 1234,
+    **numbers: Unpack[ModelNumbers],
 ) -> Model:
     """A model in evaluation mode, as from_pretrained gives it.
 
     `model` is a folder with config.json and safetensors (its weights are loaded, whatever their type), or a preset
     name, a config.json, a configuration dict or a transformers config: then weights are random, each element a function
     of `seed`, the parameter's name and its index, the same from which training starts.
+    `numbers`: of a model other than its config says, such as num_layers=4 (ModelNumbers).
     `dtype`: of weights and compute: torch.float32, float64, bfloat16 or float16.
 
     ConfigError for an unknown family, a feature that we do not have, a shard that is missing or damaged, tensors that
     are missing, unexpected or of a wrong shape or type.
     """
-    spec = spec_of(model)
+    spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = _weights_folder(model)
     if folder is not None:
@@ -123,6 +129,19 @@ def preset_names() -> list[str]:
 def cluster_names() -> list[str]:
     """Clusters that search() knows by name."""
     return core.cluster_names()
+
+
+def models() -> list[dict[str, Any]]:
+    """The presets with their numbers, those of a series together: `name`, `family`, `num_params`, `num_layers`, ..."""
+    found: list[dict[str, Any]] = json.loads(core.models())
+    return found
+
+
+def clusters() -> dict[str, dict[str, Any]]:
+    """`devices` and `clusters` that are named, with their data sheets: by name the content of a cluster file
+    (docs/clusters.md). Any other cluster is written NODESxDEVICESxDEVICE:NETWORK."""
+    found: dict[str, dict[str, Any]] = json.loads(core.clusters())
+    return found
 
 
 def _weights_folder(model: object) -> Path | None:

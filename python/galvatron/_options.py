@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
+import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, TypedDict, TypeVar
+
+from galvatron.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,9 +59,38 @@ def described(description: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def plain(value: object) -> object:
-    """A keyword argument as JSON can have it."""
-    return str(value) if isinstance(value, PathLike) else value
+def to_json(value: object) -> str:
+    """For the C++ side, which refuses in a sentence what it does not want."""
+    return json.dumps(_plain(value))
+
+
+def check_callable(function: object, name: str) -> None:
+    if function is not None and not callable(function):
+        raise ConfigError(f"{name} needs a function, not {function!r}")
+
+
+def joined(value: object) -> object:
+    """[32, 64] as "32,64", where one text holds a list."""
+    if not isinstance(value, (list, tuple, range)):
+        return value
+    return ",".join(str(_plain(part)) for part in value)
+
+
+def _plain(value: Any) -> object:
+    """As JSON can have it: paths as text, NumPy's and torch's numbers as Python's, anything else by its repr()."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, range)):
+        return [_plain(part) for part in value]
+    if getattr(value, "shape", None) == ():
+        return _plain(value.item())
+    return repr(value)
 
 
 class _Unset:

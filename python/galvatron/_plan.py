@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from galvatron import _html as html
 from galvatron._binding import core
 from galvatron._inputs import spec_of
+from galvatron._options import to_json
 from galvatron.errors import ConfigError
 
 _FIELDS: list[dict[str, Any]] = json.loads(core.strategy_fields())
@@ -54,7 +58,7 @@ class Pipeline:
     `degree` entries, stage s on pipeline rank s % degree."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Plan:
     """A complete answer to how a model is trained on some ranks. Edit its attributes, then check() and write() it."""
 
@@ -75,24 +79,35 @@ class Plan:
     """What the search foretold, for readers; nothing reads it back for meaning."""
 
     @classmethod
-    def read(cls, path: str | PathLike[str]) -> Plan:
-        """A plan file. ConfigError for unknown keys and values out of range."""
-        return cls._of(core.read_plan(path))
+    def read(
+        cls, path: str | PathLike[str], model: Any = None, *, world_size: int = 0, precision: str | None = None
+    ) -> Plan:
+        """A plan file, ours or Galvatron-2's. ConfigError for unknown keys and values out of range.
+
+        `model`, as load() takes it, is for Galvatron-2's files, which name none; so are `precision` (default "bf16")
+        and `world_size` (the older ones do not say it).
+        """
+        if not isinstance(path, (str, PathLike)):
+            raise ConfigError(f"a plan is read from a file, not from {path!r}")
+        spec = None if model is None else spec_of(model)
+        return cls._of(core.read_plan(path, spec, to_json({"world_size": world_size, "precision": precision})))
 
     @classmethod
     def from_dict(cls, plan: Mapping[str, Any]) -> Plan:
         """The same from the file's content."""
-        return cls._of(core.checked_plan(json.dumps(plan)))
+        return cls._of(core.checked_plan(to_json(plan)))
 
     @classmethod
     def uniform(cls, model: Any, **options: Any) -> Plan:
         """One strategy for all layers of a model.
 
         Options: world_size, global_batch, precision, the fields of LayerStrategy that are supported, pp_degree,
-        num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism.
+        num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism. The default
+        precision is what is fast on this machine: "bf16" where there is a GPU, else "fp32".
         ConfigError for other options; the plan is not yet checked.
         """
-        return cls._of(core.uniform_plan(spec_of(model), json.dumps(options)))
+        options.setdefault("precision", core.fast_precision("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls._of(core.uniform_plan(spec_of(model), to_json(options)))
 
     def to_dict(self) -> dict[str, Any]:
         """The file's content: layers in groups of equal ones."""
@@ -119,6 +134,14 @@ class Plan:
         if problem is not None:
             raise ConfigError(problem)
 
+    def draw(self, model: Any = None, width: int = 100) -> str:
+        """Which stage has which layers under which strategy, the groups of ranks, and the pipeline's schedule if layers
+        take the same time: what `galvatron check` shows.
+
+        `model`: as load() takes it; default: the one that the plan names. ConfigError when it cannot be trained.
+        """
+        return core.draw_plan(self._text(), spec_of(self.model if model is None else model), width)
+
     def dp_degree(self, layer: int) -> int:
         """Data-parallel degree of a layer: ranks of its stage over the ways in which its sequence is split."""
         ways = (getattr(self.layers[layer], field["name"]) for field in _FIELDS if field["splits_sequence"])
@@ -127,6 +150,26 @@ class Plan:
     def __str__(self) -> str:
         """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2"."""
         return core.plan_summary(self._text())
+
+    def __repr__(self) -> str:
+        try:
+            layers = str(self)
+        except ConfigError as error:
+            layers = str(error)
+        return f"<Plan {self._shape()}: {layers}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            found = json.loads(core.plan_rows(self._text()))
+        except ConfigError:  # while it is being edited
+            return html.line(repr(self))
+        return html.line(self._shape()) + html.table(found["heads"], found["rows"], left=(1,))
+
+    def _shape(self) -> str:
+        return (
+            f"{self.model or 'any model'}, {self.world_size} ranks, batch {self.global_batch} in "
+            f"{self.num_microbatches} microbatches, {self.pipeline.degree} pipeline ranks, {self.precision}"
+        )
 
     @classmethod
     def _of(cls, text: str) -> Plan:
@@ -138,10 +181,21 @@ class Plan:
         return cls(layers=layers, pipeline=Pipeline(**plan.pop("pipeline")), **plan)
 
     def _text(self) -> str:
-        plan = dataclasses.asdict(self)
+        plan = _fields_of(self) | {"layers": list(map(_fields_of, self.layers)), "pipeline": _fields_of(self.pipeline)}
         for key in ("shapes", "search"):
             if plan[key] is None:
                 del plan[key]
         if not plan["pipeline"]["layers_per_stage"]:
             del plan["pipeline"]["layers_per_stage"]
-        return json.dumps({"format": "galvatron-plan", "version": 1, **plan})
+        return to_json({"format": "galvatron-plan", "version": 1, **plan})
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+
+
+def plan_of(plan: Plan | str | PathLike[str] | Mapping[str, Any], model: Any = None) -> Plan:
+    """A Plan, its file or its content. `model`: of a file of Galvatron-2's."""
+    if isinstance(plan, Plan):
+        return plan
+    return Plan.from_dict(plan) if isinstance(plan, Mapping) else Plan.read(plan, model)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from galvatron._answers import Prediction, SearchResult, Sweep
 from galvatron._binding import core
 from galvatron._inputs import spec_of
-from galvatron._options import described
-from galvatron._plan import Plan
-from galvatron.errors import NothingFits
+from galvatron._options import ModelNumbers, check_callable, described, joined, to_json
+from galvatron._plan import Plan, plan_of
+from galvatron.errors import ConfigError, NothingFits
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -29,7 +28,7 @@ class HardwareProfile(dict[str, Any]):
 
     def write(self, path: str | PathLike[str]) -> None:
         """Checked as when it is read."""
-        core.write_hardware_profile(path, json.dumps(self))
+        core.write_hardware_profile(path, to_json(self))
 
 
 class ModelProfile(dict[str, Any]):
@@ -42,74 +41,15 @@ class ModelProfile(dict[str, Any]):
 
     def write(self, path: str | PathLike[str]) -> None:
         """Checked as when it is read."""
-        core.write_model_profile(path, json.dumps(self))
+        core.write_model_profile(path, to_json(self))
 
 
-@dataclass
-class Prediction:
-    """Time and memory of one training step under a plan."""
-
-    step_ms: float
-    peak_memory_bytes: int
-    """Of the fullest device, the reserve included."""
-    tokens_per_second: float
-    details: dict[str, Any]
-    """The same by stage and by layer, as in a plan's `search` section; times in ms, memory in bytes."""
-    timeline: dict[str, Any] | None = None
-    """simulate() only: a step's Chrome trace, for json.dump() and Perfetto."""
-    table: str = ""
-    """simulate() only: for a terminal."""
-
-    @classmethod
-    def _of(cls, cost: dict[str, Any], **more: Any) -> Prediction:
-        return cls(cost["step_ms"], cost["peak_memory_bytes"], cost["tokens_per_second"], cost, **more)
-
-
-@dataclass
-class FoundPlan:
-    plan: Plan
-    prediction: Prediction
-
-    @classmethod
-    def _of(cls, found: dict[str, Any]) -> FoundPlan:
-        return cls(Plan.from_dict(found["plan"]), Prediction._of(found["cost"]))
-
-
-@dataclass
-class SearchResult:
-    """What a search found."""
-
-    best: FoundPlan
-    runners_up: list[FoundPlan]
-    """The best plans of other shapes, ascending step time per sample."""
-    _explain: Callable[[], str] = field(repr=False)
-
-    @property
-    def baselines(self) -> dict[str, Any]:
-        """What people take by hand, tuned, and what the plan gains over the best of it (docs/cli.md)."""
-        baselines: dict[str, Any] = self.plan.search["baselines"]
-        return baselines
-
-    @cached_property
-    def explanation(self) -> str:
-        """What `search --explain` prints: the plan, what binds, why the runners-up lose, the proof that nothing is
-        better. Searches again when it is first asked for, once more for each thing that it tries."""
-        return self._explain()
-
-    @property
-    def plan(self) -> Plan:
-        return self.best.plan
-
-    @property
-    def prediction(self) -> Prediction:
-        return self.best.prediction
+Profile = str | PathLike[str] | Mapping[str, Any] | None
 
 
 class MachineOptions(TypedDict, total=False):
-    """What search() and simulate() both may say of the machine."""
+    """What all questions may say of the machine."""
 
-    memory: int | str
-    """What a plan may use of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
     memory_reserve: int | str
     """Kept for context and allocator, within `memory`; default: as measured."""
     memory_margin: str
@@ -139,15 +79,9 @@ class MachineOptions(TypedDict, total=False):
     """How much slower compute and communication run beside each other: 1 is not at all."""
 
 
-class SearchOptions(MachineOptions, total=False):
-    """Options of search(), named as those of `galvatron search`."""
+class SpaceOptions(MachineOptions, ModelNumbers, total=False):
+    """What search() and sweep() both may say of the plans to choose from."""
 
-    world_size: int
-    """Ranks; default: all of the cluster, or of the profile."""
-    global_batch: int | str | list[int]
-    """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
-    seq_length: int
-    """Tokens of a sample; default: the profile's, else the model's own, 8192 at most."""
     precision: str
     """ "bf16", "fp16", "fp32" or "fp64"; default: the model profile's, else what is fast on the device: "bf16" on
     GPUs, "fp32" on cpu."""
@@ -164,6 +98,23 @@ class SearchOptions(MachineOptions, total=False):
     max_ulysses: int
     even_stages: bool
     """Balanced stages only."""
+    time_limit: float
+    """Seconds after which it ends with the best plan so far and its gap; default: none."""
+    simplicity: float
+    """Share of the step by which a plan of fewer runs of layers may be slower than the best; default 0.001."""
+
+
+class SearchOptions(SpaceOptions, total=False):
+    """Options of search(), named as those of `galvatron search`."""
+
+    memory: int | str
+    """What a plan may use of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
+    world_size: int
+    """Ranks; default: all of the cluster, or of the profile."""
+    global_batch: int | str | list[int]
+    """Samples per step, or a choice: [32, 64] or "16:128:16"; default 8."""
+    seq_length: int
+    """Tokens of a sample; default: the profile's, else the model's own, 8192 at most."""
     runners_up: int
     """How many plans of other shapes to return beside the best; default 3."""
 
@@ -172,9 +123,10 @@ class SearchOptions(MachineOptions, total=False):
 def search(
     model: Any,
     *,
-    hardware: str | PathLike[str] | Mapping[str, Any] | None = None,
-    profile: str | PathLike[str] | Mapping[str, Any] | None = None,
+    hardware: Profile = None,
+    profile: Profile = None,
     cluster: str | PathLike[str] | None = None,
+    on_progress: Callable[[dict[str, Any]], bool | None] | None = None,
     **options: Unpack[SearchOptions],
 ) -> SearchResult:
     """The fastest plan within the memory, by exact optimisation: the answer of `galvatron search`.
@@ -183,35 +135,60 @@ def search(
     `hardware`, `profile`: measured profiles, as files or as HardwareProfile and ModelProfile (or dicts); `cluster`: its
     data sheet stands for what they do not say: a name, a file, or NODESxDEVICESxDEVICE:NETWORK such as
     "2x8xA100-40G:25GB/s".
+    `on_progress`: called a few times a second, in searches that take so long, with a dict of `candidates` and those
+    `decided`, `best_ms_per_sample` so far (None: no plan yet), `lower_bound_ms_per_sample`, `seconds`; when it returns
+    False, the search ends with the best plan so far. Ctrl-C ends it without one.
 
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
-    words = {key: _as_text(value) if key == "global_batch" else value for key, value in options.items()}
-    spec, text = spec_of(model), json.dumps(words)
-    machine = (
-        _profile_text(hardware, HardwareProfile),
-        _profile_text(profile, ModelProfile),
+    check_callable(on_progress, "on_progress")
+    asked = core.AnsweredSearch(
+        spec_of(model),
+        to_json({key: joined(value) if key == "global_batch" else value for key, value in options.items()}),
+        _profile_text(hardware, HardwareProfile, "hardware"),
+        _profile_text(profile, ModelProfile, "profile"),
         None if cluster is None else str(cluster),
+        None if on_progress is None else lambda line: on_progress(json.loads(line)),
     )
-
-    def ask(explains: bool) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(core.search(spec, text, *machine, explains))
-        return answer
-
-    found = ask(False)
-    if "miss" in found:
-        miss = found["miss"]
+    answer = json.loads(asked.to_json())
+    if "miss" in answer:
+        miss = answer["miss"]
         raise NothingFits(miss.pop("sentence"), **miss)
-    return SearchResult(
-        FoundPlan._of(found["best"]),
-        [FoundPlan._of(other) for other in found["runners_up"]],
-        lambda: str(ask(True)["explanation"]),
-    )
+    return SearchResult._of(asked, answer)
 
 
-class SimulateOptions(MachineOptions, total=False):
+class SweepOptions(SpaceOptions, total=False):
+    """Options of sweep(), named as those of `galvatron sweep`: a row for each combination of what the lists hold."""
+
+    cluster: str | PathLike[str] | list[str]
+    """Names, files or specs such as "2x8xA100-40G:25GB/s"."""
+    world_size: int | list[int]
+    seq_length: int | list[int]
+    global_batch: int | str | list[int]
+    """[32, 64], or "16:128:16": first, last, step."""
+    memory: int | str | list[int | str]
+    """Of one device: ["24GiB", "40GiB"], or "16GiB:80GiB:8GiB"."""
+    hardware: str | PathLike[str]
+    profile: str | PathLike[str]
+
+
+@described(core.sweep_options())
+def sweep(model: str | PathLike[str] | list[str], **options: Unpack[SweepOptions]) -> Sweep:
+    """The same question for several models, machines, lengths, batches and budgets: `galvatron sweep`.
+
+    `model`: preset names, config.json files or folders. What has no plan is a row that says why.
+    ConfigError where no combination can be.
+    """
+    lists = ("cluster", "global_batch", "memory")
+    words = {key: joined(value) if key in lists else value for key, value in options.items()}
+    return Sweep._of(json.loads(core.sweep(to_json({"model": joined(model), **words}))))
+
+
+class SimulateOptions(MachineOptions, ModelNumbers, total=False):
     """Options of simulate(), named as those of `galvatron simulate`."""
 
+    memory: int | str
+    """What a plan may use of one device: bytes, or text such as "16GiB"; default: all it has, less the margin."""
     seq_length: int
     """Tokens of a sample; default: what the plan records, else the profile's or the model's."""
     optimizer: str
@@ -221,39 +198,38 @@ class SimulateOptions(MachineOptions, total=False):
 @described(core.simulate_options())
 def simulate(
     model: Any,
-    plan: Plan | str | PathLike[str],
+    plan: Plan | str | PathLike[str] | Mapping[str, Any],
     *,
-    hardware: str | PathLike[str] | Mapping[str, Any] | None = None,
-    profile: str | PathLike[str] | Mapping[str, Any] | None = None,
+    hardware: Profile = None,
+    profile: Profile = None,
     cluster: str | PathLike[str] | None = None,
     **options: Unpack[SimulateOptions],
 ) -> Prediction:
     """Time, memory and timeline of a plan that somebody wrote, without running it: `galvatron simulate`.
 
+    `plan`: a Plan, its file or its content; a file of Galvatron-2's, too.
     `hardware`, `profile`, `cluster`: as for search(). Ranks, batch and precision are the plan's.
     ConfigError when the plan cannot be trained.
     """
+    spec = spec_of(model)
     found = json.loads(
         core.simulate(
-            spec_of(model),
-            (plan if isinstance(plan, Plan) else Plan.read(plan))._text(),
-            json.dumps(options),
-            _profile_text(hardware, HardwareProfile),
-            _profile_text(profile, ModelProfile),
+            spec,
+            plan_of(plan, spec)._text(),
+            to_json(options),
+            _profile_text(hardware, HardwareProfile, "hardware"),
+            _profile_text(profile, ModelProfile, "profile"),
             None if cluster is None else str(cluster),
         )
     )
-    return Prediction._of(found["cost"], timeline=found["timeline"], table=found["table"])
+    return Prediction._of(found, found["question"], timeline=found["timeline"], table=found["table"])
 
 
-def _as_text(value: object) -> object:
-    """[32, 64] as "32,64"."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _profile_text(
-    profile: str | PathLike[str] | Mapping[str, Any] | None, kind: type[HardwareProfile] | type[ModelProfile]
-) -> str | None:
+def _profile_text(profile: Profile, kind: type[HardwareProfile] | type[ModelProfile], name: str) -> str | None:
     if profile is None:
         return None
-    return json.dumps(profile if isinstance(profile, Mapping) else kind.read(profile))
+    if isinstance(profile, Mapping):
+        return to_json(profile)
+    if not isinstance(profile, (str, PathLike)):
+        raise ConfigError(f"{name} needs a file or a {kind.__name__}, not {profile!r}")
+    return to_json(kind.read(profile))

@@ -151,6 +151,10 @@ class Samples:
         first = self._reader.names[0]
         if first not in sample:
             raise ConfigError(f"[data] samples have no '{first}'; they have {', '.join(sample) or 'nothing we know'}")
+        if sample[first].ndim == 0:
+            raise ConfigError(
+                f"[data] {first} of a sample is one number, {sample[first].item()}; a sample is a row of them"
+            )
         return len(sample[first]) if first == "input_ids" else 0
 
     def expect(self, seq_length: int) -> Samples:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron._model import Model
-from galvatron._options import ModelNumbers, described, plain
-from galvatron._plan import Plan
+from galvatron._options import ModelNumbers, check_callable, described, to_json
+from galvatron._plan import Plan, plan_of
 from galvatron._samples import Samples
 from galvatron.errors import ConfigError
 
@@ -119,7 +119,7 @@ def train(
     *,
     data: Any = "synthetic",
     valid_data: Any = None,
-    plan: Plan | str | PathLike[str] | None = None,
+    plan: Plan | str | PathLike[str] | Mapping[str, Any] | None = None,
     on_step: Callable[[dict[str, Any]], None] | None = None,
     **options: Unpack[TrainOptions],
 ) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def train(
     tuple in that order, or one tensor. Every rank must be given the same data in the same order and takes its part of
     each batch by itself. A DataLoader's own batch size does not matter: `global_batch` samples make a step.
     `valid_data`: the same for evaluations (token files have `split` instead).
-    `plan`: a Plan or its file. Without one, one strategy for all layers as the options say.
+    `plan`: a Plan, its file or its content. Without one, one strategy for all layers as the options say.
     `on_step`: called on every rank after each step with the line of metrics.jsonl as a dict (`step`, `loss`, `lr`,
     `tokens_per_second`, `memory_bytes`, ...).
 
@@ -146,8 +146,9 @@ def train(
     Ctrl-C ends the run after the step under way, saves and raises KeyboardInterrupt; so do SIGTERM and SIGUSR1, with
     SystemExit(75).
     """
+    check_callable(on_step, "on_step")
     settings: dict[str, Any] = {
-        key: str(value) if key == "mask_token" and value is not None else plain(value) for key, value in options.items()
+        key: str(value) if key == "mask_token" and value is not None else value for key, value in options.items()
     }
     with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
         if isinstance(model, Model):
@@ -158,7 +159,7 @@ def train(
             settings["plan"] = _plan_path(plan, Path(scratch))
         maker = _sample_maker(data, valid_data, settings)
         hear = None if on_step is None else lambda line: on_step(json.loads(line))
-        return json.loads(core.train(json.dumps(settings), maker, hear))
+        return json.loads(core.train(to_json(settings), maker, hear))
 
 
 def _start_from(model: Model, settings: dict[str, Any], scratch: Path) -> None:
@@ -178,12 +179,12 @@ def _model_path(model: Any, scratch: Path) -> str:
     return str(path)
 
 
-def _plan_path(plan: Plan | str | PathLike[str], scratch: Path) -> str:
+def _plan_path(plan: Plan | str | PathLike[str] | Mapping[str, Any], scratch: Path) -> str:
     if plan == "auto":
         raise ConfigError("[train] plan 'auto' is the command line's: search a plan before, by galvatron.search")
-    if not isinstance(plan, Plan):
+    if isinstance(plan, (str, PathLike)):
         return str(plan)
-    plan.write(scratch / "plan.json")
+    plan_of(plan).write(scratch / "plan.json")
     return str(scratch / "plan.json")
 
 

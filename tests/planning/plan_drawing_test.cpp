@@ -92,5 +92,13 @@ TEST(DrawTimeline, ShowsBeginningAndEndOfALongOne) {
   EXPECT_EQ(first.substr(first.size() - 5), "ii.jj");
 }
 
+TEST(DrawPlan, IsStagesGroupsAndTimeline) {
+  const plan::Plan plan = two_stages();
+  EXPECT_EQ(draw_plan(plan, {}, ideal_timeline(plan), "as predicted"),
+            draw_stages(plan, {}) + "\n" + group_table(plan) +
+                "\n  schedule 1f1b, 3 microbatches, as predicted\n" +
+                draw_timeline(ideal_timeline(plan)));
+}
+
 }  // namespace
 }  // namespace galvatron::planning

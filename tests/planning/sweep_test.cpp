@@ -1,5 +1,7 @@
 #include "galvatron/planning/sweep.h"
 
+#include <stdexcept>
+
 #include <gtest/gtest.h>
 
 #include "config_error.h"
@@ -55,6 +57,27 @@ TEST(Sweep, RowsEqualSearches) {
     }
   }
   EXPECT_EQ(fitting, 64);
+}
+
+TEST(Sweep, WhatWatchesItCanEndIt) {
+  SweepRequest request = sweep_of({"gpt2-tiny"});
+  request.global_batches.clear();
+  for (int batch = 1; batch <= 200; ++batch) request.global_batches.push_back(batch);
+  std::size_t most = 0;
+  const auto stop = [&](std::size_t done, std::size_t) {
+    most = done;
+    if (done == 3) throw std::runtime_error("enough");
+  };
+  EXPECT_THROW(run_sweep(request, stop), std::runtime_error);
+  EXPECT_LT(most, 100u);
+}
+
+TEST(Sweep, NumbersOfTheModelHoldForAllRows) {
+  SweepRequest request = sweep_of({"gpt2-tiny", "llama-tiny"});
+  sweep_options(request).read(Json::parse(R"({"num_layers": 6})"), "sweep");
+  for (const SweepRow& row : run_sweep(request)) {
+    EXPECT_EQ(row.result.best->plan.layers.size(), 8u);
+  }
 }
 
 TEST(Sweep, ACombinationThatCannotBeIsARowWithItsReason) {

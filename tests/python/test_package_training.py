@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
 from galvatron._binding import core
-from galvatron._planning import SearchOptions, SimulateOptions
+from galvatron._planning import SearchOptions, SimulateOptions, SweepOptions
 from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
@@ -83,6 +83,18 @@ def written_types(options: type) -> dict[str, str]:
         (galvatron.train, TrainOptions, core.train_options, {"mask_token": "str | int"}),
         (galvatron.search, SearchOptions, core.search_options, {"global_batch": "int | str | list[int]"}),
         (galvatron.simulate, SimulateOptions, core.simulate_options, {}),
+        (
+            galvatron.sweep,
+            SweepOptions,
+            core.sweep_options,
+            {
+                "cluster": "str | PathLike[str] | list[str]",
+                "world_size": "int | list[int]",
+                "seq_length": "int | list[int]",
+                "global_batch": "int | str | list[int]",
+                "memory": "int | str | list[int | str]",
+            },
+        ),
     ],
 )
 def test_static_types_signature_and_help_are_the_table(function, options, described, wider):

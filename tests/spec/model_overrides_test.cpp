@@ -16,6 +16,11 @@ TransformerShape shape_with(const std::string& model, const ModelOverrides& over
   return load_model(model, overrides).first_block().shape;
 }
 
+ModelSpec adapted(const std::string& model, const ModelOverrides& overrides) {
+  const ModelSpec spec = load_model(model);
+  return model_from_config(spec.config, spec.name, overrides);
+}
+
 std::string refusal(const std::string& model, const ModelOverrides& overrides) {
   const std::string sentence = config_error_of([&] { load_model(model, overrides); });
   return sentence.substr(0, sentence.find(" (in "));
@@ -167,6 +172,15 @@ TEST(ModelOverrides, MakeAModelOrASentence) {
   }
   EXPECT_GT(made, 300) << "seed " << kSeed;
   EXPECT_GT(refused, 300) << "seed " << kSeed;
+}
+
+TEST(ModelOverrides, AreTheSameForAConfigAsForAName) {
+  const ModelOverrides overrides = {.num_layers = 5, .hidden_size = 96};
+  const ModelSpec ours = adapted("llama-tiny", overrides);
+  const ModelSpec named = load_model("llama-tiny", overrides);
+  EXPECT_EQ(ours.config, named.config);
+  EXPECT_EQ(ours.name, named.name);
+  EXPECT_EQ(adapted("llama-tiny", {}).config, load_model("llama-tiny").config);
 }
 
 }  // namespace

@@ -67,9 +67,10 @@ TEST(OptimizerOptions, SayWhoseTheyAreWhereNotAllHaveThem) {
     return std::string("there is none");
   };
   EXPECT_EQ(help("beta1"), "Decay of the first moment (adamw)");
-  EXPECT_EQ(help("weight_decay"),
-            "Decoupled; not of biases, norms and other one-dimensional parameters; sgd: part of "
-            "the gradient of the same parameters [0]");
+  EXPECT_EQ(
+      help("weight_decay"),
+      "Decoupled; not of biases, norms and other one-dimensional parameters; of sgd, by default "
+      "0, part of the gradient of the same parameters");
 }
 
 }  // namespace

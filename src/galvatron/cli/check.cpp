@@ -6,7 +6,7 @@
 
 #include "galvatron/base/terminal.h"
 #include "galvatron/cli/commands.h"
-#include "galvatron/cli/plan_file.h"
+#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
@@ -24,7 +24,7 @@ constexpr const char* kCheckExamples =
 
 struct CheckCommand {
   std::string plan;
-  PlanFacts facts;
+  galvatron2::PlanFacts facts;
   planning::MachineFiles machine;
   planning::PlanQuestionRequest request;
 
@@ -43,37 +43,27 @@ std::string prediction_text(const plan::Plan& plan) {
                      recorded->seq_length, recorded->optimizer->name);
 }
 
-std::string drawing(const plan::Plan& plan, const spec::ModelSpec& model,
-                    const cost::Timeline& timeline, const char* scale) {
-  const int width = terminal_width().value_or(planning::kDrawingWidth);
-  return planning::draw_stages(plan, model.layer_names(), width) + "\n" +
-         planning::group_table(plan) +
-         fmt::format("\n  schedule {}, {} microbatch{}, {}\n", to_text(plan.pipeline.schedule),
-                     plan.num_microbatches, plan.num_microbatches == 1 ? "" : "es", scale) +
-         planning::draw_timeline(timeline, width);
-}
-
 int check(const CheckCommand& command) {
-  const spec::ModelSpec model = model_of_plan(command.plan, command.facts);
-  const plan::Plan plan = read_any_plan(command.plan, model, command.facts);
+  const spec::ModelSpec model = galvatron2::model_of_plan(command.plan, command.facts);
+  const plan::Plan plan = galvatron2::read_any_plan(command.plan, model, command.facts);
   const auto recorded = plan::recorded_question(plan);
   const std::int64_t wish = command.request.question.seq_length;
   plan::require_valid_plan(plan, model, {0, wish == 0 && recorded ? recorded->seq_length : wish});
   std::printf("%s can be trained: %s on %d ranks, global batch %ld, %s\n%s\n", command.plan.c_str(),
               model.name.c_str(), plan.world_size, static_cast<long>(plan.global_batch),
               spec::to_text(plan.precision).c_str(), prediction_text(plan).c_str());
+  const int width = terminal_width().value_or(planning::kDrawingWidth);
   if (!command.knows_machine()) {
-    std::printf("%s", drawing(plan, model, planning::ideal_timeline(plan),
-                              "if layers take the same time and transfers none")
-                          .c_str());
+    std::printf("%s", planning::draw_plan(plan, model.layer_names(), width).c_str());
     return 0;
   }
   const planning::PricedPlan priced = planning::price_plan(
       command.request, plan, model, planning::read_machine(command.machine), command.plan);
-  std::printf("%s\n%s\n%s",
-              to_text(priced.question, plan.global_batch, profiles::current_time()).c_str(),
-              drawing(plan, model, priced.cost.timeline, "as predicted").c_str(),
-              planning::priced_plan_table(priced).c_str());
+  std::printf(
+      "%s\n%s\n%s", to_text(priced.question, plan.global_batch, profiles::current_time()).c_str(),
+      planning::draw_plan(plan, model.layer_names(), priced.cost.timeline, "as predicted", width)
+          .c_str(),
+      planning::priced_plan_table(priced).c_str());
   if (priced.fits()) return 0;
   std::printf("  %s\n", planning::why_it_does_not_fit(priced).c_str());
   return kExitNothingFits;
@@ -83,7 +73,7 @@ OptionList options_of(CheckCommand& command) {
   OptionList list;
   list.group("Input");
   list.path("plan", command.plan, "Plan to check, ours or Galvatron-2's").required().positional();
-  list.append(plan_fact_options(command.facts));
+  list.append(galvatron2::plan_fact_options(command.facts));
   list.append(planning::machine_options(command.machine));
   list.append(planning::plan_question_options(command.request));
   return list;

@@ -23,17 +23,6 @@ struct ClustersCommand {
   bool json = false;
 };
 
-OrderedJson all_to_json() {
-  OrderedJson out = {{"devices", OrderedJson::object()}, {"clusters", OrderedJson::object()}};
-  for (const profiles::Device& device : profiles::named_devices()) {
-    out["devices"][device.name] = cluster_to_json(device.node);
-  }
-  for (const std::string& name : profiles::cluster_names()) {
-    out["clusters"][name] = cluster_to_json(profiles::load_cluster(name));
-  }
-  return out;
-}
-
 int list_all(const ClustersCommand& command) {
   const std::vector<std::string> given = command.overrides.given();
   if (!given.empty() || command.world_size > 0) {
@@ -41,7 +30,7 @@ int list_all(const ClustersCommand& command) {
                       " changes a cluster; name one");
   }
   if (command.json) {
-    std::printf("%s\n", all_to_json().dump(2).c_str());
+    std::printf("%s\n", profiles::all_clusters_to_json().dump(2).c_str());
     return 0;
   }
   std::printf(

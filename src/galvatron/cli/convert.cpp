@@ -5,8 +5,8 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
-#include "galvatron/cli/plan_file.h"
 #include "galvatron/galvatron2/plan.h"
+#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/plan/check_plan.h"
 
 namespace galvatron::cli {
@@ -23,18 +23,18 @@ constexpr const char* kTheirs = "galvatron2";
 
 struct ConvertCommand {
   std::string plan, to, output;
-  PlanFacts facts;
+  galvatron2::PlanFacts facts;
 };
 
 int convert(const ConvertCommand& command) {
-  const bool theirs = is_galvatron2_plan(read_json_file(command.plan));
+  const bool theirs = galvatron2::is_galvatron2_plan(read_json_file(command.plan));
   if (theirs == (command.to == kTheirs)) {
     throw ConfigError("[plan] ", command.plan, " is a plan of ", command.to,
                       " already; the other way is --to ", theirs ? kOurs : kTheirs);
   }
   require_writable(command.output, "--output");
-  const spec::ModelSpec model = model_of_plan(command.plan, command.facts);
-  const plan::Plan plan = read_any_plan(command.plan, model, command.facts);
+  const spec::ModelSpec model = galvatron2::model_of_plan(command.plan, command.facts);
+  const plan::Plan plan = galvatron2::read_any_plan(command.plan, model, command.facts);
   plan::require_valid_plan(plan, model);
   if (theirs) {
     plan::write_plan(command.output, plan);
@@ -50,7 +50,7 @@ OptionList options_of(ConvertCommand& command) {
   OptionList list;
   list.group("Input");
   list.path("plan", command.plan, "Plan to convert, ours or Galvatron-2's").required().positional();
-  list.append(plan_fact_options(command.facts));
+  list.append(galvatron2::plan_fact_options(command.facts));
   list.group("Output");
   list.choice("to", command.to, {kOurs, kTheirs}, "Format to write").required();
   list.path("output", command.output, "Plan file to write").required();

@@ -1,8 +1,6 @@
 // galvatron models: which presets there are, and the numbers of a model before it is trained.
-#include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <utility>
 
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
@@ -23,22 +21,10 @@ struct ModelsCommand {
   bool json = false;
 };
 
-// The sizes of a series stand together, the smallest first.
-std::vector<spec::ModelSpec> load_presets() {
-  std::vector<spec::ModelSpec> models;
-  for (const std::string& name : spec::preset_names()) models.push_back(spec::load_model(name));
-  const auto order = [](const spec::ModelSpec& model) {
-    return std::pair(model.name.substr(0, model.name.find('-')), model.num_params());
-  };
-  std::stable_sort(models.begin(), models.end(),
-                   [&](const auto& one, const auto& other) { return order(one) < order(other); });
-  return models;
-}
-
 int list_models(const ModelsCommand& command) {
   const std::string stray = spec::given_override(command.overrides, {});
   if (!stray.empty()) throw ConfigError("--", stray, " changes a model; name one");
-  const std::vector<spec::ModelSpec> models = load_presets();
+  const std::vector<spec::ModelSpec> models = spec::load_presets();
   if (!command.json) {
     std::printf("%s", spec::models_table(models).c_str());
     return 0;

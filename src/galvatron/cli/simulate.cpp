@@ -5,7 +5,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/cli/output_file.h"
-#include "galvatron/cli/plan_file.h"
+#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/planning/answer.h"
 #include "galvatron/planning/comparison.h"
 #include "galvatron/planning/plan_question.h"
@@ -25,7 +25,7 @@ constexpr const char* kSimulateExamples =
 
 struct SimulateCommand {
   std::string plan, against, trace, output;
-  PlanFacts facts;
+  galvatron2::PlanFacts facts;
   planning::MachineFiles machine;
   planning::PlanQuestionRequest request;
 };
@@ -40,9 +40,9 @@ int compare(const SimulateCommand& command, const planning::PricedPlan& one,
   request.question.seq_length = one.question.job.seq_length;
   request.optimizer = one.question.job.optimizer->name;
   const spec::ModelSpec& model = one.question.model;
-  const planning::PricedPlan other =
-      planning::price_plan(request, read_any_plan(command.against, model, command.facts), model,
-                           knowledge, command.against);
+  const planning::PricedPlan other = planning::price_plan(
+      request, galvatron2::read_any_plan(command.against, model, command.facts), model, knowledge,
+      command.against);
   std::printf("%s\n", planning::compare_plans(one, other).c_str());
   return 0;
 }
@@ -53,11 +53,11 @@ int simulate(const SimulateCommand& command) {
   }
   if (!command.trace.empty()) require_writable(command.trace, "--trace");
   if (!command.output.empty()) require_writable(command.output, "--output");
-  const spec::ModelSpec model = model_of_plan(command.plan, command.facts);
+  const spec::ModelSpec model = galvatron2::model_of_plan(command.plan, command.facts);
   const planning::MachineKnowledge knowledge = planning::read_machine(command.machine);
-  const planning::PricedPlan priced =
-      planning::price_plan(command.request, read_any_plan(command.plan, model, command.facts),
-                           model, knowledge, command.plan);
+  const planning::PricedPlan priced = planning::price_plan(
+      command.request, galvatron2::read_any_plan(command.plan, model, command.facts), model,
+      knowledge, command.plan);
   std::printf("%s\n", question_text(priced).c_str());
   if (!command.against.empty()) return compare(command, priced, knowledge);
   std::printf("%s\n", planning::priced_plan_table(priced).c_str());
@@ -77,7 +77,7 @@ OptionList options_of(SimulateCommand& command) {
   list.group("Input");
   list.path("plan", command.plan, "Plan to predict, ours or Galvatron-2's").required().positional();
   list.path("against", command.against, "Another plan: say how they differ and which one wins");
-  list.append(plan_fact_options(command.facts));
+  list.append(galvatron2::plan_fact_options(command.facts));
   list.append(planning::machine_options(command.machine));
   list.append(planning::plan_question_options(command.request));
   list.group("Output");

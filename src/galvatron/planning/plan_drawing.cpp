@@ -240,4 +240,18 @@ cost::Timeline ideal_timeline(const plan::Plan& plan) {
                         plan.pipeline.stages_per_rank());
 }
 
+std::string draw_plan(const plan::Plan& plan, const std::vector<std::string>& layer_names,
+                      const cost::Timeline& timeline, const std::string& scale, int width) {
+  return draw_stages(plan, layer_names, width) + "\n" + group_table(plan) +
+         fmt::format("\n  schedule {}, {} microbatch{}, {}\n", to_text(plan.pipeline.schedule),
+                     plan.num_microbatches, plan.num_microbatches == 1 ? "" : "es", scale) +
+         draw_timeline(timeline, width);
+}
+
+std::string draw_plan(const plan::Plan& plan, const std::vector<std::string>& layer_names,
+                      int width) {
+  return draw_plan(plan, layer_names, ideal_timeline(plan),
+                   "if layers take the same time and transfers none", width);
+}
+
 }  // namespace galvatron::planning

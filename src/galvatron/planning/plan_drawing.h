@@ -28,6 +28,14 @@ std::string group_table(const plan::Plan& plan);
 // are updated, '.' where it waits. Beginning and end where all of it is too wide.
 std::string draw_timeline(const cost::Timeline& timeline, int width = kDrawingWidth);
 
+// All of it. `scale`: what the timeline's lengths are, such as "as predicted".
+std::string draw_plan(const plan::Plan& plan, const std::vector<std::string>& layer_names,
+                      const cost::Timeline& timeline, const std::string& scale,
+                      int width = kDrawingWidth);
+// By ideal_timeline().
+std::string draw_plan(const plan::Plan& plan, const std::vector<std::string>& layer_names,
+                      int width = kDrawingWidth);
+
 // The plan's schedule where no machine says how long things take: layers of one length, backwards
 // of twice that, transfers of none.
 cost::Timeline ideal_timeline(const plan::Plan& plan);

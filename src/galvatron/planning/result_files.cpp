@@ -32,14 +32,17 @@ OptionList result_file_options(ResultFiles& files) {
   return list;
 }
 
+std::string results_fragment(const Results& results) {
+  return (results.chart ? chart_svg(*results.chart) : "") + "<div class=\"wide\">\n" +
+         results.table.to_html() + "</div>\n<pre>" + escape_markup(results.notes) + "</pre>\n";
+}
+
 std::string results_html(const Results& results) {
   return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
          escape_markup(results.chart ? results.chart->title : "Nothing fits") +
          "</title>\n<style>" + kPageStyle + "</style>\n</head>\n<body>\n" +
-         (results.chart ? chart_svg(*results.chart) : "") + "<div class=\"wide\">\n" +
-         results.table.to_html() + "</div>\n<pre>" + escape_markup(results.notes) +
-         "</pre>\n</body>\n</html>\n";
+         results_fragment(results) + "</body>\n</html>\n";
 }
 
 void write_results(const ResultFiles& files, const Results& results) {

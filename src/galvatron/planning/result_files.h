@@ -29,7 +29,8 @@ struct Results {
 // A picture of nothing is not written.
 void write_results(const ResultFiles& files, const Results& results);
 
-// A page of its own: picture, table, notes.
+// Picture, table, notes: a part of a page, and a page of its own.
+std::string results_fragment(const Results& results);
 std::string results_html(const Results& results);
 
 }  // namespace galvatron::planning

@@ -116,7 +116,7 @@ std::vector<std::int64_t> parse_batches(const std::string& text) {
 
 search::SearchResult PreparedSearch::run(search::WatchProgress watch) const {
   search::SearchOptions watched = options;
-  watched.progress = std::move(watch);
+  if (watch) watched.progress = std::move(watch);
   return search_best_plan(question.inputs(), watched);
 }
 

@@ -122,16 +122,21 @@ class Sweep {
 
   void work() {
     for (std::size_t i = next_++; i < tasks_.size(); i = next_++) {
-      std::exception_ptr failure;
       try {
         answers_[i] = answer(tasks_[i]);
+        const std::scoped_lock lock(mutex_);
+        if (progress_) progress_(++num_done_, tasks_.size());
       } catch (...) {
-        failure = std::current_exception();
+        fail(std::current_exception());
       }
-      const std::scoped_lock lock(mutex_);
-      if (failure && !failure_) failure_ = failure;
-      if (progress_) progress_(++num_done_, tasks_.size());
     }
+  }
+
+  // No further questions.
+  void fail(std::exception_ptr failure) {
+    const std::scoped_lock lock(mutex_);
+    if (!failure_) failure_ = std::move(failure);
+    next_ = tasks_.size();
   }
 
   std::vector<SweepRow> answer(const SweepTask& task) const {
@@ -214,6 +219,7 @@ OptionList sweep_options(SweepRequest& request) {
   add_list(list, "memory", "SIZE,...",
            "What a plan may use of one device: 24GiB,40GiB or 16GiB:80GiB:8GiB", request.memories,
            parse_sizes);
+  list.append(spec::model_override_options(request.overrides));
   OptionList shared = machine_options(request.machine);
   shared.append(search_options(request.search));
   list.append(shared.without(

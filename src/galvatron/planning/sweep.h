@@ -37,6 +37,7 @@ struct SweepRow {
 };
 
 // Called after each question, from any thread but one at a time: how many of how many are answered.
+// What it throws ends the sweep.
 using SweepProgress = std::function<void(std::size_t done, std::size_t total)>;
 
 // The answers of separate searches, in the order of the lists, the last ones running fastest.

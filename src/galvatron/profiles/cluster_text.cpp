@@ -97,4 +97,15 @@ std::string clusters_table() {
   return table.to_string();
 }
 
+OrderedJson all_clusters_to_json() {
+  OrderedJson out = {{"devices", OrderedJson::object()}, {"clusters", OrderedJson::object()}};
+  for (const Device& device : named_devices()) {
+    out["devices"][device.name] = cluster_to_json(device.node);
+  }
+  for (const std::string& name : cluster_names()) {
+    out["clusters"][name] = cluster_to_json(load_cluster(name));
+  }
+  return out;
+}
+
 }  // namespace galvatron::profiles

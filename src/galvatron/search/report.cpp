@@ -66,22 +66,25 @@ std::string shape_text(const plan::Plan& plan) {
                      plan.num_microbatches == 1 ? "" : "es");
 }
 
-std::string plan_table(const FoundPlan& found) {
-  const plan::Plan& plan = found.plan;
-  std::vector<std::string> heads = strategy_heads();
-  heads.insert(heads.begin(), {"stage", "layers"});
-  TextTable table(heads);
-  table.align(1, TextTable::Align::kLeft);
+PlanRows plan_rows(const plan::Plan& plan, const std::vector<std::string>& layer_names) {
+  PlanRows out{strategy_heads(), {}};
+  out.heads.insert(out.heads.begin(), {"stage", "layers"});
   for (int stage = 0; stage < plan.pipeline.num_stages(); ++stage) {
-    for (const plan::LayerRun& run :
-         layer_runs(plan, plan.layers_of_stage(stage), found.layer_names)) {
+    for (const plan::LayerRun& run : layer_runs(plan, plan.layers_of_stage(stage), layer_names)) {
       const auto first = static_cast<int>(run.layers.begin);
-      std::vector<std::string> row =
-          strategy_cells(plan.layers[static_cast<std::size_t>(first)], plan.dp_degree(first));
+      std::vector<std::string>& row = out.rows.emplace_back(
+          strategy_cells(plan.layers[static_cast<std::size_t>(first)], plan.dp_degree(first)));
       row.insert(row.begin(), {std::to_string(stage), run.name});
-      table.add_row(row);
     }
   }
+  return out;
+}
+
+std::string plan_table(const FoundPlan& found) {
+  const PlanRows rows = plan_rows(found.plan, found.layer_names);
+  TextTable table(rows.heads);
+  table.align(1, TextTable::Align::kLeft);
+  for (const std::vector<std::string>& row : rows.rows) table.add_row(row);
   return table.to_string();
 }
 

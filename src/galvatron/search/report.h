@@ -1,6 +1,7 @@
 // Results of a search as text for people and as JSON for plan files.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "galvatron/search/search.h"
 
@@ -12,7 +13,14 @@ std::string percent_more(double part, double whole);
 // "4 stages, 16 microbatches": the pipeline of a plan in a few words.
 std::string shape_text(const plan::Plan& plan);
 
-// Runs of layers of one kind by strategy: one row per run and stage.
+// Runs of layers of one kind by strategy: one row per run and stage; its first two cells are stage
+// and layers.
+struct PlanRows {
+  std::vector<std::string> heads;
+  std::vector<std::vector<std::string>> rows;
+};
+// Without `layer_names` a run is called by its number of layers.
+PlanRows plan_rows(const plan::Plan& plan, const std::vector<std::string>& layer_names = {});
 std::string plan_table(const FoundPlan& found);
 
 // The plan, its stages' memory against the budget, where the step's time goes.

@@ -63,10 +63,7 @@ const ModelType& type_of(const Json& config, const std::string& name) {
 
 ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
   try {
-    const NamedConfig plain{read_json_file(path, mebibytes(16)), name_of(path)};
-    const Family family = type_of(plain.config, plain.name).family;
-    const NamedConfig model = override_config(plain, family, overrides);
-    return model_from_config(model.config, model.name);
+    return model_from_config(read_json_file(path, mebibytes(16)), name_of(path), overrides);
   } catch (const ConfigError& error) {
     const std::string message = error.what();
     if (message.find(path.string()) != std::string::npos) throw;
@@ -108,12 +105,14 @@ ModelSpec load_model(const std::string& model, const ModelOverrides& overrides) 
   throw ConfigError("[model] '", model, "' ", unknown_model_hint(model, preset_names()));
 }
 
-ModelSpec model_from_config(const Json& json, const std::string& name) {
+ModelSpec model_from_config(const Json& json, const std::string& name,
+                            const ModelOverrides& overrides) {
   const ModelType& type = type_of(json, name);
-  refuse_common_features(json, name);
-  ModelSpec model = type.read(json, name);
-  model.name = name;
-  model.config = json;
+  const NamedConfig adapted = override_config({json, name}, type.family, overrides);
+  refuse_common_features(adapted.config, adapted.name);
+  ModelSpec model = type.read(adapted.config, adapted.name);
+  model.name = adapted.name;
+  model.config = adapted.config;
   return model;
 }
 

@@ -174,7 +174,8 @@ struct ModelSpec {
 // that we do not have.
 ModelSpec load_model(const std::string& model, const ModelOverrides& overrides = {});
 // The same from a parsed config; `name` is recorded and appears in errors.
-ModelSpec model_from_config(const Json& config, const std::string& name);
+ModelSpec model_from_config(const Json& config, const std::string& name,
+                            const ModelOverrides& overrides = {});
 // The preset names, sorted.
 std::vector<std::string> preset_names();
 // Where configs/ lies: $GALVATRON_CONFIGS, else beside the binary or in the source tree it was

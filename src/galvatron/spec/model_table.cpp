@@ -1,5 +1,8 @@
 #include "galvatron/spec/model_table.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "galvatron/base/table.h"
 #include "galvatron/base/units.h"
 
@@ -66,6 +69,17 @@ std::string model_table(const ModelSpec& model) {
         {name, counts_params ? cell(value) + " (" + params_text(model) + ")" : cell(value)});
   }
   return table.to_string();
+}
+
+std::vector<ModelSpec> load_presets() {
+  std::vector<ModelSpec> models;
+  for (const std::string& name : preset_names()) models.push_back(load_model(name));
+  const auto order = [](const ModelSpec& model) {
+    return std::pair(model.name.substr(0, model.name.find('-')), model.num_params());
+  };
+  std::stable_sort(models.begin(), models.end(),
+                   [&](const auto& one, const auto& other) { return order(one) < order(other); });
+  return models;
 }
 
 }  // namespace galvatron::spec

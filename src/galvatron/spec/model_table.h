@@ -13,6 +13,9 @@ namespace galvatron::spec {
 // Without what the model does not have.
 OrderedJson model_to_json(const ModelSpec& model);
 
+// All presets: those of a series together, the smallest first.
+std::vector<ModelSpec> load_presets();
+
 // One row a model.
 std::string models_table(const std::vector<ModelSpec>& models);
 // One row a number.

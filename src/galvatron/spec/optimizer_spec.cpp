@@ -59,7 +59,8 @@ std::vector<OptimizerOption> merge_options() {
         if (of.size() < optimizers().size())
           out.back().help += fmt::format(" ({})", fmt::join(of, ", "));
       } else if (known->help != option.help || known->standard != option.standard) {
-        known->help += fmt::format("; {}: {} [{}]", optimizer.name, option.help, option.standard);
+        known->help +=
+            fmt::format("; of {}, by default {}, {}", optimizer.name, option.standard, option.help);
       }
     }
   }

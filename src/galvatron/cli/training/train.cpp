@@ -9,12 +9,12 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
-#include "galvatron/cli/plan_file.h"
 #include "galvatron/cli/training/commands.h"
 #include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/stop_signals.h"
+#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/train_options.h"
 
@@ -205,9 +205,11 @@ int find_plan(TrainCommand& options, const comm::LaunchEnvironment& environment)
 void read_foreign_plan(train::TrainJob& job, int world_size) {
   const std::string model = job.model.empty() ? job.init_from : job.model;
   if (job.plan.empty() || job.given_plan || model.empty()) return;
-  if (!is_galvatron2_plan(read_json_file(job.plan))) return;
-  const PlanFacts facts{model, job.overrides, world_size, train::job_spec(job, 0).precision};
-  job.given_plan = read_any_plan(job.plan, spec::load_model(model, job.overrides), facts);
+  if (!galvatron2::is_galvatron2_plan(read_json_file(job.plan))) return;
+  const galvatron2::PlanFacts facts{model, job.overrides, world_size,
+                                    train::job_spec(job, 0).precision};
+  job.given_plan =
+      galvatron2::read_any_plan(job.plan, spec::load_model(model, job.overrides), facts);
 }
 
 // Starts this binary once more for each rank.

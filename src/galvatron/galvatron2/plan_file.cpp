@@ -1,11 +1,11 @@
-#include "galvatron/cli/plan_file.h"
+#include "galvatron/galvatron2/plan_file.h"
 
 #include <algorithm>
 
 #include "galvatron/base/error.h"
 #include "galvatron/galvatron2/plan.h"
 
-namespace galvatron::cli {
+namespace galvatron::galvatron2 {
 namespace {
 
 // Theirs are of GPUs.
@@ -67,8 +67,8 @@ plan::Plan read_any_plan(const std::string& path, const spec::ModelSpec& model,
                          const PlanFacts& facts) {
   const Json json = read_json_file(path);
   if (!is_galvatron2_plan(json)) return read_ours(json, path, facts);
-  return galvatron2::to_our_plan(galvatron2::plan_from_json(json, path, facts.world_size),
-                                 model.name, facts.precision.value_or(kPrecisionOfTheirs));
+  return to_our_plan(plan_from_json(json, path, facts.world_size), model.name,
+                     facts.precision.value_or(kPrecisionOfTheirs));
 }
 
-}  // namespace galvatron::cli
+}  // namespace galvatron::galvatron2

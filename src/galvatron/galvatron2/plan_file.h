@@ -8,7 +8,7 @@
 #include "galvatron/spec/model_overrides.h"
 #include "galvatron/spec/model_spec.h"
 
-namespace galvatron::cli {
+namespace galvatron::galvatron2 {
 
 // What a plan file may not say itself.
 struct PlanFacts {
@@ -30,4 +30,4 @@ bool is_galvatron2_plan(const Json& plan);
 plan::Plan read_any_plan(const std::string& path, const spec::ModelSpec& model,
                          const PlanFacts& facts);
 
-}  // namespace galvatron::cli
+}  // namespace galvatron::galvatron2

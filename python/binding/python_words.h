@@ -1,0 +1,17 @@
+// Sentences of the rooms name options as the command line spells them; from Python they are keyword
+// arguments.
+#pragma once
+#include <string>
+
+#include "galvatron/base/option.h"
+
+namespace galvatron::binding {
+
+// "--global-batch 64" as "global_batch 64", for every option that some function of the package has.
+// Commands to type, which stand in backticks, stay as they are.
+std::string in_python_words(const std::string& text);
+
+// OptionList::describe() with its help in these words.
+std::string describe_in_python_words(const OptionList& options);
+
+}  // namespace galvatron::binding
