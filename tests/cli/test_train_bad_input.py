@@ -54,7 +54,7 @@ def refused(galvatron, tmp_path: Path):
         (["--beta1", 1], "--beta1 needs a number from 0 to below 1, not '1'"),
         (["--optimizer", "sgd", "--momentum", "1.0"], "--momentum needs a number from 0 to below 1, not '1.0'"),
         (["--optimizer", "sgd", "--beta1", 0.8], "beta1 0.8 is an option of adamw, not of sgd"),
-        (["--optimizer", "sgd", "--momentum", 2], "--momentum needs a number from 0 to 1"),
+        (["--optimizer", "sgd", "--momentum", 2], "--momentum needs a number from 0 to below 1, not '2'"),
         (["--warmup-steps", 3], "3 warm-up steps do not fit into 2 steps"),
         (["--data", "nowhere"], "nowhere.idx"),
         (["--split", "9,x"], "9,x"),
