@@ -90,12 +90,12 @@ class FrontierSearch {
   FrontierStep make_step(search::SearchResult result, Bytes budget) const {
     const search::FoundPlan& found = *result.best;
     // As the search counts it: that decides from where on it finds the plan.
-    const Bytes from =
-        cost::cost_as_searched(
-            {inputs_.model, job_of(found.plan), inputs_.hardware, inputs_.profile}, found.plan)
-            .peak_memory;
+    const cost::SearchedCost cost = cost::cost_as_searched(
+        {inputs_.model, job_of(found.plan), inputs_.hardware, inputs_.profile}, found.plan);
+    const double ms_per_sample =
+        cost.step_time.value / static_cast<double>(found.plan.global_batch);
     const double bound = result.certificate.lower_bound;
-    return {from, budget, std::move(result), bound};
+    return {cost.peak_memory, budget, std::move(result), bound, ms_per_sample};
   }
   spec::JobSpec job_of(const plan::Plan& plan) const {
     spec::JobSpec job = inputs_.job;
@@ -111,7 +111,7 @@ class FrontierSearch {
     }
     const double worth_it = 1 - std::max(kSameTime, frontier_.simplicity / 2);
     search::SearchResult result =
-        search_in(budget, below ? worth_it * below->ms_per_sample() : search::kInfinity);
+        search_in(budget, below ? worth_it * below->ms_per_sample : search::kInfinity);
     if (result.best) {
       add(make_step(result, budget));
     } else if (below) {
@@ -126,9 +126,9 @@ class FrontierSearch {
   // Plans that need more and are no faster make room: what is best in a budget is best in it
   // whatever budget it was found in.
   void add(FrontierStep step) {
-    const double time = step.ms_per_sample();
+    const double time = step.ms_per_sample;
     const auto covers = [&](const FrontierStep& other) {
-      return other.from <= step.from && other.ms_per_sample() <= time * (1 + kSameTime);
+      return other.from <= step.from && other.ms_per_sample <= time * (1 + kSameTime);
     };
     const auto known = std::find_if(steps().rbegin(), steps().rend(), covers);
     if (known != steps().rend()) {
@@ -139,7 +139,7 @@ class FrontierSearch {
     std::erase_if(steps(), [&](const FrontierStep& other) {
       const bool useless =
           other.from >= step.from && time <= std::max((1 + frontier_.simplicity) * other.bound,
-                                                      (1 + kSameTime) * other.ms_per_sample());
+                                                      (1 + kSameTime) * other.ms_per_sample);
       if (useless) {
         step.to = std::max(step.to, other.to);
         step.bound = std::min(step.bound, other.bound);
@@ -194,7 +194,7 @@ class FrontierSearch {
       const Bytes first = below.to + Bytes{1}, last = above.from - Bytes{1};
       if (first > last) continue;
       const bool touches = i + 2 < steps().size() && above.to + Bytes{1} == steps()[i + 2].from;
-      out.push_back({first, last, below.ms_per_sample() / above.ms_per_sample() - 1, touches});
+      out.push_back({first, last, below.ms_per_sample / above.ms_per_sample - 1, touches});
     }
     return out;
   }
@@ -228,7 +228,7 @@ bool Frontier::touches_next(std::size_t step) const {
 
 double Frontier::off_by(std::size_t step) const {
   const double bound = touches_next(step) ? steps[step].bound : steps[step + 1].bound;
-  const double off = steps[step].ms_per_sample() / bound - 1;
+  const double off = steps[step].ms_per_sample / bound - 1;
   return off < kSameTime ? 0 : off;
 }
 

@@ -28,7 +28,9 @@ struct FrontierStep {
   Bytes to;
   search::SearchResult result;
   double bound = 0;  // no plan is faster in any of these budgets; ms per sample
-  double ms_per_sample() const { return result.best->ms_per_sample(); }
+  // As the search counts it (cost::cost_as_searched), which decides between plans: where layers
+  // share a weight a prediction may be a little less.
+  double ms_per_sample = 0;
 };
 
 struct Frontier {

@@ -29,7 +29,7 @@ bool has_one_batch(const Frontier& frontier) {
 
 Milliseconds time_of(const Frontier& frontier, const FrontierStep& step) {
   if (has_one_batch(frontier)) return step.result.best->cost.step_time;
-  return {step.ms_per_sample()};
+  return {step.ms_per_sample};
 }
 
 std::string time_text(const Frontier& frontier, const FrontierStep& step) {
@@ -44,7 +44,7 @@ ChartPoint corner(const Frontier& frontier, const FrontierStep& step, Bytes at) 
 ResultCell compared(const Frontier& frontier, const FrontierStep& step) {
   const auto here = frontier.step_at(frontier.asked);
   if (!here) return {};
-  const double more = step.ms_per_sample() / frontier.steps[*here].ms_per_sample() - 1;
+  const double more = step.ms_per_sample / frontier.steps[*here].ms_per_sample - 1;
   return {more, fmt::format("{:+.2f} %", 100 * more)};
 }
 
@@ -75,7 +75,7 @@ std::vector<ChartLine> lines_of(const Frontier& frontier) {
 std::vector<ChartLabel> labels_of(const Frontier& frontier) {
   std::vector<std::pair<double, std::size_t>> order = {{-search::kInfinity, 0}};
   for (std::size_t i = 1; i < frontier.steps.size(); ++i) {
-    const auto time = [&](std::size_t step) { return frontier.steps[step].ms_per_sample(); };
+    const auto time = [&](std::size_t step) { return frontier.steps[step].ms_per_sample; };
     order.emplace_back(-time(i - 1) / time(i), i);
   }
   std::sort(order.begin(), order.end());
@@ -126,7 +126,7 @@ ResultTable frontier_table(const Frontier& frontier, const Question& question) {
     std::vector<ResultCell> cells = {
         {step.from.value, gib_text(step.from)},
         {step.to.value, ""},
-        {step.ms_per_sample(), to_text(time_of(frontier, step))},
+        {step.ms_per_sample, to_text(time_of(frontier, step))},
         {plan_of(step).global_batch, std::to_string(plan_of(step).global_batch)},
         {off, off == 0 ? "-" : fmt::format("{:.2f} %", 100 * off)},
         compared(frontier, step)};
