@@ -54,6 +54,10 @@ int show_clusters(const ClustersCommand& command) {
 
 OptionList options_of(ClustersCommand& command) {
   OptionList list;
+  list.group("Input");
+  list.text("cluster", command.cluster,
+            "Name, file, or NODESxDEVICESxDEVICE:NETWORK; default: all that are named")
+      .positional();
   list.group("Output");
   list.flag("json", command.json, "As JSON: of one cluster, the file that --cluster takes");
   list.group("Cluster");
@@ -68,8 +72,6 @@ void add_clusters_command(CommandLine& line) {
   const auto command = std::make_shared<ClustersCommand>();
   CLI::App& app =
       line.add("clusters", kClustersExamples, [command] { return show_clusters(*command); });
-  app.add_option("CLUSTER", command->cluster,
-                 "Name, file, or NODESxDEVICESxDEVICE:NETWORK; without it all that are named");
   add_options(app, options_of(*command));
 }
 
