@@ -6,6 +6,7 @@
 
 #include "galvatron/cli/commands.h"
 #include "galvatron/planning/frontier.h"
+#include "galvatron/planning/result_files.h"
 #include "galvatron/planning/search_request.h"
 
 namespace galvatron::cli {

@@ -61,14 +61,14 @@ Cluster cluster_from_spec(const std::string& text) {
   const std::size_t colon = text.find(':');
   std::string rest = text.substr(0, colon);
   const std::optional<int> first = take_count(rest, text);
-  const std::optional<int> second = first ? take_count(rest, text) : std::nullopt;
+  const int in_node = first ? take_count(rest, text).value_or(0) : 0;  // 0: there is one count
   if (rest.empty() || colon == text.size() - 1) fail_spec(text);
   if (!first && !knows_device(rest)) fail_spec(text);  // another kind of name may be meant
   Cluster out = find_device(rest).node;
-  if (second) {
-    if (std::int64_t{*first} * *second > kMostCount) fail_spec(text);
+  if (in_node > 0) {
+    if (std::int64_t{*first} * in_node > kMostCount) fail_spec(text);
     out.spec.num_nodes = *first;
-    out.spec.devices_per_node = *second;
+    out.spec.devices_per_node = in_node;
   } else {
     place(out.spec, first.value_or(1), rest);
   }
