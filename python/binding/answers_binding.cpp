@@ -63,17 +63,21 @@ OrderedJson results_to_json(const planning::Results& results) {
           {"html", results_fragment(results)}};
 }
 
-// What search() takes beside model and machine.
-struct SearchArguments {
-  planning::SearchRequest request;
+// What search() and simulate() take beside model, plan and machine.
+template <typename Request, OptionList (*options_of)(Request&)>
+struct Arguments {
+  Request request;
   spec::ModelOverrides overrides;
 
   OptionList options() {
     OptionList list = spec::model_override_options(overrides);
-    list.append(planning::search_options(request));
+    list.append(options_of(request));
     return list;
   }
 };
+using SearchArguments = Arguments<planning::SearchRequest, &planning::search_options>;
+using SimulateArguments =
+    Arguments<planning::PlanQuestionRequest, &planning::plan_question_options>;
 
 // A search with its question: what it found, and what can be asked about it.
 class AnsweredSearch {
@@ -185,17 +189,6 @@ class AnsweredSearch {
   std::vector<planning::Baseline> baselines_;
 };
 
-struct SimulateArguments {
-  planning::PlanQuestionRequest request;
-  spec::ModelOverrides overrides;
-
-  OptionList options() {
-    OptionList list = spec::model_override_options(overrides);
-    list.append(planning::plan_question_options(request));
-    return list;
-  }
-};
-
 Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& options,
               const std::optional<Text>& hardware, const std::optional<Text>& profile,
               const std::optional<std::string>& cluster) {
@@ -225,7 +218,7 @@ Text sweep(const Text& options) {
   arguments.options().read(from_text(options, "sweep"), "sweep");
   const std::vector<planning::SweepRow> rows =
       planning::run_sweep(arguments.request, [](std::size_t, std::size_t) { check_signals(); });
-  OrderedJson out = results_to_json({sweep_table(rows), "", {}, sweep_chart(rows)});
+  OrderedJson out = results_to_json({sweep_table(rows), sweep_notes(rows), {}, sweep_chart(rows)});
   out["title"] = planning::sweep_title(rows);
   return out.dump();
 }

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_error.h"
@@ -135,6 +136,37 @@ TEST(JsonReader, FinishNamesTheKeyNobodyAskedFor) {
             "[json] plan.json: key 'tp_degre' is unknown, did you mean 'tp_degree'?");
   reader.ignore("tp_degre");
   EXPECT_NO_THROW(reader.finish());
+}
+
+TEST(FirstDifference, LooksFromBothSides) {
+  const Json a{{"a", 1}, {"b", "x"}}, more{{"a", 1}, {"b", "x"}, {"c", nullptr}};
+  EXPECT_EQ(first_difference(a, a), "");
+  EXPECT_EQ(first_difference(a, more), "c");
+  EXPECT_EQ(first_difference(more, a), "c");
+  EXPECT_EQ(first_difference(a, Json{{"a", 1}, {"b", "y"}}), "b");
+  EXPECT_EQ(first_difference(a, more, [](const std::string& key) { return key != "c"; }), "");
+}
+
+TEST(ValueText, IsForSentences) {
+  const Json json{{"a", 1}, {"b", "x"}};
+  EXPECT_EQ(value_text(find_value(json, "a")), "1");
+  EXPECT_EQ(value_text(find_value(json, "b")), "x");
+  EXPECT_EQ(value_text(find_value(json, "c")), "nothing");
+}
+
+TEST_F(JsonFile, WritingReplacesFilesAloneAndWhatALinkNames) {
+  namespace fs = std::filesystem;
+  write_file_atomically(folder_ / "file", "old");
+  fs::create_symlink("file", folder_ / "link");
+  write_file_atomically(folder_ / "link", "newer");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(fs::file_size(folder_ / "file"), 5u);
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  for (const fs::path& other : {folder_ / "pipe", folder_}) {
+    EXPECT_NE(config_error_of([&] { write_file_atomically(other, "x"); }).find("no file"),
+              std::string::npos);
+  }
+  EXPECT_TRUE(fs::is_fifo(folder_ / "pipe"));
 }
 
 }  // namespace

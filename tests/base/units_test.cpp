@@ -89,6 +89,13 @@ TEST(BandwidthText, ShowsThreeDigitsInDecimalUnits) {
   EXPECT_EQ(to_text(gigabytes_per_second(2039)), "2.04 TB/s");
 }
 
+TEST(CountText, HasAPluralAndEveryDigit) {
+  EXPECT_EQ(count_text(1, "stage"), "1 stage");
+  EXPECT_EQ(count_text(0, "stage"), "0 stages");
+  EXPECT_EQ(count_text(2, "microbatch"), "2 microbatches");
+  EXPECT_EQ(count_text(1'048'576, "rank"), "1048576 ranks");
+}
+
 TEST(BytesText, ShowsThreeDigitsInBinaryUnits) {
   EXPECT_EQ(to_text(Bytes{12}), "12 B");
   EXPECT_EQ(to_text(kibibytes(17)), "17.0 KiB");

@@ -112,5 +112,17 @@ TEST(BusFactor, IsNcclTests) {
   EXPECT_DOUBLE_EQ(bus_factor(Collective::kPointToPoint, 2), 1);
 }
 
+TEST(HardwareProfile, CountsNodesThatAreNotFullToo) {
+  HardwareProfile profile;
+  profile.ranks_per_node = 8;
+  const auto nodes_of = [&](int world_size) {
+    profile.world_size = world_size;
+    return std::pair(profile.num_nodes(), profile.ranks_on_node());
+  };
+  EXPECT_EQ(nodes_of(4), std::pair(1, 4));
+  EXPECT_EQ(nodes_of(8), std::pair(1, 8));
+  EXPECT_EQ(nodes_of(20), std::pair(3, 8));
+}
+
 }  // namespace
 }  // namespace galvatron::profiles

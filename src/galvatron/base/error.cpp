@@ -40,6 +40,12 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
+std::string plain_name(std::string_view name) {
+  std::string out = lower_case(name);
+  std::erase_if(out, [](char c) { return c == '-' || c == '_' || c == ' '; });
+  return out;
+}
+
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;

@@ -43,6 +43,8 @@ class InternalError : public std::logic_error {
                                        const std::string& message);
 
 std::string lower_case(std::string_view text);  // of ASCII letters
+// In lower case without '-', '_' and spaces: "RTX 4090" and "rtx4090" are one name.
+std::string plain_name(std::string_view name);
 
 // The candidate nearest to `word` by edit distance, or "" when none is near enough to be meant.
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates);

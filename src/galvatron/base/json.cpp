@@ -1,7 +1,9 @@
 #include "galvatron/base/json.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <system_error>
 
@@ -78,7 +80,22 @@ Json read_json_file(const std::filesystem::path& path, Bytes limit) {
   return parse_json(read_whole_file(path, limit), path.string());
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+std::filesystem::path replaced_by_writing(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path target = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : path;
+  if (!fs::exists(target, error)) return target;
+  if (!fs::is_regular_file(target, error)) {
+    throw ConfigError("[file] cannot write ", path.string(), ": it is there and no file");
+  }
+  if (access(target.c_str(), W_OK) != 0) {
+    throw ConfigError("[file] cannot write ", path.string(), ": ", std::strerror(errno));
+  }
+  return target;
+}
+
+void write_file_atomically(const std::filesystem::path& wanted, std::string_view content) {
+  const std::filesystem::path path = replaced_by_writing(wanted);
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   std::filesystem::path temporary = path;
@@ -97,6 +114,27 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 
 void write_json_file(const std::filesystem::path& path, const OrderedJson& value) {
   write_file_atomically(path, value.dump(2) + "\n");
+}
+
+const Json* find_value(const Json& object, const std::string& key) {
+  const auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+std::string value_text(const Json* value) {
+  if (value == nullptr) return "nothing";
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+std::string first_difference(const Json& a, const Json& b,
+                             const std::function<bool(const std::string&)>& counts) {
+  for (const auto& [one, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+    for (const auto& [key, value] : one->items()) {
+      const Json* found = find_value(*other, key);
+      if (counts(key) && (found == nullptr || *found != value)) return key;
+    }
+  }
+  return "";
 }
 
 std::string file_checksum(const std::filesystem::path& path) {

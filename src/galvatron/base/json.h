@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,9 +26,25 @@ Json read_json_file(const std::filesystem::path& path, Bytes limit = mebibytes(6
 // Parses text; `source` names it in errors.
 Json parse_json(std::string_view text, const std::string& source);
 
-// Writes to a temporary file beside `path` and renames it, so that a reader never sees half a file.
+// What writing to `path` replaces: itself, or what a link names. ConfigError for what is there and
+// no file (a device, a pipe, a folder) or may not be written.
+std::filesystem::path replaced_by_writing(const std::filesystem::path& path);
+// Writes to a temporary file beside replaced_by_writing(path) and renames it, so that a reader
+// never sees half a file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 void write_json_file(const std::filesystem::path& path, const OrderedJson& value);
+
+// The value under a key, or nullptr. REQUIRES: `object` is one.
+const Json* find_value(const Json& object, const std::string& key);
+// For sentences: a text without quotes, "nothing" for nullptr.
+std::string value_text(const Json* value);
+// The first key of either object that the other lacks or has with another value; `counts(key)` says
+// whether it matters. "" for none.
+std::string first_difference(
+    const Json& a, const Json& b,
+    const std::function<bool(const std::string&)>& counts = [](const std::string&) {
+      return true;
+    });
 
 // Lower-case hex SHA-free fingerprint (FNV-1a, 64 bit) of a file's bytes: provenance, not security.
 std::string file_checksum(const std::filesystem::path& path);

@@ -105,6 +105,11 @@ Bandwidth parse_bandwidth(std::string_view text, std::string_view what) {
   return {per_second / 1000};
 }
 
+std::string count_text(std::int64_t count, std::string_view what) {
+  const char* ending = what.ends_with("ch") ? "es" : "s";
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : ending);
+}
+
 std::string to_text(Bytes bytes) {
   constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   double value = static_cast<double>(bytes.value);

@@ -61,6 +61,9 @@ std::string to_text(Bytes bytes);
 // "13.0 B", "124 M", "1.00 T", "128": three significant digits.
 std::string amount_text(double amount);
 
+// "1 stage", "3 stages", "2 microbatches": `what` in the singular.
+std::string count_text(std::int64_t count, std::string_view what);
+
 // "1.24 s", "312 ms", "85.0 us": three significant digits.
 std::string to_text(Milliseconds time);
 

@@ -19,6 +19,7 @@ void require_writable(const std::string& path, const std::string& option) {
   }
   if (fs::is_directory(path, error))
     throw ConfigError(option, " ", path, " is a folder, not a file");
+  replaced_by_writing(path);
   if (access(folder.c_str(), W_OK) != 0) {
     throw ConfigError(option, " ", path, ": the folder ", folder.string(), " is not writable");
   }

@@ -61,6 +61,7 @@ int simulate(const SimulateCommand& command) {
   std::printf("%s\n", question_text(priced).c_str());
   if (!command.against.empty()) return compare(command, priced, knowledge);
   std::printf("%s\n", planning::priced_plan_table(priced).c_str());
+  if (!priced.fits()) std::printf("  %s\n", planning::why_it_does_not_fit(priced).c_str());
   if (!command.trace.empty()) {
     write_json_file(command.trace, cost::to_chrome_trace(priced.cost.timeline, priced.plan.model));
     std::printf("  timeline written to %s\n", command.trace.c_str());

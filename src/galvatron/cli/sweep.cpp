@@ -39,7 +39,7 @@ int run_sweep(const SweepCommand& command) {
   if (bar) bar->finish();
   std::printf("%s\n", planning::sweep_title(rows).c_str());
   const std::optional<planning::Chart> chart = sweep_chart(rows);
-  show_results({sweep_table(rows), "", sweep_to_json(rows), chart}, command.files);
+  show_results({sweep_table(rows), sweep_notes(rows), sweep_to_json(rows), chart}, command.files);
   return chart ? 0 : kExitNothingFits;
 }
 

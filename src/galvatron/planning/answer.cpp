@@ -14,14 +14,9 @@ constexpr double kSecondsPerDay = 86400;
 constexpr const char* kMfuConvention =
     "Megatron-LM's count: 3 x forward, half of causal attention, nothing computed again";
 
-std::string plural(double count, const char* what) {
-  return fmt::format("{:g} {}{}", count, what, count == 1 ? "" : "s");
-}
-
 std::string machine_text(const profiles::HardwareProfile& hardware) {
-  const int ranks = hardware.world_size, on_node = std::min(hardware.ranks_per_node, ranks);
-  const int nodes = (ranks + on_node - 1) / on_node;
-  return fmt::format("{}, {} x {} of {}", plural(ranks, "rank"), plural(nodes, "node"), on_node,
+  return fmt::format("{}, {} x {} of {}", count_text(hardware.world_size, "rank"),
+                     count_text(hardware.num_nodes(), "node"), hardware.ranks_on_node(),
                      hardware.device);
 }
 
@@ -29,7 +24,7 @@ std::string sample_text(const Question& question) {
   const spec::ModelSpec& model = question.model;
   const std::int64_t length = question.job.seq_length;
   if (model.fixed_seq_length > 0) return fmt::format("images ({} tokens each)", length);
-  const bool is_longest = length == model.max_positions || model.max_positions > 1'000'000;
+  const bool is_longest = length == model.max_positions || !model.limits_length();
   return fmt::format("{} tokens{}", length,
                      is_longest ? "" : fmt::format(" (the model allows {})", model.max_positions));
 }
@@ -109,7 +104,7 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
   const spec::ModelSpec& model = question.model;
   std::string out = fmt::format(
       "{}: {} parameters in {}\n  {}\n  batch {} x {}, {}, {}\n  {}\n", model.name,
-      amount_text(static_cast<double>(model.num_params())), plural(model.num_blocks(), "block"),
+      amount_text(static_cast<double>(model.num_params())), count_text(model.num_blocks(), "block"),
       machine_text(question.hardware), global_batch, sample_text(question),
       to_text(question.job.precision), question.job.optimizer->name, memory_text(question));
   for (const Source& source : sources_of(question)) {
@@ -176,13 +171,17 @@ OrderedJson throughput_to_json(const Throughput& throughput, const Question& que
   return out;
 }
 
+void add_answer(OrderedJson& section, const Question& question, const plan::Plan& plan,
+                const cost::PlanCost& cost) {
+  section["question"] = question_to_json(question, plan.global_batch);
+  const std::vector<std::string> texts = extrapolated(question, plan);
+  if (!texts.empty()) section["question"]["extrapolated"] = texts;
+  section["throughput"] = throughput_to_json(throughput(question, plan, cost), question);
+}
+
 OrderedJson search_to_json(const Question& question, const search::SearchResult& result) {
-  const search::FoundPlan& best = *result.best;
   OrderedJson out = search::search_to_json(result, question.memory);
-  out["question"] = question_to_json(question, best.plan.global_batch);
-  const std::vector<std::string> texts = extrapolated(question, best.plan);
-  if (!texts.empty()) out["question"]["extrapolated"] = texts;
-  out["throughput"] = throughput_to_json(throughput(question, best.plan, best.cost), question);
+  add_answer(out, question, result.best->plan, result.best->cost);
   return out;
 }
 

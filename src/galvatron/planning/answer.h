@@ -47,6 +47,9 @@ std::string extrapolated_text(const Question& question, const plan::Plan& plan);
 // "extrapolated": [...] where there is any}: all that an answer depends on.
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch);
 OrderedJson throughput_to_json(const Throughput& throughput, const Question& question);
+// Adds both to a `search` section, with what is extrapolated at the plan's TP degrees.
+void add_answer(OrderedJson& section, const Question& question, const plan::Plan& plan,
+                const cost::PlanCost& cost);
 // For the plan's `search` section: what was asked, the prediction, what it comes to, certificate
 // and runner-ups. REQUIRES: it found a plan.
 OrderedJson search_to_json(const Question& question, const search::SearchResult& result);

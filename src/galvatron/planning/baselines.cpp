@@ -35,10 +35,6 @@ std::vector<HandChoice> data_parallel(int zero_stage, Recompute recompute = Reco
   return {choice};
 }
 
-int node_ranks(const cost::CostInputs& inputs) {
-  return std::min(inputs.hardware.world_size, inputs.hardware.ranks_per_node);
-}
-
 // Can every layer have it on a stage of so many ranks?
 bool suits(const cost::CostInputs& inputs, const plan::LayerStrategy& strategy, int ranks) {
   const spec::ModelSpec& model = inputs.model;
@@ -54,7 +50,7 @@ bool suits(const cost::CostInputs& inputs, const plan::LayerStrategy& strategy, 
 
 // TP inside a node, pipelines of whole nodes (Narayanan et al. 2021, takeaway 1).
 std::vector<HandChoice> megatron(const cost::CostInputs& inputs) {
-  const int world = inputs.hardware.world_size, node = node_ranks(inputs);
+  const int world = inputs.hardware.world_size, node = inputs.hardware.ranks_on_node();
   const int num_nodes = world % node == 0 ? world / node : 1;
   std::vector<HandChoice> out;
   for (const std::int64_t pp : divisors(num_nodes)) {

@@ -8,8 +8,6 @@
 namespace galvatron::planning {
 namespace {
 
-// More than any plan can use.
-constexpr Bytes kUnlimited = gibibytes(1 << 20);
 // Times that differ by less are one.
 constexpr double kSameTime = 1e-9;
 // How exactly the least need is looked for by halving, before the closest miss says it.
@@ -43,7 +41,8 @@ class FrontierSearch {
  public:
   FrontierSearch(const PreparedSearch& prepared, const FrontierRequest& request,
                  const FrontierProgress& progress)
-      : inputs_(prepared.question.inputs()),
+      : question_(prepared.question),
+        inputs_(question_.inputs()),
         search_(inputs_, sooner(prepared.options)),
         most_(request.num_budgets),
         progress_(progress) {
@@ -61,7 +60,7 @@ class FrontierSearch {
     look_for_miss_below({0});
     find_ends();
     if (frontier_.steps.empty()) {
-      look_for_miss_below(kUnlimited);
+      look_for_miss_below(search::kAnyMemory);
       frontier_.closest_miss = ask(frontier_.end).closest_miss;
       return std::move(frontier_);
     }
@@ -90,17 +89,12 @@ class FrontierSearch {
   FrontierStep make_step(search::SearchResult result, Bytes budget) const {
     const search::FoundPlan& found = *result.best;
     // As the search counts it: that decides from where on it finds the plan.
-    const cost::SearchedCost cost = cost::cost_as_searched(
-        {inputs_.model, job_of(found.plan), inputs_.hardware, inputs_.profile}, found.plan);
+    const cost::SearchedCost cost =
+        cost::cost_as_searched(question_.inputs(found.plan.global_batch), found.plan);
     const double ms_per_sample =
         cost.step_time.value / static_cast<double>(found.plan.global_batch);
     const double bound = result.certificate.lower_bound;
     return {cost.peak_memory, budget, std::move(result), bound, ms_per_sample};
-  }
-  spec::JobSpec job_of(const plan::Plan& plan) const {
-    spec::JobSpec job = inputs_.job;
-    job.global_batch = plan.global_batch;
-    return job;
   }
 
   search::SearchResult ask(Bytes budget) {
@@ -154,9 +148,9 @@ class FrontierSearch {
 
   // Above the last step more memory gains nothing, or was not asked for.
   void find_ends() {
-    search::SearchResult result = search_in(kUnlimited);
+    search::SearchResult result = search_in(search::kAnyMemory);
     if (!result.best) return;
-    frontier_.unlimited = make_step(std::move(result), kUnlimited);
+    frontier_.unlimited = make_step(std::move(result), search::kAnyMemory);
     if (frontier_.unlimited->from <= frontier_.end) {
       add(*frontier_.unlimited);
       steps().back().to = frontier_.end;
@@ -213,7 +207,8 @@ class FrontierSearch {
     return most->first + Bytes{most->width().value / 2};
   }
 
-  const cost::CostInputs inputs_;
+  const Question& question_;
+  const cost::CostInputs inputs_;  // of the first batch
   search::BudgetSearch search_;
   int most_;
   const FrontierProgress& progress_;

@@ -45,8 +45,7 @@ bool has_pipelines(const PreparedSearch& prepared) {
   return prepared.question.hardware.world_size > 1;
 }
 bool has_several_nodes_left(const PreparedSearch& prepared) {
-  const profiles::HardwareProfile& hardware = prepared.question.hardware;
-  return hardware.world_size > hardware.ranks_per_node;
+  return prepared.question.hardware.num_nodes() > 1;
 }
 bool chooses_microbatches(const PreparedSearch& prepared) {
   return prepared.options.space.num_microbatches.only.empty();

@@ -243,8 +243,8 @@ cost::Timeline ideal_timeline(const plan::Plan& plan) {
 std::string draw_plan(const plan::Plan& plan, const std::vector<std::string>& layer_names,
                       const cost::Timeline& timeline, const std::string& scale, int width) {
   return draw_stages(plan, layer_names, width) + "\n" + group_table(plan) +
-         fmt::format("\n  schedule {}, {} microbatch{}, {}\n", to_text(plan.pipeline.schedule),
-                     plan.num_microbatches, plan.num_microbatches == 1 ? "" : "es", scale) +
+         fmt::format("\n  schedule {}, {}, {}\n", to_text(plan.pipeline.schedule),
+                     count_text(plan.num_microbatches, "microbatch"), scale) +
          draw_timeline(timeline, width);
 }
 

@@ -56,7 +56,8 @@ PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
 
 std::string priced_plan_table(const PricedPlan& priced) {
   return cost::plan_cost_table(priced.cost, priced.plan, priced.question.memory) +
-         to_text(throughput(priced.question, priced.plan, priced.cost), priced.question);
+         to_text(throughput(priced.question, priced.plan, priced.cost), priced.question) +
+         extrapolated_text(priced.question, priced.plan);
 }
 
 std::string why_it_does_not_fit(const PricedPlan& priced) {
@@ -68,9 +69,7 @@ std::string why_it_does_not_fit(const PricedPlan& priced) {
 plan::Plan with_prediction(const PricedPlan& priced) {
   plan::Plan out = priced.plan;
   out.search = cost::prediction_to_json(priced.cost, priced.question.memory);
-  out.search["question"] = question_to_json(priced.question, priced.plan.global_batch);
-  out.search["throughput"] =
-      throughput_to_json(throughput(priced.question, priced.plan, priced.cost), priced.question);
+  add_answer(out.search, priced.question, priced.plan, priced.cost);
   plan::record_question(out, priced.question.job);
   return out;
 }

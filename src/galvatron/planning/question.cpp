@@ -14,7 +14,7 @@ namespace {
 
 // Models allow far longer ones; trained they are at these. Those that set no limit (T5) were at
 // 512.
-constexpr std::int64_t kUsualSeqLength = 8192, kUsualWithoutLimit = 512, kNoLimit = 1 << 24;
+constexpr std::int64_t kUsualSeqLength = 8192, kUsualWithoutLimit = 512;
 // How far peaks were seen above their prediction from measured profiles
 // (docs/design/cost_model.md), and half as much again where the reserve is assumed and activations
 // are computed.
@@ -29,8 +29,8 @@ void require(bool given, const char* option) {
 std::int64_t choose_length(const QuestionRequest& request, const spec::ModelSpec& model,
                            const MachineKnowledge& knowledge) {
   if (request.seq_length == 0 && knowledge.profile) return knowledge.profile->seq_length;
-  return model.choose_seq_length(
-      request.seq_length, model.max_positions > kNoLimit ? kUsualWithoutLimit : kUsualSeqLength);
+  return model.choose_seq_length(request.seq_length,
+                                 model.limits_length() ? kUsualSeqLength : kUsualWithoutLimit);
 }
 
 spec::Precision choose_precision(const QuestionRequest& request,

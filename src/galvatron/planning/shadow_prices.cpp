@@ -36,12 +36,8 @@ void make_links_faster(profiles::HardwareProfile& hardware, bool between_nodes) 
   }
 }
 
-bool has_several_nodes(const Question& question) {
-  return question.hardware.world_size > question.hardware.ranks_per_node;
-}
-bool has_links_in_nodes(const Question& question) {
-  return std::min(question.hardware.world_size, question.hardware.ranks_per_node) > 1;
-}
+bool has_several_nodes(const Question& question) { return question.hardware.num_nodes() > 1; }
+bool has_links_in_nodes(const Question& question) { return question.hardware.ranks_on_node() > 1; }
 bool always(const Question&) { return true; }
 
 // A thing that can be had more of.
@@ -51,13 +47,11 @@ struct Improvement {
   void (*apply)(PreparedSearch& prepared);
 };
 
-constexpr Bytes kAnyMemory = gibibytes(1 << 20);
-
 constexpr std::array kImprovements{
     Improvement{"1 GiB more memory", &always,
                 [](PreparedSearch& prepared) { prepared.options.memory += gibibytes(1); }},
     Improvement{"any amount of memory", &always,
-                [](PreparedSearch& prepared) { prepared.options.memory = kAnyMemory; }},
+                [](PreparedSearch& prepared) { prepared.options.memory = search::kAnyMemory; }},
     Improvement{
         "twice the network between nodes", &has_several_nodes,
         [](PreparedSearch& prepared) { make_links_faster(prepared.question.hardware, true); }},

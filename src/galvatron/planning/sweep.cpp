@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "galvatron/base/error.h"
+#include "galvatron/planning/answer.h"
 #include "galvatron/planning/answer_cells.h"
 
 namespace galvatron::planning {
@@ -171,6 +172,7 @@ class Sweep {
     row.world_size = prepared.question.hardware.world_size;
     row.seq_length = prepared.question.job.seq_length;
     row.global_batch = prepared.question.job.global_batch;
+    row.extrapolated = extrapolated(prepared.question);
     const cost::CostInputs inputs = prepared.question.inputs();
     search::BudgetSearch budgets(inputs, prepared.options);
     std::optional<search::ClosestMiss> miss;  // the same for every budget that is too small
@@ -214,8 +216,12 @@ OptionList sweep_options(SweepRequest& request) {
   list.counts("seq-length", request.seq_lengths, {.min = 1}, "Tokens of a sample");
   add_list(list, "global-batch", "N,...",
            "Samples per step: 32,64 or 16:128:16 (first, last, step); default 8",
-           request.global_batches,
-           [](const std::string& text, const std::string&) { return parse_batches(text); });
+           request.global_batches, [](const std::string& text, const std::string& shown) {
+             const std::vector<std::int64_t> batches = parse_batches(text);
+             if (std::find(batches.begin(), batches.end(), 0) != batches.end())
+               throw ConfigError(shown, " 0 must be at least 1");
+             return batches;
+           });
   add_list(list, "memory", "SIZE,...",
            "What a plan may use of one device: 24GiB,40GiB or 16GiB:80GiB:8GiB", request.memories,
            parse_sizes);

@@ -32,8 +32,9 @@ struct SweepRow {
   std::int64_t seq_length = 0, global_batch = 0;
   Bytes memory, budget;  // given, and what the margin leaves of it
   search::SearchResult result;
-  std::vector<ResultCell> answer;  // of answer_columns()
-  std::string problem;             // why the combination cannot be; empty: it was searched
+  std::vector<ResultCell> answer;         // of answer_columns()
+  std::vector<std::string> extrapolated;  // of the machine and the length: planning/answer.h
+  std::string problem;                    // why the combination cannot be; empty: it was searched
 };
 
 // Called after each question, from any thread but one at a time: how many of how many are answered.
@@ -49,6 +50,8 @@ std::vector<SweepRow> run_sweep(const SweepRequest& request, const SweepProgress
 ResultTable sweep_table(const std::vector<SweepRow>& rows);
 // What all rows share: "llama2-7b, 8xA100, 8 ranks".
 std::string sweep_title(const std::vector<SweepRow>& rows);
+// What is extrapolated, each once: a line each.
+std::string sweep_notes(const std::vector<SweepRow>& rows);
 OrderedJson sweep_to_json(const std::vector<SweepRow>& rows);
 // Tokens per second; nullopt when nothing fits.
 std::optional<Chart> sweep_chart(const std::vector<SweepRow>& rows);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/planning/answer_cells.h"
 #include "galvatron/planning/sweep.h"
@@ -163,8 +164,23 @@ std::string sweep_title(const std::vector<SweepRow>& rows) {
   return out;
 }
 
+std::string sweep_notes(const std::vector<SweepRow>& rows) {
+  std::vector<std::string> lines;
+  for (const SweepRow& row : rows) {
+    for (const std::string& what : row.extrapolated) {
+      std::string line = "extrapolated: " + what + "\n";
+      if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+    }
+  }
+  return fmt::format("{}", fmt::join(lines, ""));
+}
+
 OrderedJson sweep_to_json(const std::vector<SweepRow>& rows) {
-  return {{"rows", sweep_table(rows).to_json()}};
+  OrderedJson out = sweep_table(rows).to_json();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].extrapolated.empty()) out[i]["extrapolated"] = rows[i].extrapolated;
+  }
+  return {{"rows", out}};
 }
 
 std::optional<Chart> sweep_chart(const std::vector<SweepRow>& rows) {

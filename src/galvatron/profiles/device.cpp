@@ -21,13 +21,6 @@ Device read_device_file(const fs::path& path) {
   return device_from_json(read_json_file(path), path.string());
 }
 
-// "rtx 4090" and "RTX4090" are one.
-std::string plain_name(const std::string& name) {
-  std::string out = lower_case(name);
-  std::erase_if(out, [](char c) { return c == '-' || c == '_' || c == ' '; });
-  return out;
-}
-
 bool is_called(const Device& device, const std::string& plain) {
   return plain_name(device.name) == plain ||
          std::any_of(device.aliases.begin(), device.aliases.end(),

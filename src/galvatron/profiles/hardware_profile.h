@@ -2,6 +2,7 @@
 // much overlapping and sharing a machine slows them, memory. Measured by profiler/, or made from a
 // data sheet (analytic.h). No torch.
 #pragma once
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -86,6 +87,9 @@ struct HardwareProfile {
   std::map<std::string, Link> links;
   // What is not measured though the rest is, or goes beyond the data sheet: a sentence each.
   std::vector<std::string> extrapolated;
+
+  int ranks_on_node() const { return std::min(world_size, ranks_per_node); }
+  int num_nodes() const { return (world_size + ranks_on_node() - 1) / ranks_on_node(); }
 
   // Time of one collective. 0 for a group of one or no bytes.
   //   measured shape: its curve

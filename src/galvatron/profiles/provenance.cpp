@@ -13,11 +13,6 @@ namespace {
 constexpr double kUnsteadySpread = 0.1;
 constexpr double kBusyShare = 0.2;  // of the cores
 
-std::string counted(double number, const char* what) {
-  const double whole = std::floor(number);
-  return fmt::format("{:g} {}{}", whole, what, whole == 1 ? "" : "s");
-}
-
 // ISO 8601 in UTC, as profiles have it; nullopt for anything else.
 std::optional<Now> parse_date(const std::string& text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
@@ -34,11 +29,11 @@ std::optional<Now> parse_date(const std::string& text) {
 }
 
 std::string age_text(Now date, Now now) {
-  const double hours = static_cast<double>((now - date).count()) / 3600;
-  if (hours < 0) return "in the future";
+  if (date > now) return "in the future";
+  const std::int64_t hours = (now - date).count() / 3600;
   if (hours < 1) return "this hour";
-  if (hours < 48) return counted(hours, "hour") + " ago";
-  return counted(hours / 24, "day") + " ago";
+  if (hours < 48) return count_text(hours, "hour") + " ago";
+  return count_text(hours / 24, "day") + " ago";
 }
 
 std::optional<double> read_number_if_there(JsonReader& reader, const std::string& key, double max) {

@@ -14,6 +14,22 @@ ChoicePricer::ChoicePricer(const cost::CostTables& tables, const std::vector<int
   }
 }
 
+std::vector<Segment> ChoicePricer::segments() const {
+  const auto type_of = [&](std::int64_t layer) {
+    return tables_.type_of_layer[static_cast<std::size_t>(layer)];
+  };
+  std::vector<Segment> out;
+  for (int stage = 0; stage < num_stages(); ++stage) {
+    for (std::int64_t begin = layers(stage).begin; begin < layers(stage).end;) {
+      std::int64_t end = begin;
+      while (end < layers(stage).end && type_of(end) == type_of(begin)) ++end;
+      out.push_back({stage, {begin, end}});
+      begin = end;
+    }
+  }
+  return out;
+}
+
 bool ChoicePricer::fits(const Choice& choice, int stage) const {
   const Range its_layers = layers(stage);
   return cost::rank_memory_peak(tables_, choice, std::span(&its_layers, 1),

@@ -8,6 +8,12 @@
 
 namespace galvatron::search {
 
+// Layers of one type that lie side by side in a stage.
+struct Segment {
+  int stage = 0;
+  Range layers;
+};
+
 class ChoicePricer {
  public:
   using Choice = std::vector<int>;  // candidate of every layer
@@ -19,6 +25,7 @@ class ChoicePricer {
 
   int num_stages() const { return static_cast<int>(layers_.size()); }
   Range layers(int stage) const { return layers_[static_cast<std::size_t>(stage)]; }
+  std::vector<Segment> segments() const;  // of all stages, in the order of the layers
   bool fits(const Choice& choice, int stage) const;
   Stages price(const Choice& choice) const;
   // After a change in the layers of one stage: what enters the next one may take another time.

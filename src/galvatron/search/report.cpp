@@ -61,9 +61,8 @@ std::string shape_text(const plan::Plan& plan) {
   const std::string ranks = pipeline.stages_per_rank() == 1
                                 ? ""
                                 : fmt::format(" interleaved on {} pipeline ranks", pipeline.degree);
-  return fmt::format("{} stage{}{}, {} microbatch{}", pipeline.num_stages(),
-                     pipeline.num_stages() == 1 ? "" : "s", ranks, plan.num_microbatches,
-                     plan.num_microbatches == 1 ? "" : "es");
+  return count_text(pipeline.num_stages(), "stage") + ranks + ", " +
+         count_text(plan.num_microbatches, "microbatch");
 }
 
 PlanRows plan_rows(const plan::Plan& plan, const std::vector<std::string>& layer_names) {

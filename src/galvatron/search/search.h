@@ -16,6 +16,9 @@
 
 namespace galvatron::search {
 
+// More than any plan can use.
+constexpr Bytes kAnyMemory = gibibytes(1 << 20);
+
 struct SearchOptions {
   // Ranks to plan for; 0: those that the hardware profile was measured on.
   int world_size = 0;

@@ -11,29 +11,8 @@ namespace {
 
 using Choice = std::vector<int>;
 
-// Layers of one type that lie side by side in a stage.
-struct Segment {
-  int stage = 0;
-  Range layers;
-};
-
 int& at(Choice& choice, std::int64_t layer) { return choice[static_cast<std::size_t>(layer)]; }
 int at(const Choice& choice, std::int64_t layer) { return choice[static_cast<std::size_t>(layer)]; }
-
-std::vector<Segment> segments_of(const ChoicePricer& pricer) {
-  const std::vector<int>& types = pricer.tables().type_of_layer;
-  std::vector<Segment> out;
-  for (int stage = 0; stage < pricer.num_stages(); ++stage) {
-    const Range layers = pricer.layers(stage);
-    for (std::int64_t begin = layers.begin; begin < layers.end;) {
-      std::int64_t end = begin;
-      while (end < layers.end && at(types, end) == at(types, begin)) ++end;
-      out.push_back({stage, {begin, end}});
-      begin = end;
-    }
-  }
-  return out;
-}
 
 std::vector<Range> runs_of(const Choice& choice, Range layers) {
   std::vector<Range> out;
@@ -66,7 +45,7 @@ class Simplifier {
  public:
   Simplifier(const ChoicePricer& pricer, Choice choice, double most_ms)
       : pricer_(pricer),
-        segments_(segments_of(pricer)),
+        segments_(pricer.segments()),
         choice_(std::move(choice)),
         most_ms_(most_ms),
         stages_(pricer.price(choice_)) {}
@@ -240,7 +219,7 @@ class Simplifier {
 
 int count_runs(const ChoicePricer& pricer, const std::vector<int>& choice) {
   int count = 0;
-  for (const Segment& segment : segments_of(pricer)) {
+  for (const Segment& segment : pricer.segments()) {
     count += static_cast<int>(runs_of(choice, segment.layers).size());
   }
   return count;

@@ -32,23 +32,17 @@ std::vector<int> by_last_appearance(std::span<const int> run) {
 }  // namespace
 
 std::vector<int> tidy_choice(const ChoicePricer& pricer, std::vector<int> choice) {
-  const std::vector<int>& types = pricer.tables().type_of_layer;
   const double most_ms = pricer.step_ms(choice) * (1 + kRounding);
-  for (int stage = 0; stage < pricer.num_stages(); ++stage) {
-    const auto stage_end = static_cast<std::size_t>(pricer.layers(stage).end);
-    for (auto begin = static_cast<std::size_t>(pricer.layers(stage).begin); begin < stage_end;) {
-      std::size_t end = begin;
-      while (end < stage_end && types[end] == types[begin]) ++end;
-      for (const Order order : {Order{by_first_appearance}, Order{by_last_appearance}}) {
-        std::vector<int> other = choice;
-        const auto ordered = order(std::span(choice).subspan(begin, end - begin));
-        std::copy(ordered.begin(), ordered.end(),
-                  other.begin() + static_cast<std::ptrdiff_t>(begin));
-        if (!pricer.fits(other, stage) || pricer.step_ms(other) > most_ms) continue;
-        choice = std::move(other);
-        break;
-      }
-      begin = end;
+  for (const Segment& segment : pricer.segments()) {
+    const auto begin = static_cast<std::size_t>(segment.layers.begin);
+    const auto size = static_cast<std::size_t>(segment.layers.size());
+    for (const Order order : {Order{by_first_appearance}, Order{by_last_appearance}}) {
+      std::vector<int> other = choice;
+      const auto ordered = order(std::span(choice).subspan(begin, size));
+      std::copy(ordered.begin(), ordered.end(), other.begin() + segment.layers.begin);
+      if (!pricer.fits(other, segment.stage) || pricer.step_ms(other) > most_ms) continue;
+      choice = std::move(other);
+      break;
     }
   }
   return choice;

@@ -122,6 +122,9 @@ struct ImageSpec {
   std::int64_t num_classes = 0;
 };
 
+// `max_positions` of a model that sets no limit: T5, whose far distances share one bucket.
+constexpr std::int64_t kAnyLength = 1 << 30;
+
 struct ModelSpec {
   // Preset name or folder name, recorded in plans and profiles: "llama2-7b",
   // "llama2-7b(num_layers=48)".
@@ -153,6 +156,7 @@ struct ModelSpec {
   // `seq_length` tokens. With 0, which is not known yet, only fixed lengths count; without one, the
   // largest number there is.
   std::int64_t shortest_sequence(int index, std::int64_t seq_length) const;
+  bool limits_length() const { return max_positions < kAnyLength; }
   // The length that a job's sequences have: the fixed one, or `wish`, or without one (0) the
   // longest that the model allows, at most `usual`.
   std::int64_t choose_seq_length(std::int64_t wish, std::int64_t usual) const;

@@ -26,19 +26,12 @@ struct SameSizes {
 constexpr std::array kSameSizes = {SameSizes{"llama-3.3-70b", "llama3.1-70b"},
                                    SameSizes{"gpt2-medium", "gpt2-0.3b"}};
 
-// "Llama-2_7b" and "llama2-7b" are one name.
-std::string joined_words(std::string_view name) {
-  std::string out = lower_case(name);
-  std::erase_if(out, [](char c) { return c == '-' || c == '_' || c == ' '; });
-  return out;
-}
-
 std::string find_preset(std::string_view name, const std::vector<std::string>& presets) {
   for (const SameSizes& same : kSameSizes) {
     if (name == same.name) name = same.preset;
   }
   const auto found = std::find_if(presets.begin(), presets.end(), [&](const std::string& preset) {
-    return joined_words(preset) == joined_words(name);
+    return plain_name(preset) == plain_name(name);
   });
   return found == presets.end() ? "" : *found;
 }

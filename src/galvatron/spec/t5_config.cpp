@@ -87,7 +87,7 @@ ModelSpec t5_model(const Json& json, const std::string& source) {
   model.family = Family::kT5;
   model.task = Task::kSequenceToSequence;
   model.vocab_size = config.vocab_size;
-  model.max_positions = kMaxPositions;  // distances beyond the farthest bucket share it
+  model.max_positions = kAnyLength;  // distances beyond the farthest bucket share it
   model.tied_embeddings = config.tied_output;
   model.output_scale =
       config.scaled_output ? 1 / std::sqrt(static_cast<double>(config.shape.hidden_size)) : 1;

@@ -5,26 +5,6 @@
 #include "galvatron/train/gather.h"
 
 namespace galvatron::train {
-namespace {
-
-std::string shown(const Json& facts, const std::string& thing) {
-  const auto found = facts.find(thing);
-  if (found == facts.end()) return "nothing";
-  return found->is_string() ? found->get<std::string>() : found->dump();
-}
-
-// The first thing of either in which they differ; "" for none.
-std::string first_difference(const Json& mine, const Json& theirs) {
-  for (const auto& [a, b] : {std::pair{&mine, &theirs}, std::pair{&theirs, &mine}}) {
-    for (const auto& [thing, value] : a->items()) {
-      const auto found = b->find(thing);
-      if (found == b->end() || *found != value) return thing;
-    }
-  }
-  return "";
-}
-
-}  // namespace
 
 void require_agreement(comm::World& world, const OrderedJson& facts) {
   if (world.size() == 1) return;
@@ -37,8 +17,9 @@ void require_agreement(comm::World& world, const OrderedJson& facts) {
     const std::string thing = first_difference(first["facts"], other["facts"]);
     if (thing.empty()) continue;
     throw ConfigError("[ranks] rank ", rank, " on ", other["host"].get<std::string>(), " has ",
-                      thing, " ", shown(other["facts"], thing), ", but rank 0 on ",
-                      first["host"].get<std::string>(), " has ", shown(first["facts"], thing),
+                      thing, " ", value_text(find_value(other["facts"], thing)), ", but rank 0 on ",
+                      first["host"].get<std::string>(), " has ",
+                      value_text(find_value(first["facts"], thing)),
                       "; start all ranks with the same options, files and versions");
   }
 }

@@ -30,16 +30,6 @@ bool is_among(const std::array<std::string_view, N>& names, const std::string& n
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::string option_text(const Json* value) {
-  if (value == nullptr) return "nothing";
-  return value->is_string() ? value->get<std::string>() : value->dump();
-}
-
-const Json* find_value(const Json& object, const std::string& name) {
-  const auto found = object.find(name);
-  return found == object.end() ? nullptr : &*found;
-}
-
 // Samples that Python makes have their order before the checkpoint is read.
 bool is_settled(const TrainJob& job, const std::string& name) {
   const bool made = job.make_samples && (name == "seed" || name == "shuffle");
@@ -55,18 +45,14 @@ void take_batch_and_precision(const ResumePoint& resume, TrainJob& job) {
 void refuse_other_model(const ResumePoint& resume, const spec::ModelSpec& model) {
   if (resume.index.model_config.is_null()) return;
   const Json then(resume.index.model_config);
-  for (const auto& [a, b] : {std::pair{&then, &model.config}, std::pair{&model.config, &then}}) {
-    for (const auto& [key, value] : a->items()) {
-      if (is_among(kIdleConfigKeys, key)) continue;
-      const Json *was = find_value(then, key), *is = find_value(model.config, key);
-      if (was != nullptr && is != nullptr && *was == *is) continue;
-      throw ConfigError("[checkpoint] ", resume.checkpoint().string(), " is of model '",
-                        resume.index.model, "' with ", key, " ", option_text(was), ", but '",
-                        model.name, "' has ", option_text(is),
-                        "; resume with the checkpoint's model, or start anew from its weights "
-                        "(--load-weights-only)");
-    }
-  }
+  const std::string key = first_difference(
+      then, model.config, [](const std::string& name) { return !is_among(kIdleConfigKeys, name); });
+  if (key.empty()) return;
+  throw ConfigError("[checkpoint] ", resume.checkpoint().string(), " is of model '",
+                    resume.index.model, "' with ", key, " ", value_text(find_value(then, key)),
+                    ", but '", model.name, "' has ", value_text(find_value(model.config, key)),
+                    "; resume with the checkpoint's model, or start anew from its weights "
+                    "(--load-weights-only)");
 }
 
 void refuse_other_data(const ResumePoint& resume, const OrderedJson& prints) {
@@ -76,8 +62,8 @@ void refuse_other_data(const ResumePoint& resume, const OrderedJson& prints) {
     if (was == nullptr || *was == print) continue;
     throw ConfigError(
         "[checkpoint] ", resume.checkpoint().string(), " was trained on other data: its ", file,
-        " had ", was->at("bytes").dump(), " bytes (", option_text(&was->at("checksum")),
-        "), this one has ", print.at("bytes").dump(), " (", option_text(&print.at("checksum")),
+        " had ", was->at("bytes").dump(), " bytes (", value_text(&was->at("checksum")),
+        "), this one has ", print.at("bytes").dump(), " (", value_text(&print.at("checksum")),
         "); give it the same data, or start anew from its weights (--load-weights-only)");
   }
 }
@@ -141,7 +127,7 @@ void take_options(const ResumePoint& resume, TrainJob& job) {
     if (was != nullptr && is != nullptr && *was == *is) continue;
     if (is_settled(job, name)) {
       throw ConfigError("[checkpoint] ", resume.checkpoint().string(), " was trained with ", "--",
-                        option.name, " ", option_text(was), ", not ", option_text(is),
+                        option.name, " ", value_text(was), ", not ", value_text(is),
                         "; leave it away to go on as before, or start anew from its weights "
                         "(--load-weights-only)");
     }
@@ -191,7 +177,7 @@ std::string changed_options(const ResumePoint& resume, const OrderedJson& option
     const Json* was = find_value(then, name);
     if (is_among(kPlaces, name) || was == nullptr || *was == value) continue;
     changes.push_back(
-        fmt::format("--{} {} -> {}", dashed(name), option_text(was), option_text(&value)));
+        fmt::format("--{} {} -> {}", dashed(name), value_text(was), value_text(&value)));
   }
   if (changes.empty()) return "";
   return fmt::format("other options than before: {}", fmt::join(changes, ", "));

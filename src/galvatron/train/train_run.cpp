@@ -217,7 +217,6 @@ class Run {
   std::optional<CheckpointWriter> writer_;
   std::optional<MetricsFile> metrics_;  // of rank 0
   std::vector<StepRecord> records_;
-  std::string saved_;                              // the last checkpoint
   std::string last_failure_;                       // the last checkpoint could not be written
   std::int64_t retry_step_ = 0, retry_after_ = 0;  // where one could not be written
 };
