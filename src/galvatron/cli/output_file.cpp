@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/json.h"
 
 namespace galvatron::cli {
 
