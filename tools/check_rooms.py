@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2"]
+PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "server"]
 MAY_INCLUDE = {
     "base": [],
     "spec": ["base"],
@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "search": ["base", "spec", "profiles", "plan", "cost"],
     "planning": ["base", "spec", "profiles", "plan", "cost", "search"],
     "galvatron2": ["base", "spec", "profiles", "plan", "cost", "search"],
+    "server": ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "views"],
     "comm": ["base"],
     "nn": ["base", "comm"],
     "models": ["base", "spec", "comm", "nn"],

@@ -25,6 +25,7 @@ PURPOSE = {
     "search": "the best plan, and why",
     "planning": "questions and their answers",
     "galvatron2": "a guest: its files, its question",
+    "server": "the page and its API",
     "comm": "groups, backends, launch",
     "nn": "Transformer parts",
     "models": "families, HF weights",
