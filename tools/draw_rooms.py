@@ -24,6 +24,7 @@ PURPOSE = {
     "cost": "time and memory of a plan",
     "search": "the best plan, and why",
     "planning": "questions and their answers",
+    "views": "answers as the page shows them",
     "galvatron2": "a guest: its files, its question",
     "server": "the page and its API",
     "comm": "groups, backends, launch",

@@ -77,6 +77,7 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
   }
   out.memory_given = request.memory.value_or(out.hardware.device_memory);
   out.margin = choose_margin(request, is_measured);
+  out.margin_is_given = request.memory_margin.has_value();
   out.memory = out.memory_given - out.margin.of(out.memory_given);
   if (out.memory.value < 1) {
     throw ConfigError("[search] --memory-margin ", to_text(out.margin), " leaves nothing of ",

@@ -70,6 +70,7 @@ struct Question {
   Bytes memory;
   Bytes memory_given;  // by --memory, or what a device has: with the margin
   MemoryMargin margin;
+  bool margin_is_given = false;  // else it follows from what else is known
   double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
   std::optional<double> tokens;
 
