@@ -23,8 +23,9 @@ TEST(Access, OnlyOurOwnNames) {
   for (const char* host : {"127.0.0.1:8000", "localhost:8000", "LOCALHOST:8000", "[::1]:8000"}) {
     EXPECT_EQ(refused_status(access, {{"Host", host}}), 0) << host;
   }
-  for (const char* host : {"evil.example:8000", "127.0.0.1", "127.0.0.1:8001", "", "localhost:80000",
-                           "localhost.evil.example:8000", "127.0.0.1:8000, evil.example"}) {
+  for (const char* host :
+       {"evil.example:8000", "127.0.0.1", "127.0.0.1:8001", "", "localhost:80000",
+        "localhost.evil.example:8000", "127.0.0.1:8000, evil.example"}) {
     EXPECT_EQ(refused_status(access, {{"Host", host}}), 403) << host;
   }
   EXPECT_EQ(refused_status(access, {}), 403);

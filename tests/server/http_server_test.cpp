@@ -27,9 +27,8 @@ class Echo {
       : server_("127.0.0.1", 0, limits,
                 {.admit = [this](const HttpRequest& head) { return admit(head); },
                  .answer = [this](const HttpRequest& request) { return answer(request); },
-                 .refuse = [](int status, const std::string& why) {
-                   return text_answer(status, why);
-                 }}),
+                 .refuse = [](int status,
+                              const std::string& why) { return text_answer(status, why); }}),
         thread_([this] { server_.run(/*signals=*/false); }) {}
   ~Echo() { server_.stop(); }
 
@@ -116,8 +115,9 @@ TEST(HttpServer, RefusesWhatIsTooLarge) {
 TEST(HttpServer, RefusesWhatIsNoRequest) {
   Echo echo;
   for (const char* bytes :
-       {"hello\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/9\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
-        "GET /\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: minus\r\n\r\n",
+       {"hello\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/9\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n", "GET /\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: minus\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999999\r\n\r\n",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "GET * HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nbad header\r\n\r\n", "\x16\x03\x01\x02\r\n\r\n",
@@ -130,7 +130,8 @@ TEST(HttpServer, RefusesWhatIsNoRequest) {
 TEST(HttpServer, RefusesByTheHeadAlone) {
   Echo echo;
   // The body is announced and never sent.
-  const Heard heard = ask(echo.port(), "POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+  const Heard heard =
+      ask(echo.port(), "POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
   EXPECT_EQ(heard.status, 403);
   EXPECT_EQ(heard.headers.at("connection"), "close");
 }

@@ -1,8 +1,9 @@
-// The API of visualizer/src/api/types.ts: one function for each path. It keeps nothing between two
-// requests but the files that the command line named.
+// The API of visualizer/src/api/types.ts: which path is answered by whom. Nothing is kept between
+// two requests but the files that the command line named.
 #pragma once
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,35 +25,37 @@ class Api {
   // Reads `files`: plans, profiles, clusters, configs and folders. ConfigError for one that is
   // none.
   Api(std::vector<std::filesystem::path> files, ApiLimits limits, const std::string& version);
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
 
   // Of a head: why its body need not be read. nullopt: it may be.
   std::optional<HttpAnswer> refusal(const HttpRequest& head) const;
   // Any thread, several at a time.
   HttpAnswer answer(const HttpRequest& request) const;
 
+  std::vector<std::string> paths() const;
+
  private:
-  struct Endpoint;
-  static const std::vector<Endpoint>& endpoints();
-  static const Endpoint* find(const HttpRequest& request);
-  static std::string unknown_path(const std::string& path);
+  struct Endpoint {
+    std::string method, path;
+    std::function<HttpAnswer(const Json& request)> answer;
+    bool takes_files = false;  // their whole texts
+  };
 
-  HttpAnswer start(const Json&) const;
-  HttpAnswer identify(const Json& request) const;
-  HttpAnswer plan(const Json& request) const;
-  HttpAnswer compare(const Json& request) const;
-  HttpAnswer export_plan(const Json& request) const;
-  HttpAnswer search(const Json& request) const;
-  HttpAnswer frontier(const Json& request) const;
-  HttpAnswer sweep(const Json& request) const;
+  void add_endpoints();
+  const Endpoint* find(const std::string& path) const;
+  HttpAnswer no_such(const std::string& path) const;
 
-  // A search's place among those at a time, for as long as it is held; nullptr: all are taken.
-  std::shared_ptr<const void> take_place() const;
-  // The answer of `work`, in a place; 429 without one.
-  template <typename Work>
-  HttpAnswer searched(Work work) const;
+  std::string start_text(const std::string& version) const;
+  HttpAnswer start() const;
+  // A search in one of the places that there are; 429 without one.
+  HttpAnswer search(std::function<void(class Lines& lines)> work) const;
+  std::shared_ptr<const void> take_place()
+      const;  // held as long as it lives; nullptr: none is free
 
   std::vector<std::filesystem::path> files_;
   ApiLimits limits_;
+  std::vector<Endpoint> endpoints_;
   std::string start_;  // the body of /api/start, always the same
   mutable std::atomic<int> searching_ = 0;
 };

@@ -12,28 +12,29 @@
 namespace galvatron::server {
 namespace {
 
-constexpr std::size_t kLongestName = 256, kLongestText = std::size_t{64} << 10;
+constexpr Bytes kLongestName{256};
 constexpr std::size_t kMostValues = 1000;  // of one option
 // Of the model of a config that says no name, and of what is no name's.
 constexpr const char *kUnnamed = "model", *kThisCluster = "cluster";
 // Steps of all stages that a simulation walks through; more take seconds and gigabytes.
 constexpr std::int64_t kMostSteps = 1'000'000;
 
-void require_short(const std::string& text, std::size_t most, const char* what,
+void require_short(const std::string& text, Bytes most, const char* what,
                    const std::string& source) {
-  if (text.size() <= most) return;
-  throw ConfigError("[json] ", source, ": a ", what, " has ", text.size(),
-                    " characters, more than ", most, ": ", text.substr(0, 40), "...");
+  const Bytes size{static_cast<std::int64_t>(text.size())};
+  if (size <= most) return;
+  throw ConfigError("[json] ", source, ": a ", what, " of ", to_text(size), " is longer than ",
+                    to_text(most), ": ", text.substr(0, 40), "...");
 }
 
-void require_short_texts(const Json& value, const std::string& source) {
+void require_short_texts(const Json& value, Bytes longest_text, const std::string& source) {
   if (value.is_string()) {
-    require_short(value.get_ref<const std::string&>(), kLongestText, "text", source);
+    require_short(value.get_ref<const std::string&>(), longest_text, "text", source);
   }
   if (!value.is_structured()) return;
   for (const auto& [key, item] : value.items()) {
     if (value.is_object()) require_short(key, kLongestName, "name", source);
-    require_short_texts(item, source);
+    require_short_texts(item, longest_text, source);
   }
 }
 
@@ -78,7 +79,8 @@ std::string name_of(const Json& config) {
   if (name == nullptr || !name->is_string()) return kUnnamed;
   const auto& path = name->get_ref<const std::string&>();
   const std::string last = path.substr(path.rfind('/') + 1);
-  return last.empty() || last.size() > kLongestName ? kUnnamed : last;
+  return last.empty() || last.size() > static_cast<std::size_t>(kLongestName.value) ? kUnnamed
+                                                                                    : last;
 }
 
 void require_small(const plan::Plan& plan) {
@@ -91,9 +93,9 @@ void require_small(const plan::Plan& plan) {
 
 }  // namespace
 
-Json parse_content(std::string_view text, const std::string& source) {
+Json parse_content(std::string_view text, const std::string& source, Bytes longest_text) {
   Json out = parse_json(text, source);
-  require_short_texts(out, source);
+  require_short_texts(out, longest_text, source);
   return out;
 }
 

@@ -15,7 +15,9 @@ namespace galvatron::server {
 
 // parse_json() of what somebody sent. Also refuses names and texts that are too long to be looked
 // up: hints compare them with every name that we know.
-Json parse_content(std::string_view text, const std::string& source);
+inline constexpr Bytes kLongestText = kibibytes(64);
+Json parse_content(std::string_view text, const std::string& source,
+                   Bytes longest_text = kLongestText);
 
 // "[plan] --memory 3" as a request spells it.
 std::string in_request_words(const std::string& text);
