@@ -13,7 +13,7 @@ struct PictureEvent {
   int row = 0, kind = 0;  // indices
   Milliseconds start, end;
   int microbatch = -1, chunk = 0, unit = -1;
-  Milliseconds hidden;  // of communication, beside compute
+  Milliseconds hidden = {};  // of communication, beside compute
 };
 
 // {"events", "num_events", "left_out_ms"} of TimelineView: the first and the last ones of more than
