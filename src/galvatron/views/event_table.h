@@ -17,8 +17,9 @@ struct PictureEvent {
 };
 
 // {"events", "num_events", "left_out_ms"} of TimelineView: the first and the last ones of more than
-// `most`. Sorts them by their start.
-OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most);
+// `most`. Sorts them by their start. `count`: of all of them, where `events` lacks some between the
+// first and the last `most`.
+OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most, std::size_t count);
 
 // Times in which a rank is at something: disjoint, ascending.
 class BusyTimes {

@@ -102,7 +102,7 @@ OrderedJson traced_timeline_view(const Run& run) {
                      {"busy_ms", std::move(busy_ms)},
                      {"kinds", kinds},
                      {"rows", rows.view()}};
-  out.update(event_columns(std::move(drawn), kMostTracedEvents));
+  out.update(event_columns(std::move(drawn), kMostTracedEvents, events.size()));
   return out;
 }
 
