@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "views", "galvatron2"]
+PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "views", "galvatron2", "server"]
 MAY_INCLUDE = {
     "base": [],
     "spec": ["base"],
@@ -19,6 +19,7 @@ MAY_INCLUDE = {
     "planning": ["base", "spec", "profiles", "plan", "cost", "search"],
     "views": ["base", "spec", "profiles", "plan", "cost", "search", "planning"],
     "galvatron2": ["base", "spec", "profiles", "plan", "cost", "search"],
+    "server": ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "views"],
     "comm": ["base"],
     "nn": ["base", "comm"],
     "models": ["base", "spec", "comm", "nn"],

@@ -26,6 +26,7 @@ PURPOSE = {
     "planning": "questions and their answers",
     "views": "answers as the page shows them",
     "galvatron2": "a guest: its files, its question",
+    "server": "the page and its API",
     "comm": "groups, backends, launch",
     "nn": "Transformer parts",
     "models": "families, HF weights",

@@ -34,6 +34,8 @@ inline constexpr std::array kCommands = {
                  false},
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
+    CommandEntry{"visualize", "See memory, time and plan in the browser, change them, search",
+                 false},
     CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
     CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
                  false},

@@ -79,6 +79,9 @@ struct Question {
   cost::CostInputs inputs(std::int64_t global_batch) const;
 };
 
+// Tokens of a sample where nothing says them.
+std::int64_t usual_seq_length(const spec::ModelSpec& model);
+
 // ConfigError for what is missing or contradicts itself.
 Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
                           MachineKnowledge knowledge);
