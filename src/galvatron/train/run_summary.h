@@ -1,4 +1,4 @@
-// What remains of a run: summary.json for galvatron-report, and a table for the terminal.
+// What remains of a run: summary.json for the report, and a table for the terminal.
 #pragma once
 #include <optional>
 #include <string>
