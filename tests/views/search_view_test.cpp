@@ -31,7 +31,7 @@ TEST(SearchView, HasWhatTheCommandLinePrints) {
   const search::FoundPlan& best = *answer.result.best;
   EXPECT_EQ(view["best"]["text"], to_text(best, gibibytes(40)));
   const std::string text = view["text"];
-  for (const std::string part :
+  for (const std::string& part :
        {to_text(best, gibibytes(40)), to_text(answer.baselines, best),
         to_text(*answer.explanation, answer.result, gibibytes(40)), answer.question_text()}) {
     EXPECT_NE(text.find(part), std::string::npos) << part;

@@ -33,6 +33,8 @@ inline constexpr std::array kCommands = {
     CommandEntry{"sweep", "Best plans for lists of models, machines, lengths, batches, budgets",
                  false},
     CommandEntry{"train", "Train a model under a plan", true},
+    CommandEntry{"report", "One HTML page about a training run, or the run live in the browser",
+                 false},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
     CommandEntry{"visualize", "See memory, time and plan in the browser, change them, search",
                  false},

@@ -25,5 +25,6 @@ void add_convert_command(CommandLine& line);
 void add_clusters_command(CommandLine& line);
 void add_sweep_command(CommandLine& line);
 void add_visualize_command(CommandLine& line);
+void add_report_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -15,6 +15,7 @@ int run(int argc, const char* const* argv) {
   add_clusters_command(line);
   add_sweep_command(line);
   add_visualize_command(line);
+  add_report_command(line);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {
       line.forward(entry.name,

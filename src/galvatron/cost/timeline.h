@@ -17,7 +17,7 @@ namespace galvatron::cost {
 struct PassTime {
   Milliseconds inside;
   Milliseconds compute;
-  Milliseconds recompute;  // of `compute`: what a backward computes again
+  Milliseconds recompute = {};  // of `compute`: what a backward computes again
   Milliseconds total() const { return inside + compute; }
 };
 
@@ -39,7 +39,7 @@ struct StageTimes {
   // and all compute.
   std::vector<LayerPasses> layers;
   // Of `backward`: what is computed again. Empty: nothing.
-  std::vector<Milliseconds> recompute;
+  std::vector<Milliseconds> recompute = {};
 };
 
 // Share of a backward that makes the gradient of the input; the rest is that of the weights. A
@@ -75,8 +75,8 @@ struct TimelineEvent {
   int microbatch = -1;  // -1: once per step
   Milliseconds start;
   Milliseconds end;
-  int unit = -1;           // of the pipeline rank, that is gathered, reduced or tied
-  Milliseconds recompute;  // of a backward's time: what is computed again
+  int unit = -1;                // of the pipeline rank, that is gathered, reduced or tied
+  Milliseconds recompute = {};  // of a backward's time: what is computed again
 };
 // "F3", "B0.1" (of chunk 1), "transfer 3", "gather 2" (unit 2), "update"
 std::string to_text(const TimelineEvent& event);

@@ -5,10 +5,10 @@
 
 namespace galvatron::views {
 
-OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most) {
+OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most, std::size_t count) {
   std::stable_sort(events.begin(), events.end(),
                    [](const PictureEvent& a, const PictureEvent& b) { return a.start < b.start; });
-  OrderedJson out = {{"events", nullptr}, {"num_events", events.size()}, {"left_out_ms", nullptr}};
+  OrderedJson out = {{"events", nullptr}, {"num_events", count}, {"left_out_ms", nullptr}};
   if (events.size() > most) {
     const auto first = events.begin() + static_cast<std::ptrdiff_t>(most - most / 2);
     const auto behind = events.end() - static_cast<std::ptrdiff_t>(most / 2);

@@ -13,12 +13,13 @@ struct PictureEvent {
   int row = 0, kind = 0;  // indices
   Milliseconds start, end;
   int microbatch = -1, chunk = 0, unit = -1;
-  Milliseconds hidden;  // of communication, beside compute
+  Milliseconds hidden = {};  // of communication, beside compute
 };
 
 // {"events", "num_events", "left_out_ms"} of TimelineView: the first and the last ones of more than
-// `most`. Sorts them by their start.
-OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most);
+// `most`. Sorts them by their start. `count`: of all of them, where `events` lacks some between the
+// first and the last `most`.
+OrderedJson event_columns(std::vector<PictureEvent> events, std::size_t most, std::size_t count);
 
 // Times in which a rank is at something: disjoint, ascending.
 class BusyTimes {

@@ -1,7 +1,7 @@
 #include "galvatron/views/timeline_view.h"
 
 #include <algorithm>
-#include <map>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -74,42 +74,52 @@ RowLane lane_of(EventKind kind) {
 class Rows {
  public:
   explicit Rows(const cost::Timeline& timeline)
-      : num_ranks_(static_cast<int>(timeline.busy.size())) {
-    for (int rank = 0; rank < num_ranks_; ++rank) rows_[{rank, RowLane::kCompute}] = 0;
-    for (const TimelineEvent& event : timeline.events) rows_[key(event)] = 0;
+      : num_ranks_(static_cast<int>(timeline.busy.size())), row_of_(timeline.busy.size()) {
+    for (auto& lanes : row_of_) lanes = {0, kNone, kNone};
+    for (const TimelineEvent& event : timeline.events) place(event) = 0;
     int next = 0;
-    for (auto& [key, row] : rows_) row = next++;
+    for (auto& lanes : row_of_) {
+      for (int& row : lanes) {
+        if (row != kNone) row = next++;
+      }
+    }
   }
 
   int rank_of(const TimelineEvent& event) const { return event.stage % num_ranks_; }
-  int of(const TimelineEvent& event) const { return rows_.at(key(event)); }
-  int computing(int rank) const { return rows_.at({rank, RowLane::kCompute}); }
+  int of(const TimelineEvent& event) { return place(event); }
+  int computing(int rank) const { return row_of_[static_cast<std::size_t>(rank)][0]; }
 
   OrderedJson view() const {
     OrderedJson out = OrderedJson::array();
-    for (const auto& [key, row] : rows_) {
-      const auto [rank, lane] = key;
-      const std::string name = fmt::format("rank {}", rank);
-      const char* suffix = lane == RowLane::kReceive       ? " receives"
-                           : lane == RowLane::kCollectives ? " collectives"
-                                                           : "";
-      out.push_back({{"name", name + suffix}, {"pp_rank", rank}, {"lane", enum_text(lane)}});
+    for (int rank = 0; rank < num_ranks_; ++rank) {
+      for (const RowLane lane : enum_values<RowLane>()) {
+        if (row_of_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(lane)] == kNone)
+          continue;
+        const char* suffix = lane == RowLane::kReceive       ? " receives"
+                             : lane == RowLane::kCollectives ? " collectives"
+                                                             : "";
+        out.push_back({{"name", fmt::format("rank {}{}", rank, suffix)},
+                       {"pp_rank", rank},
+                       {"lane", enum_text(lane)}});
+      }
     }
     return out;
   }
 
  private:
-  std::pair<int, RowLane> key(const TimelineEvent& event) const {
-    return {rank_of(event), lane_of(event.kind)};
+  static constexpr int kNone = -1;
+  int& place(const TimelineEvent& event) {
+    return row_of_[static_cast<std::size_t>(rank_of(event))]
+                  [static_cast<std::size_t>(lane_of(event.kind))];
   }
 
   int num_ranks_;
-  std::map<std::pair<int, RowLane>, int> rows_;
+  std::vector<std::array<int, 3>> row_of_;  // by rank and lane
 };
 
 class TimelinePicture {
  public:
-  explicit TimelinePicture(const cost::Timeline& timeline)
+  TimelinePicture(const cost::Timeline& timeline, std::size_t max_events)
       : timeline_(timeline), rows_(timeline), computes_(timeline.busy.size()), works_(computes_) {
     for (const TimelineEvent& event : timeline.events) {
       const auto rank = static_cast<std::size_t>(rows_.rank_of(event));
@@ -117,7 +127,12 @@ class TimelinePicture {
       if (lane == RowLane::kCompute) computes_[rank].add(event.start, event.end);
       if (lane != RowLane::kReceive) works_[rank].add(event.start, event.end);
     }
-    for (const TimelineEvent& event : timeline.events) add(event);
+    const std::size_t count = timeline.events.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const TimelineEvent& event = timeline.events[i];
+      count_ += event.recompute.value > 0 ? 2 : 1;
+      if (i < max_events || i + max_events >= count) add(event);
+    }
     for (int rank = 0; rank < static_cast<int>(works_.size()); ++rank) add_bubbles(rank);
   }
 
@@ -128,7 +143,7 @@ class TimelinePicture {
                        {"kinds", enum_names<Drawn>()},
                        {"rows", rows_.view()}};
     for (const Milliseconds busy : timeline_.busy) out["busy_ms"].push_back(busy.value);
-    out.update(event_columns(std::move(events_), max_events));
+    out.update(event_columns(std::move(events_), max_events, count_));
     return out;
   }
 
@@ -139,8 +154,8 @@ class TimelinePicture {
                        event.microbatch, event.chunk,
                        event.unit,       {}};
     if (lane_of(event.kind) != RowLane::kCompute) {
-      drawn.hidden =
-          computes_[static_cast<std::size_t>(rows_.rank_of(event))].within(event.start, event.end);
+      const BusyTimes& computes = computes_[static_cast<std::size_t>(rows_.rank_of(event))];
+      drawn.hidden = computes.within(event.start, event.end);
     }
     if (event.recompute.value > 0) {
       PictureEvent again = drawn;
@@ -156,6 +171,7 @@ class TimelinePicture {
     constexpr double kNothing = 1e-6;  // of the step: rounding
     for (const auto& gap : works_[static_cast<std::size_t>(rank)].gaps({}, timeline_.total)) {
       if ((gap.end - gap.start) < kNothing * timeline_.total) continue;
+      ++count_;
       events_.push_back(
           {rows_.computing(rank), static_cast<int>(Drawn::kBubble), gap.start, gap.end});
     }
@@ -164,13 +180,14 @@ class TimelinePicture {
   const cost::Timeline& timeline_;
   Rows rows_;
   std::vector<BusyTimes> computes_, works_;  // of each rank; its collectives are work, too
-  std::vector<PictureEvent> events_;
+  std::vector<PictureEvent> events_;         // those that can be among the first or the last
+  std::size_t count_ = 0;                    // of all
 };
 
 }  // namespace
 
 OrderedJson timeline_view(const cost::Timeline& timeline, std::size_t max_events) {
-  return TimelinePicture(timeline).view(max_events);
+  return TimelinePicture(timeline, max_events).view(max_events);
 }
 
 }  // namespace galvatron::views
