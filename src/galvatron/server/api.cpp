@@ -14,9 +14,12 @@
 #include "galvatron/server/questions.h"
 #include "galvatron/server/search_answers.h"
 #include "galvatron/server/start.h"
+#include "galvatron/views/run_view.h"
 
 namespace galvatron::server {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view kApi = "/api/";
 constexpr const char *kGet = "GET", *kPost = "POST";
@@ -25,6 +28,9 @@ bool is_json(const HttpRequest& request) {
   const std::string* type = request.header("Content-Type");
   return type != nullptr && lower_case(type->substr(0, type->find(';'))) == "application/json";
 }
+
+// Of a path, what stands before its "{id}".
+std::string fixed_part(const std::string& path) { return path.substr(0, path.find('{')); }
 
 std::string shown(const std::string& path) {
   constexpr std::size_t kShown = 100;
@@ -55,7 +61,7 @@ OrderedJson identify_answer(const Json& request) {
 
 }  // namespace
 
-Api::Api(std::vector<std::filesystem::path> files, ApiLimits limits, const std::string& version)
+Api::Api(std::vector<fs::path> files, ApiLimits limits, const std::string& version)
     : files_(std::move(files)), limits_(limits), start_(start_text(version)) {
   add_endpoints();
 }
@@ -69,6 +75,7 @@ void Api::add_endpoints() {
   };
   endpoints_ = {
       {kGet, "/api/start", [this](const Json&) { return start(); }},
+      {kGet, "/api/run/{id}", [this](const Json& id) { return run(id); }},
       {kPost, "/api/identify", answers(&identify_answer), /*takes_files=*/true},
       {kPost, "/api/plan", answers(&plan_answer)},
       {kPost, "/api/timeline", answers(&timeline_answer)},
@@ -88,8 +95,10 @@ std::vector<std::string> Api::paths() const {
 }
 
 const Api::Endpoint* Api::find(const std::string& path) const {
-  const auto found = std::find_if(endpoints_.begin(), endpoints_.end(),
-                                  [&](const Endpoint& one) { return one.path == path; });
+  const auto found = std::find_if(endpoints_.begin(), endpoints_.end(), [&](const Endpoint& one) {
+    const std::string fixed = fixed_part(one.path);
+    return fixed == one.path ? path == fixed : path.starts_with(fixed);
+  });
   return found == endpoints_.end() ? nullptr : &*found;
 }
 
@@ -117,7 +126,9 @@ HttpAnswer Api::answer(const HttpRequest& request) const {
     return page ? std::move(*page) : no_such(request.path);
   }
   try {
-    if (endpoint->method == kGet) return endpoint->answer({});
+    if (endpoint->method == kGet) {
+      return endpoint->answer(request.path.substr(fixed_part(endpoint->path).size()));
+    }
     const Bytes longest_text = endpoint->takes_files ? limits_.request : kLongestText;
     return endpoint->answer(parse_content(request.body, "the request", longest_text));
   } catch (const std::exception& error) {
@@ -131,7 +142,7 @@ std::string Api::start_text(const std::string& version) const {
   out.update(known_names());
   out["opened"] = OrderedJson::array();
   for (const auto& path : files_) {
-    const auto whole = std::filesystem::absolute(path).lexically_normal();
+    const auto whole = fs::absolute(path).lexically_normal();
     const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename();
     OrderedJson opened = identify(name, read_texts(path, limits_.request));
     opened["id"] = out["opened"].size();
@@ -146,6 +157,14 @@ HttpAnswer Api::start() const {
   HttpAnswer out = json_answer(nullptr);
   out.body = start_;
   return out;
+}
+
+HttpAnswer Api::run(const Json& id) const {
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (id != std::to_string(i) || !fs::exists(files_[i] / views::kRunMetrics)) continue;
+    return json_answer(views::run_view(views::read_run(views::read_run_texts(files_[i]))));
+  }
+  return failure_answer(404, "file " + shown(id) + " of the command line is no run");
 }
 
 std::shared_ptr<const void> Api::take_place() const {

@@ -37,7 +37,8 @@ class Api {
 
  private:
   struct Endpoint {
-    std::string method, path;
+    std::string method;
+    std::string path;  // may end in "{id}": then what stands there is the request
     std::function<HttpAnswer(const Json& request)> answer;
     bool takes_files = false;  // their whole texts
   };
@@ -48,6 +49,8 @@ class Api {
 
   std::string start_text(const std::string& version) const;
   HttpAnswer start() const;
+  // Of a file of the command line, read anew.
+  HttpAnswer run(const Json& id) const;
   // A search in one of the places that there are; 429 without one.
   HttpAnswer search(std::function<void(class Lines& lines)> work) const;
   std::shared_ptr<const void> take_place()

@@ -3,6 +3,7 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "galvatron/profiles/model_profile.h"
 #include "galvatron/server/questions.h"
 #include "galvatron/spec/model_spec.h"
+#include "galvatron/views/run_view.h"
 
 namespace galvatron::server {
 namespace {
@@ -101,6 +103,12 @@ OrderedJson identify_file(const std::string& name, const std::string& text) {
                     "model or folder of a run");
 }
 
+OrderedJson identify_run(const std::string& name, const FileTexts& files) {
+  OrderedJson view = views::run_view(views::read_run({name, files, std::nullopt}));
+  const OrderedJson title = view["title"];
+  return {{"kind", "run"}, {"name", name}, {"title", title}, {"content", std::move(view)}};
+}
+
 std::string text_of(const fs::path& path, Bytes& left) {
   std::error_code error;
   const auto size = static_cast<std::int64_t>(fs::file_size(path, error));
@@ -115,6 +123,7 @@ std::string text_of(const fs::path& path, Bytes& left) {
 }  // namespace
 
 OrderedJson identify(const std::string& name, const FileTexts& files) {
+  if (files.contains(views::kRunMetrics)) return identify_run(name, files);
   if (files.size() == 1) return identify_file(name, files.begin()->second);
   const auto config = files.find(kConfigFile);
   if (config != files.end()) return identify_file(name, config->second);
@@ -127,11 +136,9 @@ FileTexts read_texts(const fs::path& path, Bytes limit) {
   if (!fs::is_directory(path, error)) {
     return {{path.filename().string(), text_of(path, left)}};
   }
-  FileTexts out;
-  for (const char* name : {kConfigFile}) {
-    if (fs::is_regular_file(path / name, error)) out[name] = text_of(path / name, left);
-  }
-  return out;
+  if (fs::exists(path / views::kRunMetrics, error)) return views::read_run_texts(path).files;
+  if (!fs::is_regular_file(path / kConfigFile, error)) return {};
+  return {{kConfigFile, text_of(path / kConfigFile, left)}};
 }
 
 }  // namespace galvatron::server

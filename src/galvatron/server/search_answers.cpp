@@ -11,11 +11,16 @@
 namespace galvatron::server {
 namespace {
 
+// The rest of the request is read before.
+Asked read_question(JsonReader& request) {
+  Asked out(request.get("question"));
+  request.finish();
+  return out;
+}
+
 Asked read_question(const Json& request) {
   JsonReader reader(request, "the request", Nulls::kAbsent);
-  Asked out(reader.get("question"));
-  reader.finish();
-  return out;
+  return read_question(reader);
 }
 
 void shorten(std::optional<double>& time_limit, double seconds) {
@@ -47,14 +52,14 @@ std::int64_t num_questions(const planning::SweepRequest& request) {
   return static_cast<std::int64_t>(out);
 }
 
-void search(planning::PreparedSearch prepared, Lines& lines) {
+void search(planning::PreparedSearch prepared, bool explain, Lines& lines) {
   lines.progress(views::search_progress_view({}));
   // Of the searches that explain the first one.
   prepared.options.progress = [&](const search::SearchProgress&) { return lines.goes_on(); };
   const auto watch = [&](const search::SearchProgress& progress) {
     return lines.progress(views::search_progress_view(progress));
   };
-  const auto answer = views::answer_search(std::move(prepared), /*explain=*/true, watch);
+  const auto answer = views::answer_search(std::move(prepared), explain, watch);
   lines.end(result_line(views::search_view(answer)));
 }
 
@@ -86,9 +91,12 @@ void run_sweep(planning::SweepRequest request, Lines& lines) {
 }  // namespace
 
 SearchWork search_answer(const Json& request, double seconds) {
-  planning::PreparedSearch prepared = read_question(request).search();
+  JsonReader reader(request, "the request", Nulls::kAbsent);
+  const bool explain = reader.get_bool_or("explain", true);
+  planning::PreparedSearch prepared = read_question(reader).search();
   shorten(prepared.options.time_limit, seconds);
-  return [prepared = std::move(prepared)](Lines& lines) { search(prepared, lines); };
+  return
+      [prepared = std::move(prepared), explain](Lines& lines) { search(prepared, explain, lines); };
 }
 
 SearchWork frontier_answer(const Json& request, double) {
