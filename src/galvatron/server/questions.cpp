@@ -111,6 +111,7 @@ Asked::Asked(const Json& question) {
   options_ = reader.has("options") ? reader.get("options") : Json::object();
   for (const char* known : {"machine", "options"}) reader.ignore(known);
   reader.finish();
+  const JsonReader is_object(machine_, "machine");
   check_options(options_);
 }
 
