@@ -49,8 +49,8 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
   if (it == dense_tflops.end()) {
     throw ConfigError("[cluster] ", spec.name, " has no dense_tflops for ", to_text(precision));
   }
-  return {spec.device, it->second * 1e9, matmul_efficiency, memory_gb_per_s * 1e6,
-          overhead_us / 1000};
+  return {spec.device,           it->second * 1e9,   matmul_efficiency,
+          memory_gb_per_s * 1e6, overhead_us / 1000, kernel_rates(spec.device)};
 }
 
 HardwareProfile Cluster::hardware(spec::Precision precision) const {
