@@ -13,7 +13,10 @@ export default defineConfig([
     rules: {
       "max-lines": ["error", 500],
       "max-lines-per-function": ["error", { max: 80, skipBlankLines: true, skipComments: true }],
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", varsIgnorePattern: "^_" },
+      ],
       // Nothing from a file or an answer is ever shown as HTML.
       "no-restricted-syntax": [
         "error",

@@ -1,48 +1,27 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { I18nProvider } from "react-aria-components";
-import { type Language, languages } from "../i18n/texts";
-import { LanguageContext, preferredLanguage, useText } from "../i18n/useText";
-import { Switcher } from "../kit/controls";
-import { chooseTheme, useThemeChoice } from "../theme/theme";
+import type { Language } from "../i18n/texts";
+import { keepLanguage, LanguageContext, preferredLanguage } from "../i18n/useText";
+import type { Kept } from "../state/permalink";
+import { Page } from "./Page";
+import "./app.css";
 
-export function App() {
+/** `kept`: the state that the address held; `brokenLink`: it held something else. */
+export function App(props: { kept: Kept | null; brokenLink: boolean }) {
   const [language, setLanguage] = useState<Language>(preferredLanguage);
+  const locale = language === "zh" ? "zh-CN" : "en-US";
+  useEffect(() => {
+    document.documentElement.lang = locale;
+  }, [locale]);
+  const choose = (next: Language) => {
+    keepLanguage(next);
+    setLanguage(next);
+  };
   return (
-    <I18nProvider locale={language === "zh" ? "zh-CN" : "en-US"}>
+    <I18nProvider locale={locale}>
       <LanguageContext value={language}>
-        <Banner language={language} setLanguage={setLanguage} />
+        <Page {...props} language={language} setLanguage={choose} />
       </LanguageContext>
     </I18nProvider>
-  );
-}
-
-function Banner(props: { language: Language; setLanguage: (language: Language) => void }) {
-  const t = useText();
-  return (
-    <header className="banner">
-      <h1>{t("title")}</h1>
-      <Switcher
-        label={t("language")}
-        options={Object.entries(languages).map(([key, text]) => ({ key: key as Language, text }))}
-        value={props.language}
-        onChange={props.setLanguage}
-      />
-      <ThemeSwitch />
-    </header>
-  );
-}
-
-function ThemeSwitch() {
-  const t = useText();
-  return (
-    <Switcher
-      label={t("theme")}
-      options={(["system", "light", "dark"] as const).map((key) => ({
-        key,
-        text: t(`theme_${key}`),
-      }))}
-      value={useThemeChoice()}
-      onChange={chooseTheme}
-    />
   );
 }

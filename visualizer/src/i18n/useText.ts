@@ -1,5 +1,5 @@
 import { createContext, useCallback, useContext } from "react";
-import { type Language, type TextKey, text } from "./texts";
+import { type Language, languages, type TextKey, text } from "./texts";
 
 export const LanguageContext = createContext<Language>("en");
 
@@ -11,10 +11,17 @@ export function useText(): Text {
   return useCallback((key, values) => text(language, key, values), [language]);
 }
 
-/** The first language of the browser that we have; English where we have none. */
+const kept = "galvatron-language";
+
+export function keepLanguage(language: Language) {
+  localStorage.setItem(kept, language);
+}
+
+/** As chosen before; else the first language of the browser that we have, else English. */
 export function preferredLanguage(): Language {
-  return navigator.languages.some((name) => name.toLowerCase().startsWith("zh")) &&
-    !navigator.languages[0]?.toLowerCase().startsWith("en")
-    ? "zh"
-    : "en";
+  const asked = [localStorage.getItem(kept) ?? "", ...navigator.languages];
+  const known = asked
+    .map((name) => name.slice(0, 2).toLowerCase())
+    .find((name) => name in languages);
+  return (known as Language | undefined) ?? "en";
 }

@@ -8,9 +8,12 @@ import {
   Label,
   ListBox,
   ListBoxItem,
+  NumberField,
+  Group,
   Popover,
   Select,
   SelectValue,
+  Switch,
   Text,
   TextField,
   ToggleButton,
@@ -103,6 +106,58 @@ export function TextInput(props: TextInputProps) {
       )}
       <FieldError className="problem">{problem}</FieldError>
     </TextField>
+  );
+}
+
+/** A whole number, with buttons and arrow keys for one more and one less. */
+export function NumberInput(props: {
+  label: string;
+  value: number;
+  onChange: (value: number) => void;
+  min: number;
+  description?: string;
+}) {
+  return (
+    <NumberField
+      className="field"
+      value={props.value}
+      minValue={props.min}
+      onChange={(value) => Number.isFinite(value) && props.onChange(value)}
+      formatOptions={{ useGrouping: false, maximumFractionDigits: 0 }}
+    >
+      <Label>{props.label}</Label>
+      <Group className="number">
+        <Input />
+        <Button slot="decrement" className="step">
+          −
+        </Button>
+        <Button slot="increment" className="step">
+          +
+        </Button>
+      </Group>
+      {props.description && (
+        <Text slot="description" className="help">
+          {props.description}
+        </Text>
+      )}
+    </NumberField>
+  );
+}
+
+export function Toggle(props: {
+  label: string;
+  isOn: boolean;
+  onChange: (isOn: boolean) => void;
+  description?: string;
+}) {
+  return (
+    <Switch className="toggle" isSelected={props.isOn} onChange={props.onChange}>
+      <span className="toggle-track" aria-hidden="true" />
+      <span>
+        {props.label}
+        {props.description && <span className="help block">{props.description}</span>}
+      </span>
+    </Switch>
   );
 }
 
