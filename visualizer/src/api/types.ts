@@ -64,11 +64,12 @@ export interface PlanView {
   name: string;
   /** Ours, one strategy per layer (`layers[i]` has `count: 1`): what the editor changes. */
   plan: JsonObject;
-  /** check_plan's sentence; what it speaks of where it says. With it, `priced` is null. */
+  /** check_plan's sentence, or why the machine cannot run such a plan; what it speaks of where it says. With it, `priced` is null. */
   problem: { sentence: string; layer: number | null; field: string | null } | null;
   layers: LayerView[];
   stages: StageView[];
-  ranks: { world_size: number; per_stage: number; per_node: number };
+  /** `per_node`: null where no machine is known for the plan. */
+  ranks: { world_size: number; per_stage: number; per_node: number | null };
   priced: Priced | null;
   /** plan_drawing's picture in words, for screen readers. */
   drawing: string;
@@ -82,6 +83,7 @@ export interface LayerView {
   dp_degree: number;
   num_params: number;
 }
+/** Pairs of layers and of ranks, here and below: first and last, both included. */
 export interface StageView { stage: number; pp_rank: number; chunk: number; layers: [number, number]; ranks: [number, number] }
 
 export interface Priced {
