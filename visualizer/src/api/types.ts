@@ -211,12 +211,20 @@ export interface RunView {
   /** Evaluations, of the steps at which there were some. */
   evaluations: Record<string, (number | null)[]>; // "step", "validation_loss", ...
   notes: string[]; // "last line of metrics.jsonl is cut off: left out"
+  /** `layers`: `kind` by the model where it is a preset, else first and last "embedding" and "head"; `num_params` 0 then. */
   plan: Pick<PlanView, "plan" | "layers" | "stages" | "ranks" | "drawing"> | null;
   predicted: { step: Amount; parts: TimeView["parts"] } | null;
   measured: { step: Amount; tokens_per_second: Amount } | null;
+  /**
+   * `measured`, `predicted`: of tensors, without the reserve. `parts`: of the prediction, the reserve last: a bar against
+   * the budget is what was measured and the reserve. Before the summary: a rank of each stage, of which one is measured.
+   */
   memory: { budget: Amount | null; ranks: { rank: number; stage: number; measured: Amount | null; predicted: Amount | null; parts: { name: MemoryPart; bytes: number; text: string }[] | null }[] };
   /** Of one step, as measured; null: no trace. `kinds` there: "forward", "backward", "communication", "optimizer". */
   timeline: TimelineView | null;
+  /** Of `galvatron train`, as the run recorded them; what the plan's search recorded. */
+  options: JsonObject | null;
+  search: JsonObject | null;
 }
 
 // ---- errors: status 4xx, or a line ---------------------------------------------------------------------------
