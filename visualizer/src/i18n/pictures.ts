@@ -140,15 +140,15 @@ export const pictures = {
   strategy_word: { en: "strategy", zh: "策略" },
   count_word: { en: "count", zh: "数量" },
 
-  report_facts: { en: "Facts", zh: "概况" },
+  report_title: { en: "Galvatron: report of a run", zh: "Galvatron:运行报告" },
+  report_training: { en: "Training", zh: "训练" },
   report_plan: { en: "Plan", zh: "方案" },
+  report_layers: { en: "Layers and their strategies", zh: "各层及其策略" },
   report_no_plan: {
     en: "The run folder holds no plan.json: there is no plan to show.",
     zh: "运行目录中没有 plan.json：无方案可显示。",
   },
   report_drawing: { en: "The plan in words", zh: "方案的文字说明" },
-  report_training: { en: "Training", zh: "训练" },
-  report_no_steps: { en: "No step has been finished yet.", zh: "尚未完成任何一步。" },
   report_against: { en: "Predicted beside measured", zh: "预测与实测" },
   report_no_summary: {
     en: "The run folder holds no summary.json: prediction and measurement are not compared.",
@@ -158,15 +158,15 @@ export const pictures = {
     en: "The run folder holds no trace.json: there is no timeline.",
     zh: "运行目录中没有 trace.json：没有时间线。",
   },
-  report_live: { en: "Live; last answer at {time}", zh: "实时；最近更新 {time}" },
-  report_gone: {
-    en: "The server does not answer. What was last known is shown; it is asked again every few seconds.",
-    zh: "服务器没有响应。显示最后已知的内容，每隔几秒再次询问。",
-  },
+  report_options: { en: "Options of the run", zh: "运行的选项" },
+  report_search: { en: "What the search recorded", zh: "搜索的记录" },
   report_broken: {
     en: "This page holds no run. Write it again with: galvatron report RUN",
     zh: "此页面不含运行数据。请重新生成：galvatron report RUN",
   },
+  predicted_parts: { en: "Where the predicted step's time goes", zh: "预测的一步的时间去向" },
+  name_word: { en: "name", zh: "名称" },
+  value_word: { en: "value", zh: "值" },
   measured_step: { en: "Step, measured", zh: "步时间（实测）" },
   predicted_step: { en: "Step, predicted", zh: "步时间（预测）" },
 } satisfies Table;

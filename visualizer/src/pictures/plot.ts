@@ -24,8 +24,9 @@ export interface Plot {
   /** Of the axis: the number of its unit. */
   xTick: (x: number) => string;
   yTick: (y: number) => string;
-  /** Of x and y: a unit's size, in which ticks are round. */
+  /** Of x and y: a unit's size, in which ticks are round. Steps have no halves. */
   xUnit: number;
+  xWhole?: boolean;
   yUnit: number;
   series: PlotSeries[];
   /** Values hold until the next x, and each series lies upon the one before. */

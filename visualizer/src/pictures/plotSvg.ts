@@ -2,7 +2,7 @@
 import { textWidth } from "./frame";
 import type { Look } from "./look";
 import { heights, type Plot, xRange, yRange } from "./plot";
-import { ticksOf, yTicksOf } from "./uplotOptions";
+import { xTicksOf, yTicksOf } from "./uplotOptions";
 
 const LEFT = 64;
 const TOP = 48;
@@ -125,7 +125,7 @@ function axesSvg(
       `<path d="M${LEFT} ${short(at.y(value))}H${width - RIGHT}" stroke="${look.color("line")}"/>` +
       textSvg(LEFT - 6, at.y(value) + 4, plot.yTick(value), soft, "end"),
   );
-  const along = ticksOf(xs.low, xs.high, plot.xUnit, width / 90).map((value) =>
+  const along = xTicksOf(plot, xs.low, xs.high, width).map((value) =>
     textSvg(at.x(value), height - BOTTOM + 16, plot.xTick(value), soft, "middle"),
   );
   const name = textSvg((LEFT + width - RIGHT) / 2, height - 8, plot.xName, soft, "middle");

@@ -6,10 +6,16 @@ import { logTicks, niceTicks } from "./ticks";
 
 export const PLOT_HEIGHT = 300;
 const FONT_SIZE = 12;
+const FEW = 30; // values that are seen as points too: one between gaps has no line
 
 /** Round numbers in the unit of the axis. */
 export function ticksOf(low: number, high: number, unit: number, wanted: number): number[] {
   return niceTicks(low / unit, high / unit, wanted).map((tick) => tick * unit);
+}
+
+export function xTicksOf(plot: Plot, low: number, high: number, width: number): number[] {
+  const ticks = ticksOf(low, high, plot.xUnit, width / 90);
+  return plot.xWhole ? ticks.filter(Number.isInteger) : ticks;
 }
 
 export function yTicksOf(plot: Plot, low: number, high: number, wanted: number): number[] {
@@ -50,7 +56,7 @@ function series(
     ...(one.points ? { paths: () => null } : {}),
     points: one.points
       ? { show: true, size: 8, fill: look.color("ground"), stroke: color, width: 2 }
-      : { show: plot.x.length === 1 },
+      : { show: !plot.stacked && plot.x.length <= FEW, size: 6 },
   };
 }
 
@@ -134,7 +140,7 @@ export function uplotOptions(
       y: { distr: plot.logarithmic ? 3 : 1, range: [y.low, y.high] },
     },
     axes: [
-      axis(look, (u, _, low, high) => ticksOf(low, high, plot.xUnit, u.width / 90), plot.xTick, {
+      axis(look, (u, _, low, high) => xTicksOf(plot, low, high, u.width), plot.xTick, {
         label: plot.xName,
         size: 26,
         labelSize: 20,

@@ -453,12 +453,12 @@ export function runView(numSteps = 400, numRanks = 8): RunView {
     memory: {
       budget: bytes(40 * GIB),
       ranks: Array.from({ length: numRanks }, (_, rank) => {
-        const total = (30 + (rank % 4)) * GIB;
+        const total = (30 + (rank % 4)) * GIB; // the reserve included
         return {
           rank,
           stage: Math.floor((2 * rank) / numRanks),
-          measured: bytes(total * 0.97),
-          predicted: bytes(total),
+          measured: bytes(total * 0.9),
+          predicted: bytes(total * 0.92),
           parts: SPLIT.map(([name, share]) => ({
             name,
             bytes: total * share,
@@ -468,5 +468,7 @@ export function runView(numSteps = 400, numRanks = 8): RunView {
       }),
     },
     timeline: timelineView(4, 6),
+    options: { model: "gpt2-tiny", global_batch: 64, seq_length: 256, lr: 6e-4 },
+    search: { memory_budget_bytes: 40 * GIB },
   };
 }

@@ -1,4 +1,4 @@
-// Memory of each rank of a run: measured beside predicted, which is split into parts with the reserve among them.
+// Memory of each rank of a run: what was measured beside the prediction, both with the reserve against the budget.
 import type { MemoryPart, RunView } from "../../api/types";
 import {
   categoryAxis,
@@ -33,8 +33,14 @@ const MOST_ROWS = 32;
 const MEASURED: Kind = { color: "text-soft", pattern: "plain" };
 const PREDICTED: Kind = { color: "part-parameters", pattern: "plain" };
 
+function partBytes(rank: Rank, part: MemoryPart): number {
+  return rank.parts?.find(({ name }) => name === part)?.bytes ?? 0;
+}
+
+/** The longer of a rank's bars, which have the reserve at their end. */
 function largest(rank: Rank): number {
-  return Math.max(rank.measured?.value ?? 0, rank.predicted?.value ?? 0);
+  const tensors = Math.max(rank.measured?.value ?? 0, rank.predicted?.value ?? 0);
+  return tensors + partBytes(rank, "reserve");
 }
 
 /** Of each run of neighbours the fullest, where there are more ranks than rows. */
@@ -88,13 +94,18 @@ interface Bar {
 function barsOf(rows: RunRow[], { t, language }: Words, narrow: boolean): Bar[] {
   const bars: Bar[] = [];
   if (rows.some(({ rank }) => rank.measured)) {
+    const stack = "measured";
+    const text = ({ measured }: Rank) => measured?.text ?? "";
+    const tensors = (rank: Rank) => rank.measured?.value ?? null;
+    const reserve = (rank: Rank) => (rank.measured ? partBytes(rank, "reserve") : 0);
+    bars.push({ name: t("measured"), kind: MEASURED, stack, bytes: tensors });
     bars.push({
-      name: t("measured"),
-      kind: MEASURED,
-      stack: "measured",
-      bytes: ({ measured }) => measured?.value ?? null,
-      text: ({ measured }) => measured?.text ?? "",
+      name: nameOf(language, "reserve"),
+      kind: partKind("reserve"),
+      stack,
+      bytes: reserve,
     });
+    bars.push({ name: "", kind: MEASURED, stack, bytes: () => 0, text });
   }
   const parts = partsOf(rows).map((part): Bar => ({
     name: nameOf(language, part),
@@ -179,7 +190,7 @@ function draw(memory: Memory, rows: RunRow[], frame: Frame): Drawing {
   const bars = barsOf(rows, frame, isNarrow(frame));
   const axis = memoryAxis(Math.max(...rows.map(({ rank }) => largest(rank))), [memory.budget]);
   const names = rows.map((row) => rowName(row, frame));
-  const legendNames = bars.map(({ name }) => name).filter((name) => name !== "");
+  const legendNames = [...new Set(bars.map(({ name }) => name))].filter((name) => name !== "");
   const many = rows.length > 12;
   const height = many ? 7 : 16;
   const left = Math.min(Math.max(...names.map((name) => textWidth(name))) + 14, frame.width * 0.34);

@@ -84,6 +84,7 @@ function plotOf(
     xTick: tick,
     yTick: (value) => (unit.name ? `${tick(value / unit.size)} ${unit.name}` : shortTick(value)),
     xUnit: 1,
+    xWhole: true,
     yUnit: unit.size,
     series,
     stacked: false,

@@ -32,13 +32,12 @@ function heightsFor(numRanks: number): { compute: number; other: number; gap: nu
 }
 
 export function lanesOf(view: TimelineView): Lanes {
-  const sizes = heightsFor(new Set(view.rows.map(({ pp_rank }) => pp_rank)).size);
+  const sizes = heightsFor(view.rows.filter(({ lane }) => lane === "compute").length);
   const byRow: number[][] = view.rows.map(() => []);
   view.events.row.forEach((row, event) => byRow[row]?.push(event));
   let top = 0;
   const lanes = view.rows.map((row, i): Lane => {
-    const before = view.rows[i - 1];
-    if (before) top += before.pp_rank === row.pp_rank ? 2 : sizes.gap;
+    if (i > 0) top += row.lane === "compute" ? sizes.gap : 2;
     const height = row.lane === "compute" ? sizes.compute : sizes.other;
     const lane = {
       row: i,
@@ -107,14 +106,13 @@ export function eventAt(lane: Lane, events: Events, time: number, slack: number)
 function hiddenTimes(view: TimelineView, lanes: Lane[]): Map<number, [number, number][]> {
   const { events, kinds, rows } = view;
   const out = new Map<number, [number, number][]>();
-  const compute = new Map(
-    lanes
-      .filter(({ row }) => rows[row]?.lane === "compute")
-      .map((lane) => [rows[lane.row]?.pp_rank, lane]),
-  );
+  let beside: Lane | undefined; // of the same rank: it lies above
   for (const lane of lanes) {
-    const beside = compute.get(rows[lane.row]?.pp_rank);
-    if (!beside || beside === lane) continue;
+    if (rows[lane.row]?.lane === "compute") {
+      beside = lane;
+      continue;
+    }
+    if (!beside) continue;
     for (const event of lane.events) {
       // What the planner counts as exposed is drawn so, whatever runs beside it.
       if (
