@@ -33,7 +33,11 @@ const MERGE_BELOW = 0.5; // pixels
 const LEAST_WIDTH = 1; // what takes no time is seen too
 const EDGE = 0.6; // of the ground between neighbours, where there is room
 
-const SHARES: Record<string, number> = { recompute: 0.7, "weight gradient": 0.85, bubble: 0.3 };
+const SHARES = new Map([
+  ["recompute", 0.7],
+  ["weight gradient", 0.85],
+  ["bubble", 0.3],
+]);
 
 class Collector {
   private readonly byKind = new Map<string, Boxes>();
@@ -63,12 +67,12 @@ class Collector {
   }
 }
 
-const LETTERS: Record<string, string> = {
-  forward: "F",
-  backward: "B",
-  recompute: "R",
-  "weight gradient": "W",
-};
+const LETTERS = new Map([
+  ["forward", "F"],
+  ["backward", "B"],
+  ["recompute", "R"],
+  ["weight gradient", "W"],
+]);
 
 /** "F3", "B3.1" of chunk 1; communication by its name. */
 export function eventText(view: TimelineView, event: number): string {
@@ -76,7 +80,7 @@ export function eventText(view: TimelineView, event: number): string {
   const kind = kinds[events.kind[event] ?? 0] ?? "";
   const microbatch = events.microbatch[event] ?? -1;
   const chunk = events.chunk[event] ?? 0;
-  const letter = LETTERS[kind];
+  const letter = LETTERS.get(kind);
   if (letter === undefined) return kind;
   if (microbatch < 0) return kind;
   return `${letter}${microbatch}${chunk > 0 ? `.${chunk}` : ""}`;
@@ -95,7 +99,7 @@ export function sceneOf(view: TimelineView, { hidden }: Lanes, lane: Lane, windo
     const x = px(events.start_ms[event] ?? 0);
     const end = px(events.end_ms[event] ?? 0);
     const kind = eventKind(name);
-    collector.add(kind, SHARES[name] ?? 1, x, end);
+    collector.add(kind, SHARES.get(name) ?? 1, x, end);
     for (const [from, to] of hidden.get(event) ?? []) {
       if (to >= window.from && from <= window.to) collector.add(HIDDEN, 1, px(from), px(to));
     }
