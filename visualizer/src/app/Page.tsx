@@ -6,6 +6,7 @@ import type { Language } from "../i18n/texts";
 import { useText } from "../i18n/useText";
 import { Inputs } from "../inputs/Inputs";
 import { Action } from "../kit/controls";
+import { Folded } from "../kit/Folded";
 import { PlanTab } from "../plan/PlanTab";
 import { RunTab } from "../run/RunTab";
 import { SearchTab } from "../search/SearchTab";
@@ -56,8 +57,10 @@ export function Page(props: PageProps) {
         )}
         <NoticeList />
         <div className="page">
-          <aside aria-label={t("question")}>
-            <Inputs />
+          <aside aria-label={t("question")} className="question">
+            <Folded title={t("question")} open={hasRoom()}>
+              <Inputs />
+            </Folded>
           </aside>
           <main>
             <Summary />
@@ -67,6 +70,11 @@ export function Page(props: PageProps) {
       </DropArea>
     </SessionContext>
   );
+}
+
+/** On a narrow screen the answer comes first. */
+function hasRoom(): boolean {
+  return window.matchMedia("(min-width: 861px)").matches;
 }
 
 function Contents() {

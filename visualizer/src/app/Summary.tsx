@@ -1,5 +1,6 @@
 // The answer in one line of figures: which plan is shown, what it gives, and whether it fits.
-import { AskError } from "../api/client";
+import type { ReactNode } from "react";
+import type { AskError } from "../api/client";
 import type { MemoryView, Priced } from "../api/types";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
@@ -60,22 +61,20 @@ function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
       <Figure name={t("step")} text={time.step.text} />
       <Figure name={t("tokens_per_second")} text={time.tokens_per_second.text} />
       <Figure name={t("tokens_per_device")} text={time.tokens_per_second_per_device.text} />
-      {time.mfu && <Figure name="MFU" text={time.mfu.text} help={time.mfu.convention} />}
+      {time.mfu && <Figure name="MFU" text={time.mfu.text} />}
       {time.days && (
-        <Figure name={t("days")} text={time.days.text} help={time.device_hours?.text} />
+        <Figure name={t("days")} text={time.days.text}>
+          <span className="help">{time.device_hours?.text}</span>
+        </Figure>
       )}
       {fullest && (
-        <Figure
-          name={t("fullest_rank")}
-          text={fullest.total.text}
-          help={memory.budget ? t("of_budget", { budget: memory.budget.text }) : undefined}
-        />
+        <Figure name={t("fullest_rank")} text={fullest.total.text}>
+          <b className={fits ? "good" : "bad"}>{fits ? `✓ ${t("fits")}` : `✗ ${t("fits_not")}`}</b>
+          {memory.budget && (
+            <span className="help">{t("of_budget", { budget: memory.budget.text })}</span>
+          )}
+        </Figure>
       )}
-      <Figure
-        name={t("fits_title")}
-        text={fits ? `✓ ${t("fits")}` : `✗ ${t("fits_not")}`}
-        kind={fits ? "good" : "bad"}
-      />
     </dl>
   );
 }
@@ -88,13 +87,12 @@ function fullestOf(memory: MemoryView) {
   );
 }
 
-function Figure(props: { name: string; text: string; help?: string; kind?: string }) {
+function Figure(props: { name: string; text: string; children?: ReactNode }) {
   return (
-    <div className={`figure ${props.kind ?? ""}`}>
+    <div className="figure">
       <dt>{props.name}</dt>
       <dd>
-        <b>{props.text}</b>
-        {props.help && <span className="help block">{props.help}</span>}
+        <b>{props.text}</b> {props.children}
       </dd>
     </div>
   );

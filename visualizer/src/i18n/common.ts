@@ -100,12 +100,11 @@ export const common = {
   plan_shown: { en: "Shown: {name}", zh: "当前显示:{name}" },
   impossible: { en: "This plan cannot be:", zh: "该计划不可行:" },
   step: { en: "Step", zh: "每步时间" },
-  tokens_per_second: { en: "Tokens/s", zh: "Tokens/s" },
   tokens_per_device: { en: "Tokens/s a device", zh: "每设备 Tokens/s" },
   days: { en: "Days", zh: "天数" },
   fullest_rank: { en: "Memory of the fullest", zh: "最满设备的显存" },
   of_budget: { en: "of {budget}", zh: "共 {budget}" },
-  fits_title: { en: "In memory", zh: "显存" },
+  in_memory: { en: "In memory", zh: "能否放下" },
   fits: { en: "fits", zh: "放得下" },
   fits_not: { en: "does not fit", zh: "放不下" },
   missing: { en: "{amount} too much", zh: "超出 {amount}" },
@@ -135,10 +134,6 @@ export const common = {
   choose_layers_of: {
     en: "Choose the {count} layers with {strategy}",
     zh: "选择策略为 {strategy} 的 {count} 层",
-  },
-  choose_layers: {
-    en: "Choose layers above to change their strategy.",
-    zh: "在上方选择层以修改其策略。",
   },
   has_problem: { en: "has a problem", zh: "有问题" },
   they_differ: { en: "they differ", zh: "不一致" },
@@ -187,7 +182,6 @@ export const common = {
   },
   step_formula: { en: "Step by formula", zh: "公式计算的步时间" },
   step_simulated: { en: "Step as simulated", zh: "模拟的步时间" },
-  hidden_communication: { en: "Communication hidden behind compute", zh: "被计算掩盖的通信" },
   timeline_title: { en: "Timeline of a step", zh: "一步的时间线" },
   timeline_help: {
     en: "As simulated. Zoom with the wheel or the slider, pan by dragging.",

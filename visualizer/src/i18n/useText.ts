@@ -1,4 +1,5 @@
 import { createContext, useCallback, useContext } from "react";
+import { recall, remember } from "../state/memory";
 import { type Language, languages, type TextKey, text } from "./texts";
 
 export const LanguageContext = createContext<Language>("en");
@@ -14,12 +15,12 @@ export function useText(): Text {
 const kept = "galvatron-language";
 
 export function keepLanguage(language: Language) {
-  localStorage.setItem(kept, language);
+  remember(kept, language);
 }
 
 /** As chosen before; else the first language of the browser that we have, else English. */
 export function preferredLanguage(): Language {
-  const asked = [localStorage.getItem(kept) ?? "", ...navigator.languages];
+  const asked = [recall(kept) ?? "", ...navigator.languages];
   const known = asked
     .map((name) => name.slice(0, 2).toLowerCase())
     .find((name) => name in languages);

@@ -83,7 +83,7 @@ function Cell(props: { layer: LayerView; strategy: StrategyKey | undefined; isBa
     >
       <span className="strip-letter">{strategy?.letter}</span>
       <span className="strip-index">
-        {layer.kind === "block" ? layer.index : layer.kind.slice(0, 4)}
+        {layer.kind === "block" ? layer.index : layer.kind.slice(0, 3)}
       </span>
     </ListBoxItem>
   );

@@ -17,8 +17,7 @@ export function PipelineEditor({ view }: { view: PlanView }) {
       changesStages(next) ? withDegree(plan, degree, next) : withPipeline(plan, { schedule: next }),
     );
   return (
-    <fieldset className="editor">
-      <legend>{t("whole_plan")}</legend>
+    <div className="editor">
       <Choice
         label="pp_degree"
         description={t("pp_degree_help")}
@@ -46,7 +45,7 @@ export function PipelineEditor({ view }: { view: PlanView }) {
       />
       <Borders view={view} />
       <PlaceOfProblem view={view} />
-    </fieldset>
+    </div>
   );
 }
 

@@ -34,10 +34,7 @@ export function PlanTab() {
           problemLayer={view.problem?.layer}
         />
         <StripLegend layers={view.layers} onSelect={select} />
-        <div className="editors">
-          <StrategyEditor view={view} layers={selected} />
-          <PipelineEditor view={view} />
-        </div>
+        <StrategyEditor view={view} layers={selected} />
       </Section>
       {priced && (
         <div className={`two ${priced.isOld ? "old" : ""}`}>
@@ -49,6 +46,9 @@ export function PlanTab() {
           </Section>
         </div>
       )}
+      <Section title={t("whole_plan")}>
+        <PipelineEditor view={view} />
+      </Section>
       <Folded title={t("in_words")}>
         <pre className="said">{view.priced?.question_text}</pre>
         <pre className="said">{view.priced?.table_text}</pre>

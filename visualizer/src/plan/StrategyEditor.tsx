@@ -8,7 +8,7 @@ import { commonValue, divisors, withStrategy } from "./edit";
 export function StrategyEditor({ view, layers }: { view: PlanView; layers: number[] }) {
   const t = useText();
   const { start } = useSession();
-  if (layers.length === 0) return <p className="help">{t("choose_layers")}</p>;
+  if (layers.length === 0) return null;
   return (
     <fieldset className="editor">
       <legend>{legendOf(view, layers, t)}</legend>

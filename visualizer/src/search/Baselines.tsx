@@ -12,7 +12,7 @@ export function Baselines({ found }: { found: SearchView }) {
     <Section title={t("baselines_title")} help={t("baselines_help")}>
       <TextTable
         label={t("baselines_title")}
-        heads={[t("by_hand"), t("step"), t("memory"), t("fits_title"), ""]}
+        heads={[t("by_hand"), t("step"), t("memory"), t("in_memory"), ""]}
         rows={found.baselines.map((row) => ({
           key: row.name,
           cells: [

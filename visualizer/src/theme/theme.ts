@@ -2,6 +2,7 @@
 // document's `data-theme`, which the tokens follow, must be set before anything reads them. Pictures drawn
 // on a canvas cannot use CSS variables: `useColors` reads them, anew with each change of theme.
 import { useMemo, useSyncExternalStore } from "react";
+import { recall, remember } from "../state/memory";
 
 export type Theme = "light" | "dark";
 export type ThemeChoice = Theme | "system";
@@ -12,7 +13,7 @@ const listeners = new Set<() => void>();
 let choice = keptChoice();
 
 function keptChoice(): ThemeChoice {
-  const value = localStorage.getItem(kept);
+  const value = recall(kept);
   return value === "light" || value === "dark" ? value : "system";
 }
 
@@ -36,7 +37,7 @@ dark.addEventListener("change", apply);
 
 export function chooseTheme(next: ThemeChoice) {
   choice = next;
-  localStorage.setItem(kept, next);
+  remember(kept, next);
   apply();
 }
 
