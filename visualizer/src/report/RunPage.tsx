@@ -110,7 +110,7 @@ function Against({ run }: { run: RunView }) {
   const figures = [
     { name: t("measured_step"), text: measured?.step.text },
     { name: t("predicted_step"), text: predicted?.step.text },
-    { name: t("tokens_rate"), text: measured?.tokens_per_second.text },
+    { name: t("tokens_per_second"), text: measured?.tokens_per_second.text },
   ].flatMap(({ name, text }) => (text === undefined ? [] : [{ name, text }]));
   return (
     <>

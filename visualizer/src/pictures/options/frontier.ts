@@ -107,7 +107,7 @@ function rowTip(row: Result, perSample: boolean, { t }: Frame) {
       text: row.text(time[1] ?? ""),
       strong: true,
     },
-    { name: t("tokens_rate"), text: row.text("tokens_rate") },
+    { name: t("tokens_per_second"), text: row.text("tokens_per_second") },
   ];
 }
 

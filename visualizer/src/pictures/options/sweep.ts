@@ -104,7 +104,7 @@ function draw({ along, names, lines }: SweepLines, frame: Frame): Drawing {
     if (!line || !row) return "";
     const title = [line.name, `${along} ${names[dataIndex]}`].filter(Boolean).join(", ");
     const facts = [
-      { name: t("tokens_rate"), text: row.text("tokens_rate"), strong: true },
+      { name: t("tokens_per_second"), text: row.text("tokens_per_second"), strong: true },
       { name: t("step_time"), text: row.text("step_ms") },
     ];
     return tip(title, facts, row.text("brief"));
@@ -120,7 +120,7 @@ function draw({ along, names, lines }: SweepLines, frame: Frame): Drawing {
       nameGap: 28,
       nameTextStyle: { color: look.color("text-soft") },
     }),
-    yAxis: valueAxis(look, t("tokens_rate"), {
+    yAxis: valueAxis(look, t("tokens_per_second"), {
       min: 0,
       nameGap: isNarrow(frame) ? 40 : 50,
       axisLabel: axisLabel(look, shortTick),
@@ -139,7 +139,7 @@ export function sweep(view: ResultsView, words: Words): RowPicture | null {
     (row.number("tokens_per_second") ?? 0) > (best.number("tokens_per_second") ?? 0) ? row : best,
   );
   return {
-    summary: `${words.t("sweep_picture")}: ${found.along} ${found.names.join(", ")}; ${most.text("tokens_rate")} ${words.t("tokens_rate")}.`,
+    summary: `${words.t("sweep_picture")}: ${found.along} ${found.names.join(", ")}; ${most.text("tokens_per_second")} ${words.t("tokens_per_second")}.`,
     table: resultsTable(view),
     rows: found.lines.map(({ points }) => points.map((row) => row?.index ?? -1)),
     draw: (frame) => draw(found, frame),

@@ -96,8 +96,8 @@ function legendKinds(
   const names = view.kinds.filter((_, i) => used.has(i));
   const compute = names.filter((name) => !isCommunication(name) && name !== "bubble");
   const out = compute.map((name) => ({ name: nameOf(language, name), kind: eventKind(name) }));
-  if (names.some(isCommunication)) out.push({ name: t("legend_exposed"), kind: EXPOSED });
-  if (lanes.hidden.size > 0) out.push({ name: t("legend_hidden"), kind: HIDDEN });
+  if (names.some(isCommunication)) out.push({ name: t("exposed_communication"), kind: EXPOSED });
+  if (lanes.hidden.size > 0) out.push({ name: t("hidden_communication"), kind: HIDDEN });
   if (names.includes("bubble")) out.push({ name: nameOf(language, "bubble"), kind: BUBBLE });
   return out;
 }
