@@ -125,24 +125,21 @@ export interface Limit {
   dashed?: boolean;
 }
 
-/** Limits within the axis as upright lines. */
+/** Limits within the axis as upright lines; words to the left and the right where there are two. */
 export function limitLines(limits: Limit[], axis: MemoryAxis, look: Look): object {
-  const lines = limits.map(({ limit, text, color, dashed }) => {
+  const inside = limits.filter((_, i) => axis.inside[i]);
+  const lines = inside.map(({ limit, text, color, dashed }, i) => {
     const at = (limit?.value ?? 0) / axis.unit.size;
-    // Words at the right end would leave the picture.
-    const align = at > 0.75 * axis.end ? "right" : "center";
+    const alone = at > 0.75 * axis.end ? "right" : "center";
+    const align = inside.length === 1 ? alone : i === 0 ? "right" : "left";
+    const label = { formatter: text, color: look.color(color), position: "start", distance: 4 };
     return {
       xAxis: at,
       lineStyle: { color: look.color(color), width: 2, type: dashed ? "dashed" : "solid" },
-      label: { formatter: text, color: look.color(color), position: "start", distance: 4, align },
+      label: { ...label, align, padding: inside.length > 1 ? [0, 2] : 0 },
     };
   });
-  return {
-    silent: true,
-    symbol: "none",
-    animation: false,
-    data: lines.filter((_, i) => axis.inside[i]),
-  };
+  return { silent: true, symbol: "none", animation: false, data: lines };
 }
 
 /** Where the first of them lies beyond the axis: its name at the axis's end. */

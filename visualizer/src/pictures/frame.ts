@@ -30,6 +30,6 @@ export interface Picture {
 /** Width of text in the pictures' small font, near enough to reserve room. */
 export function textWidth(text: string, size = 12): number {
   let units = 0;
-  for (const letter of text) units += letter.charCodeAt(0) > 0x2e80 ? 1 : 0.57;
+  for (const letter of text) units += letter.charCodeAt(0) > 0x2e80 ? 1 : 0.55;
   return Math.ceil(units * size);
 }

@@ -53,28 +53,42 @@ function askedLine(asked: Amount, unit: number, { look, t }: Frame): object {
   };
 }
 
+type Point = [number, number];
+
+/** Each plan stays the fastest up to the next one's memory, the last up to the end. */
+export function staircase(points: Point[], end: number): Point[] {
+  return points.flatMap(([x, y], i) => {
+    const until = points[i + 1]?.[0] ?? Math.max(x, end);
+    return [
+      [x, y],
+      [until, y],
+    ] satisfies Point[];
+  });
+}
+
 function draw(curve: Curve, asked: Amount | null, frame: Frame): Drawing {
   const { look, t } = frame;
   const { steps, end } = curve;
   const size = byteUnit(Math.max(end, 1));
   const time = timeUnit(Math.max(...steps.map(({ ms }) => ms)));
-  const points = steps.map(({ from, ms }) => [from / size.size, ms / time.size]);
-  const last = points.at(-1);
-  // The last plan stays the fastest up to the end.
-  const tail =
-    last && end / size.size > (last[0] ?? 0)
-      ? [{ value: [end / size.size, last[1]], symbol: "none" }]
-      : [];
+  const points = steps.map(({ from, ms }): Point => [from / size.size, ms / time.size]);
   const yName = `${t(curve.perSample ? "time_per_sample" : "step_time")}, ${time.name}`;
-  const series = {
+  const color = nthColor(look, 0);
+  const line = {
     type: "line",
-    step: "end",
-    data: [...points, ...tail],
+    silent: true,
+    data: staircase(points, end / size.size),
+    symbol: "none",
+    lineStyle: { color, width: 2.5 },
+    ...(asked ? { markLine: askedLine(asked, size.size, frame) } : {}),
+  };
+  const dots = {
+    type: "line",
+    data: points,
     symbol: "circle",
     symbolSize: 9,
-    lineStyle: { color: nthColor(look, 0), width: 2.5 },
-    itemStyle: { color: nthColor(look, 0), borderColor: look.color("ground"), borderWidth: 1.5 },
-    ...(asked ? { markLine: askedLine(asked, size.size, frame) } : {}),
+    lineStyle: { opacity: 0 },
+    itemStyle: { color, borderColor: look.color("ground"), borderWidth: 1.5 },
   };
   const formatter = ({ dataIndex }: { dataIndex: number }) => {
     const step = steps[dataIndex];
@@ -93,7 +107,7 @@ function draw(curve: Curve, asked: Amount | null, frame: Frame): Drawing {
       nameGap: isNarrow(frame) ? 36 : 46,
       axisLabel: axisLabel(look, tick),
     }),
-    series: [series],
+    series: [dots, line],
   };
   return { option, height: 320 };
 }

@@ -127,9 +127,11 @@ function layoutOf(
   };
 }
 
-function limitsOf(view: MemoryView, { t }: Words): Limit[] {
+/** What the device has lies beside the budget; where there is no room for both, that alone. */
+function limitsOf(view: MemoryView, frame: Frame): Limit[] {
+  const { t } = frame;
   const { budget, device } = view;
-  const own = device?.value === budget?.value ? null : device;
+  const own = device?.value === budget?.value || isNarrow(frame) ? null : device;
   return [
     { limit: budget, text: t("budget_of", { text: budget?.text }), color: "bad" },
     { limit: own, text: t("device_of", { text: own?.text }), color: "text-soft", dashed: true },
