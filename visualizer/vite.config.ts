@@ -18,6 +18,6 @@ export default defineConfig({
     // The content security policy allows no inline code, and fonts or images inside CSS are none of ours.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    chunkSizeWarningLimit: 700,
+    chunkSizeWarningLimit: 900,
   },
 });

@@ -64,11 +64,12 @@ export interface PlanView {
   name: string;
   /** Ours, one strategy per layer (`layers[i]` has `count: 1`): what the editor changes. */
   plan: JsonObject;
-  /** check_plan's sentence; what it speaks of where it says. With it, `priced` is null. */
+  /** check_plan's sentence, or why the machine cannot run such a plan; what it speaks of where it says. With it, `priced` is null. */
   problem: { sentence: string; layer: number | null; field: string | null } | null;
   layers: LayerView[];
   stages: StageView[];
-  ranks: { world_size: number; per_stage: number; per_node: number };
+  /** `per_node`: null where no machine is known for the plan. */
+  ranks: { world_size: number; per_stage: number; per_node: number | null };
   priced: Priced | null;
   /** plan_drawing's picture in words, for screen readers. */
   drawing: string;
@@ -82,6 +83,7 @@ export interface LayerView {
   dp_degree: number;
   num_params: number;
 }
+/** Pairs of layers and of ranks, here and below: first and last, both included. */
 export interface StageView { stage: number; pp_rank: number; chunk: number; layers: [number, number]; ranks: [number, number] }
 
 export interface Priced {
@@ -209,12 +211,20 @@ export interface RunView {
   /** Evaluations, of the steps at which there were some. */
   evaluations: Record<string, (number | null)[]>; // "step", "validation_loss", ...
   notes: string[]; // "last line of metrics.jsonl is cut off: left out"
+  /** `layers`: `kind` by the model where it is a preset, else first and last "embedding" and "head"; `num_params` 0 then. */
   plan: Pick<PlanView, "plan" | "layers" | "stages" | "ranks" | "drawing"> | null;
   predicted: { step: Amount; parts: TimeView["parts"] } | null;
   measured: { step: Amount; tokens_per_second: Amount } | null;
+  /**
+   * `measured`, `predicted`: of tensors, without the reserve. `parts`: of the prediction, the reserve last: a bar against
+   * the budget is what was measured and the reserve. Before the summary: a rank of each stage, of which one is measured.
+   */
   memory: { budget: Amount | null; ranks: { rank: number; stage: number; measured: Amount | null; predicted: Amount | null; parts: { name: MemoryPart; bytes: number; text: string }[] | null }[] };
   /** Of one step, as measured; null: no trace. `kinds` there: "forward", "backward", "communication", "optimizer". */
   timeline: TimelineView | null;
+  /** Of `galvatron train`, as the run recorded them; what the plan's search recorded. */
+  options: JsonObject | null;
+  search: JsonObject | null;
 }
 
 // ---- errors: status 4xx, or a line ---------------------------------------------------------------------------

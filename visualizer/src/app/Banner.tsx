@@ -1,9 +1,9 @@
-import { type Language, languages } from "../i18n/texts";
+import type { Language } from "../i18n/texts";
 import { useText } from "../i18n/useText";
-import { Action, Switcher } from "../kit/controls";
+import { Action } from "../kit/controls";
 import type { Link } from "../state/permalink";
 import { useSession } from "../state/session";
-import { chooseTheme, useThemeChoice } from "../theme/theme";
+import { LanguageSwitch, ThemeSwitch } from "./Switches";
 
 interface BannerProps {
   link: Link | null;
@@ -18,12 +18,7 @@ export function Banner({ link, language, setLanguage }: BannerProps) {
       <h1>{t("title")}</h1>
       <div className="row">
         <CopyLink link={link} />
-        <Switcher
-          label={t("language")}
-          options={Object.entries(languages).map(([key, text]) => ({ key: key as Language, text }))}
-          value={language}
-          onChange={setLanguage}
-        />
+        <LanguageSwitch language={language} setLanguage={setLanguage} />
         <ThemeSwitch />
       </div>
     </header>
@@ -46,19 +41,4 @@ function CopyLink({ link }: { link: Link | null }) {
     say("note", missing ? `${said} ${missing}` : said);
   };
   return <Action onPress={() => void copy()}>{t("copy_link")}</Action>;
-}
-
-function ThemeSwitch() {
-  const t = useText();
-  return (
-    <Switcher
-      label={t("theme")}
-      options={(["system", "light", "dark"] as const).map((key) => ({
-        key,
-        text: t(`theme_${key}`),
-      }))}
-      value={useThemeChoice()}
-      onChange={chooseTheme}
-    />
-  );
 }
