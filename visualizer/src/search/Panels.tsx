@@ -1,6 +1,6 @@
 // The frontier and the sweep: many searches, so they run when asked for.
 import { useState } from "react";
-import type { ResultsLine, ResultsView } from "../api/types";
+import type { Question, ResultsLine, ResultsView } from "../api/types";
 import { useLines, type Asking } from "../api/useAnswer";
 import { describeError } from "../app/describeError";
 import { Frontier, Sweep } from "../app/pictures";
@@ -10,16 +10,19 @@ import { useText } from "../i18n/useText";
 import { Action, TextInput } from "../kit/controls";
 import { TextTable } from "../kit/TextTable";
 import { withOption } from "../state/page";
-import { type SearchRequest, useSession } from "../state/session";
+import { useSession } from "../state/session";
 
 type Progress = Extract<ResultsLine, { progress: unknown }>["progress"];
-type AskingResults = Asking<SearchRequest, ResultsView, Progress>;
+interface ResultsRequest {
+  question: Question;
+}
+type AskingResults = Asking<ResultsRequest, ResultsView, Progress>;
 
 export function FrontierPanel() {
   const t = useText();
   const { question, search } = useSession();
-  const [asked, setAsked] = useState<SearchRequest | null>(null);
-  const frontier = useLines<SearchRequest, ResultsView, Progress>("/api/frontier", asked);
+  const [asked, setAsked] = useState<ResultsRequest | null>(null);
+  const frontier = useLines<ResultsRequest, ResultsView, Progress>("/api/frontier", asked);
   return (
     <Section title={t("frontier_title")} help={t("frontier_help")}>
       <div className="row">
@@ -38,8 +41,8 @@ export function SweepPanel() {
   const t = useText();
   const { question } = useSession();
   const [batches, setBatches] = useState("16,32,64,128");
-  const [asked, setAsked] = useState<SearchRequest | null>(null);
-  const sweep = useLines<SearchRequest, ResultsView, Progress>("/api/sweep", asked);
+  const [asked, setAsked] = useState<ResultsRequest | null>(null);
+  const sweep = useLines<ResultsRequest, ResultsView, Progress>("/api/sweep", asked);
   const run = () =>
     setAsked({
       question: { ...question, options: withOption(question.options, "global_batch", batches) },

@@ -18,6 +18,8 @@ export interface PlanQuestion {
 }
 export interface SearchRequest {
   question: Question;
+  /** With what binds, shadow prices, what is left out. */
+  explain: boolean;
 }
 export type SearchProgress = Extract<SearchLine, { progress: unknown }>["progress"];
 
