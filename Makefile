@@ -21,7 +21,10 @@ quickstart: build ## measure this machine, find a plan, train a GPT on real text
 setup: ## system packages and .venv (done by the others)
 	@tools/setup.sh run
 
-build: setup ## build/release/bin/galvatron
+page: setup ## visualizer/dist, which the binary embeds
+	@tools/page.sh
+
+build: page ## build/release/bin/galvatron
 	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target galvatron galvatron_plugins
 
@@ -32,6 +35,7 @@ wheel-test: setup ## `pip install .` in a fresh virtual environment, and what it
 	@tools/wheel_test.sh
 
 build-tests: setup-test
+	@tools/page.sh
 	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
 	@$(CMAKE) --build --preset release --parallel $(JOBS)
 
@@ -76,4 +80,4 @@ lint: check ## the same and clang-tidy on our sources
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help quickstart setup setup-test build build-python wheel-test build-tests test fuzz bench planner planner-files sanitize format check lint clean
+.PHONY: help quickstart setup setup-test page build build-python wheel-test build-tests test fuzz bench planner planner-files sanitize format check lint clean

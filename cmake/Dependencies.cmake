@@ -22,6 +22,19 @@ add_library(galvatron_xxhash INTERFACE)
 target_include_directories(galvatron_xxhash SYSTEM INTERFACE ${GALVATRON_XXHASH})
 target_compile_definitions(galvatron_xxhash INTERFACE XXH_INLINE_ALL)
 
+# Headers too: Asio and Beast need nothing of Boost that is compiled.
+find_package(Boost 1.74 QUIET)
+if(NOT Boost_FOUND)
+  FetchContent_Declare(boost URL https://archives.boost.io/release/1.83.0/source/boost_1_83_0.tar.bz2
+                       URL_HASH SHA256=6478edfe2f3305127cffe8caf73ea0176c53769f4bf1585be237eb30798c3b8e
+                       DOWNLOAD_EXTRACT_TIMESTAMP OFF SOURCE_SUBDIR doc)
+  FetchContent_MakeAvailable(boost)
+  set(Boost_INCLUDE_DIRS ${boost_SOURCE_DIR})
+endif()
+add_library(galvatron_beast INTERFACE)
+target_include_directories(galvatron_beast SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
+target_link_libraries(galvatron_beast INTERFACE Threads::Threads)
+
 if(GALVATRON_TESTS)
   FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest GIT_TAG release-1.12.1
                        FIND_PACKAGE_ARGS NAMES GTest)

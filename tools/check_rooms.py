@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2"]
+PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "views", "galvatron2", "server"]
 MAY_INCLUDE = {
     "base": [],
     "spec": ["base"],
@@ -17,7 +17,9 @@ MAY_INCLUDE = {
     "cost": ["base", "spec", "profiles", "plan"],
     "search": ["base", "spec", "profiles", "plan", "cost"],
     "planning": ["base", "spec", "profiles", "plan", "cost", "search"],
+    "views": ["base", "spec", "profiles", "plan", "cost", "search", "planning"],
     "galvatron2": ["base", "spec", "profiles", "plan", "cost", "search"],
+    "server": ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "views"],
     "comm": ["base"],
     "nn": ["base", "comm"],
     "models": ["base", "spec", "comm", "nn"],

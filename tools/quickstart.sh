@@ -43,5 +43,5 @@ run galvatron train --model $model --plan "$out/plan.json" --data "$out/stdlib" 
   --seq-length $seq --global-batch $batch --precision fp32 --lr 1e-3 --warmup-steps 10 --run-dir "$out/run"
 
 step "7. Report"
-run galvatron-report "$out/run" --output "$out/report.html"
+run galvatron report "$out/run" --output "$out/report.html"
 echo "Report: $PWD/$out/report.html"

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
 
-system_packages=(g++ make git ccache mold ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libgtest-dev libbenchmark-dev libxxhash-dev)
+system_packages=(g++ make git ccache mold ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libgtest-dev libbenchmark-dev libxxhash-dev libboost-dev)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 

@@ -2,15 +2,13 @@
 #include <pybind11/stl.h>
 
 #include "galvatron/base/error.h"
-#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
-#include "galvatron/planning/baselines.h"
-#include "galvatron/planning/explain.h"
 #include "galvatron/planning/frontier.h"
 #include "galvatron/planning/plan_question.h"
 #include "galvatron/planning/result_files.h"
 #include "galvatron/planning/sweep.h"
 #include "galvatron/search/report.h"
+#include "galvatron/views/search_answer.h"
 
 #include "bindings.h"
 #include "python_samples.h"
@@ -85,54 +83,50 @@ class AnsweredSearch {
   AnsweredSearch(const spec::ModelSpec& model, const Text& options,
                  const std::optional<Text>& hardware, const std::optional<Text>& profile,
                  const std::optional<std::string>& cluster,
-                 const std::optional<py::function>& on_progress)
-      : prepared_(prepare(model, options, {hardware, profile, cluster})) {
-    prepared_.options.progress = [](const search::SearchProgress&) {
+                 const std::optional<py::function>& on_progress) {
+    planning::PreparedSearch prepared = prepare(model, options, {hardware, profile, cluster});
+    prepared.options.progress = [](const search::SearchProgress&) {
       check_signals();
       return true;
     };
     const SharedObject hear = on_progress ? share(*on_progress) : nullptr;
     const py::gil_scoped_release release;
-    result_ = prepared_.run(hear ? watch_by(hear) : nullptr);
-    if (!result_.best && !result_.closest_miss) {
-      throw ConfigError("[search] ", no_plan_text(result_, budget()));
+    answer_ = views::answer_search(std::move(prepared), false, hear ? watch_by(hear) : nullptr);
+    const search::SearchResult& result = answer_.result;
+    if (!result.best && !result.closest_miss) {
+      throw ConfigError("[search] ", no_plan_text(result, answer_.memory()));
     }
-    if (!result_.best) return;
-    plan::Plan& best = result_.best->plan;
-    const auto inputs = prepared_.question.inputs(best.global_batch);
-    baselines_ = planning::find_baselines(inputs, budget());
-    best.search = planning::search_to_json(prepared_.question, result_);
-    best.search["baselines"] = planning::baselines_to_json(baselines_, *result_.best);
-    plan::record_question(best, inputs.job);
   }
 
   Text to_json() const {
+    const search::SearchResult& result = answer_.result;
     OrderedJson out;
-    if (!result_.best) {
-      out["miss"] = miss_to_json(*result_.closest_miss, budget());
+    if (!result.best) {
+      out["miss"] = miss_to_json(*result.closest_miss, answer_.memory());
       return out.dump();
     }
-    out["question"] = result_.best->plan.search["question"];
+    const plan::Plan best = answer_.best_plan();
+    out["question"] = best.search["question"];
     out["text"] = text();
-    out["best"] = found_to_json(*result_.best);
+    out["best"] = found_to_json(*result.best, best);
     out["runners_up"] = OrderedJson::array();
-    for (const search::FoundPlan& other : result_.runners_up) {
-      out["runners_up"].push_back(found_to_json(other));
+    for (const search::FoundPlan& other : result.runners_up) {
+      out["runners_up"].push_back(found_to_json(other, other.plan));
     }
     return out.dump();
   }
 
   std::string explain() const {
-    return text() +
-           in_python_words(to_text(planning::explain(prepared_, result_), result_, budget()));
+    const auto explanation = planning::explain(answer_.prepared, answer_.result);
+    return text() + in_python_words(to_text(explanation, answer_.result, answer_.memory()));
   }
 
   Text frontier(const Text& options) const {
     planning::FrontierRequest request;
     planning::frontier_options(request).read(from_text(options, "frontier"), "frontier");
-    const planning::Question& question = prepared_.question;
+    const planning::Question& question = answer_.prepared.question;
     const planning::Frontier found =
-        planning::find_frontier(prepared_, request, [](int) { check_signals(); });
+        planning::find_frontier(answer_.prepared, request, [](int) { check_signals(); });
     GALV_CHECK(!found.steps.empty(), "a plan fits, but in no budget");
     OrderedJson out = results_to_json({frontier_table(found, question),
                                        in_python_words(frontier_notes(found)),
@@ -165,28 +159,18 @@ class AnsweredSearch {
     };
   }
 
-  Bytes budget() const { return prepared_.question.memory; }
-
-  OrderedJson found_to_json(const search::FoundPlan& found) const {
-    const auto throughput = planning::throughput(prepared_.question, found.plan, found.cost);
-    return {{"plan", plan::plan_to_json(found.plan)},
+  OrderedJson found_to_json(const search::FoundPlan& found, const plan::Plan& plan) const {
+    const planning::Question& question = answer_.prepared.question;
+    const auto throughput = planning::throughput(question, found.plan, found.cost);
+    return {{"plan", plan::plan_to_json(plan)},
             {"cost", cost::plan_cost_to_json(found.cost)},
-            {"throughput", throughput_to_json(throughput, prepared_.question)}};
+            {"throughput", throughput_to_json(throughput, question)}};
   }
 
   // As the command line prints it.
-  std::string text() const {
-    const search::FoundPlan& best = *result_.best;
-    const planning::Question& question = prepared_.question;
-    return to_text(question, best.plan.global_batch, profiles::current_time()) + "\n" +
-           to_text(best, budget()) +
-           to_text(planning::throughput(question, best.plan, best.cost), question) +
-           extrapolated_text(question, best.plan) + "\n" + to_text(baselines_, best);
-  }
+  std::string text() const { return answer_.question_text() + "\n" + answer_.text(); }
 
-  planning::PreparedSearch prepared_;
-  search::SearchResult result_;
-  std::vector<planning::Baseline> baselines_;
+  views::SearchAnswer answer_;
 };
 
 Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& options,

@@ -1,4 +1,4 @@
-"""`galvatron`, the C++ binary, as a command of the installed package or of a checkout."""
+"""`galvatron`, the C++ binary, as a command of the installed package or of a checkout, and `galvatron-report`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,15 @@ def library_path() -> str | None:
 
 
 def main() -> None:
+    run_binary(sys.argv[1:])
+
+
+def report() -> None:
+    run_binary(["report", *sys.argv[1:]])
+
+
+def run_binary(arguments: list[str]) -> None:
     binary = find_binary()
     path = library_path() if PACKAGE in binary.parents else None
     environment = {**os.environ, "LD_LIBRARY_PATH": path} if path else dict(os.environ)
-    os.execve(binary, [str(binary), *sys.argv[1:]], environment)
+    os.execve(binary, [str(binary), *arguments], environment)

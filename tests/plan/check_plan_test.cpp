@@ -345,5 +345,52 @@ TEST(CheckPlan, ClassesAndImagesHaveTheirSizes) {
             "images of 8 x 8 make 17 tokens in model 'vit-tiny', not 32");
 }
 
+// "5 tp_degree", "- pp_degree": layer and field that find_problem names.
+std::string place_of_problem(const spec::ModelSpec& model, const Change& change,
+                             const CheckContext& context = {}) {
+  Plan plan = plain_plan(model, 2);
+  change(plan);
+  const auto found = find_problem(plan, model, context);
+  if (!found) return "valid";
+  EXPECT_EQ(found->sentence, check_plan(plan, model, context));
+  return (found->layer ? std::to_string(*found->layer) : "-") + " " + found->field;
+}
+
+TEST(FindProblem, NamesTheLayerAndTheField) {
+  const auto of_layer = [](auto change) {
+    return place_of_problem(llama(), [&](Plan& plan) { change(plan.layers[3]); });
+  };
+  EXPECT_EQ(of_layer([](LayerStrategy& layer) { layer.tp_degree = 3; }), "3 tp_degree");
+  EXPECT_EQ(of_layer([](LayerStrategy& layer) { layer.zero_stage = 4; }), "3 zero_stage");
+  EXPECT_EQ(of_layer([](LayerStrategy& layer) { layer.cp_degree = 2; }), "3 cp_degree");
+  EXPECT_EQ(of_layer([](LayerStrategy& layer) { layer.shard_degree = 2; }), "3 shard_degree");
+  EXPECT_EQ(of_layer([](LayerStrategy& layer) { layer.tp_consecutive = false; }),
+            "3 tp_consecutive");
+  EXPECT_EQ(
+      place_of_problem(llama(), [](Plan& plan) { plan.layers[0].recompute = Recompute::kFull; }),
+      "0 recompute");
+  EXPECT_EQ(
+      place_of_problem(llama(), [](Plan& plan) { plan.layers[2].ulysses_degree = 2; }, {8, 1}),
+      "2 tp_degree");
+}
+
+TEST(FindProblem, OfTheWholePlanNamesTheFieldAlone) {
+  EXPECT_EQ(place_of_problem(llama(), [](Plan& plan) { plan.num_microbatches = 99; }),
+            "- num_microbatches");
+  EXPECT_EQ(place_of_problem(llama(), [](Plan& plan) { plan.pipeline.degree = 3; }), "- pp_degree");
+  EXPECT_EQ(place_of_problem(llama(), [](Plan& plan) { plan.pipeline.layers_per_stage = {3, 4}; }),
+            "- layers_per_stage");
+  EXPECT_EQ(place_of_problem(
+                llama(), [](Plan& plan) { plan.pipeline.schedule = ScheduleKind::kInterleaved; }),
+            "- schedule");
+  EXPECT_EQ(place_of_problem(llama(), [](Plan&) {}, {4, 0}), "- world_size");
+  EXPECT_EQ(place_of_problem(llama(), [](Plan& plan) { plan.layers.pop_back(); }), "- ");
+}
+
+TEST(FindProblem, OfATiedWeightNamesTheLayerThatDiffers) {
+  EXPECT_EQ(place_of_problem(gpt(), [](Plan& plan) { plan.layers[0].zero_stage = 1; }),
+            "3 zero_stage");
+}
+
 }  // namespace
 }  // namespace galvatron::plan

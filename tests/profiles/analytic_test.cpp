@@ -6,7 +6,7 @@ namespace galvatron::profiles {
 namespace {
 
 // Time is FLOPs: no memory traffic, no overhead.
-DeviceSpec flops_only() { return {"flops", 1e6, 1, 1e300, 0}; }
+DeviceSpec flops_only() { return {"flops", 1e6, 1, 1e300, 0, {}}; }
 
 const spec::LayerSpec& layer(const spec::ModelSpec& model, int type) {
   return model.layer(model.first_layer_of_type(type));
@@ -24,7 +24,9 @@ TEST_P(AnalyticLayer, ForwardIsTheFlopsOfTheSpec) {
   for (int type = 0; type < 3; ++type) {
     const double flops = spec::forward_flops(layer(model, type), model, 64);
     EXPECT_NEAR(at(model, type, 1, 3).forward.value, 3 * flops / 1e6, 1e-9 * (1 + flops));
-    EXPECT_NEAR(at(model, type, 1, 3).backward.value, 6 * flops / 1e6, 1e-9 * (1 + flops));
+    // The fused attention kernel computes the scores again: five products for two.
+    const double again = at(model, type, 1, 3).selective_recompute.value / 2;
+    EXPECT_NEAR(at(model, type, 1, 3).backward.value, 6 * flops / 1e6 + again, 1e-9 * (1 + flops));
   }
 }
 
@@ -54,6 +56,70 @@ TEST(AnalyticLayer, ImagesAreWorkByThePatchAndTheSample) {
           << name << " " << type;
     }
   }
+}
+
+// One block of llama2-7b on a rank, forward and backward, ms.
+LayerMeasurement block_of_7b(const KernelRates& kernels, std::int64_t seq_length, int tp_degree,
+                             double samples) {
+  const spec::ModelSpec model = spec::load_model("llama2-7b");
+  return analytic_layer(layer(model, 1), model, seq_length, spec::Precision::kBf16,
+                        {"rates", 1e12, 0.5, 1e300, 0, kernels}, tp_degree, samples);
+}
+
+TEST(KernelRates, NarrowProductsTakeLonger) {
+  KernelRates narrow;
+  narrow.matmul_half = 128;
+  const auto slower = [&](int tp) {
+    return block_of_7b(narrow, 2048, tp, 1).forward.value /
+           block_of_7b({}, 2048, tp, 1).forward.value;
+  };
+  EXPECT_GT(slower(1), 1);
+  EXPECT_GT(slower(8), slower(1));
+  EXPECT_LT(slower(8), 1.5);
+}
+
+TEST(KernelRates, AttentionHasRatesOfItsOwn) {
+  KernelRates slow;
+  slow.attention_forward = 0.5;
+  slow.attention_backward = 0.25;
+  const LayerMeasurement plain = block_of_7b({}, 4096, 1, 1), one = block_of_7b(slow, 4096, 1, 1);
+  const double attention = plain.selective_recompute.value;
+  EXPECT_NEAR(one.selective_recompute.value, 2 * attention, 1e-9);
+  EXPECT_NEAR(one.forward.value, plain.forward.value + attention, 1e-9);
+  EXPECT_NEAR(one.backward.value, plain.backward.value + 3 * 2.5 * attention, 1e-9);
+}
+
+TEST(KernelRates, ShortSequencesAndFewHeadsFillNoKernel) {
+  KernelRates rates;
+  rates.attention_half_keys = 2048 / 2;  // of a causal query's keys on average
+  EXPECT_NEAR(block_of_7b(rates, 2048, 1, 1).selective_recompute.value,
+              2 * block_of_7b({}, 2048, 1, 1).selective_recompute.value, 1e-9);
+  rates = {};
+  rates.attention_half_tokens = 2048 * 32;
+  EXPECT_NEAR(block_of_7b(rates, 2048, 1, 1).selective_recompute.value,
+              2 * block_of_7b({}, 2048, 1, 1).selective_recompute.value, 1e-9);
+}
+
+TEST(KernelRates, AreThoseOfTheGeneration) {
+  EXPECT_EQ(kernel_rates("NVIDIA A100 80GB SXM"), kernel_rates("A100-40G"));
+  EXPECT_EQ(kernel_rates("NVIDIA H200 141GB SXM"), kernel_rates("NVIDIA H100 80GB HBM3"));
+  EXPECT_NE(kernel_rates("NVIDIA H100 80GB HBM3"), kernel_rates("NVIDIA A100 80GB SXM"));
+  EXPECT_EQ(kernel_rates("GB200"), kernel_rates("NVIDIA B200 180GB"));
+  EXPECT_EQ(kernel_rates("a device of next year"), kernel_rates("Ascend 910B 64GB"));
+}
+
+// Where no fused kernel runs the scores are written: attention that drops costs memory traffic.
+TEST(AnalyticLayer, AttentionThatDropsWritesItsScores) {
+  Json config = spec::load_model("gpt2-1.5b").config;
+  const auto forward = [&](double dropout) {
+    config["attn_pdrop"] = dropout;
+    const spec::ModelSpec model = spec::model_from_config(config, "gpt", {});
+    const DeviceSpec device{"traffic", 1e300, 1, 1e6, 0, {}};
+    return analytic_layer(layer(model, 1), model, 1024, spec::Precision::kBf16, device, 1, 1)
+        .forward.value;
+  };
+  const double scores = config.at("n_head").get<double>() * 1024 * 1024;
+  EXPECT_NEAR(forward(0.1) - forward(0), 12 * scores / 1e6, 1e-6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, AnalyticLayer, testing::Values("gpt2-tiny", "llama-tiny"));

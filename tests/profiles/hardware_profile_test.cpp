@@ -76,16 +76,19 @@ TEST(HardwareProfile, LinksInsideANode) {
   // 2 * log2(8) messages, 2 * 7 / 8 of the bytes.
   EXPECT_NEAR(data_sheet().group_time(Collective::kAllReduce, {8, 1}, Bytes{8000}).value, 0.06 + 14,
               1e-9);
-  EXPECT_NEAR(data_sheet().group_time(Collective::kAllGather, {3, 1}, Bytes{3000}).value, 0.02 + 2,
-              1e-9);
+  EXPECT_NEAR(data_sheet().group_time(Collective::kAllGather, {3, 1}, Bytes{3000}).value,
+              0.01 + 2 * 0.425 * 0.01 + 2, 1e-9);  // a ring of two steps
 }
 
 TEST(HardwareProfile, ARingAcrossNodesUsesTheNetworkShareOfItsMembers) {
   // {64, 1}: 8 members on a node share 8 * 50 bytes/ms; {8, 8}: one member, 50 bytes/ms.
   EXPECT_NEAR(data_sheet().group_time(Collective::kAllGather, {64, 1}, Bytes{6400}).value,
-              0.6 + 6300.0 / 400, 1e-9);
+              0.1 + 7 * 0.93 * 0.1 + 56 * 0.425 * 0.01 + 6300.0 / 400, 1e-9);
   EXPECT_NEAR(data_sheet().group_time(Collective::kAllGather, {8, 8}, Bytes{800}).value,
-              0.3 + 700.0 / 50, 1e-9);
+              0.1 + 7 * 0.93 * 0.1 + 700.0 / 50, 1e-9);
+  // Few bytes go by the protocol of shorter steps and a quarter of the bandwidth.
+  EXPECT_NEAR(data_sheet().group_time(Collective::kAllGather, {8, 8}, Bytes{8}).value,
+              0.1 + 7 * 0.18 * 0.1 + 4 * 7.0 / 50, 1e-9);
   EXPECT_NEAR(data_sheet().group_time(Collective::kPointToPoint, {2, 8}, Bytes{500}).value,
               0.1 + 10, 1e-9);
 }

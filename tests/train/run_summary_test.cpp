@@ -32,27 +32,6 @@ std::vector<StepRecord> example_records() {
   return records;
 }
 
-TEST(Prediction, IsReadWithoutTheReserve) {
-  plan::Plan plan = example_plan();
-  plan.search = example_cost();
-  const Prediction direct = read_prediction(plan);
-  EXPECT_EQ(direct.step_time->value, 125);
-  EXPECT_EQ(direct.rank_memory, (std::vector<Bytes>{{1000}, {500}}));
-  plan.search = {{"seconds", 1}, {"prediction", example_cost()}};
-  EXPECT_EQ(read_prediction(plan).rank_memory, direct.rank_memory);
-}
-
-TEST(Prediction, OtherSectionsForetellNothing) {
-  plan::Plan plan = example_plan();
-  for (const OrderedJson& search : {OrderedJson(), OrderedJson::array({1, 2}),
-                                    OrderedJson{{"step_ms", "fast"}}, OrderedJson{{"cost", 3}}}) {
-    plan.search = search;
-    EXPECT_FALSE(read_prediction(plan).step_time.has_value()) << search;
-  }
-  plan.search = {{"step_ms", 3.0}, {"stages", {1}}};
-  EXPECT_TRUE(read_prediction(plan).rank_memory.empty());
-}
-
 TEST(RunSummary, StandsBesideThePrediction) {
   plan::Plan plan = example_plan();
   plan.search = example_cost();

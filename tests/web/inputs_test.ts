@@ -67,13 +67,9 @@ test("batch, precision and sizes by hand", async ({ page, visualizer }) => {
   await expect(page.getByRole("option")).toHaveCount(22);
 });
 
-test("the cluster's numbers by hand are among more options", async ({
-  page,
-  visualizer,
-}) => {
+test("the cluster's numbers by hand", async ({ page, visualizer }) => {
   await openPage(page, visualizer);
-  await page.getByRole("button", { name: "More options" }).click();
-  await page.getByRole("button", { name: "Cluster", exact: true }).click();
+  await page.getByRole("button", { name: "Numbers by hand" }).click();
   await page.getByRole("textbox", { name: "Device memory" }).fill("24GiB");
   const words = ["--global-batch", "64", "--device-memory", "24GiB"];
   const said = cli(

@@ -24,5 +24,7 @@ void add_check_command(CommandLine& line);
 void add_convert_command(CommandLine& line);
 void add_clusters_command(CommandLine& line);
 void add_sweep_command(CommandLine& line);
+void add_visualize_command(CommandLine& line);
+void add_report_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -14,6 +14,8 @@ int run(int argc, const char* const* argv) {
   add_convert_command(line);
   add_clusters_command(line);
   add_sweep_command(line);
+  add_visualize_command(line);
+  add_report_command(line);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {
       line.forward(entry.name,

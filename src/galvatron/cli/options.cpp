@@ -20,7 +20,7 @@ CLI::Option* add_option(CLI::App& command, const Option& option) {
     const auto parse_all = [=](const std::vector<std::string>& texts) {
       for (const std::string& text : texts) parse(text, shown);
     };
-    return command.add_option_function<std::vector<std::string>>(shown, parse_all, option.help);
+    return command.add_option_function<std::vector<std::string>>(names, parse_all, option.help);
   }
   const auto parse_one = [=](const std::string& text) { parse(text, shown); };
   return command.add_option_function<std::string>(names, parse_one, option.help)->take_last();

@@ -1,6 +1,5 @@
 // galvatron search: the best plan for a model on a cluster.
 #include <cstdio>
-#include <functional>
 #include <memory>
 
 #include "galvatron/base/error.h"
@@ -9,11 +8,8 @@
 #include "galvatron/cli/results.h"
 #include "galvatron/cli/search_command.h"
 #include "galvatron/galvatron2/plan.h"
-#include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
-#include "galvatron/planning/baselines.h"
-#include "galvatron/planning/explain.h"
-#include "galvatron/search/report.h"
+#include "galvatron/views/search_answer.h"
 
 namespace galvatron::cli {
 namespace {
@@ -57,11 +53,6 @@ class SearchLine {
   std::optional<ProgressBar> bar_;
 };
 
-search::SearchResult run_with_line(const planning::PreparedSearch& prepared) {
-  SearchLine line;
-  return prepared.run(std::ref(line));
-}
-
 // What a table of budgets has no place for.
 void check_frontier(const SearchCommand& command, bool theirs) {
   if (!command.frontier) {
@@ -101,6 +92,17 @@ int show_frontier(const planning::PreparedSearch& prepared, const SearchCommand&
   return 0;
 }
 
+void write_plan(const SearchCommand& command, const views::SearchAnswer& answer) {
+  if (command.plan_format == "galvatron2") {
+    galvatron2::write_plan(command.output, galvatron2::from_our_plan(answer.result.best->plan));
+  } else {
+    plan::Plan plan = answer.best_plan();
+    plan.search["inputs"] = record_inputs(command.machine);
+    plan::write_plan(command.output, plan);
+  }
+  std::printf("  written to %s\n", command.output.c_str());
+}
+
 int search_ours(const SearchCommand& command) {
   require_option(!command.model.empty(), "--model", "say what is to be trained");
   if (!command.output.empty()) require_writable(command.output, "--output");
@@ -117,36 +119,15 @@ int search_ours(const SearchCommand& command) {
   const planning::PreparedSearch prepared =
       planning::prepare_search(request, spec::load_model(command.model, command.overrides),
                                planning::read_machine(command.machine));
-  const planning::Question& question = prepared.question;
   if (command.frontier) return show_frontier(prepared, command);
-  const search::SearchResult result = run_with_line(prepared);
-  std::int64_t batch = prepared.options.global_batches.front();
-  if (result.best) batch = result.best->plan.global_batch;
-  if (result.closest_miss) batch = result.closest_miss->global_batch;
-  std::printf("%s\n", to_text(question, batch, profiles::current_time()).c_str());
-  std::vector<planning::Baseline> baselines;
-  if (result.best) baselines = planning::find_baselines(question.inputs(batch), question.memory);
-  const auto more = [&] {
-    const auto throughput = planning::throughput(question, result.best->plan, result.best->cost);
-    const std::string text = to_text(throughput, question) +
-                             extrapolated_text(question, result.best->plan) + "\n" +
-                             to_text(baselines, *result.best);
-    if (!command.explain) return text;
-    return text + to_text(planning::explain(prepared, result), result, question.memory);
+  const auto watch = [line = std::make_shared<SearchLine>()](const search::SearchProgress& now) {
+    return (*line)(now);
   };
-  const auto none = [&] { return no_plan_text(result, question.memory); };
-  return report_search(command, result, question.memory, none, more, [&] {
-    if (command.plan_format == "galvatron2") {
-      galvatron2::write_plan(command.output, galvatron2::from_our_plan(result.best->plan));
-      return;
-    }
-    plan::Plan plan = result.best->plan;
-    plan.search = planning::search_to_json(question, result);
-    plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
-    plan.search["inputs"] = record_inputs(command.machine);
-    plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
-    plan::write_plan(command.output, plan);
-  });
+  const views::SearchAnswer answer = views::answer_search(prepared, command.explain, watch);
+  std::printf("%s\n%s", answer.question_text().c_str(), answer.text().c_str());
+  if (!answer.result.best) return kExitNothingFits;
+  if (!command.output.empty()) write_plan(command, answer);
+  return 0;
 }
 
 int run_search(const SearchCommand& command) {

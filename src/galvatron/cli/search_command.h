@@ -1,6 +1,5 @@
 // What `galvatron search` was given, and the parts of the command that both cost models share.
 #pragma once
-#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -37,21 +36,5 @@ void refuse_foreign_schedule(std::optional<plan::ScheduleKind> schedule, const c
 // Galvatron-2's question (search_galvatron2.cpp). Exit code.
 int search_galvatron2(const SearchCommand& command);
 void add_galvatron2_options(OptionList& list, SearchCommand& command);
-
-// Prints the plan and what `more` says of it, or why there is `none`; `write_plan` puts it into
-// --output.
-template <typename Result, typename None, typename More, typename WritePlan>
-int report_search(const SearchCommand& command, const Result& result, Bytes memory, None none,
-                  More more, WritePlan write_plan) {
-  if (!result.best) {
-    std::printf("%s\n", none().c_str());
-    return kExitNothingFits;
-  }
-  std::printf("%s%s", to_text(*result.best, memory).c_str(), more().c_str());
-  if (command.output.empty()) return 0;
-  write_plan();
-  std::printf("  written to %s\n", command.output.c_str());
-  return 0;
-}
 
 }  // namespace galvatron::cli

@@ -93,16 +93,21 @@ int search_galvatron2(const SearchCommand& command) {
   const galvatron2::SearchOptions options = galvatron2_options(command);
   const auto profiles = galvatron2::read_profiles(galvatron2_query(command));
   const auto result = galvatron2::search_best_plan(options, profiles);
-  const auto none = [&] { return to_text(*result.closest_miss, options.memory); };
-  const auto more = [&] { return command.explain ? explain(result) : std::string(); };
-  return report_search(command, result, options.memory, none, more, [&] {
-    if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
-      galvatron2::write_plan(command.output, result.best->plan);
-    } else {
-      plan::write_plan(command.output, galvatron2::to_our_plan(result.best->plan, profiles.model,
-                                                               options.job.precision));
-    }
-  });
+  if (!result.best) {
+    std::printf("%s\n", to_text(*result.closest_miss, options.memory).c_str());
+    return kExitNothingFits;
+  }
+  std::printf("%s%s", to_text(*result.best, options.memory).c_str(),
+              command.explain ? explain(result).c_str() : "");
+  if (command.output.empty()) return 0;
+  if (command.plan_format == "galvatron2" || command.plan_format.empty()) {
+    galvatron2::write_plan(command.output, result.best->plan);
+  } else {
+    plan::write_plan(command.output, galvatron2::to_our_plan(result.best->plan, profiles.model,
+                                                             options.job.precision));
+  }
+  std::printf("  written to %s\n", command.output.c_str());
+  return 0;
 }
 
 void add_galvatron2_options(OptionList& list, SearchCommand& command) {

@@ -36,13 +36,11 @@ std::string question_text(const planning::PricedPlan& priced) {
 
 int compare(const SimulateCommand& command, const planning::PricedPlan& one,
             const planning::MachineKnowledge& knowledge) {
-  planning::PlanQuestionRequest request = command.request;  // the same training for both
-  request.question.seq_length = one.question.job.seq_length;
-  request.optimizer = one.question.job.optimizer->name;
   const spec::ModelSpec& model = one.question.model;
-  const planning::PricedPlan other = planning::price_plan(
-      request, galvatron2::read_any_plan(command.against, model, command.facts), model, knowledge,
-      command.against);
+  const planning::PricedPlan other =
+      planning::price_plan(same_training(command.request, one),
+                           galvatron2::read_any_plan(command.against, model, command.facts), model,
+                           knowledge, command.against);
   std::printf("%s\n", planning::compare_plans(one, other).c_str());
   return 0;
 }

@@ -76,16 +76,37 @@ void add_borders(CostTables& tables, const CostInputs& inputs) {
 }
 
 // Moments of one layer, beside the activations up to it.
-std::int64_t forward_bytes(const LayerCost& layer, std::int64_t gathered_ahead) {
-  return layer.gathered_bytes + gathered_ahead + layer.forward_workspace_bytes;
+Transient forward_moment(const LayerCost& layer, std::int64_t gathered_ahead) {
+  return {.when = Transient::When::kForward,
+          .gathered = layer.gathered_bytes,
+          .gathered_ahead = gathered_ahead,
+          .workspace = layer.forward_workspace_bytes};
 }
 
-std::int64_t backward_bytes(const LayerCost& layer, std::int64_t gathered_ahead,
-                            std::int64_t reducing_behind) {
-  const std::int64_t running = layer.gathered_bytes + layer.backward_workspace_bytes;
-  const std::int64_t ending =
-      layer.parameter_gradient_bytes + layer.reducing_bytes - layer.activation_bytes;
-  return gathered_ahead + reducing_behind + std::max(running, ending);
+Transient backward_moment(const LayerCost& layer, std::int64_t gathered_ahead,
+                          std::int64_t reducing_behind) {
+  return {.when = Transient::When::kBackward,
+          .gathered = layer.gathered_bytes,
+          .gathered_ahead = gathered_ahead,
+          .workspace = layer.backward_workspace_bytes,
+          .reducing_behind = reducing_behind};
+}
+
+Transient backward_end(const LayerCost& layer, std::int64_t gathered_ahead,
+                       std::int64_t reducing_behind) {
+  return {.when = Transient::When::kBackwardEnds,
+          .gathered_ahead = gathered_ahead,
+          .parameter_gradients = layer.parameter_gradient_bytes,
+          .reducing = layer.reducing_bytes,
+          .reducing_behind = reducing_behind,
+          .activations = -layer.activation_bytes};
+}
+
+// b's moments, seen from what a keeps.
+Transient behind(const LayerCost& b, Transient moment) {
+  moment.of_next = true;
+  moment.activations += b.activation_bytes;
+  return moment;
 }
 
 const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, std::int64_t layer) {
@@ -118,14 +139,25 @@ void add_candidate(CostTables& tables, const CostInputs& inputs, int layer,
 
 }  // namespace
 
-std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                             bool b_is_last) {
-  if (b == nullptr) return std::max(forward_bytes(a, 0), backward_bytes(a, 0, 0));
+std::array<Transient, 5> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                                    bool b_is_last) {
+  if (b == nullptr) return {forward_moment(a, 0), backward_moment(a, 0, 0), backward_end(a, 0, 0)};
   const std::int64_t before_a = a_is_first ? 0 : a.gathered_bytes;
   const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
-  return std::max({forward_bytes(a, b->gathered_bytes),
-                   backward_bytes(a, before_a, b->reducing_bytes),
-                   b->activation_bytes + backward_bytes(*b, a.gathered_bytes, behind_b)});
+  return {forward_moment(a, b->gathered_bytes), backward_moment(a, before_a, b->reducing_bytes),
+          backward_end(a, before_a, b->reducing_bytes),
+          behind(*b, backward_moment(*b, a.gathered_bytes, behind_b)),
+          behind(*b, backward_end(*b, a.gathered_bytes, behind_b))};
+}
+
+std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                             bool b_is_last) {
+  const std::array<Transient, 5> all = transients(a, b, a_is_first, b_is_last);
+  std::int64_t most = all[0].total();
+  for (int i = 1; i < (b == nullptr ? kTransientsOfLast : 5); ++i) {
+    most = std::max(most, all[static_cast<std::size_t>(i)].total());
+  }
+  return most;
 }
 
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,

@@ -32,6 +32,7 @@
 // PlanCost reports exactly these numbers.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <set>
 #include <span>
@@ -68,6 +69,29 @@ struct LayerCost {
 // `b_is_last` of the stage: nothing lies beyond.
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
                              bool b_is_last);
+
+// One of these moments, by what it consists of; bytes.
+struct Transient {
+  enum class When { kForward, kBackward, kBackwardEnds };
+  When when = When::kForward;
+  bool of_next = false;             // b runs, else a
+  std::int64_t gathered = 0;        // parameters of the layer that runs
+  std::int64_t gathered_ahead = 0;  // of the one that runs next
+  std::int64_t workspace = 0;
+  std::int64_t parameter_gradients = 0;
+  std::int64_t reducing = 0;         // gradient of the layer that runs
+  std::int64_t reducing_behind = 0;  // of the one that ran before
+  std::int64_t activations = 0;      // b's beside those up to a; negative: a's, which are dropped
+  constexpr std::int64_t total() const {
+    return gathered + gathered_ahead + workspace + parameter_gradients + reducing +
+           reducing_behind + activations;
+  }
+};
+// Those of transient_bytes(), which is the largest. Behind a stage's last layer (b nullptr) the
+// first kTransientsOfLast alone.
+inline constexpr int kTransientsOfLast = 3;
+std::array<Transient, 5> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                                    bool b_is_last);
 
 // What one layer hands to the next: tensors of certain shapes. One direction, per microbatch.
 struct Border {

@@ -71,6 +71,10 @@ struct SearchedCost {
 };
 SearchedCost cost_as_searched(const CostInputs& inputs, const plan::Plan& plan);
 
+// Of a row: {"forward_ms", ...} and {"state_bytes", "activation_bytes"}, as in plan_cost_to_json().
+OrderedJson layer_time_to_json(const LayerRow& row);
+OrderedJson layer_memory_to_json(const LayerRow& row);
+
 // For plan.json's `search` section and reports: keys carry units.
 OrderedJson plan_cost_to_json(const PlanCost& cost);
 // What a plan's `search` section says of its cost: "cost_model", "memory_budget_bytes" where there

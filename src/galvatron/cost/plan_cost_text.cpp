@@ -26,16 +26,10 @@ OrderedJson stage_to_json(const StageCost& stage) {
 }
 
 OrderedJson layer_to_json(const LayerRow& row) {
-  const LayerTime& time = row.time;
-  return {{"stage", row.stage},
-          {"forward_ms", time.forward.total().value},
-          {"backward_ms", time.backward.total().value},
-          {"exposed_communication_ms", (time.forward.exposed + time.backward.exposed).value},
-          {"hidden_communication_ms", (time.forward.hidden + time.backward.hidden).value},
-          {"transition_ms", row.transition.value},
-          {"once_ms", time.once().value},
-          {"state_bytes", row.memory.states.total().value},
-          {"activation_bytes", row.memory.activation.value}};
+  OrderedJson out = {{"stage", row.stage}};
+  out.update(layer_time_to_json(row));
+  out.update(layer_memory_to_json(row));
+  return out;
 }
 
 std::string percent(Milliseconds part, Milliseconds whole) {
@@ -52,6 +46,21 @@ std::string note_on_schedule(plan::ScheduleKind schedule) {
 std::string layers_text(Range layers) { return fmt::format("{}-{}", layers.begin, layers.end - 1); }
 
 }  // namespace
+
+OrderedJson layer_time_to_json(const LayerRow& row) {
+  const LayerTime& time = row.time;
+  return {{"forward_ms", time.forward.total().value},
+          {"backward_ms", time.backward.total().value},
+          {"exposed_communication_ms", (time.forward.exposed + time.backward.exposed).value},
+          {"hidden_communication_ms", (time.forward.hidden + time.backward.hidden).value},
+          {"transition_ms", row.transition.value},
+          {"once_ms", time.once().value}};
+}
+
+OrderedJson layer_memory_to_json(const LayerRow& row) {
+  return {{"state_bytes", row.memory.states.total().value},
+          {"activation_bytes", row.memory.activation.value}};
+}
 
 OrderedJson plan_cost_to_json(const PlanCost& cost) {
   OrderedJson stages = OrderedJson::array(), layers = OrderedJson::array();

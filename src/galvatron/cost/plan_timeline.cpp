@@ -55,6 +55,8 @@ void add_whole(StageTimes& stage, const LayerTimes& layer, const BothSizes& both
   add(stage.backward, both.per_microbatch<Milliseconds>(layer, [](const SizedLayer& one) {
     return one.time.backward.total() + one.transition;
   }));
+  add(stage.recompute, both.per_microbatch<Milliseconds>(
+                           layer, [](const SizedLayer& one) { return one.time.recompute; }));
   stage.gradient_sync += layer.large.time.gradient_sync.total();
   add_end(stage, layer.large.time);
 }
@@ -64,11 +66,11 @@ void add_passes(StageTimes& stage, const LayerTimes& layer, const BothSizes& bot
       {both.per_microbatch<PassTime>(layer,
                                      [](const SizedLayer& one) -> PassTime {
                                        const PhaseTime& time = one.time.forward;
-                                       return {time.inside + one.transition, time.compute};
+                                       return {time.inside + one.transition, time.compute, {}};
                                      }),
        both.per_microbatch<PassTime>(layer, [](const SizedLayer& one) -> PassTime {
          const PhaseTime& time = one.time.backward;
-         return {time.inside + one.transition, time.compute};
+         return {time.inside + one.transition, time.compute, one.time.recompute};
        })});
   add_end(stage, layer.large.time);
 }

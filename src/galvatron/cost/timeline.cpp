@@ -30,6 +30,7 @@ const T& of_microbatch(const std::vector<T>& times, int microbatch) {
 PassTime& operator+=(PassTime& a, const PassTime& b) {
   a.inside += b.inside;
   a.compute += b.compute;
+  a.recompute += b.recompute;
   return a;
 }
 
@@ -280,7 +281,12 @@ class Simulator {
     const bool forward = step.action == plan::Action::kForward;
     if (times.layers.empty()) {
       const auto& of_stage = forward ? times.forward : times.backward;
-      return {{}, {of_microbatch(of_stage, step.microbatch).value / place_of(rank, step).second}};
+      const double part = 1.0 / place_of(rank, step).second;
+      PassTime whole{{}, part * of_microbatch(of_stage, step.microbatch), {}};
+      if (!forward && !times.recompute.empty()) {
+        whole.recompute = part * of_microbatch(times.recompute, step.microbatch);
+      }
+      return whole;
     }
     const auto of_layer = [&](const LayerPasses& layer) {
       return of_microbatch(forward ? layer.forward : layer.backward, step.microbatch);
@@ -298,7 +304,7 @@ class Simulator {
     if (step.action == plan::Action::kForward || !ranks_[index(rank)].splits_backward) return whole;
     const bool input = step.action == plan::Action::kBackward;
     const double share = input ? kInputGradientShare : 1 - kInputGradientShare;
-    return {share * whole.inside, share * whole.compute};
+    return {share * whole.inside, share * whole.compute, share * whole.recompute};
   }
 
   // When the parameters of a step's layer are there, from `now` on.
@@ -321,25 +327,32 @@ class Simulator {
         flows && place == 0 ? input_at(stage, step.microbatch, forward) : state.free_at;
     if (input == kNever) return false;
     const double start = wait_for_parameters(rank, step, std::max(state.free_at, input));
-    state.free_at = state.computed_at = state.lane.run_beside(pass_of(rank, step), start);
+    const PassTime pass = pass_of(rank, step);
+    state.free_at = state.computed_at = state.lane.run_beside(pass, start);
     out_.busy[index(rank)] += Milliseconds{state.free_at - start};
-    add_compute(state, stage, step, start);
+    add_compute(state, stage, step, start, pass);
     if (flows && place + 1 == count && !state.names_transfers) send(stage, step, forward);
     return true;
   }
 
-  void add_compute(RankState& state, int stage, const plan::Step& step, double start) {
+  void add_compute(RankState& state, int stage, const plan::Step& step, double start,
+                   const PassTime& pass) {
     const EventKind kind = kind_of(step.action);
+    const Milliseconds computing = Milliseconds{state.free_at - start} - pass.inside;
+    const Milliseconds recompute =
+        pass.recompute.value > 0 ? (pass.recompute / pass.compute) * computing : Milliseconds{};
     if (step.layer >= 0 && state.last_event < out_.events.size()) {
       TimelineEvent& last = out_.events[state.last_event];
       if (last.kind == kind && last.microbatch == step.microbatch && last.stage == stage &&
           last.end.value == start) {
         last.end = {state.free_at};
+        last.recompute += recompute;
         return;
       }
     }
     state.last_event = out_.events.size();
-    out_.events.push_back({stage, step.chunk, kind, step.microbatch, {start}, {state.free_at}});
+    out_.events.push_back(
+        {stage, step.chunk, kind, step.microbatch, {start}, {state.free_at}, -1, recompute});
   }
 
   TimelineEvent unit_event(int rank, const plan::Step& step, EventKind kind) const {

@@ -17,6 +17,7 @@ namespace galvatron::cost {
 struct PassTime {
   Milliseconds inside;
   Milliseconds compute;
+  Milliseconds recompute = {};  // of `compute`: what a backward computes again
   Milliseconds total() const { return inside + compute; }
 };
 
@@ -37,6 +38,8 @@ struct StageTimes {
   // For lowered lists, instead of `forward` and `backward`: of each layer. Empty: layers are alike
   // and all compute.
   std::vector<LayerPasses> layers;
+  // Of `backward`: what is computed again. Empty: nothing.
+  std::vector<Milliseconds> recompute = {};
 };
 
 // Share of a backward that makes the gradient of the input; the rest is that of the weights. A
@@ -72,7 +75,8 @@ struct TimelineEvent {
   int microbatch = -1;  // -1: once per step
   Milliseconds start;
   Milliseconds end;
-  int unit = -1;  // of the pipeline rank, that is gathered, reduced or tied
+  int unit = -1;                // of the pipeline rank, that is gathered, reduced or tied
+  Milliseconds recompute = {};  // of a backward's time: what is computed again
 };
 // "F3", "B0.1" (of chunk 1), "transfer 3", "gather 2" (unit 2), "update"
 std::string to_text(const TimelineEvent& event);

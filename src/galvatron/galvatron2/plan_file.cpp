@@ -11,15 +11,15 @@ namespace {
 // Theirs are of GPUs.
 constexpr spec::Precision kPrecisionOfTheirs = spec::Precision::kBf16;
 
-plan::Plan read_ours(const Json& json, const std::string& path, const PlanFacts& facts) {
-  plan::Plan plan = plan::plan_from_json(json, path);
+plan::Plan read_ours(const Json& json, const std::string& source, const PlanFacts& facts) {
+  plan::Plan plan = plan::plan_from_json(json, source);
   if (facts.precision && *facts.precision != plan.precision) {
-    throw ConfigError("[plan] --precision ", spec::to_text(*facts.precision), ", but ", path,
+    throw ConfigError("[plan] --precision ", spec::to_text(*facts.precision), ", but ", source,
                       " says ", spec::to_text(plan.precision),
                       " itself: the option is for Galvatron-2's plans, which say none");
   }
   if (facts.world_size > 0 && facts.world_size != plan.world_size) {
-    throw ConfigError("[plan] --world-size ", facts.world_size, ", but ", path,
+    throw ConfigError("[plan] --world-size ", facts.world_size, ", but ", source,
                       " is for world_size ", plan.world_size);
   }
   return plan;
@@ -65,9 +65,13 @@ spec::ModelSpec model_of_plan(const std::string& path, const PlanFacts& facts) {
 
 plan::Plan read_any_plan(const std::string& path, const spec::ModelSpec& model,
                          const PlanFacts& facts) {
-  const Json json = read_json_file(path);
-  if (!is_galvatron2_plan(json)) return read_ours(json, path, facts);
-  return to_our_plan(plan_from_json(json, path, facts.world_size), model.name,
+  return any_plan_from_json(read_json_file(path), path, model, facts);
+}
+
+plan::Plan any_plan_from_json(const Json& json, const std::string& source,
+                              const spec::ModelSpec& model, const PlanFacts& facts) {
+  if (!is_galvatron2_plan(json)) return read_ours(json, source, facts);
+  return to_our_plan(plan_from_json(json, source, facts.world_size), model.name,
                      facts.precision.value_or(kPrecisionOfTheirs));
 }
 

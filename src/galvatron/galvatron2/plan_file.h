@@ -29,5 +29,8 @@ bool is_galvatron2_plan(const Json& plan);
 // against the model.
 plan::Plan read_any_plan(const std::string& path, const spec::ModelSpec& model,
                          const PlanFacts& facts);
+// The same of a file's content; `source` names it in errors.
+plan::Plan any_plan_from_json(const Json& json, const std::string& source,
+                              const spec::ModelSpec& model, const PlanFacts& facts);
 
 }  // namespace galvatron::galvatron2

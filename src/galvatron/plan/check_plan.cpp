@@ -1,6 +1,8 @@
 #include "galvatron/plan/check_plan.h"
 
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -218,34 +220,62 @@ Problem check_shape(const LayerStrategy& strategy, const spec::LayerSpec& layer)
   }
   return std::nullopt;
 }
-Problem check_layers(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
-  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-    const LayerStrategy& strategy = plan.layers[i];
-    const std::string where = fmt::format("layer {} ({}): ", i, model.layers[i].name);
-    if (const auto problem =
-            check_layer_strategy(strategy, model.layers[i], plan.ranks_per_stage())) {
-      return where + *problem;
-    }
-    const std::int64_t shortest = model.shortest_sequence(static_cast<int>(i), context.seq_length);
-    if (shortest < strategy.seq_degree()) {
-      return where + fmt::format(
-                         "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "
-                         "ulysses_degree {})",
-                         shortest, strategy.seq_degree(), strategy.tp_degree,
-                         strategy.ulysses_degree);
+
+// Sentences name what they are about first.
+std::string first_field_in(const std::string& sentence) {
+  std::vector<std::string> fields = {"world_size", "global_batch",     "num_microbatches",
+                                     "pp_degree",  "layers_per_stage", "schedule"};
+  for_each_field([&](const auto& field) { fields.emplace_back(field.name); });
+  std::string out;
+  std::size_t first = sentence.size();
+  for (const std::string& field : fields) {
+    const std::size_t at = sentence.find(field);
+    if (at >= first) continue;
+    first = at;
+    out = field;
+  }
+  return out;
+}
+
+std::optional<PlanProblem> of_whole_plan(const Problem& problem) {
+  if (!problem) return std::nullopt;
+  return PlanProblem{*problem, std::nullopt, first_field_in(*problem)};
+}
+
+Problem check_layer(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context,
+                    int layer) {
+  const LayerStrategy& strategy = plan.strategy(layer);
+  if (auto problem = check_layer_strategy(strategy, model.layer(layer), plan.ranks_per_stage())) {
+    return problem;
+  }
+  const std::int64_t shortest = model.shortest_sequence(layer, context.seq_length);
+  if (shortest >= strategy.seq_degree()) return std::nullopt;
+  return fmt::format(
+      "a sequence of {} tokens cannot be split {} ways (tp_degree {} x "
+      "ulysses_degree {})",
+      shortest, strategy.seq_degree(), strategy.tp_degree, strategy.ulysses_degree);
+}
+
+std::optional<PlanProblem> check_layers(const Plan& plan, const spec::ModelSpec& model,
+                                        const CheckContext& context) {
+  for (int i = 0; i < model.num_layers(); ++i) {
+    if (const auto problem = check_layer(plan, model, context, i)) {
+      return PlanProblem{fmt::format("layer {} ({}): {}", i, model.layer(i).name, *problem), i,
+                         first_field_in(*problem)};
     }
   }
   return std::nullopt;
 }
 
-Problem check_tied(const Plan& plan, const spec::ModelSpec& model) {
+std::optional<PlanProblem> check_tied(const Plan& plan, const spec::ModelSpec& model) {
   const std::vector<int> tied = model.tied_layers();
   for (std::size_t i = 1; i < tied.size(); ++i) {
-    const auto first = static_cast<std::size_t>(tied[0]), other = static_cast<std::size_t>(tied[i]);
-    if (const auto difference = tied_difference(plan.layers[first], plan.layers[other])) {
-      return fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
-                         model.layers[first].name, model.layers[other].name, difference->name,
-                         difference->one, difference->other);
+    if (const auto difference = tied_difference(plan.strategy(tied[0]), plan.strategy(tied[i]))) {
+      return PlanProblem{
+          fmt::format("{} and {} share one weight, so their {} must be equal, not {} and {}",
+                      model.layer(tied[0]).name, model.layer(tied[i]).name, difference->name,
+                      difference->one, difference->other),
+          tied[i], difference->name};
     }
   }
   return std::nullopt;
@@ -271,14 +301,21 @@ Problem check_layer_strategy(const LayerStrategy& strategy, const spec::LayerSpe
   return misfit_problem(strategy, layer.kind);
 }
 
-Problem check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
-  if (auto problem = check_model(plan, model)) return problem;
-  if (auto problem = check_world(plan, context)) return problem;
-  if (auto problem = check_pipeline(plan, model)) return problem;
-  if (auto problem = check_batch(plan)) return problem;
-  if (auto problem = check_seq_length(model, context)) return problem;
+std::optional<PlanProblem> find_problem(const Plan& plan, const spec::ModelSpec& model,
+                                        const CheckContext& context) {
+  if (auto problem = check_model(plan, model)) return of_whole_plan(problem);
+  if (auto problem = check_world(plan, context)) return of_whole_plan(problem);
+  if (auto problem = check_pipeline(plan, model)) return of_whole_plan(problem);
+  if (auto problem = check_batch(plan)) return of_whole_plan(problem);
+  if (auto problem = check_seq_length(model, context)) return of_whole_plan(problem);
   if (auto problem = check_layers(plan, model, context)) return problem;
   return check_tied(plan, model);
+}
+
+Problem check_plan(const Plan& plan, const spec::ModelSpec& model, const CheckContext& context) {
+  auto problem = find_problem(plan, model, context);
+  if (!problem) return std::nullopt;
+  return std::move(problem->sentence);
 }
 
 void require_valid_plan(const Plan& plan, const spec::ModelSpec& model,

@@ -13,8 +13,18 @@ struct CheckContext {
   std::int64_t seq_length = 0;  // 0: skip the checks that need it
 };
 
-// What is wrong with the plan, as one sentence with the values and the way out; nullopt when it can
-// be trained.
+// What is wrong with a plan, and where.
+struct PlanProblem {
+  std::string sentence;      // with the values and the way out
+  std::optional<int> layer;  // unset: it is of the whole plan
+  // "tp_degree", "num_microbatches": the first field that the sentence speaks of; empty: of none.
+  std::string field;
+};
+std::optional<PlanProblem> find_problem(const Plan& plan, const spec::ModelSpec& model,
+                                        const CheckContext& context = {});
+
+// Its sentence alone: what is wrong with the plan, as one sentence with the values and the way out;
+// nullopt when it can be trained.
 std::optional<std::string> check_plan(const Plan& plan, const spec::ModelSpec& model,
                                       const CheckContext& context = {});
 

@@ -11,8 +11,6 @@ namespace galvatron::planning {
 namespace {
 
 constexpr double kSecondsPerDay = 86400;
-constexpr const char* kMfuConvention =
-    "Megatron-LM's count: 3 x forward, half of causal attention, nothing computed again";
 
 std::string machine_text(const profiles::HardwareProfile& hardware) {
   return fmt::format("{}, {} x {} of {}", count_text(hardware.world_size, "rank"),
@@ -81,6 +79,11 @@ Throughput throughput(const Question& question, const plan::Plan& plan,
   return out;
 }
 
+std::string rate_text(double tokens_per_second) { return fmt::format("{:.0f}", tokens_per_second); }
+std::string mfu_text(double mfu) { return fmt::format("{:.1f} %", 100 * mfu); }
+std::string days_text(double days) { return fmt::format("{:.3g}", days); }
+std::string device_hours_text(double device_hours) { return amount_text(std::round(device_hours)); }
+
 std::vector<std::string> extrapolated(const Question& question) {
   return extrapolated_at(question, {});
 }
@@ -116,17 +119,16 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
 
 std::string to_text(const Throughput& throughput, const Question& question) {
   std::string out =
-      fmt::format("  {:.0f} tokens/s, {:.0f} a device\n", throughput.tokens_per_second,
-                  throughput.tokens_per_second_per_device);
+      fmt::format("  {} tokens/s, {} a device\n", rate_text(throughput.tokens_per_second),
+                  rate_text(throughput.tokens_per_second_per_device));
   if (throughput.mfu) {
-    out += fmt::format("  MFU {:.1f} % of {:.4g} TFLOP/s, a device's dense {} peak ({})\n",
-                       100 * *throughput.mfu, question.peak_flops / 1e12,
+    out += fmt::format("  MFU {} of {:.4g} TFLOP/s, a device's dense {} peak ({})\n",
+                       mfu_text(*throughput.mfu), question.peak_flops / 1e12,
                        to_text(question.job.precision), kMfuConvention);
   }
   if (throughput.days) {
-    out += fmt::format("  {} tokens take {:.3g} days, {} device-hours\n",
-                       amount_text(*question.tokens), *throughput.days,
-                       amount_text(std::round(*throughput.device_hours)));
+    out += fmt::format("  {} tokens take {} days, {} device-hours\n", amount_text(*question.tokens),
+                       days_text(*throughput.days), device_hours_text(*throughput.device_hours));
   }
   return out;
 }

@@ -27,6 +27,14 @@ struct Throughput {
   std::optional<double> days, device_hours;
 };
 Throughput throughput(const Question& question, const plan::Plan& plan, const cost::PlanCost& cost);
+// How `mfu` is counted, in words.
+inline constexpr const char* kMfuConvention =
+    "Megatron-LM's count: 3 x forward, half of causal attention, nothing computed again";
+// Its numbers as they are printed: "51234", "41.2 %", "3.25", "1.25 K".
+std::string rate_text(double tokens_per_second);
+std::string mfu_text(double mfu);
+std::string days_text(double days);
+std::string device_hours_text(double device_hours);
 
 // What was not measured though the rest is, or goes beyond the data sheet, a sentence each: of the
 // machine and the length; with a plan also of its TP degrees, behind them.

@@ -21,9 +21,9 @@ std::vector<ResultCell> cells_of_miss(const search::ClosestMiss& miss, Bytes mem
   return cells;
 }
 
-ResultCell cell(const std::optional<double>& value, const char* format, double factor = 1) {
+ResultCell cell(const std::optional<double>& value, std::string (*text)(double)) {
   if (!value) return {};
-  return {*value, fmt::format(fmt::runtime(format), factor * *value)};
+  return {*value, text(*value)};
 }
 
 }  // namespace
@@ -77,11 +77,11 @@ std::vector<ResultCell> answer_cells(const Question& question, const search::Sea
   const plan::Plan& plan = found.plan;
   const Throughput rate = throughput(question, plan, found.cost);
   return {{found.cost.step_time.value, to_text(found.cost.step_time)},
-          cell(rate.tokens_per_second, "{:.0f}"),
-          cell(rate.tokens_per_second_per_device, "{:.0f}"),
-          cell(rate.mfu, "{:.1f} %", 100),
-          cell(rate.days, "{:.3g}"),
-          cell(rate.device_hours, "{:.0f}"),
+          cell(rate.tokens_per_second, &rate_text),
+          cell(rate.tokens_per_second_per_device, &rate_text),
+          cell(rate.mfu, &mfu_text),
+          cell(rate.days, &days_text),
+          cell(rate.device_hours, &device_hours_text),
           {found.cost.peak_memory().value, to_text(found.cost.peak_memory())},
           {result.certificate.gap(), ""},
           {plan.pipeline.degree, ""},

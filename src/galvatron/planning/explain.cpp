@@ -130,17 +130,12 @@ std::string bytes_text(std::int64_t more) {
   return to_text(Bytes{std::abs(more)}) + (more > 0 ? " more memory" : " less memory");
 }
 
-std::string runner_up_text(const RunnerUpLoss& loss, const search::FoundPlan& other,
-                           const search::FoundPlan& best) {
+std::string runner_up_text(const RunnerUpLoss& loss, const search::SearchResult& result,
+                           std::size_t index) {
+  const search::FoundPlan &other = result.runners_up[index], &best = *result.best;
   const bool same_batch = other.plan.global_batch == best.plan.global_batch;
-  const std::string batch =
-      same_batch ? "" : fmt::format(", global batch {}", other.plan.global_batch);
-  const Milliseconds per_sample{ms_per_sample(loss.more, best)};
   return fmt::format(
-      "  {} ({}{}): {} more per {}, {}{}\n    {}\n    {}\n",
-      search::percent_more(other.ms_per_sample(), best.ms_per_sample()),
-      search::shape_text(other.plan), batch, to_text(same_batch ? loss.more : per_sample),
-      same_batch ? "step" : "sample", bytes_text(loss.more_bytes), slowest_rank_text(other),
+      "  {}\n    {}\n    {}\n", loss_line(loss, result, index),
       difference_text(loss) +
           (same_batch ? "" : fmt::format(" (in {} samples)", best.plan.global_batch)),
       plan::summarize(other.plan, other.layer_names));
@@ -150,7 +145,7 @@ std::string runners_up_text(const Explanation& explanation, const search::Search
   if (result.runners_up.empty()) return "";
   std::string out = "runner-ups\n";
   for (std::size_t i = 0; i < result.runners_up.size(); ++i) {
-    out += runner_up_text(explanation.losses[i], result.runners_up[i], *result.best);
+    out += runner_up_text(explanation.losses[i], result, i);
   }
   return out;
 }
@@ -181,6 +176,29 @@ OrderedJson prices_to_json(const std::vector<ShadowPrice>& prices) {
 
 }  // namespace
 
+std::string loss_line(const RunnerUpLoss& loss, const search::SearchResult& result,
+                      std::size_t index) {
+  const search::FoundPlan &other = result.runners_up[index], &best = *result.best;
+  const bool same_batch = other.plan.global_batch == best.plan.global_batch;
+  const std::string batch =
+      same_batch ? "" : fmt::format(", global batch {}", other.plan.global_batch);
+  const Milliseconds per_sample{ms_per_sample(loss.more, best)};
+  return fmt::format("{} ({}{}): {} more per {}, {}{}",
+                     search::percent_more(other.ms_per_sample(), best.ms_per_sample()),
+                     search::shape_text(other.plan), batch,
+                     to_text(same_batch ? loss.more : per_sample), same_batch ? "step" : "sample",
+                     bytes_text(loss.more_bytes), slowest_rank_text(other));
+}
+
+std::vector<RunnerUpLoss> runner_up_losses(const PreparedSearch& prepared,
+                                           const search::SearchResult& result) {
+  std::vector<RunnerUpLoss> out;
+  for (const search::FoundPlan& other : result.runners_up) {
+    out.push_back(loss_of(prepared, other, *result.best));
+  }
+  return out;
+}
+
 Explanation explain(const PreparedSearch& prepared, const search::SearchResult& result) {
   const search::FoundPlan& best = *result.best;
   Explanation out;
@@ -189,9 +207,7 @@ Explanation explain(const PreparedSearch& prepared, const search::SearchResult& 
   std::stable_sort(out.parts.begin(), out.parts.end(),
                    [](const StepPart& a, const StepPart& b) { return a.time > b.time; });
   out.prices = shadow_prices(prepared, best);
-  for (const search::FoundPlan& other : result.runners_up) {
-    out.losses.push_back(loss_of(prepared, other, best));
-  }
+  out.losses = runner_up_losses(prepared, result);
   out.left_out = left_out(prepared);
   return out;
 }

@@ -42,16 +42,32 @@ OptionList plan_question_options(PlanQuestionRequest& request) {
   return list;
 }
 
+Question question_of_plan(const PlanQuestionRequest& request, const plan::Plan& plan,
+                          const spec::ModelSpec& model, const MachineKnowledge& knowledge) {
+  Question out = prepare_question(filled_from(request, plan), model, knowledge);
+  out.job.global_batch = plan.global_batch;
+  return out;
+}
+
+PricedPlan price_plan(Question question, plan::Plan plan, const std::string& name) {
+  PricedPlan out{name, std::move(plan), std::move(question), {}};
+  out.cost = cost::estimate(out.question.inputs(), out.plan);
+  return out;
+}
+
 PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
                       const spec::ModelSpec& model, const MachineKnowledge& knowledge,
                       const std::string& name) {
   plan::require_valid_plan(plan, model);
-  PricedPlan out{name, std::move(plan), {}, {}};
-  out.question = prepare_question(filled_from(request, out.plan), model, knowledge);
-  out.question.job.global_batch = out.plan.global_batch;
-  plan::require_valid_plan(out.plan, model, {0, out.question.job.seq_length});
-  out.cost = cost::estimate(out.question.inputs(), out.plan);
-  return out;
+  Question question = question_of_plan(request, plan, model, knowledge);
+  plan::require_valid_plan(plan, model, {0, question.job.seq_length});
+  return price_plan(std::move(question), std::move(plan), name);
+}
+
+PlanQuestionRequest same_training(PlanQuestionRequest request, const PricedPlan& priced) {
+  request.question.seq_length = priced.question.job.seq_length;
+  request.optimizer = priced.question.job.optimizer->name;
+  return request;
 }
 
 std::string priced_plan_table(const PricedPlan& priced) {

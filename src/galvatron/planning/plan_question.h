@@ -27,11 +27,21 @@ struct PricedPlan {
   bool fits() const { return question.memory.value == 0 || cost.peak_memory() <= question.memory; }
 };
 
-// ConfigError for a plan that cannot be trained, or numbers that are missing or contradict each
-// other.
+// What is asked about the plan. ConfigError for numbers that are missing or contradict each other.
+// REQUIRES: it is a plan for the model.
+Question question_of_plan(const PlanQuestionRequest& request, const plan::Plan& plan,
+                          const spec::ModelSpec& model, const MachineKnowledge& knowledge);
+// REQUIRES: check_plan() has no objection, at the question's length.
+PricedPlan price_plan(Question question, plan::Plan plan, const std::string& name);
+
+// All of it. ConfigError for a plan that cannot be trained, or numbers that are missing or
+// contradict each other.
 PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
                       const spec::ModelSpec& model, const MachineKnowledge& knowledge,
                       const std::string& name);
+
+// The same training for another plan: length and optimizer are those of `priced`.
+PlanQuestionRequest same_training(PlanQuestionRequest request, const PricedPlan& priced);
 
 // Stages with times and memory, the split of the step's time, throughput.
 std::string priced_plan_table(const PricedPlan& priced);

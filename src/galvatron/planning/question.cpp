@@ -29,8 +29,8 @@ void require(bool given, const char* option) {
 std::int64_t choose_length(const QuestionRequest& request, const spec::ModelSpec& model,
                            const MachineKnowledge& knowledge) {
   if (request.seq_length == 0 && knowledge.profile) return knowledge.profile->seq_length;
-  return model.choose_seq_length(request.seq_length,
-                                 model.limits_length() ? kUsualSeqLength : kUsualWithoutLimit);
+  return request.seq_length == 0 ? usual_seq_length(model)
+                                 : model.choose_seq_length(request.seq_length, kUsualSeqLength);
 }
 
 spec::Precision choose_precision(const QuestionRequest& request,
@@ -77,6 +77,7 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
   }
   out.memory_given = request.memory.value_or(out.hardware.device_memory);
   out.margin = choose_margin(request, is_measured);
+  out.margin_is_given = request.memory_margin.has_value();
   out.memory = out.memory_given - out.margin.of(out.memory_given);
   if (out.memory.value < 1) {
     throw ConfigError("[search] --memory-margin ", to_text(out.margin), " leaves nothing of ",
@@ -85,6 +86,10 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
 }
 
 }  // namespace
+
+std::int64_t usual_seq_length(const spec::ModelSpec& model) {
+  return model.choose_seq_length(0, model.limits_length() ? kUsualSeqLength : kUsualWithoutLimit);
+}
 
 Bytes MemoryMargin::of(Bytes memory) const {
   return whole_bytes(share * static_cast<double>(memory.value)) + bytes;

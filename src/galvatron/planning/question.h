@@ -70,6 +70,7 @@ struct Question {
   Bytes memory;
   Bytes memory_given;  // by --memory, or what a device has: with the margin
   MemoryMargin margin;
+  bool margin_is_given = false;  // else it follows from what else is known
   double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
   std::optional<double> tokens;
 
@@ -77,6 +78,9 @@ struct Question {
   // The same with another batch.
   cost::CostInputs inputs(std::int64_t global_batch) const;
 };
+
+// Tokens of a sample where nothing says them.
+std::int64_t usual_seq_length(const spec::ModelSpec& model);
 
 // ConfigError for what is missing or contradicts itself.
 Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,

@@ -25,15 +25,17 @@ class ResultTable {
   void add_row(std::vector<ResultCell> cells);
   bool empty() const { return rows_.empty(); }
 
+  const std::vector<ResultColumn>& columns() const { return columns_; }
+  const std::vector<std::vector<ResultCell>>& rows() const { return rows_; }
+  // Columns that people read: those with a head and something below it.
+  std::vector<std::size_t> shown() const;
+
   std::string to_text() const;  // lines end in '\n'
   std::string to_csv() const;   // RFC 4180, a line of keys first
   OrderedJson to_json() const;  // [{key: value, ...}]
   std::string to_html() const;  // <table>...</table>
 
  private:
-  // Those with a head and something below it.
-  std::vector<std::size_t> shown() const;
-
   std::vector<ResultColumn> columns_;
   std::vector<std::vector<ResultCell>> rows_;
 };

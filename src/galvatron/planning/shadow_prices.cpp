@@ -104,15 +104,19 @@ std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
   return out;
 }
 
+ShadowPriceTexts texts_of(const ShadowPrice& price) {
+  const search::FoundPlan& found = price.found;
+  return {price.change, galvatron::to_text(found.cost.step_time),
+          fmt::format("{:+.2f} %", 100 * price.gain), galvatron::to_text(found.cost.peak_memory()),
+          price.same_plan ? "the same" : main_text(found.plan)};
+}
+
 std::string to_text(const std::vector<ShadowPrice>& prices) {
   TextTable table({"with", "step", "tokens/s", "memory", "plan"});
   table.align(4, TextTable::Align::kLeft);
   for (const ShadowPrice& price : prices) {
-    const search::FoundPlan& found = price.found;
-    table.add_row({price.change, galvatron::to_text(found.cost.step_time),
-                   fmt::format("{:+.2f} %", 100 * price.gain),
-                   galvatron::to_text(found.cost.peak_memory()),
-                   price.same_plan ? "the same" : main_text(found.plan)});
+    const ShadowPriceTexts texts = texts_of(price);
+    table.add_row({texts.change, texts.step, texts.gain, texts.memory, texts.plan});
   }
   return table.to_string();
 }

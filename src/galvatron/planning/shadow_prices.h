@@ -20,6 +20,12 @@ struct ShadowPrice {
 std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
                                        const search::FoundPlan& best);
 
+// What people read of it: what is better, the step, the gain, the memory, the plan.
+struct ShadowPriceTexts {
+  std::string change, step, gain, memory, plan;
+};
+ShadowPriceTexts texts_of(const ShadowPrice& price);
+
 // One row each.
 std::string to_text(const std::vector<ShadowPrice>& prices);
 

@@ -59,13 +59,8 @@ class Sweep {
     if (request.models.empty()) {
       throw ConfigError("[sweep] --model is missing: say what is to be trained");
     }
-    for (const std::string& name : request.models)
-      models_.push_back(spec::load_model(name, request.overrides));
-    for (const std::string& name : clusters()) {
-      MachineFiles files = request.machine;
-      files.cluster = name;
-      machines_.push_back(read_machine(files));
-    }
+    for (const std::string& name : request.models) models_.push_back(find_model(name));
+    for (const std::string& name : clusters()) machines_.push_back(find_machine(name));
     make_tasks();
   }
 
@@ -83,6 +78,18 @@ class Sweep {
  private:
   std::vector<std::string> clusters() const {
     return or_one(request_.clusters, request_.machine.cluster);
+  }
+
+  spec::ModelSpec find_model(const std::string& name) const {
+    return request_.find_model ? request_.find_model(name)
+                               : spec::load_model(name, request_.overrides);
+  }
+
+  MachineKnowledge find_machine(const std::string& cluster) const {
+    if (request_.find_machine) return request_.find_machine(cluster);
+    MachineFiles files = request_.machine;
+    files.cluster = cluster;
+    return read_machine(files);
   }
 
   void make_tasks() {
@@ -163,7 +170,9 @@ class Sweep {
     if (row.global_batch > 0) request.global_batch = std::to_string(row.global_batch);
     if (!request_.memories.empty()) request.question.memory = request_.memories.front();
     request.num_runners_up = 0;
-    return prepare_search(request, *task.model, *task.knowledge);
+    PreparedSearch out = prepare_search(request, *task.model, *task.knowledge);
+    out.options.progress = request_.watch;
+    return out;
   }
 
   std::vector<SweepRow> search(const SweepTask& task) const {

@@ -22,6 +22,11 @@ struct SweepRequest {
   std::vector<int> world_sizes, seq_lengths;
   std::vector<std::int64_t> global_batches;
   std::vector<Bytes> memories;  // of one device
+  // What a name of the lists stands for, and the machine with the cluster of that name ("": none is
+  // named); unset: files too, as on the command line.
+  std::function<spec::ModelSpec(const std::string& name)> find_model = nullptr;
+  std::function<MachineKnowledge(const std::string& cluster)> find_machine = nullptr;
+  search::WatchProgress watch = nullptr;  // of each search, from any thread
 };
 // `request` must outlive the list: for the command line and Python.
 OptionList sweep_options(SweepRequest& request);

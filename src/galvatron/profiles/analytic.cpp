@@ -13,6 +13,7 @@ namespace {
 // tokens inside the TP region, E: bytes of one element.
 struct Shape {
   const spec::TransformerShape& layer;
+  const KernelRates& kernels;
   double samples = 0;
   double seq = 0;      // of the layer's own sequence
   double context = 0;  // of the second stream, T5's encoder output
@@ -33,18 +34,39 @@ struct Shape {
   // Scores that exist for a query: the causal half is computed all the same.
   double scores() const { return layer.window.size > 0 ? seen() : seq; }
   double heads() const { return static_cast<double>(layer.num_heads) / tp; }
+
+  // No fused kernel drops probabilities, or gives a gradient to a bias: the scores are written.
+  bool writes_scores() const {
+    return layer.attention_dropout > 0 || layer.relative_bias.num_buckets > 0 ||
+           layer.window.size > 0;
+  }
+  // FLOPs of large products that take as long as (m, k) x (k, n).
+  double product(double m, double n, double k) const {
+    const double half = kernels.matmul_half;
+    return 2 * m * n * k * (1 + half / m) * (1 + half / n) * (1 + half / k);
+  }
+  // FLOPs over long sequences that take as long as a fused kernel's forward with `keys` a query.
+  double fused_attention(double keys) const {
+    return 4 * N() * keys * query() * (1 + kernels.attention_half_keys / keys) *
+           (1 + kernels.attention_half_tokens / (N() * heads()));
+  }
 };
 
 struct Work {
-  double flops = 0;    // forward
-  double traffic = 0;  // forward, element-wise bytes
+  double products = 0;   // forward, FLOPs of large products that take as long
+  double attention = 0;  // of these, in the fused kernel, with long sequences
+  double traffic = 0;    // forward, element-wise bytes
   double backward_traffic = 0;
-  double selective_flops = 0;
+  // What selective recomputation repeats: of products and traffic, beside all of `attention`.
+  double core_products = 0, core_traffic = 0;
   double activation = 0;
   double activation_selective = 0;
   double forward_workspace = 0;
   double backward_workspace = 0;
 };
+
+// FLOPs of a fused attention kernel's backward over its forward's: five products for two.
+constexpr double kFusedBackward = 2.5;
 
 double local_parameters(const spec::LayerSpec& layer, int tp_degree) {
   double total = 0;
@@ -69,6 +91,21 @@ double core_saved(const Shape& s) {
   return bytes;
 }
 
+// The core, without the projections around it.
+void add_attention(const Shape& s, double keys, Work& w) {
+  if (!s.writes_scores()) {
+    w.attention = s.fused_attention(keys);
+    return;
+  }
+  // Whole squares of scores, a product of each head; they are written, masked and made
+  // probabilities, dropped and read again: 12 bytes for a score of 2.
+  const double side = s.scores();
+  const auto head_size = static_cast<double>(s.layer.head_size);
+  w.core_products = 2 * s.N() / side * s.heads() * s.product(side, side, head_size);
+  w.core_traffic = 6 * s.E * s.N() * s.heads() * side;
+  w.products += w.core_products;
+}
+
 // Saved tensors of nn/: both norms keep their input's statistics; column-parallel linears keep
 // their local input; row-parallel ones theirs. The layer's own input is counted by cost/.
 Work block_work(const Shape& s, double parameters) {
@@ -81,16 +118,19 @@ Work block_work(const Shape& s, double parameters) {
   const double mlp = up + (fused ? 1 : 2) * s.inner();
   const double qkv = s.query() + 2 * s.kv();
 
-  double core_flops = 4 * s.N() * s.seen() * s.query();
-  double cross_flops = 0;
+  w.products = s.product(s.N(), qkv, s.H()) + s.product(s.N(), s.H(), s.query()) +
+               s.product(s.N(), up, s.H()) + s.product(s.N(), s.H(), s.inner());
+  add_attention(s, s.seen(), w);
   if (s.layer.cross_attention) {
-    core_flops += 4 * s.N() * s.context * s.query();
-    cross_flops = 2 * s.H() * (2 * s.N() * s.query() + s.samples * s.context * 2 * s.kv());
+    w.products += s.product(s.N(), s.query(), s.H()) + s.product(s.N(), s.H(), s.query()) +
+                  s.product(s.samples * s.context, 2 * s.kv(), s.H());
+    w.attention += s.fused_attention(s.context);
   }
-  w.flops = 2 * s.N() * s.H() * (qkv + s.query() + up + s.inner()) + core_flops + cross_flops;
-  w.traffic = s.E * (10 * s.n() * s.H() + s.N() * (up + s.inner()));
+  const bool rotates = !s.layer.rope.inverse_frequencies.empty();
+  w.traffic = w.core_traffic +
+              s.E * (10 * s.n() * s.H() + s.N() * (up + s.inner()) +
+                     (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0) + 4 * masks * s.n() * s.H());
   w.backward_traffic = 2 * w.traffic;
-  w.selective_flops = core_flops;
 
   const double outside = s.n() * ((3 + masks) * s.H() * s.E + 2 * statistics);
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
@@ -113,7 +153,7 @@ Work patches_work(const Shape& s, double pixels, double parameters) {
   Work w;
   const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
   const double patches = s.n() * pixels * s.E, rows = s.n() * s.H() * s.E;
-  w.flops = 2 * s.n() * pixels * s.H();
+  w.products = s.product(s.n(), s.H(), pixels);
   w.traffic = 2 * patches + 3 * rows;
   w.backward_traffic = 2 * w.traffic;
   w.activation = w.activation_selective = patches + rows + mask;
@@ -148,7 +188,7 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   const double at_once = std::max<double>(kLogitsAtOnce, kFewestLogitRows * vocab);
   const double logits = std::min(rows * vocab, at_once);
   const bool mixed = s.wide != s.E;
-  w.flops = 2 * rows * s.H() * vocab;
+  w.products = s.product(rows, vocab, s.H());
   w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
@@ -162,8 +202,8 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
 Work merge_work(const Shape& s, double parameters) {
   Work w;
   const double out = s.n() * s.H() * s.E, gathered = 2 * s.N() * s.H() * s.E;
-  // The reduction alone: four widths come in, H goes out.
-  w.flops = 2 * s.n() * 2 * s.H() * s.H();
+  // The reduction alone: four widths of H / 2 come in, H goes out.
+  w.products = s.product(s.n(), s.H(), 2 * s.H());
   w.traffic = gathered + 6 * out;
   w.backward_traffic = 2 * w.traffic;
   w.activation = w.activation_selective = 4 * out + 2 * s.n() * s.wide;
@@ -210,7 +250,9 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
   const auto length = [&](std::size_t stream) {
     return stream < streams.size() ? static_cast<double>(streams[stream].length(seq_length)) : 0.0;
   };
+  const KernelRates& kernels = device.kernels;
   const Shape shape{layer.shape,
+                    kernels,
                     samples,
                     length(0),
                     length(1),
@@ -219,15 +261,23 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
                     static_cast<double>(spec::state_bytes(precision))};
   const Work work = work_of(layer, shape, local_parameters(layer, tp_degree));
   const double flops_per_ms = device.flops_per_ms * device.matmul_efficiency;
-  const auto time = [&](double flops, double traffic) {
-    return Milliseconds{flops / flops_per_ms + traffic / device.memory_bytes_per_ms};
+  const auto time = [&](double products, double traffic) {
+    return products / (flops_per_ms * kernels.matmul) +
+           traffic / (device.memory_bytes_per_ms * kernels.memory);
   };
+  const double attention = work.attention / (flops_per_ms * kernels.attention_forward);
+  const double attention_backward =
+      kFusedBackward * work.attention / (flops_per_ms * kernels.attention_backward);
+  // To gradients so far; what TP does not divide is too little to be counted apart.
+  const double adding =
+      static_cast<double>(layer.num_params()) / tp_degree * (shape.E + 2 * shape.wide);
   LayerMeasurement out;
   out.tp_degree = tp_degree;
   out.samples = samples;
-  out.forward = time(work.flops, work.traffic) + Milliseconds{device.overhead_ms};
-  out.backward = time(2 * work.flops, work.backward_traffic) + Milliseconds{device.overhead_ms};
-  out.selective_recompute = time(work.selective_flops, 0);
+  out.forward = {time(work.products, work.traffic) + attention + device.overhead_ms};
+  out.backward = {time(2 * work.products, work.backward_traffic + adding) + attention_backward +
+                  device.overhead_ms};
+  out.selective_recompute = {time(work.core_products, work.core_traffic) + attention};
   out.activation = whole_bytes(work.activation);
   out.activation_selective = whole_bytes(work.activation_selective);
   out.forward_workspace = whole_bytes(work.forward_workspace);

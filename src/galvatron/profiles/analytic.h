@@ -4,6 +4,7 @@
 #include <string>
 
 #include "galvatron/profiles/hardware_profile.h"
+#include "galvatron/profiles/kernel_rates.h"
 #include "galvatron/profiles/model_profile.h"
 #include "galvatron/spec/cluster_spec.h"
 #include "galvatron/spec/job_spec.h"
@@ -15,13 +16,16 @@ namespace galvatron::profiles {
 struct DeviceSpec {
   std::string name;
   double flops_per_ms = 1e12;        // dense peak in the precision at hand (1 TFLOP/s = 1e9 per ms)
-  double matmul_efficiency = 0.5;    // (0, 1]: share of the peak that large matrix products reach
+  double matmul_efficiency = 0.5;    // (0, 1]: share of the peak that a layer's products reach
   double memory_bytes_per_ms = 1e9;  // 1 TB/s = 1e9 per ms
   double overhead_ms = 0;            // fixed cost of one layer's forward (kernel launches)
+  KernelRates kernels;
 };
 
-// Forward is matmul time + memory traffic of the element-wise work + overhead; backward twice the
-// first two. REQUIRES: tp_degree >= 1, samples >= 0, seq_length > 0.
+// Forward is the time of its matrix products, of attention, of the memory traffic of what is
+// element by element, and overhead; backward twice that, 2.5 times of a fused attention kernel, and
+// adding up the gradients (docs/design/cost_model.md, "Data sheets"). REQUIRES: tp_degree >= 1,
+// samples >= 0, seq_length > 0.
 LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,
                                 std::int64_t seq_length, spec::Precision precision,
                                 const DeviceSpec& device, int tp_degree, double samples);

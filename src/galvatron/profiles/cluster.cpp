@@ -49,8 +49,8 @@ DeviceSpec Cluster::device(spec::Precision precision) const {
   if (it == dense_tflops.end()) {
     throw ConfigError("[cluster] ", spec.name, " has no dense_tflops for ", to_text(precision));
   }
-  return {spec.device, it->second * 1e9, matmul_efficiency, memory_gb_per_s * 1e6,
-          overhead_us / 1000};
+  return {spec.device,           it->second * 1e9,   matmul_efficiency,
+          memory_gb_per_s * 1e6, overhead_us / 1000, kernel_rates(spec.device)};
 }
 
 HardwareProfile Cluster::hardware(spec::Precision precision) const {
@@ -104,11 +104,16 @@ std::vector<std::string> cluster_names() {
 
 Cluster load_cluster(const std::string& cluster) {
   if (is_cluster_file(cluster)) return cluster_from_json(read_json_file(cluster), cluster);
-  const fs::path named = cluster_path(cluster);
-  if (cluster.find('/') == std::string::npos && fs::exists(named)) {
-    return cluster_from_json(read_json_file(named), named.string());
+  return cluster_from_name(cluster);
+}
+
+Cluster cluster_from_name(const std::string& cluster) {
+  const std::vector<std::string> names = cluster_names();
+  if (std::find(names.begin(), names.end(), cluster) == names.end()) {
+    return cluster_from_spec(cluster);
   }
-  return cluster_from_spec(cluster);
+  const fs::path named = cluster_path(cluster);
+  return cluster_from_json(read_json_file(named), named.string());
 }
 
 }  // namespace galvatron::profiles

@@ -48,6 +48,8 @@ struct Cluster {
 // `cluster` is a name ("8xH100": configs/clusters/8xH100.json), a file or a spec; names come first.
 // ConfigError names the file and the key; for what is none of them, the nearest.
 Cluster load_cluster(const std::string& cluster);
+// The same of a name or a spec: no file that `cluster` names is looked at.
+Cluster cluster_from_name(const std::string& cluster);
 std::vector<std::string> cluster_names();
 
 // "[NODESx]DEVICESxDEVICE[:NETWORK]" or "DEVICE". With one count: a node or a part of it, or whole

@@ -95,9 +95,11 @@ struct HardwareProfile {
   //   measured shape: its curve
   //   else, with links, g members of the group on a node, n in all:
   //     latency * tree steps (ceil(log2 n); all_reduce twice, p2p once) + bus_factor * bytes /
-  //     bandwidth bandwidth: intra_node inside a node; across, a ring leaves each node once and may
-  //     use the network share of its g members: min(intra_node, g * inter_node). all_to_all across:
-  //     the (n - g) / n that leave the node over inter_node, then (g - 1) / n over intra_node.
+  //     bandwidth; all_gather and reduce_scatter run in rings: latency + (n - 1) steps, shorter
+  //     inside nodes, of the faster of two protocols. bandwidth: intra_node inside a node; across,
+  //     a ring leaves each node once and may use the network share of its g members:
+  //     min(intra_node, g * inter_node). all_to_all across: the (n - g) / n that leave the node
+  //     over inter_node, then (g - 1) / n over intra_node.
   //   else: the nearest measured shape of the same collective (same side of the node border first,
   //   then nearest size,
   //        then nearest stride), its latency scaled by the number of ring steps and the rest by the

@@ -46,7 +46,7 @@ Fields scale(const Fields& values, const Fields& from, const Fields& to) {
 }
 
 // Its balance of compute to memory traffic decides how element-wise work weighs in the ratios.
-DeviceSpec reference_device() { return {"reference", 1e9, 1, 5e7, 0}; }
+DeviceSpec reference_device() { return {"reference", 1e9, 1, 5e7, 0, {}}; }
 
 }  // namespace
 

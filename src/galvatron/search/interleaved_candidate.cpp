@@ -79,12 +79,12 @@ std::int64_t InterleavedCandidate::least_bytes(std::int64_t below) {
 std::vector<int> interleaved_stages_per_rank(int num_layers, int pp_degree, int fewest) {
   std::vector<int> out;
   if (pp_degree == 1) return out;
-  std::int64_t smallest = num_layers;  // largest stage so far
-  for (int v = fewest; v * pp_degree <= num_layers; ++v) {
-    const std::int64_t largest = largest_chunk(num_layers, v * pp_degree);
-    if (v > fewest && largest == smallest) continue;
-    smallest = largest;
-    out.push_back(v);
+  const int most = num_layers / pp_degree;
+  const auto largest = [&](int v) { return largest_chunk(num_layers, v * pp_degree); };
+  for (int v = fewest; v <= most; ++v) {
+    const bool begins = v == fewest || largest(v - 1) != largest(v);
+    const bool ends = v == most || largest(v + 1) != largest(v);
+    if (begins || ends) out.push_back(v);
   }
   return out;
 }

@@ -27,8 +27,9 @@ class InterleavedCandidate : public ShapeCandidate {
   double bound_;
 };
 
-// Of a pipeline of `pp_degree` ranks the fewest stages per rank, from `fewest` on, for each size
-// that the largest stage can have: more of the same size only add transfers.
+// Of a pipeline of `pp_degree` ranks the fewest and the most stages per rank, from `fewest` on, for
+// each size that the largest stage can have: more of the same size add transfers, and leave a layer
+// that takes longer than the others, such as a head, more often alone in its stage.
 std::vector<int> interleaved_stages_per_rank(int num_layers, int pp_degree, int fewest);
 
 }  // namespace galvatron::search

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "galvatron/base/error.h"
 #include "galvatron/base/table.h"
 #include "galvatron/base/units.h"
+#include "galvatron/spec/preset_hint.h"
 
 namespace galvatron::spec {
 namespace {
@@ -69,6 +71,14 @@ std::string model_table(const ModelSpec& model) {
         {name, counts_params ? cell(value) + " (" + params_text(model) + ")" : cell(value)});
   }
   return table.to_string();
+}
+
+ModelSpec load_preset(const std::string& name, const ModelOverrides& overrides) {
+  const std::vector<std::string> names = preset_names();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw ConfigError("[model] '", name, "' ", unknown_model_hint(name, names));
+  }
+  return load_model(name, overrides);
 }
 
 std::vector<ModelSpec> load_presets() {

@@ -1,4 +1,4 @@
-// What remains of a run: summary.json for galvatron-report, and a table for the terminal.
+// What remains of a run: summary.json for the report, and a table for the terminal.
 #pragma once
 #include <optional>
 #include <string>
@@ -8,8 +8,8 @@
 #include "galvatron/base/units.h"
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
+#include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/train/metrics.h"
-#include "galvatron/train/prediction.h"
 
 namespace galvatron::train {
 
@@ -27,7 +27,7 @@ struct RunSummary {
   plan::Plan plan;
   std::vector<std::string> layer_names;  // of the model, for the table; may be empty
   std::vector<Bytes> peak_memory;        // per rank
-  Prediction prediction;
+  plan::RecordedPrediction prediction;
   std::string why_unpredicted;  // where a plan's prediction was left out
   std::int64_t num_steps = 0;   // of this process
   double step_seconds = 0;      // median, without the first step where there are others

@@ -1,5 +1,5 @@
 // The timeline of one step, all ranks together, as a Chrome trace (chrome://tracing, Perfetto,
-// galvatron-report).
+// galvatron report).
 #pragma once
 #include "galvatron/base/json.h"
 #include "galvatron/comm/world.h"

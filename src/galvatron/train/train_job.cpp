@@ -10,7 +10,7 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/train/durable_file.h"
-#include "galvatron/train/prediction.h"
+#include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_options.h"

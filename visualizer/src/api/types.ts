@@ -150,7 +150,8 @@ export interface MemoryDetail {
 }
 export interface MemoryNode { name: string; bytes: number; text: string; children?: MemoryNode[] }
 
-// ---- POST /api/search, /api/frontier, /api/sweep: lines of JSON, the last one "result" or "error" ------------
+// `explain` of /api/search: false leaves `explanation` null and `shadow_prices` empty, which take further searches.
+// ---- POST /api/search {question, explain?}, /api/frontier, /api/sweep: lines of JSON, the last one "result" or "error" ------------
 
 export type SearchLine =
   | { progress: { candidates: number; decided: number; best_ms: number | null; bound_ms: number; seconds: number; text: string } }

@@ -1,8 +1,12 @@
+import type { ClusterRow } from "../api/types";
 import { useText } from "../i18n/useText";
+import { Folded } from "../kit/Folded";
 import { SearchChoice } from "../kit/SearchChoice";
 import { firstDocument } from "../state/page";
 import { useSession } from "../state/session";
 import { GivenFile } from "./ModelInput";
+import { OptionFields } from "./OptionFields";
+import { clusterOptions } from "./optionRows";
 
 export function MachineInput() {
   const t = useText();
@@ -11,6 +15,7 @@ export function MachineInput() {
   const choose = (name: string) =>
     dispatch({ do: "edit", document: { cluster: { name, content: null } } });
   const row = start?.clusters.find((one) => one.name === cluster?.name);
+  const numbers = start ? clusterOptions(start) : [];
   const byName = !cluster?.content && !hardware;
   return (
     <>
@@ -22,12 +27,21 @@ export function MachineInput() {
           options={(start?.clusters ?? []).map((one) => ({
             key: one.name,
             text: one.name,
-            help: one.text,
+            help: firstLine(one),
           }))}
           value={cluster?.name ?? ""}
           onChange={choose}
-          description={row?.text ?? t("cluster_help")}
+          description={row ? firstLine(row) : t("cluster_help")}
         />
+      )}
+      {start && cluster && (
+        <Folded
+          title={t("numbers_by_hand")}
+          open={numbers.some((name) => name in page.document.options)}
+        >
+          {row && <p className="help">{row.text}</p>}
+          <OptionFields names={numbers} />
+        </Folded>
       )}
       {cluster?.content && (
         <GivenFile
@@ -57,4 +71,10 @@ export function MachineInput() {
       )}
     </>
   );
+}
+
+/** "1 x 8 NVIDIA A100 40GB SXM": the text begins with the name. */
+function firstLine(row: ClusterRow): string {
+  const [line = ""] = row.text.split("\n");
+  return line.replace(`${row.name}: `, "");
 }

@@ -1,6 +1,8 @@
 // Options by the planner's own table: name, help, choices and default are its.
 import type { OptionRow, Options } from "../api/types";
-import { useText } from "../i18n/useText";
+import { common } from "../i18n/common";
+import type { TextKey } from "../i18n/texts";
+import { type Text, useText } from "../i18n/useText";
 import { Choice, TextInput, Toggle } from "../kit/controls";
 import { Folded } from "../kit/Folded";
 import { withOption } from "../state/page";
@@ -52,7 +54,7 @@ const byDefault = "";
 function OptionField({ row, value, set }: OptionFieldProps) {
   const t = useText();
   const { search } = useSession();
-  const label = labelOf(row.name);
+  const label = labelOf(row.name, t);
   if (row.type === "bool") {
     const isOn = value === true;
     return (
@@ -90,7 +92,10 @@ function OptionField({ row, value, set }: OptionFieldProps) {
   );
 }
 
-function labelOf(name: string): string {
+/** The option's own name in words; of those in sight at first in the page's language. */
+function labelOf(name: string, t: Text): string {
+  const key = `option_${name}`;
+  if (key in common) return t(key as TextKey);
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -5,6 +5,7 @@ import type { OptionRow, Start } from "../api/types";
 export const mainOptions = ["memory", "global_batch", "seq_length", "precision", "optimizer"];
 
 const sizesGroup = /^Numbers of the model/;
+const clusterGroup = /^Cluster$/;
 /** Files and outputs: the page has its own ways for them. */
 const elsewhere =
   /^(help|config|model|cluster|hardware|profile|output|plan_format|explain|frontier|budgets|csv|json|svg|html|jobs)$/;
@@ -19,10 +20,17 @@ export function sizeOptions(start: Start): string[] {
   return namesOf(searchRows(start).filter((row) => sizesGroup.test(row.group)));
 }
 
+export function clusterOptions(start: Start): string[] {
+  return namesOf(searchRows(start).filter((row) => clusterGroup.test(row.group)));
+}
+
 /** Names by group, without what stands elsewhere. */
 export function moreOptions(start: Start): { group: string; names: string[] }[] {
   const rows = searchRows(start).filter(
-    (row) => !sizesGroup.test(row.group) && !mainOptions.includes(row.name),
+    (row) =>
+      !sizesGroup.test(row.group) &&
+      !clusterGroup.test(row.group) &&
+      !mainOptions.includes(row.name),
   );
   const groups = [...new Set(rows.map((row) => row.group))];
   return groups.map((group) => ({

@@ -28,7 +28,9 @@ export function TextTable(props: { label: string; heads: string[]; rows: TextRow
                     {cell}
                   </th>
                 ) : (
-                  <td key={index}>{cell}</td>
+                  <td key={index} className={isShort(cell) ? "short" : undefined}>
+                    {cell}
+                  </td>
                 ),
               )}
             </tr>
@@ -37,4 +39,9 @@ export function TextTable(props: { label: string; heads: string[]; rows: TextRow
       </table>
     </div>
   );
+}
+
+/** A figure stays in one line. */
+function isShort(cell: ReactNode): boolean {
+  return typeof cell === "string" && cell.length < 16;
 }

@@ -83,10 +83,15 @@ function Cell(props: { layer: LayerView; strategy: StrategyKey | undefined; isBa
     >
       <span className="strip-letter">{strategy?.letter}</span>
       <span className="strip-index">
-        {layer.kind === "block" ? layer.index : layer.kind.slice(0, 3)}
+        {layer.kind === "block" ? layer.index : shortKind(layer.kind)}
       </span>
     </ListBoxItem>
   );
+}
+
+/** What fits a cell: "emb", "head". */
+function shortKind(kind: string): string {
+  return kind.length <= 4 ? kind : kind.slice(0, 3);
 }
 
 /** What letters and colours mean; each chooses its layers. */

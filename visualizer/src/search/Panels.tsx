@@ -13,17 +13,20 @@ import { withOption } from "../state/page";
 import { useSession } from "../state/session";
 
 type Progress = Extract<ResultsLine, { progress: unknown }>["progress"];
-type AskingResults = Asking<Question, ResultsView, Progress>;
+interface ResultsRequest {
+  question: Question;
+}
+type AskingResults = Asking<ResultsRequest, ResultsView, Progress>;
 
 export function FrontierPanel() {
   const t = useText();
   const { question, search } = useSession();
-  const [asked, setAsked] = useState<Question | null>(null);
-  const frontier = useLines<Question, ResultsView, Progress>("/api/frontier", asked);
+  const [asked, setAsked] = useState<ResultsRequest | null>(null);
+  const frontier = useLines<ResultsRequest, ResultsView, Progress>("/api/frontier", asked);
   return (
     <Section title={t("frontier_title")} help={t("frontier_help")}>
       <div className="row">
-        <Action kind="main" onPress={() => setAsked(question)} isDisabled={frontier.pending}>
+        <Action kind="main" onPress={() => setAsked({ question })} isDisabled={frontier.pending}>
           {t("draw_frontier")}
         </Action>
       </div>
@@ -38,10 +41,12 @@ export function SweepPanel() {
   const t = useText();
   const { question } = useSession();
   const [batches, setBatches] = useState("16,32,64,128");
-  const [asked, setAsked] = useState<Question | null>(null);
-  const sweep = useLines<Question, ResultsView, Progress>("/api/sweep", asked);
+  const [asked, setAsked] = useState<ResultsRequest | null>(null);
+  const sweep = useLines<ResultsRequest, ResultsView, Progress>("/api/sweep", asked);
   const run = () =>
-    setAsked({ ...question, options: withOption(question.options, "global_batch", batches) });
+    setAsked({
+      question: { ...question, options: withOption(question.options, "global_batch", batches) },
+    });
   return (
     <Section title={t("sweep_title")} help={t("sweep_help")}>
       <div className="row end">

@@ -16,6 +16,11 @@ export interface PlanQuestion {
   question: Question;
   plan: NamedPlan;
 }
+export interface SearchRequest {
+  question: Question;
+  /** With what binds, shadow prices, what is left out. */
+  explain: boolean;
+}
 export type SearchProgress = Extract<SearchLine, { progress: unknown }>["progress"];
 
 export interface Notice {
@@ -29,7 +34,7 @@ export interface Session {
   dispatch: Dispatch<Change>;
   start: Start | null;
   question: Question;
-  search: Asking<Question, SearchView, SearchProgress>;
+  search: Asking<SearchRequest, SearchView, SearchProgress>;
   /** The search's answer belongs to the question that is asked now. */
   searchIsCurrent: boolean;
   /** The plan shown, with the question that it answers. */

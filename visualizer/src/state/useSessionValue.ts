@@ -1,12 +1,12 @@
 // Makes the session: the reducer, what is asked because of it, and what is done with the answers.
-import { useCallback, useEffect, useMemo, useReducer } from "react";
-import type { JsonObject, NamedPlan, PlanView, SearchView, Start } from "../api/types";
-import { type Asking, useAnswer, useLines } from "../api/useAnswer";
+import { useCallback, useEffect, useMemo, useReducer, useState } from "react";
+import type { JsonObject, NamedPlan, PlanView, Question, SearchView, Start } from "../api/types";
+import { type Answered, type Asking, useAnswer, useLines } from "../api/useAnswer";
 import { type Text, useText } from "../i18n/useText";
 import { searchedPlan } from "./candidates";
-import { change, type Document, newPage, questionOf } from "./page";
+import { change, type Document, newPage, questionOf, type Tab } from "./page";
 import type { Kept } from "./permalink";
-import type { PlanQuestion, SearchProgress, Session } from "./session";
+import type { PlanQuestion, SearchProgress, SearchRequest, Session } from "./session";
 import { useNotices } from "./useNotices";
 
 /** Milliseconds in which somebody who types is not asked for. */
@@ -19,13 +19,14 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
   const { document } = page;
   const start = useStart(dispatch);
   const question = useMemo(() => questionOf(document), [document]);
-  const search = useLines<typeof question, SearchView, SearchProgress>(
+  const request = useSearchRequest(question, page.view.tab);
+  const search = useLines<SearchRequest, SearchView, SearchProgress>(
     "/api/search",
-    question,
+    request,
     page.past.length === 0 ? 0 : typing,
   );
   const searchIsCurrent =
-    !search.pending && JSON.stringify(search.last?.request) === JSON.stringify(question);
+    !search.pending && search.last !== null && sameJson(search.last.request.question, question);
   const shown = useMemo(
     () => shownPlan(document, question, search.last, t),
     [document, question, search.last, t],
@@ -48,16 +49,28 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
   };
 }
 
+/** Why a plan is the best takes several searches more: asked once somebody looks at it. */
+function useSearchRequest(question: Question, tab: Tab): SearchRequest {
+  const [explained, setExplained] = useState<Question | null>(null);
+  if (tab === "search" && !sameJson(explained, question)) setExplained(question);
+  const explain = sameJson(explained, question);
+  return useMemo(() => ({ question, explain }), [question, explain]);
+}
+
+function sameJson(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 /** What the searched plan answers is the question of its search, which may have changed since. */
 function shownPlan(
   document: Document,
-  question: PlanQuestion["question"],
-  search: { request: PlanQuestion["question"]; answer: SearchView } | null,
+  question: Question,
+  search: Answered<SearchRequest, SearchView> | null,
   t: Text,
 ): PlanQuestion | null {
   if (document.plan) return { question, plan: document.plan };
   const plan = searchedPlan(search?.answer ?? null, t);
-  return plan && search ? { question: search.request, plan } : null;
+  return plan && search ? { question: search.request.question, plan } : null;
 }
 
 /** With the files of the command line, which are opened once. */

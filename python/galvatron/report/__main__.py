@@ -1,5 +1,0 @@
-import sys
-
-from galvatron.report.cli import main
-
-sys.exit(main())

@@ -1,0 +1,54 @@
+#include "galvatron/server/failure.h"
+
+#include <new>
+
+#include "galvatron/base/error.h"
+#include "galvatron/server/questions.h"
+
+namespace galvatron::server {
+namespace {
+
+constexpr std::size_t kLongestSentence = 2000;
+
+// Not within a character of UTF-8.
+std::string shortened(std::string text) {
+  if (text.size() <= kLongestSentence) return text;
+  std::size_t end = kLongestSentence;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+// Names that somebody sent may be no UTF-8.
+std::string dumped(const OrderedJson& value) {
+  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+}  // namespace
+
+Failure failure_of(const std::exception& error) {
+  if (dynamic_cast<const ConfigError*>(&error) != nullptr) {
+    return {400, in_request_words(error.what())};
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return {500, "there is not enough memory for this answer: ask about less"};
+  }
+  return {500, error.what()};
+}
+
+OrderedJson failure_json(const std::string& sentence) {
+  return {{"error", {{"sentence", shortened(sentence)}}}};
+}
+
+HttpAnswer json_answer(const OrderedJson& body, int status) {
+  HttpAnswer out;
+  out.status = status;
+  out.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
+  out.body = dumped(body);
+  return out;
+}
+
+HttpAnswer failure_answer(int status, const std::string& sentence) {
+  return json_answer(failure_json(sentence), status);
+}
+
+}  // namespace galvatron::server

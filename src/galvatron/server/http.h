@@ -1,0 +1,37 @@
+// Requests and answers of HTTP/1.1 as values: what the server (http_server.h) hands to who answers.
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace galvatron::server {
+
+struct HttpHeader {
+  std::string name, value;
+};
+
+struct HttpRequest {
+  std::string method;  // "GET", as it was sent
+  std::string path;    // of the target, not decoded; begins with '/'
+  std::string query;   // behind the '?'
+  std::vector<HttpHeader> headers;
+  std::string body;
+
+  // Names count without case; nullptr: there is none.
+  const std::string* header(std::string_view name) const;
+  int count_headers(std::string_view name) const;
+};
+
+// Sends a piece; false: whoever asked is gone, and no further one is wanted.
+using WritePiece = std::function<bool(std::string_view piece)>;
+
+struct HttpAnswer {
+  int status = 200;
+  std::vector<HttpHeader> headers;
+  std::string body;
+  // In the place of the body, piece by piece, on a thread of its own. Empty: the body counts.
+  std::function<void(const WritePiece& write)> stream;
+};
+
+}  // namespace galvatron::server

@@ -1,0 +1,59 @@
+#include "galvatron/server/page.h"
+
+#include <string>
+
+#include "galvatron/server/page_assets.h"
+
+namespace galvatron::server {
+namespace {
+
+constexpr const char* kIndex = "/index.html";
+// Names with a hash of what they hold.
+constexpr std::string_view kHashed = "/assets/";
+
+// Charts and the kit set styles of single elements, which cannot run anything.
+constexpr const char* kContentPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'";
+
+constexpr const char* kNoPage =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Galvatron</title>"
+    "<p>This binary was built without its page. <code>make page</code> builds the page, and "
+    "<code>make build</code> then the binary with it. The API is here: "
+    "<a href=\"/openapi.json\">/openapi.json</a>.</p></html>";
+
+HttpAnswer html(const char* text) {
+  HttpAnswer out;
+  out.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-cache"}};
+  out.body = text;
+  return out;
+}
+
+}  // namespace
+
+std::optional<HttpAnswer> page_answer(const HttpRequest& request) {
+  const bool is_page = request.path == "/" || request.path == kIndex;
+  const PageAsset* asset = find_asset(is_page ? kIndex : request.path);
+  if (asset == nullptr) return is_page ? std::optional(html(kNoPage)) : std::nullopt;
+  HttpAnswer out;
+  const bool keeps = request.path.starts_with(kHashed);
+  out.headers = {{"Content-Type", std::string(asset->content_type)},
+                 {"Cache-Control", keeps ? "public, max-age=31536000, immutable" : "no-cache"}};
+  if (asset->is_gzip) out.headers.push_back({"Content-Encoding", "gzip"});
+  out.body = asset->bytes;
+  return out;
+}
+
+void add_security_headers(HttpAnswer& answer) {
+  for (const HttpHeader& header : {HttpHeader{"Content-Security-Policy", kContentPolicy},
+                                   {"X-Content-Type-Options", "nosniff"},
+                                   {"X-Frame-Options", "DENY"},
+                                   {"Referrer-Policy", "no-referrer"},
+                                   {"Cross-Origin-Opener-Policy", "same-origin"},
+                                   {"Cross-Origin-Resource-Policy", "same-origin"}}) {
+    answer.headers.push_back(header);
+  }
+}
+
+}  // namespace galvatron::server

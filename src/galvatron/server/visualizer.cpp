@@ -1,0 +1,77 @@
+#include "galvatron/server/visualizer.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "galvatron/server/failure.h"
+#include "galvatron/server/page.h"
+
+namespace galvatron::server {
+namespace {
+
+constexpr int kMostPort = 65535;
+
+int num_cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+ApiLimits api_limits(const VisualizerOptions& options) {
+  return {.seconds = options.seconds, .searches = num_cores()};
+}
+
+HttpLimits http_limits(const VisualizerOptions& options) {
+  const ApiLimits api = api_limits(options);
+  HttpLimits out;
+  out.body_bytes = static_cast<std::size_t>(api.request.value);
+  out.workers = std::max(2, num_cores());
+  out.streams = api.searches;
+  out.answer = std::chrono::seconds(static_cast<std::int64_t>(options.seconds) + 1);
+  return out;
+}
+
+HttpAnswer secured(HttpAnswer answer) {
+  add_security_headers(answer);
+  return answer;
+}
+
+}  // namespace
+
+OptionList visualizer_options(VisualizerOptions& options) {
+  OptionList list;
+  list.group("Input");
+  list.texts("files", options.files,
+             "Plans, profiles, clusters, config.json files and folders of runs to open", "FILE")
+      .positional();
+  list.group("Server");
+  list.text("host", options.host,
+            "Name or address to listen at; beyond this machine a token is asked for", "HOST");
+  list.count("port", options.port, {0, kMostPort}, "0: a free one");
+  list.number("time-limit", options.seconds, {.min = 1, .max = 86400},
+              "Seconds that a search may take");
+  return list;
+}
+
+Visualizer::Visualizer(const VisualizerOptions& options, const std::string& version)
+    : access_{options.host, 0, is_local_host(options.host) ? "" : make_token()},
+      api_({options.files.begin(), options.files.end()}, api_limits(options), version),
+      http_(options.host, options.port, http_limits(options), handlers()) {
+  access_.port = http_.port();
+}
+
+HttpHandlers Visualizer::handlers() {
+  HttpHandlers out;
+  out.admit = [this](const HttpRequest& head) -> std::optional<HttpAnswer> {
+    if (const auto refusal = refused(access_, head)) {
+      return secured(failure_answer(refusal->status, refusal->sentence));
+    }
+    if (const auto welcome = welcomed(access_, head)) return secured(*welcome);
+    auto refusal = api_.refusal(head);
+    if (refusal) add_security_headers(*refusal);
+    return refusal;
+  };
+  out.answer = [this](const HttpRequest& request) { return secured(api_.answer(request)); };
+  out.refuse = [](int status, const std::string& sentence) {
+    return secured(failure_answer(status, sentence));
+  };
+  return out;
+}
+
+}  // namespace galvatron::server

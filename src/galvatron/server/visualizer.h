@@ -1,0 +1,45 @@
+// The visualizer: page and API behind one address.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "galvatron/base/option.h"
+#include "galvatron/server/access.h"
+#include "galvatron/server/api.h"
+#include "galvatron/server/http_server.h"
+
+namespace galvatron::server {
+
+struct VisualizerOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;          // 0: a free one
+  double seconds = 600;  // that an answer may take
+  std::vector<std::string> files;
+};
+// `options` must outlive the list.
+OptionList visualizer_options(VisualizerOptions& options);
+
+class Visualizer {
+ public:
+  // Listens from here on. ConfigError for files that are none of ours, a port in use, a host that
+  // is not this machine's.
+  Visualizer(const VisualizerOptions& options, const std::string& version);
+
+  // To open in a browser; with the token where the machine can be reached from others.
+  std::string address() const { return address_of(access_); }
+  int port() const { return access_.port; }
+
+  void run(bool signals) { http_.run(signals); }
+  void stop() { http_.stop(); }
+
+ private:
+  HttpHandlers handlers();
+
+  Access access_;
+  Api api_;
+  HttpServer http_;
+};
+
+}  // namespace galvatron::server
