@@ -6,7 +6,7 @@
 // ---- requests ------------------------------------------------------------------------------------------------
 
 /** Python's keyword arguments: `memory: "24GiB"`, `global_batch: "64"`, `allow: ["tp_degree<=2"]`. */
-export type Options = Record<string, string | number | boolean | string[] | null>;
+export type Options = Record<string, string | number | boolean | (string | number)[] | null>;
 
 /** What every request asks about. The server keeps nothing: each request carries the whole of it. */
 export interface Question {

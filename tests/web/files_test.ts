@@ -1,0 +1,141 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  answered,
+  cli,
+  drop,
+  expect,
+  figure,
+  openPage,
+  showTab,
+  test,
+} from "../../visualizer/testing";
+
+const data = join(__dirname, "../data");
+
+test("my plan, dropped, is shown and compared", async ({
+  page,
+  visualizer,
+}, info) => {
+  const path = info.outputPath("mine.json");
+  const space = [
+    "--allow",
+    "tp_degree=1",
+    "--allow",
+    "zero_stage=3",
+    "--allow",
+    "pp_degree=1",
+  ];
+  const question = [
+    "--model",
+    "llama2-13b",
+    "--cluster",
+    "8xA100-40G",
+    "--global-batch",
+    "64",
+  ];
+  cli("search", ...question, ...space, "--output", path);
+  await openPage(page, visualizer);
+  await drop(page, { name: "mine.json", text: readFileSync(path, "utf8") });
+  await expect(
+    page.getByRole("heading", { name: "Plan: mine.json" }),
+  ).toBeVisible();
+  await answered(page);
+  const said = cli("simulate", path, "--cluster", "8xA100-40G");
+  await expect(figure(page, "Step")).toHaveText(
+    /predicted step ([\d.]+ m?s)/.exec(said)?.[1] ?? "",
+  );
+  await showTab(page, "Compare");
+  await expect(page.locator(".verdict")).toContainText("more tokens/s");
+  await expect(page.getByRole("table", { name: "" }).first()).toContainText(
+    "zero3",
+  );
+});
+
+test("compare my Galvatron-2 plan with yours", async ({ page, visualizer }) => {
+  const name =
+    "galvatron_config_llama2-7b_1nodes_8gpus_per_node_36GB_bf16.json";
+  await openPage(page, visualizer);
+  await page.getByRole("combobox", { name: "Model" }).fill("llama2-7b");
+  await page.getByRole("option", { name: "llama2-7b" }).first().click();
+  await answered(page);
+  await drop(page, {
+    name,
+    text: readFileSync(join(data, "galvatron2/profiles", name), "utf8"),
+  });
+  await expect(
+    page.getByRole("heading", { name: `Plan: ${name}` }),
+  ).toBeVisible();
+  await answered(page);
+  await expect(page.getByRole("option", { name: "Layer 0," })).toBeVisible();
+  await showTab(page, "Compare");
+  await expect(page.locator(".verdict")).toContainText("more tokens/s");
+});
+
+test("a config.json becomes the model", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  const config = {
+    ...{
+      model_type: "llama",
+      hidden_size: 2048,
+      intermediate_size: 5632,
+      num_hidden_layers: 22,
+    },
+    ...{ num_attention_heads: 32, num_key_value_heads: 4, vocab_size: 32000 },
+    ...{ max_position_embeddings: 2048, architectures: ["LlamaForCausalLM"] },
+  };
+  await drop(page, { name: "config.json", text: JSON.stringify(config) });
+  await expect(page.getByRole("group", { name: "Model" })).toContainText(
+    "config.json",
+  );
+  await answered(page);
+  await expect(page.getByRole("option")).toHaveCount(24);
+});
+
+const bad = [
+  { what: "no JSON", name: "plan.json", text: "step,loss\n1,2\n" },
+  {
+    what: "NaN",
+    name: "nan.json",
+    text: '{"format": "galvatron-plan", "world_size": NaN}',
+  },
+  { what: "another format", name: "other.json", text: '{"hello": [1, 2, 3]}' },
+  { what: "HTML", name: "page.json", text: "<img src=x onerror=alert(1)>" },
+];
+for (const { what, name, text } of bad) {
+  test(`a dropped file that is ${what} is refused in one sentence, and the state stays`, async ({
+    page,
+    visualizer,
+  }) => {
+    await openPage(page, visualizer);
+    const before = await figure(page, "Step").textContent();
+    await drop(page, { name, text });
+    await expect(page.locator(".notice.bad")).toContainText(name);
+    await expect(page.locator(".notice.bad img")).toHaveCount(0);
+    await expect(figure(page, "Step")).toHaveText(before ?? "");
+    await page.getByRole("button", { name: "Dismiss" }).click();
+    await expect(page.locator(".notice")).toHaveCount(0);
+  });
+}
+
+test("a file that is too large is not sent", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.evaluate(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(
+      new File([new Uint8Array(80 << 20)], "model.safetensors"),
+    );
+    const area = document.querySelector(".drop-area");
+    for (const type of ["dragenter", "dragover", "drop"]) {
+      area?.dispatchEvent(
+        new DragEvent(type, { dataTransfer: transfer, bubbles: true }),
+      );
+    }
+  });
+  await expect(page.locator(".notice.bad")).toContainText(
+    "model.safetensors has 80.0 MiB",
+  );
+  expect(asked.filter((url) => url.includes("identify"))).toEqual([]);
+});

@@ -1,0 +1,148 @@
+import {
+  answered,
+  cli,
+  expect,
+  figure,
+  openPage,
+  type Page,
+  test,
+} from "../../visualizer/testing";
+
+function stepOf(...words: string[]): string {
+  return (
+    /predicted step ([\d.]+ m?s)/.exec(cli("search", ...words))?.[1] ?? "none"
+  );
+}
+
+async function choose(page: Page, label: string, typed: string) {
+  const field = page.getByRole("combobox", { name: label });
+  await field.fill(typed);
+  await page.getByRole("option", { name: typed, exact: false }).first().click();
+}
+
+test("what if they had 80 GB?", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  const field = page.getByRole("combobox", { name: "Cluster" });
+  await field.fill("8xA100-80G");
+  await field.press("Enter");
+  await expect(figure(page, "Step")).toHaveText(
+    stepOf(
+      "--model",
+      "llama2-13b",
+      "--cluster",
+      "8xA100-80G",
+      "--global-batch",
+      "64",
+    ),
+  );
+});
+
+test("another model is found by typing a part of its name", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await choose(page, "Model", "llama2-7b");
+  await expect(figure(page, "Step")).toHaveText(
+    stepOf(
+      "--model",
+      "llama2-7b",
+      "--cluster",
+      "8xA100-40G",
+      "--global-batch",
+      "64",
+    ),
+  );
+});
+
+test("batch, precision and sizes by hand", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  await page.getByRole("textbox", { name: "Global batch" }).fill("32");
+  await page.getByRole("button", { name: "Sizes by hand" }).click();
+  await page.getByRole("textbox", { name: "Num layers" }).fill("20");
+  const words = ["--global-batch", "32", "--num-layers", "20"];
+  await expect(figure(page, "Step")).toHaveText(
+    stepOf("--model", "llama2-13b", "--cluster", "8xA100-40G", ...words),
+  );
+  await expect(page.getByRole("option")).toHaveCount(22);
+});
+
+test("the cluster's numbers by hand", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  await page.getByRole("button", { name: "Numbers by hand" }).click();
+  await page.getByRole("textbox", { name: "Device memory" }).fill("24GiB");
+  const words = ["--global-batch", "64", "--device-memory", "24GiB"];
+  const said = cli(
+    "search",
+    "--model",
+    "llama2-13b",
+    "--cluster",
+    "8xA100-40G",
+    ...words,
+  );
+  await answered(page);
+  const sentence =
+    said.split("\n").find((line) => line.includes("leanest")) ?? "";
+  if (sentence) await expect(page.locator(".summary")).toContainText("leanest");
+  else
+    await expect(figure(page, "Step")).toHaveText(
+      /predicted step ([\d.]+ m?s)/.exec(said)?.[1] ?? "",
+    );
+});
+
+test("a value that is none is refused in its place, and the rest stays", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const before = await figure(page, "Step").textContent();
+  const field = page.getByRole("textbox", { name: "Memory", exact: true });
+  await field.fill("plenty");
+  await expect(
+    page.locator(".field", { has: field }).locator(".problem"),
+  ).toContainText("plenty");
+  await expect(figure(page, "Step")).toHaveText(before ?? "");
+  await field.fill("");
+  await expect(page.locator(".problem")).toHaveCount(0);
+});
+
+test("an unknown cluster is answered with the nearest one", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const field = page.getByRole("combobox", { name: "Cluster" });
+  await field.fill("8xA100-41G");
+  await field.press("Enter");
+  await expect(page.locator(".summary .alert")).toContainText("A100-40G");
+});
+
+test("where nothing fits the closest miss gives its budget", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await page
+    .getByRole("textbox", { name: "Memory", exact: true })
+    .fill("12GiB");
+  const miss = page.locator(".summary .alert.warn", { hasText: "leanest" });
+  await expect(miss).toBeVisible();
+  await miss.getByRole("button", { name: "Use this budget" }).click();
+  await expect(miss).toHaveCount(0);
+  await answered(page);
+  await expect(figure(page, "In memory")).toContainText("fits");
+  const memory = await page
+    .getByRole("textbox", { name: "Memory", exact: true })
+    .inputValue();
+  const words = [
+    "--cluster",
+    "8xA100-40G",
+    "--global-batch",
+    "64",
+    "--memory",
+    memory,
+  ];
+  await expect(figure(page, "Step")).toHaveText(
+    stepOf("--model", "llama2-13b", ...words),
+  );
+});

@@ -1,0 +1,80 @@
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  expect,
+  openPage,
+  startServer,
+  stopServer,
+  test,
+  violations,
+} from "../../visualizer/testing";
+
+function stepLine(step: number): string {
+  const rates = {
+    tokens: 1024,
+    seconds: 0.5,
+    tokens_per_second: 2048,
+    memory_bytes: 1 << 20,
+  };
+  return `${JSON.stringify({ step, loss: 8 / step, grad_norm: 1, lr: 1e-3, ...rates })}\n`;
+}
+
+/** The folder of a run that has made so many steps, and not ended. */
+function writeRun(parent: string, numSteps: number): string {
+  const run = join(parent, "first-run");
+  mkdirSync(run, { recursive: true });
+  const lines = Array.from({ length: numSteps }, (_, i) => stepLine(i + 1));
+  writeFileSync(join(run, "metrics.jsonl"), lines.join(""));
+  const plan = {
+    ...{
+      format: "galvatron-plan",
+      version: 1,
+      model: "gpt-<tiny>",
+      world_size: 8,
+    },
+    ...{ global_batch: 32, num_microbatches: 4, precision: "fp32" },
+    pipeline: { degree: 2, schedule: "1f1b", layers_per_stage: [5, 9] },
+    layers: [
+      { count: 1, tp_degree: 4, zero_stage: 3 },
+      { count: 12, tp_degree: 2, recompute: "full" },
+      { ulysses_degree: 4 },
+    ],
+  };
+  writeFileSync(join(run, "plan.json"), JSON.stringify(plan));
+  writeFileSync(join(run, "model.safetensors"), "weights are not sent");
+  return run;
+}
+
+test("a run folder is opened: its steps, its plan, its state", async ({
+  page,
+  visualizer,
+}, info) => {
+  const run = writeRun(info.outputPath(), 4);
+  await openPage(page, visualizer);
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Open run folder" }).click();
+  await (await chooser).setFiles(run);
+  await expect(
+    page.getByRole("tab", { name: "Run", selected: true }),
+  ).toBeVisible();
+  const panel = page.getByRole("tabpanel");
+  await expect(panel).toContainText("last step 4");
+  await expect(panel).toContainText("gpt-<tiny>");
+  expect(await violations(page)).toEqual([]);
+});
+
+test("a run of the command line is followed while it goes on", async ({
+  page,
+}, info) => {
+  test.skip(
+    Boolean(process.env.GALVATRON_PAGE),
+    "the page is another server's",
+  );
+  const run = writeRun(info.outputPath(), 4);
+  const server = await startServer([run]);
+  await page.goto(server.url);
+  await expect(page.getByRole("tabpanel")).toContainText("last step 4");
+  appendFileSync(join(run, "metrics.jsonl"), stepLine(5));
+  await expect(page.getByRole("tabpanel")).toContainText("last step 5");
+  await stopServer(server);
+});

@@ -1,0 +1,150 @@
+// The answer in one line of figures: which plan is shown, what it gives, and whether it fits.
+import type { ReactNode } from "react";
+import type { AskError } from "../api/client";
+import type { MemoryView, Priced } from "../api/types";
+import { useText } from "../i18n/useText";
+import { Action } from "../kit/controls";
+import { useSession } from "../state/session";
+import { usePriced } from "../state/usePriced";
+import { describeError } from "./describeError";
+
+export function Summary() {
+  const t = useText();
+  const { page, dispatch, plan, showPlan } = useSession();
+  const priced = usePriced();
+  const shown = page.document.plan;
+  return (
+    <section className="summary" aria-label={t("answer")} aria-busy={plan.pending}>
+      <div className="row spread">
+        <h2>{shown ? t("shown_plan", { name: shown.name }) : t("searched_plan")}</h2>
+        <div className="row">
+          <Action isDisabled={page.past.length === 0} onPress={() => dispatch({ do: "undo" })}>
+            ↶ {t("undo")}
+          </Action>
+          <Action isDisabled={page.future.length === 0} onPress={() => dispatch({ do: "redo" })}>
+            ↷ {t("redo")}
+          </Action>
+          {shown && <Action onPress={() => showPlan(null)}>{t("show_searched")}</Action>}
+        </div>
+      </div>
+      <SearchState />
+      <PlanProblem />
+      {priced && <Figures priced={priced} isOld={priced.isOld || plan.pending} />}
+    </section>
+  );
+}
+
+function PlanProblem() {
+  const t = useText();
+  const { plan } = useSession();
+  const problem = plan.last?.answer.problem;
+  const misfit = plan.last?.answer.priced?.misfit;
+  return (
+    <div role="status">
+      {plan.error && <p className="alert">{describeError(plan.error, t)}</p>}
+      {problem && (
+        <p className="alert">
+          <b>{t("impossible")}</b> {problem.sentence}
+        </p>
+      )}
+      {misfit && <p className="alert warn">{misfit}</p>}
+    </div>
+  );
+}
+
+function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
+  const t = useText();
+  const { time, memory, fits } = priced;
+  const fullest = fullestOf(memory);
+  return (
+    <dl className={`figures ${isOld ? "old" : ""}`}>
+      <Figure name={t("step")} text={time.step.text} />
+      <Figure name={t("tokens_per_second")} text={time.tokens_per_second.text} />
+      <Figure name={t("tokens_per_device")} text={time.tokens_per_second_per_device.text} />
+      {time.mfu && <Figure name="MFU" text={time.mfu.text} />}
+      {time.days && (
+        <Figure name={t("days")} text={time.days.text}>
+          <span className="help">{time.device_hours?.text}</span>
+        </Figure>
+      )}
+      {fullest && (
+        <Figure name={t("fullest_rank")} text={fullest.total.text}>
+          <b className={fits ? "good" : "bad"}>{fits ? `✓ ${t("fits")}` : `✗ ${t("fits_not")}`}</b>
+          {memory.budget && (
+            <span className="help">{t("of_budget", { budget: memory.budget.text })}</span>
+          )}
+        </Figure>
+      )}
+    </dl>
+  );
+}
+
+function fullestOf(memory: MemoryView) {
+  const [first, ...rest] = memory.ranks;
+  return rest.reduce(
+    (most, rank) => (most && rank.total.value <= most.total.value ? most : rank),
+    first,
+  );
+}
+
+function Figure(props: { name: string; text: string; children?: ReactNode }) {
+  return (
+    <div className="figure">
+      <dt>{props.name}</dt>
+      <dd>
+        <b>{props.text}</b> {props.children}
+      </dd>
+    </div>
+  );
+}
+
+/** Progress of the search, what stopped it, and how nearly nothing fitted. */
+export function SearchState() {
+  const t = useText();
+  const { search, searchIsCurrent } = useSession();
+  return (
+    <div className="search-state" role="status">
+      {search.pending && (
+        <p className="row">
+          <span className="spinner" aria-hidden="true" />
+          <span>{search.progress?.text ?? t("searching")}</span>
+          {search.progress && <Action onPress={search.cancel}>{t("cancel")}</Action>}
+        </p>
+      )}
+      {search.error && <SearchError error={search.error} />}
+      {!search.pending && !search.error && !searchIsCurrent && (
+        <p className="row">
+          {t("search_cancelled")} <Action onPress={search.again}>{t("search_again")}</Action>
+        </p>
+      )}
+      {searchIsCurrent && <Miss />}
+    </div>
+  );
+}
+
+function SearchError({ error }: { error: AskError }) {
+  const t = useText();
+  const { search } = useSession();
+  return (
+    <p className="alert row">
+      <span>{describeError(error, t)}</span>
+      {error.kind !== "refused" && <Action onPress={search.again}>{t("try_again")}</Action>}
+    </p>
+  );
+}
+
+function Miss() {
+  const t = useText();
+  const { page, dispatch, search } = useSession();
+  const miss = search.last?.answer.miss;
+  if (!miss) return null;
+  const options = { ...page.document.options, memory: miss.memory_option };
+  return (
+    <p className="alert warn row">
+      <span>{miss.sentence}</span>
+      <Action kind="main" onPress={() => dispatch({ do: "edit", document: { options } })}>
+        {t("use_budget", { memory: miss.memory_option })}
+      </Action>
+    </p>
+  );
+}

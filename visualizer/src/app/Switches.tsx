@@ -1,0 +1,37 @@
+// Language and theme, of page and report.
+import { type Language, languages } from "../i18n/texts";
+import { useText } from "../i18n/useText";
+import { Switcher } from "../kit/controls";
+import { chooseTheme, useThemeChoice } from "../theme/theme";
+
+interface LanguageProps {
+  language: Language;
+  setLanguage: (language: Language) => void;
+}
+
+export function LanguageSwitch({ language, setLanguage }: LanguageProps) {
+  const t = useText();
+  return (
+    <Switcher
+      label={t("language")}
+      options={Object.entries(languages).map(([key, text]) => ({ key: key as Language, text }))}
+      value={language}
+      onChange={setLanguage}
+    />
+  );
+}
+
+export function ThemeSwitch() {
+  const t = useText();
+  return (
+    <Switcher
+      label={t("theme")}
+      options={(["system", "light", "dark"] as const).map((key) => ({
+        key,
+        text: t(`theme_${key}`),
+      }))}
+      value={useThemeChoice()}
+      onChange={chooseTheme}
+    />
+  );
+}

@@ -1,0 +1,36 @@
+// Amounts as the planner writes them (to_text of src/galvatron/base/units.cpp), for what an answer gives as a
+// bare number: the value under a cursor, an event's length. Where an answer has a `text`, that is shown.
+
+function threeDigits(value: number): string {
+  if (value < 9.995) return value.toFixed(2);
+  return value < 99.95 ? value.toFixed(1) : value.toFixed(0);
+}
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+export function bytesText(bytes: number): string {
+  let value = Math.abs(bytes);
+  let unit = 0;
+  while (value >= 1023.5 && unit + 1 < BYTE_UNITS.length) {
+    value /= 1024;
+    unit += 1;
+  }
+  if (unit === 0) return `${Math.round(bytes)} B`;
+  return `${bytes < 0 ? "-" : ""}${threeDigits(value)} ${BYTE_UNITS[unit]}`;
+}
+
+export function timeText(milliseconds: number): string {
+  const ms = Math.abs(milliseconds);
+  const sign = milliseconds < 0 ? "-" : "";
+  if (ms >= 3_600_000) {
+    const minutes = String(Math.floor(ms / 60_000) % 60).padStart(2, "0");
+    return `${sign}${Math.floor(ms / 3_600_000)}h ${minutes}m`;
+  }
+  if (ms >= 999.5) return `${sign}${threeDigits(ms / 1000)} s`;
+  if (ms >= 0.9995) return `${sign}${threeDigits(ms)} ms`;
+  return `${sign}${threeDigits(ms * 1000)} us`;
+}
+
+export function countText(count: number): string {
+  return Math.round(count).toLocaleString("en-US");
+}

@@ -1,0 +1,197 @@
+// The kit's widgets (react-aria-components: roles, keyboard, screen reader) with our labels and classes.
+import type { ReactNode } from "react";
+import {
+  Button,
+  type ButtonProps,
+  FieldError,
+  Input,
+  Label,
+  ListBox,
+  ListBoxItem,
+  NumberField,
+  Group,
+  Popover,
+  Select,
+  SelectValue,
+  Switch,
+  Text,
+  TextField,
+  ToggleButton,
+  ToggleButtonGroup,
+} from "react-aria-components";
+
+export interface Option<Key extends string = string> {
+  key: Key;
+  text: string;
+  help?: string;
+}
+
+interface ChoiceProps<Key extends string> {
+  label: string;
+  options: readonly Option<Key>[];
+  value: Key | null;
+  onChange: (key: Key) => void;
+  description?: string;
+  placeholder?: string;
+  isDisabled?: boolean;
+  /** The label is for screen readers alone. */
+  bare?: boolean;
+}
+
+/** One of a few, folded. */
+export function Choice<Key extends string>(props: ChoiceProps<Key>) {
+  const { label, options, value, onChange, description, placeholder, isDisabled, bare } = props;
+  return (
+    <Select
+      className="field"
+      aria-label={bare ? label : undefined}
+      value={value}
+      onChange={(key) => key !== null && onChange(key as Key)}
+      placeholder={placeholder ?? "—"}
+      isDisabled={isDisabled}
+    >
+      {!bare && <Label>{label}</Label>}
+      <Button className="select">
+        <SelectValue />
+        <span aria-hidden="true">▾</span>
+      </Button>
+      {description && (
+        <Text slot="description" className="help">
+          {description}
+        </Text>
+      )}
+      <Popover className="popover">
+        <ListBox items={options.map((option) => ({ ...option, id: option.key }))}>
+          {(option) => (
+            <ListBoxItem className="item" textValue={option.text}>
+              <Text slot="label">{option.text}</Text>
+              {option.help && (
+                <Text slot="description" className="help">
+                  {option.help}
+                </Text>
+              )}
+            </ListBoxItem>
+          )}
+        </ListBox>
+      </Popover>
+    </Select>
+  );
+}
+
+interface TextInputProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  description?: string;
+  placeholder?: string;
+  problem?: string | null;
+  inputMode?: "numeric" | "decimal" | "text";
+}
+
+export function TextInput(props: TextInputProps) {
+  const { label, value, onChange, description, placeholder, problem, inputMode } = props;
+  return (
+    <TextField className="field" value={value} onChange={onChange} isInvalid={Boolean(problem)}>
+      <Label>{label}</Label>
+      <Input
+        placeholder={placeholder}
+        inputMode={inputMode}
+        spellCheck="false"
+        autoComplete="off"
+      />
+      {description && (
+        <Text slot="description" className="help">
+          {description}
+        </Text>
+      )}
+      <FieldError className="problem">{problem}</FieldError>
+    </TextField>
+  );
+}
+
+/** A whole number, with buttons and arrow keys for one more and one less. */
+export function NumberInput(props: {
+  label: string;
+  value: number;
+  onChange: (value: number) => void;
+  min: number;
+  description?: string;
+}) {
+  return (
+    <NumberField
+      className="field"
+      value={props.value}
+      minValue={props.min}
+      onChange={(value) => Number.isFinite(value) && props.onChange(value)}
+      formatOptions={{ useGrouping: false, maximumFractionDigits: 0 }}
+    >
+      <Label>{props.label}</Label>
+      <Group className="number">
+        <Input />
+        <Button slot="decrement" className="step">
+          −
+        </Button>
+        <Button slot="increment" className="step">
+          +
+        </Button>
+      </Group>
+      {props.description && (
+        <Text slot="description" className="help">
+          {props.description}
+        </Text>
+      )}
+    </NumberField>
+  );
+}
+
+export function Toggle(props: {
+  label: string;
+  isOn: boolean;
+  onChange: (isOn: boolean) => void;
+  description?: string;
+}) {
+  return (
+    <Switch className="toggle" isSelected={props.isOn} onChange={props.onChange}>
+      <span className="toggle-track" aria-hidden="true" />
+      <span>
+        {props.label}
+        {props.description && <span className="help block">{props.description}</span>}
+      </span>
+    </Switch>
+  );
+}
+
+/** One of two to four, all in sight. */
+export function Switcher<Key extends string>(props: {
+  label: string;
+  options: readonly Option<Key>[];
+  value: Key;
+  onChange: (key: Key) => void;
+}) {
+  return (
+    <ToggleButtonGroup
+      className="switcher"
+      aria-label={props.label}
+      selectionMode="single"
+      disallowEmptySelection
+      selectedKeys={[props.value]}
+      onSelectionChange={(keys) => {
+        const [key] = keys;
+        if (key !== undefined) props.onChange(key as Key);
+      }}
+    >
+      {props.options.map((option) => (
+        <ToggleButton key={option.key} id={option.key} className="switch">
+          {option.text}
+        </ToggleButton>
+      ))}
+    </ToggleButtonGroup>
+  );
+}
+
+export function Action(
+  props: ButtonProps & { children: ReactNode; kind?: "main" | "plain" | "quiet" },
+) {
+  const { kind = "plain", ...rest } = props;
+  return <Button {...rest} className={`action ${kind}`} />;
+}

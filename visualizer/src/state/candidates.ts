@@ -1,0 +1,38 @@
+// Plans that can be shown and compared, each under a key that lasts while its name does.
+import type { NamedPlan, SearchView } from "../api/types";
+import type { Text } from "../i18n/useText";
+import type { Document } from "./page";
+
+export interface Candidate {
+  key: string;
+  title: string;
+  plan: NamedPlan;
+}
+
+export function candidates(document: Document, found: SearchView | null, t: Text): Candidate[] {
+  const out: Candidate[] = [];
+  const add = (key: string, title: string, plan: NamedPlan) => out.push({ key, title, plan });
+  const searched = searchedPlan(found, t);
+  if (document.plan) add("shown", t("plan_shown", { name: document.plan.name }), document.plan);
+  if (searched) add("searched", searched.name, searched);
+  found?.runners_up.forEach((row) => {
+    add(`runner-up:${row.name}`, row.name, { name: row.name, plan: row.plan });
+  });
+  found?.baselines.forEach((row) => {
+    add(`baseline:${row.name}`, row.name, { name: row.name, plan: row.plan });
+  });
+  document.plans.forEach((plan) => add(`file:${plan.name}`, plan.name, plan));
+  return out;
+}
+
+export function searchedPlan(found: SearchView | null, t: Text): NamedPlan | null {
+  if (found?.best) return { name: t("plan_searched"), plan: found.best.plan };
+  if (found?.miss?.plan) return { name: t("plan_closest"), plan: found.miss.plan };
+  return null;
+}
+
+/** The one of the key; else the first whose key is not `other`. */
+export function pick(all: Candidate[], key: string, other: string | null): Candidate | null {
+  const named = all.find((one) => one.key === key);
+  return named ?? all.find((one) => one.key !== other) ?? null;
+}
