@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "galvatron/comm/backends/gloo/gloo_backend.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/life_watch.h"
 #include "galvatron/comm/store.h"
 
 namespace galvatron::comm {
@@ -56,22 +58,34 @@ std::shared_ptr<GlooNetwork> make_network(const LaunchEnvironment& environment) 
   return std::make_shared<GlooNetwork>("", is_loopback(address) ? "" : address);
 }
 
+// Gloo and NCCL need a limit; who is too slow is for the watch to find.
+constexpr std::chrono::hours kWatched{24 * 365};
+
 std::shared_ptr<World::Factory> make_factory(const LaunchEnvironment& environment,
-                                             const WorldOptions& options) {
+                                             const WorldOptions& options, const Meeting& meeting) {
   if (options.backend == BackendKind::kFake) return make_fake_factory();
-  const bool alone = environment.world_size == 1;
-  if (alone && options.backend != BackendKind::kNccl) return nullptr;
-  c10::intrusive_ptr<c10d::Store> store;
-  if (alone) {
-    store = c10::make_intrusive<c10d::HashStore>();
-  } else {
-    store = join_store(environment, options.timeout);
-  }
-  if (options.backend == BackendKind::kNccl) {
-    return make_nccl_factory(store, options.device, options.timeout);
-  }
+  if (options.backend == BackendKind::kNccl)
+    return make_nccl_factory(meeting.store, options.device, kWatched);
+  if (environment.world_size == 1) return nullptr;
   GALV_CHECK(options.backend == BackendKind::kGloo, "processes use the gloo or nccl backend");
-  return make_gloo_factory(store, make_network(environment), options.timeout);
+  return make_gloo_factory(meeting.store, make_network(environment), kWatched, meeting.hosts);
+}
+
+Meeting meet(const LaunchEnvironment& environment, const WorldOptions& options) {
+  if (environment.world_size > 1 && options.backend != BackendKind::kFake)
+    return join_store(environment, std::chrono::seconds(options.limits.join));
+  Meeting alone;
+  alone.store = c10::make_intrusive<c10d::HashStore>();
+  return alone;
+}
+
+std::shared_ptr<LifeWatch> make_watch(const LaunchEnvironment& environment,
+                                      const WorldOptions& options, const Meeting& meeting) {
+  if (meeting.hosts.empty()) return nullptr;
+  const WatchOptions watch{environment.rank, environment.world_size, host_name(), options.limits,
+                           meeting.is_served_here};
+  return std::make_shared<LifeWatch>(connect_again(environment, meeting), watch,
+                                     std::make_shared<FlightRecorder>());
 }
 
 }  // namespace
@@ -84,7 +98,10 @@ World connect(const LaunchEnvironment& environment, const WorldOptions& options)
     actual.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
     if (options.backend != BackendKind::kFake) actual.backend = BackendKind::kNccl;
   }
-  return World(environment.rank, environment.world_size, actual, make_factory(environment, actual));
+  const Meeting meeting = meet(environment, actual);
+  std::shared_ptr<LifeWatch> watch = make_watch(environment, actual, meeting);
+  return World(environment.rank, environment.world_size, actual,
+               make_factory(environment, actual, meeting), std::move(watch));
 }
 
 }  // namespace galvatron::comm

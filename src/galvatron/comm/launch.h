@@ -62,12 +62,20 @@ struct LocalLaunch {
   std::vector<std::string> command;  // argv of each rank; argv[0] is the binary
 };
 
+struct LaunchEnd {
+  // To pass on: 0, kExitResumable (stop_signals.h) when the ranks were stopped and left a
+  // checkpoint, or that of the rank that failed (1 for a signal, 128 + n when signal n asked us to
+  // stop).
+  int code = 0;
+  int cause = -1;            // the rank that failed, as far as we know
+  bool was_stopped = false;  // by a signal to us
+};
+
 // Starts `nproc` copies of the command on this machine by fork + exec with the rank variables set,
 // serves their store, passes rank 0's output through and waits. When a rank fails or is killed the
 // others are ended within seconds and one sentence says which rank, how it ended, and the last line
-// that it said. Returns the exit code to pass on: 0, kExitResumable (stop_signals.h) when the ranks
-// were stopped and left a checkpoint, or that of the rank that failed (1 for a signal, 128 + n when
-// signal n asked us to stop). SIGINT, SIGTERM and SIGUSR1 are passed on to the ranks.
-int launch_local_ranks(const LocalLaunch& launch);
+// that it said. SIGINT, SIGTERM and SIGUSR1 are passed on to the ranks, which may take as long as
+// they show signs of life.
+LaunchEnd launch_local_ranks(const LocalLaunch& launch);
 
 }  // namespace galvatron::comm

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/rank_failure.h"
+#include "galvatron/comm/rank_life.h"
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/store.h"
 
@@ -37,7 +39,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kGrace{3};
 // After a SIGTERM, before a SIGKILL.
 constexpr std::chrono::seconds kTermGrace{2};
-// Ranks that were asked to stop may want to save a checkpoint.
+// Ranks that were asked to stop may want to save a checkpoint. Those who beat have as long again.
 constexpr std::chrono::seconds kStopGrace{30};
 constexpr std::chrono::seconds kStoreTimeout{45};
 constexpr std::size_t kKeptOutput = 64 * 1024;
@@ -215,7 +217,7 @@ class Launcher {
     }
   }
 
-  int run() {
+  LaunchEnd run() {
     while (any_running()) {
       poll_once();
       handle_signals();
@@ -269,6 +271,10 @@ class Launcher {
 
   void enforce_deadline() {
     if (!deadline_ || Clock::now() < *deadline_) return;
+    if (stopped_by_ && failed_.empty() && !terminated_ && they_live()) {
+      deadline_ = Clock::now() + kStopGrace;
+      return;
+    }
     signal_all(terminated_ ? SIGKILL : SIGTERM);
     terminated_ = true;
     deadline_ = Clock::now() + kTermGrace;
@@ -278,17 +284,32 @@ class Launcher {
     for (const auto& rank : ranks_) rank->signal(number);
   }
 
-  int report() const {
-    if (failed_.empty() && !terminated_) return resumable_ ? kExitResumable : 0;
-    if (stopped_by_) return 128 + *stopped_by_;
+  // Whether any rank that still runs has given a sign of life since this was asked last.
+  bool they_live() {
+    std::int64_t beats = 0;
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      if (!ranks_[i]->running()) continue;
+      const std::optional<Beat> beat = find_beat(*store_.store, static_cast<int>(i));
+      if (beat) beats += beat->number + 1;
+    }
+    return std::exchange(beats_, beats) != beats;
+  }
+
+  LaunchEnd report() const {
+    const bool stopped = stopped_by_.has_value();
+    if (failed_.empty() && !terminated_) return {resumable_ ? kExitResumable : 0, -1, stopped};
+    if (stopped) return {128 + *stopped_by_, -1, true};
     std::vector<RankFailure> failures;
     for (int rank : failed_)
       failures.push_back({rank, ranks_[rank]->status(), ranks_[rank]->text()});
-    if (failures.empty()) return 0;
+    if (failures.empty()) return {};
     const RankFailure& cause = root_cause(failures);
-    const std::string sentence = describe_failure(cause, failures);
+    LastSigns signs{find_verdict(*store_.store), ""};
+    if (const std::optional<Beat> beat = find_beat(*store_.store, cause.rank))
+      signs.last_seen = last_seen(*beat);
+    const std::string sentence = describe_failure(cause, failures, signs);
     if (!sentence.empty()) std::fprintf(stderr, "%s\n", sentence.c_str());
-    return exit_code(cause);
+    return {exit_code(cause), cause.rank, false};
   }
 
   SignalQueue signals_;  // before the store, whose threads then leave these signals to us
@@ -299,11 +320,12 @@ class Launcher {
   std::optional<int> stopped_by_;
   bool terminated_ = false;
   bool resumable_ = false;  // ranks that were stopped left a checkpoint
+  std::int64_t beats_ = 0;  // of all that run, when they were counted last
 };
 
 }  // namespace
 
-int launch_local_ranks(const LocalLaunch& launch) {
+LaunchEnd launch_local_ranks(const LocalLaunch& launch) {
   GALV_CHECK(!launch.command.empty());
   if (launch.nproc < 1 || launch.nproc > kMaxLocalRanks) {
     throw ConfigError("[launch] cannot start ", launch.nproc, " local ranks: 1 to ",

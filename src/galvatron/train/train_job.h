@@ -73,6 +73,7 @@ struct TrainJob {
   std::string device = "auto";
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
   bool deterministic = false;
+  comm::Limits limits;  // of the ranks' patience with each other
 
   TrainerOptions trainer;
 

@@ -149,6 +149,18 @@ void add_output_options(OptionList& list, TrainJob& job) {
             "--init-from's");
 }
 
+void add_limit_options(OptionList& list, comm::Limits& limits) {
+  constexpr int kLongest = 7 * 86400;
+  list.count("join-timeout", limits.join, {1, kLongest},
+             "Seconds that ranks wait for the last one to start");
+  list.count(
+      "step-timeout", limits.step, {1, kLongest},
+      "Seconds without a sign of life of a rank after which the job ends: of its process, or "
+      "of its work unless that waits for others");
+  list.count("io-timeout", limits.io, {1, kLongest},
+             "The same for the work of a rank that reads or writes files");
+}
+
 }  // namespace
 
 std::string dashed(std::string name) {
@@ -168,6 +180,7 @@ OptionList train_options(TrainJob& job) {
   list.flag(
       "deterministic", job.deterministic,
       "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway");
+  add_limit_options(list, job.limits);
   add_output_options(list, job);
   return list;
 }

@@ -36,7 +36,7 @@ int start_ranks(const ProfileHardwareCommand& options, const std::vector<std::st
   launch.nproc = options.nproc;
   launch.command = {std::filesystem::read_symlink("/proc/self/exe")};
   launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
-  return comm::launch_local_ranks(launch);
+  return comm::launch_local_ranks(launch).code;
 }
 
 int measure_hardware(const ProfileHardwareCommand& options) {
