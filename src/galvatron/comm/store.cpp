@@ -15,6 +15,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/address.h"
 #include "galvatron/comm/backends/backend.h"
 #include "galvatron/comm/backends/error_text.h"
 #include "galvatron/comm/life_watch.h"
@@ -69,6 +70,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const LaunchEnvironment& environment)
 
 c10::intrusive_ptr<c10d::Store> find_store(const LaunchEnvironment& environment,
                                            std::chrono::milliseconds timeout) {
+  require_resolvable(environment.master_addr, timeout);
   const std::string problem =
       wait_for_listener(environment.master_addr, environment.master_port, timeout);
   if (!problem.empty()) {

@@ -177,6 +177,9 @@ OptionList train_options(TrainJob& job) {
   add_optimizer_options(list, job.trainer);
   list.group(kRankOptions);
   list.choice("device", job.device, {"auto", "cpu", "cuda"}, "auto: cuda where there is one");
+  list.choice("pin", job.pin,
+              "Cores that each rank computes on: its NUMA nodes, or its cores; auto: NUMA nodes "
+              "where there are several");
   list.flag(
       "deterministic", job.deterministic,
       "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway");

@@ -12,6 +12,7 @@
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
+#include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/train_job.h"
@@ -106,6 +107,7 @@ class Run {
  private:
   RunSummary go_to_the_end() {
     agree();
+    note(pin_rank(job_.pin, world_));
     const bool random = job_.init_from.empty() && resume_.starts_anew();
     runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});

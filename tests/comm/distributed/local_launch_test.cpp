@@ -224,7 +224,8 @@ TEST(LocalLaunch, RanksOfAForeignLauncherMeetAtRankZero) {
     port = free.port();
   }
   const std::string common =
-      "MASTER_PORT=" + port + " SLURM_NTASKS=2 SLURM_NODELIST=localhost OMP_NUM_THREADS=1 ";
+      "MASTER_PORT=" + port +
+      " SLURM_NTASKS=2 SLURM_STEP_ID=0 SLURM_NODELIST=localhost OMP_NUM_THREADS=1 ";
   const Outcome outcome =
       shell("(" + common + "SLURM_PROCID=1 " + kProgram + " sum >/dev/null 2>&1 & " + common +
             "SLURM_PROCID=0 " + kProgram + " sum; wait)");
@@ -239,7 +240,8 @@ TEST(LocalLaunch, RanksOfAForeignLauncherEndByThemselves) {
     port = free.port();
   }
   const std::string common =
-      "MASTER_PORT=" + port + " SLURM_NTASKS=2 SLURM_NODELIST=localhost OMP_NUM_THREADS=1 ";
+      "MASTER_PORT=" + port +
+      " SLURM_NTASKS=2 SLURM_STEP_ID=0 SLURM_NODELIST=localhost OMP_NUM_THREADS=1 ";
   const Outcome outcome =
       shell("(" + common + "SLURM_PROCID=0 " + kProgram + " sleeps 1 & " + common +
             "SLURM_PROCID=1 " + kProgram + " sleeps 1; echo exit $?; wait)");
