@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, write_tokens
+from conftest import BINARY, read_metrics, write_tokens
 from launch_testing import (
     EXAMPLES,
     HOSTS,
@@ -93,6 +93,16 @@ def test_a_killed_remote_rank_ends_the_job_and_is_named(start_endless, tmp_path:
     assert last.startswith(f"galvatron: host {HOSTS[1]} failed with exit code 1; the other hosts were ended"), err
     assert "rank 1 was killed by signal 9" in last
     wait_until_gone(tmp_path)
+
+
+def test_all_hosts_start_again_from_the_last_checkpoint(start_endless, tmp_path: Path):
+    job = start_endless("--steps", "120", "--save", "save", "--save-interval", "20", "--max-restarts", "1")
+    wait_for_steps(tmp_path / "m.jsonl", lambda: job.poll() is None, count=25)
+    os.kill(ranks_in(tmp_path)[1], signal.SIGKILL)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 0, err
+    assert "restart 1 of 1: 2 ranks from save/step-0000" in err
+    assert [line["step"] for line in read_metrics(tmp_path / "m.jsonl")] == list(range(1, 121))
 
 
 def test_a_signal_saves_on_all_hosts(start_endless, tmp_path: Path):
