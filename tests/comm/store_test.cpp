@@ -9,6 +9,8 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 
+#include "comm/launcher_variables.h"
+
 namespace galvatron::comm {
 namespace {
 
@@ -67,6 +69,7 @@ TEST(Store, BeatsAndVerdictAreThoseOfTheLastMeeting) {
 }
 
 TEST(Store, ANameThatCannotBeResolvedCostsNoTime) {
+  const LauncherVariables no_pod({});  // where names have time
   LaunchEnvironment environment = rank_of(1, 2, 29500);
   environment.master_addr = "no-such-host.invalid";
   const auto started = std::chrono::steady_clock::now();
