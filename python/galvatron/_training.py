@@ -87,6 +87,8 @@ class TrainOptions(ModelNumbers, total=False):
     # Ranks and output.
     device: str
     """ "auto", "cpu" or "cuda"."""
+    pin: str
+    """ "auto", "none", "numa" or "core": cores of each rank."""
     deterministic: bool
     run_dir: str | PathLike[str]
     """Folder for metrics.jsonl, plan.json, summary.json and trace.json."""

@@ -13,13 +13,14 @@ import pytest
 SOURCE_DIR = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("GALVATRON_BINARY_DIR", SOURCE_DIR / "build" / "release")) / "bin" / "galvatron"
 LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+LAUNCH_PREFIXES = ("SLURM_", "OMPI_", "PMI_", "PMIX_", "PET_", "KUBERNETES_")
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
     environment = {
         key: value
         for key, value in os.environ.items()
-        if key not in LAUNCH_VARIABLES and not key.startswith(("SLURM_", "OMPI_", "PMI_"))
+        if key not in LAUNCH_VARIABLES and not key.startswith(LAUNCH_PREFIXES)
     }
     return {**environment, "OMP_NUM_THREADS": os.environ.get("GALVATRON_TEST_THREADS", "1"), **extra}
 

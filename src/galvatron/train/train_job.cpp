@@ -8,9 +8,10 @@
 #include "galvatron/data/data_files.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/train/durable_file.h"
-#include "galvatron/plan/recorded_prediction.h"
+#include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_options.h"
@@ -112,6 +113,7 @@ std::vector<std::string> data_suffixes(const spec::ModelSpec& model) {
 
 PreparedJob prepare_inputs(const TrainJob& asked) {
   asked.trainer.optimizer.check();
+  require_pinning(asked.pin);
   PreparedJob out;
   out.job = asked;
   out.resume = find_resume_point(asked);
