@@ -33,6 +33,7 @@ inline constexpr std::array kCommands = {
     CommandEntry{"sweep", "Best plans for lists of models, machines, lengths, batches, budgets",
                  false},
     CommandEntry{"train", "Train a model under a plan", true},
+    CommandEntry{"export", "Write any checkpoint's weights as a Hugging Face folder", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
     CommandEntry{"check", "Say whether a plan can be trained, and draw it", false},
     CommandEntry{"convert", "Write a plan of Galvatron-2's as one of ours, or the other way",
