@@ -17,11 +17,12 @@ class NoSamples : public data::SampleSource {
   double num_labels(std::int64_t, std::int64_t) const override { return 1; }
 };
 
-// The engine of a rank and the trainer over it, with weights of that seed.
+// The engine of a rank and the trainer over it. The seed is that of dropout and, unless a
+// checkpoint shall make them, of the weights.
 struct CheckpointingRank {
   CheckpointingRank(const TrainingCase& job, const plan::Plan& plan, comm::World& world,
-                    std::uint64_t seed)
-      : engine(job.model, plan, world, models::make_layer, {seed, job.seq_length, true}),
+                    std::uint64_t seed, bool makes_weights = true)
+      : engine(job.model, plan, world, models::make_layer, {seed, job.seq_length, makes_weights}),
         trainer(engine, samples, nullptr, options_of(job)) {}
 
   static train::TrainerOptions options_of(const TrainingCase& job) {

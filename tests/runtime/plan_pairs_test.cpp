@@ -23,7 +23,6 @@ using spec::Precision;
 constexpr int kStepsBefore = 3, kStepsAfter = 2;
 // Of the loss of a next step. In fp64 of every one: later ones also see the optimizer's states.
 constexpr double kTolerance32 = 1e-6, kTolerance64 = 1e-10;
-constexpr std::uint64_t kReplacedSeed = 999;  // of the weights that the checkpoint replaces
 
 // One way to spread a model, the same for all layers.
 struct Spread {
@@ -164,7 +163,7 @@ class PlanPairs : public ::testing::Test {
     std::vector<double> losses;
     comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
       use_test_threads();
-      CheckpointingRank rank(job, plan, world, kReplacedSeed);
+      CheckpointingRank rank(job, plan, world, job.seed, /*makes_weights=*/false);
       train::load_checkpoint(saved("before"), rank.engine, rank.trainer);
       save(rank, "after", job);
       go_on(rank, job, world, losses);

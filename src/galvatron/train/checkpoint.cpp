@@ -296,10 +296,7 @@ void CheckpointWriter::look_after() {
   }
 }
 
-void CheckpointWriter::finish() {
-  const StallClock clock(figures_);
-  end();
-}
+void CheckpointWriter::finish() { end(); }
 
 // All ranks have written theirs: the index, and the checkpoint's name.
 void CheckpointWriter::collect_files() {

@@ -57,7 +57,7 @@ class CheckpointWriter {
   void save();
   // Of the one that is being written: what can be done without waiting.
   void look_after();
-  // Waits for it.
+  // Waits for it, behind the last step.
   void finish();
 
   const SaveFigures& figures() const { return figures_; }
