@@ -43,6 +43,26 @@ def start(tmp_path: Path):
 
 
 @pytest.fixture
+def on_a_disk(tmp_path: Path):
+    """Runs `galvatron ARGUMENTS` in tmp_path where `disk` is a disk of its own, of so many bytes, behind COMMANDS."""
+
+    def run(size: int, commands: str, *arguments: object) -> subprocess.CompletedProcess:
+        (tmp_path / "disk").mkdir(exist_ok=True)
+        script = f'mount -t tmpfs -o size={size} none disk && {commands} && exec "$@"'
+        return subprocess.run(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(BINARY), *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
 def galvatron(start):
     """Runs `galvatron ARGUMENTS` to its end; nothing may take a minute."""
 

@@ -8,6 +8,7 @@
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
+#include "galvatron/plan/checkpoint_share.h"
 #include "galvatron/train/agreement.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
@@ -241,6 +242,16 @@ class Run {
     }
   }
 
+  // What asynchronous saves keep beside the plan's own memory: on a CPU, in the same one.
+  void add_copies(RunSummary& summary) const {
+    const std::vector<Bytes> shares =
+        plan::checkpoint_shares(prepared_.model, prepared_.plan, job_.trainer.optimizer.spec());
+    summary.saves.copy = *std::max_element(shares.begin(), shares.end());
+    if (!world_.device().is_cpu()) return;
+    for (std::size_t p = 0; p < summary.prediction.rank_memory.size(); ++p)
+      summary.prediction.rank_memory[p] += shares[p];
+  }
+
   RunSummary end(runtime::Engine& engine, Trainer& trainer) {
     const auto scope = files("writing the results");
     const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
@@ -254,6 +265,7 @@ class Run {
       summary.saves = writer_->figures();
     }
     if (metrics_) metrics_->finish();
+    if (writer_ && job_.async_save) add_copies(summary);
     if (is_first()) write_run_end(prepared_, summary, timeline);
     if (!job_.export_dir.empty() && !summary.stopped)
       export_weights(engine, job_.export_dir, export_options(job_));

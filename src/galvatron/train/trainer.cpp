@@ -129,6 +129,7 @@ void Trainer::update(StepRecord& record) {
   }
   record.skipped = is_left_out(record);
   if (record.skipped) return;
+  if (before_update_) before_update_();
   {
     const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
     optimizer_->step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);

@@ -43,6 +43,13 @@ using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
 void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
                   const std::filesystem::path& folder, const ExportOptions& options = {});
 
+// The same from whole parameters at hand, each asked for once, in the order of the layers. Not
+// collective.
+using WholeParameterSource =
+    std::function<at::Tensor(const spec::LayerSpec& layer, const spec::ParamSpec& spec)>;
+void save_parameters(const spec::ModelSpec& model, const WholeParameterSource& parameter,
+                     const std::filesystem::path& folder, const ExportOptions& options = {});
+
 // A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, an optimizer state.
 using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
 // `whole` is on the CPU and has spec.shape.
