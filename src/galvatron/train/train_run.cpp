@@ -109,10 +109,14 @@ class Run {
   RunSummary go_to_the_end() {
     agree();
     note(pin_rank(job_.pin, world_));
-    const bool random = job_.init_from.empty() && resume_.starts_anew();
+    const bool from_weights = !job_.init_from.empty() && resume_.starts_anew();
+    std::vector<std::string> new_head;
+    if (from_weights) new_head = check_weights(prepared_.model, job_.init_from);
+    note(new_head_note(new_head, job_.init_from));
+    const bool random = resume_.starts_anew() && (!from_weights || !new_head.empty());
     runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
-    if (!job_.init_from.empty() && resume_.starts_anew()) {
+    if (from_weights) {
       const auto scope = files("reading the first weights");
       load_weights(engine, job_.init_from);
     }

@@ -3,6 +3,8 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -15,11 +17,17 @@ namespace galvatron::train {
 // Reads the weights of a folder (or a .safetensors file) into the engine and publishes them. Every
 // rank reads the rows that it owns and no others. Collective. ConfigError, the same on every rank
 // and before anything is assigned, that lists what is missing, unexpected, or of a wrong shape or
-// type.
+// type. The head of a task that the weights are not of stays as it is.
 void load_weights(runtime::Engine& engine, const std::filesystem::path& path);
 
-// The check of load_weights alone, for before an engine is made.
-void check_weights(const spec::ModelSpec& model, const std::filesystem::path& path);
+// The check of load_weights alone, for before an engine is made. Returns what load_weights leaves
+// as it is, by the names in a checkpoint: the head where weights are a backbone's, or of other
+// classes.
+std::vector<std::string> check_weights(const spec::ModelSpec& model,
+                                       const std::filesystem::path& path);
+// "DIR has no head of this task: classifier.bias, classifier.weight begin with random values";
+// empty for none.
+std::string new_head_note(const std::vector<std::string>& names, const std::filesystem::path& path);
 
 struct ExportOptions {
   at::ScalarType dtype = at::kFloat;
