@@ -39,24 +39,6 @@ double cpu_seconds(clockid_t clock) {
 Bytes8 to_bytes(const std::string& text) { return {text.begin(), text.end()}; }
 std::string to_text(const Bytes8& bytes) { return {bytes.begin(), bytes.end()}; }
 
-// How long this rank's own work stands still.
-class Idleness {
- public:
-  double seconds(std::int64_t events, double cpu, double limit) {
-    const double now = now_seconds();
-    if (events != events_ || cpu - cpu_ > kWorkShare * limit) {
-      events_ = events;
-      cpu_ = cpu;
-      since_ = now;
-    }
-    return now - since_;
-  }
-
- private:
-  std::int64_t events_ = -1;
-  double cpu_ = 0, since_ = 0;
-};
-
 }  // namespace
 
 std::string life_key(int rank) { return "life/" + std::to_string(rank); }
@@ -71,7 +53,9 @@ class LifeWatch::Shared : public std::enable_shared_from_this<Shared> {
         flight_(std::move(flight)),
         pause_(std::min(kLongestPause, options.limits.step / 5.0)) {
     answered_ = now_seconds();
-    seen_.assign(static_cast<std::size_t>(options.world_size), {Beat(), answered_});
+    Beat none;
+    none.number = -1;
+    seen_.assign(static_cast<std::size_t>(options.world_size), {none, answered_});
   }
 
   void start() {
@@ -117,6 +101,24 @@ class LifeWatch::Shared : public std::enable_shared_from_this<Shared> {
   const std::shared_ptr<FlightRecorder>& flight() const { return flight_; }
 
  private:
+  // How long this rank's own work stands still.
+  class Idleness {
+   public:
+    double seconds(std::int64_t events, double cpu, double limit) {
+      const double now = now_seconds();
+      if (events != events_ || cpu - cpu_ > kWorkShare * limit) {
+        events_ = events;
+        cpu_ = cpu;
+        since_ = now;
+      }
+      return now - since_;
+    }
+
+   private:
+    std::int64_t events_ = -1;
+    double cpu_ = 0, since_ = 0;
+  };
+
   struct Arrival {
     Beat beat;
     double time = 0;
@@ -131,7 +133,7 @@ class LifeWatch::Shared : public std::enable_shared_from_this<Shared> {
   // --- the courier ---
 
   void carry() {
-    std::int64_t number = 0;
+    std::int64_t number = 1;  // 0 was said when the ranks met
     try {
       for (bool goes_on = true; goes_on;) {
         say(number++, /*leaves=*/false);

@@ -78,7 +78,8 @@ std::string describe_failure(const RankFailure& cause, std::span<const RankFailu
     sentence += detail::concat(" failed with exit code ", WEXITSTATUS(cause.status));
   }
   sentence += "; the other ranks were ended";
-  if (!signs.last_seen.empty()) sentence += "; it was last seen " + signs.last_seen;
+  const bool has_words = WIFEXITED(cause.status);  // of its own
+  if (!has_words && !signs.last_seen.empty()) sentence += "; it was last seen " + signs.last_seen;
   if (!words.empty()) sentence += ". Its last words: " + without_name(words);
   return sentence;
 }

@@ -24,13 +24,13 @@ using namespace galvatron::comm;
 
 // Seconds. Longer than any test may take: who passes did not wait for it.
 constexpr int kNever = 1800;
-// Long enough for every rank to start on a busy machine.
-constexpr int kShort = 6;
+// Long enough for every rank to start on a busy machine, and to be heard of there.
+constexpr int kShort = 6, kLife = 4;
 
 // Modes in which the ranks' patience ends.
 bool is_about_life(const std::string& mode) {
   return mode == "stopped" || mode == "sleeps" || mode == "computes" || mode == "reads" ||
-         mode == "deadlock" || mode == "hangs";
+         mode == "deadlock";
 }
 
 // Uses a core for so many seconds.
@@ -59,11 +59,11 @@ void sum_forever(World& world, const std::string& mode, bool chosen) {
       if (mode == "bug") GALV_CHECK(step != 5, "a bug");
       if (mode == "mismatch") tensor = at::ones({200'000});
       if (mode == "leaves") _exit(0);
-      if (mode == "sleeps" || mode == "hangs") sleep_for_ever();
-      if (mode == "computes") compute(2.5 * kShort);
+      if (mode == "sleeps") sleep_for_ever();
+      if (mode == "computes") compute(2 * kLife);
       if (mode == "reads") {
         const auto scope = FlightRecorder::files(world.flight(), "reading the data");
-        std::this_thread::sleep_for(std::chrono::seconds(2 * kShort));
+        std::this_thread::sleep_for(std::chrono::seconds(2 * kLife));
       }
     }
     if (step == 6 && (mode == "computes" || mode == "reads")) return;
@@ -83,7 +83,7 @@ int run_rank(const std::string& mode, int chosen_rank) {
   if (mode == "absent" && chosen) sleep_for_ever();
   WorldOptions options;
   options.limits.join = mode == "absent" ? kShort : kNever;
-  options.limits.step = is_about_life(mode) ? kShort : kNever;
+  options.limits.step = is_about_life(mode) ? kLife : kNever;
   if (mode == "cuda") options.device = c10::kCUDA;
   World world = connect(environment, options);
   if (mode == "sum") {
