@@ -37,13 +37,17 @@ export function MemoryTab() {
   return (
     <div className={priced.isOld ? "old" : ""}>
       <Section title={t("memory_title")} help={t("memory_help")}>
-        <MemoryBars memory={priced.memory} />
+        <MemoryBars
+          memory={priced.memory}
+          selected={ranks.length > 1 ? rank?.pp_rank : undefined}
+          onSelect={(ppRank) => dispatch({ do: "view", view: { ppRank } })}
+        />
       </Section>
       {detail.error && <p className="alert">{describeError(detail.error, t)}</p>}
       {detail.last && (
         <>
           <Section title={t("over_time_title")} help={t("over_time_help")} tools={tools}>
-            <MemoryOverTime detail={detail.last.answer} />
+            <MemoryOverTime detail={detail.last.answer} budget={priced.memory.budget} />
           </Section>
           <Section title={t("treemap_title")} help={t("treemap_help")}>
             <MemoryTreemap detail={detail.last.answer} />
