@@ -21,6 +21,8 @@ from hf_models import CONFIGS, Reference
 from safetensors.torch import load_file, save_file
 from single_precision import judge
 
+import galvatron
+
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(os.environ.get("GALVATRON_BINARY_DIR", ROOT / "build/release")) / "bin/hf_probe"
 
