@@ -78,6 +78,8 @@ std::pair<int, std::string> why_unread(const error_code& error, const HttpLimits
   return {0, ""};
 }
 
+}  // namespace
+
 // A number of places that are taken and given back.
 class Places {
  public:
@@ -92,8 +94,6 @@ class Places {
  private:
   std::atomic<int> free_;
 };
-
-}  // namespace
 
 class HttpServer::Connections {
  public:
