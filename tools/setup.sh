@@ -12,6 +12,8 @@ system_packages=(g++ make git ccache mold ninja-build nlohmann-json3-dev libfmt-
 
 # Cores and NUMA nodes, for the training half.
 training_packages=(libhwloc-dev)
+# The page's tests look at it in a browser, in Chinese too.
+browser_packages=(chromium fonts-noto-cjk)
 # Launchers that the tests start for themselves. The services that come with them stay off.
 launcher_packages=(slurm-wlm munge openmpi-bin openssh-client openssh-server)
 launcher_services=(openssh-server:ssh munge:munge slurm-wlm:slurmctld slurm-wlm:slurmd)
@@ -27,6 +29,7 @@ install_system_packages() {
   list_missing missing "${system_packages[@]}"
   [ "$purpose" = planner ] || list_missing missing "${training_packages[@]}"
   [ "$purpose" = test ] && list_missing launchers "${launcher_packages[@]}"
+  [ "$purpose" = test ] && { command -v chromium >/dev/null || list_missing missing "${browser_packages[@]}"; }
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   if [ "$purpose" = test ]; then
     python3 -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || missing+=(python3-dev)

@@ -22,13 +22,13 @@ HttpRequest post(const std::string& path, const std::string& body) {
   return {"POST", path, "", {{"Content-Type", "application/json"}}, body};
 }
 
-Json ask(const std::string& path, const Json& body, int status = 200) {
+Json answer_of(const std::string& path, const Json& body, int status = 200) {
   const HttpAnswer answer = api().answer(post(path, body.dump()));
   EXPECT_EQ(answer.status, status) << answer.body;
   return Json::parse(answer.body);
 }
 
-std::vector<Json> lines_of(const HttpAnswer& answer) {
+std::vector<Json> lines_heard(const HttpAnswer& answer) {
   EXPECT_EQ(answer.status, 200) << answer.body;
   std::vector<Json> out;
   if (answer.stream) {
@@ -41,7 +41,7 @@ std::vector<Json> lines_of(const HttpAnswer& answer) {
 }
 
 Json result_of(const std::string& path, const Json& body) {
-  const auto lines = lines_of(api().answer(post(path, body.dump())));
+  const auto lines = lines_heard(api().answer(post(path, body.dump())));
   EXPECT_GE(lines.size(), 2U);
   EXPECT_TRUE(lines.front().contains("progress"));
   EXPECT_TRUE(lines.back().contains("result")) << lines.back();
@@ -78,7 +78,7 @@ TEST(Api, BeginsWithWhatIsKnown) {
 }
 
 TEST(Api, PricesAPlanAsTheCommandLineDoes) {
-  const Json view = ask("/api/plan", plan_request(some_plan()));
+  const Json view = answer_of("/api/plan", plan_request(some_plan()));
   planning::PlanQuestionRequest request;
   request.question.seq_length = 64;
   planning::MachineKnowledge machine;
@@ -93,32 +93,32 @@ TEST(Api, PricesAPlanAsTheCommandLineDoes) {
 TEST(Api, SaysWhatIsWrongWithAPlan) {
   plan::Plan plan = some_plan();
   plan.layers[1].tp_degree = 3;
-  const Json view = ask("/api/plan", plan_request(plan));
+  const Json view = answer_of("/api/plan", plan_request(plan));
   EXPECT_NE(view["problem"]["sentence"].get<std::string>().find("tp_degree"), std::string::npos);
   EXPECT_TRUE(view["priced"].is_null());
   EXPECT_EQ(view["layers"].size(), plan.layers.size());
   for (const char* path : {"/api/timeline", "/api/export"}) {
-    const Json failure = ask(path, plan_request(plan), 400);
+    const Json failure = answer_of(path, plan_request(plan), 400);
     EXPECT_EQ(failure["error"]["sentence"], view["problem"]["sentence"]);
   }
 }
 
 TEST(Api, DrawsAPlan) {
   Json request = plan_request(some_plan());
-  EXPECT_GT(ask("/api/timeline", request)["num_events"], 10);
+  EXPECT_GT(answer_of("/api/timeline", request)["num_events"], 10);
   request["max_events"] = 3;
-  EXPECT_LE(ask("/api/timeline", request)["events"]["row"].size(), 4U);
+  EXPECT_LE(answer_of("/api/timeline", request)["events"]["row"].size(), 4U);
   request.erase("max_events");
   request["pp_rank"] = 1;
-  EXPECT_EQ(ask("/api/memory", request)["pp_rank"], 1);
+  EXPECT_EQ(answer_of("/api/memory", request)["pp_rank"], 1);
   request["pp_rank"] = 2;
-  ask("/api/memory", request, 400);
+  answer_of("/api/memory", request, 400);
 }
 
 TEST(Api, ExportsWhatCanBeOpened) {
-  const Json plan = ask("/api/export", plan_request(some_plan()));
+  const Json plan = answer_of("/api/export", plan_request(some_plan()));
   EXPECT_EQ(plan::plan_from_json(plan, "exported").layers, some_plan().layers);
-  const Json opened = ask("/api/identify", {{"name", "plan.json"}, {"text", plan.dump()}});
+  const Json opened = answer_of("/api/identify", {{"name", "plan.json"}, {"text", plan.dump()}});
   EXPECT_EQ(opened["kind"], "plan");
 }
 
@@ -130,7 +130,7 @@ TEST(Api, ComparesPlans) {
   request["other"] = plan_request(other)["plan"];
   request["other"]["name"] = "theirs";
   request.erase("plan");
-  const Json comparison = ask("/api/compare", request);
+  const Json comparison = answer_of("/api/compare", request);
   EXPECT_NE(comparison["verdict"].get<std::string>().find("mine"), std::string::npos);
   EXPECT_FALSE(comparison["layers"].empty());
 }
@@ -163,7 +163,7 @@ TEST(Api, AsManySearchesAsThereArePlaces) {
   const std::string body = Json{{"question", Json::parse(kQuestion)}}.dump();
   const HttpAnswer first = api().answer(post("/api/search", body));
   EXPECT_EQ(api().answer(post("/api/search", body)).status, 429);
-  EXPECT_EQ(lines_of(first).back().contains("result"), true);
+  EXPECT_EQ(lines_heard(first).back().contains("result"), true);
   // Its place is free with its answer.
   EXPECT_EQ(api().answer(post("/api/search", body)).status, 429);
   const_cast<HttpAnswer&>(first).stream = nullptr;
