@@ -85,7 +85,8 @@ TEST_F(ProfilesTest, ReadsWhatWasRecorded) {
 TEST_F(ProfilesTest, ReadsNumberedOtherLayers) {
   const Profiles before = read_profiles(query_);
   Json numbered = Json::object();
-  for (const auto& [key, value] : load(kCompute).items()) {
+  const Json recorded = load(kCompute);
+  for (const auto& [key, value] : recorded.items()) {
     const std::string type = "layertype_other_";
     numbered[key.starts_with(type) ? type + "0_" + key.substr(type.size()) : key] = value;
   }

@@ -124,14 +124,16 @@ TEST(Api, ExportsWhatCanBeOpened) {
 
 TEST(Api, ComparesPlans) {
   plan::Plan other = some_plan();
-  for (plan::LayerStrategy& layer : other.layers) layer.recompute = plan::Recompute::kFull;
+  for (std::size_t i = 1; i + 1 < other.layers.size(); ++i)
+    other.layers[i].recompute = plan::Recompute::kFull;
   Json request = plan_request(some_plan());
   request["one"] = request["plan"];
   request["other"] = plan_request(other)["plan"];
   request["other"]["name"] = "theirs";
   request.erase("plan");
   const Json comparison = answer_of("/api/compare", request);
-  EXPECT_NE(comparison["verdict"].get<std::string>().find("mine"), std::string::npos);
+  const std::string verdict = comparison["verdict"];
+  EXPECT_NE(verdict.find("mine"), std::string::npos) << verdict;
   EXPECT_FALSE(comparison["layers"].empty());
 }
 
@@ -155,7 +157,7 @@ TEST(Api, FrontierAndSweep) {
   request["question"]["options"]["budgets"] = 8;
   const Json frontier = result_of("/api/frontier", request);
   EXPECT_FALSE(frontier["rows"].empty());
-  request["question"]["options"] = {{"world_size", "2,4"}, {"seq_length", "64"}};
+  request["question"]["options"] = {{"world_size", {2, 4}}, {"seq_length", {64}}};
   EXPECT_EQ(result_of("/api/sweep", request)["rows"].size(), 2U);
 }
 
@@ -203,7 +205,7 @@ TEST(Api, SaysWhatIsWrongWithARequest) {
         "{\"question\": {\"model\": {\"model_type\": \"gpt2\", \"n_layer\": 1000000000}}}",
         "{\"question\": {\"model\": \"gpt2\", \"options\": {\"memory\": -1}}}"}) {
     for (const std::string& path : api().paths()) {
-      if (path == "/api/start") continue;
+      if (path == "/api/start" || path.starts_with("/api/run/")) continue;
       const HttpAnswer answer = api().answer(post(path, body));
       EXPECT_EQ(answer.status, 400) << path << " " << body << " " << answer.body;
       EXPECT_NE(Json::parse(answer.body)["error"]["sentence"], "");

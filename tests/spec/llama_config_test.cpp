@@ -82,12 +82,13 @@ TEST(LlamaConfig, AnExplicitHeadSizeNeedNotBeHiddenOverHeads) {
 TEST(LlamaConfig, AWindowBoundsTheLength) {
   const ModelSpec mistral = model("mistral", "{}");
   EXPECT_EQ(mistral.max_positions, 4096);
-  EXPECT_EQ(length_limit(mistral),
-            "the 4096 positions of model 'my-model' (its sliding_window: beyond it tokens are "
-            "hidden, which is not supported)");
-  EXPECT_EQ(length_limit(model("llama", "{}")), "the 2048 positions of model 'my-model'");
+  EXPECT_EQ(window_note(mistral),
+            " (its sliding_window: beyond it tokens are hidden, which is not supported)");
+  EXPECT_EQ(window_note(model("llama", "{}")), "");
+  EXPECT_EQ(window_note(model("mistral", R"({"max_position_embeddings": 4096})")), "");
   const ModelSpec qwen = model("qwen2", R"({"use_sliding_window": true, "sliding_window": 128})");
   EXPECT_EQ(qwen.max_positions, 128);
+  EXPECT_NE(window_note(qwen), "");
   const char* slides = R"({"layer_types": ["full_attention", "sliding_attention"]})";
   EXPECT_EQ(model("qwen2", slides).max_positions, 4096);
   EXPECT_NE(refusal("qwen2", R"({"layer_types": ["linear_attention"]})"), "");

@@ -44,8 +44,9 @@ void SearchInputs::check_seq_length() const {
                       "' has ", fixed, " tokens");
   }
   if (fixed == 0 && (length < 1 || length > inputs_.model.max_positions)) {
-    throw ConfigError("[search] --seq-length ", length, " is not within 1 and ",
-                      spec::length_limit(inputs_.model));
+    throw ConfigError("[search] --seq-length ", length, " is outside 1 .. ",
+                      inputs_.model.max_positions, ", the positions of model '", inputs_.model.name,
+                      "'", spec::window_note(inputs_.model));
   }
 }
 

@@ -1,26 +1,24 @@
 #include "galvatron/spec/length_limit.h"
 
-#include <fmt/format.h>
-
 namespace galvatron::spec {
 namespace {
 
-// The longest that the config names is more than the model allows here.
-bool is_window(const ModelSpec& model) {
-  const auto it = model.config.find("sliding_window");
-  return it != model.config.end() && it->is_number_integer() &&
-         it->get<std::int64_t>() == model.max_positions &&
-         model.config.value("max_position_embeddings", model.max_positions + 1) >
-             model.max_positions;
+constexpr std::int64_t kMistralWindow = 4096;  // of a config that says none
+
+bool ends_at_window(const ModelSpec& model) {
+  const bool is_mistral = model.config.value("model_type", "") == "mistral";
+  const auto window = model.config.find("sliding_window");
+  const auto positions = model.config.find("max_position_embeddings");
+  const std::int64_t has = model.max_positions;
+  if (positions != model.config.end() && *positions == has) return false;
+  return window == model.config.end() ? is_mistral && has == kMistralWindow : *window == has;
 }
 
 }  // namespace
 
-std::string length_limit(const ModelSpec& model) {
-  std::string text = fmt::format("the {} positions of model '{}'", model.max_positions, model.name);
-  if (is_window(model))
-    text += " (its sliding_window: beyond it tokens are hidden, which is not supported)";
-  return text;
+std::string window_note(const ModelSpec& model) {
+  if (!ends_at_window(model)) return "";
+  return " (its sliding_window: beyond it tokens are hidden, which is not supported)";
 }
 
 }  // namespace galvatron::spec

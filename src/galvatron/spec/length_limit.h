@@ -1,4 +1,4 @@
-// How long a sequence may be, and why no longer, in words.
+// Why a sequence may be no longer, in words.
 #pragma once
 #include <string>
 
@@ -6,8 +6,8 @@
 
 namespace galvatron::spec {
 
-// "the 2048 positions of model 'gpt2'", "the 4096 positions of model 'mistral' (its sliding_window:
-// beyond it tokens are hidden, which is not supported)".
-std::string length_limit(const ModelSpec& model);
+// Behind "the 4096 positions of model 'mistral'": " (its sliding_window, ...)" where the model has
+// more positions, and its window is what ends them. Else empty.
+std::string window_note(const ModelSpec& model);
 
 }  // namespace galvatron::spec

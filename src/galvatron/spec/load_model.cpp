@@ -27,9 +27,8 @@ bool is_preset(const std::string& name) {
 // "models/llama/config.json" and "models/llama/" are "llama"; "my-gpt.json" is "my-gpt".
 std::string name_of(const fs::path& config_file) {
   const fs::path path = fs::absolute(config_file).lexically_normal();
-  const std::string name = path.filename() == "config.json"
-                               ? path.parent_path().filename().string()
-                               : path.stem().string();
+  const std::string name = path.filename() == "config.json" ? path.parent_path().filename().string()
+                                                            : path.stem().string();
   // A path may hold any bytes; the name goes into JSON files.
   return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
