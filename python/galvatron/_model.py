@@ -117,9 +117,8 @@ def load(
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = _weights_folder(model)
-    if folder is not None:
-        if note := made._model.load(made._parameter_list(), folder):
-            warnings.warn(note, stacklevel=2)
+    if folder is not None and (note := made._model.load(made._parameter_list(), folder)):
+        warnings.warn(note, stacklevel=2)
     return made.eval()
 
 
