@@ -130,7 +130,7 @@ test("where nothing fits the closest miss gives its budget", async ({
   await miss.getByRole("button", { name: "Use this budget" }).click();
   await expect(miss).toHaveCount(0);
   await answered(page);
-  await expect(figure(page, "In memory")).toContainText("fits");
+  await expect(page.locator(".summary .good")).toHaveText("✓ fits");
   const memory = await page
     .getByRole("textbox", { name: "Memory", exact: true })
     .inputValue();

@@ -16,7 +16,7 @@ const layer = (page: Page, index: number) =>
 /** Of the plan that the page exports, told by the command line. */
 async function simulatedStep(page: Page, path: string): Promise<string> {
   const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Export plan.json" }).first().click();
+  await page.getByRole("button", { name: "Export plan.json" }).click();
   await (await download).saveAs(path);
   const said = cli("simulate", path, "--cluster", "8xA100-40G");
   return /predicted step ([\d.]+ m?s)/.exec(said)?.[1] ?? said;

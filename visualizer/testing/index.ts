@@ -1,6 +1,6 @@
 // What the tests of the page stand on (tests/web): Playwright with axe, and the server under test, a real
 // `galvatron visualize` of its own for each worker. They import from here, since their folder has no packages.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
@@ -14,9 +14,11 @@ export interface Server {
 
 const binary = process.env.GALVATRON_BINARY ?? "galvatron";
 
-/** What the command line prints: the page must show the same to the last digit. */
+/** What the command line prints, or says where it refuses: the page must show the same to the last digit. */
 export function cli(...words: string[]): string {
-  return execFileSync(binary, words, { encoding: "utf8" });
+  const { stdout, stderr, error } = spawnSync(binary, words, { encoding: "utf8" });
+  if (error) throw error;
+  return stdout === "" ? stderr : stdout;
 }
 
 /** Starts `galvatron visualize`; resolves when it has said its address. `port` 0: a free one. */

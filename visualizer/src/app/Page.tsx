@@ -16,6 +16,7 @@ import { SessionContext, useSession } from "../state/session";
 import { usePermalink } from "../state/usePermalink";
 import { useSessionValue } from "../state/useSessionValue";
 import { Banner } from "./Banner";
+import { Guard } from "./Guard";
 import { MemoryTab } from "./MemoryTab";
 import { Summary } from "./Summary";
 import { TimeTab } from "./TimeTab";
@@ -99,7 +100,9 @@ function Contents() {
         const Content = contents[name];
         return (
           <TabPanel key={name} id={name} className="tab-panel">
-            <Content />
+            <Guard sentence={t("part_failed")}>
+              <Content />
+            </Guard>
           </TabPanel>
         );
       })}

@@ -4,13 +4,14 @@ import type { AskError } from "../api/client";
 import type { MemoryView, Priced } from "../api/types";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
+import { ExportPlan } from "../search/ExportPlan";
 import { useSession } from "../state/session";
 import { usePriced } from "../state/usePriced";
 import { describeError } from "./describeError";
 
 export function Summary() {
   const t = useText();
-  const { page, dispatch, plan, showPlan } = useSession();
+  const { page, dispatch, plan, shown: answers, showPlan } = useSession();
   const priced = usePriced();
   const shown = page.document.plan;
   return (
@@ -24,12 +25,14 @@ export function Summary() {
           <Action isDisabled={page.future.length === 0} onPress={() => dispatch({ do: "redo" })}>
             ↷ {t("redo")}
           </Action>
+          {plan.last?.answer.priced && answers && <ExportPlan {...answers} />}
           {shown && <Action onPress={() => showPlan(null)}>{t("show_searched")}</Action>}
         </div>
       </div>
       <SearchState />
       <PlanProblem />
       {priced && <Figures priced={priced} isOld={priced.isOld || plan.pending} />}
+      <ByHand />
     </section>
   );
 }
@@ -76,6 +79,25 @@ function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
         </Figure>
       )}
     </dl>
+  );
+}
+
+/** What the best of them do that people set by hand. */
+function ByHand() {
+  const t = useText();
+  const { search, searchIsCurrent, dispatch } = useSession();
+  const rows = search.last?.answer.baselines ?? [];
+  if (rows.length === 0) return null;
+  const fitting = rows.filter((row) => row.fits).map((row) => `${row.name} ${row.step.text}`);
+  const others = rows.filter((row) => !row.fits).map((row) => row.name);
+  return (
+    <p className={`row by-hand ${searchIsCurrent ? "" : "old"}`}>
+      {fitting.length > 0 && <span>{t("by_hand_line", { steps: fitting.join(" · ") })}</span>}
+      {others.length > 0 && <span>{t("by_hand_misses", { names: others.join(" · ") })}</span>}
+      <Action kind="quiet" onPress={() => dispatch({ do: "view", view: { tab: "search" } })}>
+        {t("why")} ›
+      </Action>
+    </p>
   );
 }
 

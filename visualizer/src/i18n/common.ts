@@ -99,6 +99,11 @@ export const common = {
     zh: "此处响应的不是 `galvatron visualize`({said}):请检查地址。",
   },
 
+  part_failed: {
+    en: "This view has failed, which is an error of ours. Undo the last change, or copy the link and reload the page: it keeps its state.",
+    zh: "此视图出错,这是我们的错误。请撤销上一次修改,或复制链接后重新加载页面,状态会保留。",
+  },
+
   // The answer.
   answer: { en: "Answer", zh: "结果" },
   searched_plan: { en: "The searched plan", zh: "搜索得到的计划" },
@@ -237,6 +242,13 @@ export const common = {
     en: "The best step for every budget of memory, by many searches.",
     zh: "多次搜索得到每种显存预算下的最快步时间。",
   },
+  of_another_question: {
+    en: "This is the answer to an earlier question.",
+    zh: "这是先前问题的结果。",
+  },
+  by_hand_line: { en: "By hand: {steps}.", zh: "手动方案:{steps}。" },
+  by_hand_misses: { en: "Do not fit: {names}.", zh: "放不下:{names}。" },
+  why: { en: "Why this plan", zh: "为何是该计划" },
   draw_frontier: { en: "Draw the frontier", zh: "绘制前沿" },
   sweep_title: { en: "Which batch?", zh: "批次大小" },
   sweep_help: {

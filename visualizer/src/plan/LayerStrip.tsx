@@ -41,12 +41,12 @@ export function LayerStrip(props: LayerStripProps) {
       selectionBehavior="replace"
       selectedKeys={selected.map(String)}
       onSelectionChange={select}
-      items={strip.map((part) => ({ ...part, id: `stage ${part.stage.stage}` }))}
+      items={strip}
       dependencies={[keyOf, problemLayer, t]}
       {...drag}
     >
-      {({ stage, layers: inStage }) => (
-        <ListBoxSection id={`stage ${stage.stage}`} className="strip-stage">
+      {({ id, stage, layers: inStage }) => (
+        <ListBoxSection id={id} className="strip-stage">
           <Header className="strip-head">
             <b>{t("stage", { stage: stage.stage })}</b>{" "}
             <span className="help">

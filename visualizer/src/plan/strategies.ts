@@ -34,15 +34,20 @@ export function letterOf(index: number): string {
   return index < 26 ? last : letterOf(Math.floor(index / 26) - 1) + last;
 }
 
+/** `id`: the kit's lists tell entries apart by it. */
 export interface StripStage {
+  id: string;
   stage: StageView;
-  layers: LayerView[];
+  layers: (LayerView & { id: string })[];
 }
 
 /** Layers beyond the last stage, which a plan with a problem may have, lie in the last. */
 export function stripOf(layers: readonly LayerView[], stages: readonly StageView[]): StripStage[] {
   return stages.map((stage) => ({
+    id: `stage ${stage.stage}`,
     stage,
-    layers: layers.filter((layer) => layer.stage === stage.stage),
+    layers: layers
+      .filter((layer) => layer.stage === stage.stage)
+      .map((layer) => ({ ...layer, id: String(layer.index) })),
   }));
 }

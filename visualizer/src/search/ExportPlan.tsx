@@ -1,15 +1,15 @@
 import { ask, AskError } from "../api/client";
-import type { JsonObject, NamedPlan } from "../api/types";
+import type { JsonObject } from "../api/types";
 import { describeError } from "../app/describeError";
 import { saveText } from "../files/save";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
-import { useSession } from "../state/session";
+import { type PlanQuestion, useSession } from "../state/session";
 
 /** The plan file that `galvatron train --plan` takes, with its prediction. */
-export function ExportPlan({ plan }: { plan: NamedPlan }) {
+export function ExportPlan({ question, plan }: PlanQuestion) {
   const t = useText();
-  const { question, say } = useSession();
+  const { say } = useSession();
   const save = async () => {
     try {
       const file = await ask<JsonObject>("/api/export", { question, plan });

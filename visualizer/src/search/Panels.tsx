@@ -1,7 +1,6 @@
-// The frontier and the sweep: many searches, so they run when asked for.
-import { useState } from "react";
-import type { Question, ResultsLine, ResultsView } from "../api/types";
-import { useLines, type Asking } from "../api/useAnswer";
+// The frontier and the sweep.
+import type { ReactNode } from "react";
+import type { Question, ResultsView } from "../api/types";
 import { describeError } from "../app/describeError";
 import { Frontier, Sweep } from "../app/pictures";
 import { Section } from "../app/Section";
@@ -9,29 +8,28 @@ import { saveText } from "../files/save";
 import { useText } from "../i18n/useText";
 import { Action, TextInput } from "../kit/controls";
 import { TextTable } from "../kit/TextTable";
-import { withOption } from "../state/page";
+import { sameJson, sweepQuestion } from "../state/page";
 import { useSession } from "../state/session";
-
-type Progress = Extract<ResultsLine, { progress: unknown }>["progress"];
-interface ResultsRequest {
-  question: Question;
-}
-type AskingResults = Asking<ResultsRequest, ResultsView, Progress>;
+import { usePriced } from "../state/usePriced";
+import type { AskedResults } from "./useResults";
 
 export function FrontierPanel() {
   const t = useText();
-  const { question, search } = useSession();
-  const [asked, setAsked] = useState<ResultsRequest | null>(null);
-  const frontier = useLines<ResultsRequest, ResultsView, Progress>("/api/frontier", asked);
+  const { question, frontier, dispatch } = useSession();
+  const priced = usePriced();
+  const draw = () => {
+    frontier.ask(question);
+    dispatch({ do: "view", view: { frontier: true } });
+  };
   return (
     <Section title={t("frontier_title")} help={t("frontier_help")}>
       <div className="row">
-        <Action kind="main" onPress={() => setAsked({ question })} isDisabled={frontier.pending}>
+        <Action kind="main" onPress={draw} isDisabled={frontier.asking.pending}>
           {t("draw_frontier")}
         </Action>
       </div>
-      <Results asking={frontier} file="frontier">
-        {(results) => <Frontier results={results} budget={null} key={search.last?.answer.text} />}
+      <Results asked={frontier} now={question} file="frontier">
+        {(results) => <Frontier results={results} budget={priced?.memory.budget ?? null} />}
       </Results>
     </Section>
   );
@@ -39,37 +37,45 @@ export function FrontierPanel() {
 
 export function SweepPanel() {
   const t = useText();
-  const { question } = useSession();
-  const [batches, setBatches] = useState("16,32,64,128");
-  const [asked, setAsked] = useState<ResultsRequest | null>(null);
-  const sweep = useLines<ResultsRequest, ResultsView, Progress>("/api/sweep", asked);
-  const run = () =>
-    setAsked({
-      question: { ...question, options: withOption(question.options, "global_batch", batches) },
-    });
+  const { page, question, sweep, dispatch } = useSession();
+  const { batches } = page.view;
+  const now = sweepQuestion(question, batches);
+  const run = () => {
+    sweep.ask(now);
+    dispatch({ do: "view", view: { sweep: true } });
+  };
   return (
     <Section title={t("sweep_title")} help={t("sweep_help")}>
       <div className="row end">
-        <TextInput label={t("batches")} value={batches} onChange={setBatches} />
-        <Action kind="main" onPress={run} isDisabled={sweep.pending}>
+        <TextInput
+          label={t("batches")}
+          value={batches}
+          onChange={(text) => dispatch({ do: "view", view: { batches: text } })}
+        />
+        <Action kind="main" onPress={run} isDisabled={sweep.asking.pending}>
           {t("run_sweep")}
         </Action>
       </div>
-      <Results asking={sweep} file="sweep">
+      <Results asked={sweep} now={now} file="sweep">
         {(results) => <Sweep results={results} />}
       </Results>
     </Section>
   );
 }
 
-function Results(props: {
-  asking: AskingResults;
+interface ResultsProps {
+  asked: AskedResults;
+  /** What would be asked now: the answer to something else is an old one. */
+  now: Question;
   file: string;
-  children: (results: ResultsView) => React.ReactNode;
-}) {
+  children: (results: ResultsView) => ReactNode;
+}
+
+function Results({ asked, now, file, children }: ResultsProps) {
   const t = useText();
-  const { asking, file } = props;
+  const { asking } = asked;
   const results = asking.last?.answer;
+  const isOld = !sameJson(asking.last?.request.question, now);
   return (
     <>
       <div role="status">
@@ -81,10 +87,11 @@ function Results(props: {
           </p>
         )}
         {asking.error && <p className="alert">{describeError(asking.error, t)}</p>}
+        {results && isOld && <p className="help">{t("of_another_question")}</p>}
       </div>
       {results && (
-        <>
-          {props.children(results)}
+        <div className={isOld ? "old" : ""}>
+          {children(results)}
           <TextTable
             label={results.title}
             heads={results.columns.map((column) => column.title)}
@@ -95,7 +102,7 @@ function Results(props: {
           />
           {results.notes && <pre className="said">{results.notes}</pre>}
           <Action onPress={() => saveText(`${file}.csv`, "text/csv", results.csv)}>CSV</Action>
-        </>
+        </div>
       )}
     </>
   );

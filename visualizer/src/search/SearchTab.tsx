@@ -8,7 +8,6 @@ import { Folded } from "../kit/Folded";
 import { TextTable } from "../kit/TextTable";
 import { useSession } from "../state/session";
 import { Baselines } from "./Baselines";
-import { ExportPlan } from "./ExportPlan";
 import { FrontierPanel, SweepPanel } from "./Panels";
 import { RunnersUp } from "./RunnersUp";
 
@@ -55,7 +54,6 @@ function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) 
             <Action kind="main" onPress={props.onShow}>
               {t("show_searched")}
             </Action>
-            <ExportPlan plan={{ name: "plan", plan: best.plan }} />
           </div>
         </>
       )}

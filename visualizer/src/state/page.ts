@@ -40,6 +40,11 @@ export interface View {
   selected: number[];
   /** Keys of candidates (candidates.ts). */
   compare: [string, string];
+  /** Global batches of the sweep. */
+  batches: string;
+  /** They were asked for: a link to this page asks for them again. */
+  frontier: boolean;
+  sweep: boolean;
 }
 
 export interface OpenRun {
@@ -83,6 +88,9 @@ export const firstView: View = {
   ppRank: 0,
   selected: [],
   compare: ["shown", "searched"],
+  batches: "16,32,64,128",
+  frontier: false,
+  sweep: false,
 };
 
 export function newPage(document = firstDocument, view = firstView): Page {
@@ -168,4 +176,12 @@ export function questionOf(document: Document): Question {
 export function withOption(options: Options, name: string, value: Options[string]): Options {
   const { [name]: _old, ...rest } = options;
   return value === "" || value === null || value === false ? rest : { ...rest, [name]: value };
+}
+
+export function sweepQuestion(question: Question, batches: string): Question {
+  return { ...question, options: withOption(question.options, "global_batch", batches) };
+}
+
+export function sameJson(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

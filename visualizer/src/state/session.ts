@@ -10,6 +10,7 @@ import type {
   SearchView,
   Start,
 } from "../api/types";
+import type { AskedResults } from "../search/useResults";
 import type { Change, Page } from "./page";
 
 export interface PlanQuestion {
@@ -40,6 +41,8 @@ export interface Session {
   /** The plan shown, with the question that it answers. */
   shown: PlanQuestion | null;
   plan: Asking<PlanQuestion, PlanView>;
+  frontier: AskedResults;
+  sweep: AskedResults;
   notices: Notice[];
   say: (kind: Notice["kind"], text: string) => void;
   dismiss: (id: number) => void;

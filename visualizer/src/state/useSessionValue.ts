@@ -3,8 +3,17 @@ import { useCallback, useEffect, useMemo, useReducer, useState } from "react";
 import type { JsonObject, NamedPlan, PlanView, Question, SearchView, Start } from "../api/types";
 import { type Answered, type Asking, useAnswer, useLines } from "../api/useAnswer";
 import { type Text, useText } from "../i18n/useText";
+import { useResults } from "../search/useResults";
 import { searchedPlan } from "./candidates";
-import { change, type Document, newPage, questionOf, type Tab } from "./page";
+import {
+  change,
+  type Document,
+  newPage,
+  questionOf,
+  sameJson,
+  sweepQuestion,
+  type Tab,
+} from "./page";
 import type { Kept } from "./permalink";
 import type { PlanQuestion, SearchProgress, SearchRequest, Session } from "./session";
 import { useNotices } from "./useNotices";
@@ -33,6 +42,10 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
   );
   const plan = useAnswer<PlanQuestion, PlanView>("/api/plan", shown);
 
+  const { view } = page;
+  const frontier = useResults("/api/frontier", view.frontier ? question : null);
+  const sweep = useResults("/api/sweep", view.sweep ? sweepQuestion(question, view.batches) : null);
+
   const showPlan = useCallback((next: NamedPlan | null) => {
     dispatch({ do: "edit", document: { plan: next } });
     dispatch({ do: "view", view: { selected: [], ppRank: 0 } });
@@ -45,7 +58,7 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
   );
   return {
     ...{ page, dispatch, start: start.last?.answer ?? null, question, search, searchIsCurrent },
-    ...{ shown, plan, ...notices, showPlan, editPlan },
+    ...{ shown, plan, frontier, sweep, ...notices, showPlan, editPlan },
   };
 }
 
@@ -55,10 +68,6 @@ function useSearchRequest(question: Question, tab: Tab): SearchRequest {
   if (tab === "search" && !sameJson(explained, question)) setExplained(question);
   const explain = sameJson(explained, question);
   return useMemo(() => ({ question, explain }), [question, explain]);
-}
-
-function sameJson(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** What the searched plan answers is the question of its search, which may have changed since. */
