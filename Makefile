@@ -56,9 +56,12 @@ planner: ## the planning half alone, without torch, and its tests
 	@tools/setup.sh planner
 	@$(CMAKE) --preset planner > /dev/null && $(CMAKE) --build --preset planner --parallel $(JOBS) && $(CTEST) --preset planner --parallel $(JOBS)
 
-sanitize: ## the planning half under the address and undefined-behaviour sanitizers
+sanitize: damage ## the planning half, and what reads checkpoints, under the address and undefined-behaviour sanitizers
 	@tools/setup.sh planner
 	@$(CMAKE) --preset planner-asan > /dev/null && $(CMAKE) --build --preset planner-asan --parallel $(JOBS) && cd build/planner-asan && ../../$(CTEST) --output-on-failure --parallel $(JOBS)
+
+damage: build-tests ## N=5000 SEED=1: damaged checkpoints, read under the sanitizers
+	@build/release/bin/checkpoint_damage --count $(N) --seed $(SEED)
 
 planner-files: setup-test ## the same, each file compiled for itself: no unity build or precompiled header hides a missing include
 	@$(CMAKE) --preset planner-files > /dev/null && $(CMAKE) --build --preset planner-files --parallel $(JOBS) && $(CTEST) --preset planner-files --parallel $(JOBS)
@@ -80,4 +83,4 @@ lint: check ## the same and clang-tidy on our sources
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help quickstart setup setup-test page build build-python wheel-test build-tests test fuzz bench planner planner-files sanitize format check lint clean
+.PHONY: help quickstart setup setup-test page build build-python wheel-test build-tests test fuzz bench planner damage planner-files sanitize format check lint clean

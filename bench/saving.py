@@ -72,7 +72,8 @@ def main() -> None:
         print(f"  {what:<16}{value / 1e6:>8.0f} MB/s{value / own:>8.2f} of dd")
     stalls = {kind: figure["stall_seconds"] / figure["count"] for kind, figure in figures.items()}
     print(f"  a synchronous save stalls training for {stalls['synchronous']:.2f} s")
-    print(f"  an asynchronous one for {stalls['asynchronous']:.3f} s")
+    share = stalls["asynchronous"] / stalls["synchronous"]
+    print(f"  an asynchronous one for {stalls['asynchronous']:.3f} s ({100 * share:.1f} %)")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ add_library(galvatron_beast INTERFACE)
 target_include_directories(galvatron_beast SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
 target_link_libraries(galvatron_beast INTERFACE Threads::Threads)
 
+# Cores and NUMA nodes, for --pin of the training half; without it the option says so. Debian: libhwloc-dev.
+if(GALVATRON_TORCH)
+  find_path(GALVATRON_HWLOC_INCLUDE hwloc.h)
+  find_library(GALVATRON_HWLOC_LIB hwloc)
+endif()
+
 if(GALVATRON_TESTS)
   FetchContent_Declare(googletest GIT_REPOSITORY https://github.com/google/googletest GIT_TAG release-1.12.1
                        FIND_PACKAGE_ARGS NAMES GTest)

@@ -10,6 +10,14 @@ purpose=${1:-run}
 
 system_packages=(g++ make git ccache mold ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libgtest-dev libbenchmark-dev libxxhash-dev libboost-dev)
 
+# Cores and NUMA nodes, for the training half.
+training_packages=(libhwloc-dev)
+# The page's tests look at it in a browser, in Chinese too.
+browser_packages=(chromium fonts-noto-cjk)
+# Launchers that the tests start for themselves. The services that come with them stay off.
+launcher_packages=(slurm-wlm munge openmpi-bin openssh-client openssh-server)
+launcher_services=(openssh-server:ssh munge:munge slurm-wlm:slurmctld slurm-wlm:slurmd)
+
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 
 install_system_packages() {
@@ -17,28 +25,52 @@ install_system_packages() {
     say "not a Debian or Ubuntu machine: libraries that are missing will be fetched by CMake"
     return 0
   }
-  local missing=() package
-  for package in "${system_packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-  done
+  local missing=() launchers=()
+  list_missing missing "${system_packages[@]}"
+  [ "$purpose" = planner ] || list_missing missing "${training_packages[@]}"
+  [ "$purpose" = test ] && list_missing launchers "${launcher_packages[@]}"
+  [ "$purpose" = test ] && { command -v chromium >/dev/null || list_missing missing "${browser_packages[@]}"; }
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   if [ "$purpose" = test ]; then
     python3 -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || missing+=(python3-dev)
   fi
-  ((${#missing[@]})) || return 0
+  ((${#missing[@]} + ${#launchers[@]})) || return 0
   local as_root=()
   if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
       as_root=(sudo -n)
+    elif ! ((${#missing[@]})); then
+      say "not installed, because that needs root: ${launchers[*]}. Tests of these launchers are skipped"
+      return 0
     else
       echo "These system packages are missing and need root. Run this, then run make again:" >&2
       echo "  sudo apt-get update && sudo apt-get install -y ${missing[*]}" >&2
       exit 2
     fi
   fi
+  missing+=("${launchers[@]}")
   say "installing ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  leave_services_alone "${missing[@]}"
+}
+
+# list_missing ARRAY PACKAGE...: adds to ARRAY those that are not installed.
+list_missing() {
+  local -n found=$1
+  local package
+  for package in "${@:2}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || found+=("$package")
+  done
+}
+
+# No server of packages that were just installed may listen because of our tests, now or after the next start.
+leave_services_alone() {
+  command -v systemctl >/dev/null || return 0
+  local entry
+  for entry in "${launcher_services[@]}"; do
+    [[ " $* " = *" ${entry%:*} "* ]] && "${as_root[@]}" systemctl disable --now --quiet "${entry#*:}" 2>/dev/null || true
+  done
 }
 
 check_versions() {

@@ -157,20 +157,22 @@ std::vector<NamedTensor> OneRankModel::make_parameters(at::ScalarType dtype,
   return out;
 }
 
-void OneRankModel::load(const std::vector<at::Tensor>& parameters,
-                        const std::filesystem::path& folder) const {
+std::string OneRankModel::load(const std::vector<at::Tensor>& parameters,
+                               const std::filesystem::path& folder) const {
   const at::NoGradGuard no_grad;
-  train::check_weights(model_, folder);
+  const std::vector<std::string> is_new = train::check_weights(model_, folder);
   const models::SafetensorsReader reader(folder);
   for (const Parameter& parameter : parameters_) {
     for (std::size_t i = 0; i < parameter.tensors.size(); ++i) {
       const std::vector<std::string>& names = parameter.tensors[i].names;
+      if (std::find(is_new.begin(), is_new.end(), names[0]) != is_new.end()) continue;
       const auto stored = std::find_if(names.begin(), names.end(),
                                        [&](const auto& name) { return reader.find(name); });
       at::Tensor target = parameters.at(parameter.first + i);
       target.copy_(reader.view(*stored));
     }
   }
+  return train::new_head_note(is_new, folder);
 }
 
 void OneRankModel::save(const std::vector<at::Tensor>& parameters,

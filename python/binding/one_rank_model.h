@@ -35,7 +35,9 @@ class OneRankModel {
   // training would start from.
   std::vector<NamedTensor> make_parameters(at::ScalarType dtype, c10::Device device) const;
   // Reads a checkpoint into such tensors. ConfigError that lists what does not fit.
-  void load(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder) const;
+  // Returns what is to be said of a head that stays as it is (train::new_head_note).
+  std::string load(const std::vector<at::Tensor>& parameters,
+                   const std::filesystem::path& folder) const;
   // Writes a folder that transformers loads, in the type of the first parameter.
   void save(const std::vector<at::Tensor>& parameters, const std::filesystem::path& folder,
             const std::filesystem::path& tokenizer) const;

@@ -12,7 +12,8 @@ std::set<std::string> make_known_options() {
   std::set<std::string> out = planning::planning_option_names();
   out.insert("frontier");  // a method of the result
   train::TrainJob job;
-  for (const Option& option : train::train_options(job).all()) out.insert(option.name);
+  const OptionList list = train::train_options(job);
+  for (const Option& option : list.all()) out.insert(option.name);
   return out;
 }
 

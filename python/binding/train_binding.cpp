@@ -107,6 +107,7 @@ std::string train(const std::string& options, const std::optional<py::function>&
   const train::PreparedJob prepared = train::prepare(job, environment.world_size);
   comm::WorldOptions world_options;
   world_options.device = comm::pick_device(job.device);
+  world_options.limits = job.limits;
   if (world_options.device.is_cpu()) runtime::MemoryMeter::install();
   comm::World world = comm::connect(environment, world_options);
   require_same_samples(prepared, world);

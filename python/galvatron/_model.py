@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -116,8 +117,8 @@ def load(
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = _weights_folder(model)
-    if folder is not None:
-        made._model.load(made._parameter_list(), folder)
+    if folder is not None and (note := made._model.load(made._parameter_list(), folder)):
+        warnings.warn(note, stacklevel=2)
     return made.eval()
 
 
@@ -145,10 +146,11 @@ def clusters() -> dict[str, dict[str, Any]]:
 
 
 def _weights_folder(model: object) -> Path | None:
-    if not isinstance(model, (str, PathLike)) or str(model) in core.preset_names():
+    if not isinstance(model, (str, PathLike)):
         return None
     folder = Path(model)
-    if not folder.is_dir():
+    # A folder of a preset's name is somebody's own where it has a configuration (spec::load_model).
+    if not folder.is_dir() or (str(model) in core.preset_names() and not (folder / "config.json").exists()):
         return None
     if not any(folder.glob("*.safetensors*")):
         raise ConfigError(

@@ -87,7 +87,12 @@ class TrainOptions(ModelNumbers, total=False):
     # Ranks and output.
     device: str
     """ "auto", "cpu" or "cuda"."""
+    pin: str
+    """ "auto", "none", "numa" or "core": cores of each rank."""
     deterministic: bool
+    join_timeout: int
+    step_timeout: int
+    io_timeout: int
     run_dir: str | PathLike[str]
     """Folder for metrics.jsonl, plan.json, summary.json and trace.json."""
     metrics: str | PathLike[str]

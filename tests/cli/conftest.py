@@ -13,13 +13,14 @@ import pytest
 SOURCE_DIR = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("GALVATRON_BINARY_DIR", SOURCE_DIR / "build" / "release")) / "bin" / "galvatron"
 LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+LAUNCH_PREFIXES = ("SLURM_", "OMPI_", "PMI_", "PMIX_", "PET_", "KUBERNETES_")
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
     environment = {
         key: value
         for key, value in os.environ.items()
-        if key not in LAUNCH_VARIABLES and not key.startswith(("SLURM_", "OMPI_", "PMI_"))
+        if key not in LAUNCH_VARIABLES and not key.startswith(LAUNCH_PREFIXES)
     }
     return {**environment, "OMP_NUM_THREADS": os.environ.get("GALVATRON_TEST_THREADS", "1"), **extra}
 
@@ -36,6 +37,26 @@ def start(tmp_path: Path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def on_a_disk(tmp_path: Path):
+    """Runs `galvatron ARGUMENTS` in tmp_path where `disk` is a disk of its own, of so many bytes, behind COMMANDS."""
+
+    def run(size: int, commands: str, *arguments: object) -> subprocess.CompletedProcess:
+        (tmp_path / "disk").mkdir(exist_ok=True)
+        script = f'mount -t tmpfs -o size={size} none disk && {commands} && exec "$@"'
+        return subprocess.run(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(BINARY), *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run

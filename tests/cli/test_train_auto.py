@@ -81,7 +81,8 @@ def test_under_torchrun_its_ranks_measure_together(tmp_path: Path):
 
 
 def test_auto_starts_its_own_ranks(galvatron, tmp_path: Path):
-    result = galvatron(*AUTO, RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
+    two = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    result = galvatron(*AUTO, **two)
     assert result.returncode == 2
     assert "--plan auto starts the ranks itself" in result.stderr
 

@@ -216,3 +216,19 @@ def test_a_save_that_fails_is_said_and_tried_again(start, corpus, tmp_path: Path
     assert job.returncode == 0, err
     assert "was not written" in err and "training goes on, and the next try is after step" in err
     assert (tmp_path / "save" / "step-000400").exists()
+
+
+def test_the_copy_of_an_asynchronous_save_is_predicted(galvatron, train, tmp_path: Path):
+    plan = ["--nproc", 2, "--zero-stage", 1, "--steps", 4]
+    train(*plan, "--run-dir", "plain")
+    asked = ["--model", "gpt2-tiny", "--seq-length", 32, "--cluster", "2xA100", "--output", "predicted.json"]
+    said = galvatron("simulate", "plain/plan.json", *asked).stdout
+    assert "a checkpoint has 1.61 MiB, of a rank up to 825 KiB" in said
+    saves = ["--save-interval", 1, "--steps", 4, "--nproc", 2, "--plan", "predicted.json"]
+    train(*saves, "--save", "one", "--run-dir", "waits")
+    train(*saves, "--save", "other", "--run-dir", "goes-on", "--async-save")
+    waits, goes_on = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("waits", "goes-on"))
+    copy = goes_on["checkpoints"]["copy_bytes"]
+    for before, after in zip(waits["ranks"], goes_on["ranks"], strict=True):
+        assert after["predicted_memory_bytes"] == before["predicted_memory_bytes"] + copy
+        assert abs(after["peak_memory_bytes"] / after["predicted_memory_bytes"] - 1) < 0.02

@@ -1,6 +1,5 @@
 // The tables of what launchers set and what we read from it.
-#include <cstdlib>
-#include <map>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -9,43 +8,10 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/launch.h"
 
-extern char** environ;
+#include "comm/launcher_variables.h"
 
 namespace galvatron::comm {
 namespace {
-
-using Variables = std::map<std::string, std::string>;
-
-// Exactly `variables` among those that launchers set, for the time of a test.
-class LauncherVariables {
- public:
-  explicit LauncherVariables(const Variables& variables) {
-    for (char** entry = environ; *entry; ++entry) {
-      const std::string text = *entry;
-      const std::string name = text.substr(0, text.find('='));
-      if (is_launcher_variable(name)) before_[name] = text.substr(name.size() + 1);
-    }
-    for (const auto& [name, value] : before_) unsetenv(name.c_str());
-    for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
-    set_ = variables;
-  }
-  ~LauncherVariables() {
-    for (const auto& [name, value] : set_) unsetenv(name.c_str());
-    for (const auto& [name, value] : before_) setenv(name.c_str(), value.c_str(), 1);
-  }
-  LauncherVariables(const LauncherVariables&) = delete;
-  LauncherVariables& operator=(const LauncherVariables&) = delete;
-
- private:
-  static bool is_launcher_variable(const std::string& name) {
-    for (const char* prefix :
-         {"SLURM_", "OMPI_", "PMI_", "MPI_", "TORCHELASTIC_", "MASTER_", "LOCAL_"}) {
-      if (name.starts_with(prefix)) return true;
-    }
-    return name == "RANK" || name == "WORLD_SIZE" || name == "GALVATRON_LAUNCHER";
-  }
-  Variables before_, set_;
-};
 
 LaunchEnvironment read(const Variables& variables) {
   const LauncherVariables set(variables);
@@ -121,7 +87,7 @@ TEST(LaunchEnvironment, Slurm) {
   const Variables slurm{{"SLURM_PROCID", "6"},           {"SLURM_NTASKS", "7"},
                         {"SLURM_LOCALID", "2"},          {"SLURM_NODEID", "1"},
                         {"SLURM_TASKS_PER_NODE", "4,3"}, {"SLURM_NODELIST", "gpu[07-08,11]"},
-                        {"SLURM_JOB_ID", "123456"}};
+                        {"SLURM_JOB_ID", "123456"},      {"SLURM_STEP_ID", "0"}};
   const LaunchEnvironment environment = read(slurm);
   EXPECT_EQ(environment.launcher, "slurm");
   EXPECT_EQ(environment.rank, 6);
@@ -135,8 +101,142 @@ TEST(LaunchEnvironment, Slurm) {
   EXPECT_EQ(read(with(slurm, "MASTER_PORT", "1234")).master_port, 1234);
 }
 
-TEST(LaunchEnvironment, ABatchScriptWithoutTasksIsALoneProcess) {
+TEST(LaunchEnvironment, StepsOfOneSlurmJobHavePortsOfTheirOwn) {
+  const auto port = [](const std::string& job, const std::string& step) {
+    return read({{"SLURM_PROCID", "0"},
+                 {"SLURM_NTASKS", "2"},
+                 {"SLURM_TASKS_PER_NODE", "2"},
+                 {"SLURM_JOB_ID", job},
+                 {"SLURM_STEP_ID", step}})
+        .master_port;
+  };
+  EXPECT_EQ(port("123456", "0"), 20000 + 123456 % 20000);
+  EXPECT_NE(port("123456", "0"), port("123456", "1"));
+  EXPECT_NE(port("123457", "0"), port("123456", "1"));
+}
+
+// What sbatch sets for its script (Slurm 22.05): a place and the tasks of the job, but no step.
+const Variables kBatchScript{{"SLURM_PROCID", "0"},
+                             {"SLURM_LOCALID", "0"},
+                             {"SLURM_NTASKS", "4"},
+                             {"SLURM_NNODES", "2"},
+                             {"SLURM_TASKS_PER_NODE", "2(x2)"},
+                             {"SLURM_NODELIST", "n[1-2]"},
+                             {"SLURM_JOB_ID", "12"},
+                             {"SLURM_NODEID", "0"}};
+
+TEST(LaunchEnvironment, ABatchScriptIsALoneProcess) {
   EXPECT_EQ(read({{"SLURM_PROCID", "0"}, {"SLURM_JOB_ID", "12"}}).world_size, 1);
+  EXPECT_EQ(read(kBatchScript).world_size, 1);
+  EXPECT_EQ(read(without(kBatchScript, "SLURM_PROCID")).world_size, 1);  // salloc
+  const LauncherVariables set(kBatchScript);
+  EXPECT_FALSE(is_rank_process());
+  EXPECT_NE(unused_tasks_note().find("Slurm gives this job 4 tasks"), std::string::npos);
+}
+
+TEST(LaunchEnvironment, ATaskKnowsItsStepAndSaysNothing) {
+  const LauncherVariables set(with(kBatchScript, "SLURM_STEP_ID", "0"));
+  EXPECT_EQ(read_launch_environment().world_size, 4);
+  EXPECT_EQ(unused_tasks_note(), "");
+}
+
+// srun --distribution=arbitrary puts task 0 where the user's list begins; SLURM_NODELIST is sorted.
+TEST(LaunchEnvironment, RankZeroOfAnArbitraryDistribution) {
+  Variables task = with(kBatchScript, "SLURM_STEP_ID", "0");
+  task["SLURM_DISTRIBUTION"] = "arbitrary";
+  EXPECT_NE(refusal(task).find("set MASTER_ADDR to the host of task 0"), std::string::npos);
+  EXPECT_EQ(read(with(task, "MASTER_ADDR", "n2")).master_addr, "n2");
+  const std::string file = testing::TempDir() + "slurm_hosts";
+  std::ofstream(file) << "n2\nn2\nn1\nn1\n";
+  EXPECT_EQ(read(with(task, "SLURM_HOSTFILE", file)).master_addr, "n2");
+}
+
+// srun --pty bash, and a launcher in it.
+TEST(LaunchEnvironment, AShellOfOneTaskIsALoneProcess) {
+  Variables shell = with(kBatchScript, "SLURM_STEP_ID", "0");
+  shell["SLURM_STEP_NUM_TASKS"] = "1";
+  shell["SLURM_STEP_TASKS_PER_NODE"] = "1";
+  EXPECT_EQ(read(shell).world_size, 1);
+}
+
+// mpirun in a Slurm job starts its daemons by srun: what they inherit is one task for each node.
+TEST(LaunchEnvironment, MpirunInASlurmJobComesBeforeSlurm) {
+  Variables variables = with(kBatchScript, "SLURM_STEP_ID", "1");
+  variables["SLURM_STEP_NUM_TASKS"] = "2";
+  variables["SLURM_STEP_TASKS_PER_NODE"] = "1(x2)";
+  Variables open_mpi = variables;
+  open_mpi.merge(Variables{{"OMPI_COMM_WORLD_RANK", "3"},
+                           {"OMPI_COMM_WORLD_SIZE", "4"},
+                           {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                           {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                           {"MASTER_ADDR", "n1"}});
+  EXPECT_EQ(read(open_mpi).rank, 3);
+  Variables hydra = variables;
+  hydra.merge(Variables{{"PMI_RANK", "3"},
+                        {"PMI_SIZE", "4"},
+                        {"MPI_LOCALRANKID", "1"},
+                        {"MPI_LOCALNRANKS", "2"},
+                        {"MASTER_ADDR", "n1"}});
+  EXPECT_EQ(read(hydra).rank, 3);
+  // srun --mpi=pmi2 gives no place on the node: that is Slurm's.
+  Variables pmi2 = without(without(hydra, "MPI_LOCALRANKID"), "MPI_LOCALNRANKS");
+  EXPECT_EQ(read(pmi2).launcher, "slurm");
+}
+
+TEST(LaunchEnvironment, MpiJobsOnOneMachineHavePortsOfTheirOwn) {
+  const Variables mpi{{"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "2"}};
+  EXPECT_EQ(read(mpi).master_port, 29500);
+  const int one = read(with(mpi, "PMIX_NAMESPACE", "2104492033")).master_port;
+  EXPECT_EQ(one, read(with(mpi, "PMIX_NAMESPACE", "2104492033")).master_port);
+  EXPECT_NE(one, read(with(mpi, "PMIX_NAMESPACE", "2104492034")).master_port);
+  EXPECT_GE(one, 20000);
+  EXPECT_LT(one, 40000);
+}
+
+TEST(LaunchEnvironment, RanksWithoutAPlaceOnTheirMachine) {
+  const Variables plain = without(without(kTorchrun, "LOCAL_RANK"), "LOCAL_WORLD_SIZE");
+  EXPECT_FALSE(read(plain).knows_local_rank);
+  EXPECT_EQ(read(plain).local_world_size, 8);
+  // One rank in each pod.
+  const LaunchEnvironment pod = read(with(plain, "KUBERNETES_SERVICE_HOST", "10.0.0.1"));
+  EXPECT_EQ(pod.local_world_size, 1);
+  EXPECT_EQ(pod.local_rank, 0);
+  EXPECT_TRUE(read(kTorchrun).knows_local_rank);
+}
+
+TEST(LaunchEnvironment, AddressesInBrackets) {
+  EXPECT_EQ(read(with(kTorchrun, "MASTER_ADDR", "[::1]")).master_addr, "::1");
+}
+
+TEST(LaunchEnvironment, ARankTakesTheDeviceThatItIsShown) {
+  const Variables slurm{{"SLURM_PROCID", "3"},         {"SLURM_NTASKS", "4"},
+                        {"SLURM_LOCALID", "3"},        {"SLURM_STEP_ID", "0"},
+                        {"SLURM_TASKS_PER_NODE", "4"}, {"SLURM_JOB_ID", "1"}};
+  const auto device = [](const Variables& variables, int num_visible) {
+    const LauncherVariables set(variables);
+    return device_of_rank(read_launch_environment(), num_visible);
+  };
+  EXPECT_EQ(device(slurm, 4), 3);
+  // --gpus-per-task=1: each rank sees one device, as number 0.
+  Variables bound = with(slurm, "SLURM_GPUS_PER_TASK", "a100:1");
+  bound["CUDA_VISIBLE_DEVICES"] = "3";
+  EXPECT_EQ(device(bound, 1), 0);
+  bound["SLURM_GPUS_PER_TASK"] = "2";
+  bound["CUDA_VISIBLE_DEVICES"] = "6,7";
+  EXPECT_EQ(device(bound, 2), 0);
+  bound.erase("SLURM_GPUS_PER_TASK");  // which srun alone does not set
+  EXPECT_EQ(device(with(bound, "SLURMD_TRES_BIND", "gpu:per_task:2"), 2), 0);
+  bound["SLURM_GPUS_PER_TASK"] = "2";
+  // All devices of the job for every rank (--gpus-per-node, or no binding).
+  bound["CUDA_VISIBLE_DEVICES"] = "0,1,2,3";
+  EXPECT_EQ(device(bound, 4), 3);
+  // A wrapper's mask under mpirun; ours hands down the user's own mask.
+  const Variables mpi{
+      {"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}, {"CUDA_VISIBLE_DEVICES", "1"}};
+  EXPECT_EQ(device(mpi, 1), 0);
+  Variables ours = with(kTorchrun, "GALVATRON_LAUNCHER", "galvatron");
+  ours["CUDA_VISIBLE_DEVICES"] = "5";
+  EXPECT_EQ(device(ours, 1), 1);
 }
 
 TEST(LaunchEnvironment, OpenMpiAndHydra) {
@@ -159,6 +259,8 @@ TEST(LaunchEnvironment, OpenMpiAndHydra) {
   EXPECT_EQ(hydra.master_port, 77);
 }
 
+Variables step(const Variables& variables) { return with(variables, "SLURM_STEP_ID", "0"); }
+
 TEST(LaunchEnvironment, RefusalsNameTheVariable) {
   const std::vector<std::pair<Variables, std::string>> cases{
       {without(kTorchrun, "RANK"), "RANK is not set, but WORLD_SIZE is"},
@@ -175,15 +277,25 @@ TEST(LaunchEnvironment, RefusalsNameTheVariable) {
       {with(kTorchrun, "LOCAL_WORLD_SIZE", "9"), "LOCAL_WORLD_SIZE=9 is not below WORLD_SIZE=9"},
       {with(kTorchrun, "MASTER_PORT", "70000"),
        "MASTER_PORT='70000' is no whole number from 1 to 65535"},
-      {{{"SLURM_PROCID", "2"}}, "SLURM_NTASKS is not set, but SLURM_PROCID is above 0"},
-      {{{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "2"}},
+      {step({{"SLURM_PROCID", "2"}}), "SLURM_NTASKS is not set, but SLURM_PROCID is above 0"},
+      {step({{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "2"}}),
        "SLURM_PROCID=2 is not below SLURM_NTASKS=2"},
-      {{{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_TASKS_PER_NODE", "two"}},
+      {step({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_TASKS_PER_NODE", "two"}}),
        "SLURM_TASKS_PER_NODE='two'"},
-      {{{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_NODELIST", "a[1"}},
+      {step({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_NODELIST", "a[1"}}),
        "SLURM_NODELIST='a[1'"},
-      {{{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_TASKS_PER_NODE", "2(x2)"}},
+      {step({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}, {"SLURM_TASKS_PER_NODE", "2(x2)"}}),
        "neither MASTER_ADDR nor SLURM_NODELIST"},
+      {with(kTorchrun, "MASTER_ADDR", "n01:29500"), "MASTER_ADDR='n01:29500' holds a port"},
+      {with(kTorchrun, "MASTER_ADDR", "tcp://n01"), "MASTER_ADDR='tcp://n01' is no host"},
+      {{{"PMIX_RANK", "1"}, {"PMIX_NAMESPACE", "7"}},
+       "PMIX_RANK=1 is set, but nothing says how many ranks there are"},
+      {{{"RANK", "1"},
+        {"WORLD_SIZE", "8"},
+        {"PET_NNODES", "2"},
+        {"MASTER_ADDR", "job-master-0"},
+        {"MASTER_PORT", "23456"}},
+       "RANK=1 is one of PET_NNODES=2 machines, but WORLD_SIZE=8 counts ranks"},
       {{{"OMPI_COMM_WORLD_RANK", "1"}}, "OMPI_COMM_WORLD_SIZE is not set"},
       {{{"OMPI_COMM_WORLD_RANK", "1"},
         {"OMPI_COMM_WORLD_SIZE", "4"},

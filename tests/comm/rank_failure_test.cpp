@@ -22,6 +22,9 @@ TEST(RankFailure, AKilledRankIsTheCause) {
   EXPECT_EQ(exit_code(cause), 1);
   EXPECT_EQ(describe_failure(cause, failures),
             "galvatron: rank 1 was killed by signal 9 (Killed); the other ranks were ended");
+  EXPECT_EQ(describe_failure(cause, failures, {"", "in forward of layer 7 of step 41"}),
+            "galvatron: rank 1 was killed by signal 9 (Killed); the other ranks were ended; it was "
+            "last seen in forward of layer 7 of step 41");
 }
 
 TEST(RankFailure, AReasonComesBeforeItsEchoes) {
@@ -35,6 +38,15 @@ TEST(RankFailure, AReasonComesBeforeItsEchoes) {
       describe_failure(cause, failures),
       "galvatron: rank 2 failed with exit code 1; the other ranks were ended. Its last words: "
       "error: disk full");
+}
+
+TEST(RankFailure, TheRanksVerdictIsToldWhereRankZeroCannot) {
+  const LastSigns signs{"rank 0 on a shows no life for 45 s", ""};
+  const std::vector<RankFailure> rank_1{{1, exited(1), "error: no life\n"}};
+  EXPECT_EQ(describe_failure(root_cause(rank_1), rank_1, signs),
+            "galvatron: rank 0 on a shows no life for 45 s; the ranks were ended");
+  const std::vector<RankFailure> both{{1, exited(1), "error: no life\n"}, {0, exited(1), ""}};
+  EXPECT_EQ(describe_failure(root_cause(both), both, signs), "");
 }
 
 TEST(RankFailure, RankZeroIsTheCauseWhenTheOthersOnlyEcho) {

@@ -81,6 +81,19 @@ TEST_F(ProfilesTest, ReadsWhatWasRecorded) {
   EXPECT_GT(profiles.parameter_mb, 700);  // 202 million parameters in fp32
 }
 
+// Since version 2.4 its profiler numbers what is no layer, too.
+TEST_F(ProfilesTest, ReadsNumberedOtherLayers) {
+  const Profiles before = read_profiles(query_);
+  Json numbered = Json::object();
+  const Json recorded = load(kCompute);
+  for (const auto& [key, value] : recorded.items()) {
+    const std::string type = "layertype_other_";
+    numbered[key.starts_with(type) ? type + "0_" + key.substr(type.size()) : key] = value;
+  }
+  store(kCompute, numbered.dump());
+  EXPECT_EQ(read_profiles(query_).other_forward.slope, before.other_forward.slope);
+}
+
 TEST_F(ProfilesTest, NamesTheMissingFile) {
   for (const char* file : {kOverlap, kCompute, kMemory}) {
     fs::remove(folder_ / file);

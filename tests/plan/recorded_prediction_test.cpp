@@ -5,7 +5,7 @@
 namespace galvatron::plan {
 namespace {
 
-Plan predicted_plan() {
+Plan plan_of_a_search() {
   Plan plan;
   plan.world_size = 4;
   plan.pipeline = {2, ScheduleKind::k1F1B, {2, 2}};
@@ -25,7 +25,7 @@ OrderedJson recorded_cost() {
 }
 
 TEST(RecordedPrediction, IsReadWithoutTheReserve) {
-  Plan plan = predicted_plan();
+  Plan plan = plan_of_a_search();
   plan.search = recorded_cost();
   const RecordedPrediction direct = read_prediction(plan);
   EXPECT_EQ(direct.step_time->value, 125);
@@ -35,7 +35,7 @@ TEST(RecordedPrediction, IsReadWithoutTheReserve) {
 }
 
 TEST(RecordedPrediction, NamesThePartsThatItHas) {
-  Plan plan = predicted_plan();
+  Plan plan = plan_of_a_search();
   plan.search = recorded_cost();
   const RecordedPrediction found = read_prediction(plan);
   ASSERT_EQ(found.step_parts.size(), 2u);
@@ -48,7 +48,7 @@ TEST(RecordedPrediction, NamesThePartsThatItHas) {
 }
 
 TEST(RecordedPrediction, OtherSectionsForetellNothing) {
-  Plan plan = predicted_plan();
+  Plan plan = plan_of_a_search();
   for (const OrderedJson& search : {OrderedJson(), OrderedJson::array({1, 2}),
                                     OrderedJson{{"step_ms", "fast"}}, OrderedJson{{"cost", 3}}}) {
     plan.search = search;
@@ -59,7 +59,7 @@ TEST(RecordedPrediction, OtherSectionsForetellNothing) {
 }
 
 TEST(RecordedBudget, IsNoneWhereThePlanDoesNotSay) {
-  Plan plan = predicted_plan();
+  Plan plan = plan_of_a_search();
   EXPECT_EQ(recorded_budget(plan), Bytes{});
   plan.search = {{"memory_budget_bytes", 400}};
   EXPECT_EQ(recorded_budget(plan), Bytes{400});

@@ -13,7 +13,7 @@ namespace {
 
 ModelProfile example_model() {
   ModelProfile out = analytic_model_profile(spec::load_model("gpt2-tiny"), 64,
-                                            spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25});
+                                            spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25, {}});
   out.provenance = {"node7", "2025-06-01T12:00:00Z", {{"torch", "2.11.0"}}, 7, "measured"};
   return out;
 }

@@ -90,13 +90,13 @@ TEST(ModelProfile, SaysWhatItCarriesOver) {
   EXPECT_EQ(prepared().extrapolations({4, 1, 2}),
             Texts{"layers at tp_degree 2, 4: from tp_degree 1 measured, by their shapes"});
   const ModelProfile computed = analytic_model_profile(
-      spec::load_model("gpt2-tiny"), 32, spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25});
+      spec::load_model("gpt2-tiny"), 32, spec::Precision::kBf16, {"d", 1e6, 0.5, 1e5, 0.25, {}});
   EXPECT_EQ(computed.extrapolations({4}), Texts{});
 }
 
 TEST(ModelProfile, AnalyticLookupsAreExact) {
   const spec::ModelSpec model = spec::load_model("llama-tiny");
-  const DeviceSpec device{"d", 1e6, 0.5, 1e5, 0.25};
+  const DeviceSpec device{"d", 1e6, 0.5, 1e5, 0.25, {}};
   const ModelProfile profile = analytic_model_profile(model, 32, spec::Precision::kBf16, device);
   const LayerMeasurement expected =
       analytic_layer(model.layers[1], model, 32, spec::Precision::kBf16, device, 2, 1.5);

@@ -21,6 +21,8 @@ from hf_models import CONFIGS, Reference
 from safetensors.torch import load_file, save_file
 from single_precision import judge
 
+import galvatron
+
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(os.environ.get("GALVATRON_BINARY_DIR", ROOT / "build/release")) / "bin/hf_probe"
 
@@ -286,6 +288,41 @@ def test_a_checkpoint_that_does_not_fit_is_told_at_once(plan_name, references, t
     ):
         assert part in message, message
     assert not (tmp_path / "export").exists()
+
+
+def test_an_index_may_name_what_nobody_needs(references, probe, tmp_path):
+    """Old rotary buffers and tied copies that no shard holds: transformers loads such folders, too."""
+    reference = references("llama")
+    hf_models.random_model("llama").save_pretrained(tmp_path / "hf", max_shard_size="60KB")
+    index = tmp_path / "hf/model.safetensors.index.json"
+    weights = json.loads(index.read_text())
+    first = min(weights["weight_map"].values())
+    weights["weight_map"]["model.layers.0.self_attn.rotary_emb.inv_freq"] = first
+    index.write_text(json.dumps(weights))
+    assert torch.equal(probe(reference, tmp_path / "hf")["logits"], probe(reference)["logits"])
+    tensors = load_file(tmp_path / "hf" / first)
+    missing = sorted(tensors)[-1]
+    save_file({name: value for name, value in tensors.items() if name != missing}, tmp_path / "hf" / first)
+    message = refusal(tmp_path / "hf", reference, tmp_path)
+    assert f"1 missing: {missing} (the index says that it is in {first}, which does not hold it)" in message
+
+
+@pytest.mark.parametrize("family", ["vit", "bert", "llama"])
+def test_a_backbone_gets_a_new_head(family, references, tmp_path):
+    reference = references(family)
+    tensors = load_file(reference.folder / "model.safetensors")
+    heads = ("classifier.", "lm_head.", "cls.predictions.")
+    backbone = {name: value for name, value in tensors.items() if not name.startswith(heads)}
+    assert len(backbone) < len(tensors)
+    (tmp_path / "hf").mkdir()
+    shutil.copy(reference.folder / "config.json", tmp_path / "hf")
+    save_file(backbone, tmp_path / "hf/model.safetensors")
+    with pytest.warns(UserWarning, match="no head of this task: .* begin with random values"):
+        model = galvatron.load(tmp_path / "hf")
+    state = model.state_dict()
+    assert all(torch.equal(state[name].double(), value.double()) for name, value in backbone.items() if name in state)
+    head = next(name for name in tensors if name.startswith(heads))
+    assert torch.isfinite(state[head]).all()
 
 
 def test_a_truncated_checkpoint_is_told(references, tmp_path):

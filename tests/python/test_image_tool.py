@@ -53,6 +53,14 @@ def test_class_folders_become_arrays(pets, tmp_path):
     assert info["classes"] == ["cat", "dog"] and info["shape"] == [3, 6, 8]
 
 
+def test_grey_pictures_of_16_bits_keep_their_shades(tmp_path):
+    shades = np.array([[0, 257, 20_046], [59_881, 65_278, 65_535]], dtype=np.uint16)
+    Image.fromarray(shades).save(tmp_path / "xray.png")
+    for channels in (1, 3):
+        picture = read_picture(tmp_path / "xray.png", ImageOptions(size=(2, 3), channels=channels))
+        assert picture[0].tolist() == [[0, 1, 78], [233, 254, 255]]
+
+
 def test_pictures_are_mixed_the_same_way_each_time(pets, tmp_path):
     def labels(seed: int) -> list[int]:
         prepare_folder(pets, tmp_path / "out", ImageOptions(size=(2, 2), seed=seed))

@@ -5,8 +5,6 @@
 #include "galvatron/base/error.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/nn/counter_random.h"
-#include "galvatron/runtime/engine.h"
-#include "galvatron/train/optimizers/optimizer.h"
 
 #include "test_threads.h"
 
@@ -124,6 +122,19 @@ plan::Plan single_rank_plan(const TrainingCase& job, spec::Precision precision) 
   return plan::uniform_plan(job.model, {job.seq_length, job.global_batch, precision}, 1, {});
 }
 
+StepNumbers train_step(const TrainingCase& job, runtime::Engine& engine,
+                       train::Optimizer& optimizer, int step,
+                       const std::function<void()>& on_gradients) {
+  HashedInputs tokens(job, step);
+  StepNumbers out;
+  out.loss = engine.forward_backward(tokens, step);
+  if (on_gradients) on_gradients();
+  out.grad_norm = engine.gradient_norm();
+  optimizer.step(job.learning_rate, train::clip_factor(out.grad_norm, job.max_grad_norm));
+  engine.publish();
+  return out;
+}
+
 TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::BackendKind backend) {
   TrainingResult result;
   WholeTensors gradients, parameters;
@@ -135,15 +146,12 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
                                {job.seed, job.seq_length, true});
         const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);
         for (int step = 0; step < job.steps; ++step) {
-          HashedInputs tokens(job, step);
-          const double loss = engine.forward_backward(tokens, step);
-          if (step == 0) collect(engine, gradients, true);
-          const double norm = engine.gradient_norm();
-          optimizer->step(job.learning_rate, train::clip_factor(norm, job.max_grad_norm));
-          engine.publish();
+          const StepNumbers numbers = train_step(job, engine, *optimizer, step, [&] {
+            if (step == 0) collect(engine, gradients, true);
+          });
           if (world.rank() != 0) continue;
-          result.losses.push_back(loss);
-          result.grad_norms.push_back(norm);
+          result.losses.push_back(numbers.loss);
+          result.grad_norms.push_back(numbers.grad_norm);
         }
         HashedInputs tokens(job, job.steps);
         const double evaluation = engine.evaluate(tokens);

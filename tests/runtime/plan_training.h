@@ -2,6 +2,7 @@
 // and gradients together again: what the promise "a plan never changes the result" is tested with.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,8 +10,10 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
+#include "galvatron/runtime/engine.h"
 #include "galvatron/spec/model_spec.h"
 #include "galvatron/spec/optimizer_spec.h"
+#include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::testing {
 
@@ -33,6 +36,15 @@ struct TrainingResult {
   std::map<std::string, at::Tensor> parameters;       // whole, after the last step
   double evaluation = 0;                              // loss after the last step, without dropout
 };
+
+// One step on a rank, of inputs that are a function of the job and the step's number (from 0).
+// Collective. `on_gradients`: between the backward and the update.
+struct StepNumbers {
+  double loss = 0, grad_norm = 0;
+};
+StepNumbers train_step(const TrainingCase& job, runtime::Engine& engine,
+                       train::Optimizer& optimizer, int step,
+                       const std::function<void()>& on_gradients = {});
 
 TrainingResult train(const TrainingCase& job, const plan::Plan& plan,
                      comm::BackendKind backend = comm::BackendKind::kThreads);

@@ -6,10 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "galvatron/comm/torch_headers.h"
-#include "galvatron/models/registry.h"
-#include "galvatron/train/checkpoint.h"
-
+#include "runtime/checkpointing_rank.h"
 #include "runtime/random_plan.h"
 #include "test_threads.h"
 
@@ -21,31 +18,13 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kPairs = 60;
 constexpr std::uint64_t kSavedSeed = 3, kOtherSeed = 4;
 
-// Nothing is trained.
-class NoSamples : public data::SampleSource {
- public:
-  std::int64_t size() const override { return 1; }
-  std::int64_t seq_length() const override { return 1; }
-  at::Tensor fetch(spec::InputKind, std::int64_t, Range, Range) const override { return {}; }
-  double num_labels(std::int64_t, std::int64_t) const override { return 1; }
-};
-
 // A state of the optimizer is another function of the same element.
 at::Tensor state_of(const at::Tensor& master, std::size_t number) {
   return master * 2 + static_cast<double>(number + 1);
 }
 
-// The engine of a rank and the trainer over it, with weights of that seed.
-struct Rank {
-  Rank(const TrainingCase& job, const plan::Plan& plan, comm::World& world, std::uint64_t seed)
-      : engine(job.model, plan, world, models::make_layer, {seed, job.seq_length, true}),
-        trainer(engine, samples, nullptr, options_of(job)) {}
-
-  static train::TrainerOptions options_of(const TrainingCase& job) {
-    train::TrainerOptions options;
-    options.optimizer = job.optimizer;
-    return options;
-  }
+struct Rank : CheckpointingRank {
+  using CheckpointingRank::CheckpointingRank;
 
   void fill_states() {
     const std::vector<std::string>& names = trainer.optimizer().spec().states;
@@ -78,10 +57,6 @@ struct Rank {
     }
     return out;
   }
-
-  NoSamples samples;
-  runtime::Engine engine;
-  train::Trainer trainer;
 };
 
 TEST(Resharding, EveryElementSurvivesEveryPairOfPlans) {

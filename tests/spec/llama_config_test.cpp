@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "galvatron/spec/length_limit.h"
 #include "galvatron/spec/model_spec.h"
 
 #include "config_error.h"
@@ -77,14 +78,20 @@ TEST(LlamaConfig, AnExplicitHeadSizeNeedNotBeHiddenOverHeads) {
             "[model] my-model: num_attention_heads 32 is not a multiple of num_key_value_heads 5");
 }
 
-TEST(LlamaConfig, AWindowInEffectIsRefused) {
-  EXPECT_EQ(
-      refusal("mistral", "{}"),
-      "[model] my-model: sliding_window = 4096 is not supported with "
-      "max_position_embeddings 131072; set sliding_window to null, or max_position_embeddings "
-      "to at most 4096");
-  EXPECT_NE(refusal("qwen2", R"({"use_sliding_window": true})"), "");
-  EXPECT_NE(refusal("qwen2", R"({"layer_types": ["full_attention", "sliding_attention"]})"), "");
+// Sequences in which it hides nothing are allowed, longer ones are not, and why is said.
+TEST(LlamaConfig, AWindowBoundsTheLength) {
+  const ModelSpec mistral = model("mistral", "{}");
+  EXPECT_EQ(mistral.max_positions, 4096);
+  EXPECT_EQ(window_note(mistral),
+            " (its sliding_window: beyond it tokens are hidden, which is not supported)");
+  EXPECT_EQ(window_note(model("llama", "{}")), "");
+  EXPECT_EQ(window_note(model("mistral", R"({"max_position_embeddings": 4096})")), "");
+  const ModelSpec qwen = model("qwen2", R"({"use_sliding_window": true, "sliding_window": 128})");
+  EXPECT_EQ(qwen.max_positions, 128);
+  EXPECT_NE(window_note(qwen), "");
+  const char* slides = R"({"layer_types": ["full_attention", "sliding_attention"]})";
+  EXPECT_EQ(model("qwen2", slides).max_positions, 4096);
+  EXPECT_NE(refusal("qwen2", R"({"layer_types": ["linear_attention"]})"), "");
 }
 
 TEST(LlamaConfig, HasAPaddingTokenWhereTheConfigNamesOne) {

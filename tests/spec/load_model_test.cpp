@@ -180,6 +180,23 @@ TEST_F(ModelFolder, PresetsComeFromTheEnvironmentsFolder) {
   EXPECT_NE(config_error_of([] { load_model("gpt2"); }), "");
 }
 
+// As in transformers: what somebody has under a preset's name is what he means.
+TEST_F(ModelFolder, AFolderOfAPresetsNameWins) {
+  const fs::path before = fs::current_path();
+  write("gpt2-tiny/config.json", kLlama);
+  fs::create_directories(folder_ / "gpt2");  // holds no model
+  fs::current_path(folder_);
+  EXPECT_EQ(load_model("gpt2-tiny").family, Family::kLlama);
+  EXPECT_EQ(load_model("gpt2").family, Family::kGpt);
+  fs::current_path(before);
+}
+
+// A path may hold any bytes, JSON files hold UTF-8.
+TEST_F(ModelFolder, NamesAreUtf8) {
+  write("mod\xe8le.json", kLlama);
+  EXPECT_EQ(load_model((folder_ / "mod\xe8le.json").string()).name, "mod\xef\xbf\xbdle");
+}
+
 TEST_F(ModelFolder, ErrorsNameTheFile) {
   EXPECT_NE(config_error_of([&] { load_model(folder_.string()); }).find("config.json"),
             std::string::npos);

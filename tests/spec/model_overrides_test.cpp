@@ -116,11 +116,10 @@ TEST(ModelOverrides, WithoutAPlaceInTheFamilySayWhy) {
 }
 
 TEST(ModelOverrides, ReachAConfigThatIsRefusedWithoutThem) {
-  const Json window = {{"model_type", "mistral"}, {"max_position_embeddings", 32768}};
-  EXPECT_NE(config_error_of([&] { model_from_config(window, "mine"); }), "");
-  const NamedConfig fits =
-      override_config({window, "mine"}, Family::kLlama, {.max_positions = 4096});
-  EXPECT_EQ(model_from_config(fits.config, fits.name).max_positions, 4096);
+  const Json odd = {{"model_type", "mistral"}, {"max_position_embeddings", 0}};
+  EXPECT_NE(config_error_of([&] { model_from_config(odd, "mine"); }), "");
+  const NamedConfig fits = override_config({odd, "mine"}, Family::kLlama, {.max_positions = 2048});
+  EXPECT_EQ(model_from_config(fits.config, fits.name).max_positions, 2048);
 }
 
 TEST(ModelOverrides, OfLayersForgetTheirTypes) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
 
 #include "config_error.h"
@@ -45,6 +46,12 @@ TEST(Metrics, OptionalFigures) {
   EXPECT_EQ(line["mfu"].get<double>(), 0.5);
   EXPECT_EQ(line["valid_loss"].get<double>(), 2.5);
   EXPECT_TRUE(line["skipped"].get<bool>());
+}
+
+TEST(MetricsFile, AFullDiskKeepsNothingBack) {
+  MetricsFile file("/dev/full");
+  for (int i = 0; i < 2; ++i) EXPECT_THROW(file.write(example()), RuntimeFailure);
+  EXPECT_THROW(file.finish(), RuntimeFailure);
 }
 
 TEST(MetricsFile, EachLineIsThereAtOnce) {

@@ -21,7 +21,7 @@ TEST(RunFiles, AStepThatWasRunAgainCountsOnce) {
   again["loss"] = 1.5;
   next["loss"] = nullptr;
   texts.files[kRunMetrics] += again.dump() + "\n" + next.dump() + "\n";
-  const Run run = read_run(texts);
+  const auto run = read_run(texts);
   EXPECT_EQ(run.steps, (std::vector<std::int64_t>{1, 2, 3, 4, 5}));
   EXPECT_EQ(run.metrics.at("loss")[3], 1.5);
   EXPECT_EQ(run.metrics.at("loss")[4], std::nullopt);
@@ -30,7 +30,7 @@ TEST(RunFiles, AStepThatWasRunAgainCountsOnce) {
 TEST(RunFiles, ALastLineThatIsCutOffIsLeftOutAndSaid) {
   RunTexts texts = run_of_four_steps();
   texts.files[kRunMetrics] += R"({"step": 5, "lo)";
-  const Run run = read_run(texts);
+  const auto run = read_run(texts);
   EXPECT_EQ(run.steps.size(), 4u);
   ASSERT_EQ(run.notes.size(), 1u);
   EXPECT_EQ(run.notes[0],
@@ -38,7 +38,7 @@ TEST(RunFiles, ALastLineThatIsCutOffIsLeftOutAndSaid) {
 }
 
 TEST(RunFiles, EventsStartAtZero) {
-  const Run run = read_run(run_of_four_steps());
+  const auto run = read_run(run_of_four_steps());
   ASSERT_EQ(run.events->size(), 4u);
   const TracedEvent &first = (*run.events)[0], &last = (*run.events)[3];
   EXPECT_EQ(first.start, Milliseconds{0});
@@ -48,7 +48,7 @@ TEST(RunFiles, EventsStartAtZero) {
 }
 
 TEST(RunFiles, RanksAreInTheirOrder) {
-  const Run run = read_run(run_of_four_steps());
+  const auto run = read_run(run_of_four_steps());
   ASSERT_EQ(run.summary->ranks.size(), 2u);
   EXPECT_EQ(run.summary->ranks[0].measured_bytes, 200);
   EXPECT_EQ(run.summary->ranks[0].predicted_bytes, std::nullopt);

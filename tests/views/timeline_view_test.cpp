@@ -38,20 +38,27 @@ TEST(TimelineView, DrawsWhatIsComputedAgainBeforeItsBackward) {
   double again = 0;
   for (const cost::LayerRow& layer : cost.layers) again += 4 * layer.time.recompute.value;
   EXPECT_GT(again, 0);
-  EXPECT_NEAR(sum_of(rows, "recompute"), again, 1e-9 * again);
+  // The last microbatch's runs beside reductions, which slow it.
+  const double slowdown = answer.priced->question.hardware.overlap_slowdown,
+               drawn = sum_of(rows, "recompute");
+  EXPECT_GE(drawn, again * (1 - 1e-9));
+  EXPECT_LE(drawn, again * (3 + slowdown) / 4);
   double busy = 0;
   for (const Milliseconds rank : cost.timeline.busy) busy += rank.value;
-  EXPECT_NEAR(sum_of(rows, "forward") + sum_of(rows, "backward") + again, busy, 1e-9 * busy);
+  EXPECT_NEAR(sum_of(rows, "forward") + sum_of(rows, "backward") + drawn, busy, 1e-9 * busy);
 }
 
-TEST(TimelineView, EachComputeRowIsFullFromBeginningToEnd) {
+// What computes, what it waits for in its collectives, and bubbles.
+TEST(TimelineView, EachRankIsFullFromBeginningToEnd) {
   const PlanAnswer answer = answer_gpt2(gpt2_plan({}, 4));
   const OrderedJson view = timeline_view(answer.priced->cost.timeline);
   const double total = view["total_ms"];
   for (int rank = 0; rank < 4; ++rank) {
+    const std::string name = "rank " + std::to_string(rank);
     double sum = 0;
     for (const Row& row : rows_of(view)) {
-      if (row.row == "rank " + std::to_string(rank)) sum += row.end - row.start;
+      if (row.row == name) sum += row.end - row.start;
+      if (row.row == name + " collectives") sum += row.end - row.start - row.hidden;
     }
     EXPECT_NEAR(sum, total, 1e-4 * total);
   }

@@ -93,10 +93,23 @@ def read_picture(path: Path, options: ImageOptions) -> np.ndarray:
         raise ConfigError("pictures are read with Pillow, which is not installed: pip install pillow") from None
     try:
         with Image.open(path) as picture:
-            pixels = np.asarray(_resized(picture.convert("L" if options.channels == 1 else "RGB"), options))
+            mode = "L" if options.channels == 1 else "RGB"
+            pixels = np.asarray(_resized(_eight_bits(picture).convert(mode), options))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{path} cannot be read as a picture: {error}") from None
     return pixels[None] if options.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _eight_bits(picture: Image) -> Image:
+    """Grey pictures of 16 bits keep their shades: convert() would make all above 255 white."""
+    from PIL import Image
+
+    if not picture.mode.startswith("I"):
+        return picture
+    shades = np.asarray(picture, dtype=np.float64)
+    if picture.mode == "I" and shades.max(initial=0) <= 255:
+        return picture
+    return Image.fromarray(np.clip(np.rint(shades / 257), 0, 255).astype(np.uint8))
 
 
 def _resized(picture: Image, options: ImageOptions) -> Image:

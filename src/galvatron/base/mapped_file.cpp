@@ -13,7 +13,8 @@
 namespace galvatron {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe would wait for somebody to write.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) throw ConfigError("[file] cannot open ", path.string(), ": ", std::strerror(errno));
   struct stat info = {};
   const bool is_file = fstat(file, &info) == 0 && S_ISREG(info.st_mode);

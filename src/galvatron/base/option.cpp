@@ -449,7 +449,8 @@ OrderedJson OptionList::record(const std::vector<std::string>& headings) const {
     OrderedJson value = option.value();
     if (!value.is_null()) out[option.python_name()] = std::move(value);
   }
-  return out;
+  // Paths may hold any bytes, JSON holds UTF-8: what is none is written as U+FFFD.
+  return OrderedJson::parse(out.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
 }
 
 OrderedJson OptionList::describe() const {

@@ -35,6 +35,7 @@ inline constexpr std::array kCommands = {
     CommandEntry{"train", "Train a model under a plan", true},
     CommandEntry{"report", "One HTML page about a training run, or the run live in the browser",
                  false},
+    CommandEntry{"export", "Write any checkpoint's weights as a Hugging Face folder", true},
     CommandEntry{"simulate", "Time, memory and timeline of a plan, without running it", false},
     CommandEntry{"visualize", "See memory, time and plan in the browser, change them, search",
                  false},

@@ -42,7 +42,7 @@ CudaPlugin& cuda_plugin() {
   return plugin;
 }
 
-void require_cuda(int index) {
+void check_cuda(int index) {
   const int count = cuda_plugin().device_count();
   if (count == 0) {
     throw ConfigError(
@@ -55,12 +55,16 @@ void require_cuda(int index) {
                       count == 1 ? " CUDA device" : " CUDA devices",
                       ": start at most one rank per device");
   }
+}
+
+void require_cuda(int index) {
+  check_cuda(index);
   cuda_plugin().set_device(index);
 }
 
 bool cuda_is_available() {
   try {
-    require_cuda(0);
+    check_cuda(0);
     return true;
   } catch (const ConfigError&) {
     return false;

@@ -14,8 +14,10 @@
 
 namespace galvatron::comm {
 
-// Opens the plugin and makes device `index` the current one. ConfigError in one sentence when the
-// plugin or a driver is missing, or there are not as many devices.
+// ConfigError in one sentence when the plugin or a driver is missing, or there are not as many
+// devices. Takes no memory of a device.
+void check_cuda(int index);
+// And makes device `index` the current one.
 void require_cuda(int index);
 
 // False instead of the error.

@@ -34,16 +34,60 @@ void check_sizes(const at::Tensor& tensor, const std::vector<std::int64_t>& size
              " elements, its sizes add up to ", total);
 }
 
+// Records one operation from its making on, for the time in which this thread is held up by it.
+class Recorded {
+ public:
+  Recorded(const Group::Backend& backend, const char* kind, const at::Tensor& tensor, int peer = -1)
+      : flight_(backend.flight()) {
+    if (!flight_) return;
+    FlightEntry entry;
+    entry.kind = kind;
+    entry.group = backend.flight_group();
+    entry.bytes = tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : 0;
+    if (peer >= 0) entry.peer = backend.ranks()[static_cast<std::size_t>(peer)];
+    number_ = flight_->start(entry);
+    flight_->wait_for(number_);
+  }
+  ~Recorded() {
+    // What fails stays as it is, for whoever asks why.
+    if (!flight_ || std::uncaught_exceptions() > 0) return;
+    if (!goes_on_) flight_->end(number_);
+    flight_->wait_for(-1);
+  }
+  Recorded(const Recorded&) = delete;
+  Recorded& operator=(const Recorded&) = delete;
+
+  Pending hand_over(Pending pending) {
+    if (!flight_ || pending.done()) return pending;
+    goes_on_ = true;
+    return Pending(std::move(pending), flight_, number_);
+  }
+
+ private:
+  std::shared_ptr<FlightRecorder> flight_;
+  std::int64_t number_ = -1;
+  bool goes_on_ = false;
+};
+
 }  // namespace
+
+void Group::Backend::record_in(std::shared_ptr<FlightRecorder> flight) {
+  flight_ = std::move(flight);
+  flight_group_ = flight_->add_group(ranks_);
+}
 
 Pending::Pending() = default;
 Pending::Pending(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Pending::Pending(Pending&& pending, std::shared_ptr<FlightRecorder> flight, std::int64_t number)
+    : state_(std::move(pending.state_)), flight_(std::move(flight)), number_(number) {}
 Pending::Pending(Pending&&) noexcept = default;
 
 Pending& Pending::operator=(Pending&& other) noexcept {
   if (this != &other) {
-    Pending old(std::move(state_));  // waits when it goes
+    Pending old(std::move(*this));  // waits when it goes
     state_ = std::move(other.state_);
+    flight_ = std::move(other.flight_);
+    number_ = other.number_;
   }
   return *this;
 }
@@ -59,7 +103,18 @@ Pending::~Pending() {
 }
 
 void Pending::wait() {
-  if (const std::shared_ptr<State> state = std::exchange(state_, nullptr)) state->wait();
+  if (!state_) return;
+  if (!flight_) return finish();
+  flight_->wait_for(number_);
+  finish();
+  // In this order: between the two it neither stands still nor waits.
+  flight_->end(number_);
+  flight_->wait_for(-1);
+}
+
+void Pending::finish() {
+  const std::shared_ptr<State> state = std::exchange(state_, nullptr);
+  state->wait();
 }
 
 bool Pending::done() const { return !state_; }
@@ -82,12 +137,16 @@ const std::string& Group::name() const {
 
 void Group::all_reduce(at::Tensor& tensor, Reduction reduction) const {
   check_contiguous(tensor, "all_reduce");
-  if (backend_) backend_->all_reduce(tensor, reduction, Mode::kBlocking).wait();
+  if (!backend_) return;
+  const Recorded recorded(*backend_, "all_reduce", tensor);
+  backend_->all_reduce(tensor, reduction, Mode::kBlocking).wait();
 }
 
 Pending Group::all_reduce_async(at::Tensor tensor, Reduction reduction) const {
   check_contiguous(tensor, "all_reduce");
-  return backend_ ? backend_->all_reduce(std::move(tensor), reduction, Mode::kAsync) : Pending();
+  if (!backend_) return Pending();
+  Recorded recorded(*backend_, "all_reduce", tensor);
+  return recorded.hand_over(backend_->all_reduce(std::move(tensor), reduction, Mode::kAsync));
 }
 
 namespace {
@@ -109,27 +168,37 @@ void check_reduce_scatter(const at::Tensor& output, const at::Tensor& input, int
 void Group::all_gather(at::Tensor& output, const at::Tensor& input) const {
   check_all_gather(output, input, size());
   if (!backend_) return copy_raw(output, input);
+  const Recorded recorded(*backend_, "all_gather", input);
   backend_->all_gather(output, input, Mode::kBlocking).wait();
 }
 
 Pending Group::all_gather_async(at::Tensor output, at::Tensor input) const {
   check_all_gather(output, input, size());
-  if (backend_) return backend_->all_gather(std::move(output), std::move(input), Mode::kAsync);
-  copy_raw(output, input);
-  return Pending();
+  if (!backend_) {
+    copy_raw(output, input);
+    return Pending();
+  }
+  Recorded recorded(*backend_, "all_gather", input);
+  return recorded.hand_over(
+      backend_->all_gather(std::move(output), std::move(input), Mode::kAsync));
 }
 
 void Group::reduce_scatter(at::Tensor& output, const at::Tensor& input) const {
   check_reduce_scatter(output, input, size());
   if (!backend_) return copy_raw(output, input);
+  const Recorded recorded(*backend_, "reduce_scatter", input);
   backend_->reduce_scatter(output, input, Mode::kBlocking).wait();
 }
 
 Pending Group::reduce_scatter_async(at::Tensor output, at::Tensor input) const {
   check_reduce_scatter(output, input, size());
-  if (backend_) return backend_->reduce_scatter(std::move(output), std::move(input), Mode::kAsync);
-  copy_raw(output, input);
-  return Pending();
+  if (!backend_) {
+    copy_raw(output, input);
+    return Pending();
+  }
+  Recorded recorded(*backend_, "reduce_scatter", input);
+  return recorded.hand_over(
+      backend_->reduce_scatter(std::move(output), std::move(input), Mode::kAsync));
 }
 
 void Group::all_to_all(at::Tensor& output, const at::Tensor& input,
@@ -139,6 +208,7 @@ void Group::all_to_all(at::Tensor& output, const at::Tensor& input,
   check_sizes(output, output_sizes, size(), "output");
   check_sizes(input, input_sizes, size(), "input");
   if (!backend_) return copy_raw(output, input);
+  const Recorded recorded(*backend_, "all_to_all", input);
   backend_->all_to_all(output, input, output_sizes, input_sizes, Mode::kBlocking).wait();
 }
 
@@ -148,36 +218,44 @@ Pending Group::all_to_all_async(at::Tensor output, at::Tensor input,
   check_pair(output, input, "all_to_all");
   check_sizes(output, output_sizes, size(), "output");
   check_sizes(input, input_sizes, size(), "input");
-  if (backend_) {
-    return backend_->all_to_all(std::move(output), std::move(input), std::move(output_sizes),
-                                std::move(input_sizes), Mode::kAsync);
+  if (!backend_) {
+    copy_raw(output, input);
+    return Pending();
   }
-  copy_raw(output, input);
-  return Pending();
+  Recorded recorded(*backend_, "all_to_all", input);
+  return recorded.hand_over(backend_->all_to_all(std::move(output), std::move(input),
+                                                 std::move(output_sizes), std::move(input_sizes),
+                                                 Mode::kAsync));
 }
 
 void Group::broadcast(at::Tensor& tensor, int root) const {
   check_contiguous(tensor, "broadcast");
   GALV_CHECK(root >= 0 && root < size(), "broadcast from ", root, " of ", size());
-  if (backend_) backend_->broadcast(tensor, root).wait();
+  if (!backend_) return;
+  const Recorded recorded(*backend_, "broadcast", tensor);
+  backend_->broadcast(tensor, root).wait();
 }
 
 Pending Group::send(at::Tensor tensor, int peer, int tag) const {
   check_contiguous(tensor, "send");
   GALV_CHECK(peer >= 0 && peer < size() && peer != rank(), "send to ", peer, " of ", size());
   GALV_CHECK(tag >= 0, "tag ", tag);
-  return backend_->send(std::move(tensor), peer, tag);
+  Recorded recorded(*backend_, "send", tensor, peer);
+  return recorded.hand_over(backend_->send(std::move(tensor), peer, tag));
 }
 
 Pending Group::receive(at::Tensor tensor, int peer, int tag) const {
   check_contiguous(tensor, "receive");
   GALV_CHECK(peer >= 0 && peer < size() && peer != rank(), "receive from ", peer, " of ", size());
   GALV_CHECK(tag >= 0, "tag ", tag);
-  return backend_->receive(std::move(tensor), peer, tag);
+  Recorded recorded(*backend_, "receive", tensor, peer);
+  return recorded.hand_over(backend_->receive(std::move(tensor), peer, tag));
 }
 
 void Group::barrier() const {
-  if (backend_) backend_->barrier();
+  if (!backend_) return;
+  const Recorded recorded(*backend_, "barrier", {});
+  backend_->barrier();
 }
 
 }  // namespace galvatron::comm

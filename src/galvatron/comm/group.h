@@ -12,6 +12,8 @@
 
 namespace galvatron::comm {
 
+class FlightRecorder;
+
 enum class Reduction { kSum, kMax };
 
 // A collective under way. wait() makes its result usable (on CUDA: by the current stream) and
@@ -22,6 +24,8 @@ class Pending {
   class State;  // keeps the tensors of the operation alive
   Pending();    // already done
   explicit Pending(std::shared_ptr<State> state);
+  // The recorder hears when it is waited for and done.
+  Pending(Pending&& pending, std::shared_ptr<FlightRecorder> flight, std::int64_t number);
   Pending(Pending&&) noexcept;
   Pending& operator=(Pending&&) noexcept;
   ~Pending();
@@ -29,7 +33,11 @@ class Pending {
   bool done() const;  // true once wait() returned
 
  private:
+  void finish();
+
   std::shared_ptr<State> state_;
+  std::shared_ptr<FlightRecorder> flight_;  // null: not recorded
+  std::int64_t number_ = -1;
 };
 
 // A shared handle: copies are the same group. A default-made Group is a group of one that needs no

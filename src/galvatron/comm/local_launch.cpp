@@ -9,19 +9,23 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/host_job.h"
 #include "galvatron/comm/launch.h"
+#include "galvatron/comm/pinning.h"
 #include "galvatron/comm/rank_failure.h"
+#include "galvatron/comm/rank_life.h"
+#include "galvatron/comm/signal_queue.h"
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/store.h"
 
@@ -37,7 +41,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kGrace{3};
 // After a SIGTERM, before a SIGKILL.
 constexpr std::chrono::seconds kTermGrace{2};
-// Ranks that were asked to stop may want to save a checkpoint.
+// Ranks that were asked to stop may want to save a checkpoint. Those who beat have as long again.
 constexpr std::chrono::seconds kStopGrace{30};
 constexpr std::chrono::seconds kStoreTimeout{45};
 constexpr std::size_t kKeptOutput = 64 * 1024;
@@ -49,47 +53,21 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
-// SIGCHLD and the signals that stop a run as data of a file descriptor for the time of the launch.
-class SignalQueue {
- public:
-  SignalQueue() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int signal : {SIGCHLD, SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
-    pthread_sigmask(SIG_BLOCK, &set, &before_);
-    fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd_ < 0) throw RuntimeFailure("cannot watch signals: ", std::strerror(errno));
-  }
-  ~SignalQueue() {
-    close(fd_);
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  SignalQueue(const SignalQueue&) = delete;
-  SignalQueue& operator=(const SignalQueue&) = delete;
-
-  int fd() const { return fd_; }
-  const sigset_t& mask_before() const { return before_; }
-  std::optional<int> next() {
-    signalfd_siginfo info{};
-    if (read(fd_, &info, sizeof info) != sizeof info) return std::nullopt;
-    return static_cast<int>(info.ssi_signo);
-  }
-
- private:
-  int fd_ = -1;
-  sigset_t before_{};
-};
-
 // The environment of one rank: ours, with the rank's variables in place of what was there.
-std::vector<std::string> rank_environment(int rank, int nproc, int port) {
+std::vector<std::string> rank_environment(int local_rank, const LocalLaunch& launch, int port) {
+  const int nproc = launch.nproc;
   std::vector<std::pair<std::string, std::string>> set{
-      {"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(nproc)},
-      {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
-      {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", std::to_string(port)},
+      {"RANK", std::to_string(launch.first_rank + local_rank)},
+      {"WORLD_SIZE", std::to_string(std::max(launch.world_size, nproc))},
+      {"LOCAL_RANK", std::to_string(local_rank)},
+      {"LOCAL_WORLD_SIZE", std::to_string(nproc)},
+      {"MASTER_ADDR", launch.master_addr},
+      {"MASTER_PORT", std::to_string(port)},
       {"GALVATRON_LAUNCHER", "galvatron"},
   };
   if (!std::getenv("OMP_NUM_THREADS")) {
     set.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cores() / nproc)));
+    set.emplace_back(kThreadsVariable, "1");
   }
   std::vector<std::string> result;
   for (char** entry = environ; *entry; ++entry) {
@@ -112,13 +90,15 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 // Between fork and exec: only calls that are safe while other threads of the parent may hold locks.
 [[noreturn]] void become_rank(const std::vector<char*>& command,
-                              const std::vector<char*>& environment, int output, pid_t parent,
-                              const sigset_t& mask) {
+                              const std::vector<char*>& environment, int output, bool has_terminal,
+                              pid_t parent, const sigset_t& mask) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
-  if (output >= 0) {
+  if (!has_terminal) {
     const int null = open("/dev/null", O_RDONLY);
     if (null >= 0) dup2(null, STDIN_FILENO);
+  }
+  if (output >= 0) {
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
   }
@@ -131,17 +111,19 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 class RankProcess {
  public:
-  RankProcess(int rank, const LocalLaunch& launch, int port, const sigset_t& mask) {
+  RankProcess(int local_rank, const LocalLaunch& launch, int port, const sigset_t& mask) {
+    const int rank = launch.first_rank + local_rank;
     std::array<int, 2> ends{-1, -1};
     if (rank > 0 && pipe2(ends.data(), O_CLOEXEC) != 0) {
       throw RuntimeFailure("cannot open a pipe for rank ", rank, ": ", std::strerror(errno));
     }
-    const std::vector<std::string> strings = rank_environment(rank, launch.nproc, port);
+    const std::vector<std::string> strings = rank_environment(local_rank, launch, port);
     const std::vector<char*> environment = pointers(strings);
     const std::vector<char*> command = pointers(launch.command);
     const pid_t parent = getpid();
     pid_ = fork();
-    if (pid_ == 0) become_rank(command, environment, ends[1], parent, mask);
+    const bool has_terminal = rank == 0 && launch.control < 0;
+    if (pid_ == 0) become_rank(command, environment, ends[1], has_terminal, parent, mask);
     output_ = ends[0];
     if (ends[1] >= 0) close(ends[1]);
     if (output_ >= 0) fcntl(output_, F_SETFL, O_NONBLOCK);
@@ -208,17 +190,24 @@ bool is_resumable(int status) { return WIFEXITED(status) && WEXITSTATUS(status) 
 class Launcher {
  public:
   explicit Launcher(const LocalLaunch& launch)
-      : store_(host_store(launch.master_port, kStoreTimeout)) {
+      : first_rank_(launch.first_rank), control_(launch.control) {
+    store_.port = launch.master_port;
+    if (first_rank_ == 0) store_ = host_store(launch.master_port, kStoreTimeout);
+    if (first_rank_ == 0 && control_ >= 0) {
+      std::fputs(store_line(store_.port).c_str(), stdout);
+      std::fflush(stdout);
+    }
     for (int rank = 0; rank < launch.nproc; ++rank) {
       ranks_.push_back(
           std::make_unique<RankProcess>(rank, launch, store_.port, signals_.mask_before()));
     }
   }
 
-  int run() {
+  LaunchEnd run() {
     while (any_running()) {
       poll_once();
       handle_signals();
+      handle_control();
       for (auto& rank : ranks_) rank->drain();
       reap();
       enforce_deadline();
@@ -238,6 +227,7 @@ class Launcher {
     for (const auto& rank : ranks_) {
       if (rank->output() >= 0) fds.push_back({rank->output(), POLLIN, 0});
     }
+    if (control_ >= 0) fds.push_back({control_, POLLIN, 0});
     int timeout = -1;
     if (deadline_) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
@@ -248,11 +238,27 @@ class Launcher {
 
   void handle_signals() {
     while (const std::optional<int> signal = signals_.next()) {
-      if (*signal == SIGCHLD) continue;
-      signal_all(stopped_by_ ? SIGKILL : *signal);  // who asks twice does not want to wait
-      if (!stopped_by_) deadline_ = Clock::now() + kStopGrace;
-      stopped_by_ = *signal;
+      if (*signal != SIGCHLD) pass_on(*signal);
     }
+  }
+
+  void pass_on(int signal) {
+    signal_all(stopped_by_ ? SIGKILL : signal);  // who asks twice does not want to wait
+    if (!stopped_by_) deadline_ = Clock::now() + kStopGrace;
+    stopped_by_ = signal;
+  }
+
+  // Whoever started us has ended where this pipe has.
+  void handle_control() {
+    pollfd ready{control_, POLLIN, 0};
+    if (control_ < 0 || poll(&ready, 1, 0) <= 0) return;
+    const auto signals = read_signals(control_, control_text_);
+    if (!signals) {
+      control_ = -1;
+      if (!stopped_by_) pass_on(SIGTERM);
+      return;
+    }
+    for (const int signal : *signals) pass_on(signal);
   }
 
   void reap() {
@@ -269,6 +275,10 @@ class Launcher {
 
   void enforce_deadline() {
     if (!deadline_ || Clock::now() < *deadline_) return;
+    if (stopped_by_ && failed_.empty() && !terminated_ && they_live()) {
+      deadline_ = Clock::now() + kStopGrace;
+      return;
+    }
     signal_all(terminated_ ? SIGKILL : SIGTERM);
     terminated_ = true;
     deadline_ = Clock::now() + kTermGrace;
@@ -278,32 +288,57 @@ class Launcher {
     for (const auto& rank : ranks_) rank->signal(number);
   }
 
-  int report() const {
-    if (failed_.empty() && !terminated_) return resumable_ ? kExitResumable : 0;
-    if (stopped_by_) return 128 + *stopped_by_;
+  // Whether any rank that still runs has given a sign of life since this was asked last.
+  bool they_live() {
+    if (!store_.store) return true;  // they are watched over where the store is
+    std::int64_t beats = 0;
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      if (!ranks_[i]->running()) continue;
+      const std::optional<Beat> beat = find_beat(*store_.store, static_cast<int>(i));
+      if (beat) beats += beat->number + 1;
+    }
+    return std::exchange(beats_, beats) != beats;
+  }
+
+  LaunchEnd report() const {
+    const bool stopped = stopped_by_.has_value();
+    if (failed_.empty() && !terminated_) return {resumable_ ? kExitResumable : 0, -1, stopped};
+    if (stopped) return {128 + *stopped_by_, -1, true};
     std::vector<RankFailure> failures;
     for (int rank : failed_)
-      failures.push_back({rank, ranks_[rank]->status(), ranks_[rank]->text()});
-    if (failures.empty()) return 0;
+      failures.push_back({first_rank_ + rank, ranks_[rank]->status(), ranks_[rank]->text()});
+    if (failures.empty()) return {};
     const RankFailure& cause = root_cause(failures);
-    const std::string sentence = describe_failure(cause, failures);
+    const std::string sentence = describe_failure(cause, failures, last_signs(cause.rank));
     if (!sentence.empty()) std::fprintf(stderr, "%s\n", sentence.c_str());
-    return exit_code(cause);
+    return {exit_code(cause), cause.rank, false};
+  }
+
+  LastSigns last_signs(int rank) const {
+    if (!store_.store) return {};
+    LastSigns signs{find_verdict(*store_.store), ""};
+    if (const std::optional<Beat> beat = find_beat(*store_.store, rank))
+      signs.last_seen = last_seen(*beat);
+    return signs;
   }
 
   SignalQueue signals_;  // before the store, whose threads then leave these signals to us
-  HostedStore store_;
+  HostedStore store_;    // of machine 0; on others its port alone
+  int first_rank_ = 0;
+  int control_ = -1;
+  std::string control_text_;  // half a line
   std::vector<std::unique_ptr<RankProcess>> ranks_;
   std::vector<int> failed_;  // by themselves, in order of time
   std::optional<Clock::time_point> deadline_;
   std::optional<int> stopped_by_;
   bool terminated_ = false;
   bool resumable_ = false;  // ranks that were stopped left a checkpoint
+  std::int64_t beats_ = 0;  // of all that run, when they were counted last
 };
 
 }  // namespace
 
-int launch_local_ranks(const LocalLaunch& launch) {
+LaunchEnd launch_local_ranks(const LocalLaunch& launch) {
   GALV_CHECK(!launch.command.empty());
   if (launch.nproc < 1 || launch.nproc > kMaxLocalRanks) {
     throw ConfigError("[launch] cannot start ", launch.nproc, " local ranks: 1 to ",

@@ -11,7 +11,7 @@
 namespace galvatron::comm {
 namespace {
 
-constexpr int kBadInputExit = 2;
+constexpr int kBadInputExit = 2, kFailureExit = 1;
 
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of(" \r\n");
@@ -32,6 +32,12 @@ bool is_echo(const std::string& line) {
       "was dropped after a failure", "lost the store", "could not be connected"};
   return std::any_of(std::begin(kEchoes), std::end(kEchoes),
                      [&](std::string_view echo) { return line.find(echo) != std::string::npos; });
+}
+
+bool rank_0_exited(std::span<const RankFailure> failures, int code) {
+  return std::any_of(failures.begin(), failures.end(), [&](const RankFailure& failure) {
+    return failure.rank == 0 && WIFEXITED(failure.status) && WEXITSTATUS(failure.status) == code;
+  });
 }
 
 // Lower is nearer to the cause.
@@ -55,13 +61,14 @@ const RankFailure& root_cause(std::span<const RankFailure> failures) {
   });
 }
 
-std::string describe_failure(const RankFailure& cause, std::span<const RankFailure> failures) {
+std::string describe_failure(const RankFailure& cause, std::span<const RankFailure> failures,
+                             const LastSigns& signs) {
   const std::string words = last_line(cause.said);
-  if (WIFEXITED(cause.status) && WEXITSTATUS(cause.status) == kBadInputExit) {
-    const bool told = std::any_of(failures.begin(), failures.end(), [](const RankFailure& failure) {
-      return failure.rank == 0 && exit_code(failure) == kBadInputExit;
-    });
-    return told ? "" : words;
+  if (WIFEXITED(cause.status) && WEXITSTATUS(cause.status) == kBadInputExit)
+    return rank_0_exited(failures, kBadInputExit) ? "" : words;
+  if (WIFEXITED(cause.status) && !signs.verdict.empty()) {
+    if (rank_0_exited(failures, kFailureExit)) return "";
+    return detail::concat("galvatron: ", signs.verdict, "; the ranks were ended");
   }
   std::string sentence = detail::concat("galvatron: rank ", cause.rank);
   if (WIFSIGNALED(cause.status)) {
@@ -71,6 +78,8 @@ std::string describe_failure(const RankFailure& cause, std::span<const RankFailu
     sentence += detail::concat(" failed with exit code ", WEXITSTATUS(cause.status));
   }
   sentence += "; the other ranks were ended";
+  const bool has_words = WIFEXITED(cause.status);  // of its own
+  if (!has_words && !signs.last_seen.empty()) sentence += "; it was last seen " + signs.last_seen;
   if (!words.empty()) sentence += ". Its last words: " + without_name(words);
   return sentence;
 }

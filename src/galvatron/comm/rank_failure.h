@@ -19,8 +19,15 @@ int exit_code(const RankFailure& failure);
 // before the echo of another's ("lost the connection to rank 2").
 const RankFailure& root_cause(std::span<const RankFailure> failures);
 
+// What the ranks said of themselves in their store (rank_life.h).
+struct LastSigns {
+  std::string verdict;    // on a rank without life, or on one that failed; "": none
+  std::string last_seen;  // of the cause: "in forward of layer 7 of step 41"; "": nobody knows
+};
+
 // One line for the terminal; "" when rank 0 has already said it (bad input, which every rank
-// refuses in the same words).
-std::string describe_failure(const RankFailure& cause, std::span<const RankFailure> failures);
+// refuses in the same words; the ranks' verdict).
+std::string describe_failure(const RankFailure& cause, std::span<const RankFailure> failures,
+                             const LastSigns& signs = {});
 
 }  // namespace galvatron::comm

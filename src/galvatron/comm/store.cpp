@@ -1,14 +1,25 @@
 #include "galvatron/comm/store.h"
 
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <random>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/address.h"
 #include "galvatron/comm/backends/backend.h"
 #include "galvatron/comm/backends/error_text.h"
+#include "galvatron/comm/life_watch.h"
+#include "galvatron/comm/listener.h"
 
 namespace galvatron::comm {
 namespace {
@@ -22,19 +33,54 @@ c10d::TCPStoreOptions store_options(int port, bool serves, std::chrono::millisec
   return options;
 }
 
-// torch tries to connect for up to twice the timeout.
+constexpr std::chrono::seconds kStorePatience{20};
+// In a store that a launcher hosts: the prefix of the ranks that met last.
+constexpr const char* kCurrentMeetingKey = "galvatron/current";
+
+std::string place_of(const LaunchEnvironment& environment) {
+  return environment.master_addr + ":" + std::to_string(environment.master_port);
+}
+
+[[noreturn]] void refuse_foreign_store(const LaunchEnvironment& environment,
+                                       const std::string& reason) {
+  throw RuntimeFailure("rank ", environment.rank, " found no store of ranks at ",
+                       place_of(environment), ", though something listens there (", reason,
+                       "): does another program have the port? Choose another one (MASTER_PORT)");
+}
+
+// A program that holds the port may accept connections and say nothing for ever, where torch would
+// wait as long.
+c10::intrusive_ptr<c10d::Store> open_store(const LaunchEnvironment& environment) {
+  using Opened = c10::intrusive_ptr<c10d::Store>;
+  std::packaged_task<Opened()> task(
+      [address = environment.master_addr,
+       options = store_options(environment.master_port, false, kStorePatience / 2)]() -> Opened {
+        return c10::make_intrusive<c10d::TCPStore>(address, options);
+      });
+  std::future<Opened> opened = task.get_future();
+  std::thread(std::move(task)).detach();
+  if (opened.wait_for(kStorePatience) != std::future_status::ready)
+    refuse_foreign_store(environment, "no answer within 20 s");
+  try {
+    return opened.get();
+  } catch (const std::exception& error) {
+    refuse_foreign_store(environment, short_reason(error));
+  }
+}
+
 c10::intrusive_ptr<c10d::Store> find_store(const LaunchEnvironment& environment,
                                            std::chrono::milliseconds timeout) {
-  try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(
-        environment.master_addr, store_options(environment.master_port, false, timeout / 2));
-    store->setTimeout(timeout);
-    return store;
-  } catch (const std::exception& error) {
-    throw RuntimeFailure("rank ", environment.rank, " found no store at ", environment.master_addr,
-                         ":", environment.master_port, " within ", timeout.count(),
-                         " ms: is rank 0 running there? (", short_reason(error), ")");
+  require_resolvable(environment.master_addr, timeout);
+  const std::string problem =
+      wait_for_listener(environment.master_addr, environment.master_port, timeout);
+  if (!problem.empty()) {
+    throw RuntimeFailure("rank ", environment.rank, " found no store at ", place_of(environment),
+                         " within ", timeout.count(), " ms: is rank 0 running there? (", problem,
+                         ")");
   }
+  auto store = open_store(environment);
+  store->setTimeout(timeout);
+  return store;
 }
 
 // Of the keys of these ranks: a hosted store outlives them.
@@ -43,34 +89,157 @@ std::string prefix(const LaunchEnvironment& environment) {
   return environment.purpose.empty() ? attempt : attempt + "/" + environment.purpose;
 }
 
-std::string place_key(int rank) { return "joined/" + std::to_string(rank); }
+using StoreBytes = std::vector<std::uint8_t>;
 
-std::string absent_ranks(c10d::Store& store, int world_size) {
-  std::vector<int> absent;
-  for (int rank = 0; rank < world_size; ++rank) {
-    if (!store.check({place_key(rank)})) absent.push_back(rank);
-  }
-  return rank_set_name(absent);
+void put(c10d::Store& store, const std::string& key, const std::string& text) {
+  store.set(key, StoreBytes(text.begin(), text.end()));
 }
 
-void wait_for_all(c10d::Store& store, const LaunchEnvironment& environment,
-                  std::chrono::milliseconds timeout) {
-  std::vector<std::string> keys;
-  for (int rank = 0; rank < environment.world_size; ++rank) keys.push_back(place_key(rank));
-  try {
-    store.set(place_key(environment.rank), std::vector<std::uint8_t>{1});
-    store.wait(keys, timeout);
-  } catch (const c10::DistStoreError&) {
+std::string take(c10d::Store& store, const std::string& key) {
+  const StoreBytes bytes = store.get(key);
+  return {bytes.begin(), bytes.end()};
+}
+
+// How ranks meet in a store in which earlier ranks may have left anything: each says hello with a
+// name that nobody had before, rank 0 answers that name, and only who was answered confirms.
+class Reception {
+ public:
+  Reception(c10d::Store& store, const LaunchEnvironment& environment, std::string base,
+            std::chrono::milliseconds timeout)
+      : store_(store),
+        environment_(environment),
+        base_(std::move(base)),
+        timeout_(timeout),
+        deadline_(Clock::now() + timeout),
+        name_(own_name()) {}
+
+  // Prefix and hosts of those who met.
+  Meeting meet() {
+    Meeting out;
+    try {
+      put(store_, hello_key(environment_.rank), name_ + " " + host_name());
+      out.prefix = environment_.rank == 0 ? receive_all() : be_received();
+      const std::string hosts = take(store_, out.prefix + "/go");
+      for (const Json& host : Json::parse(hosts)) out.hosts.push_back(host.get<std::string>());
+    } catch (const c10::DistStoreError&) {
+      fail_absent();
+    } catch (const c10::Error& error) {
+      throw RuntimeFailure("rank ", environment_.rank, " lost the store at ",
+                           place_of(environment_), ": its host has ended (", short_reason(error),
+                           ")");
+    }
+    return out;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static std::string own_name() {
+    std::random_device random;
+    return detail::concat(getpid(), "-", random(), "-", random());
+  }
+  std::string hello_key(int rank) const { return base_ + "/hello/" + std::to_string(rank); }
+  std::string answer_key(int rank, const std::string& name) const {
+    return base_ + "/answer/" + std::to_string(rank) + "/" + name;
+  }
+  static std::string confirm_key(const std::string& prefix, int rank) {
+    return prefix + "/joined/" + std::to_string(rank);
+  }
+
+  std::chrono::milliseconds time_left() const {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
+    return std::max(left, std::chrono::milliseconds(1));
+  }
+
+  // The first beat is there before anybody looks for it.
+  void confirm(const std::string& prefix) {
+    put(store_, prefix + "/" + life_key(environment_.rank),
+        beat_to_text(make_beat({}, host_name(), 0, 0)));
+    put(store_, confirm_key(prefix, environment_.rank), "1");
+  }
+
+  std::string be_received() {
+    const std::string key = answer_key(environment_.rank, name_);
+    store_.wait({key}, time_left());
+    const std::string prefix = take(store_, key);
+    confirm(prefix);
+    store_.wait({prefix + "/go"}, time_left());
+    return prefix;
+  }
+
+  std::string receive_all() {
+    const std::string prefix = base_ + "/" + name_;
+    put(store_, prefix + "/" + kVerdictKey, kNoVerdict);
+    confirm(prefix);
+    guests_.resize(static_cast<std::size_t>(environment_.world_size));
+    guests_[0] = {name_, host_name(), true};
+    constexpr std::chrono::milliseconds kFirstPause{2}, kLongestPause{50};
+    for (auto pause = kFirstPause; !look_around(prefix);
+         pause = std::min(2 * pause, kLongestPause)) {
+      if (Clock::now() > deadline_) fail_absent();
+      std::this_thread::sleep_for(pause);
+    }
+    OrderedJson hosts = OrderedJson::array();
+    for (const Guest& guest : guests_) hosts.push_back(guest.host);
+    put(store_, prefix + "/go", hosts.dump());
+    return prefix;
+  }
+
+  // True when everybody has confirmed.
+  bool look_around(const std::string& prefix) {
+    bool all = true;
+    for (int rank = 1; rank < environment_.world_size; ++rank) {
+      Guest& guest = guests_[static_cast<std::size_t>(rank)];
+      if (guest.confirmed) continue;
+      if (store_.check({hello_key(rank)})) answer(rank, guest, prefix);
+      guest.confirmed = !guest.name.empty() && store_.check({confirm_key(prefix, rank)});
+      all = all && guest.confirmed;
+    }
+    return all;
+  }
+
+  struct Guest {
+    std::string name, host;
+    bool confirmed = false;
+  };
+
+  void answer(int rank, Guest& guest, const std::string& prefix) {
+    const std::string hello = take(store_, hello_key(rank));
+    const std::size_t space = hello.find(' ');
+    const std::string name = hello.substr(0, space);
+    if (name == guest.name) return;
+    guest.name = name;
+    guest.host = hello.substr(space + 1);
+    put(store_, answer_key(rank, name), prefix);
+  }
+
+  bool is_absent(int rank) {
+    if (!guests_.empty()) return !guests_[static_cast<std::size_t>(rank)].confirmed;
+    return !store_.check({hello_key(rank)});
+  }
+
+  [[noreturn]] void fail_absent() {
+    std::vector<int> absent;
+    for (int rank = 0; rank < environment_.world_size; ++rank) {
+      if (is_absent(rank)) absent.push_back(rank);
+    }
+    // All have said hello once, but rank 0, or somebody for whom it waits, is gone since.
+    if (absent.empty()) absent.push_back(0);
     throw RuntimeFailure(
-        absent_ranks(store, environment.world_size), " of ", environment.world_size,
-        " did not join within ", timeout.count(), " ms",
-        environment.launcher == "slurm" ? " (are the ranks started by srun?)" : "");
-  } catch (const std::exception& error) {
-    throw RuntimeFailure("rank ", environment.rank, " lost the store at ", environment.master_addr,
-                         ":", environment.master_port, ": its host has ended (",
-                         short_reason(error), ")");
+        rank_set_name(absent), " of ", environment_.world_size, " did not join within ",
+        timeout_.count(), " ms",
+        environment_.launcher == "slurm" ? " (are the ranks started by srun?)" : "");
   }
-}
+
+  c10d::Store& store_;
+  const LaunchEnvironment& environment_;
+  const std::string base_;
+  const std::chrono::milliseconds timeout_;
+  const Clock::time_point deadline_;
+  const std::string name_;
+  std::vector<Guest> guests_;  // of rank 0
+};
 
 }  // namespace
 
@@ -90,14 +259,45 @@ HostedStore host_store(int port, std::chrono::milliseconds timeout) {
   }
 }
 
-c10::intrusive_ptr<c10d::Store> join_store(const LaunchEnvironment& environment,
-                                           std::chrono::milliseconds timeout) {
+Meeting join_store(const LaunchEnvironment& environment, std::chrono::milliseconds timeout) {
   const bool serves = environment.rank == 0 && !environment.store_is_hosted;
   auto root = serves ? host_store(environment.master_port, timeout).store
                      : find_store(environment, timeout);
-  auto store = c10::make_intrusive<c10d::PrefixStore>(prefix(environment), root);
-  wait_for_all(*store, environment, timeout);
-  return store;
+  Meeting out = Reception(*root, environment, prefix(environment), timeout).meet();
+  out.is_served_here = serves;
+  if (environment.rank == 0) put(*root, kCurrentMeetingKey, out.prefix);
+  out.store = c10::make_intrusive<c10d::PrefixStore>(out.prefix, root);
+  return out;
+}
+
+c10::intrusive_ptr<c10d::Store> connect_again(const LaunchEnvironment& environment,
+                                              const Meeting& meeting) {
+  return c10::make_intrusive<c10d::PrefixStore>(meeting.prefix, open_store(environment));
+}
+
+namespace {
+
+// What stands under `key` of the ranks that met last.
+std::optional<std::string> find_current(c10d::Store& store, const std::string& key) {
+  try {
+    if (!store.check({kCurrentMeetingKey})) return std::nullopt;
+    const std::string path = take(store, kCurrentMeetingKey) + "/" + key;
+    return store.check({path}) ? std::optional(take(store, path)) : std::nullopt;
+  } catch (const c10::Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<Beat> find_beat(c10d::Store& store, int rank) {
+  const std::optional<std::string> text = find_current(store, life_key(rank));
+  return text ? std::optional(beat_from_text(*text)) : std::nullopt;
+}
+
+std::string find_verdict(c10d::Store& store) {
+  const std::string verdict = find_current(store, kVerdictKey).value_or(kNoVerdict);
+  return verdict == kNoVerdict ? "" : verdict;
 }
 
 std::string share_text(const LaunchEnvironment& environment, const std::string& key,
@@ -105,11 +305,11 @@ std::string share_text(const LaunchEnvironment& environment, const std::string& 
   if (environment.world_size == 1) return text;
   GALV_CHECK(environment.store_is_hosted, "nobody serves a store before the ranks connect");
   const auto root = find_store(environment, patience);
-  c10d::PrefixStore store(prefix(environment) + "/shared", root);
+  const std::string base = prefix(environment) + "/shared/" + key;
+  const std::string said = Reception(*root, environment, base, patience).meet().prefix + "/said";
   try {
-    if (environment.rank == 0) store.set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-    const std::vector<std::uint8_t> said = store.get(key);
-    return {said.begin(), said.end()};
+    if (environment.rank == 0) put(*root, said, text);
+    return take(*root, said);
   } catch (const std::exception& error) {
     throw RuntimeFailure("rank ", environment.rank, " heard nothing of rank 0 on '", key,
                          "' within ", patience.count(), " ms (", short_reason(error), ")");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "galvatron/comm/backends/backend.h"
 #include "galvatron/comm/backends/fake/local_backend.h"
 #include "galvatron/comm/cuda.h"
+#include "galvatron/comm/life_watch.h"
 
 namespace galvatron::comm {
 namespace {
@@ -56,15 +58,39 @@ struct World::State {
   std::map<std::vector<int>, std::shared_ptr<Group::Backend>> backends;
   std::vector<int> everyone;
   Group alone;
+  std::shared_ptr<FlightRecorder> flight;
+  mutable std::mutex mutex;          // over backends, which the watch's threads read
+  std::string failure;               // that ended the job; later groups are dropped at once
+  std::shared_ptr<LifeWatch> watch;  // goes first: its threads use the rest
 
   void create(const std::vector<int>& ranks) {
     const auto place = std::lower_bound(ranks.begin(), ranks.end(), rank);
     if (place == ranks.end() || *place != rank || backends.contains(ranks)) return;
-    backends[ranks] = factory->make(ranks, static_cast<int>(place - ranks.begin()));
+    auto backend = factory->make(ranks, static_cast<int>(place - ranks.begin()));
+    backend->record_in(flight);
+    const std::lock_guard lock(mutex);
+    if (!failure.empty()) backend->abort(failure);
+    backends[ranks] = std::move(backend);
+  }
+
+  void abort(const std::string& why) noexcept {
+    if (factory) factory->abort();
+    const std::lock_guard lock(mutex);
+    if (failure.empty()) failure = why;
+    for (auto& [ranks, backend] : backends) backend->abort(why);
+  }
+
+  std::string failure_of_backends() const {
+    const std::lock_guard lock(mutex);
+    for (const auto& [ranks, backend] : backends) {
+      if (std::string problem = backend->failure(); !problem.empty()) return problem;
+    }
+    return "";
   }
 };
 
-World::World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> factory)
+World::World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> factory,
+             std::shared_ptr<LifeWatch> watch)
     : state_(std::make_unique<State>()) {
   GALV_CHECK(rank >= 0 && rank < size, "rank ", rank, " of ", size);
   GALV_CHECK(factory || (size == 1 && options.backend != BackendKind::kNccl), "a world of ", size,
@@ -73,6 +99,13 @@ World::World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> 
   state_->size = size;
   state_->options = options;
   state_->factory = std::move(factory);
+  state_->flight = watch ? watch->flight() : std::make_shared<FlightRecorder>();
+  state_->watch = std::move(watch);
+  if (state_->watch) {
+    State* state = state_.get();
+    state_->watch->listen([state](const std::string& why) { state->abort(why); },
+                          [state] { return state->failure_of_backends(); });
+  }
   state_->everyone.resize(size);
   std::iota(state_->everyone.begin(), state_->everyone.end(), 0);
   if (size > 1 || options.backend == BackendKind::kNccl) state_->create(state_->everyone);
@@ -94,6 +127,8 @@ c10::Device World::device() const { return state_->options.device; }
 void World::create_groups(const std::vector<std::vector<int>>& rank_sets) {
   std::set<std::vector<int>, CreationOrder> in_order;
   for (const auto& ranks : rank_sets) in_order.insert(sorted_set(ranks, state_->size));
+  // Members may be late for good reasons, and the others cannot say for whom they wait.
+  const auto scope = FlightRecorder::files(*state_->flight, "connecting the groups");
   for (const auto& ranks : in_order) {
     if (ranks.size() > 1) state_->create(ranks);
   }
@@ -113,10 +148,16 @@ Group World::all() const { return group(state_->everyone); }
 
 int World::num_communicators() const { return static_cast<int>(state_->backends.size()); }
 
-void World::abort() noexcept {
+FlightRecorder& World::flight() const { return *state_->flight; }
+
+void World::abort(const std::string& why) noexcept {
   if (!state_) return;
-  if (state_->factory) state_->factory->abort();
-  for (auto& [ranks, backend] : state_->backends) backend->abort();
+  if (state_->watch) {
+    state_->watch->give_up();
+    // NCCL's peers wait on their devices, where no connection breaks.
+    if (!why.empty() && state_->options.device.is_cuda()) state_->watch->tell_failure(why);
+  }
+  state_->abort("");
 }
 
 World fake_world(int rank, int size, c10::Device device) {

@@ -11,7 +11,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include "galvatron/comm/flight_recorder.h"
 #include "galvatron/comm/group.h"
+#include "galvatron/comm/limits.h"
 
 namespace galvatron::comm {
 
@@ -20,10 +22,13 @@ enum class BackendKind { kThreads, kGloo, kNccl, kFake };
 struct WorldOptions {
   BackendKind backend = BackendKind::kGloo;
   c10::Device device = c10::kCPU;
-  // A collective that takes longer than this is a failure (promise: a missing rank ends the job
-  // within a minute).
+  // A collective of rank threads that takes longer than this is a failure.
   std::chrono::milliseconds timeout{45'000};
+  // Of ranks that are processes, which watch over each other.
+  Limits limits;
 };
+
+class LifeWatch;
 
 class World {
  public:
@@ -31,7 +36,8 @@ class World {
   // Implemented by backends/.
   class Factory;
 
-  World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> factory);
+  World(int rank, int size, WorldOptions options, std::shared_ptr<Factory> factory,
+        std::shared_ptr<LifeWatch> watch = nullptr);
   World(World&&) noexcept;
   World& operator=(World&&) noexcept;
   ~World();
@@ -52,9 +58,12 @@ class World {
 
   int num_communicators() const;  // made by this rank
 
+  // What this rank did last.
+  FlightRecorder& flight() const;
+
   // Drops every group at once, so that peers waiting in a collective fail in milliseconds instead
-  // of at the timeout.
-  void abort() noexcept;
+  // of when their patience ends. `why`: a sentence for those who cannot notice.
+  void abort(const std::string& why = "") noexcept;
 
  private:
   struct State;

@@ -1,5 +1,6 @@
 #include "galvatron/cost/cost_tables.h"
 
+#include <limits>
 #include <map>
 
 #include "galvatron/base/error.h"
@@ -76,15 +77,15 @@ void add_borders(CostTables& tables, const CostInputs& inputs) {
 }
 
 // Moments of one layer, beside the activations up to it.
-Transient forward_moment(const LayerCost& layer, std::int64_t gathered_ahead) {
+inline Transient forward_moment(const LayerCost& layer, std::int64_t gathered_ahead) {
   return {.when = Transient::When::kForward,
           .gathered = layer.gathered_bytes,
           .gathered_ahead = gathered_ahead,
           .workspace = layer.forward_workspace_bytes};
 }
 
-Transient backward_moment(const LayerCost& layer, std::int64_t gathered_ahead,
-                          std::int64_t reducing_behind) {
+inline Transient backward_moment(const LayerCost& layer, std::int64_t gathered_ahead,
+                                 std::int64_t reducing_behind) {
   return {.when = Transient::When::kBackward,
           .gathered = layer.gathered_bytes,
           .gathered_ahead = gathered_ahead,
@@ -92,8 +93,8 @@ Transient backward_moment(const LayerCost& layer, std::int64_t gathered_ahead,
           .reducing_behind = reducing_behind};
 }
 
-Transient backward_end(const LayerCost& layer, std::int64_t gathered_ahead,
-                       std::int64_t reducing_behind) {
+inline Transient backward_end(const LayerCost& layer, std::int64_t gathered_ahead,
+                              std::int64_t reducing_behind) {
   return {.when = Transient::When::kBackwardEnds,
           .gathered_ahead = gathered_ahead,
           .parameter_gradients = layer.parameter_gradient_bytes,
@@ -103,10 +104,26 @@ Transient backward_end(const LayerCost& layer, std::int64_t gathered_ahead,
 }
 
 // b's moments, seen from what a keeps.
-Transient behind(const LayerCost& b, Transient moment) {
+inline Transient behind(const LayerCost& b, Transient moment) {
   moment.of_next = true;
   moment.activations += b.activation_bytes;
   return moment;
+}
+
+// Inlined into the search's own question, which wants their largest alone.
+template <class Visit>
+void visit_transients(const LayerCost& a, const LayerCost* b, bool a_is_first, bool b_is_last,
+                      Visit visit) {
+  const std::int64_t before_a = b == nullptr || a_is_first ? 0 : a.gathered_bytes;
+  const std::int64_t ahead = b == nullptr ? 0 : b->gathered_bytes;
+  const std::int64_t behind_a = b == nullptr ? 0 : b->reducing_bytes;
+  visit(forward_moment(a, ahead));
+  visit(backward_moment(a, before_a, behind_a));
+  visit(backward_end(a, before_a, behind_a));
+  if (b == nullptr) return;
+  const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
+  visit(behind(*b, backward_moment(*b, a.gathered_bytes, behind_b)));
+  visit(behind(*b, backward_end(*b, a.gathered_bytes, behind_b)));
 }
 
 const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, std::int64_t layer) {
@@ -139,24 +156,19 @@ void add_candidate(CostTables& tables, const CostInputs& inputs, int layer,
 
 }  // namespace
 
-std::array<Transient, 5> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                                    bool b_is_last) {
-  if (b == nullptr) return {forward_moment(a, 0), backward_moment(a, 0, 0), backward_end(a, 0, 0)};
-  const std::int64_t before_a = a_is_first ? 0 : a.gathered_bytes;
-  const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
-  return {forward_moment(a, b->gathered_bytes), backward_moment(a, before_a, b->reducing_bytes),
-          backward_end(a, before_a, b->reducing_bytes),
-          behind(*b, backward_moment(*b, a.gathered_bytes, behind_b)),
-          behind(*b, backward_end(*b, a.gathered_bytes, behind_b))};
+std::vector<Transient> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                                  bool b_is_last) {
+  std::vector<Transient> out;
+  visit_transients(a, b, a_is_first, b_is_last,
+                   [&](const Transient& moment) { out.push_back(moment); });
+  return out;
 }
 
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
                              bool b_is_last) {
-  const std::array<Transient, 5> all = transients(a, b, a_is_first, b_is_last);
-  std::int64_t most = all[0].total();
-  for (int i = 1; i < (b == nullptr ? kTransientsOfLast : 5); ++i) {
-    most = std::max(most, all[static_cast<std::size_t>(i)].total());
-  }
+  std::int64_t most = std::numeric_limits<std::int64_t>::min();
+  visit_transients(a, b, a_is_first, b_is_last,
+                   [&](const Transient& moment) { most = std::max(most, moment.total()); });
   return most;
 }
 

@@ -32,7 +32,6 @@
 // PlanCost reports exactly these numbers.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <set>
 #include <span>
@@ -87,11 +86,9 @@ struct Transient {
            reducing_behind + activations;
   }
 };
-// Those of transient_bytes(), which is the largest. Behind a stage's last layer (b nullptr) the
-// first kTransientsOfLast alone.
-inline constexpr int kTransientsOfLast = 3;
-std::array<Transient, 5> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                                    bool b_is_last);
+// Those of transient_bytes(), which is the largest.
+std::vector<Transient> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
+                                  bool b_is_last);
 
 // What one layer hands to the next: tensors of certain shapes. One direction, per microbatch.
 struct Border {

@@ -94,11 +94,11 @@ class MomentList {
     for (auto a = range.begin; a < range.end; ++a) {
       out.kept += layer_cost(a).activation_bytes;
       const bool last = a + 1 == range.end;
-      const auto all = transients(layer_cost(a), last ? nullptr : &layer_cost(a + 1),
-                                  a == range.begin, a + 2 == range.end);
-      out.pairs.emplace_back(all.begin(), last ? all.begin() + kTransientsOfLast : all.end());
+      out.pairs.push_back(transients(layer_cost(a), last ? nullptr : &layer_cost(a + 1),
+                                     a == range.begin, a + 2 == range.end));
     }
   }
+
   std::int64_t kept_by_all() const {
     std::int64_t sum = 0;
     for (std::size_t c = 0; c < in_flight_.size(); ++c) {

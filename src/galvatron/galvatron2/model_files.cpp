@@ -129,6 +129,15 @@ TimeLine time_line(const ProfileQuery& query, const Json& json, const std::strin
   return take_single(sweep, seq, file, type);
 }
 
+// "layertype_other", or what files since version 2.4 call it: "layertype_other_0".
+std::string other_type(const Json& json) {
+  const std::string type = "layertype_other", numbered = type + "_0";
+  for (const auto& item : json.items()) {
+    if (item.key().starts_with(numbered + "_bsz")) return numbered;
+  }
+  return type;
+}
+
 void require_one_layer_type(const Json& json, const std::string& file) {
   for (const auto& item : json.items()) {
     if (item.key().rfind("layertype_1", 0) == 0) {
@@ -210,7 +219,7 @@ void read_computation(const ProfileQuery& query, Profiles& out) {
   const Json json = read_required(path);
   require_one_layer_type(json, path.string());
   out.layer_forward = time_line(query, json, path.string(), "layertype_0", 2, 1e-12);
-  out.other_forward = time_line(query, json, path.string(), "layertype_other", 1, 0);
+  out.other_forward = time_line(query, json, path.string(), other_type(json), 1, 0);
 }
 
 void read_memory(const ProfileQuery& query, Profiles& out) {

@@ -102,12 +102,9 @@ void SafetensorsReader::add_shards(const fs::path& index) {
   for (const auto& [name, shard] : weight_map) shards.insert(shard);
   check_shards_exist(index.parent_path(), shards);
   for (const std::string& shard : shards) add_file(index.parent_path() / shard);
+  // Buffers and tied copies are often named and not there: whoever needs one says so.
   for (const auto& [name, shard] : weight_map) {
-    const auto it = entries_.find(name);
-    if (it == entries_.end() || it->second.file_name != shard) {
-      throw ConfigError("[weights] ", index.string(), " says that tensor '", name, "' is in ",
-                        shard, ", which does not hold it");
-    }
+    if (!entries_.contains(name)) promised_.emplace(name, shard);
   }
 }
 
@@ -120,6 +117,11 @@ std::vector<std::string> SafetensorsReader::names() const {
 const TensorInfo* SafetensorsReader::find(const std::string& name) const {
   const auto it = entries_.find(name);
   return it == entries_.end() ? nullptr : &it->second.info;
+}
+
+std::string SafetensorsReader::promised_shard(const std::string& name) const {
+  const auto it = promised_.find(name);
+  return it == promised_.end() ? "" : it->second;
 }
 
 at::Tensor SafetensorsReader::view(const std::string& name) const {

@@ -44,6 +44,9 @@ class SafetensorsReader {
   const std::filesystem::path& path() const { return path_; }
   std::vector<std::string> names() const;                 // sorted
   const TensorInfo* find(const std::string& name) const;  // null where there is none
+  // The shard in which the index says that a tensor is which no shard holds; empty: it says
+  // nothing.
+  std::string promised_shard(const std::string& name) const;
   // The tensor over the mapped file: for reading only, and slices of it read their own pages alone.
   // It keeps the mapping alive. REQUIRES: the tensor is there.
   at::Tensor view(const std::string& name) const;
@@ -60,6 +63,7 @@ class SafetensorsReader {
 
   std::filesystem::path path_;
   std::map<std::string, Entry> entries_;
+  std::map<std::string, std::string> promised_;  // tensor -> shard
 };
 
 struct SafetensorsWriterOptions {

@@ -1,10 +1,12 @@
 #include "galvatron/planning/plan_question.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/checkpoint_share.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
 
@@ -23,6 +25,20 @@ QuestionRequest filled_from(const PlanQuestionRequest& request, const plan::Plan
   if (out.seq_length == 0 && recorded) out.seq_length = recorded->seq_length;
   out.needs_memory = false;
   return out;
+}
+
+// Files, and what an asynchronous save takes beside the memory above.
+std::string checkpoint_line(const PricedPlan& priced) {
+  Bytes whole, most;
+  for (const Bytes share : plan::checkpoint_shares(priced.question.model, priced.plan,
+                                                   *priced.question.job.optimizer)) {
+    whole += Bytes{share.value * priced.plan.ranks_per_stage()};
+    most = std::max(most, share);
+  }
+  return fmt::format(
+      "  a checkpoint has {}, of a rank up to {}: what train --async-save copies into the host's "
+      "memory\n",
+      to_text(whole), to_text(most));
 }
 
 }  // namespace
@@ -72,6 +88,7 @@ PlanQuestionRequest same_training(PlanQuestionRequest request, const PricedPlan&
 
 std::string priced_plan_table(const PricedPlan& priced) {
   return cost::plan_cost_table(priced.cost, priced.plan, priced.question.memory) +
+         checkpoint_line(priced) +
          to_text(throughput(priced.question, priced.plan, priced.cost), priced.question) +
          extrapolated_text(priced.question, priced.plan);
 }

@@ -31,6 +31,14 @@ bool goes_forward(const Step& step) {
 
 constexpr int kMaxStreams = 4;
 
+comm::FlightEntry flight_entry(const Step& step) {
+  comm::FlightEntry entry;
+  entry.kind = goes_forward(step) ? "forward" : "backward";
+  entry.layer = step.layer;
+  entry.microbatch = step.microbatch;
+  return entry;
+}
+
 int other(const comm::Group& pair) { return 1 - pair.rank(); }
 
 // One tag per microbatch, receiving chunk, stream and kind. The kind is the lowest bit: activations
@@ -57,6 +65,7 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
     : model_(model),
       plan_(plan),
       trace_(trace),
+      flight_(world.flight()),
       seq_length_(seq_length),
       pp_rank_(plan.pp_rank_of(world.rank())),
       rank_in_stage_(world.rank() % plan.ranks_per_stage()),
@@ -248,6 +257,8 @@ nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepCont
 void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext& context) {
   const std::int64_t first = call.first_sample - context.first_sample;  // within the global batch
   const Range samples{first, first + call.num_samples};
+  if (model_.layer(layer).inputs.empty()) return;
+  const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
   for (const spec::InputKind kind : model_.layer(layer).inputs) {
     at::Tensor& slot = input_slot(call.inputs, kind);
     slot = context.input->fetch(kind, samples, call.sequence.block_tokens)
@@ -273,6 +284,7 @@ void StageExecutor::change_layout(const Step& step) {
 }
 
 void StageExecutor::forward(const Step& step, const StepContext& context) {
+  const comm::FlightRecorder::Scope scope(flight_, flight_entry(step), /*on_files=*/false);
   LayerRunner& layer = runner(step.layer);
   if (step.layer == 0) flowing_.clear();
   const nn::LayerCall call = make_call(step.layer, step.microbatch, context);
@@ -282,6 +294,7 @@ void StageExecutor::forward(const Step& step, const StepContext& context) {
 }
 
 void StageExecutor::backward(const Step& step, const StepContext& context) {
+  const comm::FlightRecorder::Scope scope(flight_, flight_entry(step), /*on_files=*/false);
   LayerRunner& layer = runner(step.layer);
   if (layer.computes_loss()) flowing_.clear();
   flowing_ = layer.backward(step.microbatch, flowing_, context.loss_scale);

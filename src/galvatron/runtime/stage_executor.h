@@ -81,6 +81,7 @@ class StageExecutor {
   const spec::ModelSpec& model_;
   const plan::Plan& plan_;
   Trace& trace_;
+  comm::FlightRecorder& flight_;
   std::int64_t seq_length_;
   int pp_rank_;
   int rank_in_stage_;

@@ -1,5 +1,6 @@
 #include "galvatron/server/failure.h"
 
+#include <cctype>
 #include <new>
 
 #include "galvatron/base/error.h"
@@ -10,8 +11,11 @@ namespace {
 
 constexpr std::size_t kLongestSentence = 2000;
 
-// Not within a character of UTF-8.
-std::string shortened(std::string text) {
+// Of names that somebody sent, nothing that breaks the line; shortened, but not within a character
+// of UTF-8.
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text) c = std::iscntrl(static_cast<unsigned char>(c)) != 0 ? ' ' : c;
   if (text.size() <= kLongestSentence) return text;
   std::size_t end = kLongestSentence;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
@@ -36,7 +40,7 @@ Failure failure_of(const std::exception& error) {
 }
 
 OrderedJson failure_json(const std::string& sentence) {
-  return {{"error", {{"sentence", shortened(sentence)}}}};
+  return {{"error", {{"sentence", one_line(sentence)}}}};
 }
 
 HttpAnswer json_answer(const OrderedJson& body, int status) {

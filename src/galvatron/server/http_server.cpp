@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <future>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -78,6 +80,8 @@ std::pair<int, std::string> why_unread(const error_code& error, const HttpLimits
   return {0, ""};
 }
 
+}  // namespace
+
 // A number of places that are taken and given back.
 class Places {
  public:
@@ -93,7 +97,29 @@ class Places {
   std::atomic<int> free_;
 };
 
-}  // namespace
+// Ends reading when its time is over and leaves the connection open, so that why can be said; the
+// stream's own limit closes it.
+class ReadingTime {
+ public:
+  ReadingTime(asio::io_context& loop, beast::tcp_stream& stream, std::chrono::seconds time)
+      : timer_(loop, time), is_over_(std::make_shared<bool>(false)) {
+    stream.expires_never();
+    timer_.async_wait([&stream, over = std::weak_ptr(is_over_)](const error_code& error) {
+      const auto still_reading = over.lock();
+      if (error || !still_reading) return;
+      *still_reading = true;
+      stream.cancel();
+    });
+  }
+  // `error`: of reading; the timeout's where that is why it ended.
+  error_code why(const error_code& error) const {
+    return error && *is_over_ ? error_code(beast::error::timeout) : error;
+  }
+
+ private:
+  asio::steady_timer timer_;
+  std::shared_ptr<bool> is_over_;
+};
 
 class HttpServer::Connections {
  public:
@@ -221,8 +247,11 @@ class HttpServer::Connections {
       connection.buffer.commit(got);
       if (error) co_return false;
     }
-    connection.stream.expires_after(limits_.transfer);
-    co_await http::async_read_header(connection.stream, connection.buffer, parser, into(error));
+    {
+      const ReadingTime time(loop_, connection.stream, limits_.transfer);
+      co_await http::async_read_header(connection.stream, connection.buffer, parser, into(error));
+      error = time.why(error);
+    }
     if (error) co_return co_await refuse_unread(connection, error);
     HttpRequest request = head_of(parser);
     std::optional<HttpAnswer> refusal = refused_by_head(parser, request);
@@ -249,13 +278,14 @@ class HttpServer::Connections {
   }
 
   Task read_body(Connection& connection, Parser& parser, error_code& error) {
-    connection.stream.expires_after(limits_.transfer);
+    const ReadingTime time(loop_, connection.stream, limits_.transfer);
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       const std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(connection.stream, asio::buffer(go_on), into(error));
       if (error) co_return;
     }
     co_await http::async_read(connection.stream, connection.buffer, parser, into(error));
+    error = time.why(error);
   }
 
   asio::awaitable<bool> refuse_unread(Connection& connection, const error_code& error) {

@@ -111,6 +111,7 @@ Asked::Asked(const Json& question) {
   options_ = reader.has("options") ? reader.get("options") : Json::object();
   for (const char* known : {"machine", "options"}) reader.ignore(known);
   reader.finish();
+  const JsonReader is_object(machine_, "machine");
   check_options(options_);
 }
 
@@ -174,8 +175,15 @@ planning::SweepRequest Asked::sweep() const {
   const Json cluster = machine_.value("cluster", Json());
   const std::string own_model = model_.is_string() ? name_in(model_, "model") : name_of(model_);
   const std::string own_cluster = cluster.is_string() ? name_in(cluster, "cluster") : kThisCluster;
-  if (request.models.empty()) request.models = {own_model};
-  if (request.clusters.empty()) request.clusters = {cluster.is_null() ? "" : own_cluster};
+  // What every row needs is looked for first: a name that nobody knows is no answer's line.
+  if (request.models.empty()) {
+    find_model(model_, request.overrides);
+    request.models = {own_model};
+  }
+  if (request.clusters.empty()) {
+    machine(cluster);
+    request.clusters = {cluster.is_null() ? "" : own_cluster};
+  }
   request.find_model = [asked = *this, own_model,
                         overrides = request.overrides](const std::string& name) {
     return asked.find_model(name == own_model ? asked.model_ : Json(name), overrides);

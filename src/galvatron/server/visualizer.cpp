@@ -1,6 +1,7 @@
 #include "galvatron/server/visualizer.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "galvatron/server/failure.h"
@@ -27,6 +28,12 @@ HttpLimits http_limits(const VisualizerOptions& options) {
   return out;
 }
 
+std::vector<std::filesystem::path> files_of(const VisualizerOptions& options) {
+  // Before anything is written: tables are not broken at the width of the server's own terminal.
+  setenv("COLUMNS", "1000", /*overwrite=*/1);
+  return {options.files.begin(), options.files.end()};
+}
+
 HttpAnswer secured(HttpAnswer answer) {
   add_security_headers(answer);
   return answer;
@@ -51,7 +58,7 @@ OptionList visualizer_options(VisualizerOptions& options) {
 
 Visualizer::Visualizer(const VisualizerOptions& options, const std::string& version)
     : access_{options.host, 0, is_local_host(options.host) ? "" : make_token()},
-      api_({options.files.begin(), options.files.end()}, api_limits(options), version),
+      api_(files_of(options), api_limits(options), version),
       http_(options.host, options.port, http_limits(options), handlers()) {
   access_.port = http_.port();
 }

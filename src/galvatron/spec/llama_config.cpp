@@ -1,6 +1,8 @@
 // LLaMA and the models that are LLaMA with other numbers: Mistral, Qwen2 and
 // Qwen3 (whose attention normalises queries and keys). Defaults of absent keys are those of
 // transformers' LlamaConfig, MistralConfig, Qwen2Config and Qwen3Config.
+#include <algorithm>
+
 #include "galvatron/base/error.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/decoder_config.h"
@@ -23,38 +25,32 @@ Defaults defaults_of(const std::string& model_type) {
   return {32000, 11008, 2048, 0};
 }
 
-const std::string kFullAttention = "full_attention";
+const std::string kFullAttention = "full_attention", kSlidingAttention = "sliding_attention";
 
-// A window as long as the longest sequence hides nothing.
-void refuse_window(std::int64_t window, std::int64_t max_positions, const std::string& source) {
-  if (window >= max_positions) return;
-  refuse_feature(source, "sliding_window", std::to_string(window),
-                 " with max_position_embeddings " + std::to_string(max_positions) +
-                     "; set sliding_window to null, or max_position_embeddings to at most " +
-                     std::to_string(window));
+// What a window of so many tokens leaves: sequences in which it hides nothing. Longer ones are
+// refused (spec/length_limit.h).
+std::int64_t mistral_window(const Json& json, JsonReader& reader) {
+  if (json.contains("sliding_window") && json["sliding_window"].is_null()) return kMaxPositions;
+  return reader.get_int_or("sliding_window", 4096, 1, kMaxPositions);
 }
 
-void refuse_mistral_window(const Json& json, JsonReader& reader, std::int64_t max_positions,
-                           const std::string& source) {
-  if (json.contains("sliding_window") && json["sliding_window"].is_null()) return;
-  refuse_window(reader.get_int_or("sliding_window", 4096, 1, kMaxPositions), max_positions, source);
-}
-
-void refuse_qwen_window(const Json& json, JsonReader& reader, const DecoderConfig& config,
-                        const std::string& source) {
-  if (reader.has("layer_types")) {
-    for (const Json& type : reader.get_array("layer_types")) {
-      if (!type.is_string() || type.get_ref<const std::string&>() != kFullAttention)
-        refuse_feature(source, "layer_types", type.dump(), "");
-    }
-    return;
-  }
+std::int64_t qwen_window(const Json& json, JsonReader& reader, std::int64_t num_blocks,
+                         const std::string& source) {
   const bool null_window = json.contains("sliding_window") && json["sliding_window"].is_null();
+  const std::int64_t window = reader.get_int_or("sliding_window", 4096, 1, kMaxPositions);
+  if (reader.has("layer_types")) {
+    bool slides = false;
+    for (const Json& type : reader.get_array("layer_types")) {
+      const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
+      if (name != kFullAttention && name != kSlidingAttention)
+        refuse_feature(source, "layer_types", type.dump(), "");
+      slides = slides || name == kSlidingAttention;
+    }
+    return slides && !null_window ? window : kMaxPositions;
+  }
   const std::int64_t first_layer = reader.get_int_or("max_window_layers", 28, 0, kMaxBlocks);
-  if (!reader.get_bool_or("use_sliding_window", false) || null_window) return;
-  if (first_layer >= config.num_blocks) return;
-  refuse_window(reader.get_int_or("sliding_window", 4096, 1, kMaxPositions), config.max_positions,
-                source);
+  if (!reader.get_bool_or("use_sliding_window", false) || null_window) return kMaxPositions;
+  return first_layer >= num_blocks ? kMaxPositions : window;
 }
 
 std::int64_t read_kv_heads(const Json& json, JsonReader& reader, std::int64_t fallback,
@@ -127,9 +123,11 @@ DecoderConfig read_llama_config(const Json& json, const std::string& source) {
   shape.learned_positions = false;
   read_biases(reader, model_type, shape);
   shape.rope = read_rope(json, shape.head_size, config.max_positions, source);
-  if (model_type == "mistral") refuse_mistral_window(json, reader, config.max_positions, source);
+  std::int64_t window = kMaxPositions;
+  if (model_type == "mistral") window = mistral_window(json, reader);
   if (model_type == "qwen2" || model_type == "qwen3")
-    refuse_qwen_window(json, reader, config, source);
+    window = qwen_window(json, reader, config.num_blocks, source);
+  config.max_positions = std::min(config.max_positions, window);
   return config;
 }
 

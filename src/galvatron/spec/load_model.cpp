@@ -27,8 +27,10 @@ bool is_preset(const std::string& name) {
 // "models/llama/config.json" and "models/llama/" are "llama"; "my-gpt.json" is "my-gpt".
 std::string name_of(const fs::path& config_file) {
   const fs::path path = fs::absolute(config_file).lexically_normal();
-  return path.filename() == "config.json" ? path.parent_path().filename().string()
-                                          : path.stem().string();
+  const std::string name = path.filename() == "config.json" ? path.parent_path().filename().string()
+                                                            : path.stem().string();
+  // A path may hold any bytes; the name goes into JSON files.
+  return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 // model_type -> its family, and what makes a model of its config. A family adds its line here.
@@ -97,9 +99,11 @@ std::vector<std::string> preset_names() {
 
 ModelSpec load_model(const std::string& model, const ModelOverrides& overrides) {
   if (model.empty()) throw ConfigError("[model] no model is named; give a preset or a config.json");
-  if (is_preset(model)) return load_file(preset_path(model), overrides);
   std::error_code error;
   const fs::path path = model;
+  // What somebody has under a preset's name is what he means, as in transformers.
+  const bool is_own = fs::exists(path / "config.json", error);
+  if (is_preset(model) && !is_own) return load_file(preset_path(model), overrides);
   if (fs::is_directory(path, error)) return load_file(path / "config.json", overrides);
   if (fs::exists(path, error)) return load_file(path, overrides);
   throw ConfigError("[model] '", model, "' ", unknown_model_hint(model, preset_names()));

@@ -78,7 +78,7 @@ ModelSpec load_preset(const std::string& name, const ModelOverrides& overrides) 
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     throw ConfigError("[model] '", name, "' ", unknown_model_hint(name, names));
   }
-  return load_model(name, overrides);
+  return load_model((configs_directory() / "models" / (name + ".json")).string(), overrides);
 }
 
 std::vector<ModelSpec> load_presets() {

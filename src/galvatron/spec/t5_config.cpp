@@ -73,7 +73,10 @@ T5Config read_t5_config(const Json& json, const std::string& source) {
       get_int_either(reader, "num_layers", "num_hidden_layers", 6, kMaxBlocks);
   config.num_decoder_blocks =
       reader.get_int_or("num_decoder_layers", config.num_encoder_blocks, 1, kMaxBlocks);
-  config.tied_output = reader.get_bool_or("tie_word_embeddings", true);
+  // transformers 5 writes `tie_word_embeddings` whatever the model has: an output that is not
+  // scaled is one of its own.
+  config.tied_output = reader.get_bool_or("tie_word_embeddings", true) &&
+                       reader.get_bool_or("scale_decoder_outputs", true);
   // What transformers 5 writes; before it, an output of its own (v1.1) was the sign.
   config.scaled_output = reader.get_bool_or("scale_decoder_outputs", config.tied_output);
   config.init_factor = reader.get_number_or("initializer_factor", 1, 0, 100);

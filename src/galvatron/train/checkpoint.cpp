@@ -102,7 +102,8 @@ FileRecord parse_record(const std::string& text) {
 }
 
 // True on every rank when `work` is done on every rank. Collective.
-bool all_done(comm::World& world, const std::future<FileRecord>& work,
+template <typename Result>
+bool all_done(comm::World& world, const std::future<Result>& work,
               std::chrono::milliseconds patience) {
   const bool mine = work.wait_for(patience) == std::future_status::ready;
   const auto options = at::TensorOptions().dtype(at::kFloat).device(world.device());
@@ -111,18 +112,41 @@ bool all_done(comm::World& world, const std::future<FileRecord>& work,
   return missing.item<float>() == 0;
 }
 
-// In memory of the host, that of the last time where it fits: a page that is touched for the first
-// time costs more than copying it.
-void copy_pieces(const std::vector<StatePiece>& pieces, std::vector<StatePiece>& copies) {
-  if (copies.size() != pieces.size()) {
-    copies = pieces;
-    for (StatePiece& copy : copies) {
-      const auto options = at::TensorOptions().dtype(copy.value.scalar_type());
-      copy.value = at::empty(copy.value.sizes(), options.pinned_memory(copy.value.is_cuda()));
-    }
+// A slow disk of one rank is no reason for the others to give up: they ask again and again.
+template <typename Result>
+void wait_for_all(comm::World& world, const std::future<Result>& work) {
+  for (std::chrono::milliseconds patience = kFirstWait; !all_done(world, work, patience);)
+    patience = std::min(2 * patience, kLongestWait);
+}
+
+// Room in the host's memory, that of the last time where there is some: pages that are touched for
+// the first time cost more than filling them.
+void make_room(const std::vector<StatePiece>& pieces, std::vector<StatePiece>& copies) {
+  if (copies.size() == pieces.size()) return;
+  copies = pieces;
+  for (StatePiece& copy : copies) {
+    const auto options = at::TensorOptions().dtype(copy.value.scalar_type());
+    copy.value = at::empty(copy.value.sizes(), options.pinned_memory(copy.value.is_cuda()));
   }
+}
+
+void copy_pieces(const std::vector<StatePiece>& pieces, std::vector<StatePiece>& copies) {
+  const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < pieces.size(); ++i) copies[i].value.copy_(pieces[i].value);
 }
+
+// Training waits as long as this lives.
+class StallClock {
+ public:
+  explicit StallClock(SaveFigures& figures) : figures_(figures) {}
+  ~StallClock() { figures_.stall_seconds += now_seconds() - started_; }
+  StallClock(const StallClock&) = delete;
+  StallClock& operator=(const StallClock&) = delete;
+
+ private:
+  SaveFigures& figures_;
+  double started_ = now_seconds();
+};
 
 // The files of all ranks must be where rank 0 writes the index.
 void require_one_folder(const fs::path& partial, const std::vector<FileRecord>& files) {
@@ -188,8 +212,10 @@ struct CheckpointWriter::Work {
   std::int64_t step = 0;
   fs::path partial;
   CheckpointIndex index;
-  std::vector<StatePiece> pieces;  // what is written; before the future, which waits for its end
-  std::future<FileRecord> file;
+  std::vector<StatePiece> pieces;   // what is written; before the futures, which wait for their end
+  std::shared_future<void> copied;  // weights and states may change
+  std::future<FileRecord> file;     // of this rank
+  std::future<void> published;      // from the moment when the index names all files
   double started = now_seconds();
 };
 
@@ -199,9 +225,11 @@ CheckpointWriter::CheckpointWriter(fs::path folder, runtime::Engine& engine, Tra
       engine_(engine),
       trainer_(trainer),
       facts_(std::move(facts)),
-      in_background_(in_background) {}
+      in_background_(in_background) {
+  trainer_.set_before_update([this] { wait_for_copy(); });
+}
 
-CheckpointWriter::~CheckpointWriter() = default;
+CheckpointWriter::~CheckpointWriter() { trainer_.set_before_update({}); }
 
 void CheckpointWriter::together(const std::function<void()>& body) {
   const std::optional<Problem> problem = problem_of_any_rank(engine_.world(), body);
@@ -214,11 +242,10 @@ void CheckpointWriter::together(const std::function<void()>& body) {
 }
 
 void CheckpointWriter::save() {
-  const double started = now_seconds();
-  finish();
+  const StallClock clock(figures_);
+  end();
   start();
-  if (!in_background_) commit();
-  figures_.stall_seconds += now_seconds() - started;
+  if (!in_background_) end();
 }
 
 void CheckpointWriter::start() {
@@ -230,46 +257,71 @@ void CheckpointWriter::start() {
     if (is_first()) make_partial_checkpoint(folder_, work_->step);
   });
   work_->index = index_of(engine_, trainer_, facts_);
-  work_->pieces = pieces_of(engine_, trainer_.optimizer());
-  if (in_background_) {
-    copy_pieces(work_->pieces, copies_);
-    work_->pieces = copies_;
-  }
   const comm::World& world = engine_.world();
   const fs::path path =
       work_->partial / fmt::format("state-{:05}-of-{:05}.safetensors", world.rank(), world.size());
-  work_->file = std::async(std::launch::async, [path, &pieces = work_->pieces] {
-    return write_state_file(path, pieces);
+  take_pieces();
+  work_->file = std::async(std::launch::async, [path, work = work_.get()] {
+    work->copied.get();
+    return write_state_file(path, work->pieces);
   });
 }
 
+void CheckpointWriter::take_pieces() {
+  std::vector<StatePiece> pieces = pieces_of(engine_, trainer_.optimizer());
+  if (in_background_) make_room(pieces, copies_);
+  work_->pieces = in_background_ ? copies_ : pieces;
+  // On a device copies follow the step in its stream, and the next step follows them.
+  const bool at_once = !in_background_ || !engine_.world().device().is_cpu();
+  const auto copy = [pieces = std::move(pieces), this, work = work_.get()] {
+    if (in_background_) copy_pieces(pieces, work->pieces);
+  };
+  work_->copied = std::async(at_once ? std::launch::deferred : std::launch::async, copy).share();
+  if (at_once) work_->copied.wait();
+}
+
+void CheckpointWriter::wait_for_copy() {
+  if (!work_) return;
+  const StallClock clock(figures_);
+  work_->copied.wait();
+}
+
 void CheckpointWriter::look_after() {
-  const double started = now_seconds();
-  if (!work_ || !all_done(engine_.world(), work_->file, {})) return;
-  commit();
-  figures_.stall_seconds += now_seconds() - started;
+  if (!work_) return;
+  const StallClock clock(figures_);
+  if (!work_->published.valid()) {
+    if (all_done(engine_.world(), work_->file, {})) collect_files();
+  } else if (all_done(engine_.world(), work_->published, {})) {
+    end();
+  }
 }
 
-void CheckpointWriter::finish() {
-  if (work_) commit();
-}
+void CheckpointWriter::finish() { end(); }
 
-void CheckpointWriter::commit() {
-  // A slow disk of one rank is no reason for the others to give up: they ask again and again.
-  for (std::chrono::milliseconds patience = kFirstWait;
-       !all_done(engine_.world(), work_->file, patience);)
-    patience = std::min(2 * patience, kLongestWait);
+// All ranks have written theirs: the index, and the checkpoint's name.
+void CheckpointWriter::collect_files() {
   FileRecord mine;
   together([&] { mine = work_->file.get(); });
   for (const std::string& text : gather_texts(engine_.world(), record_json(mine).dump()))
     work_->index.files.push_back(parse_record(text));
-  together([&] {
+  // Each of several syncs may take as long as a step.
+  work_->published = std::async(std::launch::async, [this, work = work_.get()] {
     if (!is_first()) return;
-    require_one_folder(work_->partial, work_->index.files);
-    write_durably(work_->partial / kIndexFile, index_text(work_->index));
-    publish_checkpoint(folder_, work_->step);
-    prune_checkpoints(folder_, work_->step, facts_.keep);
+    require_one_folder(work->partial, work->index.files);
+    write_durably(work->partial / kIndexFile, index_text(work->index));
+    publish_checkpoint(folder_, work->step);
+    prune_checkpoints(folder_, work->step, facts_.keep);
   });
+}
+
+void CheckpointWriter::end() {
+  if (!work_) return;
+  if (!work_->published.valid()) {
+    wait_for_all(engine_.world(), work_->file);
+    collect_files();
+  }
+  wait_for_all(engine_.world(), work_->published);
+  together([&] { work_->published.get(); });
   ++figures_.count;
   for (const FileRecord& file : work_->index.files)
     figures_.bytes = figures_.bytes + Bytes{file.bytes};

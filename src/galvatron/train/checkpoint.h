@@ -42,8 +42,9 @@ class CheckpointNotWritten : public RuntimeFailure {
 // Writes the checkpoints of a run, one at a time. All members are collective.
 class CheckpointWriter {
  public:
-  // Everything must outlive the writer. `in_background`: training goes on as soon as each rank has
-  // a copy, in its host's memory, of what it writes.
+  // Everything must outlive the writer. `in_background`: training goes on at once. Each rank makes
+  // a copy, in its host's memory, of what it writes, while the next step computes: weights and
+  // states change at its end (Trainer::set_before_update).
   CheckpointWriter(std::filesystem::path folder, runtime::Engine& engine, Trainer& trainer,
                    CheckpointFacts facts, bool in_background = false);
   ~CheckpointWriter();
@@ -54,9 +55,9 @@ class CheckpointWriter {
   // CheckpointNotWritten, on every rank, when some rank cannot write: now, or where it is in the
   // background by one of the next calls.
   void save();
-  // The one that is being written, once all ranks have written their part: gives it its name.
+  // Of the one that is being written: what can be done without waiting.
   void look_after();
-  // Waits for it.
+  // Waits for it, behind the last step.
   void finish();
 
   const SaveFigures& figures() const { return figures_; }
@@ -65,7 +66,10 @@ class CheckpointWriter {
  private:
   struct Work;  // the one that is being written
   void start();
-  void commit();
+  void take_pieces();
+  void wait_for_copy();
+  void collect_files();
+  void end();
   // Runs `body` on every rank; where it fails on any, the work is given up on all.
   void together(const std::function<void()>& body);
   bool is_first() const { return engine_.world().rank() == 0; }

@@ -37,6 +37,33 @@ Box whole_box(const std::vector<std::int64_t>& shape) {
   return out;
 }
 
+// The parts of an entry must not share an element: then those that have as many elements as the
+// whole are the whole.
+void require_apart(const std::string& entry, std::vector<const Box*> boxes) {
+  const auto first = [](const Box* box) { return box->ranges.empty() ? Range{} : box->ranges[0]; };
+  std::sort(boxes.begin(), boxes.end(),
+            [&](const Box* a, const Box* b) { return first(a).begin < first(b).begin; });
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    for (std::size_t j = i + 1; j < boxes.size(); ++j) {
+      if (boxes[i]->ranges.size() != boxes[j]->ranges.size())
+        throw ConfigError("parts of '", entry, "' have different numbers of dimensions");
+      if (first(boxes[j]).begin >= first(boxes[i]).end) break;
+      if (intersect(*boxes[i], *boxes[j]))
+        throw ConfigError("'", entry, "' is there twice: its parts ", to_text(*boxes[i]), " and ",
+                          to_text(*boxes[j]), " share elements");
+    }
+  }
+}
+
+// Links can lead anywhere.
+fs::path own_file(const fs::path& checkpoint, const std::string& name) {
+  const fs::path path = checkpoint / name;
+  std::error_code ignored;
+  if (fs::is_symlink(path, ignored))
+    throw ConfigError(name, " is a link; the files of a checkpoint are in its folder");
+  return path;
+}
+
 std::string type_and_shape(at::ScalarType dtype, const std::vector<std::int64_t>& shape) {
   return models::dtype_name(dtype) + " " + models::shape_text(shape);
 }
@@ -122,6 +149,11 @@ StateFiles::StateFiles(fs::path checkpoint, const CheckpointIndex& index)
   try {
     if (index.version < 3) add_file({kStateFileOfVersion2, 0, {}}, index.version);
     for (const FileRecord& record : index.files) add_file(record, index.version);
+    for (const auto& [entry, parts] : entries_) {
+      std::vector<const Box*> boxes;
+      for (const Stored& stored : parts) boxes.push_back(&stored.box);
+      require_apart(entry, std::move(boxes));
+    }
   } catch (const ConfigError& error) {
     throw DamagedCheckpoint(checkpoint_, error.what());
   }
@@ -131,7 +163,7 @@ StateFiles::~StateFiles() = default;
 
 void StateFiles::add_file(const FileRecord& record, int version) {
   const bool has_checksums = version >= 3;
-  files_.push_back(std::make_unique<File>(checkpoint_ / record.name,
+  files_.push_back(std::make_unique<File>(own_file(checkpoint_, record.name),
                                           has_checksums ? std::optional(record) : std::nullopt));
   File& file = *files_.back();
   for (const models::HeaderEntry& entry : file.header()) add_entry(file, entry, version);
@@ -203,6 +235,8 @@ void StateFiles::read(const std::string& entry, const Box& box, const at::Tensor
   const auto found = entries_.find(entry);
   if (found == entries_.end()) throw DamagedCheckpoint(checkpoint_, entry + " is missing");
   for (const Stored& stored : found->second) {
+    if (stored.box.ranges.size() != box.ranges.size())
+      throw DamagedCheckpoint(checkpoint_, entry + " has another number of dimensions");
     const auto part = intersect(stored.box, box);
     if (!part) continue;
     try {

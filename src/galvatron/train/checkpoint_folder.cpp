@@ -58,6 +58,8 @@ std::string latest_text(std::int64_t step) {
 
 // The step that `latest` names; nothing where it is missing or was changed.
 std::optional<std::int64_t> latest_step(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_regular_file(folder / kLatest, error)) return std::nullopt;  // a pipe would wait
   std::ifstream in(folder / kLatest);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   const auto step = step_of(text.substr(0, text.find(' ')));
@@ -117,9 +119,13 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
 }
 
 // Out of sight at once, so that nobody takes what is left for a checkpoint.
-void remove_checkpoint(const fs::path& checkpoint) {
+fs::path hide_checkpoint(const fs::path& checkpoint) {
   const fs::path doomed = checkpoint.string() + kRemoved;
   rename_or_fail(checkpoint, doomed);
+  return doomed;
+}
+
+void remove_hidden(const fs::path& doomed) {
   std::error_code error;
   fs::remove_all(doomed, error);
   if (error) throw RuntimeFailure("cannot remove ", doomed.string(), ": ", error.message());
@@ -146,13 +152,16 @@ CheckpointCandidates checkpoint_candidates(const fs::path& path) {
       folders.insert(folders.begin(), {*latest, path / step_folder(*latest)});
   } else {
     refuse_several_runs(path, folders);
-    if (fs::exists(path / kLatest))
-      out.note = detail::concat("[checkpoint] ", (path / kLatest).string(),
-                                " is damaged; the checkpoint of most steps counts");
   }
   std::string run;
   for (const StepFolder& folder : of_one_run(std::move(folders), run))
     out.paths.push_back(folder.path);
+  // Old versions wrote none, and knew no runs.
+  const bool is_there = fs::exists(path / kLatest);
+  if (!latest && (is_there || !run.empty()))
+    out.note =
+        detail::concat("[checkpoint] ", (path / kLatest).string(), " is ",
+                       is_there ? "damaged" : "missing", "; the checkpoint of most steps counts");
   return out;
 }
 
@@ -181,10 +190,11 @@ void publish_checkpoint(const fs::path& folder, std::int64_t step) {
   const fs::path final = folder / step_folder(step);
   const fs::path partial = partial_checkpoint(folder, step);
   sync_folder(partial);
-  if (fs::exists(final)) remove_checkpoint(final);
+  const fs::path old = fs::exists(final) ? hide_checkpoint(final) : fs::path();
   rename_or_fail(partial, final);
   sync_folder(folder);
   write_durably(folder / kLatest, latest_text(step));
+  if (!old.empty()) remove_hidden(old);
 }
 
 void prune_checkpoints(const fs::path& folder, std::int64_t step, const KeepOptions& keep) {
@@ -195,7 +205,7 @@ void prune_checkpoints(const fs::path& folder, std::int64_t step, const KeepOpti
   folders = of_one_run(std::move(folders), run);
   for (std::size_t i = static_cast<std::size_t>(keep.last); i < folders.size(); ++i) {
     if (keep.every > 0 && folders[i].step % keep.every == 0) continue;
-    remove_checkpoint(folders[i].path);
+    remove_hidden(hide_checkpoint(folders[i].path));
   }
 }
 

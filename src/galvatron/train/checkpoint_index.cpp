@@ -72,8 +72,16 @@ void read_version3(JsonReader& reader, CheckpointIndex& out) {
   out.global_batch = reader.get_int("global_batch", 1, kMaxCount);
   for (const auto& [key, part] :
        {std::pair{"model_config", &out.model_config}, std::pair{"options", &out.options},
-        std::pair{"data", &out.data}, std::pair{"plan", &out.plan}})
+        std::pair{"data", &out.data}, std::pair{"plan", &out.plan}}) {
+    reader.get_object(key);
     *part = reader.get(key);
+  }
+  JsonReader data = reader.get_object("data");
+  for (const std::string& file : data.keys()) {
+    JsonReader print = data.get_object(file);
+    print.get_int("bytes", 0, kMaxCount);
+    print.get_string("checksum");
+  }
   for (const char* key : {"versions", "checksum"}) reader.ignore(key);
   if (reader.get_int("checksum_block", 1, kMaxCount) != kChecksumBlock)
     throw ConfigError(reader.source(), " has checksums of blocks of another size");

@@ -78,6 +78,10 @@ void write_durably(const std::filesystem::path& path, std::string_view text) {
   sync_folder(path.has_parent_path() ? path.parent_path() : ".");
 }
 
+std::filesystem::path parent_of(const std::filesystem::path& folder) {
+  return std::filesystem::absolute(folder / "").parent_path().parent_path();
+}
+
 void require_writable_folder(const std::filesystem::path& folder, const std::string& option) {
   const std::filesystem::path path = folder.empty() ? "." : folder;
   std::error_code error;
@@ -97,6 +101,19 @@ void require_writable_folder(const std::filesystem::path& folder, const std::str
   close(file);
   unlink(probe.c_str());
   if (!takes_bytes) refuse(std::strerror(problem));
+}
+
+void require_room(const std::filesystem::path& folder, Bytes needed, const std::string& what,
+                  const std::string& option) {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(folder, error);
+  // Some file systems do not tell.
+  if (error || space.capacity == 0 || space.available >= static_cast<std::uintmax_t>(needed.value))
+    return;
+  throw ConfigError("[train] ", option, ": ", what, " has ", to_text(needed), ", and ",
+                    folder.string(), " has room for ",
+                    to_text(Bytes{static_cast<std::int64_t>(space.available)}),
+                    "; name a place with more");
 }
 
 }  // namespace galvatron::train

@@ -46,8 +46,15 @@ void sync_folder(const std::filesystem::path& folder);
 // Text in place of what `path` held: a reader sees the one or the other, also after a crash.
 void write_durably(const std::filesystem::path& path, std::string_view text);
 
+// Of "out" and "out/" alike, as an absolute path.
+std::filesystem::path parent_of(const std::filesystem::path& folder);
+
 // ConfigError naming `option` unless files can be made and written in the folder, which is made
 // where it is missing. Tries it.
 void require_writable_folder(const std::filesystem::path& folder, const std::string& option);
+
+// ConfigError naming `option` where the folder's disk has no room for that. `what`: "a checkpoint".
+void require_room(const std::filesystem::path& folder, Bytes needed, const std::string& what,
+                  const std::string& option);
 
 }  // namespace galvatron::train

@@ -4,6 +4,9 @@
 #include <cstring>
 #include <fstream>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
 
@@ -45,22 +48,36 @@ std::string to_json_line(const StepRecord& record) {
   return line.dump();
 }
 
-MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t steps_done)
-    : path_(path), file_(nullptr, &std::fclose) {
+MetricsFile::MetricsFile(const std::filesystem::path& path, std::int64_t steps_done) : path_(path) {
   std::error_code ignored;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), ignored);
   if (steps_done > 0 && std::filesystem::exists(path, ignored))
     write_file_atomically(path, lines_of_first_steps(path, steps_done));
-  file_.reset(std::fopen(path.c_str(), steps_done > 0 ? "a" : "w"));
-  if (!file_) throw ConfigError("[train] cannot write ", path.string(), ": ", std::strerror(errno));
+  constexpr mode_t kMode = 0666;
+  const int start = steps_done > 0 ? O_APPEND : O_TRUNC;
+  file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | start, kMode);
+  if (file_ < 0)
+    throw ConfigError("[train] cannot write ", path.string(), ": ", std::strerror(errno));
 }
 
 void MetricsFile::write(const StepRecord& record) {
-  const std::string line = to_json_line(record) + "\n";
-  if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
-      std::fflush(file_.get()) != 0) {
-    throw RuntimeFailure("cannot write ", path_.string(), ": ", std::strerror(errno));
+  unwritten_ += to_json_line(record) + "\n";
+  finish();
+}
+
+void MetricsFile::finish() {
+  while (!unwritten_.empty()) {
+    const ssize_t count = ::write(file_, unwritten_.data(), unwritten_.size());
+    if (count > 0) {
+      unwritten_.erase(0, static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      throw RuntimeFailure("cannot write ", path_.string(), ": ", std::strerror(errno));
+    }
   }
+}
+
+MetricsFile::~MetricsFile() {
+  if (file_ >= 0) close(file_);
 }
 
 }  // namespace galvatron::train

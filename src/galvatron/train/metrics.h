@@ -1,9 +1,7 @@
 // What a training step leaves behind, and the file of one JSON line per step.
 #pragma once
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -43,12 +41,20 @@ class MetricsFile {
   // Makes missing folders. Of an existing file, the lines of the first `steps_done` steps stay.
   // ConfigError when it cannot be written.
   explicit MetricsFile(const std::filesystem::path& path, std::int64_t steps_done = 0);
-  // One line, flushed, so that a reader can follow. RuntimeFailure when the disk is full.
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+
+  // One line, at once, so that a reader can follow. RuntimeFailure when the disk is full or gone:
+  // the line is kept, and written in front of the next.
   void write(const StepRecord& record);
+  // Tries once more what could not be written.
+  void finish();
 
  private:
   std::filesystem::path path_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  int file_ = -1;
+  std::string unwritten_;
 };
 
 }  // namespace galvatron::train

@@ -118,11 +118,15 @@ void take_options(const ResumePoint& resume, TrainJob& job) {
   take_batch_and_precision(resume, job);
   if (resume.index.options.is_null()) return;
   const OptionList list = train_options(job);
-  const Json now(list.record({kModelOptions, kImageOptions})), then(resume.index.options);
+  const Json now(list.record({kModelOptions, spec::kOverrideOptions, kImageOptions})),
+      then(resume.index.options);
   for (const Option& option : list.all()) {
     const std::string name = option.python_name();
-    const bool fixes_order = option.group == kModelOptions || option.group == kImageOptions;
-    if (!fixes_order || is_among(kPlaces, name)) continue;
+    // Numbers of the model that are given are compared as a part of its config.
+    const bool is_number = option.group == spec::kOverrideOptions && !is_settled(job, name);
+    const bool is_taken =
+        option.group == kModelOptions || option.group == kImageOptions || is_number;
+    if (!is_taken || is_among(kPlaces, name)) continue;
     const Json *was = find_value(then, name), *is = find_value(now, name);
     if (was != nullptr && is != nullptr && *was == *is) continue;
     if (is_settled(job, name)) {

@@ -31,8 +31,8 @@ struct ResumePoint {
 // ConfigError where there is nothing to go on from, DamagedCheckpoint where nothing is whole.
 ResumePoint find_resume_point(const TrainJob& job);
 
-// Options that fix which samples come in which order, where the user did not give them: those of
-// the checkpoint. ConfigError where one was given and is another.
+// Options that fix the model's numbers, and which samples come in which order, where the user did
+// not give them: those of the checkpoint. ConfigError where one was given and is another.
 void take_options(const ResumePoint& resume, TrainJob& job);
 
 // ConfigError where the checkpoint is of another model, optimizer or data, or leaves no step to do;

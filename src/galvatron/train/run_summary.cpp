@@ -48,7 +48,9 @@ std::string saves_line(const SaveFigures& saves) {
   return fmt::format("  saving      {} of {}, {}/s; training waited {}",
                      counted(saves.count, "checkpoint", "checkpoints"),
                      to_text(Bytes{saves.bytes.value / saves.count}), to_text(Bytes{per_second}),
-                     seconds(saves.stall_seconds));
+                     seconds(saves.stall_seconds)) +
+         (saves.copy.value > 0 ? fmt::format("; its copy took {} of a rank", to_text(saves.copy))
+                               : "");
 }
 
 // One row for a pipeline rank: its stage, or its stages.
@@ -127,6 +129,7 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
                           {"bytes", saves.bytes.value},
                           {"write_seconds", saves.write_seconds},
                           {"stall_seconds", saves.stall_seconds}};
+    if (saves.copy.value > 0) out["checkpoints"]["copy_bytes"] = saves.copy.value;
   }
   if (summary.skipped_steps > 0) out["skipped_steps"] = summary.skipped_steps;
   if (summary.stopped) out["stopped_after"] = summary.last_step;

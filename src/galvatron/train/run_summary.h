@@ -19,6 +19,9 @@ struct SaveFigures {
   Bytes bytes;               // of all ranks, in all of them
   double write_seconds = 0;  // from their start until they were on the disk
   double stall_seconds = 0;  // while further steps waited, on rank 0
+  // What each keeps of a rank's share in its host's memory while it is written, of the rank with
+  // most; 0: nothing, steps wait.
+  Bytes copy;
 };
 
 struct RunSummary {
@@ -49,8 +52,9 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 // {"model", "device", "world_size", "ranks": [{"rank", "stage", "peak_memory_bytes",
 // "predicted_memory_bytes"}],
 //  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last"},
-//  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds"} and
-//  "skipped_steps" where there are some, and "stopped_after" where it was stopped.
+//  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds", and
+//  "copy_bytes" of asynchronous ones} and "skipped_steps" where there are some, and "stopped_after"
+//  where it was stopped.
 // What was not predicted is null; "why_unpredicted" is there where the plan foretold another run.
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options);
 std::string summary_table(const RunSummary& summary);

@@ -8,9 +8,11 @@
 #include "galvatron/data/data_files.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/checkpoint_share.h"
+#include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/train/durable_file.h"
-#include "galvatron/plan/recorded_prediction.h"
+#include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_options.h"
@@ -90,6 +92,20 @@ std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec
                 : make_text_samples(job, model, seq_length, part);
 }
 
+// A disk that cannot take a single checkpoint is known before the first step.
+void check_room(const PreparedJob& prepared) {
+  const TrainJob& job = prepared.job;
+  const plan::Plan& plan = prepared.plan;
+  const Bytes weights{prepared.model.num_params() * static_cast<std::int64_t>(sizeof(float))};
+  Bytes checkpoint;
+  for (const Bytes share :
+       plan::checkpoint_shares(prepared.model, plan, job.trainer.optimizer.spec()))
+    checkpoint += share * plan.ranks_per_stage();
+  if (!job.save_dir.empty()) require_room(job.save_dir, checkpoint, "a checkpoint", "--save");
+  if (!job.export_dir.empty())
+    require_room(parent_of(job.export_dir), weights, "the export", "--export");
+}
+
 void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
   const std::int64_t fixed = model.fixed_seq_length;
   if (fixed == 0 || job.seq_length == 0 || job.seq_length == fixed) return;
@@ -112,6 +128,7 @@ std::vector<std::string> data_suffixes(const spec::ModelSpec& model) {
 
 PreparedJob prepare_inputs(const TrainJob& asked) {
   asked.trainer.optimizer.check();
+  require_pinning(asked.pin);
   PreparedJob out;
   out.job = asked;
   out.resume = find_resume_point(asked);
@@ -139,6 +156,7 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   check_resume(out.resume, out);
   check_outputs(job, out.resume);
+  check_room(out);
   return out;
 }
 
@@ -153,8 +171,7 @@ void check_outputs(const TrainJob& job, const ResumePoint& resume) {
   try_folder(job.save_dir, job.save_dir, "--save");
   if (job.export_dir.empty()) return;
   check_export(job.export_dir, export_options(job));
-  require_writable_folder(fs::absolute(job.export_dir / fs::path("")).parent_path().parent_path(),
-                          "--export");
+  require_writable_folder(parent_of(job.export_dir), "--export");
 }
 
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {

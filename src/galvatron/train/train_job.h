@@ -10,6 +10,7 @@
 
 #include <c10/core/Device.h>
 
+#include "galvatron/comm/pinning.h"
 #include "galvatron/comm/world.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
@@ -71,8 +72,10 @@ struct TrainJob {
   std::uint64_t seed = 1234;
   // Of the ranks: "cpu", "cuda", or "auto" for cuda where there is one.
   std::string device = "auto";
+  comm::PinMode pin = comm::PinMode::kAuto;  // cores of each rank
   // Refuse CUDA kernels whose result depends on timing. CPU runs never do.
   bool deterministic = false;
+  comm::Limits limits;  // of the ranks' patience with each other
 
   TrainerOptions trainer;
 

@@ -149,6 +149,18 @@ void add_output_options(OptionList& list, TrainJob& job) {
             "--init-from's");
 }
 
+void add_limit_options(OptionList& list, comm::Limits& limits) {
+  constexpr int kLongest = 7 * 86400;
+  list.count("join-timeout", limits.join, {1, kLongest},
+             "Seconds that ranks wait for the last one to start");
+  list.count(
+      "step-timeout", limits.step, {1, kLongest},
+      "Seconds without a sign of life of a rank after which the job ends: of its process, or "
+      "of its work unless that waits for others");
+  list.count("io-timeout", limits.io, {1, kLongest},
+             "The same for the work of a rank that reads or writes files");
+}
+
 }  // namespace
 
 std::string dashed(std::string name) {
@@ -165,9 +177,13 @@ OptionList train_options(TrainJob& job) {
   add_optimizer_options(list, job.trainer);
   list.group(kRankOptions);
   list.choice("device", job.device, {"auto", "cpu", "cuda"}, "auto: cuda where there is one");
+  list.choice("pin", job.pin,
+              "Cores that each rank computes on: its NUMA nodes, or its cores; auto: NUMA nodes "
+              "where there are several");
   list.flag(
       "deterministic", job.deterministic,
       "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway");
+  add_limit_options(list, job.limits);
   add_output_options(list, job);
   return list;
 }

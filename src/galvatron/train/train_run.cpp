@@ -4,13 +4,16 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/comm/launch.h"
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
+#include "galvatron/plan/checkpoint_share.h"
 #include "galvatron/train/agreement.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
+#include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/train_job.h"
@@ -94,11 +97,29 @@ class Run {
         resume_(prepared.resume) {}
 
   RunSummary go() {
+    try {
+      return go_to_the_end();
+    } catch (const std::exception& error) {
+      world_.flight().write_file(error.what());
+      throw;
+    }
+  }
+
+ private:
+  RunSummary go_to_the_end() {
     agree();
-    const bool random = job_.init_from.empty() && resume_.starts_anew();
+    note(pin_rank(job_.pin, world_));
+    const bool from_weights = !job_.init_from.empty() && resume_.starts_anew();
+    std::vector<std::string> new_head;
+    if (from_weights) new_head = check_weights(prepared_.model, job_.init_from);
+    note(new_head_note(new_head, job_.init_from));
+    const bool random = resume_.starts_anew() && (!from_weights || !new_head.empty());
     runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
-    if (!job_.init_from.empty() && resume_.starts_anew()) load_weights(engine, job_.init_from);
+    if (from_weights) {
+      const auto scope = files("reading the first weights");
+      load_weights(engine, job_.init_from);
+    }
     Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
                     trainer_options(prepared_, world_.device()));
     load(engine, trainer);
@@ -109,7 +130,10 @@ class Run {
     return summary;
   }
 
- private:
+  comm::FlightRecorder::Scope files(const char* what) const {
+    return comm::FlightRecorder::files(world_.flight(), what);
+  }
+
   bool is_first() const { return world_.rank() == 0; }
   void note(const std::string& line) const {
     if (is_first() && listener_.on_note && !line.empty()) listener_.on_note(line);
@@ -122,6 +146,7 @@ class Run {
   }
 
   void load(runtime::Engine& engine, Trainer& trainer) {
+    const auto scope = files("reading the checkpoint");
     const double started = now_seconds();
     while (!resume_.starts_anew()) {
       try {
@@ -147,7 +172,20 @@ class Run {
     return broadcast_text(world_, is_first() ? new_run_id() : "");
   }
 
+  // What each rank did last is kept beside the run's other files when it ends badly.
+  void keep_flight(const std::string& run) {
+    if (job_.run_dir.empty()) return;
+    const std::string name = fmt::format("flight-{}.json", world_.rank());
+    world_.flight().set_file(fs::path(job_.run_dir) / name, {{"format", "galvatron-flight"},
+                                                             {"version", 1},
+                                                             {"run", run},
+                                                             {"rank", world_.rank()},
+                                                             {"world_size", world_.size()},
+                                                             {"host", comm::host_name()}});
+  }
+
   void start_files(runtime::Engine& engine, Trainer& trainer) {
+    const auto scope = files("starting the run's files");
     CheckpointFacts facts{run_id(), prepared_.seq_length, options_to_json(prepared_),
                           prepared_.data_prints, job_.keep};
     all_or_none(world_, [&] {
@@ -156,6 +194,7 @@ class Run {
       const fs::path path = metrics_path(job_);
       if (!path.empty()) metrics_.emplace(path, trainer.steps_done());
     });
+    keep_flight(facts.run);
     if (job_.save_dir.empty()) return;
     writer_.emplace(job_.save_dir, engine, trainer, std::move(facts), job_.async_save);
   }
@@ -166,13 +205,28 @@ class Run {
   }
 
   void after_step(const StepRecord& record, const Trainer& trainer) {
+    const auto scope = files("telling of the step");  // to whoever listens
     records_.push_back(record);
-    if (metrics_) metrics_->write(record);
+    if (metrics_) write_metrics(record);
     if (writer_) save(record.step, record.step == job_.trainer.num_steps || trainer.stopped());
     if (listener_.on_step) listener_.on_step(record);
   }
 
+  // Lines that a full disk does not take are written when it does.
+  void write_metrics(const StepRecord& record) {
+    try {
+      metrics_->write(record);
+      metrics_wait_ = false;
+    } catch (const RuntimeFailure& failure) {
+      if (!metrics_wait_)
+        note(fmt::format("{}; training goes on, and the lines are kept until it can",
+                         failure.what()));
+      metrics_wait_ = true;
+    }
+  }
+
   void save(std::int64_t step, bool last) {
+    const auto scope = files("saving a checkpoint");
     try {
       writer_->look_after();
       if (!saves_after(step, last)) return;
@@ -192,7 +246,18 @@ class Run {
     }
   }
 
+  // What asynchronous saves keep beside the plan's own memory: on a CPU, in the same one.
+  void add_copies(RunSummary& summary) const {
+    const std::vector<Bytes> shares =
+        plan::checkpoint_shares(prepared_.model, prepared_.plan, job_.trainer.optimizer.spec());
+    summary.saves.copy = *std::max_element(shares.begin(), shares.end());
+    if (!world_.device().is_cpu()) return;
+    for (std::size_t p = 0; p < summary.prediction.rank_memory.size(); ++p)
+      summary.prediction.rank_memory[p] += shares[p];
+  }
+
   RunSummary end(runtime::Engine& engine, Trainer& trainer) {
+    const auto scope = files("writing the results");
     const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
     RunSummary summary = summarize(prepared_.plan, device_text(world_.device()), records_,
                                    gather_peak_memory(world_, trainer.peak_memory()));
@@ -203,6 +268,8 @@ class Run {
       summary.checkpoint = writer_->newest().string();
       summary.saves = writer_->figures();
     }
+    if (metrics_) metrics_->finish();
+    if (writer_ && job_.async_save) add_copies(summary);
     if (is_first()) write_run_end(prepared_, summary, timeline);
     if (!job_.export_dir.empty() && !summary.stopped)
       export_weights(engine, job_.export_dir, export_options(job_));
@@ -216,6 +283,7 @@ class Run {
   ResumePoint resume_;
   std::optional<CheckpointWriter> writer_;
   std::optional<MetricsFile> metrics_;  // of rank 0
+  bool metrics_wait_ = false;           // for a disk that takes them
   std::vector<StepRecord> records_;
   std::string last_failure_;                       // the last checkpoint could not be written
   std::int64_t retry_step_ = 0, retry_after_ = 0;  // where one could not be written

@@ -30,10 +30,11 @@ void guard_step(runtime::Engine& engine, std::int64_t step, const Body& body) {
   try {
     body();
   } catch (const RuntimeFailure& failure) {
-    world.abort();
-    throw RuntimeFailure("step ", step, ": ", failure.what());
+    const std::string sentence = detail::concat("step ", step, ": ", failure.what());
+    world.abort(sentence);
+    throw RuntimeFailure(sentence);
   } catch (const std::exception& error) {
-    world.abort();
+    world.abort(comm::short_reason(error));
     if (!is_out_of_memory(error)) throw;
     throw RuntimeFailure("step ", step, ": rank ", world.rank(), " ran out of memory (",
                          comm::short_reason(error),
@@ -63,6 +64,7 @@ void Trainer::run(const OnStep& on_step) {
     const bool evaluates =
         options_.eval_interval > 0 && (last || number % options_.eval_interval == 0);
     engine_.trace().enable(last);
+    engine_.world().flight().set_step(number);
     guard_step(engine_, number, [&] {
       StepRecord record = step();
       engine_.trace().enable(false);
@@ -127,6 +129,7 @@ void Trainer::update(StepRecord& record) {
   }
   record.skipped = is_left_out(record);
   if (record.skipped) return;
+  if (before_update_) before_update_();
   {
     const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
     optimizer_->step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);

@@ -66,6 +66,8 @@ class Trainer {
     steps_done_ = steps_done;
     samples_consumed_ = samples_consumed;
   }
+  // Called before a step changes weights and states: somebody may still be reading them.
+  void set_before_update(std::function<void()> hook) { before_update_ = std::move(hook); }
 
  private:
   void update(StepRecord& record);
@@ -79,6 +81,7 @@ class Trainer {
   LrSchedule lr_;
   std::unique_ptr<Optimizer> optimizer_;
   LossScaler scaler_;
+  std::function<void()> before_update_;
   std::int64_t steps_done_ = 0;
   std::int64_t samples_consumed_ = 0;
   std::int64_t bad_steps_ = 0;  // in a row

@@ -1,9 +1,11 @@
 #include "galvatron/train/weights.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -74,11 +76,17 @@ void check_copies(const SafetensorsReader& reader, const HfTensor& tensor, const
   }
 }
 
+std::string missing_text(const SafetensorsReader& reader, const std::string& name) {
+  const std::string shard = reader.promised_shard(name);
+  if (shard.empty()) return name;
+  return fmt::format("{} (the index says that it is in {}, which does not hold it)", name, shard);
+}
+
 void check_tensor(const SafetensorsReader& reader, const HfTensor& tensor,
                   Differences& differences) {
   const TensorInfo* info = find_first(reader, tensor);
   if (info == nullptr) {
-    differences.add("missing", tensor.names[0]);
+    differences.add("missing", missing_text(reader, tensor.names[0]));
   } else if (info->shape != tensor.shape) {
     differences.add("of a wrong shape",
                     fmt::format("{} (is {}, must be {})", info->name,
@@ -91,25 +99,67 @@ void check_tensor(const SafetensorsReader& reader, const HfTensor& tensor,
   }
 }
 
-void check_weights(const spec::ModelSpec& model, const SafetensorsReader& reader) {
-  Differences differences;
-  std::set<std::string> expected;
+// The part of a model that belongs to its task: what tensors of a backbone do not have, whose names
+// begin like no other.
+bool is_task_head(const HfTensor& tensor) {
+  static constexpr std::array<std::string_view, 3> kHeads = {"classifier.", "lm_head.",
+                                                             "cls.predictions."};
+  return std::any_of(kHeads.begin(), kHeads.end(),
+                     [&](std::string_view head) { return tensor.names[0].starts_with(head); });
+}
+
+// Is it there, but of another number of classes?
+bool has_other_classes(const TensorInfo& info, const HfTensor& tensor) {
+  return tensor.names[0].starts_with("classifier.") && info.shape.size() == tensor.shape.size() &&
+         info.shape[0] != tensor.shape[0] &&
+         std::equal(info.shape.begin() + 1, info.shape.end(), tensor.shape.begin() + 1);
+}
+
+// All tensors of a model, tied ones once.
+std::vector<HfTensor> all_tensors(const spec::ModelSpec& model) {
+  std::vector<HfTensor> out;
   std::set<std::string> done;
   for (int i = 0; i < model.num_layers(); ++i) {
     const spec::LayerSpec& layer = model.layer(i);
     for (const spec::ParamSpec& param : layer.params) {
       if (!done.insert(layer.full_name(param)).second) continue;
-      for (const HfTensor& tensor : models::hf_tensors(model, i, param)) {
-        expected.insert(tensor.names.begin(), tensor.names.end());
-        check_tensor(reader, tensor, differences);
-      }
+      for (HfTensor& tensor : models::hf_tensors(model, i, param)) out.push_back(std::move(tensor));
     }
+  }
+  return out;
+}
+
+// Of a task that the weights are not of: all of its head, or none of it.
+std::set<std::string> new_tensors(const std::vector<HfTensor>& tensors,
+                                  const SafetensorsReader& reader) {
+  std::set<std::string> out;
+  for (const HfTensor& tensor : tensors) {
+    if (!is_task_head(tensor)) continue;
+    const TensorInfo* info = find_first(reader, tensor);
+    if (info && !has_other_classes(*info, tensor)) return {};
+    out.insert(tensor.names[0]);
+  }
+  return out;
+}
+
+std::set<std::string> check_weights(const spec::ModelSpec& model, const SafetensorsReader& reader) {
+  const std::vector<HfTensor> tensors = all_tensors(model);
+  // A T5 without its output is no backbone: its config says that it has one of its own.
+  const bool may_be_backbone = model.family != spec::Family::kT5;
+  const std::set<std::string> is_new =
+      may_be_backbone ? new_tensors(tensors, reader) : std::set<std::string>();
+  Differences differences;
+  std::set<std::string> expected;
+  for (const HfTensor& tensor : tensors) {
+    expected.insert(tensor.names.begin(), tensor.names.end());
+    if (!is_new.contains(tensor.names[0])) check_tensor(reader, tensor, differences);
   }
   for (const std::string& name : reader.names()) {
     if (!expected.contains(name) && !models::is_hf_buffer(name))
       differences.add("unexpected", name);
   }
   differences.raise(reader, model);
+  return is_new;
 }
 
 // Rows (of dimension 0 of the local part) that hold elements which this rank owns.
@@ -239,19 +289,30 @@ class WholeParameters {
 
 }  // namespace
 
-void check_weights(const spec::ModelSpec& model, const std::filesystem::path& path) {
-  check_weights(model, SafetensorsReader(path));
+std::vector<std::string> check_weights(const spec::ModelSpec& model,
+                                       const std::filesystem::path& path) {
+  const std::set<std::string> is_new = check_weights(model, SafetensorsReader(path));
+  return {is_new.begin(), is_new.end()};
+}
+
+std::string new_head_note(const std::vector<std::string>& names,
+                          const std::filesystem::path& path) {
+  if (names.empty()) return "";
+  return fmt::format("{} has no head of this task: {} begin with random values", path.string(),
+                     fmt::join(names, ", "));
 }
 
 void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
   const SafetensorsReader reader(path);
-  check_weights(engine.model(), reader);
+  const std::set<std::string> is_new = check_weights(engine.model(), reader);
   std::set<std::pair<runtime::ParamUnit*, int>> done;
   for (const runtime::ParamHandle& handle : engine.parameters()) {
     if (!done.insert({handle.unit, handle.slot}).second) continue;
-    load_parameter(reader, models::hf_tensors(engine.model(), handle.layer, *handle.spec),
-                   *handle.unit, handle.slot);
+    const std::vector<HfTensor> tensors =
+        models::hf_tensors(engine.model(), handle.layer, *handle.spec);
+    if (is_new.contains(tensors.front().names[0])) continue;
+    load_parameter(reader, tensors, *handle.unit, handle.slot);
   }
   engine.publish();
 }

@@ -3,6 +3,8 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -15,11 +17,17 @@ namespace galvatron::train {
 // Reads the weights of a folder (or a .safetensors file) into the engine and publishes them. Every
 // rank reads the rows that it owns and no others. Collective. ConfigError, the same on every rank
 // and before anything is assigned, that lists what is missing, unexpected, or of a wrong shape or
-// type.
+// type. The head of a task that the weights are not of stays as it is.
 void load_weights(runtime::Engine& engine, const std::filesystem::path& path);
 
-// The check of load_weights alone, for before an engine is made.
-void check_weights(const spec::ModelSpec& model, const std::filesystem::path& path);
+// The check of load_weights alone, for before an engine is made. Returns what load_weights leaves
+// as it is, by the names in a checkpoint: the head where weights are a backbone's, or of other
+// classes.
+std::vector<std::string> check_weights(const spec::ModelSpec& model,
+                                       const std::filesystem::path& path);
+// "DIR has no head of this task: classifier.bias, classifier.weight begin with random values";
+// empty for none.
+std::string new_head_note(const std::vector<std::string>& names, const std::filesystem::path& path);
 
 struct ExportOptions {
   at::ScalarType dtype = at::kFloat;
@@ -42,6 +50,13 @@ void export_weights(runtime::Engine& engine, const std::filesystem::path& folder
 using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
 void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
                   const std::filesystem::path& folder, const ExportOptions& options = {});
+
+// The same from whole parameters at hand, each asked for once, in the order of the layers. Not
+// collective.
+using WholeParameterSource =
+    std::function<at::Tensor(const spec::LayerSpec& layer, const spec::ParamSpec& spec)>;
+void save_parameters(const spec::ModelSpec& model, const WholeParameterSource& parameter,
+                     const std::filesystem::path& folder, const ExportOptions& options = {});
 
 // A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, an optimizer state.
 using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;

@@ -143,18 +143,24 @@ void copy_tokenizer(const fs::path& source, const fs::path& folder) {
   }
 }
 
-std::vector<models::TensorInfo> export_tensors(const spec::ModelSpec& model, at::ScalarType dtype) {
-  std::vector<models::TensorInfo> tensors;
+// In the order of the layers, tied ones once.
+template <typename Visit>
+void for_each_parameter(const spec::ModelSpec& model, const Visit& visit) {
   std::set<std::string> done;
   for (int i = 0; i < model.num_layers(); ++i) {
     const spec::LayerSpec& layer = model.layer(i);
     for (const spec::ParamSpec& param : layer.params) {
-      if (!done.insert(layer.full_name(param)).second) continue;
-      for (const models::HfTensor& tensor : models::hf_tensors(model, i, param)) {
-        tensors.push_back({tensor.names[0], dtype, tensor.shape});
-      }
+      if (done.insert(layer.full_name(param)).second) visit(i, layer, param);
     }
   }
+}
+
+std::vector<models::TensorInfo> export_tensors(const spec::ModelSpec& model, at::ScalarType dtype) {
+  std::vector<models::TensorInfo> tensors;
+  for_each_parameter(model, [&](int i, const spec::LayerSpec&, const spec::ParamSpec& param) {
+    for (const models::HfTensor& tensor : models::hf_tensors(model, i, param))
+      tensors.push_back({tensor.names[0], dtype, tensor.shape});
+  });
   return tensors;
 }
 
@@ -231,6 +237,16 @@ void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
   for (const models::TensorInfo& info : export_tensors(model, options.dtype)) {
     out.write(info.name, tensor(info.name));
   }
+  out.finish();
+}
+
+void save_parameters(const spec::ModelSpec& model, const WholeParameterSource& parameter,
+                     const fs::path& folder, const ExportOptions& options) {
+  check_export(folder, options);
+  ExportFolder out(model, folder, options);
+  for_each_parameter(model, [&](int i, const spec::LayerSpec& layer, const spec::ParamSpec& param) {
+    out.write(i, param, parameter(layer, param));
+  });
   out.finish();
 }
 

@@ -22,10 +22,31 @@ namespace {
 using namespace galvatron;
 using namespace galvatron::comm;
 
-// Longer than any test may take: who passes did not wait for it.
-constexpr std::chrono::minutes kNever{30};
-// Long enough for every rank to start on a busy machine.
-constexpr std::chrono::seconds kShort{6};
+// Seconds. Longer than any test may take: who passes did not wait for it.
+constexpr int kNever = 1800;
+// Long enough for every rank to start on a busy machine, and to be heard of there.
+constexpr int kShort = 6, kLife = 4;
+
+// Modes in which the ranks' patience ends.
+bool is_about_life(const std::string& mode) {
+  return mode == "stopped" || mode == "sleeps" || mode == "computes" || mode == "reads" ||
+         mode == "deadlock";
+}
+
+// Uses a core for so many seconds.
+void compute(double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (std::chrono::steady_clock::now() < end) at::ones({1000}).sum();
+}
+
+void sleep_for_ever() { std::this_thread::sleep_for(std::chrono::seconds(kNever)); }
+
+// Two ranks that wait for each other in different groups.
+void wait_crosswise(World& world) {
+  at::Tensor tensor = at::ones({8});
+  if (world.rank() == 0) world.group({0, 1}).all_reduce(tensor);
+  world.all().all_reduce(tensor);
+}
 
 void sum_forever(World& world, const std::string& mode, bool chosen) {
   world.create_groups({{0, 1}, {world.size() - 2, world.size() - 1}});
@@ -38,7 +59,16 @@ void sum_forever(World& world, const std::string& mode, bool chosen) {
       if (mode == "bug") GALV_CHECK(step != 5, "a bug");
       if (mode == "mismatch") tensor = at::ones({200'000});
       if (mode == "leaves") _exit(0);
+      if (mode == "sleeps") sleep_for_ever();
+      if (mode == "computes") compute(2 * kLife);
+      if (mode == "reads") {
+        const auto scope = FlightRecorder::files(world.flight(), "reading the data");
+        std::this_thread::sleep_for(std::chrono::seconds(2 * kLife));
+      }
     }
+    if (step == 6 && (mode == "computes" || mode == "reads")) return;
+    if (step == 5 && mode == "deadlock") wait_crosswise(world);
+    world.flight().set_step(step + 1);
     Pending pending = world.all().all_reduce_async(tensor);
     at::Tensor token = at::ones({1});
     if (world.rank() < 2) world.group({0, 1}).all_reduce(token);
@@ -50,10 +80,10 @@ int run_rank(const std::string& mode, int chosen_rank) {
   const LaunchEnvironment environment = read_launch_environment();
   const bool chosen = environment.rank == chosen_rank;
   if (mode == "refuses") throw ConfigError("the batch of 7 cannot be split");
-  if (mode == "absent" && chosen) std::this_thread::sleep_for(kNever);
+  if (mode == "absent" && chosen) sleep_for_ever();
   WorldOptions options;
-  options.timeout = mode == "absent" || mode == "stopped" ? std::chrono::milliseconds(kShort)
-                                                          : std::chrono::milliseconds(kNever);
+  options.limits.join = mode == "absent" ? kShort : kNever;
+  options.limits.step = is_about_life(mode) ? kLife : kNever;
   if (mode == "cuda") options.device = c10::kCUDA;
   World world = connect(environment, options);
   if (mode == "sum") {
@@ -68,7 +98,7 @@ int run_rank(const std::string& mode, int chosen_rank) {
   }
   if (mode == "waits") {
     if (world.rank() == 0) std::cout << "waiting\n" << std::flush;
-    std::this_thread::sleep_for(kNever);
+    sleep_for_ever();
   }
   sum_forever(world, mode, chosen);
   return 0;
@@ -81,7 +111,7 @@ int run(const std::vector<std::string>& arguments) {
     if (const char* port = std::getenv("TEST_PORT")) launch.master_port = std::stoi(port);
     launch.command = {arguments[0]};
     launch.command.insert(launch.command.end(), arguments.begin() + 3, arguments.end());
-    return launch_local_ranks(launch);
+    return launch_local_ranks(launch).code;
   }
   return run_rank(arguments.at(1), arguments.size() > 2 ? std::stoi(arguments[2]) : -1);
 }

@@ -166,7 +166,7 @@ export interface SearchView {
   gain: number | null; // over the best baseline, samples/s less 1
   explanation: (JsonObject & { binds: string; left_out: string[] }) | null;
   shadow_prices: { with: string; step: string; gain: string; memory: string; plan: string }[];
-  certificate: { text: string; value_ms: number; lower_bound_ms: number; gap: number };
+  certificate: { text: string; value_ms: number; lower_bound_ms: number | null; gap: number };
   text: string; // what `galvatron search` prints
   /** Nothing fits: the closest miss. `memory_option`: the value of `memory` with which it does. */
   miss: { sentence: string; needed_bytes: number; memory_bytes: number; memory_option: string; plan: JsonObject | null } | null;

@@ -22,7 +22,7 @@ export function TimeTab() {
         <dl className="figures small">
           <Fact name={t("step_formula")} text={time.step.text} />
           <Fact name={t("step_simulated")} text={time.simulated.text} />
-          <Fact name={t("hidden_communication")} text={time.hidden_communication.text} />
+          <Fact name={t("hidden_behind_compute")} text={time.hidden_communication.text} />
           {time.mfu && <Fact name={`MFU ${time.mfu.text}`} text={time.mfu.convention} />}
         </dl>
       </Section>

@@ -115,7 +115,7 @@ export const common = {
   plan_shown: { en: "Shown: {name}", zh: "当前显示:{name}" },
   impossible: { en: "This plan cannot be:", zh: "该计划不可行:" },
   step: { en: "Step", zh: "每步时间" },
-  tokens_per_second: { en: "Tokens/s", zh: "Tokens/s" },
+  tokens_a_second: { en: "Tokens/s", zh: "Tokens/s" },
   tokens_per_device: { en: "Tokens/s a device", zh: "每设备 Tokens/s" },
   days: { en: "Days", zh: "天数" },
   fullest_rank: { en: "Memory of the fullest", zh: "最满设备的显存" },
@@ -198,7 +198,7 @@ export const common = {
   },
   step_formula: { en: "Step by formula", zh: "公式计算的步时间" },
   step_simulated: { en: "Step as simulated", zh: "模拟的步时间" },
-  hidden_communication: { en: "Communication hidden behind compute", zh: "被计算掩盖的通信" },
+  hidden_behind_compute: { en: "Communication hidden behind compute", zh: "被计算掩盖的通信" },
   timeline_title: { en: "Timeline of a step", zh: "一步的时间线" },
   timeline_help: {
     en: "As simulated: each row a pipeline rank, its transfers and its collectives.",

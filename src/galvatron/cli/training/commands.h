@@ -8,5 +8,6 @@ namespace galvatron::cli {
 void add_profile_hardware_command(CommandLine& line);
 void add_profile_model_command(CommandLine& line);
 void add_train_command(CommandLine& line);
+void add_export_command(CommandLine& line);
 
 }  // namespace galvatron::cli

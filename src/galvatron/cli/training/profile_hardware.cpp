@@ -1,6 +1,5 @@
 // galvatron profile-hardware: what the ranks of this machine or job can do together.
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -8,6 +7,7 @@
 #include "galvatron/base/progress.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/cli/training/commands.h"
+#include "galvatron/cli/training/rank_launch.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/hardware_profiler.h"
@@ -23,7 +23,7 @@ constexpr const char* kHardwareExamples =
     "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda";
 
 struct ProfileHardwareCommand {
-  int nproc = 1;
+  RankOptions ranks;
   std::string output = "hardware.json";
   Bytes max_bytes = mebibytes(64);
   double seconds = 45;
@@ -31,16 +31,8 @@ struct ProfileHardwareCommand {
   std::uint64_t seed = 0;
 };
 
-int start_ranks(const ProfileHardwareCommand& options, const std::vector<std::string>& arguments) {
-  comm::LocalLaunch launch;
-  launch.nproc = options.nproc;
-  launch.command = {std::filesystem::read_symlink("/proc/self/exe")};
-  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
-  return comm::launch_local_ranks(launch);
-}
-
-int measure_hardware(const ProfileHardwareCommand& options) {
-  const comm::LaunchEnvironment environment = comm::read_launch_environment();
+int measure_hardware(const ProfileHardwareCommand& options,
+                     const comm::LaunchEnvironment& environment) {
   at::set_num_threads(profiler::threads_per_rank(environment.local_world_size));
   comm::WorldOptions world_options;
   world_options.device = c10::Device(options.device);
@@ -71,7 +63,7 @@ OptionList options_of(ProfileHardwareCommand& command) {
   constexpr int kMostRanks = 1024, kMostSeconds = 86400;
   OptionList list;
   list.group("Ranks");
-  list.count("nproc", command.nproc, {1, kMostRanks}, "Ranks to start on this machine");
+  add_rank_options(list, command.ranks, kMostRanks);
   list.choice("device", command.device, {"cpu", "cuda"}, "Where ranks compute");
   list.group("Measurement");
   list.bytes("max-bytes", command.max_bytes, "Largest message");
@@ -89,10 +81,9 @@ void add_profile_hardware_command(CommandLine& line) {
   const auto options = std::make_shared<ProfileHardwareCommand>();
   const auto run = [options, &line] {
     require_writable(options->output, "--output");
-    if (options->nproc > 1 && !comm::is_rank_process()) {
-      return start_ranks(*options, line.arguments());
-    }
-    return measure_hardware(*options);
+    const RankLaunch launch = plan_launch(options->ranks);
+    if (launch.starts_ranks()) return start_ranks(launch, options->ranks, line.arguments()).code;
+    return measure_hardware(*options, launch.environment);
   };
   CLI::App& command = line.add("profile-hardware", kHardwareExamples, run);
   add_options(command, options_of(*options));

@@ -1,15 +1,18 @@
 // galvatron train: ranks, a plan, data, and a progress bar.
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/base/shell_word.h"
 #include "galvatron/cli/training/commands.h"
+#include "galvatron/cli/training/rank_launch.h"
+#include "galvatron/cli/training/restarts.h"
 #include "galvatron/cli/training/train_auto.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
@@ -33,6 +36,7 @@ constexpr const char* kTrainExamples =
     "  torchrun --no-python --nproc-per-node 8 galvatron train --model gpt2 --plan plan.json "
     "--data corpus\n"
     "  srun --ntasks 16 galvatron train --model gpt2 --plan plan.json --data corpus\n"
+    "  galvatron train --model gpt2 --plan plan.json --data corpus --hostfile hosts\n"
     "  galvatron train --model gpt2 --data corpus --nproc 8 --save save --save-interval 500 "
     "--resume "
     "auto\n"
@@ -43,42 +47,56 @@ constexpr const char* kAutoPlan = "auto";
 
 struct TrainCommand {
   train::TrainJob job;
-  int nproc = 1;
-  int master_port = 0;
+  RankOptions ranks;
   std::optional<Bytes> memory;  // for --plan auto
   std::string cache_dir = default_cache_dir();
   bool refresh = false;
+  int max_restarts = 0;
+  bool searches_plan = false;  // --plan auto
   const CLI::App* app = nullptr;
   std::vector<std::string> arguments;  // of the command line
 };
 
 // The job's, and those of whoever starts its ranks.
 OptionList options_of(TrainCommand& command) {
-  constexpr int kMostRanks = 4096, kMostPort = 65535;
+  constexpr int kMostRanks = 4096, kMostRestarts = 1000;
   OptionList list = train::train_options(command.job);
   list.group(train::kPlanOptions);
   list.bytes("memory", command.memory, "Of one rank, for --plan auto; default: all there is");
   list.path("cache-dir", command.cache_dir, "Where --plan auto keeps its profiles");
   list.flag("refresh", command.refresh, "--plan auto measures again what is kept there");
   list.group(train::kRankOptions);
-  list.count("nproc", command.nproc, {1, kMostRanks},
-             "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used "
-             "instead");
-  list.count("master-port", command.master_port, {0, kMostPort},
-             "Port of the ranks' store; 0: any free one");
+  add_rank_options(list, command.ranks, kMostRanks);
+  list.count("max-restarts", command.max_restarts, {0, kMostRestarts},
+             "How often the ranks that --nproc or --hostfile start are started again after a "
+             "failure, from the last checkpoint in --save");
   return list;
 }
 
-void refuse_contradictions(const TrainCommand& options) {
+void refuse_restarts(const TrainCommand& options, const RankLaunch& launch) {
+  if (options.max_restarts == 0 || comm::is_own_rank()) return;
+  if (launch.is_rank) {
+    throw ConfigError("--max-restarts restarts the ranks that --nproc starts; under ",
+                      launch.environment.launcher,
+                      ", let it restart them (torchrun --max-restarts ", options.max_restarts,
+                      "), with --resume auto");
+  }
+  if (launch.place.nnodes > 1) {
+    throw ConfigError(
+        "--max-restarts restarts the ranks that --nproc or --hostfile start; of machines that "
+        "are started one by one (--nnodes, Kubernetes), let their scheduler start all again, with "
+        "--resume auto");
+  }
+  if (options.job.save_dir.empty()) {
+    throw ConfigError("--max-restarts goes on from the last checkpoint in --save; give --save");
+  }
+}
+
+void refuse_contradictions(const TrainCommand& options, const RankLaunch& launch) {
   train::refuse_beside_plan(options.job, given_option_of(*options.app, train::kUniformOptions),
                             "--plan");
-  const bool is_rank = comm::is_rank_process();  // whose "auto" has become a file
-  const comm::LaunchEnvironment environment = comm::read_launch_environment();
-  const bool theirs = is_rank && environment.launcher != "galvatron";
-  if (theirs && options.nproc > 1 && options.nproc != environment.world_size) {
-    throw ConfigError("--nproc ", options.nproc, ", but ", environment.launcher, " started ",
-                      environment.world_size, " ranks; leave --nproc away under another launcher");
-  }
+  const bool is_rank = launch.is_rank;  // whose "auto" has become a file
+  refuse_restarts(options, launch);
   if (options.memory && options.job.plan != kAutoPlan && !is_rank) {
     throw ConfigError(
         "--memory is the budget of --plan auto; a plan that is given has no use for it");
@@ -95,32 +113,27 @@ std::string progress_text(const train::StepRecord& record) {
   return text;
 }
 
-// For a shell.
-std::string quoted(const std::string& word) {
-  constexpr std::string_view kPlain = "-_./=,:+@%";
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [&](unsigned char c) {
-    return std::isalnum(c) || kPlain.find(static_cast<char>(c)) != std::string_view::npos;
-  });
-  if (plain) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
+// Without what says where the run begins.
+std::vector<std::string> without_beginning(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  bool skips_value = false;
+  for (const std::string& word : arguments) {
+    const bool is_resume = word == "--resume" || word.starts_with("--resume=");
+    if (!is_resume && !skips_value && word != "--load-weights-only") out.push_back(word);
+    skips_value = word == "--resume";
+  }
+  return out;
 }
 
 // The command that goes on from what `options` saved; "" where nothing was saved.
 std::string resume_command(const TrainCommand& options) {
   if (!train::run_of_folder(options.job.save_dir)) return "";
   std::string out = "galvatron";
-  bool skips_value = false;
   std::vector<std::string> words = options.arguments;
   // What start_ranks() has added.
   const bool is_ours = comm::read_launch_environment().launcher == "galvatron";
   if (is_ours && words.back().starts_with("--plan=")) words.pop_back();
-  for (const std::string& word : words) {
-    const bool is_resume = word == "--resume" || word.starts_with("--resume=");
-    if (!is_resume && !skips_value) out += " " + quoted(word);
-    skips_value = word == "--resume";
-  }
+  for (const std::string& word : without_beginning(words)) out += " " + shell_word(word);
   return out + " --resume auto";
 }
 
@@ -151,6 +164,7 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   const train::PreparedJob prepared = train::prepare(options.job, environment.world_size);
   comm::WorldOptions world_options;
   world_options.device = comm::pick_device(options.job.device);
+  world_options.limits = options.job.limits;
   comm::World world = comm::connect(environment, world_options);
   const comm::StopSignals signals;
   const bool is_first = world.rank() == 0;
@@ -163,15 +177,13 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   return report_end(options, summary, is_first);
 }
 
-AutoPlanRequest auto_plan_request(const TrainCommand& options,
-                                  const comm::LaunchEnvironment& environment) {
-  const train::TrainJob& job = options.job;
-  const bool alone = environment.world_size == 1;
+AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::TrainJob& job,
+                                  const RankLaunch& launch) {
   AutoPlanRequest request;
   request.model = job.model.empty() ? job.init_from : job.model;
   request.overrides = job.overrides;
-  request.world_size = alone ? options.nproc : environment.world_size;
-  request.ranks_per_node = alone ? options.nproc : environment.local_world_size;
+  request.world_size = launch.world_size;
+  request.ranks_per_node = launch.ranks_per_node;
   request.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
   request.memory = options.memory;
   request.cache_dir = options.cache_dir;
@@ -182,18 +194,19 @@ AutoPlanRequest auto_plan_request(const TrainCommand& options,
 }
 
 // Makes the plan that "--plan auto" stands for and puts its file in its place. Exit code.
-int find_plan(TrainCommand& options, const comm::LaunchEnvironment& environment) {
+int find_plan(TrainCommand& options, const RankLaunch& launch) {
+  options.searches_plan = true;
   options.job.plan.clear();
   const train::PreparedJob inputs = train::prepare_inputs(options.job);
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(job, inputs.resume);
-  AutoPlanRequest request = auto_plan_request(options, environment);
+  AutoPlanRequest request = auto_plan_request(options, job, launch);
   request.job = train::job_spec(job, inputs.seq_length);
   int code = 0;
-  if (environment.world_size == 1) {
+  if (!launch.is_rank || launch.world_size == 1) {
     code = make_auto_plan(request);
   } else {
-    SharedPlan shared = make_auto_plan(request, environment);
+    SharedPlan shared = make_auto_plan(request, launch.environment);
     code = shared.code;
     options.job.given_plan = std::move(shared.plan);
   }
@@ -212,33 +225,111 @@ void read_foreign_plan(train::TrainJob& job, int world_size) {
       galvatron2::read_any_plan(job.plan, spec::load_model(model, job.overrides), facts);
 }
 
-// Starts this binary once more for each rank.
-int start_ranks(const TrainCommand& options) {
-  const std::vector<std::string>& arguments = options.arguments;
-  comm::LocalLaunch launch{options.nproc, options.master_port, {}};
-  launch.command.push_back(std::filesystem::read_symlink("/proc/self/exe"));
-  launch.command.insert(launch.command.end(), arguments.begin(), arguments.end());
+bool is_given(const TrainCommand& options, const std::string& name) {
+  const std::vector<std::string>& given = options.job.given;
+  return std::find(given.begin(), given.end(), name) != given.end();
+}
+
+// Starts this binary once more for each rank. `again`: they go on from the last checkpoint, or
+// begin once more as they did.
+comm::LaunchEnd start_training(const TrainCommand& options, const RankLaunch& launch, bool again) {
+  std::vector<std::string> arguments = options.arguments;
+  const bool has_checkpoint = train::run_of_folder(options.job.save_dir).has_value();
+  if (again && has_checkpoint) arguments = without_beginning(arguments);
+  if (again && (has_checkpoint || !is_given(options, "resume")))
+    arguments.push_back("--resume=auto");
   // The last of several wins; a searched plan's file takes the place of "auto".
-  if (!options.job.plan.empty()) launch.command.push_back("--plan=" + options.job.plan);
-  const int code = comm::launch_local_ranks(launch);
+  if (!options.job.plan.empty()) arguments.push_back("--plan=" + options.job.plan);
+  return start_ranks(launch, options.ranks, arguments);
+}
+
+std::string newest_checkpoint(const std::string& save_dir) {
+  if (!train::run_of_folder(save_dir)) return "";
+  return train::checkpoint_candidates(save_dir).paths.front().string();
+}
+
+// Makes the job ready for so many ranks. What is against it goes to `why`.
+bool can_run_with(TrainCommand& options, int num_ranks, std::string& why) {
+  try {
+    if (!is_given(options, "resume")) options.job.resume = train::kAutoResume;
+    if (options.searches_plan) return find_plan(options, launch_here(num_ranks)) == 0;
+    train::prepare(options.job, num_ranks);
+    return true;
+  } catch (const ConfigError& error) {
+    why = error.what();
+    return false;
+  }
+}
+
+// The device of rank `failed` is left out from here on.
+void hide_device(int failed, int num_ranks) {
+  const char* given = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::vector<std::string> devices;
+  if (given && *given) {
+    devices = split_list(given);
+  } else {
+    for (int i = 0; i < num_ranks; ++i) devices.push_back(std::to_string(i));
+  }
+  if (failed < static_cast<int>(devices.size())) devices.erase(devices.begin() + failed);
+  setenv("CUDA_VISIBLE_DEVICES", fmt::format("{}", fmt::join(devices, ",")).c_str(), 1);
+}
+
+int fewer_ranks(TrainCommand& options, int num_ranks, int failed) {
+  const std::string what =
+      fmt::format("rank {} failed twice in a row without a new checkpoint", failed);
+  if (!options.job.plan.empty() && !options.searches_plan) {
+    fmt::print(stderr, "{}; the plan {} needs its {} ranks (--plan auto would search for fewer)\n",
+               what, options.job.plan, num_ranks);
+    return 0;
+  }
+  if (comm::pick_device(options.job.device).is_cuda()) hide_device(failed, num_ranks);
+  std::string why = "there is no other";
+  for (int fewer = num_ranks - 1; fewer > 0; --fewer) {
+    if (!can_run_with(options, fewer, why)) continue;
+    fmt::print(stderr, "{}: going on with {} instead of {}\n", what, fewer, num_ranks);
+    return fewer;
+  }
+  fmt::print(stderr, "{}, and fewer than {} cannot run the job: {}\n", what, num_ranks, why);
+  return 0;
+}
+
+int start_job(TrainCommand& options, const RankLaunch& launch) {
+  const Restarts restarts{
+      options.max_restarts,
+      [&](int num_ranks, bool again) {
+        const bool all = num_ranks == launch.world_size;
+        return start_training(
+            options, all ? launch : launch_here(num_ranks, launch.place.master_port), again);
+      },
+      [&] { return newest_checkpoint(options.job.save_dir); },
+      [&](int num_ranks, int failed) { return fewer_ranks(options, num_ranks, failed); }};
+  const int code = run_with_restarts(launch.world_size, restarts);
   if (code != 0 && code != comm::kExitResumable && code != kExitBadInput)
     say_how_to_go_on(options, "to go on from the last checkpoint");
   return code;
 }
 
 int run_train(TrainCommand& options) {
-  refuse_contradictions(options);
-  const comm::LaunchEnvironment environment = comm::read_launch_environment();
-  if (options.job.plan == kAutoPlan) {
-    const int code = find_plan(options, environment);
+  const RankLaunch launch = plan_launch(options.ranks);
+  refuse_contradictions(options, launch);
+  // Ranks of several machines measure together, as under another launcher.
+  const bool plans_here = launch.is_rank || launch.is_one_machine();
+  if (options.job.plan == kAutoPlan && plans_here) {
+    const int code = find_plan(options, launch);
     if (code != 0) return code;
   }
-  read_foreign_plan(options.job, comm::is_rank_process() ? environment.world_size : options.nproc);
-  if (comm::is_rank_process() || options.nproc == 1) return run_rank(options, environment);
+  if (options.job.plan != kAutoPlan) read_foreign_plan(options.job, launch.world_size);
+  const bool alone = !launch.starts_ranks() && options.max_restarts == 0;
+  if (launch.is_rank || alone) {
+    const std::string note = comm::unused_tasks_note();
+    if (!launch.is_rank && !note.empty()) fmt::print(stderr, "{}\n", note);
+    return run_rank(options, launch.environment);
+  }
   // What is wrong with the job is said once, before any rank is started.
-  train::prepare(options.job, options.nproc);
-  if (comm::pick_device(options.job.device).is_cuda()) comm::require_cuda(options.nproc - 1);
-  return start_ranks(options);
+  if (options.job.plan != kAutoPlan) train::prepare(options.job, launch.world_size);
+  if (launch.hosts.empty() && comm::pick_device(options.job.device).is_cuda())
+    comm::check_cuda(launch.place.nproc - 1);
+  return start_job(options, launch);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "galvatron/comm/flight_recorder.h"
 #include "galvatron/comm/group.h"
 #include "galvatron/comm/world.h"
 
@@ -51,13 +52,23 @@ class Group::Backend {
   virtual void barrier() = 0;
 
   // Ends every operation under way with a RuntimeFailure and closes the connections. Later calls
-  // fail too.
-  virtual void abort() noexcept = 0;
+  // fail too. `why` is the failure's sentence where somebody knows better than the operation; else
+  // empty. From any thread.
+  virtual void abort(const std::string& why) noexcept = 0;
+  // What has failed without an operation that could say so; "": nothing. From any thread.
+  virtual std::string failure() { return ""; }
+
+  // Group records what it asks of this backend.
+  void record_in(std::shared_ptr<FlightRecorder> flight);
+  const std::shared_ptr<FlightRecorder>& flight() const { return flight_; }
+  int flight_group() const { return flight_group_; }
 
  private:
   std::vector<int> ranks_;
   int rank_;
   std::string name_;
+  std::shared_ptr<FlightRecorder> flight_;
+  int flight_group_ = -1;
 };
 
 class World::Factory {

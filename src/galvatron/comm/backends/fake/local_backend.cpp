@@ -51,7 +51,7 @@ class LocalBackend final : public Group::Backend {
   }
 
   void barrier() override {}
-  void abort() noexcept override {}
+  void abort(const std::string&) noexcept override {}
 };
 
 class FakeFactory final : public World::Factory {

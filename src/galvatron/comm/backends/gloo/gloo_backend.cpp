@@ -52,9 +52,9 @@ class TransferState final : public Pending::State {
 class GlooBackend final : public Group::Backend {
  public:
   GlooBackend(c10::intrusive_ptr<c10d::ProcessGroupGloo> group, const std::vector<int>& ranks,
-              int rank, std::chrono::milliseconds timeout)
+              int rank, std::chrono::milliseconds timeout, const std::vector<std::string>& hosts)
       : Backend(ranks, rank),
-        link_(std::make_shared<GlooLink>(std::move(group), ranks, name(), timeout)) {}
+        link_(std::make_shared<GlooLink>(std::move(group), ranks, name(), timeout, hosts)) {}
 
   ~GlooBackend() override = default;
 
@@ -146,7 +146,7 @@ class GlooBackend final : public Group::Backend {
         .wait();
   }
 
-  void abort() noexcept override { link_->abort(); }
+  void abort(const std::string& why) noexcept override { link_->abort(why); }
 
  private:
   std::uint32_t next_tags(std::uint32_t count) {
@@ -304,8 +304,11 @@ GlooNetwork::~GlooNetwork() = default;
 class GlooFactory final : public World::Factory {
  public:
   GlooFactory(c10::intrusive_ptr<c10d::Store> store, std::shared_ptr<GlooNetwork> network,
-              std::chrono::milliseconds timeout)
-      : store_(std::move(store)), network_(std::move(network)), timeout_(timeout) {}
+              std::chrono::milliseconds timeout, std::vector<std::string> hosts)
+      : store_(std::move(store)),
+        network_(std::move(network)),
+        timeout_(timeout),
+        hosts_(std::move(hosts)) {}
 
   std::shared_ptr<Group::Backend> make(const std::vector<int>& ranks, int rank) override {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout_);
@@ -318,7 +321,7 @@ class GlooFactory final : public World::Factory {
       auto store = c10::make_intrusive<c10d::PrefixStore>("group/" + key, store_);
       auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(
           store, rank, static_cast<int>(ranks.size()), options);
-      return std::make_shared<GlooBackend>(std::move(group), ranks, rank, timeout_);
+      return std::make_shared<GlooBackend>(std::move(group), ranks, rank, timeout_, hosts_);
     } catch (const std::exception& error) {
       throw RuntimeFailure("the group of ", name, " could not be connected: ", short_reason(error));
     }
@@ -328,12 +331,15 @@ class GlooFactory final : public World::Factory {
   c10::intrusive_ptr<c10d::Store> store_;
   std::shared_ptr<GlooNetwork> network_;
   std::chrono::milliseconds timeout_;
+  std::vector<std::string> hosts_;
 };
 
 std::shared_ptr<World::Factory> make_gloo_factory(c10::intrusive_ptr<c10d::Store> store,
                                                   std::shared_ptr<GlooNetwork> network,
-                                                  std::chrono::milliseconds timeout) {
-  return std::make_shared<GlooFactory>(std::move(store), std::move(network), timeout);
+                                                  std::chrono::milliseconds timeout,
+                                                  std::vector<std::string> hosts) {
+  return std::make_shared<GlooFactory>(std::move(store), std::move(network), timeout,
+                                       std::move(hosts));
 }
 
 }  // namespace galvatron::comm

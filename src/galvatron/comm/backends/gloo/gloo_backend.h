@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
@@ -24,8 +25,10 @@ class GlooNetwork {
   std::unique_ptr<Device> device_;
 };
 
+// `hosts`: of all ranks, for messages; empty where they are one process.
 std::shared_ptr<World::Factory> make_gloo_factory(c10::intrusive_ptr<c10d::Store> store,
                                                   std::shared_ptr<GlooNetwork> network,
-                                                  std::chrono::milliseconds timeout);
+                                                  std::chrono::milliseconds timeout,
+                                                  std::vector<std::string> hosts = {});
 
 }  // namespace galvatron::comm

@@ -18,8 +18,9 @@ namespace galvatron::comm {
 
 class GlooLink {
  public:
+  // `hosts`: of all ranks of the world, for messages; empty where they are one process.
   GlooLink(c10::intrusive_ptr<c10d::ProcessGroupGloo> group, std::vector<int> ranks,
-           std::string name, std::chrono::milliseconds timeout);
+           std::string name, std::chrono::milliseconds timeout, std::vector<std::string> hosts);
 
   struct Transfer {
     c10::intrusive_ptr<c10d::Work> work;
@@ -34,10 +35,12 @@ class GlooLink {
   // RuntimeFailure "`operation` on ranks 0,1 failed: lost the connection to rank 1 (...)".
   void finish(const Transfer& transfer, const std::string& operation);
 
-  // Wakes every finish() with a RuntimeFailure and closes the connections.
-  void abort() noexcept;
+  // Wakes every finish() with a RuntimeFailure, of `why` unless that is empty, and closes the
+  // connections.
+  void abort(const std::string& why) noexcept;
 
  private:
+  void refuse_if_aborted() const;  // under the lock
   c10::intrusive_ptr<c10d::ProcessGroupGloo> open_group();
   Transfer keep(c10::intrusive_ptr<c10d::Work> work, int peer, bool is_send);
   [[noreturn]] void fail(const Transfer& transfer, const std::string& operation,
@@ -46,8 +49,10 @@ class GlooLink {
   const std::vector<int> ranks_;
   const std::string name_;
   const std::chrono::milliseconds timeout_;
+  const std::vector<std::string> hosts_;
   mutable std::mutex mutex_;
   bool aborted_ = false;
+  std::string why_;  // it was
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   std::unordered_map<c10d::Work*, c10::intrusive_ptr<c10d::Work>> under_way_;
 };

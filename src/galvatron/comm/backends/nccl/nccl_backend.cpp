@@ -1,7 +1,9 @@
 #include "galvatron/comm/backends/nccl/nccl_backend.h"
 
 #include <array>
+#include <cstdlib>
 #include <deque>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +26,7 @@ class NcclState final : public Pending::State {
   NcclState(c10::intrusive_ptr<c10d::Work> work, std::vector<at::Tensor> tensors, std::string what)
       : work_(std::move(work)), tensors_(std::move(tensors)), what_(std::move(what)) {}
 
-  // The current stream waits, not this thread; a failure ends the process through NCCL's watchdog.
+  // The current stream waits, not this thread: what fails later is found by failure().
   void wait() override {
     try {
       if (work_) work_->wait();
@@ -104,13 +106,28 @@ class NcclBackend final : public Group::Backend {
     token.item<float>();
   }
 
-  void abort() noexcept override {
-    for (const Nccl& group : {collectives_, lanes_[0], lanes_[1], lanes_[2], lanes_[3]}) {
+  // Kernels that wait for a peer end, and with them whoever waits for the device.
+  void abort(const std::string& why) noexcept override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!aborted_) why_ = why;
+      aborted_ = true;
+    }
+    for (const Nccl& group : groups()) {
       try {
-        if (group) group->abort();
+        group->abort();
       } catch (const std::exception&) {
       }
     }
+  }
+
+  // NCCL's errors come from its threads.
+  std::string failure() override {
+    for (const Nccl& group : groups()) {
+      const char* problem = problem_of(group->getError());
+      if (problem) return detail::concat("NCCL on ", name(), " failed: ", problem);
+    }
+    return "";
   }
 
  private:
@@ -118,6 +135,36 @@ class NcclBackend final : public Group::Backend {
     c10::intrusive_ptr<c10d::Work> work;
     at::Tensor tensor;
   };
+
+  static const char* problem_of(c10d::ErrorType error) {
+    switch (error) {
+      case c10d::ErrorType::SUCCESS:
+        return nullptr;
+      case c10d::ErrorType::TIMEOUT:
+        return "an operation took too long";
+      case c10d::ErrorType::REMOTE_ERROR:
+        return "a peer's process or network is gone";
+      default:
+        return "lost the connection to a rank, or its device failed";
+    }
+  }
+
+  std::vector<Nccl> groups() {
+    const std::lock_guard lock(mutex_);
+    std::vector<Nccl> out;
+    if (collectives_) out.push_back(collectives_);
+    for (const Nccl& lane : lanes_) {
+      if (lane) out.push_back(lane);
+    }
+    return out;
+  }
+
+  void refuse_if_aborted() const {
+    const std::lock_guard lock(mutex_);
+    if (!aborted_) return;
+    if (!why_.empty()) throw RuntimeFailure(why_);
+    throw RuntimeFailure("the group of ", name(), " was dropped after a failure");
+  }
 
   Nccl open(const std::string& purpose) const {
     auto options = c10d::ProcessGroupNCCL::Options::create();
@@ -131,12 +178,15 @@ class NcclBackend final : public Group::Backend {
   Nccl& lane(bool upwards, int tag) {
     const bool odd = tag % 2 != 0;
     Nccl& group = lanes_[static_cast<std::size_t>(2 * int{upwards} + int{odd})];
-    if (!group) group = open(std::string(upwards ? "up" : "down") + (odd ? " odd" : ""));
-    return group;
+    if (group) return group;
+    Nccl opened = open(std::string(upwards ? "up" : "down") + (odd ? " odd" : ""));
+    const std::lock_guard lock(mutex_);
+    return group = std::move(opened);
   }
 
   template <typename Launch>
   c10::intrusive_ptr<c10d::Work> guarded(const std::string& what, const Launch& launch) const {
+    refuse_if_aborted();
     try {
       const at::NoGradGuard no_grad;
       return launch();
@@ -155,6 +205,9 @@ class NcclBackend final : public Group::Backend {
   c10::intrusive_ptr<c10d::Store> store_;
   c10::Device device_;
   std::chrono::milliseconds timeout_;
+  mutable std::mutex mutex_;  // over what abort() and failure() look at
+  bool aborted_ = false;
+  std::string why_;
   Nccl collectives_;
   std::array<Nccl, 4> lanes_;  // point to point, each made when it is first used
   std::deque<Sent> sends_;
@@ -164,7 +217,11 @@ class NcclFactory final : public World::Factory {
  public:
   NcclFactory(c10::intrusive_ptr<c10d::Store> store, c10::Device device,
               std::chrono::milliseconds timeout)
-      : store_(std::move(store)), device_(device), timeout_(timeout) {}
+      : store_(std::move(store)), device_(device), timeout_(timeout) {
+    // Failures are ours to tell (LifeWatch): torch's own watchdogs would abort the process.
+    setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0", /*overwrite=*/0);
+    setenv("TORCH_NCCL_ENABLE_MONITORING", "0", /*overwrite=*/0);
+  }
 
   std::shared_ptr<Group::Backend> make(const std::vector<int>& ranks, int rank) override {
     std::string key;

@@ -113,7 +113,7 @@ class ThreadBackend final : public Group::Backend {
 
   void barrier() override { meet({"barrier", at::kByte, 0}, {}, nullptr, nullptr).wait(); }
 
-  void abort() noexcept override { hall_->leave(ranks()[rank()]); }
+  void abort(const std::string&) noexcept override { hall_->leave(ranks()[rank()]); }
 
  private:
   using Action = std::function<void(ThreadMeeting&)>;

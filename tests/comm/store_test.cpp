@@ -1,0 +1,88 @@
+#include "galvatron/comm/store.h"
+
+#include <future>
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
+
+#include "comm/launcher_variables.h"
+
+namespace galvatron::comm {
+namespace {
+
+using std::chrono::seconds;
+
+LaunchEnvironment rank_of(int rank, int size, int port) {
+  LaunchEnvironment out;
+  out.rank = rank;
+  out.world_size = size;
+  out.local_world_size = size;
+  out.master_port = port;
+  out.store_is_hosted = true;
+  out.launcher = "torchrun";
+  return out;
+}
+
+// The prefix under which `size` ranks meet at the store of `port`.
+std::string meet_at(int port, int size) {
+  std::vector<std::future<Meeting>> ranks;
+  for (int rank = 0; rank < size; ++rank) {
+    ranks.push_back(std::async(std::launch::async,
+                               [=] { return join_store(rank_of(rank, size, port), seconds(30)); }));
+  }
+  std::set<std::string> prefixes;
+  for (auto& rank : ranks) {
+    const Meeting meeting = rank.get();
+    EXPECT_EQ(meeting.hosts, std::vector<std::string>(size, host_name()));
+    prefixes.insert(meeting.prefix);
+  }
+  EXPECT_EQ(prefixes.size(), 1);
+  return *prefixes.begin();
+}
+
+// The torchrun agent restarts ranks when nodes come or go, in the same store and under the same
+// number of restarts.
+TEST(Store, WhatEarlierRanksLeftDoesNotCount) {
+  const HostedStore hosted = host_store(0, seconds(30));
+  std::set<std::string> prefixes;
+  for (const int size : {2, 1, 3, 2}) prefixes.insert(meet_at(hosted.port, size));
+  EXPECT_EQ(prefixes.size(), 4);
+  // One that said hello and died.
+  const std::string dead = "1-2-3 elsewhere";
+  hosted.store->set("galvatron/attempt0/hello/1", dead);
+  EXPECT_EQ(prefixes.count(meet_at(hosted.port, 2)), 0);
+}
+
+TEST(Store, BeatsAndVerdictAreThoseOfTheLastMeeting) {
+  const HostedStore hosted = host_store(0, seconds(30));
+  EXPECT_FALSE(find_beat(*hosted.store, 0));
+  EXPECT_EQ(find_verdict(*hosted.store), "");
+  meet_at(hosted.port, 2);
+  ASSERT_TRUE(find_beat(*hosted.store, 1));
+  EXPECT_EQ(find_beat(*hosted.store, 1)->host, host_name());
+  EXPECT_FALSE(find_beat(*hosted.store, 2));
+  EXPECT_EQ(find_verdict(*hosted.store), "");
+}
+
+TEST(Store, ANameThatCannotBeResolvedCostsNoTime) {
+  const LauncherVariables no_pod({});  // where names have time
+  LaunchEnvironment environment = rank_of(1, 2, 29500);
+  environment.master_addr = "no-such-host.invalid";
+  const auto started = std::chrono::steady_clock::now();
+  try {
+    join_store(environment, seconds(60));
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("'no-such-host.invalid' of rank 0 has no address"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - started, seconds(30));
+}
+
+}  // namespace
+}  // namespace galvatron::comm
