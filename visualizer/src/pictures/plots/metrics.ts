@@ -62,8 +62,7 @@ function evaluated(run: RunView): string[] {
 /** Metrics that have a picture of their own, in the order of the file. */
 export function otherMetrics(run: RunView): string[] {
   return Object.keys(run.metrics).filter(
-    (name) =>
-      name !== "step" && name !== "loss" && name !== "seconds" && hasValues(run.metrics[name]),
+    (name) => !["step", "loss", "seconds", "tokens"].includes(name) && hasValues(run.metrics[name]),
   );
 }
 
