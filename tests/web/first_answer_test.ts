@@ -63,14 +63,14 @@ test("its figures are the command line's to the last digit", async ({
   await page
     .getByRole("button", { name: "As the command line prints it" })
     .click();
-  const shown = await page
-    .locator("pre.said", { hasText: "predicted step" })
-    .first()
-    .textContent();
+  const shown = page.locator("pre.said", { hasText: "predicted step" }).first();
   // How long the search took is another time with each.
   const timeless = (text: string | null) =>
     text?.replace(/^ +shapes .*$/m, "").trimEnd();
-  expect(timeless(shown)).toBe(timeless(said));
+  // The reasons come after the plan.
+  await expect
+    .poll(async () => timeless(await shown.textContent()), { timeout: 15_000 })
+    .toBe(timeless(said));
 });
 
 test("all of the page comes compressed in less than a megabyte", async ({

@@ -1,13 +1,26 @@
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, expect, type Page, test, violations } from "../../visualizer/testing";
+import {
+  cli,
+  expect,
+  type Page,
+  test,
+  violations,
+} from "../../visualizer/testing";
 
 /** A run that was stopped while it wrote, with evaluations, a plan, and a trace. */
 function writeRun(parent: string): string {
   const run = join(parent, "stopped-run");
   mkdirSync(run, { recursive: true });
   const line = (step: number) => ({
-    ...{ step, loss: 8 / step, grad_norm: 1, lr: 1e-3, tokens: 1024, seconds: 0.5 },
+    ...{
+      step,
+      loss: 8 / step,
+      grad_norm: 1,
+      lr: 1e-3,
+      tokens: 1024,
+      seconds: 0.5,
+    },
     ...{ tokens_per_second: 2048, memory_bytes: 1 << 20 },
     ...(step % 2 === 0 ? { valid_loss: 9 / step } : {}),
   });
@@ -17,17 +30,29 @@ function writeRun(parent: string): string {
   const hourAgo = new Date(Date.now() - 3_600_000);
   utimesSync(join(run, "metrics.jsonl"), hourAgo, hourAgo);
   const plan = {
-    ...{ format: "galvatron-plan", version: 1, model: "</script><b>tiny", world_size: 8 },
+    ...{
+      format: "galvatron-plan",
+      version: 1,
+      model: "</script><b>tiny",
+      world_size: 8,
+    },
     ...{ global_batch: 32, num_microbatches: 4, precision: "fp32" },
     pipeline: { degree: 2, schedule: "1f1b", layers_per_stage: [5, 9] },
-    layers: [{ count: 1, tp_degree: 4 }, { count: 12, tp_degree: 2 }, { ulysses_degree: 4 }],
+    layers: [
+      { count: 1, tp_degree: 4 },
+      { count: 12, tp_degree: 2 },
+      { ulysses_degree: 4 },
+    ],
   };
   writeFileSync(join(run, "plan.json"), JSON.stringify(plan));
   const event = (name: string, cat: string, ts: number, dur: number) => ({
     ...{ name, cat, ph: "X", ts, dur, pid: 0, tid: 0 },
     args: { microbatch: 0 },
   });
-  const traceEvents = [event("F0", "forward", 0, 1000), event("send", "communication", 500, 900)];
+  const traceEvents = [
+    event("F0", "forward", 0, 1000),
+    event("send", "communication", 500, 900),
+  ];
   writeFileSync(join(run, "trace.json"), JSON.stringify({ traceEvents }));
   return run;
 }
@@ -44,17 +69,23 @@ async function openReport(page: Page, folder: string): Promise<string[]> {
   return asked;
 }
 
-test("one file without a network: title, state, notes, plan, pictures", async ({ page }, info) => {
+test("one file without a network: title, state, notes, plan, pictures", async ({
+  page,
+}, info) => {
   const asked = await openReport(page, writeRun(info.outputPath()));
   await expect(page).toHaveTitle("</script><b>tiny: stopped-run");
   const main = page.getByRole("main");
   await expect(main).toContainText("last step 4");
   await expect(main).toContainText("cut off");
   await expect(main).toContainText("Validation loss");
-  const layers = page.getByRole("region", { name: "Layers and their strategies" });
+  const layers = page.getByRole("region", {
+    name: "Layers and their strategies",
+  });
   await expect(layers.getByRole("row").nth(1)).toContainText("embedding");
   await expect(layers.getByRole("row").last()).toContainText("head");
-  await expect(page.getByRole("img", { name: /^Timeline of a step/ })).toBeVisible();
+  await expect(
+    page.getByRole("img", { name: /^Timeline of a step/ }),
+  ).toBeVisible();
   expect(asked).toEqual([]);
 });
 
@@ -80,5 +111,7 @@ test("axe finds nothing in either theme or language, nor does the page overflow"
       expect(await violations(page)).toEqual([]);
     }
   }
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(
+    390,
+  );
 });

@@ -87,11 +87,11 @@ function ByHand() {
   const t = useText();
   const { search, searchIsCurrent, dispatch } = useSession();
   const rows = search.last?.answer.baselines ?? [];
-  if (rows.length === 0) return null;
+  if (rows.length === 0 || !searchIsCurrent) return null;
   const fitting = rows.filter((row) => row.fits).map((row) => `${row.name} ${row.step.text}`);
   const others = rows.filter((row) => !row.fits).map((row) => row.name);
   return (
-    <p className={`row by-hand ${searchIsCurrent ? "" : "old"}`}>
+    <p className="row by-hand">
       {fitting.length > 0 && <span>{t("by_hand_line", { steps: fitting.join(" · ") })}</span>}
       {others.length > 0 && <span>{t("by_hand_misses", { names: others.join(" · ") })}</span>}
       <Action kind="quiet" onPress={() => dispatch({ do: "view", view: { tab: "search" } })}>

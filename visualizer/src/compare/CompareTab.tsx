@@ -98,7 +98,9 @@ function Differences({ comparison }: { comparison: Comparison }) {
         ))}
       </div>
       <Folded title={t("as_command_line")}>
-        <pre className="said">{comparison.text}</pre>
+        <pre className="said" tabIndex={0}>
+          {comparison.text}
+        </pre>
       </Folded>
     </>
   );

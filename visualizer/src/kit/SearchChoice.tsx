@@ -52,7 +52,7 @@ export function SearchChoice(props: SearchChoiceProps) {
     >
       <Label>{label}</Label>
       <div className="combo">
-        <Input spellCheck="false" onFocus={(event) => event.target.select()} />
+        <Input spellCheck="false" onFocus={(event) => typed === value && event.target.select()} />
         <Button className="combo-button" aria-label={showAll}>
           <span aria-hidden="true">▾</span>
         </Button>

@@ -50,9 +50,15 @@ export function PlanTab() {
         <PipelineEditor view={view} />
       </Section>
       <Folded title={t("in_words")}>
-        <pre className="said">{view.priced?.question_text}</pre>
-        <pre className="said">{view.priced?.table_text}</pre>
-        <pre className="said">{view.drawing}</pre>
+        <pre className="said" tabIndex={0}>
+          {view.priced?.question_text}
+        </pre>
+        <pre className="said" tabIndex={0}>
+          {view.priced?.table_text}
+        </pre>
+        <pre className="said" tabIndex={0}>
+          {view.drawing}
+        </pre>
       </Folded>
     </>
   );

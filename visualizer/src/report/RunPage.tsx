@@ -95,7 +95,9 @@ function Plan({ plan }: { plan: RunView["plan"] }) {
         }))}
       />
       <Folded title={t("report_drawing")}>
-        <pre className="said">{plan.drawing}</pre>
+        <pre className="said" tabIndex={0}>
+          {plan.drawing}
+        </pre>
       </Folded>
     </>
   );

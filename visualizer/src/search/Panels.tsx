@@ -100,7 +100,11 @@ function Results({ asked, now, file, children }: ResultsProps) {
               cells: row.map((cell) => cell.text),
             }))}
           />
-          {results.notes && <pre className="said">{results.notes}</pre>}
+          {results.notes && (
+            <pre className="said" tabIndex={0}>
+              {results.notes}
+            </pre>
+          )}
           <Action onPress={() => saveText(`${file}.csv`, "text/csv", results.csv)}>CSV</Action>
         </div>
       )}

@@ -58,7 +58,9 @@ function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) 
         </>
       )}
       <Folded title={t("as_command_line")}>
-        <pre className="said">{found.text}</pre>
+        <pre className="said" tabIndex={0}>
+          {found.text}
+        </pre>
       </Folded>
     </div>
   );
@@ -86,7 +88,9 @@ function Certificate({ found }: { found: SearchView }) {
   const leftOut = found.explanation?.left_out ?? [];
   return (
     <Section title={t("certificate_title")} help={t("certificate_help")}>
-      <pre className="said">{found.certificate.text}</pre>
+      <pre className="said" tabIndex={0}>
+        {found.certificate.text}
+      </pre>
       {leftOut.length > 0 && (
         <Folded title={t("left_out")}>
           <ul>
