@@ -68,7 +68,7 @@ def test_training_reads_token_files_as_the_command_line_does(tmp_path):
 def test_options_are_those_of_the_command_line():
     text = galvatron_command("train", "--help").stdout
     of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
-    of_launcher = {"nproc", "nnodes", "node_rank", "master_addr", "master_port", "hostfile", "ssh"}
+    of_launcher = {"nproc", "nnodes", "node_rank", "master_addr", "master_port", "hostfile", "ssh", "max_restarts"}
     of_launcher |= {"memory", "cache_dir", "refresh", "config", "help"}
     arguments = {"model", "data", "plan"}
     assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments

@@ -69,7 +69,10 @@ test("the whole way by keyboard alone", async ({ page, visualizer }) => {
       const focused = await page.evaluate(() => {
         const element = document.activeElement as HTMLElement | null;
         const labels = (element as HTMLInputElement | null)?.labels;
-        return `${element?.getAttribute("role")} ${element?.getAttribute("aria-label")} ${labels?.[0]?.textContent} ${element?.textContent}`;
+        const named = (element?.getAttribute("aria-labelledby") ?? "")
+          .split(" ")
+          .map((id) => document.getElementById(id)?.textContent);
+        return `${named.join(" ")} ${element?.getAttribute("role")} ${element?.getAttribute("aria-label")} ${labels?.[0]?.textContent} ${element?.textContent}`;
       });
       if (name.test(focused)) return;
     }

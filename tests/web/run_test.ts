@@ -75,6 +75,6 @@ test("a run of the command line is followed while it goes on", async ({
   await page.goto(server.url);
   await expect(page.getByRole("tabpanel")).toContainText("last step 4");
   appendFileSync(join(run, "metrics.jsonl"), stepLine(5));
-  await expect(page.getByRole("tabpanel")).toContainText("last step 5");
+  await expect(page.getByRole("tabpanel")).toContainText("step 5 is done");
   await stopServer(server);
 });

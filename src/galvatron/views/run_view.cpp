@@ -131,6 +131,8 @@ OrderedJson facts_view(const Run& run) {
                                    count_text(run.plan->num_microbatches, "microbatch")));
     facts.add("pipeline", pipeline_text(*run.plan));
   }
+  const Bytes budget = run.plan ? plan::recorded_budget(*run.plan) : Bytes{};
+  if (budget.value > 0) facts.add("memory budget", to_text(budget));
   facts.add("sequence length", option_text(run, "seq_length"));
   facts.add("optimizer", option_text(run, "optimizer"));
   facts.add("steps", fmt::format("{} to {}", run.steps.front(), run.steps.back()));
