@@ -223,12 +223,14 @@ def test_a_full_disk_ends_no_run(start, galvatron, tmp_path: Path):
         pytest.skip("needs unshare -rm for a small disk of its own")
     for name in ("run", "save"):
         (tmp_path / name).mkdir()
-    mounts = "mount -t tmpfs -o size=12m none save && mount -t tmpfs -o size=64k none run"
-    fill = "head -c 11m /dev/zero > save/filler; head -c 56k /dev/zero > run/filler"
-    arguments = [*MODEL, "--nproc", 2, "--steps", 600, "--save-interval", 4, "--save", "save", "--run-dir", "run"]
+    mounts = "mount -t tmpfs -o size=12m none save && mount -t tmpfs -o size=256k none run"
+    # A disk without room is refused before the first step: this one fills afterwards.
+    fill = "head -c 244k /dev/zero > run/filler; (sleep 2; head -c 11m /dev/zero > save/filler) &"
+    arguments = [*MODEL, "--nproc", 2, "--steps", 600, "--save-interval", 4, "--keep-last", 1, "--save", "save"]
+    arguments += ["--run-dir", "run"]
     command = " ".join(map(str, [BINARY, "train", *arguments]))
     job = subprocess.Popen(
-        ["unshare", "-rm", "sh", "-c", f"{mounts} && {fill}; exec {command} 2> err.txt"],
+        ["unshare", "-rm", "sh", "-c", f"{mounts} && {{ {fill} exec {command} 2> err.txt; }}"],
         cwd=tmp_path,
         env=clean_environment(),
         stdout=subprocess.DEVNULL,
@@ -272,4 +274,5 @@ def test_the_numbers_of_the_model_are_the_checkpoints(galvatron, tmp_path: Path)
     # The search is told of them too.
     auto = ["--plan", "auto", "--memory", "1GiB", "--cache-dir", "cache", "--run-dir", "run"]
     train("--steps", 4, "--resume", "save/step-000002", *auto)
-    assert len(json.loads((tmp_path / "run" / "plan.json").read_text())["layers"]) == 5
+    layers = json.loads((tmp_path / "run" / "plan.json").read_text())["layers"]
+    assert sum(run["count"] for run in layers) == 5

@@ -235,6 +235,11 @@ class LifeWatch::Shared : public std::enable_shared_from_this<Shared> {
       const Arrival& arrival = seen_[static_cast<std::size_t>(rank)];
       seen.push_back({arrival.beat, now - arrival.time});
     }
+    // What this rank waits for it knows best; of those between nothing is said.
+    if (options_.rank > 0) {
+      seen.resize(static_cast<std::size_t>(options_.rank));
+      seen.push_back({make_beat(flight_->now(), options_.host, 0, 0), 0});
+    }
     std::optional<std::string> verdict;
     if (!store_is_lost_ && now - answered_ > options_.limits.step) {
       verdict = detail::concat("the ranks' store shows no life for ", options_.limits.step,
