@@ -2,6 +2,11 @@
 #   galvatron_embed_page(TARGET)
 include_guard()
 
+# A wheel is built where nobody called make.
+if(SKBUILD)
+  execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/page.sh COMMAND_ERROR_IS_FATAL ANY)
+endif()
+
 function(galvatron_embed_page target)
   set(dist ${CMAKE_SOURCE_DIR}/visualizer/dist)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${dist}/*)

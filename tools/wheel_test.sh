@@ -40,6 +40,19 @@ PYTHON
 "$folder/venv/bin/galvatron" --version
 "$folder/venv/bin/galvatron" train --model gpt2-tiny --data synthetic --steps 2 --nproc 2 --precision fp32 --seq-length 16 > train.log
 tail -n 1 train.log
+"$python" - "$folder/venv/bin/galvatron" <<'PYTHON'
+import gzip
+import subprocess
+import sys
+import urllib.request
+
+with subprocess.Popen([sys.argv[1], "visualize"], stdout=subprocess.PIPE, text=True) as server:
+    address = server.stdout.readline().strip()
+    page = gzip.decompress(urllib.request.urlopen(address, timeout=60).read()).decode()
+    server.terminate()
+assert "/assets/" in page, page
+print("page:", address, f"{len(page)} characters")
+PYTHON
 "$folder/venv/bin/galvatron-data" --help > /dev/null
 "$folder/venv/bin/galvatron-report" --help > /dev/null
 echo "pip install . works"

@@ -170,6 +170,22 @@ def test_opened_files(tmp_path: Path, plan: dict[str, Any]) -> None:
     ]
 
 
+def test_run_is_read_anew(tmp_path: Path) -> None:
+    step = {"step": 1, "loss": 2.5, "seconds": 0.1}
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text(json.dumps(step) + "\n")
+    with Visualizer(tmp_path) as visualizer:
+        opened = described("/api/start", "get", visualizer.get("/api/start")).json()["opened"][0]
+        assert (opened["kind"], opened["watch"]) == ("run", True)
+        metrics.write_text("".join(json.dumps({**step, "step": i}) + "\n" for i in (1, 2)))
+        run = described("/api/run/{id}", "get", visualizer.get("/api/run/0")).json()
+        assert run["metrics"]["step"] == [1, 2]
+        for other in ("1", "-1", "x", "0/", "..", ""):
+            assert visualizer.get(f"/api/run/{other}").status == 404, other
+        dropped = {"name": "run", "files": {"metrics.jsonl": metrics.read_text()}}
+        assert ask(visualizer, "/api/identify", dropped).json()["kind"] == "run"
+
+
 def test_other_hosts_and_sites(visualizer: Visualizer) -> None:
     ours = f"127.0.0.1:{visualizer.port}"
     for headers in (
