@@ -24,7 +24,7 @@ export function TextTable(props: { label: string; heads: string[]; rows: TextRow
             <tr key={row.key}>
               {row.cells.map((cell, index) =>
                 index === 0 ? (
-                  <th key={index} scope="row">
+                  <th key={index} scope="row" className={isShort(cell) ? "short" : undefined}>
                     {cell}
                   </th>
                 ) : (
