@@ -210,8 +210,10 @@ def test_a_save_that_fails_is_said_and_tried_again(start, corpus, tmp_path: Path
     (tmp_path / "save").rename(tmp_path / "away")
     (tmp_path / "save").write_text("no folder")
     wait_for_steps(tmp_path / "m.jsonl", read_metrics(tmp_path / "m.jsonl")[-1]["step"] + 8, job)
+    job.send_signal(signal.SIGSTOP)  # else it may make a folder between the two
     (tmp_path / "save").unlink()
     (tmp_path / "away").rename(tmp_path / "save")
+    job.send_signal(signal.SIGCONT)
     _, err = job.communicate(timeout=60)
     assert job.returncode == 0, err
     assert "was not written" in err and "training goes on, and the next try is after step" in err
