@@ -118,12 +118,18 @@ test("a search that takes long shows how far it is, and can be cancelled", async
   visualizer,
 }) => {
   await openPage(page, visualizer);
-  const before = await figure(page, "Step").textContent();
   await page.getByRole("combobox", { name: "Model" }).fill("gpt-1t");
   await page.getByRole("option", { name: "gpt-1t" }).click();
   const cluster = page.getByRole("combobox", { name: "Cluster" });
   await cluster.fill("4096xH100");
   await cluster.press("Enter");
+  await expect(page.getByText("512 x 8 NVIDIA H100").first()).toBeVisible();
+  await answered(page);
+  const before = await figure(page, "Step").textContent();
+  // Seconds of search: with one batch it is over before anyone can cancel it.
+  const batch = page.getByRole("textbox", { name: "Global batch" });
+  await batch.fill("1024:8192:1024");
+  await batch.press("Enter");
   await page.getByRole("button", { name: "Cancel" }).first().click();
   await expect(
     page.getByText("The search was cancelled.").first(),
