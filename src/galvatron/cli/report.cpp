@@ -67,7 +67,8 @@ OptionList options_of(ReportCommand& command) {
   list.group("Output");
   list.path("output", command.output, "The page; default: report.html in the folder of the run");
   list.flag("watch", command.watch, "Show the run in a browser instead, while it goes on");
-  list.count("port", command.port, {0, 65535}, "Of --watch, on this machine; 0: a free one");
+  list.count("port", command.port, {0, server::kMostPort},
+             "Of --watch, on this machine; 0: a free one");
   return list;
 }
 

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <regex>
 #include <thread>
 
-#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,29 +14,11 @@
 namespace galvatron::comm {
 namespace {
 
-struct FreeAddresses {
-  void operator()(addrinfo* addresses) const { freeaddrinfo(addresses); }
-};
-using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
-
-struct Resolved {
-  Addresses addresses;
-  std::string problem;  // "": none
-};
-
-Resolved resolve(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* found = nullptr;
-  constexpr const char* kAnyPort = "9";
-  const int code = getaddrinfo(host.c_str(), kAnyPort, &hints, &found);
-  if (code != 0) return {nullptr, gai_strerror(code)};
-  return {Addresses(found), ""};
-}
+constexpr int kSomePort = 9;  // where only the address counts
 
 // "": there is no way to `host`.
 std::string address_towards(const std::string& host) {
-  const Resolved there = resolve(host);
+  const Resolved there = resolve(host, kSomePort);
   if (!there.addresses) return "";
   const addrinfo& address = *there.addresses;
   const int fd = socket(address.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -55,6 +35,15 @@ std::string address_towards(const std::string& host) {
 }
 
 }  // namespace
+
+Resolved resolve(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (code != 0) return {nullptr, gai_strerror(code)};
+  return {std::unique_ptr<addrinfo, FreeAddresses>(found), ""};
+}
 
 std::string read_host(const std::string& text, const std::string& source) {
   static const std::regex bracketed(R"(\[([0-9A-Za-z:.%]+)\])");
@@ -77,7 +66,7 @@ void require_resolvable(const std::string& host, std::chrono::milliseconds patie
   const auto until = std::chrono::steady_clock::now() + patience;
   const bool is_pod = variable_text("KUBERNETES_SERVICE_HOST").has_value();
   for (;;) {
-    const std::string problem = resolve(host).problem;
+    const std::string problem = resolve(host, kSomePort).problem;
     if (problem.empty()) return;
     if (!is_pod || std::chrono::steady_clock::now() >= until) {
       throw ConfigError("[launch] the host '", host, "' of rank 0 has no address here (", problem,
@@ -93,7 +82,7 @@ bool is_loopback(const std::string& host) {
 }
 
 bool is_own_address(const std::string& host) {
-  const Resolved there = resolve(host);
+  const Resolved there = resolve(host, kSomePort);
   if (!there.addresses) return false;
   const addrinfo& address = *there.addresses;
   const int fd = socket(address.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -1,9 +1,23 @@
 // Addresses of machines: as users and launchers write them, and as other machines can reach them.
 #pragma once
 #include <chrono>
+#include <memory>
 #include <string>
 
+#include <netdb.h>
+
 namespace galvatron::comm {
+
+struct FreeAddresses {
+  void operator()(addrinfo* addresses) const { freeaddrinfo(addresses); }
+};
+
+struct Resolved {
+  std::unique_ptr<addrinfo, FreeAddresses> addresses;  // a list; null: there is a problem
+  std::string problem;                                 // "": none
+};
+// To connect to.
+Resolved resolve(const std::string& host, int port);
 
 // "[::1]" -> "::1". ConfigError naming `source` for what is no host: one with a port behind it, or
 // with blanks or slashes in it.

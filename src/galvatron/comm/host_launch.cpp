@@ -164,18 +164,13 @@ class HostLauncher {
   }
 
   void poll_once() {
-    std::vector<pollfd> fds{{signals_.fd(), POLLIN, 0}};
+    std::vector<pollfd> fds;
     for (const auto& host : hosts_) {
       for (const int fd : {host->process().output(), host->process().errors()}) {
         if (fd >= 0) fds.push_back({fd, POLLIN, 0});
       }
     }
-    int timeout = -1;
-    if (deadline_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
-      timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
-    }
-    poll(fds.data(), fds.size(), timeout);
+    signals_.wait(std::move(fds), deadline_);
   }
 
   void handle_signals() {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <thread>
 
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "galvatron/comm/address.h"
 
 namespace galvatron::comm {
 namespace {
@@ -36,16 +36,12 @@ int try_to_connect(const addrinfo& to, std::chrono::milliseconds patience) {
 
 std::string wait_for_listener(const std::string& host, int port,
                               std::chrono::milliseconds timeout) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found))
-    return gai_strerror(code);
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> guard(found, freeaddrinfo);
+  const Resolved there = resolve(host, port);
+  if (!there.addresses) return there.problem;
   const auto deadline = ListenerClock::now() + timeout;
   while (true) {
     int error = 0;
-    for (const addrinfo* to = found; to != nullptr; to = to->ai_next) {
+    for (const addrinfo* to = there.addresses.get(); to != nullptr; to = to->ai_next) {
       error = try_to_connect(*to, std::min(timeout, kOneTry));
       if (error == 0) return "";
     }

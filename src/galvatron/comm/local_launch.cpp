@@ -223,17 +223,12 @@ class Launcher {
   }
 
   void poll_once() {
-    std::vector<pollfd> fds{{signals_.fd(), POLLIN, 0}};
+    std::vector<pollfd> fds;
     for (const auto& rank : ranks_) {
       if (rank->output() >= 0) fds.push_back({rank->output(), POLLIN, 0});
     }
     if (control_ >= 0) fds.push_back({control_, POLLIN, 0});
-    int timeout = -1;
-    if (deadline_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
-      timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
-    }
-    poll(fds.data(), fds.size(), timeout);
+    signals_.wait(std::move(fds), deadline_);
   }
 
   void handle_signals() {

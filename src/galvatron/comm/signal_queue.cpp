@@ -1,5 +1,6 @@
 #include "galvatron/comm/signal_queue.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -28,6 +29,18 @@ std::optional<int> SignalQueue::next() {
   signalfd_siginfo info{};
   if (read(fd_, &info, sizeof info) != sizeof info) return std::nullopt;
   return static_cast<int>(info.ssi_signo);
+}
+
+void SignalQueue::wait(std::vector<pollfd> fds,
+                       std::optional<std::chrono::steady_clock::time_point> deadline) {
+  using std::chrono::ceil, std::chrono::milliseconds, std::chrono::steady_clock;
+  fds.push_back({fd_, POLLIN, 0});
+  int timeout = -1;
+  if (deadline) {
+    const auto left = ceil<milliseconds>(*deadline - steady_clock::now());
+    timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+  }
+  poll(fds.data(), fds.size(), timeout);
 }
 
 }  // namespace galvatron::comm

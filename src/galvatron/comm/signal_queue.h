@@ -1,7 +1,10 @@
 // The signals that a launcher waits for.
 #pragma once
+#include <chrono>
 #include <optional>
+#include <vector>
 
+#include <poll.h>
 #include <signal.h>
 
 namespace galvatron::comm {
@@ -14,10 +17,12 @@ class SignalQueue {
   SignalQueue(const SignalQueue&) = delete;
   SignalQueue& operator=(const SignalQueue&) = delete;
 
-  int fd() const { return fd_; }
   // What children begin with.
   const sigset_t& mask_before() const { return before_; }
   std::optional<int> next();
+  // Until there is a signal, something on one of `fds`, or `deadline` is over; without one for
+  // ever.
+  void wait(std::vector<pollfd> fds, std::optional<std::chrono::steady_clock::time_point> deadline);
 
  private:
   int fd_ = -1;

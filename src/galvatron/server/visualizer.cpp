@@ -10,8 +10,6 @@
 namespace galvatron::server {
 namespace {
 
-constexpr int kMostPort = 65535;
-
 int num_cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
 ApiLimits api_limits(const VisualizerOptions& options) {

@@ -12,6 +12,8 @@
 
 namespace galvatron::server {
 
+inline constexpr int kMostPort = 65535;
+
 struct VisualizerOptions {
   std::string host = "127.0.0.1";
   int port = 0;          // 0: a free one

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/environment_variable.h"
 #include "galvatron/comm/host_launch.h"
 
 namespace galvatron::cli {
@@ -82,7 +83,7 @@ comm::LaunchEnd start_on_hosts(const RankLaunch& launch, const RankOptions& opti
 }  // namespace
 
 void add_rank_options(OptionList& list, RankOptions& options, int most_ranks) {
-  constexpr int kMostNodes = 100'000, kMostPort = 65535;
+  constexpr int kMostNodes = 100'000;
   list.count("nproc", options.nproc, {1, most_ranks},
              "Ranks to start on this machine. Under torchrun, srun or mpirun their ranks are used "
              "instead")
@@ -92,7 +93,7 @@ void add_rank_options(OptionList& list, RankOptions& options, int most_ranks) {
   list.count("node-rank", options.node_rank, {0, kMostNodes - 1},
              "Which of the --nnodes machines this is; default: what Kubernetes or Slurm says");
   list.text("master-addr", options.master_addr, "Name or address of the first machine", "HOST");
-  list.count("master-port", options.master_port, {0, kMostPort},
+  list.count("master-port", options.master_port, {0, comm::kMaxPort},
              "Port of the ranks' store; 0: any free one, with --nnodes 29500");
   list.path("hostfile", options.hostfile,
             "Machines to start ranks on by ssh: 'NAME slots=N' in each line");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "galvatron/base/units.h"
 #include "galvatron/cli/command_line.h"
 #include "galvatron/comm/stop_signals.h"
 
@@ -26,8 +27,8 @@ int run_with_restarts(int num_ranks, const Restarts& restarts) {
       num_ranks = restarts.fewer_ranks(num_ranks, end.cause);
       if (num_ranks == 0) return end.code;
     }
-    fmt::print(stderr, "restart {} of {}: {} rank{} from {}\n", done + 1, restarts.most, num_ranks,
-               num_ranks == 1 ? "" : "s", now.empty() ? "the beginning" : now);
+    fmt::print(stderr, "restart {} of {}: {} from {}\n", done + 1, restarts.most,
+               count_text(num_ranks, "rank"), now.empty() ? "the beginning" : now);
     before = std::move(now);
   }
 }
