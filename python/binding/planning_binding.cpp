@@ -8,6 +8,7 @@
 #include "galvatron/profiles/cluster_text.h"
 #include "galvatron/search/report.h"
 #include "galvatron/spec/model_table.h"
+#include "galvatron/spec/presets.h"
 
 #include "bindings.h"
 #include "python_words.h"

@@ -5,6 +5,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/cli/commands.h"
 #include "galvatron/spec/model_table.h"
+#include "galvatron/spec/presets.h"
 
 namespace galvatron::cli {
 namespace {

@@ -1,9 +1,8 @@
 #include "galvatron/galvatron2/plan_file.h"
 
-#include <algorithm>
-
 #include "galvatron/base/error.h"
 #include "galvatron/galvatron2/plan.h"
+#include "galvatron/spec/presets.h"
 
 namespace galvatron::galvatron2 {
 namespace {
@@ -54,8 +53,7 @@ spec::ModelSpec model_of_plan(const std::string& path, const PlanFacts& facts) {
                       " is a plan of Galvatron-2's, which names none");
   }
   const std::string model = plan::plan_from_json(json, path).model;
-  const auto presets = spec::preset_names();
-  if (std::find(presets.begin(), presets.end(), model) == presets.end()) {
+  if (!spec::is_preset(model)) {
     throw ConfigError(
         "[plan] --model is missing: ", path,
         model.empty() ? " names none" : " is for '" + model + "', which is no preset");

@@ -7,7 +7,7 @@
 #include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/planning/keyword_words.h"
 #include "galvatron/profiles/cluster.h"
-#include "galvatron/spec/model_table.h"
+#include "galvatron/spec/presets.h"
 
 namespace galvatron::server {
 namespace {

@@ -14,6 +14,7 @@
 #include "galvatron/profiles/device.h"
 #include "galvatron/server/questions.h"
 #include "galvatron/spec/model_table.h"
+#include "galvatron/spec/presets.h"
 
 namespace galvatron::server {
 namespace {

@@ -9,20 +9,12 @@
 #include "galvatron/spec/families.h"
 #include "galvatron/spec/model_spec.h"
 #include "galvatron/spec/preset_hint.h"
+#include "galvatron/spec/presets.h"
 
 namespace galvatron::spec {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path preset_path(const std::string& name) {
-  return configs_directory() / "models" / (name + ".json");
-}
-
-bool is_preset(const std::string& name) {
-  const std::vector<std::string> names = preset_names();
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // "models/llama/config.json" and "models/llama/" are "llama"; "my-gpt.json" is "my-gpt".
 std::string name_of(const fs::path& config_file) {

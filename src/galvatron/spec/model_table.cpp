@@ -1,12 +1,7 @@
 #include "galvatron/spec/model_table.h"
 
-#include <algorithm>
-#include <utility>
-
-#include "galvatron/base/error.h"
 #include "galvatron/base/table.h"
 #include "galvatron/base/units.h"
-#include "galvatron/spec/preset_hint.h"
 
 namespace galvatron::spec {
 namespace {
@@ -71,25 +66,6 @@ std::string model_table(const ModelSpec& model) {
         {name, counts_params ? cell(value) + " (" + params_text(model) + ")" : cell(value)});
   }
   return table.to_string();
-}
-
-ModelSpec load_preset(const std::string& name, const ModelOverrides& overrides) {
-  const std::vector<std::string> names = preset_names();
-  if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw ConfigError("[model] '", name, "' ", unknown_model_hint(name, names));
-  }
-  return load_model((configs_directory() / "models" / (name + ".json")).string(), overrides);
-}
-
-std::vector<ModelSpec> load_presets() {
-  std::vector<ModelSpec> models;
-  for (const std::string& name : preset_names()) models.push_back(load_model(name));
-  const auto order = [](const ModelSpec& model) {
-    return std::pair(model.name.substr(0, model.name.find('-')), model.num_params());
-  };
-  std::stable_sort(models.begin(), models.end(),
-                   [&](const auto& one, const auto& other) { return order(one) < order(other); });
-  return models;
 }
 
 }  // namespace galvatron::spec

@@ -13,12 +13,6 @@ namespace galvatron::spec {
 // Without what the model does not have.
 OrderedJson model_to_json(const ModelSpec& model);
 
-// All presets: those of a series together, the smallest first.
-std::vector<ModelSpec> load_presets();
-
-// The preset of that name; no file is looked for. ConfigError for a name that is none.
-ModelSpec load_preset(const std::string& name, const ModelOverrides& overrides = {});
-
 // One row a model.
 std::string models_table(const std::vector<ModelSpec>& models);
 // One row a number.

@@ -11,6 +11,7 @@
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/planning/answer.h"
 #include "galvatron/planning/plan_drawing.h"
+#include "galvatron/spec/presets.h"
 #include "galvatron/views/amounts.h"
 #include "galvatron/views/plan_view.h"
 
@@ -22,14 +23,21 @@ constexpr std::size_t kMostSteps = 20'000;
 // A run that has written no step for so long, and for so many of its steps, has come to an end.
 constexpr double kLongestSilence = 120, kSilentSteps = 20;
 
-// Median without the first steps, which warm up.
-std::optional<double> typical(const Run& run, const char* name) {
+// Of a metric what steps have; empty: none has it.
+std::vector<double> known_values(const Run& run, const char* name) {
   const auto found = run.metrics.find(name);
-  if (found == run.metrics.end()) return std::nullopt;
+  if (found == run.metrics.end()) return {};
   std::vector<double> known;
   for (const auto& value : found->second) {
     if (value) known.push_back(*value);
   }
+  return known;
+}
+
+// Median without the first steps, which warm up.
+std::optional<double> typical(const Run& run, const char* name) {
+  std::vector<double> known = known_values(run, name);
+  if (known.empty()) return std::nullopt;
   known.erase(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(known.size() / 5));
   const auto middle = known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2);
   std::nth_element(known.begin(), middle, known.end());
@@ -94,12 +102,8 @@ class Facts {
 };
 
 std::string first_and_last_loss(const Run& run, const char* name) {
-  const auto found = run.metrics.find(name);
-  if (found == run.metrics.end()) return "";
-  std::vector<double> known;
-  for (const auto& value : found->second) {
-    if (value) known.push_back(*value);
-  }
+  const std::vector<double> known = known_values(run, name);
+  if (known.empty()) return "";
   if (known.size() == 1) return fmt::format("{:.4g}", known.back());
   return fmt::format("{:.4g}, from {:.4g}", known.back(), known.front());
 }
@@ -194,10 +198,7 @@ OrderedJson evaluations_view(const Run& run) {
 
 // A preset, or what is known of a model without its config: only the names of its layers.
 spec::ModelSpec model_of_plan(const plan::Plan& plan) {
-  const auto presets = spec::preset_names();
-  if (std::find(presets.begin(), presets.end(), plan.model) != presets.end()) {
-    return spec::load_model(plan.model);
-  }
+  if (spec::is_preset(plan.model)) return spec::load_preset(plan.model);
   spec::ModelSpec out;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     spec::LayerSpec& layer = out.layers.emplace_back();
@@ -298,12 +299,8 @@ std::vector<RunRank> ranks_so_far(const Run& run,
     }
     out.push_back(rank);
   }
-  const auto memory = run.metrics.find("memory_bytes");
-  if (memory != run.metrics.end()) {
-    for (const auto& value : memory->second) {
-      if (value) out[0].measured_bytes = std::max(out[0].measured_bytes.value_or(0), *value);
-    }
-  }
+  const std::vector<double> memory = known_values(run, "memory_bytes");
+  if (!memory.empty()) out[0].measured_bytes = *std::max_element(memory.begin(), memory.end());
   return out;
 }
 
