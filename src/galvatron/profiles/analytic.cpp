@@ -54,7 +54,7 @@ struct Shape {
 
 struct Work {
   double products = 0;   // forward, FLOPs of large products that take as long
-  double attention = 0;  // of these, in the fused kernel, with long sequences
+  double attention = 0;  // likewise, of the fused kernel; not in `products`
   double traffic = 0;    // forward, element-wise bytes
   double backward_traffic = 0;
   // What selective recomputation repeats: of products and traffic, beside all of `attention`.

@@ -12,8 +12,8 @@ struct KernelRates {
   double matmul = 1;              // large products
   double attention_forward = 1;   // fused kernel over long sequences, causal half counted
   double attention_backward = 1;  // likewise, of 2.5 times the forward's FLOPs
-  // A side of a product at which it runs at half of that, as three sides of n, n, infinity would:
-  // a product takes (1 + half / m) (1 + half / n) (1 + half / k) times as long as its FLOPs say.
+  // A product of sides m, n, k takes (1 + half / m) (1 + half / n) (1 + half / k) times as long as
+  // its FLOPs say: one short side of this length halves the rate.
   double matmul_half = 0;
   // Keys of a query, and heads times tokens of a call, at which the fused kernel runs at half.
   double attention_half_keys = 0;

@@ -28,10 +28,7 @@ constexpr std::int64_t kDefaultSeqLength = 1024;
 spec::ModelSpec load_model(const TrainJob& job) {
   if (job.model.empty() && job.init_from.empty())
     throw ConfigError("[train] give --model or --init-from");
-  spec::ModelSpec model =
-      spec::load_model(job.model.empty() ? job.init_from : job.model, job.overrides);
-  if (!job.init_from.empty()) check_weights(model, job.init_from);
-  return model;
+  return spec::load_model(job.model.empty() ? job.init_from : job.model, job.overrides);
 }
 
 spec::Precision fast_precision(const std::string& device) {
@@ -135,6 +132,7 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   take_options(out.resume, out.job);
   const TrainJob& job = out.job;
   out.model = load_model(job);
+  if (!job.init_from.empty()) out.new_head = check_weights(out.model, job.init_from);
   refuse_other_length(job, out.model);
   out.seq_length = out.model.choose_seq_length(job.seq_length, kDefaultSeqLength);
   LrSchedule(job.trainer.lr, job.trainer.num_steps);

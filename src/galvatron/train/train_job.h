@@ -104,6 +104,7 @@ struct TrainJob {
 struct PreparedJob {
   TrainJob job;
   spec::ModelSpec model;
+  std::vector<std::string> new_head;  // what init_from's weights lack: see check_weights()
   plan::Plan plan;
   // Why the plan file's prediction is not of this run and was left out; empty: it is, or there is
   // none.

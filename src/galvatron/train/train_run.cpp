@@ -110,10 +110,8 @@ class Run {
     agree();
     note(pin_rank(job_.pin, world_));
     const bool from_weights = !job_.init_from.empty() && resume_.starts_anew();
-    std::vector<std::string> new_head;
-    if (from_weights) new_head = check_weights(prepared_.model, job_.init_from);
-    note(new_head_note(new_head, job_.init_from));
-    const bool random = resume_.starts_anew() && (!from_weights || !new_head.empty());
+    if (from_weights) note(new_head_note(prepared_.new_head, job_.init_from));
+    const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
     runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
     if (from_weights) {
