@@ -7,6 +7,7 @@ import {
   expect,
   figure,
   openPage,
+  question,
   showTab,
   test,
 } from "../../visualizer/testing";
@@ -25,14 +26,6 @@ test("my plan, dropped, is shown and compared", async ({
     "zero_stage=3",
     "--allow",
     "pp_degree=1",
-  ];
-  const question = [
-    "--model",
-    "llama2-13b",
-    "--cluster",
-    "8xA100-40G",
-    "--global-batch",
-    "64",
   ];
   cli("search", ...question, ...space, "--output", path);
   await openPage(page, visualizer);

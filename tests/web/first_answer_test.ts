@@ -3,18 +3,10 @@ import {
   expect,
   figure,
   openPage,
+  question,
   showTab,
   test,
 } from "../../visualizer/testing";
-
-const question = [
-  "--model",
-  "llama2-13b",
-  "--cluster",
-  "8xA100-40G",
-  "--global-batch",
-  "64",
-];
 
 test("a person who only opens the page sees a plan and its pictures", async ({
   page,

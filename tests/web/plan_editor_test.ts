@@ -6,6 +6,7 @@ import {
   figure,
   openPage,
   type Page,
+  question,
   showTab,
   test,
 } from "../../visualizer/testing";
@@ -119,14 +120,6 @@ test("an edited plan can be held against the searched one", async ({
 }, info) => {
   await openPage(page, visualizer);
   const searched = info.outputPath("searched.json");
-  const question = [
-    "--model",
-    "llama2-13b",
-    "--cluster",
-    "8xA100-40G",
-    "--global-batch",
-    "64",
-  ];
   cli("search", ...question, "--output", searched);
   const microbatches = page.getByRole("textbox", { name: "num_microbatches" });
   await microbatches.fill("32");

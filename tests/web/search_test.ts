@@ -5,18 +5,10 @@ import {
   expect,
   figure,
   openPage,
+  question,
   showTab,
   test,
 } from "../../visualizer/testing";
-
-const question = [
-  "--model",
-  "llama2-13b",
-  "--cluster",
-  "8xA100-40G",
-  "--global-batch",
-  "64",
-];
 
 test("why this plan: baselines, runner-ups, prices, certificate", async ({
   page,

@@ -21,6 +21,13 @@ export function cli(...words: string[]): string {
   return stdout === "" ? stderr : stdout;
 }
 
+/** What the page asks when it is opened, in words of the command line. */
+export const question = [
+  ...["--model", "llama2-13b"],
+  ...["--cluster", "8xA100-40G"],
+  ...["--global-batch", "64"],
+];
+
 /** Starts `galvatron visualize`; resolves when it has said its address. `port` 0: a free one. */
 export function startServer(files: string[] = [], port = 0): Promise<Server> {
   const child = spawn(binary, ["visualize", "--port", String(port), ...files]);

@@ -1,24 +1,18 @@
-import type { Language } from "../i18n/texts";
+import type { LanguageChoice } from "../i18n/InLanguage";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import type { Link } from "../state/permalink";
 import { useSession } from "../state/session";
 import { LanguageSwitch, ThemeSwitch } from "./Switches";
 
-interface BannerProps {
-  link: Link | null;
-  language: Language;
-  setLanguage: (language: Language) => void;
-}
-
-export function Banner({ link, language, setLanguage }: BannerProps) {
+export function Banner({ link, ...choice }: { link: Link | null } & LanguageChoice) {
   const t = useText();
   return (
     <header className="banner">
       <h1>{t("title")}</h1>
       <div className="row">
         <CopyLink link={link} />
-        <LanguageSwitch language={language} setLanguage={setLanguage} />
+        <LanguageSwitch {...choice} />
         <ThemeSwitch />
       </div>
     </header>

@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { CompareTab } from "../compare/CompareTab";
 import { DropArea } from "../files/DropArea";
-import type { Language } from "../i18n/texts";
+import type { LanguageChoice } from "../i18n/InLanguage";
 import { useText } from "../i18n/useText";
 import { Inputs } from "../inputs/Inputs";
 import { Action } from "../kit/controls";
@@ -22,11 +22,9 @@ import { Summary } from "./Summary";
 import { TimeTab } from "./TimeTab";
 import { useServerWatch } from "./useServerWatch";
 
-interface PageProps {
+interface PageProps extends LanguageChoice {
   kept: Kept | null;
   brokenLink: boolean;
-  language: Language;
-  setLanguage: (language: Language) => void;
 }
 
 const contents: Record<TabName, () => React.ReactNode> = {

@@ -1,15 +1,11 @@
 // Language and theme, of page and report.
+import type { LanguageChoice } from "../i18n/InLanguage";
 import { type Language, languages } from "../i18n/texts";
 import { useText } from "../i18n/useText";
 import { Switcher } from "../kit/controls";
 import { chooseTheme, useThemeChoice } from "../theme/theme";
 
-interface LanguageProps {
-  language: Language;
-  setLanguage: (language: Language) => void;
-}
-
-export function LanguageSwitch({ language, setLanguage }: LanguageProps) {
+export function LanguageSwitch({ language, setLanguage }: LanguageChoice) {
   const t = useText();
   return (
     <Switcher

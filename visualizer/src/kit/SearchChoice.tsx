@@ -1,16 +1,7 @@
 // One of many, found by typing; a text that is none of them may be allowed too.
-import {
-  Button,
-  ComboBox,
-  Input,
-  Label,
-  ListBox,
-  ListBoxItem,
-  Popover,
-  Text,
-} from "react-aria-components";
+import { Button, ComboBox, Input, Label, ListBox, Popover, Text } from "react-aria-components";
 import { useState } from "react";
-import type { Option } from "./controls";
+import { type Option, OptionItem } from "./controls";
 
 interface SearchChoiceProps {
   label: string;
@@ -63,18 +54,7 @@ export function SearchChoice(props: SearchChoiceProps) {
         </Text>
       )}
       <Popover className="popover">
-        <ListBox<Option>>
-          {(option) => (
-            <ListBoxItem id={option.key} className="item" textValue={option.text}>
-              <Text slot="label">{option.text}</Text>
-              {option.help && (
-                <Text slot="description" className="help">
-                  {option.help}
-                </Text>
-              )}
-            </ListBoxItem>
-          )}
-        </ListBox>
+        <ListBox<Option>>{(option) => <OptionItem option={option} />}</ListBox>
       </Popover>
     </ComboBox>
   );

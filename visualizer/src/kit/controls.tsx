@@ -38,6 +38,20 @@ interface ChoiceProps<Key extends string> {
   bare?: boolean;
 }
 
+/** In a list of them. */
+export function OptionItem({ option }: { option: Option }) {
+  return (
+    <ListBoxItem id={option.key} className="item" textValue={option.text}>
+      <Text slot="label">{option.text}</Text>
+      {option.help && (
+        <Text slot="description" className="help">
+          {option.help}
+        </Text>
+      )}
+    </ListBoxItem>
+  );
+}
+
 /** One of a few, folded. */
 export function Choice<Key extends string>(props: ChoiceProps<Key>) {
   const { label, options, value, onChange, description, placeholder, isDisabled, bare } = props;
@@ -62,16 +76,7 @@ export function Choice<Key extends string>(props: ChoiceProps<Key>) {
       )}
       <Popover className="popover">
         <ListBox items={options.map((option) => ({ ...option, id: option.key }))}>
-          {(option) => (
-            <ListBoxItem className="item" textValue={option.text}>
-              <Text slot="label">{option.text}</Text>
-              {option.help && (
-                <Text slot="description" className="help">
-                  {option.help}
-                </Text>
-              )}
-            </ListBoxItem>
-          )}
+          {(option) => <OptionItem option={option} />}
         </ListBox>
       </Popover>
     </Select>

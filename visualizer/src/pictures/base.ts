@@ -61,6 +61,19 @@ export function tooltip(look: Look): object {
   };
 }
 
+/** Of the row under the mouse, wherever in its height. */
+export function rowTooltip<Row>(
+  look: Look,
+  rows: readonly Row[],
+  tipOf: (row: Row) => HTMLElement,
+): object {
+  const formatter = (points: { dataIndex: number }[]) => {
+    const row = rows[points[0]?.dataIndex ?? 0];
+    return row ? tipOf(row) : "";
+  };
+  return { ...tooltip(look), trigger: "axis", axisPointer: { type: "shadow" }, formatter };
+}
+
 /** An axis of numbers: quiet lines, no arrows. */
 export function valueAxis(look: Look, name: string, more: object = {}): object {
   return {

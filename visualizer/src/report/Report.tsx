@@ -1,44 +1,38 @@
-import { useEffect, useState } from "react";
-import { I18nProvider } from "react-aria-components";
+import { useEffect } from "react";
 import type { RunView } from "../api/types";
 import { Section } from "../app/Section";
 import { LanguageSwitch, ThemeSwitch } from "../app/Switches";
-import type { Language } from "../i18n/texts";
-import { keepLanguage, LanguageContext, preferredLanguage, useText } from "../i18n/useText";
+import { InLanguage } from "../i18n/InLanguage";
+import { useText } from "../i18n/useText";
 import { RunPage } from "./RunPage";
 
 export function Report({ run }: { run: RunView | null }) {
-  const [language, setLanguage] = useState<Language>(preferredLanguage);
-  const locale = language === "zh" ? "zh-CN" : "en-US";
   useEffect(() => {
-    document.documentElement.lang = locale;
     if (run) document.title = run.title;
-  }, [locale, run]);
-  const choose = (next: Language) => {
-    keepLanguage(next);
-    setLanguage(next);
-  };
+  }, [run]);
   return (
-    <I18nProvider locale={locale}>
-      <LanguageContext value={language}>
-        <header className="banner">
-          <Title />
-          <div className="row">
-            <LanguageSwitch language={language} setLanguage={choose} />
-            <ThemeSwitch />
-          </div>
-        </header>
-        <main className="report">
-          {run ? (
-            <Section title={run.title}>
-              <RunPage run={run} />
-            </Section>
-          ) : (
-            <NoRun />
-          )}
-        </main>
-      </LanguageContext>
-    </I18nProvider>
+    <InLanguage>
+      {(choice) => (
+        <>
+          <header className="banner">
+            <Title />
+            <div className="row">
+              <LanguageSwitch {...choice} />
+              <ThemeSwitch />
+            </div>
+          </header>
+          <main className="report">
+            {run ? (
+              <Section title={run.title}>
+                <RunPage run={run} />
+              </Section>
+            ) : (
+              <NoRun />
+            )}
+          </main>
+        </>
+      )}
+    </InLanguage>
   );
 }
 

@@ -12,7 +12,7 @@ import {
   type Limit,
   limitEdge,
   limitLines,
-  tooltip,
+  rowTooltip,
 } from "../base";
 import { type Drawing, type Frame, isNarrow, type Picture, textWidth } from "../frame";
 import { MEMORY_PARTS, partKind } from "../kinds";
@@ -250,15 +250,7 @@ function draw(view: MemoryView, rows: BarRow[], frame: Frame, selected?: number)
     ...common(frame),
     legend: legend(frame, legendNames),
     grid: { left: layout.left, right: layout.right, top: layout.top, bottom: layout.bottom },
-    tooltip: {
-      ...tooltip(look),
-      trigger: "axis",
-      axisPointer: { type: "shadow" },
-      formatter: (points: { dataIndex: number }[]) => {
-        const row = rows[points[0]?.dataIndex ?? 0];
-        return row ? rankTip(view, row, frame) : "";
-      },
-    },
+    tooltip: rowTooltip(look, rows, (row) => rankTip(view, row, frame)),
     xAxis: exactAxis(look, axis.unit.name, axis.end, tick),
     yAxis: rankAxis(view, rows, layout, frame, selected),
     series: [

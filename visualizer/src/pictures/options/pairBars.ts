@@ -1,6 +1,6 @@
 // Two bars beside each other in each row, for comparisons; rows that differ are marked.
 import type { Comparison } from "../../api/types";
-import { categoryAxis, common, exactAxis, fill, legend, legendHeight, tooltip } from "../base";
+import { categoryAxis, common, exactAxis, fill, legend, legendHeight, rowTooltip } from "../base";
 import { type Drawing, type Frame, isNarrow, type Picture, textWidth } from "../frame";
 import type { Kind } from "../kinds";
 import { stepPartName } from "../names";
@@ -77,9 +77,7 @@ function draw(rows: PairRow[], names: [string, string], unit: Unit, frame: Frame
       return { value: side ? side.value / unit.size : null, label };
     }),
   }));
-  const formatter = (points: { dataIndex: number }[]) => {
-    const row = rows[points[0]?.dataIndex ?? 0];
-    if (!row) return "";
+  const tipOf = (row: PairRow) => {
     const sides = row.sides.map((side, i) => ({
       name: names[i] ?? "",
       text: side?.text ?? "-",
@@ -91,7 +89,7 @@ function draw(rows: PairRow[], names: [string, string], unit: Unit, frame: Frame
     ...common(frame),
     legend: legend(frame, names),
     grid: { left, right: isNarrow(frame) ? Math.min(right, 70) : right, top, bottom: 44 },
-    tooltip: { ...tooltip(look), trigger: "axis", axisPointer: { type: "shadow" }, formatter },
+    tooltip: rowTooltip(look, rows, tipOf),
     xAxis: exactAxis(look, unit.name, (most / unit.size) * 1.05 || 1, tick),
     yAxis: categoryAxis(look, labels, {
       inverse: true,

@@ -10,7 +10,7 @@ import {
   legendHeight,
   limitEdge,
   limitLines,
-  tooltip,
+  rowTooltip,
 } from "../base";
 import { type Drawing, type Frame, isNarrow, type Picture, textWidth } from "../frame";
 import { type Kind, MEMORY_PARTS, partKind } from "../kinds";
@@ -205,15 +205,7 @@ function draw(memory: Memory, rows: RunRow[], frame: Frame): Drawing {
     ...common(frame),
     legend: legend(frame, legendNames),
     grid: { left, right, top, bottom: 46 },
-    tooltip: {
-      ...tooltip(look),
-      trigger: "axis",
-      axisPointer: { type: "shadow" },
-      formatter: (points: { dataIndex: number }[]) => {
-        const row = rows[points[0]?.dataIndex ?? 0];
-        return row ? rowTip(row, memory, frame) : "";
-      },
-    },
+    tooltip: rowTooltip(look, rows, (row) => rowTip(row, memory, frame)),
     xAxis: exactAxis(look, axis.unit.name, axis.end, tick),
     yAxis: categoryAxis(look, names, {
       inverse: true,
