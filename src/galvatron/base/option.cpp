@@ -9,6 +9,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
+#include "galvatron/base/utf8.h"
 
 namespace galvatron {
 namespace {
@@ -449,8 +450,7 @@ OrderedJson OptionList::record(const std::vector<std::string>& headings) const {
     OrderedJson value = option.value();
     if (!value.is_null()) out[option.python_name()] = std::move(value);
   }
-  // Paths may hold any bytes, JSON holds UTF-8: what is none is written as U+FFFD.
-  return OrderedJson::parse(out.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
+  return as_utf8(out);
 }
 
 OrderedJson OptionList::describe() const {

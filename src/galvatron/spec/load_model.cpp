@@ -4,6 +4,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
+#include "galvatron/base/utf8.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/config_keys.h"
 #include "galvatron/spec/families.h"
@@ -21,8 +22,7 @@ std::string name_of(const fs::path& config_file) {
   const fs::path path = fs::absolute(config_file).lexically_normal();
   const std::string name = path.filename() == "config.json" ? path.parent_path().filename().string()
                                                             : path.stem().string();
-  // A path may hold any bytes; the name goes into JSON files.
-  return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
+  return as_utf8(name);
 }
 
 // model_type -> its family, and what makes a model of its config. A family adds its line here.
