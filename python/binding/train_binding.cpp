@@ -113,6 +113,7 @@ std::string train(const std::string& options, const std::optional<py::function>&
   require_same_samples(prepared, world);
   const comm::StopSignals signals;
   const train::RunSummary summary = train::run(prepared, world, listener);
+  if (!summary.failure.empty()) throw RuntimeFailure(summary.failure);
   if (summary.stopped) leave(summary);
   OrderedJson out = summary_to_json(summary, options_to_json(prepared));
   out["losses"] = losses;

@@ -15,6 +15,13 @@
 namespace galvatron {
 namespace {
 
+// Without the library's own name for it.
+std::string reason_of(const Json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return end == std::string::npos ? text : text.substr(end + 2);
+}
+
 constexpr int kMaxDepth = 64;
 
 std::string read_whole_file(const std::filesystem::path& path, Bytes limit) {
@@ -72,7 +79,7 @@ Json parse_json(std::string_view text, const std::string& source) {
       return true;
     });
   } catch (const Json::exception& error) {
-    throw ConfigError("[json] ", source, " is not valid JSON: ", error.what());
+    throw ConfigError("[json] ", source, " is not valid JSON: ", reason_of(error));
   }
 }
 

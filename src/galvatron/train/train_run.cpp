@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@
 #include "galvatron/train/gather.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
+#include "galvatron/train/save_lock.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/train_job.h"
 #include "galvatron/train/train_options.h"
@@ -124,7 +126,6 @@ class Run {
     start_files(engine, trainer);
     trainer.run([&](const StepRecord& record) { after_step(record, trainer); });
     RunSummary summary = end(engine, trainer);
-    if (!last_failure_.empty()) throw RuntimeFailure(last_failure_);
     return summary;
   }
 
@@ -140,6 +141,9 @@ class Run {
   void agree() {
     follow_rank0(world_, resume_);
     require_agreement(world_, facts_of(prepared_, resume_));
+    all_or_none(world_, [&] {
+      if (is_first() && !job_.save_dir.empty()) lock_.emplace(job_.save_dir, kSaveLockPatience);
+    });
     for (const std::string& line : resume_.notes) note(line);
   }
 
@@ -189,17 +193,34 @@ class Run {
     all_or_none(world_, [&] {
       if (!is_first()) return;
       write_run_start(prepared_, facts.run);
-      const fs::path path = metrics_path(job_);
-      if (!path.empty()) metrics_.emplace(path, trainer.steps_done());
+      open_metrics(trainer.steps_done());
     });
     keep_flight(facts.run);
     if (job_.save_dir.empty()) return;
     writer_.emplace(job_.save_dir, engine, trainer, std::move(facts), job_.async_save);
   }
 
+  void open_metrics(std::int64_t steps_done) {
+    const fs::path path = metrics_path(job_);
+    if (path.empty()) return;
+    if (steps_done == 0) {
+      const fs::path kept = keep_old_metrics(path);
+      if (!kept.empty())
+        note("the lines of a run that left no checkpoint are kept in " + kept.string());
+    }
+    metrics_.emplace(path, steps_done);
+  }
+
   bool saves_after(std::int64_t step, bool last) const {
-    return last || step == retry_step_ ||
-           (job_.save_interval > 0 && step % job_.save_interval == 0);
+    if (last || retry_step_ > 0) return last || step >= retry_step_;
+    return job_.save_interval > 0 && step % job_.save_interval == 0;
+  }
+
+  // There is a newer checkpoint than at the last look.
+  void note_saved() {
+    if (writer_->newest() == newest_) return;
+    newest_ = writer_->newest();
+    retry_step_ = retry_after_ = 0;
   }
 
   void after_step(const StepRecord& record, const Trainer& trainer) {
@@ -227,10 +248,12 @@ class Run {
     const auto scope = files("saving a checkpoint");
     try {
       writer_->look_after();
+      note_saved();
       if (!saves_after(step, last)) return;
+      if (retry_step_ > 0) retry_step_ = kUnderWay;
       writer_->save();
       if (last) writer_->finish();
-      retry_step_ = retry_after_ = 0;
+      note_saved();
     } catch (const CheckpointNotWritten& failure) {
       if (last) {
         last_failure_ = failure.what();  // of which the results are told first
@@ -266,12 +289,22 @@ class Run {
       summary.checkpoint = writer_->newest().string();
       summary.saves = writer_->figures();
     }
-    if (metrics_) metrics_->finish();
     if (writer_ && job_.async_save) add_copies(summary);
-    if (is_first()) write_run_end(prepared_, summary, timeline);
     if (!job_.export_dir.empty() && !summary.stopped)
       export_weights(engine, job_.export_dir, export_options(job_));
+    summary.failure = last_failure_;
+    if (is_first()) write_end_files(summary, timeline);
     return summary;
+  }
+
+  // Also on a full disk all else is told, and written where it can be.
+  void write_end_files(RunSummary& summary, const OrderedJson& timeline) {
+    try {
+      if (metrics_) metrics_->finish();
+      write_run_end(prepared_, summary, timeline);
+    } catch (const std::exception& failure) {
+      if (summary.failure.empty()) summary.failure = failure.what();
+    }
   }
 
   const PreparedJob& prepared_;
@@ -279,12 +312,16 @@ class Run {
   comm::World& world_;
   const RunListener& listener_;
   ResumePoint resume_;
+  std::optional<SaveLock> lock_;  // of rank 0
   std::optional<CheckpointWriter> writer_;
   std::optional<MetricsFile> metrics_;  // of rank 0
   bool metrics_wait_ = false;           // for a disk that takes them
   std::vector<StepRecord> records_;
-  std::string last_failure_;                       // the last checkpoint could not be written
-  std::int64_t retry_step_ = 0, retry_after_ = 0;  // where one could not be written
+  std::string last_failure_;  // the last checkpoint could not be written
+  // Where one could not be written: when to try again, and how many steps that was put off.
+  static constexpr std::int64_t kUnderWay = std::numeric_limits<std::int64_t>::max();
+  std::int64_t retry_step_ = 0, retry_after_ = 0;
+  fs::path newest_;  // checkpoint
 };
 
 }  // namespace

@@ -145,18 +145,25 @@ void say_how_to_go_on(const TrainCommand& options, const char* when) {
 
 int report_end(const TrainCommand& options, const train::RunSummary& summary, bool is_first) {
   if (is_first) std::cout << train::summary_table(summary) << std::flush;
+  const bool failed = !summary.failure.empty();
+  if (failed && is_first) fmt::print(stderr, "error: {}\n", summary.failure);
   if (!summary.stopped) {
-    if (is_first) say_how_to_go_on(options, "to train on, with a larger --steps");
-    return 0;
+    // Where a launcher of ours waits, it says how to go on after a failure.
+    if (is_first && !failed) say_how_to_go_on(options, "to train on, with a larger --steps");
+    if (is_first && failed && !comm::is_own_rank())
+      say_how_to_go_on(options, "to go on from the last checkpoint");
+    return failed ? 1 : 0;
   }
-  const bool saved = !summary.checkpoint.empty();
   if (is_first) {
-    fmt::print(stderr, "stopped after step {}; {}\n", summary.last_step,
-               saved ? "saved " + summary.checkpoint : "nothing was saved: there is no --save");
+    const std::string what = options.job.save_dir.empty() ? "nothing was saved: there is no --save"
+                             : failed                     ? "that step was not saved"
+                                                          : "saved " + summary.checkpoint;
+    fmt::print(stderr, "stopped after step {}; {}\n", summary.last_step, what);
     say_how_to_go_on(options, "to go on");
   }
+  const bool can_go_on = train::run_of_folder(options.job.save_dir).has_value();
   const int signal = comm::StopSignals::received();
-  return saved ? comm::kExitResumable : 128 + (signal == 0 ? SIGTERM : signal);
+  return can_go_on ? comm::kExitResumable : 128 + (signal == 0 ? SIGTERM : signal);
 }
 
 // This process as one rank.
@@ -240,7 +247,9 @@ comm::LaunchEnd start_training(const TrainCommand& options, const RankLaunch& la
     arguments.push_back("--resume=auto");
   // The last of several wins; a searched plan's file takes the place of "auto".
   if (!options.job.plan.empty()) arguments.push_back("--plan=" + options.job.plan);
-  return start_ranks(launch, options.ranks, arguments);
+  comm::LaunchEnd end = start_ranks(launch, options.ranks, arguments);
+  if (end.was_idle && !options.job.save_dir.empty()) end.code = comm::kExitResumable;
+  return end;
 }
 
 std::string newest_checkpoint(const std::string& save_dir) {
@@ -310,6 +319,7 @@ int start_job(TrainCommand& options, const RankLaunch& launch) {
 }
 
 int run_train(TrainCommand& options) {
+  const comm::IdleStop idle(!options.job.save_dir.empty());
   const RankLaunch launch = plan_launch(options.ranks);
   refuse_contradictions(options, launch);
   // Ranks of several machines measure together, as under another launcher.
