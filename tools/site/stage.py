@@ -120,7 +120,8 @@ def navigation(entries: list[Any], pages: dict[str, str]) -> list[Any]:
         if isinstance(value, list):
             out.append({title: navigation(value, pages)})
         elif value == CPP:
-            out.append({title: [value, *(page for page in pages if page.startswith("reference/cpp/"))]})
+            rooms = [{Path(page).stem: page} for page in pages if page.startswith(f"{cpp_pages.FOLDER}/")]
+            out.append({title: [value, *rooms]})
         elif value in pages or value not in OPTIONAL:
             out.append(entry)
     return out
