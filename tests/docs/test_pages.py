@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from package_testing import needs_module
 from page_blocks import ROOT, Runner, blocks_of, commands_of, environment, matches
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: models are too small for more
@@ -18,7 +19,11 @@ PAGES = sorted(
 SLURM = "tutorials/slurm.md"  # tests/cli/test_launch_slurm.py: on a Slurm
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != SLURM])
+def needs(page: str) -> list[pytest.MarkDecorator]:
+    return [needs_module] if "import galvatron" in (DOCS / page).read_text() else []
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=needs(page)) for page in PAGES if page != SLURM])
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = list(blocks_of((DOCS / page).read_text()))

@@ -4,7 +4,7 @@
 - Pages that are made of other files: the C++ API, the HTTP API, the examples, CONTRIBUTING.md and CHANGELOG.md.
 - Links of pages to files outside docs/ lead to these pages; Chinese pages lead to English ones where there is no other.
 - Lists begin with an empty line before them: the sites that show the sources need none, Python-Markdown does.
-- A page of the navigation that is not there yet is left out, where OPTIONAL names it; rooms are added.
+- Rooms are added to the navigation. A page that is not there yet is left out of it, and of links, where OPTIONAL names it.
 """
 
 from __future__ import annotations
@@ -100,11 +100,19 @@ def with_empty_lines(markdown: str) -> str:
     return "\n".join(out)
 
 
+def without_missing(markdown: str, pages: dict[str, str]) -> str:
+    """Words in the place of links to what is optional and not there."""
+    for page in OPTIONAL - pages.keys():
+        markdown = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(page)}(?:#[^)]*)?\)", r"\1", markdown)
+    return markdown
+
+
 def write(folder: Path, pages: dict[str, str], chinese: dict[str, str] | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for page, text in pages.items():
         path = folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
+        text = without_missing(text, pages if chinese is None else {})
         path.write_text(with_empty_lines(with_links(text, page, chinese)))
     for path in DOCS.rglob("*"):
         if path.is_file() and path.suffix != ".md":
