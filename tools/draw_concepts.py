@@ -328,7 +328,9 @@ def predicted(ask: Callable[..., dict[str, Any]]) -> dict[str, Picture]:
         "pipeline_microbatches": [(counted(count), four_stages(count, "1f1b")) for count in (4, 8, 16, 32)],
         "recompute": [(name, ask(4, zero_stage=3, recompute=name)) for name in ("none", "selective", "full")],
     }
-    return {f"cost_{name}": bars(plans, f"Memory and step time: {name.replace('_', ' ')}") for name, plans in rows.items()}
+    return {
+        f"cost_{name}": bars(plans, f"Memory and step time: {name.replace('_', ' ')}") for name, plans in rows.items()
+    }
 
 
 def counted(microbatches: int) -> str:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from package_testing import needs_module
 from page_blocks import ROOT, Runner, blocks_of, commands_of, environment, matches
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: models are too small for more
 DOCS = ROOT / "docs"
 PAGES = sorted(
     path.relative_to(DOCS).as_posix()
-    for pattern in ("index*.md", "quickstart*.md", "concepts/*.md", "tutorials/*.md", "reading/*.md", "python.md")
+    for pattern in (
+        "index*.md",
+        "quickstart*.md",
+        "concepts/*.md",
+        "tutorials/*.md",
+        "reading/*.md",
+        "planning.md",
+        "python.md",
+        "questions.md",
+    )
     for path in DOCS.glob(pattern)
 )
+# In a cell: what was answered, and by which command.
+ANSWER = re.compile(r"((?:fits|does not fit): [^|`<]*): `(galvatron search [^`]*)`")
 SLURM = "tutorials/slurm.md"  # tests/cli/test_launch_slurm.py: on a Slurm
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != SLURM])
+def needs(page: str) -> list[pytest.MarkDecorator]:
+    return [needs_module] if "import galvatron" in (DOCS / page).read_text() else []
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=needs(page)) for page in PAGES if page != SLURM])
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = list(blocks_of((DOCS / page).read_text()))
@@ -26,6 +43,21 @@ def test_a_page_runs(page: str, tmp_path: Path, monkeypatch):
     runner = Runner(f"docs/{page}", tmp_path, environment())
     for block in blocks:
         runner.run(block)
+
+
+def test_answers_in_tables_are_those_of_their_commands(tmp_path: Path):
+    runner = Runner("docs/questions.md", tmp_path, environment())
+    answers = ANSWER.findall((ROOT / runner.page).read_text())
+    assert len(answers) >= 10
+    for answer, command in answers:
+        printed = "\n".join(runner.printed(command))
+        fits = re.fullmatch(r"fits: (.*) a step, (.*)", answer)
+        said = (
+            f"predicted step {fits[1]} ({fits[2]})"
+            if fits
+            else answer.removeprefix("does not fit: ").removesuffix(" a device")
+        )
+        assert said in printed, f"$ {command}\n{printed}"
 
 
 def test_every_language_of_the_pages_is_known():

@@ -355,16 +355,3 @@ def test_profiles_are_read_edited_and_used(tmp_path):
     hardware["overlap_slowdown"] = "much"
     with pytest.raises(galvatron.ConfigError, match="overlap_slowdown"):
         hardware.write(tmp_path / "hardware.json")
-
-
-# --- the documentation ---
-
-
-def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs/python.md").read_text()
-    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    assert len(blocks) >= 4
-    namespace: dict = {}
-    for block in blocks:
-        exec(compile(block, "docs/python.md", "exec"), namespace)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from draw_rooms import PURPOSE
+
 ROOMS = "src/galvatron"
+FOLDER = "reference/cpp"
 INDEX = """# C++ API
 
 Each room is a folder of `src/galvatron/`, a namespace and a library. Headers say purpose, shapes, units and errors: a
@@ -23,10 +28,8 @@ def pages(root: Path) -> dict[str, str]:
     rows = ""
     for readme in sorted((root / ROOMS).glob("*/README.md")):
         room = readme.parent
-        title, _, text = readme.read_text().partition("\n")
-        name, _, purpose = title.removeprefix("# ").partition(": ")
-        made[f"reference/cpp/{room.name}.md"] = f"# {title.removeprefix('# ')}\n{text}\n" + _headers(room)
-        rows += f"| [`{name}`](cpp/{room.name}.md) | {purpose} |\n"
+        made[f"{FOLDER}/{room.name}.md"] = f"{readme.read_text()}\n" + _headers(room)
+        rows += f"| [`{room.name}`](cpp/{room.name}.md) | {PURPOSE[room.name]} |\n"
     made["reference/cpp.md"] = INDEX + rows
     return made
 

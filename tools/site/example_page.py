@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def page(root: Path) -> str:
         if path.suffix in LANGUAGES or not path.suffix:
             code = f"```{LANGUAGES.get(path.suffix, 'text')}\n{path.read_text().rstrip()}\n```"
             out += f"\n### {path.name} {{ #{anchor(name)} }}\n\n{code}\n"
+        elif path.suffix == ".ipynb":
+            out += f"\n### {path.name} {{ #{anchor(name)} }}\n\n{notebook(path)}\n"
         elif path.suffix == ".md":
             out += "\n" + path.read_text().partition("\n")[2].strip() + "\n"
     return out
+
+
+def notebook(path: Path) -> str:
+    """Its cells, without what they gave."""
+    cells = json.loads(path.read_text())["cells"]
+    texts = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+    return "\n\n".join(text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in texts)

@@ -4,7 +4,7 @@
 - Pages that are made of other files: the C++ API, the HTTP API, the examples, CONTRIBUTING.md and CHANGELOG.md.
 - Links of pages to files outside docs/ lead to these pages; Chinese pages lead to English ones where there is no other.
 - Lists begin with an empty line before them: the sites that show the sources need none, Python-Markdown does.
-- A page of the navigation that is not there yet is left out, where OPTIONAL names it; rooms are added.
+- Rooms are added to the navigation. A page that is not there yet is left out of it, and of links, where MISSING names it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OUTSIDE = {"dev/contributing.md": "CONTRIBUTING.md", "dev/changes.md": "CHANGELO
 EXAMPLES = "examples.md"
 CPP = "reference/cpp.md"
 # Pages written beside another change, which may come after this one.
-OPTIONAL = {"lightning.md"}
+MISSING = {page for page in ("lightning.md",) if not (DOCS / page).exists()}
 CHINESE = ".zh.md"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)(?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 LIST_ITEM = re.compile(r"(?:[-*]|\d+\.) ")
@@ -100,12 +100,19 @@ def with_empty_lines(markdown: str) -> str:
     return "\n".join(out)
 
 
+def without_missing(markdown: str) -> str:
+    """Words in the place of links to what is not there."""
+    for page in MISSING:
+        markdown = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(page)}(?:#[^)]*)?\)", r"\1", markdown)
+    return markdown
+
+
 def write(folder: Path, pages: dict[str, str], chinese: dict[str, str] | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for page, text in pages.items():
         path = folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(with_empty_lines(with_links(text, page, chinese)))
+        path.write_text(with_empty_lines(with_links(without_missing(text), page, chinese)))
     for path in DOCS.rglob("*"):
         if path.is_file() and path.suffix != ".md":
             copy = folder / path.relative_to(DOCS)
@@ -120,8 +127,9 @@ def navigation(entries: list[Any], pages: dict[str, str]) -> list[Any]:
         if isinstance(value, list):
             out.append({title: navigation(value, pages)})
         elif value == CPP:
-            out.append({title: [value, *(page for page in pages if page.startswith("reference/cpp/"))]})
-        elif value in pages or value not in OPTIONAL:
+            rooms = [{Path(page).stem: page} for page in pages if page.startswith(f"{cpp_pages.FOLDER}/")]
+            out.append({title: [value, *rooms]})
+        elif value not in MISSING:
             out.append(entry)
     return out
 
