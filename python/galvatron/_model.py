@@ -38,7 +38,7 @@ class ModelOutput(Record):
         return []  # nothing stands for a loss that is not there
 
     def _words(self) -> str:
-        loss = f"loss {float(self.loss):.4f}, " if "loss" in self else ""
+        loss = f"loss {self.loss.item():.4f}, " if "loss" in self else ""
         return f"{loss}logits {list(self.logits.shape)}"
 
 

@@ -116,9 +116,9 @@ def test_what_is_no_folder_of_weights_is_refused(given, sentence):
     [
         (transformers.FalconConfig(), "'falcon' is not supported: attention and MLP of a layer run side by side"),
         (transformers.MixtralConfig(), "its layers have experts; the nearest family that works is mistral"),
-        (transformers.GemmaConfig(), "the nearest family that works is llama"),
+        (transformers.CohereConfig(), "the nearest family that works is llama"),
         (transformers.OPTConfig(), "the nearest family that works is gpt2"),
-        (transformers.RobertaConfig(), "the nearest family that works is bert"),
+        (transformers.ElectraConfig(), "the nearest family that works is bert"),
         (transformers.BartConfig(), "the nearest family that works is t5"),
         (transformers.BeitConfig(), "the nearest family that works is vit"),
         (transformers.MambaConfig(), "its layers are recurrent, not attention; supported are"),
@@ -208,8 +208,8 @@ def test_accelerate_launch_starts_our_ranks(folder, dataset, tmp_path):
     )
     environment = {key: value for key, value in os.environ.items() if key not in LAUNCH_VARIABLES}
     environment["PYTHONPATH"] = str(ROOT / "python")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+    options = ["--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *options, "--main_process_port=0"]
     done = subprocess.run(
         [*launch, script, folder, rows, tmp_path / "out"],
         capture_output=True, text=True, timeout=240, check=False, env=environment,

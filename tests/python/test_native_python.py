@@ -206,7 +206,7 @@ def test_other_functions_hint_too():
         (lambda: galvatron.sweep(TINY, world_sizes=[1]), "did you mean 'world_size'?"),
         (lambda: galvatron.simulate(TINY, {}, max_seq_length=1), "that is seq_length here"),
         (lambda: galvatron.load(TINY, num_hidden_layers=1), "that is num_layers here"),
-        (lambda: galvatron.load(TINY, torch_dtype=1), "did you mean 'dtype'?"),
+        (lambda: galvatron.load(TINY, torch_dtype=1), "of load() and from_pretrained(), dtype"),
         (lambda: galvatron.evaluate(TINY, data="synthetic", eval_iters=1), "[evaluate] 'eval_iters' is unknown"),
         (lambda: galvatron.Plan.uniform(TINY, tp_size=2), "that is tp_degree here"),
     ):

@@ -18,11 +18,13 @@ std::string refusal(const Json& config) {
 }
 
 TEST(ForeignFamilies, AreRefusedWithTheReasonAndTheNearest) {
-  EXPECT_EQ(refusal({{"model_type", "falcon"}}),
-            "[model] theirs: model_type = 'falcon' is not supported: attention and MLP of a layer "
-            "run side by side, not one behind the other; the nearest family that works is llama; "
-            "supported are bert, gpt2, llama, mistral, qwen2, qwen3, swin, t5, vit "
-            "(docs/own_models.md)");
+  const std::string text = refusal({{"model_type", "falcon"}});
+  EXPECT_TRUE(text.starts_with(
+      "[model] theirs: model_type = 'falcon' is not supported: attention and MLP of a layer run "
+      "side by side, not one behind the other; the nearest family that works is llama; supported "
+      "are bert, "))
+      << text;
+  EXPECT_TRUE(text.ends_with(" (docs/own_models.md)")) << text;
   EXPECT_NE(refusal({{"model_type", "mixtral"}})
                 .find("experts; the nearest family that works is "
                       "mistral; supported are"),
@@ -51,11 +53,11 @@ TEST(ForeignFamilies, AreKnownByTheNamesOfTheirModels) {
   EXPECT_EQ(foreign_name_hint("mistralai/Mixtral-8x7B-v0.1"),
             "; mixtral models are not supported: its layers have experts; the nearest family that "
             "works is mistral");
-  for (const char* name : {"google/gemma-2-9b", "EleutherAI/gpt-neox-20b", "facebook/opt-1.3b",
+  for (const char* name : {"tiiuae/falcon-7b", "EleutherAI/gpt-neo-1.3B", "facebook/opt-1.3b",
                            "FacebookAI/xlm-roberta-base", "bigscience/bloom-560m"}) {
     EXPECT_NE(foreign_name_hint(name), "") << name;
   }
-  EXPECT_EQ(foreign_name_hint("google/gemma-2-9b").find("; gemma2 models"), 0u);
+  EXPECT_EQ(foreign_name_hint("state-spaces/mamba2-2.7b").find("; mamba2 models"), 0u);
   for (const char* name : {"optimus", "gpt2-xl", "", "/", "phil", "meta-llama/Llama-2-7b-hf"}) {
     EXPECT_EQ(foreign_name_hint(name), "") << name;
   }

@@ -124,7 +124,7 @@ constexpr std::array kForeign = {
     ForeignOption{"bf16", kPrecision},
     ForeignOption{"fp16", kPrecision},
     ForeignOption{"dtype", "precision"},
-    ForeignOption{"torch-dtype", "precision"},
+    ForeignOption{"torch-dtype", " that is {precision}; of load() and from_pretrained(), dtype"},
     ForeignOption{"mixed-precision", "precision"},
     ForeignOption{"model-name-or-path", "init-from"},
     ForeignOption{"output-dir", "run-dir"},

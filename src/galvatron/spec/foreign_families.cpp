@@ -8,11 +8,13 @@
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/option.h"
+#include "galvatron/spec/families.h"
 
 namespace galvatron::spec {
 namespace {
 
-// `nearest`: a model_type of ours; empty: none is near.
+// `nearest`: model_types, the first of ours is meant; empty: none is near.
 struct ForeignFamily {
   std::string_view model_type, nearest, why;
 };
@@ -38,30 +40,34 @@ constexpr std::array kFamilies = {
     ForeignFamily{"gpt_oss", "llama", "attention has sinks, and its layers have experts"},
     ForeignFamily{"llama4", "llama", kExperts},
     ForeignFamily{"dbrx", "llama", kExperts},
-    ForeignFamily{"olmoe", "llama", kExperts},
+    ForeignFamily{"olmoe", "olmo2,llama", kExperts},
     ForeignFamily{"granitemoe", "llama", kExperts},
-    ForeignFamily{"phimoe", "llama", kExperts},
+    ForeignFamily{"phimoe", "phi3,llama", kExperts},
     ForeignFamily{"switch_transformers", "t5", kExperts},
     ForeignFamily{"gemma", "llama", kScaledNorms},
     ForeignFamily{"gemma2", "llama", kScaledNorms},
-    ForeignFamily{"gemma3", "llama", kScaledNorms},
+    ForeignFamily{"gemma3", "gemma3_text,llama", kSeveralMedia},
     ForeignFamily{"gemma3_text", "llama", kScaledNorms},
+    ForeignFamily{"gemma3n", "gemma3_text,llama", kSeveralMedia},
+    ForeignFamily{"gemma4", "gemma3_text,llama", kSeveralMedia},
+    ForeignFamily{"olmo3", "olmo2,llama", "some of its layers see a window only"},
     ForeignFamily{"falcon", "llama", kSideBySide},
-    ForeignFamily{"phi", "llama", kSideBySide},
+    ForeignFamily{"phi", "phi3,llama", kSideBySide},
     ForeignFamily{"cohere", "llama", kSideBySide},
     ForeignFamily{"cohere2", "llama", kSideBySide},
     ForeignFamily{"phi3", "llama", "its weights of query, key and value lie in one tensor"},
-    ForeignFamily{"stablelm", "llama", "norms are LayerNorm, and only a part of a head is rotated"},
+    ForeignFamily{"stablelm", "gpt_neox,llama",
+                  "norms are LayerNorm, and only a part of a head is rotated"},
     ForeignFamily{"starcoder2", "llama", "norms are LayerNorm, and the MLP has no gate"},
-    ForeignFamily{"olmo", "llama", "norms have no weights"},
+    ForeignFamily{"olmo", "olmo2,llama", "norms have no weights"},
     ForeignFamily{"olmo2", "llama", "norms stand behind attention and MLP"},
     ForeignFamily{"granite", "llama", "embeddings, residuals and logits are scaled"},
     ForeignFamily{"smollm3", "llama", "some of its layers have no positions"},
     ForeignFamily{"glm", "llama", "only a part of a head is rotated"},
     ForeignFamily{"glm4", "llama", "only a part of a head is rotated"},
     ForeignFamily{"gpt_neox", "gpt2", kSideBySide},
-    ForeignFamily{"gptj", "gpt2", kSideBySide},
-    ForeignFamily{"codegen", "gpt2", kSideBySide},
+    ForeignFamily{"gptj", "gpt_neox,gpt2", kSideBySide},
+    ForeignFamily{"codegen", "gpt_neox,gpt2", kSideBySide},
     ForeignFamily{"gpt_neo", "gpt2", "every other layer sees a window only"},
     ForeignFamily{"gpt_bigcode", "gpt2", "all heads share one key and value"},
     ForeignFamily{"openai-gpt", "gpt2", "norms stand behind the sums"},
@@ -69,8 +75,8 @@ constexpr std::array kFamilies = {
     ForeignFamily{"bloom", "gpt2", kAlibi},
     ForeignFamily{"mpt", "gpt2", kAlibi},
     ForeignFamily{"roberta", "bert", kRobertaPositions},
-    ForeignFamily{"xlm-roberta", "bert", kRobertaPositions},
-    ForeignFamily{"camembert", "bert", kRobertaPositions},
+    ForeignFamily{"xlm-roberta", "roberta,bert", kRobertaPositions},
+    ForeignFamily{"camembert", "roberta,bert", kRobertaPositions},
     ForeignFamily{"distilbert", "bert", "it has no token types, and its weights have other names"},
     ForeignFamily{"albert", "bert", "all its layers share one set of weights"},
     ForeignFamily{"electra", "bert", "it learns which tokens were replaced, not masked ones"},
@@ -82,7 +88,7 @@ constexpr std::array kFamilies = {
     ForeignFamily{"pegasus", "t5", kOtherPositions},
     ForeignFamily{"marian", "t5", kOtherPositions},
     ForeignFamily{"mt5", "t5", "nobody has compared its numbers with those of transformers"},
-    ForeignFamily{"umt5", "t5", "every layer has relative positions of its own"},
+    ForeignFamily{"umt5", "mt5,t5", "every layer has relative positions of its own"},
     ForeignFamily{"longt5", "t5", "its encoder attends to parts of the text"},
     ForeignFamily{"deit", "vit", "it has a second class token, for distillation"},
     ForeignFamily{"beit", "vit", "attention has relative positions"},
@@ -121,11 +127,17 @@ ForeignFamily guess_family(const Json& config) {
   return {};
 }
 
+std::string nearest_of(const ForeignFamily& family) {
+  for (const std::string& type : split_list(std::string(family.nearest))) {
+    if (is_model_type(type)) return type;
+  }
+  return "";
+}
+
 std::string why_not(const ForeignFamily& family) {
-  std::string out = fmt::format(": {}", family.why);
-  if (!family.nearest.empty())
-    out += fmt::format("; the nearest family that works is {}", family.nearest);
-  return out;
+  const std::string nearest = nearest_of(family);
+  return fmt::format(": {}", family.why) +
+         (nearest.empty() ? "" : "; the nearest family that works is " + nearest);
 }
 
 // "falcon-7b" of "falcon", "gpt-neox-20b" of "gpt_neox", but no "optimus" of "opt".
@@ -153,7 +165,8 @@ std::string foreign_name_hint(const std::string& name) {
   const std::string last = lower_case(name.substr(name.rfind('/') + 1));
   const ForeignFamily* best = nullptr;
   for (const ForeignFamily& family : kFamilies) {
-    if (!begins_with_family(last, family.model_type)) continue;
+    const bool is_ours = is_model_type(std::string(family.model_type));
+    if (is_ours || !begins_with_family(last, family.model_type)) continue;
     if (best == nullptr || family.model_type.size() > best->model_type.size()) best = &family;
   }
   if (best == nullptr) return "";

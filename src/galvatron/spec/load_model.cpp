@@ -70,6 +70,8 @@ ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
 
 }  // namespace
 
+bool is_model_type(const std::string& model_type) { return model_types().contains(model_type); }
+
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;
   // An installation, then a build folder inside the sources: of the binary, of the Python module.
