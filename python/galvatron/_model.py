@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+class ModelConfig(dict[str, Any]):
+    """A Hugging Face configuration, whose keys are attributes, too: transformers.Trainer reads and sets them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(f"the configuration has no '{name}'")
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
 class ModelOutput(Record):
     """What a call of a Model gives: tensors that carry gradients, by name and as attributes."""
 
@@ -78,10 +93,9 @@ class Model(nn.Module):
         return self._model.spec
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The Hugging Face configuration that the model was made from."""
-        config: dict[str, Any] = json.loads(self.spec.config)
-        return config
+    def config(self) -> ModelConfig:
+        """A copy of the Hugging Face configuration that the model was made from."""
+        return ModelConfig(json.loads(self.spec.config))
 
     if TYPE_CHECKING:
 
