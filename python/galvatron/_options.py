@@ -146,16 +146,25 @@ def _default(option: dict[str, Any]) -> object:
 
 
 def _table(options: list[dict[str, Any]], own: set[str]) -> str:
-    lines = ["Options:"]
-    group = ""
+    groups: dict[str, list[str]] = {}
     for option in options:
-        if option["name"] in own:
-            continue
-        if option["group"] != group:
-            group = option["group"]
-            lines += ["", f"{group}:"]
-        values = _UNITS.get(option["values"], option["values"] if "|" in option["values"] else "")
-        default = f" [{option['default']}]" if option["default"] else ""
-        text = f"`{option['name']}`: {option['type']}{values and f' ({values})'}. {option['help']}{default}"
-        lines += textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
-    return "\n".join(lines) + "\n"
+        if option["name"] not in own:
+            groups.setdefault(option["group"], []).extend(_lines(option))
+    return (
+        "\n".join(["Options:", *(line for group, lines in groups.items() for line in ("", f"{group}:", *lines))]) + "\n"
+    )
+
+
+def _lines(option: dict[str, Any]) -> list[str]:
+    values = _UNITS.get(option["values"], option["values"] if "|" in option["values"] else "")
+    text = f"`{option['name']}`: {option['type']}{values and f' ({values})'}. {option['help']}{_default_words(option)}"
+    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def _default_words(option: dict[str, Any]) -> str:
+    if option["default"]:
+        return f" [{option['default']}]"
+    if option["type"] == "bool":
+        return " [False]"
+    is_said = "default" in option["help"] + option["group"]
+    return "" if is_said else " [none]"

@@ -64,8 +64,9 @@ def test_help_shows_every_option_with_default_and_unit(name):
             continue
         assert f"`{option['name']}`: {option['type']}" in flat, option["name"]
         assert option["help"] in flat
-        if option["default"]:
-            assert f"[{option['default']}]" in flat
+        default = option["default"] or ("False" if option["type"] == "bool" else "")
+        said = f"{option['help']} [{default or 'none'}]"
+        assert said in flat or (not default and "default" in option["help"] + option["group"]), option["name"]
     assert max(len(line) for line in text.splitlines()[3:]) <= 122
 
 
@@ -73,6 +74,7 @@ def test_help_says_how_sizes_are_written():
     text = " ".join((inspect.getdoc(galvatron.search) or "").split())
     assert '`memory_reserve`: int | str (bytes, or "16GiB")' in text
     assert '`inter_node`: str (such as "25GB/s")' in text
+    assert text.count(" Input: ") == 1
 
 
 # --- results ---
@@ -137,11 +139,15 @@ def test_a_run_prints_what_the_command_prints(summary):
     )
     lines = str(summary).splitlines()
     assert lines[0] == f"gpt2-tiny on 1 rank ({summary.device}), 3 steps"
-    assert len(lines) < 40 and "--" not in str(summary).replace("---", "")
+    assert len(lines) < 40 and "loss        " in str(summary)
     options = [word for key, value in QUICK.items() for word in (f"--{key.replace('_', '-')}", value)]
-    theirs = galvatron_command("train", "--model", TINY, "--data", "synthetic", *options).stdout.splitlines()
-    ours = str(galvatron.train(TINY, **QUICK)).splitlines()
-    assert [line.split()[:1] for line in ours] == [line.split()[:1] for line in theirs if line][: len(ours)] or ours
+    theirs = galvatron_command("train", "--model", TINY, "--data", "synthetic", *options).stdout
+
+    def words(text: str) -> list[str]:
+        """Without what is measured anew."""
+        return re.sub(r"measured .*|throughput .*|[\d.]+ [KMG]iB", "", text).split()
+
+    assert words(str(galvatron.train(TINY, **QUICK))) == words(theirs)
 
 
 def test_reprs_are_short_and_prints_fit_a_screen(found):
@@ -154,9 +160,7 @@ def test_reprs_are_short_and_prints_fit_a_screen(found):
         assert len(str(thing).splitlines()) <= 50, str(thing)
         assert max(map(len, str(thing).splitlines())) <= 200
     assert "1f1b on 2 pipeline ranks, 4 microbatches" in repr(plan)
-    assert str(
-        plan
-    ) == "embedding | 2 x dp | head, 1f1b on 2 pipeline ranks, 4 microbatches" or "4 microbatches" in str(plan)
+    assert str(plan) == "embedding dp | 2 x dp | head dp, 1f1b on 2 pipeline ranks, 4 microbatches"
     assert re.fullmatch(r"<Model t5-tiny: [\d,]+ parameters in \d+ layers, float32 on cpu>", repr(model))
     assert "encoder.block.*.layer.*.SelfAttention.q.weight" in str(model)
 
