@@ -109,9 +109,9 @@ TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
 }
 
 TEST(ModelFromConfig, RefusesOtherFamilies) {
-  const std::string text = refusal("gpt_neox", "{}");
+  const std::string text = refusal("falcon", "{}");
   EXPECT_TRUE(text.starts_with(
-      "[model] my-model: model_type = 'gpt_neox' is not supported; supported are "));
+      "[model] my-model: model_type = 'falcon' is not supported: attention and MLP of a layer"));
   for (const char* known : {"bert", "gpt2", "llama", "mistral", "qwen2", "qwen3", "t5"})
     EXPECT_NE(text.find(known), std::string::npos) << text;
   EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_options.h"
 
 namespace galvatron {
 namespace {
@@ -277,7 +278,7 @@ void JsonReader::ignore(const std::string& key) { known_.push_back(key); }
 void JsonReader::finish() const {
   for (const std::string& key : keys()) {
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      fail(key, "is unknown" + did_you_mean(key, known_));
+      fail(key, "is unknown" + unknown_option_hint(key, known_, /*dashes=*/false));
     }
   }
 }

@@ -420,9 +420,8 @@ void OptionList::read(const Json& arguments, const std::string& source) const {
     if (option == nullptr) {
       std::vector<std::string> known;
       for (const Option& one : options_) known.push_back(one.python_name());
-      const std::string foreign = foreign_option_hint(key, /*dashes=*/false);
       throw ConfigError("[", source, "] '", key, "' is unknown",
-                        foreign.empty() ? did_you_mean(key, known) : foreign);
+                        unknown_option_hint(key, known, /*dashes=*/false));
     }
     if (value.is_null()) continue;
     if (!option->takes_several) {

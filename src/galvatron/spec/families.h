@@ -9,6 +9,9 @@
 
 namespace galvatron::spec {
 
+// Whether we have models of a config's `model_type`.
+bool is_model_type(const std::string& model_type);
+
 ModelSpec gpt_model(const Json& config, const std::string& source);
 // model_type llama, mistral, qwen2 and qwen3.
 ModelSpec llama_model(const Json& config, const std::string& source);

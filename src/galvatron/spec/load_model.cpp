@@ -8,6 +8,7 @@
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/config_keys.h"
 #include "galvatron/spec/families.h"
+#include "galvatron/spec/foreign_families.h"
 #include "galvatron/spec/model_spec.h"
 #include "galvatron/spec/preset_hint.h"
 #include "galvatron/spec/presets.h"
@@ -52,7 +53,9 @@ const ModelType& type_of(const Json& config, const std::string& name) {
   std::string list;
   for (const auto& [known_type, unused] : model_types())
     list += (list.empty() ? "" : ", ") + known_type;
-  refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
+  refuse_feature(
+      name, "model_type", "'" + type + "'",
+      foreign_family_hint(type, config) + "; supported are " + list + " (docs/own_models.md)");
 }
 
 ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
@@ -66,6 +69,8 @@ ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
 }
 
 }  // namespace
+
+bool is_model_type(const std::string& model_type) { return model_types().contains(model_type); }
 
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/foreign_families.h"
 
 namespace galvatron::spec {
 namespace {
@@ -61,6 +62,8 @@ std::string preset_of_hub_name(const std::string& name, const std::vector<std::s
 std::string unknown_model_hint(const std::string& name, const std::vector<std::string>& presets) {
   const std::string same = preset_of_hub_name(name, presets);
   if (!same.empty()) return "is not a folder here; the preset " + same + " has its sizes";
+  const std::string foreign = foreign_name_hint(name);
+  if (!foreign.empty()) return "is no preset and no file or folder" + foreign;
   constexpr std::size_t kShown = 3;
   const std::string last = lower_case(name.substr(name.rfind('/') + 1));
   const std::vector<std::string> near = nearest_names(last, presets, kShown);

@@ -139,7 +139,7 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   if (job.trainer.eval_interval > 0)
-    out.valid = make_samples(job, out.model, out.seq_length, data::SplitPart::kValid);
+    out.valid = make_samples(job, out.model, out.seq_length, job.evaluated);
   out.data_prints = data_prints(job, out.model);
   return out;
 }

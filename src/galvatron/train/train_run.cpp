@@ -10,6 +10,7 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/checkpoint_share.h"
+#include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/agreement.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
@@ -99,30 +100,70 @@ class Run {
         resume_(prepared.resume) {}
 
   RunSummary go() {
+    return with_flight([&] { return go_to_the_end(); });
+  }
+  EvaluationSummary evaluate(std::int64_t num_batches) {
+    return with_flight([&] { return evaluate_all(num_batches); });
+  }
+
+ private:
+  template <typename Body>
+  auto with_flight(const Body& body) -> decltype(body()) {
     try {
-      return go_to_the_end();
+      return body();
     } catch (const std::exception& error) {
       world_.flight().write_file(error.what());
       throw;
     }
   }
 
- private:
-  RunSummary go_to_the_end() {
+  bool begins_with_weights() const { return !job_.init_from.empty() && resume_.starts_anew(); }
+
+  runtime::Engine make_engine() {
     agree();
     note(pin_rank(job_.pin, world_));
-    const bool from_weights = !job_.init_from.empty() && resume_.starts_anew();
+    const bool from_weights = begins_with_weights();
     if (from_weights) note(new_head_note(prepared_.new_head, job_.init_from));
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
-    runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
+    return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
-    if (from_weights) {
-      const auto scope = files("reading the first weights");
-      load_weights(engine, job_.init_from);
+  }
+
+  void read_first_weights(runtime::Engine& engine) {
+    if (!begins_with_weights()) return;
+    const auto scope = files("reading the first weights");
+    load_weights(engine, job_.init_from);
+  }
+
+  EvaluationSummary evaluate_all(std::int64_t num_batches) {
+    runtime::MemoryMeter meter(world_.device());
+    meter.reset_peak();
+    runtime::Engine engine = make_engine();
+    read_first_weights(engine);
+    if (!resume_.starts_anew()) {
+      Trainer trainer(engine, *prepared_.valid, prepared_.valid.get(), without_states());
+      load(engine, trainer, "evaluating the weights of ");
     }
+    EvaluationSummary out = train::evaluate(engine, *prepared_.valid, num_batches);
+    out.device = device_text(world_.device());
+    out.peak_memory = gather_peak_memory(world_, meter.peak());
+    return out;
+  }
+
+  // Of a trainer that only reads weights.
+  TrainerOptions without_states() const {
+    TrainerOptions options = trainer_options(prepared_, world_.device());
+    options.optimizer = {};
+    options.optimizer.choose("sgd");
+    return options;
+  }
+
+  RunSummary go_to_the_end() {
+    runtime::Engine engine = make_engine();
+    read_first_weights(engine);
     Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
                     trainer_options(prepared_, world_.device()));
-    load(engine, trainer);
+    load(engine, trainer, "a new run with the weights of ");
     start_files(engine, trainer);
     trainer.run([&](const StepRecord& record) { after_step(record, trainer); });
     RunSummary summary = end(engine, trainer);
@@ -147,7 +188,8 @@ class Run {
     for (const std::string& line : resume_.notes) note(line);
   }
 
-  void load(runtime::Engine& engine, Trainer& trainer) {
+  // `what_for` begins the note on weights alone.
+  void load(runtime::Engine& engine, Trainer& trainer, const std::string& what_for) {
     const auto scope = files("reading the checkpoint");
     const double started = now_seconds();
     while (!resume_.starts_anew()) {
@@ -161,7 +203,7 @@ class Run {
     }
     if (resume_.starts_anew()) return;
     const std::string place = resume_.checkpoint().string();
-    if (job_.load_weights_only) return note("a new run with the weights of " + place);
+    if (job_.load_weights_only) return note(what_for + place);
     note(fmt::format("going on from {}: step {} of {}, seed {}, read in {:.1f} s", place,
                      trainer.steps_done(), job_.trainer.num_steps, job_.seed,
                      now_seconds() - started));
@@ -329,6 +371,12 @@ class Run {
 RunSummary run(const PreparedJob& prepared, comm::World& world, const RunListener& listener) {
   if (prepared.job.deterministic) refuse_nondeterminism();
   return Run(prepared, world, listener).go();
+}
+
+EvaluationSummary evaluate(const PreparedJob& prepared, comm::World& world,
+                           std::int64_t num_batches, const RunListener& listener) {
+  if (prepared.job.deterministic) refuse_nondeterminism();
+  return Run(prepared, world, listener).evaluate(num_batches);
 }
 
 }  // namespace galvatron::train

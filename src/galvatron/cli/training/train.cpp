@@ -49,7 +49,7 @@ struct TrainCommand {
   train::TrainJob job;
   RankOptions ranks;
   std::optional<Bytes> memory;  // for --plan auto
-  std::string cache_dir = default_cache_dir();
+  std::string cache_dir = profiler::default_cache_dir();
   bool refresh = false;
   int max_restarts = 0;
   bool searches_plan = false;  // --plan auto
@@ -187,14 +187,16 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
 AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::TrainJob& job,
                                   const RankLaunch& launch) {
   AutoPlanRequest request;
-  request.model = job.model.empty() ? job.init_from : job.model;
-  request.overrides = job.overrides;
-  request.world_size = launch.world_size;
-  request.ranks_per_node = launch.ranks_per_node;
-  request.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
+  profiler::KeptProfiles& profiles = request.profiles;
+  profiles.binary = std::filesystem::read_symlink("/proc/self/exe");
+  profiles.model = job.model.empty() ? job.init_from : job.model;
+  profiles.overrides = job.overrides;
+  profiles.world_size = launch.world_size;
+  profiles.ranks_per_node = launch.ranks_per_node;
+  profiles.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
+  profiles.cache_dir = options.cache_dir;
+  profiles.refresh = options.refresh;
   request.memory = options.memory;
-  request.cache_dir = options.cache_dir;
-  request.refresh = options.refresh;
   request.output =
       std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
   return request;
@@ -208,7 +210,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(job, inputs.resume);
   AutoPlanRequest request = auto_plan_request(options, job, launch);
-  request.job = train::job_spec(job, inputs.seq_length);
+  request.profiles.job = train::job_spec(job, inputs.seq_length);
   int code = 0;
   if (!launch.is_rank || launch.world_size == 1) {
     code = make_auto_plan(request);
