@@ -37,18 +37,62 @@ const std::map<std::string, ModelType>& model_types() {
       {"mistral", {Family::kLlama, llama_model}},
       {"qwen2", {Family::kLlama, llama_model}},
       {"qwen3", {Family::kLlama, llama_model}},
+      {"phi3", {Family::kPhi, phi_model}},
+      {"gpt_neox", {Family::kNeox, neox_model}},
+      {"olmo2", {Family::kOlmo, olmo_model}},
+      {"gemma", {Family::kGemma, gemma_model}},
+      {"gemma2", {Family::kGemma, gemma_model}},
+      {"gemma3_text", {Family::kGemma, gemma_model}},
       {"bert", {Family::kBert, bert_model}},
+      {"roberta", {Family::kRoberta, roberta_model}},
+      {"distilbert", {Family::kDistilbert, distilbert_model}},
       {"t5", {Family::kT5, t5_model}},
+      {"mt5", {Family::kT5, t5_model}},
       {"vit", {Family::kVit, vit_model}},
+      {"deit", {Family::kDeit, deit_model}},
       {"swin", {Family::kSwin, swin_model}},
   };
   return kTypes;
+}
+
+// Models whose nearest kin we have: what to do with them.
+const std::map<std::string, std::string>& near_types() {
+  static const std::map<std::string, std::string> kNear = {
+      {"gemma3", ": it reads pictures too; its text model alone is, as gemma3_text"},
+      {"gemma3n", "; the nearest is gemma3_text"},
+      {"gemma4", "; the nearest is gemma3_text"},
+      {"phi", "; the nearest is phi3"},
+      {"phimoe", ": experts are not; the nearest is phi3"},
+      {"phi4_multimodal", ": it reads pictures and sound too; the nearest is phi3"},
+      {"gpt_neo", "; the nearest are gpt2 and gpt_neox"},
+      {"gptj", "; the nearest is gpt_neox"},
+      {"gpt_neox_japanese", "; the nearest is gpt_neox"},
+      {"stablelm", "; the nearest is gpt_neox"},
+      {"olmo", ": its norms have no weights; the nearest are olmo2 and llama"},
+      {"olmo3", "; the nearest is olmo2"},
+      {"olmoe", ": experts are not; the nearest is olmo2"},
+      {"mixtral", ": experts are not; the nearest is mistral"},
+      {"ministral", "; the nearest is mistral"},
+      {"qwen2_moe", ": experts are not; the nearest is qwen2"},
+      {"qwen3_moe", ": experts are not; the nearest is qwen3"},
+      {"xlm-roberta", "; the nearest is roberta"},
+      {"camembert", "; the nearest is roberta"},
+      {"roberta-prelayernorm", "; the nearest is roberta"},
+      {"electra", "; the nearest is bert"},
+      {"albert", ": its blocks share their weights; the nearest is bert"},
+      {"umt5", ": every block has a bias table of its own; the nearest is mt5"},
+      {"dinov2", "; the nearest is vit"},
+      {"swinv2", "; the nearest is swin"},
+  };
+  return kNear;
 }
 
 const ModelType& type_of(const Json& config, const std::string& name) {
   const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
   const auto known = model_types().find(type);
   if (known != model_types().end()) return known->second;
+  if (const auto near = near_types().find(type); near != near_types().end())
+    refuse_feature(name, "model_type", "'" + type + "'", near->second);
   std::string list;
   for (const auto& [known_type, unused] : model_types())
     list += (list.empty() ? "" : ", ") + known_type;
