@@ -88,11 +88,11 @@ double core_saved(const Shape& s) {
   double bytes = s.N() * s.heads() * s.wide;  // log-sum-exp
   if (!s.layer.rope.inverse_frequencies.empty())
     bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
-  if (s.slides() && !s.writes_scores())
-    bytes += s.N() * (2 * s.query() + 4 * s.kv()) *
-             s.E;  // blocks of q and their results, pairs of k and v
-  // The capped scores, and what the slope of tanh needs.
-  if (s.layer.attention_softcap > 0) bytes += s.N() * s.heads() * s.scores() * s.E;
+  // Blocks of q and their results, pairs of blocks of k and v.
+  if (s.slides() && !s.writes_scores()) bytes += s.N() * (2 * s.query() + 4 * s.kv()) * s.E;
+  // tanh keeps the capped scores, the product with v a narrow copy of the probabilities.
+  if (s.layer.attention_softcap > 0)
+    bytes += s.N() * s.heads() * s.scores() * (s.wide == s.E ? 1 : 2) * s.E;
   if (s.layer.attention_dropout > 0) {
     // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
     bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);
@@ -114,7 +114,8 @@ void add_attention(const Shape& s, double keys, Work& w) {
   const double side = s.scores();
   const auto head_size = static_cast<double>(s.layer.head_size);
   w.core_products = 2 * s.N() / side * s.heads() * s.product(side, side, head_size);
-  w.core_traffic = 6 * s.E * s.N() * s.heads() * side;
+  const double passes = s.layer.attention_softcap > 0 ? 12 : 6;  // the cap is three functions
+  w.core_traffic = passes * s.E * s.N() * s.heads() * side;
   w.products += w.core_products;
 }
 
