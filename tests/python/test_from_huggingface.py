@@ -114,7 +114,7 @@ def test_what_is_no_folder_of_weights_is_refused(given, sentence):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (transformers.FalconConfig(), "'falcon' is not supported: attention and MLP of a layer run side by side"),
+        (transformers.FalconConfig(), "'falcon' is not supported: queries, keys and values lie in groups"),
         (transformers.MixtralConfig(), "its layers have experts; the nearest family that works is mistral"),
         (transformers.CohereConfig(), "the nearest family that works is llama"),
         (transformers.OPTConfig(), "the nearest family that works is gpt2"),

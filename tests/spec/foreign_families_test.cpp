@@ -1,8 +1,13 @@
 #include "galvatron/spec/foreign_families.h"
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/families.h"
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::spec {
@@ -20,9 +25,8 @@ std::string refusal(const Json& config) {
 TEST(ForeignFamilies, AreRefusedWithTheReasonAndTheNearest) {
   const std::string text = refusal({{"model_type", "falcon"}});
   EXPECT_TRUE(text.starts_with(
-      "[model] theirs: model_type = 'falcon' is not supported: attention and MLP of a layer run "
-      "side by side, not one behind the other; the nearest family that works is llama; supported "
-      "are bert, "))
+      "[model] theirs: model_type = 'falcon' is not supported: queries, keys and values lie in "
+      "groups in one tensor; the nearest family that works is gpt_neox; supported are bert, "))
       << text;
   EXPECT_TRUE(text.ends_with(" (docs/own_models.md)")) << text;
   EXPECT_NE(refusal({{"model_type", "mixtral"}})
@@ -33,6 +37,15 @@ TEST(ForeignFamilies, AreRefusedWithTheReasonAndTheNearest) {
                 .find("'mamba' is not supported: its layers are recurrent, not attention; "
                       "supported are"),
             std::string::npos);
+}
+
+TEST(ForeignFamilies, AreNoneOfOursAndNearOneOfOurs) {
+  const std::vector<std::string> list = model_type_names();
+  const std::set<std::string> ours(list.begin(), list.end());
+  for (const auto& [type, nearest] : foreign_families()) {
+    EXPECT_FALSE(ours.contains(type)) << type;
+    EXPECT_TRUE(nearest.empty() || ours.contains(nearest)) << type << ": " << nearest;
+  }
 }
 
 TEST(ForeignFamilies, OfNobodyAreGuessedFromTheirKeys) {
@@ -58,7 +71,8 @@ TEST(ForeignFamilies, AreKnownByTheNamesOfTheirModels) {
     EXPECT_NE(foreign_name_hint(name), "") << name;
   }
   EXPECT_EQ(foreign_name_hint("state-spaces/mamba2-2.7b").find("; mamba2 models"), 0u);
-  for (const char* name : {"optimus", "gpt2-xl", "", "/", "phil", "meta-llama/Llama-2-7b-hf"}) {
+  for (const char* name : {"optimus", "gpt2-xl", "", "/", "phil", "meta-llama/Llama-2-7b-hf",
+                           "allenai/OLMo-2-1124-7B", "microsoft/Phi-3-mini-4k-instruct"}) {
     EXPECT_EQ(foreign_name_hint(name), "") << name;
   }
 }

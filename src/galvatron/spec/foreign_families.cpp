@@ -14,7 +14,7 @@
 namespace galvatron::spec {
 namespace {
 
-// `nearest`: model_types, the first of ours is meant; empty: none is near.
+// `nearest`: a model_type of ours; empty: none is near.
 struct ForeignFamily {
   std::string_view model_type, nearest, why;
 };
@@ -25,9 +25,8 @@ constexpr std::string_view kSideBySide =
 constexpr std::string_view kAlibi = "attention has linear biases (ALiBi) in the place of positions";
 constexpr std::string_view kRecurrent = "its layers are recurrent, not attention";
 constexpr std::string_view kSeveralMedia = "it reads pictures or sound beside text";
-constexpr std::string_view kScaledNorms =
-    "embeddings are scaled, and norms multiply by one plus their weight";
-constexpr std::string_view kRobertaPositions = "its positions begin behind the padding token's id";
+constexpr std::string_view kUntried = "nobody has compared its numbers with those of transformers";
+constexpr std::string_view kNeighbours = "neighbours in a head are rotated together";
 constexpr std::string_view kOtherPositions =
     "it has absolute positions, and norms behind the sums, with biases";
 
@@ -40,44 +39,41 @@ constexpr std::array kFamilies = {
     ForeignFamily{"gpt_oss", "llama", "attention has sinks, and its layers have experts"},
     ForeignFamily{"llama4", "llama", kExperts},
     ForeignFamily{"dbrx", "llama", kExperts},
-    ForeignFamily{"olmoe", "olmo2,llama", kExperts},
+    ForeignFamily{"olmoe", "olmo2", kExperts},
     ForeignFamily{"granitemoe", "llama", kExperts},
-    ForeignFamily{"phimoe", "phi3,llama", kExperts},
+    ForeignFamily{"phimoe", "phi3", kExperts},
     ForeignFamily{"switch_transformers", "t5", kExperts},
-    ForeignFamily{"gemma", "llama", kScaledNorms},
-    ForeignFamily{"gemma2", "llama", kScaledNorms},
-    ForeignFamily{"gemma3", "gemma3_text,llama", kSeveralMedia},
-    ForeignFamily{"gemma3_text", "llama", kScaledNorms},
-    ForeignFamily{"gemma3n", "gemma3_text,llama", kSeveralMedia},
-    ForeignFamily{"gemma4", "gemma3_text,llama", kSeveralMedia},
-    ForeignFamily{"olmo3", "olmo2,llama", "some of its layers see a window only"},
-    ForeignFamily{"falcon", "llama", kSideBySide},
-    ForeignFamily{"phi", "phi3,llama", kSideBySide},
+    ForeignFamily{"gemma3", "gemma3_text", kSeveralMedia},
+    ForeignFamily{"gemma3n", "gemma3_text", kSeveralMedia},
+    ForeignFamily{"gemma4", "gemma3_text", kSeveralMedia},
+    ForeignFamily{"olmo3", "olmo2", kUntried},
+    ForeignFamily{"gpt_neox_japanese", "gpt_neox", kUntried},
+    ForeignFamily{"ministral", "mistral", kUntried},
+    ForeignFamily{"roberta-prelayernorm", "roberta", "norms stand before attention and MLP"},
+    ForeignFamily{"phi4_multimodal", "phi3", kSeveralMedia},
+    ForeignFamily{"falcon", "gpt_neox", "queries, keys and values lie in groups in one tensor"},
+    ForeignFamily{"phi", "gpt_neox", "attention and MLP of a layer share one norm"},
     ForeignFamily{"cohere", "llama", kSideBySide},
     ForeignFamily{"cohere2", "llama", kSideBySide},
-    ForeignFamily{"phi3", "llama", "its weights of query, key and value lie in one tensor"},
-    ForeignFamily{"stablelm", "gpt_neox,llama",
+    ForeignFamily{"stablelm", "gpt_neox",
                   "norms are LayerNorm, and only a part of a head is rotated"},
     ForeignFamily{"starcoder2", "llama", "norms are LayerNorm, and the MLP has no gate"},
-    ForeignFamily{"olmo", "olmo2,llama", "norms have no weights"},
-    ForeignFamily{"olmo2", "llama", "norms stand behind attention and MLP"},
+    ForeignFamily{"olmo", "olmo2", "norms have no weights"},
     ForeignFamily{"granite", "llama", "embeddings, residuals and logits are scaled"},
     ForeignFamily{"smollm3", "llama", "some of its layers have no positions"},
-    ForeignFamily{"glm", "llama", "only a part of a head is rotated"},
-    ForeignFamily{"glm4", "llama", "only a part of a head is rotated"},
-    ForeignFamily{"gpt_neox", "gpt2", kSideBySide},
-    ForeignFamily{"gptj", "gpt_neox,gpt2", kSideBySide},
-    ForeignFamily{"codegen", "gpt_neox,gpt2", kSideBySide},
-    ForeignFamily{"gpt_neo", "gpt2", "every other layer sees a window only"},
+    ForeignFamily{"glm", "llama", kNeighbours},
+    ForeignFamily{"glm4", "llama", kNeighbours},
+    ForeignFamily{"gptj", "gpt_neox", kNeighbours},
+    ForeignFamily{"codegen", "gpt_neox", kNeighbours},
+    ForeignFamily{"gpt_neo", "gpt2",
+                  "every other layer sees a window only, and scores are not scaled"},
     ForeignFamily{"gpt_bigcode", "gpt2", "all heads share one key and value"},
     ForeignFamily{"openai-gpt", "gpt2", "norms stand behind the sums"},
     ForeignFamily{"opt", "gpt2", "its positions begin at 2, and its weights have other names"},
     ForeignFamily{"bloom", "gpt2", kAlibi},
     ForeignFamily{"mpt", "gpt2", kAlibi},
-    ForeignFamily{"roberta", "bert", kRobertaPositions},
-    ForeignFamily{"xlm-roberta", "roberta,bert", kRobertaPositions},
-    ForeignFamily{"camembert", "roberta,bert", kRobertaPositions},
-    ForeignFamily{"distilbert", "bert", "it has no token types, and its weights have other names"},
+    ForeignFamily{"xlm-roberta", "roberta", kUntried},
+    ForeignFamily{"camembert", "roberta", kUntried},
     ForeignFamily{"albert", "bert", "all its layers share one set of weights"},
     ForeignFamily{"electra", "bert", "it learns which tokens were replaced, not masked ones"},
     ForeignFamily{"deberta", "bert", "attention has relative positions of its own kind"},
@@ -87,10 +83,8 @@ constexpr std::array kFamilies = {
     ForeignFamily{"mbart", "t5", kOtherPositions},
     ForeignFamily{"pegasus", "t5", kOtherPositions},
     ForeignFamily{"marian", "t5", kOtherPositions},
-    ForeignFamily{"mt5", "t5", "nobody has compared its numbers with those of transformers"},
-    ForeignFamily{"umt5", "mt5,t5", "every layer has relative positions of its own"},
+    ForeignFamily{"umt5", "mt5", "every layer has relative positions of its own"},
     ForeignFamily{"longt5", "t5", "its encoder attends to parts of the text"},
-    ForeignFamily{"deit", "vit", "it has a second class token, for distillation"},
     ForeignFamily{"beit", "vit", "attention has relative positions"},
     ForeignFamily{"dinov2", "vit", "its residuals are scaled by learned weights"},
     ForeignFamily{"swinv2", "swin", "attention is by cosine, and norms stand behind"},
@@ -127,17 +121,10 @@ ForeignFamily guess_family(const Json& config) {
   return {};
 }
 
-std::string nearest_of(const ForeignFamily& family) {
-  for (const std::string& type : split_list(std::string(family.nearest))) {
-    if (is_model_type(type)) return type;
-  }
-  return "";
-}
-
 std::string why_not(const ForeignFamily& family) {
-  const std::string nearest = nearest_of(family);
-  return fmt::format(": {}", family.why) +
-         (nearest.empty() ? "" : "; the nearest family that works is " + nearest);
+  const std::string sentence = fmt::format(": {}", family.why);
+  if (family.nearest.empty()) return sentence;
+  return fmt::format("{}; the nearest family that works is {}", sentence, family.nearest);
 }
 
 // "falcon-7b" of "falcon", "gpt-neox-20b" of "gpt_neox", but no "optimus" of "opt".
@@ -165,12 +152,21 @@ std::string foreign_name_hint(const std::string& name) {
   const std::string last = lower_case(name.substr(name.rfind('/') + 1));
   const ForeignFamily* best = nullptr;
   for (const ForeignFamily& family : kFamilies) {
-    const bool is_ours = is_model_type(std::string(family.model_type));
-    if (is_ours || !begins_with_family(last, family.model_type)) continue;
+    if (!begins_with_family(last, family.model_type)) continue;
     if (best == nullptr || family.model_type.size() > best->model_type.size()) best = &family;
   }
   if (best == nullptr) return "";
+  // "olmo-2-7b" begins with "olmo" too.
+  for (const std::string& ours : model_type_names()) {
+    if (ours.size() > best->model_type.size() && begins_with_family(last, ours)) return "";
+  }
   return fmt::format("; {} models are not supported{}", best->model_type, why_not(*best));
+}
+
+std::vector<std::pair<std::string, std::string>> foreign_families() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const ForeignFamily& family : kFamilies) out.emplace_back(family.model_type, family.nearest);
+  return out;
 }
 
 }  // namespace galvatron::spec

@@ -1,6 +1,8 @@
 // Families of transformers that we do not have: why, and which of ours is the nearest.
 #pragma once
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "galvatron/base/json.h"
 
@@ -14,5 +16,8 @@ std::string foreign_family_hint(const std::string& model_type, const Json& confi
 // "; falcon models are not supported: ...", where the name of a model begins with that of such a
 // family ("tiiuae/falcon-7b"); else "".
 std::string foreign_name_hint(const std::string& name);
+
+// Each with its nearest of ours, or "".
+std::vector<std::pair<std::string, std::string>> foreign_families();
 
 }  // namespace galvatron::spec

@@ -2,6 +2,9 @@
 #include <cstdlib>
 #include <map>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
 #include "galvatron/base/utf8.h"
@@ -38,9 +41,19 @@ const std::map<std::string, ModelType>& model_types() {
       {"mistral", {Family::kLlama, llama_model}},
       {"qwen2", {Family::kLlama, llama_model}},
       {"qwen3", {Family::kLlama, llama_model}},
+      {"phi3", {Family::kPhi, phi_model}},
+      {"gpt_neox", {Family::kNeox, neox_model}},
+      {"olmo2", {Family::kOlmo, olmo_model}},
+      {"gemma", {Family::kGemma, gemma_model}},
+      {"gemma2", {Family::kGemma, gemma_model}},
+      {"gemma3_text", {Family::kGemma, gemma_model}},
       {"bert", {Family::kBert, bert_model}},
+      {"roberta", {Family::kRoberta, roberta_model}},
+      {"distilbert", {Family::kDistilbert, distilbert_model}},
       {"t5", {Family::kT5, t5_model}},
+      {"mt5", {Family::kT5, t5_model}},
       {"vit", {Family::kVit, vit_model}},
+      {"deit", {Family::kDeit, deit_model}},
       {"swin", {Family::kSwin, swin_model}},
   };
   return kTypes;
@@ -50,12 +63,10 @@ const ModelType& type_of(const Json& config, const std::string& name) {
   const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
   const auto known = model_types().find(type);
   if (known != model_types().end()) return known->second;
-  std::string list;
-  for (const auto& [known_type, unused] : model_types())
-    list += (list.empty() ? "" : ", ") + known_type;
-  refuse_feature(
-      name, "model_type", "'" + type + "'",
-      foreign_family_hint(type, config) + "; supported are " + list + " (docs/own_models.md)");
+  refuse_feature(name, "model_type", "'" + type + "'",
+                 fmt::format("{}; supported are {} (docs/own_models.md)",
+                             foreign_family_hint(type, config),
+                             fmt::join(model_type_names(), ", ")));
 }
 
 ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
@@ -70,7 +81,11 @@ ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
 
 }  // namespace
 
-bool is_model_type(const std::string& model_type) { return model_types().contains(model_type); }
+std::vector<std::string> model_type_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, unused] : model_types()) out.push_back(name);
+  return out;
+}
 
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;

@@ -16,16 +16,21 @@ namespace {
 
 // What the hub adds to the name of a model whose sizes stay the same. Another version of Mistral,
 // other patches or other images are another model.
-constexpr std::array<std::string_view, 9> kSuffixes = {
-    "-hf",          "-instruct",           "-chat", "-base", "-uncased", "-v0.3", "-v1.0",
-    "-patch16-224", "-patch4-window12-384"};
+constexpr std::array<std::string_view, 13> kSuffixes = {
+    "-hf",   "-instruct",    "-chat",
+    "-base", "-uncased",     "-v0.3",
+    "-v1.0", "-patch16-224", "-patch4-window12-384",
+    "-it",   "-pt",          "-deduped",
+    "-4k"};
 constexpr std::string_view kPrefix = "meta-";
 
 struct SameSizes {
   std::string_view name, preset;
 };
-constexpr std::array kSameSizes = {SameSizes{"llama-3.3-70b", "llama3.1-70b"},
-                                   SameSizes{"gpt2-medium", "gpt2-0.3b"}};
+constexpr std::array kSameSizes = {
+    SameSizes{"olmo-2-0425-1b", "olmo2-1b"},    SameSizes{"olmo-2-1124-7b", "olmo2-7b"},
+    SameSizes{"olmo-2-1124-13b", "olmo2-13b"},  SameSizes{"olmo-2-0325-32b", "olmo2-32b"},
+    SameSizes{"llama-3.3-70b", "llama3.1-70b"}, SameSizes{"gpt2-medium", "gpt2-0.3b"}};
 
 std::string find_preset(std::string_view name, const std::vector<std::string>& presets) {
   for (const SameSizes& same : kSameSizes) {
