@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, module) {
   galvatron::binding::bind_answers(module);
   galvatron::binding::bind_models(module);
   galvatron::binding::bind_training(module);
+  galvatron::binding::bind_step_runner(module);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from os import PathLike
@@ -43,10 +44,10 @@ class Model(nn.Module):
         super().__init__()
         self._model = model
         self._reader = InputReader(model.spec)
-        self._names: list[str] = []
         self._samples_seen = 0
-        for name, aliases, value in model.make_parameters(dtype, device):
-            self._names.append(name)
+        made = model.make_parameters(dtype, device)
+        self._names = [name for name, _, _ in made]
+        for name, aliases, value in _in_module_order(made):
             parameter = nn.Parameter(value)
             for place in [name, *aliases]:
                 _place(self, place, parameter)
@@ -61,7 +62,7 @@ class Model(nn.Module):
         return json.loads(self.spec.config)
 
     def forward(self, **inputs: Tensor | None) -> dict[str, Tensor]:
-        parameters = self._parameter_list()
+        parameters = list(self.by_name().values())
         device, dtype = parameters[0].device, parameters[0].dtype
         batch = {kind: value.to(device) for kind, value in self._reader.read(inputs).items()}
         if "images" in batch:
@@ -74,19 +75,29 @@ class Model(nn.Module):
             return {"logits": logits}
         return {"loss": _mean_loss(logits, labels), "logits": logits}
 
+    @property
+    def input_kinds(self) -> list[str]:
+        """Kinds of input that the layers take (_inputs.py)."""
+        return self._model.input_kinds
+
+    def by_name(self) -> dict[str, nn.Parameter]:
+        """The parameters by transformers' names, tied ones once."""
+        return {name: self.get_parameter(name) for name in self._names}
+
+    def decays(self) -> dict[str, bool]:
+        """By name: does weight decay act on the parameter, where nobody says otherwise? Not on biases and norms."""
+        return dict(zip(self._names, self._model.decays, strict=True))
+
     def save(self, folder: str | PathLike[str], tokenizer: str | PathLike[str] = "") -> None:
         """Writes a folder that transformers' from_pretrained loads, weights in the type that they have.
 
         `tokenizer`: a tokenizer.json or a folder whose tokenizer files are copied. The folder appears whole or not at
         all; it replaces an earlier export, and nothing else (ConfigError).
         """
-        self._model.save(self._parameter_list(), folder, tokenizer)
-
-    def _parameter_list(self) -> list[Tensor]:
-        return [self.get_parameter(name) for name in self._names]
+        self._model.save(list(self.by_name().values()), folder, tokenizer)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        parameters = self._parameter_list()
+        parameters = list(self.by_name().values())
         twin = Model(self._model, parameters[0].dtype, parameters[0].device)
         twin.load_state_dict(self.state_dict())
         twin.train(self.training)
@@ -116,8 +127,8 @@ def load(
     """
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
-    folder = _weights_folder(model)
-    if folder is not None and (note := made._model.load(made._parameter_list(), folder)):
+    folder = weights_folder(model)
+    if folder is not None and (note := made._model.load(list(made.by_name().values()), folder)):
         warnings.warn(note, stacklevel=2)
     return made.eval()
 
@@ -145,7 +156,7 @@ def clusters() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _weights_folder(model: object) -> Path | None:
+def weights_folder(model: object) -> Path | None:
     if not isinstance(model, (str, PathLike)):
         return None
     folder = Path(model)
@@ -157,6 +168,20 @@ def _weights_folder(model: object) -> Path | None:
             f"[weights] {folder} holds no safetensors; for random weights name its file: {folder / 'config.json'}"
         )
     return folder
+
+
+def _in_module_order(made: list[tuple[str, list[str], Tensor]]) -> list[tuple[str, list[str], Tensor]]:
+    """As transformers' modules have them, so that states of torch's optimizers, which know parameters by their number,
+    belong to either: LLaMA's and T5's norms are behind what they stand in front of."""
+    first_of_block: dict[str, int] = {}
+
+    def key(numbered: tuple[int, tuple[str, list[str], Tensor]]) -> tuple[int, bool]:
+        number, (name, _, _) = numbered
+        block = re.match(r".*\.\d+\.", name)
+        place = number if block is None else first_of_block.setdefault(block[0], number)
+        return place, bool(re.search(r"layernorm|layer_norm", name))
+
+    return [one for _, one in sorted(enumerate(made), key=key)]
 
 
 def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
