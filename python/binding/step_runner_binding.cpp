@@ -21,14 +21,25 @@ namespace {
 
 using train::StepRunner;
 
+struct WorldHolder {
+  comm::World world;
+};
+// With the world that it runs in.
+class OwningRunner : WorldHolder, public StepRunner {
+ public:
+  OwningRunner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World joined,
+               const runtime::EngineOptions& options)
+      : WorldHolder{std::move(joined)}, StepRunner(model, plan, world, options) {}
+};
+
 // Leaving may wait for other ranks.
 struct DeleteWithoutGil {
-  void operator()(StepRunner* runner) const {
+  void operator()(OwningRunner* runner) const {
     const py::gil_scoped_release release;
     delete runner;
   }
 };
-using RunnerHolder = std::unique_ptr<StepRunner, DeleteWithoutGil>;
+using RunnerHolder = std::unique_ptr<OwningRunner, DeleteWithoutGil>;
 
 struct Launch {
   comm::LaunchEnvironment environment;
@@ -69,8 +80,8 @@ RunnerHolder make_runner(const spec::ModelSpec& model, const Text& plan_text,
   comm::WorldOptions options;
   options.device = device;
   options.limits = launch.limits;
-  return RunnerHolder(new StepRunner(model, plan, comm::connect(launch.environment, options),
-                                     {seed, seq_length, initialise}));
+  return RunnerHolder(new OwningRunner(model, plan, comm::connect(launch.environment, options),
+                                       {seed, seq_length, initialise}));
 }
 
 train::BatchPart to_part(const std::map<std::string, at::Tensor>& inputs) {
@@ -79,37 +90,37 @@ train::BatchPart to_part(const std::map<std::string, at::Tensor>& inputs) {
   return out;
 }
 
-double forward_backward(StepRunner& runner, const std::map<std::string, at::Tensor>& inputs) {
+double forward_backward(OwningRunner& runner, const std::map<std::string, at::Tensor>& inputs) {
   return runner.forward_backward(to_part(inputs));
 }
 
-double evaluate(StepRunner& runner, const std::map<std::string, at::Tensor>& inputs) {
+double evaluate(OwningRunner& runner, const std::map<std::string, at::Tensor>& inputs) {
   return runner.evaluate(to_part(inputs));
 }
 
-std::optional<at::Tensor> logits(StepRunner& runner,
+std::optional<at::Tensor> logits(OwningRunner& runner,
                                  const std::map<std::string, at::Tensor>& inputs) {
   const at::Tensor out = runner.logits(to_part(inputs));
   return out.defined() ? std::optional(out) : std::nullopt;
 }
 
-void set_optimizer(StepRunner& runner, const std::string& name,
+void set_optimizer(OwningRunner& runner, const std::string& name,
                    const std::map<std::string, double>& values) {
   runner.set_optimizer({name, values});
 }
 
-void assign(StepRunner& runner, const std::string& part, const train::NamedTensors& tensors) {
+void assign(OwningRunner& runner, const std::string& part, const train::NamedTensors& tensors) {
   runner.assign(part, [&](const std::string& name) { return tensors.at(name); });
 }
 
-void export_weights(StepRunner& runner, const std::filesystem::path& folder,
+void export_weights(OwningRunner& runner, const std::filesystem::path& folder,
                     const std::filesystem::path& tokenizer) {
   train::ExportOptions options;
   options.tokenizer = tokenizer;
   runner.export_weights(folder, options);
 }
 
-std::filesystem::path save_checkpoint(StepRunner& runner, const std::filesystem::path& folder,
+std::filesystem::path save_checkpoint(OwningRunner& runner, const std::filesystem::path& folder,
                                       const std::string& run, const std::string& options) {
   train::CheckpointFacts facts;
   facts.run = run;
@@ -121,23 +132,23 @@ std::filesystem::path save_checkpoint(StepRunner& runner, const std::filesystem:
 
 void bind_step_runner(py::module_& module) {
   const auto no_gil = py::call_guard<py::gil_scoped_release>();
-  py::class_<StepRunner, RunnerHolder>(module, "StepRunner")
+  py::class_<OwningRunner, RunnerHolder>(module, "StepRunner")
       .def(py::init(&make_runner), py::arg("model"), py::arg("plan"), py::arg("launch"),
            py::arg("device"), py::arg("seed"), py::arg("seq_length"), py::arg("initialise"))
       .def_property_readonly("num_parts",
-                             [](const StepRunner& runner) { return runner.parts().count(); })
+                             [](const OwningRunner& runner) { return runner.parts().count(); })
       .def_property_readonly("part",
-                             [](const StepRunner& runner) { return runner.parts().of(runner.rank()); })
+                             [](const OwningRunner& runner) { return runner.parts().of(runner.rank()); })
       .def_property_readonly("has_optimizer", &StepRunner::has_optimizer)
       .def_property_readonly("steps_done", &StepRunner::steps_done)
       .def_property_readonly(
           "optimizer_name",
-          [](StepRunner& runner) { return runner.optimizer().spec().name; })
+          [](OwningRunner& runner) { return runner.optimizer().spec().name; })
       .def_property_readonly(
           "optimizer_states",
-          [](StepRunner& runner) { return runner.optimizer().spec().states; })
+          [](OwningRunner& runner) { return runner.optimizer().spec().states; })
       .def_property_readonly("optimizer_steps",
-                             [](StepRunner& runner) { return runner.optimizer().num_steps(); })
+                             [](OwningRunner& runner) { return runner.optimizer().num_steps(); })
       .def("abort", &StepRunner::abort, py::arg("why"), no_gil)
       .def("forward_backward", &forward_backward, py::arg("inputs"), no_gil)
       .def("evaluate", &evaluate, py::arg("inputs"), no_gil)
@@ -149,12 +160,12 @@ void bind_step_runner(py::module_& module) {
       .def("update", &StepRunner::update, py::arg("learning_rate"), no_gil)
       .def("set_optimizer", &set_optimizer, py::arg("name"), py::arg("values"))
       .def("set_optimizer_option",
-           [](StepRunner& runner, const std::string& name, double value) {
+           [](OwningRunner& runner, const std::string& name, double value) {
              runner.optimizer().set_option(name, value);
            },
            py::arg("name"), py::arg("value"))
       .def("set_vector_decay",
-           [](StepRunner& runner, double value) { runner.optimizer().set_vector_decay(value); },
+           [](OwningRunner& runner, double value) { runner.optimizer().set_vector_decay(value); },
            py::arg("value"))
       .def("load_weights", &StepRunner::load_weights, py::arg("folder"), no_gil)
       .def("export_weights", &export_weights, py::arg("folder"), py::arg("tokenizer"), no_gil)

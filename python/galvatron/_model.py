@@ -62,7 +62,7 @@ class Model(nn.Module):
         return json.loads(self.spec.config)
 
     def forward(self, **inputs: Tensor | None) -> dict[str, Tensor]:
-        parameters = list(self.by_name().values())
+        parameters = self._tensors()
         device, dtype = parameters[0].device, parameters[0].dtype
         batch = {kind: value.to(device) for kind, value in self._reader.read(inputs).items()}
         if "images" in batch:
@@ -84,6 +84,9 @@ class Model(nn.Module):
         """The parameters by transformers' names, tied ones once."""
         return {name: self.get_parameter(name) for name in self._names}
 
+    def _tensors(self) -> list[Tensor]:
+        return list(self.by_name().values())
+
     def decays(self) -> dict[str, bool]:
         """By name: does weight decay act on the parameter, where nobody says otherwise? Not on biases and norms."""
         return dict(zip(self._names, self._model.decays, strict=True))
@@ -94,10 +97,10 @@ class Model(nn.Module):
         `tokenizer`: a tokenizer.json or a folder whose tokenizer files are copied. The folder appears whole or not at
         all; it replaces an earlier export, and nothing else (ConfigError).
         """
-        self._model.save(list(self.by_name().values()), folder, tokenizer)
+        self._model.save(self._tensors(), folder, tokenizer)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        parameters = list(self.by_name().values())
+        parameters = self._tensors()
         twin = Model(self._model, parameters[0].dtype, parameters[0].device)
         twin.load_state_dict(self.state_dict())
         twin.train(self.training)
@@ -128,7 +131,7 @@ def load(
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = weights_folder(model)
-    if folder is not None and (note := made._model.load(list(made.by_name().values()), folder)):
+    if folder is not None and (note := made._model.load(made._tensors(), folder)):
         warnings.warn(note, stacklevel=2)
     return made.eval()
 

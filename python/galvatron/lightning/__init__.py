@@ -1,4 +1,4 @@
-"""PyTorch Lightning on Galvatron: GalvatronStrategy for a Trainer and GalvatronModule for its model (docs/lightning.md).
+"""PyTorch Lightning on Galvatron: GalvatronStrategy for a Trainer, GalvatronModule for its model (docs/lightning.md).
 
 Importing it registers `Trainer(strategy="galvatron")`.
 """

@@ -1,4 +1,4 @@
-"""Lightning under either of its names: the distribution `lightning` brings the package lightning.pytorch, the distribution
+"""Lightning under either of its names: the distribution `lightning` brings the package lightning.pytorch, and
 `pytorch-lightning` brings pytorch_lightning, and a Trainer of one takes no strategy of the other."""
 
 from __future__ import annotations

@@ -204,8 +204,8 @@ def _read_model(given: Mapping[str, Any], settings: Settings) -> None:
     kind = str(given.get("model_type", "gpt"))
     if kind not in _BASE_PRESETS:
         raise ConfigError(
-            f"[lightning] model_type {kind!r} is not one of {', '.join(_BASE_PRESETS)}; for any model of these families "
-            "leave it away and give GalvatronModule the folder or configuration"
+            f"[lightning] model_type {kind!r} is not one of {', '.join(_BASE_PRESETS)}; for any model of these "
+            "families leave it away and give GalvatronModule the folder or configuration"
         )
     settings.model_family = kind
     settings.model_numbers = {_MODEL_NUMBERS[name]: int(given[name]) for name in _MODEL_NUMBERS if name in given}
@@ -214,7 +214,9 @@ def _read_model(given: Mapping[str, Any], settings: Settings) -> None:
     if size is None and kind in ("gpt", "llama"):
         numbers = {**_OLD_NUMBERS, **numbers}
     preset = _BASE_PRESETS[kind] if size is None else _preset(kind, str(size))
-    settings.model = core.with_numbers(core.load_model(preset), to_json(numbers)) if numbers else core.load_model(preset)
+    settings.model = (
+        core.with_numbers(core.load_model(preset), to_json(numbers)) if numbers else core.load_model(preset)
+    )
 
 
 def _preset(kind: str, size: str) -> str:

@@ -1,5 +1,5 @@
-"""Checkpoints of a Trainer: a folder with our own sharded checkpoint and the rest of Lightning's state beside it, or one
-file with whole tensors as other strategies write it.
+"""Checkpoints of a Trainer: a folder with our own sharded checkpoint and the rest of Lightning's state beside it, or
+one file with whole tensors as other strategies write it.
 
     epoch=0-step=100.ckpt/
       meta.pt        Lightning's state: loops, callbacks, schedulers; which of the checkpoints beside it is meant
@@ -38,8 +38,8 @@ def refuse_foreign_folder(path: Path) -> None:
         return
     if (path / ".metadata").is_file():
         raise ConfigError(
-            f"[checkpoint] {path} is a sharded checkpoint of Lightning's FSDP or model-parallel strategy: make one file "
-            f"of it by `python -m lightning.pytorch.utilities.consolidate_checkpoint {path}`, which can be loaded here"
+            f"[checkpoint] {path} is a sharded checkpoint of Lightning's FSDP or model-parallel strategy: make one "
+            f"file of it by `python -m lightning.pytorch.utilities.consolidate_checkpoint {path}`, which is read here"
         )
     if (path / "checkpoint").is_dir():
         raise ConfigError(
@@ -48,8 +48,8 @@ def refuse_foreign_folder(path: Path) -> None:
         )
     if (path / "checkpoint.json").is_file() or (path / "latest").is_file():
         raise ConfigError(
-            f"[checkpoint] {path} is a checkpoint of `galvatron train`, without a Trainer's state: export its weights by "
-            f"`galvatron export {path}` and begin with GalvatronModule(folder)"
+            f"[checkpoint] {path} is a checkpoint of `galvatron train`, without a Trainer's state: export its weights "
+            f"by `galvatron export {path}` and begin with GalvatronModule(folder)"
         )
     raise ConfigError(f"[checkpoint] {path} is a folder, and no checkpoint of GalvatronStrategy")
 

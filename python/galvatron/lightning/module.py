@@ -76,7 +76,7 @@ class GalvatronModule(LightningModule):
     ) -> None:
         super().__init__()
         self._given = _Given(model)
-        self._numbers = dict(numbers)
+        self._numbers = numbers
         self._spec: core.ModelSpec | None = None
         self._reader: InputReader | None = None
         self.lr = lr
@@ -216,8 +216,8 @@ class GalvatronModule(LightningModule):
         assert self.model is not None
         if next(self.model.parameters()).is_meta:
             raise ConfigError(
-                "[lightning] the weights of this module are in the engine of a GalvatronStrategy: use the same Trainer, "
-                "or save them by save_pretrained and make a new module of the folder"
+                "[lightning] the weights of this module are in the engine of a GalvatronStrategy: use the same "
+                "Trainer, or save them by save_pretrained and make a new module of the folder"
             )
         return self.model
 
@@ -295,8 +295,8 @@ def _by_name(model: Model, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def foreign_module_sentence(name: str) -> str:
     return (
-        f"[lightning] {name} is no GalvatronModule: a plan needs to know the model's layers. What works are models of the "
-        "families gpt (GPT-2), llama (LLaMA, Mistral, Qwen), bert, t5, vit and swin: "
-        "GalvatronModule.from_hf(folder, configuration or transformers model), or a subclass of GalvatronModule with your "
-        "training_step"
+        f"[lightning] {name} is no GalvatronModule: a plan needs to know the model's layers. What works are models of "
+        "the families gpt (GPT-2), llama (LLaMA, Mistral, Qwen), bert, t5, vit and swin: "
+        "GalvatronModule.from_hf(folder, configuration or transformers model), or a subclass of GalvatronModule with "
+        "your training_step"
     )

@@ -6,7 +6,7 @@ from its parameter groups before every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,8 @@ def _check_complete(groups: Iterable[Mapping[str, Any]], parameters: Mapping[str
     foreign = len(held) - len(parameters)
     if foreign > 0:
         raise ConfigError(
-            f"[lightning] the optimizer has {foreign} parameters that are not the model's; only those of self.model are "
-            "trained"
+            f"[lightning] the optimizer has {foreign} parameters that are not the model's; only those of self.model "
+            "are trained"
         )
     frozen = [name for name, parameter in parameters.items() if not parameter.requires_grad]
     if frozen:
@@ -69,7 +69,7 @@ def _check_complete(groups: Iterable[Mapping[str, Any]], parameters: Mapping[str
         )
 
 
-def _check_alike(groups: list[Any], options: list[Mapping[str, float]]) -> None:
+def _check_alike(groups: list[Any], options: Sequence[Mapping[str, float]]) -> None:
     for group, other in zip(groups[1:], options[1:], strict=True):
         if float(group["lr"]) != float(groups[0]["lr"]):
             raise ConfigError(

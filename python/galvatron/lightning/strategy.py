@@ -10,8 +10,6 @@ import socket
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,9 +19,9 @@ from torch import Tensor
 from galvatron._binding import core
 from galvatron._inputs import SEQUENCE_TO_SEQUENCE
 from galvatron._plan import Plan
-from galvatron.errors import ConfigError, RuntimeFailure
+from galvatron.errors import ConfigError
 from galvatron.lightning import checkpoints
-from galvatron.lightning._lightning import fabric, part
+from galvatron.lightning._lightning import part
 from galvatron.lightning.arguments import (
     StrategyOptions,
     check_model,
@@ -33,17 +31,17 @@ from galvatron.lightning.arguments import (
     world_size_of,
 )
 from galvatron.lightning.batches import model_inputs
+from galvatron.lightning.checkpointing import Checkpointing
 from galvatron.lightning.module import GalvatronModule, foreign_module_sentence
 from galvatron.lightning.optimizers import Translated, translate
 from galvatron.lightning.precision import DEFAULT, GalvatronPrecision, read_precision
+from galvatron.lightning.rank_strategy import RankStrategy
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-ParallelStrategy: Any = part("strategies").ParallelStrategy
 SubprocessLauncher: Any = part("strategies.launchers.subprocess_script")._SubprocessScriptLauncher
 rank_zero: Any = part("utilities.rank_zero")
-distributed: Any = fabric("utilities.distributed")
 
 # Callbacks that read or write tensors of the module, which has none here.
 _WEIGHT_CALLBACKS = (
@@ -52,7 +50,7 @@ _WEIGHT_CALLBACKS = (
 )  # fmt: skip
 
 
-class GalvatronStrategy(ParallelStrategy):
+class GalvatronStrategy(Checkpointing, RankStrategy):
     """Trains a GalvatronModule under a plan of Galvatron's: Trainer(strategy=GalvatronStrategy(...)).
 
     The plan is given, searched or made of one strategy for all layers; StrategyOptions has all options, with the names
@@ -67,8 +65,6 @@ class GalvatronStrategy(ParallelStrategy):
 
     def __init__(
         self,
-        model_type: str | None = None,
-        hp_config: Any = None,
         *,
         checkpoint: str = "sharded",
         accelerator: Any = None,
@@ -92,7 +88,7 @@ class GalvatronStrategy(ParallelStrategy):
         )
         if checkpoint not in ("sharded", "full"):
             raise ConfigError(f'[lightning] checkpoint is "sharded" or "full", not {checkpoint!r}')
-        self.settings = read_options({"model_type": model_type, "hp_config": hp_config, **options})
+        self.settings = read_options(options)
         self.num_nodes = 1
         self._full_checkpoints = checkpoint == "full"
         self._backend = process_group_backend
@@ -122,15 +118,6 @@ class GalvatronStrategy(ParallelStrategy):
             read_precision(self._flag)
         self._precision_plugin = GalvatronPrecision(self, self._flag)
 
-    @property
-    def root_device(self) -> torch.device:
-        assert self.parallel_devices is not None
-        return self.parallel_devices[self.local_rank]
-
-    @property
-    def num_processes(self) -> int:
-        return len(self.parallel_devices or ())
-
     def _configure_launcher(self) -> None:
         asked = world_size_of(self.settings.plan)
         ranks = self.num_processes * self.num_nodes
@@ -146,18 +133,6 @@ class GalvatronStrategy(ParallelStrategy):
         if not isinstance(model, GalvatronModule):
             raise ConfigError(foreign_module_sentence(type(model).__name__))
         super().connect(model)
-
-    def set_world_ranks(self) -> None:
-        if self.cluster_environment is not None:
-            self.cluster_environment.set_global_rank(self.node_rank * self.num_processes + self.local_rank)
-            self.cluster_environment.set_world_size(self.num_nodes * self.num_processes)
-        rank_zero.rank_zero_only.rank = self.global_rank
-
-    def setup_environment(self) -> None:
-        super().setup_environment()
-        self.set_world_ranks()
-        backend = self._backend or distributed._get_default_process_group_backend_for_device(self.root_device)
-        distributed._init_dist_connection(self.cluster_environment, backend, timeout=timedelta(minutes=30))
 
     # --- setup ---
 
@@ -189,15 +164,15 @@ class GalvatronStrategy(ParallelStrategy):
             return
         if not module.automatic_optimization:
             raise ConfigError(
-                "[lightning] manual optimization is not supported: a plan runs forward and backward of a whole batch in "
-                "one piece; leave automatic_optimization on and return the loss of self(batch) from training_step"
+                "[lightning] manual optimization is not supported: a plan runs forward and backward of a whole batch "
+                "in one piece; leave automatic_optimization on and return the loss of self(batch) from training_step"
             )
         for callback in trainer.callbacks:
             names = {kind.__name__ for kind in type(callback).__mro__}
             if names & set(_WEIGHT_CALLBACKS):
                 raise ConfigError(
-                    f"[lightning] {type(callback).__name__} reads or writes the module's tensors, which are spread over "
-                    "the ranks here; leave it away"
+                    f"[lightning] {type(callback).__name__} reads or writes the module's tensors, which are spread "
+                    "over the ranks here; leave it away"
                 )
 
     def _check_accumulation(self, trainer: Any) -> None:
@@ -246,14 +221,14 @@ class GalvatronStrategy(ParallelStrategy):
 
     def _agreed_plan(self, module: GalvatronModule) -> Plan:
         """Rank 0 makes it: files and searches are its own."""
-        said: tuple[bool, str] = (True, "")
+        said: tuple[bool, Any] = (True, {})
         if self.is_global_zero:
             try:
                 precision = self.settings.precision or read_precision(self._flag)
                 plan = make_plan(self.settings, module.spec, self.world_size, precision)
                 self._check_precision(plan)
                 plan.check(module.spec, self.world_size, choose_length(self.settings, module.spec))
-                said = (True, plan._text())
+                said = (True, plan.to_dict())
             except Exception as error:
                 if self.world_size == 1:
                     raise
@@ -261,7 +236,7 @@ class GalvatronStrategy(ParallelStrategy):
         good, text = self.broadcast(said)
         if not good:
             raise ConfigError(text)
-        return Plan._of(text)
+        return Plan.from_dict(text)
 
     def _check_precision(self, plan: Plan) -> None:
         """What was said explicitly must not contradict itself; the Trainer's default says nothing."""
@@ -273,9 +248,7 @@ class GalvatronStrategy(ParallelStrategy):
         found = [(who, what) for who, what in said.items() if what is not None]
         for who, what in found[1:]:
             if what != found[0][1]:
-                raise ConfigError(
-                    f"[lightning] {found[0][0]} is {found[0][1]}, {who} {what}; leave one of them away"
-                )
+                raise ConfigError(f"[lightning] {found[0][0]} is {found[0][1]}, {who} {what}; leave one of them away")
 
     def _launch(self) -> dict[str, Any]:
         port = 0
@@ -295,8 +268,8 @@ class GalvatronStrategy(ParallelStrategy):
         print_ = [float(tensor.double().sum()) for tensor in tensors.values()]
         if self.broadcast(print_) != print_:
             raise ConfigError(
-                "[lightning] the module's first weights differ from rank to rank: call seed_everything before the model "
-                "is made, or load them from a folder"
+                "[lightning] the module's first weights differ from rank to rank: call seed_everything before the "
+                "model is made, or load them from a folder"
             )
 
     def _move_extras(self, module: GalvatronModule) -> None:
@@ -360,6 +333,10 @@ class GalvatronStrategy(ParallelStrategy):
         return self.runner.part
 
     @property
+    def copies_of_a_part(self) -> int:
+        return self.world_size // self.data_parallel_size if self._runner is not None else 1
+
+    @property
     def distributed_sampler_kwargs(self) -> dict[str, Any]:
         return {"num_replicas": self.data_parallel_size, "rank": self.data_parallel_rank}
 
@@ -376,8 +353,8 @@ class GalvatronStrategy(ParallelStrategy):
             return torch.tensor(self.runner.evaluate(inputs), device=self.root_device)
         if self._loss is not None:
             raise ConfigError(
-                "[lightning] training_step called self(batch) twice: a step has one forward and backward; put the samples "
-                "into one batch"
+                "[lightning] training_step called self(batch) twice: a step has one forward and backward; put the "
+                "samples into one batch"
             )
         self._check_accumulation(module.trainer)
         self._check_batch(next(iter(inputs.values())).shape[0], module.trainer)
@@ -399,8 +376,9 @@ class GalvatronStrategy(ParallelStrategy):
         if given > wanted or (given < wanted and trainer.fit_loop.epoch_loop.batch_idx == 0):
             parts = self.data_parallel_size
             raise ConfigError(
-                f"[lightning] {samples} samples on each of {parts} data-parallel ranks are {given}, but the global batch "
-                f"is {wanted}: use DataLoader(batch_size={max(1, wanted // parts)}), or a plan or global_batch of {given}"
+                f"[lightning] {samples} samples on each of {parts} data-parallel ranks are {given}, but the global "
+                f"batch is {wanted}: use DataLoader(batch_size={max(1, wanted // parts)}), or a plan or global_batch "
+                f"of {given}"
             )
 
     def run_logits(self, module: GalvatronModule, named: Mapping[str, Tensor]) -> Tensor:
@@ -433,8 +411,8 @@ class GalvatronStrategy(ParallelStrategy):
         if not self.runner.update(wanted.lr) and not self._warned:
             self._warned = True
             rank_zero.rank_zero_warn(
-                f"step {self.runner.steps_done}: the loss or the gradients are not finite; such steps leave the weights "
-                "as they are"
+                f"step {self.runner.steps_done}: the loss or the gradients are not finite; such steps leave the "
+                "weights as they are"
             )
 
     def _apply(self, wanted: Translated) -> None:
@@ -454,199 +432,13 @@ class GalvatronStrategy(ParallelStrategy):
         while self.runner.logits({}) is not None:
             pass
 
-    # --- collectives of Lightning's ---
-
-    def barrier(self, name: str | None = None) -> None:
-        if not torch.distributed.is_initialized():
-            return
-        if torch.distributed.get_backend() == "nccl":
-            torch.distributed.barrier(device_ids=[self.root_device.index])
-        else:
-            torch.distributed.barrier()
-
-    def broadcast(self, obj: Any, src: int = 0) -> Any:
-        if not torch.distributed.is_initialized():
-            return obj
-        box = [obj]
-        torch.distributed.broadcast_object_list(box, src)
-        return box[0]
-
-    def reduce(self, tensor: Any, group: Any = None, reduce_op: Any = "mean") -> Any:
-        """A sum is that over the parts of a batch, each counted once: several ranks may have read the same."""
-        if not isinstance(tensor, Tensor):
-            return tensor
-        out = distributed._sync_ddp_if_available(tensor, group, reduce_op=reduce_op)
-        is_sum = str(reduce_op).lower().split(".")[-1] == "sum"
-        if group is None and is_sum and self._runner is not None:
-            copies = self.world_size // self.data_parallel_size
-            out = out // copies if not out.is_floating_point() else out / copies
-        return out
-
-    def reduce_boolean_decision(self, decision: bool, all: bool = True) -> bool:
-        count = torch.tensor(int(decision), device=self.root_device)
-        if torch.distributed.is_initialized():
-            torch.distributed.all_reduce(count)
-        return bool(count == self.world_size) if all else bool(count)
-
-    # --- checkpoints ---
-
-    @property
-    def restore_checkpoint_after_setup(self) -> bool:
-        return True
-
-    @property
-    def lightning_restore_optimizer(self) -> bool:
-        return False
-
-    def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Of a full checkpoint everything, on rank 0; of a sharded one what is not the model's."""
-        extra = {
-            name: value
-            for name, value in self.lightning_module.state_dict().items()
-            if not name.startswith(checkpoints.PREFIX)
-        }
-        if not self._full_checkpoints:
-            return extra
-        tensors = self.runner.whole_tensors("weights")
-        if not self.is_global_zero:
-            return {}
-        return extra | {checkpoints.PREFIX + name: tensors[of] for name, of in self._first_names().items()}
-
-    def _first_names(self) -> dict[str, str]:
-        """Every name in the model's state_dict, tied ones too, and the first name of its tensor."""
-        model = self.lightning_module.model
-        first = {id(parameter): name for name, parameter in model.by_name().items()}
-        return {name: first[id(value)] for name, value in model.state_dict(keep_vars=True).items()}
-
-    def optimizer_state(self, optimizer: Any) -> dict[str, Any]:
-        """As torch's own state_dict; of a sharded checkpoint without the states, which are in its files."""
-        optimizer = getattr(optimizer, "_optimizer", optimizer)
-        groups = optimizer.state_dict()["param_groups"]
-        if not self._full_checkpoints:
-            return {"state": {}, "param_groups": groups}
-        parts = {name: self.runner.whole_tensors(name) for name in self.runner.optimizer_states}
-        if not self.is_global_zero:
-            return {}
-        steps = float(self.runner.optimizer_steps)
-        state: dict[int, dict[str, Any]] = {}
-        for i, name in enumerate(self._names_in_order(optimizer)):
-            state[i] = {part: tensors[name] for part, tensors in parts.items()}
-            if self.runner.optimizer_name == "adamw":
-                state[i]["step"] = torch.tensor(steps)
-        return {"state": state if steps else {}, "param_groups": groups}
-
-    def _names_in_order(self, optimizer: Any) -> list[str]:
-        names = {id(parameter): name for name, parameter in self.lightning_module.model.by_name().items()}
-        return [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], filepath: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
-        if storage_options is not None:
-            raise ConfigError("[checkpoint] storage_options are for remote files; checkpoints go to a shared folder here")
-        path = Path(self.broadcast(os.fspath(filepath)))
-        if self._full_checkpoints:
-            self._on_rank_zero(lambda: checkpoints.prepare_file(path))
-            if self.is_global_zero:
-                self.checkpoint_io.save_checkpoint(checkpoint, path)
-            return
-        if not self.runner.has_optimizer:
-            raise ConfigError(
-                "[checkpoint] nothing is trained here: save weights by the module's save_pretrained, or a checkpoint "
-                'with GalvatronStrategy(checkpoint="full")'
-            )
-        self._on_rank_zero(lambda: checkpoints.prepare_folder(path))
-        saved = self.runner.save_checkpoint(path, self._run, json.dumps({"global_step": checkpoint["global_step"]}))
-        meta = {**checkpoint, checkpoints.KEY: Path(saved).name}
-        self._on_rank_zero(lambda: checkpoints.write_meta(path, meta))
-
-    def _on_rank_zero(self, work: Callable[[], None]) -> None:
-        """Its failure is every rank's."""
-        problem: Exception | None = None
-        if self.is_global_zero:
-            try:
-                work()
-            except (ConfigError, OSError) as error:
-                problem = error
-        said = self.broadcast((isinstance(problem, ConfigError), "" if problem is None else str(problem)))
-        if not said[1]:
-            return
-        raise ConfigError(said[1]) if said[0] else RuntimeFailure(said[1])
-
-    def remove_checkpoint(self, filepath: str | os.PathLike[str]) -> None:
-        if self.is_global_zero:
-            checkpoints.remove(Path(filepath))
-
-    def load_checkpoint(
-        self, checkpoint_path: str | os.PathLike[str], weights_only: bool | None = None
-    ) -> dict[str, Any]:
-        path = Path(self.broadcast(os.fspath(checkpoint_path)))
-        checkpoints.refuse_foreign_folder(path)
-        fitting = bool(self.optimizers)
-        if not path.is_dir():
-            return self._load_file(path, weights_only, fitting)
-        meta = checkpoints.read_meta(path, weights_only)
-        self.runner.load_checkpoint(path / meta[checkpoints.KEY], not fitting)
-        if fitting and meta.get("optimizer_states"):
-            self._restore_groups(meta["optimizer_states"][0])
-        return meta
-
-    def _load_file(self, path: Path, weights_only: bool | None, fitting: bool) -> dict[str, Any]:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=weights_only, mmap=True)
-        if "state_dict" not in checkpoint:
-            raise ConfigError(f"[checkpoint] {path} is no checkpoint of Lightning's: it has no state_dict")
-        checkpoint["galvatron_path"] = str(path)
-        if fitting and checkpoint.get("optimizer_states"):
-            self._load_states(checkpoint["optimizer_states"][0], int(checkpoint.get("global_step", 0)), path)
-        return checkpoint
-
-    def _load_states(self, state: dict[str, Any], steps: int, path: Path) -> None:
-        optimizer = self.optimizers[0]
-        names = self._names_in_order(optimizer)
-        groups = [len(group["params"]) for group in state["param_groups"]]
-        if groups != [len(group["params"]) for group in optimizer.param_groups]:
-            raise ConfigError(
-                f"[checkpoint] the optimizer of {path} has {groups} parameters in its groups, this one "
-                f"{[len(group['params']) for group in optimizer.param_groups]}"
-            )
-        for part_name in self.runner.optimizer_states:
-            entries = state["state"]
-            if not entries:
-                break
-            if any(part_name not in entry for entry in entries.values()):
-                raise ConfigError(
-                    f"[checkpoint] the optimizer of {path} keeps no {part_name}, which {self.runner.optimizer_name} "
-                    "goes on from; give the optimizer that it was trained with"
-                )
-            self.runner.assign(part_name, {name: entries[i][part_name] for i, name in enumerate(names)})
-        first = next(iter(state["state"].values()), {})
-        self.runner.set_progress(steps, int(first.get("step", steps)))
-        self._restore_groups(state)
-
-    def _restore_groups(self, state: Mapping[str, Any]) -> None:
-        """Learning rates and the like; the states are the engine's."""
-        self.optimizers[0].load_state_dict({"state": {}, "param_groups": state["param_groups"]})
-
-    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
-        state = checkpoint.get("state_dict", {})
-        if "galvatron_path" in checkpoint:
-            wanted = self.lightning_module.model.by_name()
-            tensors = checkpoints.weights_of_file(state, wanted, Path(checkpoint["galvatron_path"]))
-            self.runner.assign("weights", tensors)
-        extra = {name: value for name, value in state.items() if not name.startswith(checkpoints.PREFIX)}
-        if extra:
-            self.lightning_module.load_state_dict(extra, strict=False)
-
-    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """load_checkpoint() has done it."""
-
     def __getstate__(self) -> dict[str, Any]:
         raise ConfigError("[lightning] a GalvatronStrategy cannot be copied or pickled: it holds a running engine")
 
 
 _LOST_LOSS = (
-    "[lightning] what training_step returned does not depend on self(batch).loss: call self(batch) once in training mode "
-    "and return its loss, or something made of it"
+    "[lightning] what training_step returned does not depend on self(batch).loss: call self(batch) once in training "
+    "mode and return its loss, or something made of it"
 )
 
 

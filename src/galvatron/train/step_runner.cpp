@@ -40,9 +40,9 @@ class StepRunner::Inside {
   StepRunner& runner_;
 };
 
-StepRunner::StepRunner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World world,
+StepRunner::StepRunner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
                        const runtime::EngineOptions& options)
-    : world_(std::move(world)) {
+    : world_(world) {
   plan::require_valid_plan(plan, model, {world_.size(), options.seq_length});
   const Inside inside(*this);
   world_.create_groups(reader_sets(plan));

@@ -25,8 +25,9 @@ using NamedTensors = std::map<std::string, at::Tensor>;
 
 class StepRunner {
  public:
-  // ConfigError unless the plan passes check_plan() for the model and the world.
-  StepRunner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World world,
+  // ConfigError unless the plan passes check_plan() for the model and the world, which must outlive
+  // the runner.
+  StepRunner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
              const runtime::EngineOptions& options);
   ~StepRunner();
   StepRunner(const StepRunner&) = delete;
@@ -88,7 +89,7 @@ class StepRunner {
   void set_shape(const GatheredBatch& batch);
   TrainState& state();
 
-  comm::World world_;
+  comm::World& world_;
   std::unique_ptr<runtime::Engine> engine_;
   std::optional<TrainState> state_;
   std::optional<comm::FlightRecorder::Scope> outside_;

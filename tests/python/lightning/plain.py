@@ -9,7 +9,7 @@ import torch
 import transformers
 from lightning.pytorch import LightningModule, Trainer
 from run_cases import LR, QUIET, Losses
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
@@ -119,17 +119,19 @@ class PlainModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 
-def plain_loader(data: Path, batch: int) -> DataLoader:
+def plain_loader(data: Path, batch: int, *, trains: bool = False) -> DataLoader:
+    """In the order in which Lightning deals out samples to ranks: shuffled in training, whatever a loader says."""
     rows = torch.load(data)
     samples = [{name: values[i] for name, values in rows.items()} for i in range(len(next(iter(rows.values()))))]
-    return DataLoader(samples, batch_size=batch)
+    sampler = DistributedSampler(samples, num_replicas=1, rank=0, shuffle=True, seed=0) if trains else None
+    return DataLoader(samples, batch_size=batch, sampler=sampler)
 
 
 def run_plain(folder: Path, family: str, data: Path, batch: int, trainer: dict[str, Any], **module: Any) -> dict:
     losses = Losses()
     plain = PlainModule(folder, family, **module)
     runner = Trainer(**{**QUIET, "devices": 1, **trainer}, callbacks=[losses])
-    runner.fit(plain, plain_loader(data, batch))
+    runner.fit(plain, plain_loader(data, batch, trains=True))
     found = runner.validate(plain, plain_loader(data, batch), verbose=False)
     return {
         "losses": losses.train,

@@ -222,7 +222,7 @@ def test_a_module_trains_under_any_other_strategy_too(tmp_path):
     losses = []
     for strategy in ({"strategy": GalvatronStrategy()}, {}):
         module = GalvatronModule(CONFIGS["gpt2"], lr=1e-2, weight_decay=0.2)
-        trainer = Trainer(max_steps=3, devices=1, **strategy, **{**QUIET})
+        trainer = Trainer(max_steps=3, devices=1, use_distributed_sampler=False, **strategy, **QUIET)
         trainer.fit(module, loader({"data": data, "batch_size": 4}))
         losses.append(trainer.validate(module, loader({"data": data, "batch_size": 4}), verbose=False)[0]["val_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -1,5 +1,5 @@
-"""A user's module in a whole fit, and what it leaves: checkpoints that any plan goes on from, and full ones that a plain
-Trainer reads and writes."""
+"""A user's module in a whole fit, and what it leaves: checkpoints that any plan goes on from, and full ones that a
+plain Trainer reads and writes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,11 @@ def test_the_returned_loss_scales_the_gradients(ranks, truth):
 
 
 def test_a_sharded_checkpoint_goes_on_under_another_plan(ranks, truth, root):
-    assert sorted(path.name for path in (root / "gpt2-run/epoch=1.ckpt").iterdir()) == ["latest", "meta.pt", "step-000004"]
+    assert sorted(path.name for path in (root / "gpt2-run/epoch=1.ckpt").iterdir()) == [
+        "latest",
+        "meta.pt",
+        "step-000004",
+    ]
     found = read_result(ranks, "gpt-other-plan")
     assert found["hooks"][0] == "on_load_checkpoint"
     assert found["rates"] == [LR / 4] * 2 + [LR / 8] * 2
@@ -143,9 +147,7 @@ def test_a_full_checkpoint_is_a_plain_one_and_comes_back_to_the_bit(ranks, input
         torch.testing.assert_close(value, ours["state_dict"][name], rtol=0, atol=0)
     theirs = trainer.optimizers[0].state_dict()
     for number, entry in ours["optimizer_states"][0]["state"].items():
-        torch.testing.assert_close(
-            theirs["state"][number]["momentum_buffer"], entry["momentum_buffer"], rtol=0, atol=0
-        )
+        torch.testing.assert_close(theirs["state"][number]["momentum_buffer"], entry["momentum_buffer"], rtol=0, atol=0)
         assert entry["momentum_buffer"].shape == list(plain.parameters())[number].shape
     trainer.save_checkpoint(root / "plain.ckpt")
 
