@@ -40,8 +40,8 @@ def launch(cases: list[dict[str, Any]], ranks: int, folder: Path) -> None:
             MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
         )  # fmt: skip
         command = [sys.executable, str(HERE / "run_cases.py"), str(folder), str(rank), str(ranks)]
-        output = open(folder / f"output-{rank}.txt", "w")
-        processes.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
+        with open(folder / f"output-{rank}.txt", "w") as output:
+            processes.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
     try:
         codes = [process.wait(timeout=LIMIT) for process in processes]
     finally:

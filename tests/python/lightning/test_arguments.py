@@ -37,8 +37,8 @@ def test_the_readme_of_lightning_galvatron_means_what_it_meant():
 def test_each_old_argument_has_its_place():
     plan = plan_of(
         8, model_type="llama", hidden_size=64, num_hidden_layers=3, num_attention_heads=4, seq_length=32,
-        global_train_batch_size=16, pp_deg=2, global_tp_deg=2, global_tp_consec=0, chunks=8, fsdp=0, global_checkpoint=1,
-        mixed_precision="fp16", pipeline_type="pipedream_flush", default_dp_type="ddp", use_flash_attn=True,
+        global_train_batch_size=16, pp_deg=2, global_tp_deg=2, global_tp_consec=0, chunks=8, fsdp=0,
+        global_checkpoint=1, mixed_precision="fp16", pipeline_type="pipedream_flush", default_dp_type="ddp", use_flash_attn=True,
     )  # fmt: skip
     assert len(plan.layers) == 3 + 2
     assert (plan.global_batch, plan.num_microbatches, plan.precision) == (16, 8, "fp16")
@@ -151,7 +151,7 @@ def with_optimizer(choose) -> GalvatronModule:
     [
         (Foreign, "Foreign is no GalvatronModule.*GalvatronModule.from_hf"),
         (lambda: Manual(CONFIGS["gpt2"]), "manual optimization is not supported"),
-        (lambda: WithoutModel(CONFIGS["gpt2"]), "must call super..configure_model"),
+        (lambda: WithoutModel(CONFIGS["gpt2"]), "must call super...configure_model"),
         (lambda: Twice(CONFIGS["gpt2"]), "called self.batch. twice"),
         (lambda: OtherLoss(CONFIGS["gpt2"]), "does not depend on self.batch..loss"),
         (lambda: Extra(CONFIGS["gpt2"]), "head.weight of Extra is no parameter of the model"),
@@ -161,7 +161,7 @@ def with_optimizer(choose) -> GalvatronModule:
         (lambda: with_optimizer(lambda m: torch.optim.AdamW(m.parameters(), amsgrad=True)), "amsgrad=True"),
         (lambda: with_optimizer(lambda m: torch.optim.SGD(m.parameters(), lr=0.1, nesterov=True, momentum=0.9)),
          "nesterov=True"),
-        (lambda: with_optimizer(lambda m: torch.optim.SGD(list(m.parameters())[:3], lr=0.1)), "parameters not, such as"),
+        (lambda: with_optimizer(lambda m: torch.optim.SGD(list(m.parameters())[:3], lr=0.1)), "not, such as"),
         (lambda: with_optimizer(lambda m: torch.optim.SGD(
             [{"params": list(m.parameters())[:3], "lr": 0.2}, {"params": list(m.parameters())[3:]}], lr=0.1)),
          "have the learning rates 0.2 and 0.1"),

@@ -133,7 +133,7 @@ def in_order(folder: Path, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_plan_trains_validates_and_predicts_as_one_process(name, results, plain):
+def test_a_plan_trains_validates_and_predicts_as_one_process(name, results, plain, tmp_path):
     family, _, _, trainer = CASES[name]
     truth = plain(family, trainer)
     for rank in range(RANKS):
@@ -142,6 +142,8 @@ def test_a_plan_trains_validates_and_predicts_as_one_process(name, results, plai
         assert found["validation"] == pytest.approx(truth["validation"], rel=FP32)
     torch.testing.assert_close(in_order(results, name), truth["predictions"], rtol=1e-4, atol=1e-4)
     exported = load_file(results / f"{name}-weights" / "model.safetensors")
-    theirs = truth["module"].model.state_dict()
+    truth["module"].model.save_pretrained(tmp_path)
+    theirs = load_file(tmp_path / "model.safetensors")
+    assert set(exported) == set(theirs)
     for key, value in exported.items():
         torch.testing.assert_close(value, theirs[key], rtol=1e-3, atol=1e-4)
