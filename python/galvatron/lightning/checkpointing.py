@@ -139,8 +139,9 @@ class Checkpointing:
 
     def _load_file(self, path: Path, weights_only: bool | None, fitting: bool) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=weights_only, mmap=True)
-        if "state_dict" not in checkpoint:
-            raise ConfigError(f"[checkpoint] {path} is no checkpoint of Lightning's: it has no state_dict")
+        for key in ("state_dict", "pytorch-lightning_version"):
+            if key not in checkpoint:
+                raise ConfigError(f"[checkpoint] {path} is no checkpoint of Lightning's: it has no {key}")
         checkpoint["galvatron_path"] = str(path)
         if fitting and checkpoint.get("optimizer_states"):
             self._load_states(checkpoint["optimizer_states"][0], int(checkpoint.get("global_step", 0)), path)

@@ -108,12 +108,15 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
 
     @property
     def precision_plugin(self) -> Any:
-        return self._precision_plugin
+        return self._precision_plugin or GalvatronPrecision(self, self._flag)
 
     @precision_plugin.setter
     def precision_plugin(self, plugin: Any) -> None:
         """Whatever plugin the Trainer has made of its `precision`, ours takes its place."""
-        if plugin is not None and not isinstance(plugin, GalvatronPrecision):
+        self._precision_plugin = None  # as long as there is none, the Trainer makes one of its flag
+        if plugin is None:
+            return
+        if not isinstance(plugin, GalvatronPrecision):
             self._flag = str(getattr(plugin, "precision", type(plugin).__name__))
             read_precision(self._flag)
         self._precision_plugin = GalvatronPrecision(self, self._flag)

@@ -14,7 +14,7 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-LIMIT = 240  # seconds of a launch, many times what it takes
+LIMIT = 900  # seconds of a launch, many times what it takes
 
 
 def free_port() -> int:

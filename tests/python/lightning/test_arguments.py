@@ -177,7 +177,7 @@ def test_modules_that_cannot_be_trained(module, sentence, tmp_path):
     [
         ({}, {"accumulate_grad_batches": 4}, "accumulate_grad_batches=4.*num_microbatches=4"),
         ({}, {"precision": "bf16-true"}, "precision='bf16-true' is not one of.*mixed"),
-        ({}, {"precision": "transformer-engine"}, ""),
+        ({}, {"precision": "16-true"}, "which Lightning calls mixed"),
         ({"precision": "fp32"}, {"precision": "bf16-mixed"}, "fp32, the Trainer's precision='bf16-mixed' bf16"),
         ({"global_batch": 8}, {}, "4 samples on each of 1 data-parallel ranks are 4.*batch_size=8"),
         ({"model_type": "llama"}, {}, "model_type='llama', but the module's model"),
@@ -186,7 +186,7 @@ def test_modules_that_cannot_be_trained(module, sentence, tmp_path):
     ],
 )
 def test_trainers_that_contradict(strategy, trainer, sentence, tmp_path):
-    with pytest.raises((galvatron.ConfigError, ModuleNotFoundError, RuntimeError), match=sentence):
+    with pytest.raises(galvatron.ConfigError, match=sentence):
         fit(strategy, tmp_path=tmp_path, **trainer)
 
 

@@ -77,11 +77,14 @@ def ranks(root, inputs) -> Path:
              save=str(root / "full.ckpt"), **{"from": None}),
         case(inputs, "uneven", "predict_uneven", "gpt2", SHARDED, 1, data=str(make_data("gpt2", root / "odd.pt", 5))),
         case(inputs, "own-data", "refuse", "gpt2", PIPELINE, 4, each_its_own=True),
-        case(inputs, "other-optimizer", "refuse", "gpt2", PIPELINE, 4, **{"from": str(root / "foreign.ckpt")}),
+        case(inputs, "torch", "refuse", "gpt2", PIPELINE, 4, **{"from": str(root / "torch.ckpt")}),
+        case(inputs, "foreign", "refuse", "gpt2", PIPELINE, 4, **{"from": str(root / "foreign.ckpt")}),
         case(inputs, "fsdp", "refuse", "gpt2", PIPELINE, 4, **{"from": str(root / "fsdp.ckpt")}),
         case(inputs, "missing", "refuse", "gpt2", PIPELINE, 4, **{"from": str(root / "nowhere.ckpt")}),
     ]  # fmt: skip
-    torch.save({"state_dict": {"net.weight": torch.zeros(2)}, "global_step": 1}, root / "foreign.ckpt")
+    state = {"state_dict": {"net.weight": torch.zeros(2)}, "global_step": 1}
+    torch.save(state, root / "torch.ckpt")
+    torch.save(state | {"pytorch-lightning_version": "2.6.6"}, root / "foreign.ckpt")
     (root / "fsdp.ckpt").mkdir()
     (root / "fsdp.ckpt" / ".metadata").touch()
     launch(cases, 2, folder)
@@ -189,7 +192,8 @@ def test_predictions_of_ranks_with_unlike_shares(ranks, inputs, root):
     ("name", "sentence"),
     [
         ("own-data", "ranks 0 and 1 must read the same samples"),
-        ("other-optimizer", "foreign.ckpt lacks 52 of the model's 52 tensors"),
+        ("torch", "torch.ckpt is no checkpoint of Lightning's: it has no pytorch-lightning_version"),
+        ("foreign", "foreign.ckpt lacks 52 of the model's 52 tensors"),
         ("fsdp", "sharded checkpoint of Lightning's FSDP"),
         ("missing", "there is no checkpoint"),
     ],
