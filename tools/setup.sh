@@ -81,13 +81,13 @@ check_versions() {
   }
 }
 
-# requirements file -> installed once per content.
+# requirements file, options of pip's -> installed once per content.
 install_requirements() {
   local stamp
   stamp=.venv/.installed-$1-$(sha256sum "$1" | cut -c1-16)
   [ -e "$stamp" ] && return 0
   say "installing $1 into .venv (the first time this downloads torch)"
-  .venv/bin/pip install --quiet --disable-pip-version-check -r "$1"
+  .venv/bin/pip install --quiet --disable-pip-version-check "${@:2}" -r "$1"
   touch "$stamp"
 }
 
@@ -121,6 +121,9 @@ if [ "$purpose" = planner ]; then
   exit 0
 fi
 install_requirements requirements.txt
-[ "$purpose" = test ] && install_requirements requirements-dev.txt
+if [ "$purpose" = test ]; then
+  install_requirements requirements-dev.txt
+  install_requirements requirements-lightning.txt --no-deps --require-hashes
+fi
 install_package
 exit 0

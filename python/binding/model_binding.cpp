@@ -59,6 +59,7 @@ void bind_models(py::module_& module) {
       .def_property_readonly("spec", &OneRankModel::model, py::return_value_policy::copy)
       .def_property_readonly("input_kinds", &input_kinds)
       .def("make_parameters", &make_parameters, py::arg("dtype"), py::arg("device"))
+      .def_property_readonly("decays", &OneRankModel::decays)
       .def("load", &OneRankModel::load, py::arg("parameters"), py::arg("folder"), no_gil)
       .def("save", &OneRankModel::save, py::arg("parameters"), py::arg("folder"),
            py::arg("tokenizer"), no_gil)

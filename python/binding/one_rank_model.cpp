@@ -82,10 +82,6 @@ const char* input_name(spec::InputKind kind) {
   return "";
 }
 
-bool is_answer(spec::InputKind kind) {
-  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;
-}
-
 const at::Tensor& input(const ModelInputs& inputs, spec::InputKind kind) {
   const auto found = inputs.find(kind);
   if (found == inputs.end()) throw ConfigError("[model] ", input_name(kind), " is missing");
@@ -132,6 +128,8 @@ void OneRankModel::add_layer(int layer) {
 at::Tensor OneRankModel::first_value(const Parameter& parameter, at::ScalarType dtype,
                                      c10::Device device) const {
   const spec::ParamSpec& spec = *parameter.spec;
+  if (device.is_meta())
+    return at::empty(spec.shape, at::TensorOptions().dtype(dtype).device(device));
   runtime::UnitOptions options;
   options.state_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
   options.compute_type = options.state_type;
@@ -154,6 +152,13 @@ std::vector<NamedTensor> OneRankModel::make_parameters(at::ScalarType dtype,
           {tensor.names[0], other_names(tensor), models::to_hf(tensor, *parameter.spec, whole)});
     }
   }
+  return out;
+}
+
+std::vector<bool> OneRankModel::decays() const {
+  std::vector<bool> out;
+  for (const Parameter& parameter : parameters_)
+    out.insert(out.end(), parameter.tensors.size(), parameter.spec->weight_decay);
   return out;
 }
 
@@ -216,7 +221,7 @@ nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
   call.training = training;
   call.logits = spec.outputs.empty();
   for (const spec::InputKind kind : spec.inputs) {
-    if (is_answer(kind)) continue;  // logits need none
+    if (runtime::is_answer(kind)) continue;  // logits need none
     runtime::input_slot(call.inputs, kind) = input(inputs, kind);
   }
   return call;

@@ -32,8 +32,10 @@ class OneRankModel {
   const spec::ModelSpec& model() const { return model_; }
 
   // One tensor for each that a checkpoint holds, tied ones once, with the first weights that
-  // training would start from.
+  // training would start from; on the meta device shapes alone.
   std::vector<NamedTensor> make_parameters(at::ScalarType dtype, c10::Device device) const;
+  // Of each of them: does it decay, where nobody says otherwise?
+  std::vector<bool> decays() const;
   // Reads a checkpoint into such tensors. ConfigError that lists what does not fit.
   // Returns what is to be said of a head that stays as it is (train::new_head_note).
   std::string load(const std::vector<at::Tensor>& parameters,

@@ -105,6 +105,10 @@ void bind_models_as_planned(py::module_& module) {
                              [](const spec::ModelSpec& model) { return model.config.dump(); })
       .def_property_readonly("num_params", &spec::ModelSpec::num_params)
       .def_property_readonly("num_layers", &spec::ModelSpec::num_layers)
+      .def_property_readonly(
+          "facts", [](const spec::ModelSpec& model) { return spec::model_to_json(model).dump(); })
+      .def("choose_seq_length", &spec::ModelSpec::choose_seq_length, py::arg("wish"),
+           py::arg("usual"))
       .def("target_length", &target_length, py::arg("seq_length"));
   module.def(
       "load_model", [](const std::string& model) { return spec::load_model(model); },
@@ -147,6 +151,10 @@ void bind_models_as_planned(py::module_& module) {
 }
 
 void bind_plans(py::module_& module) {
+  module.def(
+      "is_galvatron2_plan",
+      [](const fs::path& path) { return galvatron2::is_galvatron2_plan(read_json_file(path)); },
+      py::arg("path"));
   module.def("read_plan", &read_plan, py::arg("path"), py::arg("model"), py::arg("options"));
   module.def(
       "checked_plan", [](const Text& plan) { return plan::plan_to_json(to_plan(plan)).dump(); },

@@ -80,7 +80,7 @@ class InputReader:
             self._check_tokens(name, value)
         self._check_label_shape(out)
         if self.task == SEQUENCE_TO_SEQUENCE and "decoder_input_ids" not in out and "labels" in out:
-            out["decoder_input_ids"] = self._shifted_right(out["labels"])
+            out["decoder_input_ids"] = self.shifted_right(out["labels"])
         if self.task == NEXT_TOKEN and "labels" in out:
             out["labels"] = _shifted_left(out["labels"])
         return _renamed(out, {"input_ids": "tokens", "decoder_input_ids": "target_tokens", "labels": "labels"})
@@ -112,7 +112,7 @@ class InputReader:
             f"[model] labels are {list(labels.shape)}, input_ids {list(tokens.shape)}; there is one for each token"
         )
 
-    def _shifted_right(self, labels: torch.Tensor) -> torch.Tensor:
+    def shifted_right(self, labels: torch.Tensor) -> torch.Tensor:
         """What the decoder reads where it is to say `labels` (T5's rule)."""
         start = self._config.get("decoder_start_token_id")
         out = torch.empty_like(labels)

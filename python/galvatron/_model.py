@@ -79,11 +79,11 @@ class Model(nn.Module):
         super().__init__()
         self._model = model
         self._reader = InputReader(model.spec)
-        self._names: list[str] = []
         self._samples_seen = 0
         self._origin: Path | None = None  # the folder that the weights are from
-        for name, aliases, value in model.make_parameters(dtype, device):
-            self._names.append(name)
+        made = model.make_parameters(dtype, device)
+        self._names = [name for name, _, _ in made]
+        for name, aliases, value in _in_module_order(made):
             parameter = nn.Parameter(value)
             for place in [name, *aliases]:
                 _place(self, place, parameter)
@@ -132,7 +132,7 @@ class Model(nn.Module):
             "pixel_values": pixel_values,
             "labels": labels,
         }
-        parameters = self._parameter_list()
+        parameters = self._tensors()
         device, dtype = parameters[0].device, parameters[0].dtype
         batch = {kind: value.to(device) for kind, value in self._reader.read(inputs).items()}
         if "images" in batch:
@@ -144,6 +144,22 @@ class Model(nn.Module):
         if labels is None:
             return ModelOutput(logits=logits)
         return ModelOutput(loss=_mean_loss(logits, labels), logits=logits)
+
+    @property
+    def input_kinds(self) -> list[str]:
+        """Kinds of input that the layers take (_inputs.py)."""
+        return self._model.input_kinds
+
+    def by_name(self) -> dict[str, nn.Parameter]:
+        """The parameters by transformers' names, tied ones once."""
+        return {name: self.get_parameter(name) for name in self._names}
+
+    def _tensors(self) -> list[Tensor]:
+        return list(self.by_name().values())
+
+    def decays(self) -> dict[str, bool]:
+        """By name: does weight decay act on the parameter, where nobody says otherwise? Not on biases and norms."""
+        return dict(zip(self._names, self._model.decays, strict=True))
 
     def save_pretrained(self, folder: str | PathLike[str], tokenizer: Any = None) -> None:
         """Writes a folder that from_pretrained loads, ours and transformers': weights in the type that they have.
@@ -163,7 +179,7 @@ class Model(nn.Module):
     save = save_pretrained
 
     def _save(self, folder: str | PathLike[str], tokenizer: str | PathLike[str] | None) -> None:
-        self._model.save(self._parameter_list(), folder, tokenizer or "")
+        self._model.save(self._tensors(), folder, tokenizer or "")
 
     def __repr__(self) -> str:
         first = next(self.parameters())
@@ -182,11 +198,8 @@ class Model(nn.Module):
             lines.append(f"  {name} {list(shape)}" + (f" x {len(all_names)}" if len(all_names) > 1 else ""))
         return "\n".join(lines)
 
-    def _parameter_list(self) -> list[Tensor]:
-        return [self.get_parameter(name) for name in self._names]
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        parameters = self._parameter_list()
+        parameters = self._tensors()
         twin = Model(self._model, parameters[0].dtype, parameters[0].device)
         twin.load_state_dict(self.state_dict())
         twin.train(self.training)
@@ -230,7 +243,7 @@ def from_pretrained(
 
     ConfigError as for load(), and for what is no folder.
     """
-    if _weights_folder(folder) is None:
+    if weights_folder(folder) is None:
         raise ConfigError(_no_folder(folder))
     return _load(folder, dtype, device, 0, {})
 
@@ -240,9 +253,9 @@ def _load(
 ) -> Model:
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
-    folder = _weights_folder(model)
+    folder = weights_folder(model)
     if folder is not None:
-        if note := made._model.load(made._parameter_list(), folder):
+        if note := made._model.load(made._tensors(), folder):
             warnings.warn(note, stacklevel=3)
         made._origin = folder
     return made.eval()
@@ -271,7 +284,7 @@ def clusters() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _weights_folder(model: object) -> Path | None:
+def weights_folder(model: object) -> Path | None:
     if not isinstance(model, (str, PathLike)):
         return None
     folder = Path(model)
@@ -295,6 +308,20 @@ def _no_folder(given: object) -> str:
     else:
         way_out = f"of a model of the hub, huggingface_hub.snapshot_download({str(given)!r}) gives it"
     return f"[weights] '{given}' is no folder with config.json and safetensors: {way_out}"
+
+
+def _in_module_order(made: list[tuple[str, list[str], Tensor]]) -> list[tuple[str, list[str], Tensor]]:
+    """As transformers' modules have them, so that states of torch's optimizers, which know parameters by their number,
+    belong to either: LLaMA's and T5's norms are behind what they stand in front of."""
+    first_of_block: dict[str, int] = {}
+
+    def key(numbered: tuple[int, tuple[str, list[str], Tensor]]) -> tuple[int, bool]:
+        number, (name, _, _) = numbered
+        block = re.match(r".*\.\d+\.", name)
+        place = number if block is None else first_of_block.setdefault(block[0], number)
+        return place, bool(re.search(r"layernorm|layer_norm", name))
+
+    return [one for _, one in sorted(enumerate(made), key=key)]
 
 
 def _place(root: nn.Module, name: str, parameter: nn.Parameter) -> None:

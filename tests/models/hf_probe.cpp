@@ -152,8 +152,9 @@ class Probe {
 
   void first_batch(runtime::Engine& engine) {
     Batch batch(inputs_, 0);
-    const bool alone = plan_.world_size == 1 && plan_.num_microbatches == 1;
-    if (alone) add_result(engine, "logits", engine.logits(batch));
+    std::vector<Range> wanted(static_cast<std::size_t>(plan_.world_size));
+    wanted[0] = {0, plan_.global_batch};
+    add_result(engine, "logits", engine.logits(batch, wanted));
     const double loss = engine.forward_backward(batch, 0);
     add_result(engine, "loss", at::full({1}, loss, at::kDouble));
     train::for_each_whole_parameter(

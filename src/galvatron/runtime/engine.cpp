@@ -7,6 +7,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/layer_runner.h"
+#include "galvatron/runtime/logits_exchange.h"
 #include "galvatron/runtime/stage_executor.h"
 #include "galvatron/runtime/unit_builder.h"
 
@@ -115,11 +116,19 @@ double Engine::evaluate(InputSource& input) {
   return state_->mean_loss(input);
 }
 
-at::Tensor Engine::logits(InputSource& input) {
-  GALV_CHECK(state_->plan.world_size == 1 && state_->plan.num_microbatches == 1,
-             "logits() needs one rank and one microbatch");
-  return state_->executor->logits(input);
+at::Tensor Engine::logits(InputSource& input, const std::vector<Range>& wanted) {
+  const LogitsExchange exchange(state_->model, state_->plan, state_->options.seq_length, wanted);
+  return exchange.bring(state_->executor->logits(input), *state_->world);
 }
+
+void Engine::set_shape(std::int64_t global_batch, std::int64_t seq_length) {
+  state_->plan.global_batch = global_batch;
+  if (seq_length == state_->options.seq_length) return;
+  state_->options.seq_length = seq_length;
+  state_->executor->set_seq_length(seq_length);
+}
+
+std::int64_t Engine::seq_length() const { return state_->options.seq_length; }
 
 std::vector<ParamUnit*> Engine::units() {
   std::vector<ParamUnit*> out;

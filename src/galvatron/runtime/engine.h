@@ -64,9 +64,14 @@ class Engine {
   double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
   // Mean loss without gradients or dropout. Returns the same on every rank.
   double evaluate(InputSource& input);
-  // Logits [samples, tokens, vocabulary], or [samples, classes], of a whole batch. REQUIRES: a plan
-  // for one rank and one microbatch.
-  at::Tensor logits(InputSource& input);
+  // Logits [samples, tokens, vocabulary], or [samples, classes], of the samples of the global batch
+  // that this rank asks for, without gradients or dropout. `wanted`: what each rank asks for, by
+  // rank. No answers are fetched. Collective.
+  at::Tensor logits(InputSource& input, const std::vector<Range>& wanted);
+
+  // Batches and sequences from the next step on. REQUIRES: check_plan() passes with them.
+  void set_shape(std::int64_t global_batch, std::int64_t seq_length);
+  std::int64_t seq_length() const;
 
   // Distinct units of this rank in one order for all ranks of a stage.
   std::vector<ParamUnit*> units();

@@ -16,6 +16,11 @@ nn::SequenceSplit sequence_split(const plan::RankLayout& layout, int rank, std::
 void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
                    const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split);
 
+// What the model shall say, beside what it reads: logits need none.
+constexpr bool is_answer(spec::InputKind kind) {
+  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;
+}
+
 // Where a layer finds this kind of input.
 at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind);
 

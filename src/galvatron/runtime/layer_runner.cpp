@@ -26,14 +26,19 @@ nn::Activations detached(const nn::Activations& x) {
 LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
                          std::vector<ParamRef> params)
     : options_(std::move(options)), layer_(std::move(layer)), params_(std::move(params)) {
-  set_sequences(
-      sequences_, *options_.model, options_.layer, [this](const spec::StreamSpec& stream) {
-        return sequence_split(options_.layout, options_.rank, stream.length(options_.seq_length));
-      });
+  set_seq_length(options_.seq_length);
   for (const ParamRef& param : params_) {
     if (std::find(units_.begin(), units_.end(), param.unit) == units_.end())
       units_.push_back(param.unit);
   }
+}
+
+void LayerRunner::set_seq_length(std::int64_t seq_length) {
+  options_.seq_length = seq_length;
+  set_sequences(
+      sequences_, *options_.model, options_.layer, [this](const spec::StreamSpec& stream) {
+        return sequence_split(options_.layout, options_.rank, stream.length(options_.seq_length));
+      });
 }
 
 nn::LayerCall LayerRunner::make_call(Range samples, std::int64_t first_sample) const {

@@ -45,6 +45,9 @@ class LayerRunner {
   // Every tensor-parallel rank computes the same loss; it counts on the first.
   bool loss_counts() const { return options_.layout.coordinates(options_.rank).tp_rank == 0; }
 
+  // Of the sequences from the next call on.
+  void set_seq_length(std::int64_t seq_length);
+
   // This rank's part of a microbatch of `samples` (of a range that begins at 0 with the batch);
   // `first_sample`: of the batch, over the run. Inputs are left to the caller.
   nn::LayerCall make_call(Range samples, std::int64_t first_sample = 0) const;

@@ -162,13 +162,13 @@ void ParamUnit::initialise(std::uint64_t seed) {
   if (!on_cpu) master_.copy_(values);
 }
 
-void ParamUnit::assign(int slot_index, const at::Tensor& local_value) {
+void ParamUnit::assign(int slot_index, const at::Tensor& local_value, at::Tensor& owned) const {
   const ParamSlot& slot = slots_[static_cast<std::size_t>(slot_index)];
   GALV_CHECK(local_value.numel() == slot.numel, slot.full_name, " has ", slot.numel,
              " local elements, not ", local_value.numel());
   const Range part = intersect({slot.offset, slot.offset + slot.numel}, owned_);
   if (part.empty()) return;
-  master_.narrow(0, part.begin - owned_.begin, part.size())
+  owned.narrow(0, part.begin - owned_.begin, part.size())
       .copy_(local_value.reshape({-1}).narrow(0, part.begin - slot.offset, part.size()));
 }
 

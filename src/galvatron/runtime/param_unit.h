@@ -72,7 +72,9 @@ class ParamUnit {
   void initialise(std::uint64_t seed);
   // Writes this rank's part of a parameter into the master weights, as far as this rank owns it.
   // Not collective.
-  void assign(int slot, const at::Tensor& local_value);
+  void assign(int slot, const at::Tensor& local_value) { assign(slot, local_value, master_); }
+  // The same into `owned`, a tensor like master(): an optimizer's state.
+  void assign(int slot, const at::Tensor& local_value, at::Tensor& owned) const;
   // Brings the compute copy up to date with the master weights. Collective over the shards.
   void publish();
   // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective

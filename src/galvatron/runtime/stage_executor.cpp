@@ -101,6 +101,11 @@ std::vector<Step> StageExecutor::make_steps(bool training) const {
                      plan::rank_parts(model_, plan_, pp_rank_, units, training));
 }
 
+void StageExecutor::set_seq_length(std::int64_t seq_length) {
+  seq_length_ = seq_length;
+  for (const auto& runner : runners_) runner->set_seq_length(seq_length);
+}
+
 void StageExecutor::run(InputSource& input, std::int64_t step, double loss_scale) {
   run_steps(training_steps_, {&input, step * plan_.global_batch, loss_scale});
 }
@@ -111,10 +116,11 @@ void StageExecutor::evaluate(InputSource& input) {
   run_steps(evaluation_steps_, context);
 }
 
-at::Tensor StageExecutor::logits(InputSource& input) {
+std::vector<at::Tensor> StageExecutor::logits(InputSource& input) {
   StepContext context{&input};
   context.training = false;
   context.logits = true;
+  logits_.clear();
   run_steps(evaluation_steps_, context);
   return std::move(logits_);
 }
@@ -260,6 +266,7 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   if (model_.layer(layer).inputs.empty()) return;
   const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
   for (const spec::InputKind kind : model_.layer(layer).inputs) {
+    if (context.logits && is_answer(kind)) continue;
     at::Tensor& slot = input_slot(call.inputs, kind);
     slot = context.input->fetch(kind, samples, call.sequence.block_tokens)
                .to(device_, /*non_blocking=*/true);
@@ -290,7 +297,7 @@ void StageExecutor::forward(const Step& step, const StepContext& context) {
   const nn::LayerCall call = make_call(step.layer, step.microbatch, context);
   flowing_ = context.training ? layer.forward(step.microbatch, flowing_, call)
                               : layer.evaluate(flowing_, call);
-  if (context.logits && step.layer + 1 == model_.num_layers()) logits_ = flowing_[0];
+  if (context.logits && step.layer + 1 == model_.num_layers()) logits_.push_back(flowing_[0]);
 }
 
 void StageExecutor::backward(const Step& step, const StepContext& context) {

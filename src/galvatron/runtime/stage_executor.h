@@ -24,12 +24,16 @@ class StageExecutor {
                 std::vector<ParamUnit*> units,
                 Trace& trace);  // runners: by chunk, then by layer; units: as plan::rank_units()
 
+  // Of the sequences from the next step on. REQUIRES: no step is under way.
+  void set_seq_length(std::int64_t seq_length);
+
   // All microbatches forward and backward; the loss gradient is seeded with `loss_scale` for each
   // token.
   void run(InputSource& input, std::int64_t step, double loss_scale);
   // All microbatches forward, nothing kept.
   void evaluate(InputSource& input);
-  at::Tensor logits(InputSource& input);
+  // Logits of the last layer, one tensor for each microbatch; none on ranks without it.
+  std::vector<at::Tensor> logits(InputSource& input);
   // Sum of the token losses that count on this rank, since the last call.
   double take_loss_sum();
 
@@ -100,7 +104,7 @@ class StageExecutor {
   std::vector<comm::Pending> sending_;
   std::optional<Trace::Scope> stage_scope_;
   plan::Step traced_;  // what it is of
-  at::Tensor logits_;
+  std::vector<at::Tensor> logits_;
 };
 
 }  // namespace galvatron::runtime

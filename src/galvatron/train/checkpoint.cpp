@@ -34,12 +34,13 @@ std::vector<std::string> part_names(const spec::OptimizerSpec& optimizer, int ve
   return out;
 }
 
-// The tensors of these, in the same order.
-std::vector<OwnedTensor> parts(Optimizer& optimizer) {
+// The tensors of these, in the same order; the weights alone without an optimizer.
+std::vector<OwnedTensor> parts(Optimizer* optimizer) {
   std::vector<OwnedTensor> out{[](runtime::ParamUnit& unit) { return unit.master(); }};
-  for (const std::string& name : optimizer.spec().states) {
+  if (!optimizer) return out;
+  for (const std::string& name : optimizer->spec().states) {
     out.push_back(
-        [&optimizer, name](runtime::ParamUnit& unit) { return optimizer.state(unit, name); });
+        [optimizer, name](runtime::ParamUnit& unit) { return optimizer->state(unit, name); });
   }
   return out;
 }
@@ -57,7 +58,7 @@ Range within(const runtime::ParamSlot& slot, Range range) {
 // What this rank writes: views of its tensors.
 std::vector<StatePiece> pieces_of(runtime::Engine& engine, Optimizer& optimizer) {
   const std::vector<std::string> names = part_names(optimizer.spec(), kCheckpointVersion);
-  const std::vector<OwnedTensor> tensors = parts(optimizer);
+  const std::vector<OwnedTensor> tensors = parts(&optimizer);
   std::vector<StatePiece> out;
   for (std::size_t i = 0; i < names.size(); ++i) {
     for (runtime::ParamUnit* unit : engine.units()) {
@@ -73,15 +74,15 @@ std::vector<StatePiece> pieces_of(runtime::Engine& engine, Optimizer& optimizer)
   return out;
 }
 
-CheckpointIndex index_of(runtime::Engine& engine, Trainer& trainer, const CheckpointFacts& facts) {
+CheckpointIndex index_of(runtime::Engine& engine, TrainState& state, const CheckpointFacts& facts) {
   CheckpointIndex out;
   out.model = engine.model().name;
-  out.optimizer = trainer.optimizer().spec().name;
+  out.optimizer = state.optimizer().spec().name;
   out.seq_length = facts.seq_length;
-  out.steps_done = trainer.steps_done();
-  out.samples_consumed = trainer.samples_consumed();
-  out.optimizer_steps = trainer.optimizer().num_steps();
-  out.scaler = trainer.loss_scaler().state();
+  out.steps_done = state.steps_done();
+  out.samples_consumed = state.samples_consumed();
+  out.optimizer_steps = state.optimizer().num_steps();
+  out.scaler = state.loss_scaler().state();
   out.run = facts.run;
   out.precision = engine.plan().precision;
   out.global_batch = engine.plan().global_batch;
@@ -206,6 +207,30 @@ void read_owned(StateFiles& files, const std::string& part, const runtime::Param
   }
 }
 
+// Into weights and, where there is an optimizer, its states; published. DamagedCheckpoint on every
+// rank.
+CheckpointIndex read_parts(const fs::path& checkpoint, runtime::Engine& engine,
+                           Optimizer* optimizer) {
+  const at::NoGradGuard no_grad;
+  CheckpointIndex index;
+  const std::optional<Problem> problem = problem_of_any_rank(engine.world(), [&] {
+    index = read_index(checkpoint);
+    StateFiles files(checkpoint, index);
+    const std::vector<OwnedTensor> tensors = parts(optimizer);
+    std::vector<std::string> names{"weights"};
+    if (optimizer) names = part_names(optimizer->spec(), index.version);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      for (runtime::ParamUnit* unit : engine.units()) {
+        for (const runtime::ParamSlot& slot : unit->slots())
+          read_owned(files, names[i], *unit, slot, tensors[i](*unit));
+      }
+    }
+  });
+  if (problem) throw DamagedCheckpoint(*problem);
+  engine.publish();
+  return index;
+}
+
 }  // namespace
 
 struct CheckpointWriter::Work {
@@ -219,17 +244,17 @@ struct CheckpointWriter::Work {
   double started = now_seconds();
 };
 
-CheckpointWriter::CheckpointWriter(fs::path folder, runtime::Engine& engine, Trainer& trainer,
+CheckpointWriter::CheckpointWriter(fs::path folder, runtime::Engine& engine, TrainState& state,
                                    CheckpointFacts facts, bool in_background)
     : folder_(std::move(folder)),
       engine_(engine),
-      trainer_(trainer),
+      state_(state),
       facts_(std::move(facts)),
       in_background_(in_background) {
-  trainer_.set_before_update([this] { wait_for_copy(); });
+  state_.set_before_update([this] { wait_for_copy(); });
 }
 
-CheckpointWriter::~CheckpointWriter() { trainer_.set_before_update({}); }
+CheckpointWriter::~CheckpointWriter() { state_.set_before_update({}); }
 
 void CheckpointWriter::together(const std::function<void()>& body) {
   const std::optional<Problem> problem = problem_of_any_rank(engine_.world(), body);
@@ -251,12 +276,12 @@ void CheckpointWriter::save() {
 void CheckpointWriter::start() {
   const at::NoGradGuard no_grad;
   work_ = std::make_unique<Work>();
-  work_->step = trainer_.steps_done();
+  work_->step = state_.steps_done();
   work_->partial = partial_checkpoint(folder_, work_->step);
   together([&] {
     if (is_first()) make_partial_checkpoint(folder_, work_->step);
   });
-  work_->index = index_of(engine_, trainer_, facts_);
+  work_->index = index_of(engine_, state_, facts_);
   const comm::World& world = engine_.world();
   const fs::path path =
       work_->partial / fmt::format("state-{:05}-of-{:05}.safetensors", world.rank(), world.size());
@@ -268,7 +293,7 @@ void CheckpointWriter::start() {
 }
 
 void CheckpointWriter::take_pieces() {
-  std::vector<StatePiece> pieces = pieces_of(engine_, trainer_.optimizer());
+  std::vector<StatePiece> pieces = pieces_of(engine_, state_.optimizer());
   if (in_background_) make_room(pieces, copies_);
   work_->pieces = in_background_ ? copies_ : pieces;
   // On a device copies follow the step in its stream, and the next step follows them.
@@ -330,9 +355,9 @@ void CheckpointWriter::end() {
   work_.reset();
 }
 
-void save_checkpoint(const fs::path& folder, runtime::Engine& engine, Trainer& trainer,
+void save_checkpoint(const fs::path& folder, runtime::Engine& engine, TrainState& state,
                      const CheckpointFacts& facts) {
-  CheckpointWriter(folder, engine, trainer, facts).save();
+  CheckpointWriter(folder, engine, state, facts).save();
 }
 
 void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
@@ -351,29 +376,17 @@ void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
   });
 }
 
-void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, Trainer& trainer,
+void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, TrainState& state,
                      bool weights_only) {
-  const at::NoGradGuard no_grad;
-  CheckpointIndex index;
-  const std::optional<Problem> problem = problem_of_any_rank(engine.world(), [&] {
-    index = read_index(checkpoint);
-    StateFiles files(checkpoint, index);
-    std::vector<std::string> names = part_names(trainer.optimizer().spec(), index.version);
-    if (weights_only) names.resize(1);
-    const std::vector<OwnedTensor> tensors = parts(trainer.optimizer());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      for (runtime::ParamUnit* unit : engine.units()) {
-        for (const runtime::ParamSlot& slot : unit->slots())
-          read_owned(files, names[i], *unit, slot, tensors[i](*unit));
-      }
-    }
-  });
-  if (problem) throw DamagedCheckpoint(*problem);
-  engine.publish();
-  if (weights_only) return;
-  trainer.optimizer().set_num_steps(index.optimizer_steps);
-  if (fits_scale(index, engine.plan().precision)) trainer.loss_scaler().set_state(index.scaler);
-  trainer.set_progress(index.steps_done, index.samples_consumed);
+  if (weights_only) return load_checkpoint_weights(checkpoint, engine);
+  const CheckpointIndex index = read_parts(checkpoint, engine, &state.optimizer());
+  state.optimizer().set_num_steps(index.optimizer_steps);
+  if (fits_scale(index, engine.plan().precision)) state.loss_scaler().set_state(index.scaler);
+  state.set_progress(index.steps_done, index.samples_consumed);
+}
+
+void load_checkpoint_weights(const fs::path& checkpoint, runtime::Engine& engine) {
+  read_parts(checkpoint, engine, nullptr);
 }
 
 }  // namespace galvatron::train

@@ -19,7 +19,7 @@
 #include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/checkpoint_index.h"
 #include "galvatron/train/run_summary.h"
-#include "galvatron/train/trainer.h"
+#include "galvatron/train/train_state.h"
 
 namespace galvatron::train {
 
@@ -44,14 +44,14 @@ class CheckpointWriter {
  public:
   // Everything must outlive the writer. `in_background`: training goes on at once. Each rank makes
   // a copy, in its host's memory, of what it writes, while the next step computes: weights and
-  // states change at its end (Trainer::set_before_update).
-  CheckpointWriter(std::filesystem::path folder, runtime::Engine& engine, Trainer& trainer,
+  // states change at its end (TrainState::set_before_update).
+  CheckpointWriter(std::filesystem::path folder, runtime::Engine& engine, TrainState& state,
                    CheckpointFacts facts, bool in_background = false);
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // FOLDER/step-N for N = trainer.steps_done(), when the one before is there.
+  // FOLDER/step-N for N = state.steps_done(), when the one before is there.
   // CheckpointNotWritten, on every rank, when some rank cannot write: now, or where it is in the
   // background by one of the next calls.
   void save();
@@ -76,7 +76,7 @@ class CheckpointWriter {
 
   std::filesystem::path folder_, newest_;
   runtime::Engine& engine_;
-  Trainer& trainer_;
+  TrainState& state_;
   CheckpointFacts facts_;
   bool in_background_;
   std::vector<StatePiece> copies_;  // kept from one save to the next
@@ -85,7 +85,7 @@ class CheckpointWriter {
 };
 
 // One checkpoint.
-void save_checkpoint(const std::filesystem::path& folder, runtime::Engine& engine, Trainer& trainer,
+void save_checkpoint(const std::filesystem::path& folder, runtime::Engine& engine, TrainState& state,
                      const CheckpointFacts& facts);
 
 // ConfigError unless the checkpoint is of this model, optimizer, sequence length and kind of
@@ -99,6 +99,8 @@ void check_checkpoint(const std::filesystem::path& checkpoint, const spec::Model
 // the engine then holds anything, and another checkpoint may be loaded. REQUIRES:
 // check_checkpoint() passed.
 void load_checkpoint(const std::filesystem::path& checkpoint, runtime::Engine& engine,
-                     Trainer& trainer, bool weights_only = false);
+                     TrainState& state, bool weights_only = false);
+// The weights alone, where nothing is trained.
+void load_checkpoint_weights(const std::filesystem::path& checkpoint, runtime::Engine& engine);
 
 }  // namespace galvatron::train

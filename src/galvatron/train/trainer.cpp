@@ -4,68 +4,33 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
-#include "galvatron/comm/backends/error_text.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/batch_input.h"
+#include "galvatron/train/step_guard.h"
 
 namespace galvatron::train {
-namespace {
-
-LossScalerOptions scaling_of(const plan::Plan& plan, LossScalerOptions options) {
-  options.enabled = plan.precision == spec::Precision::kFp16;
-  return options;
-}
-
-bool is_out_of_memory(const std::exception& error) {
-  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-         std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;
-}
-
-// Runs `body` of step `step`. Whatever fails, the groups are dropped first: the peers then fail in
-// milliseconds.
-template <typename Body>
-void guard_step(runtime::Engine& engine, std::int64_t step, const Body& body) {
-  comm::World& world = engine.world();
-  try {
-    body();
-  } catch (const RuntimeFailure& failure) {
-    const std::string sentence = detail::concat("step ", step, ": ", failure.what());
-    world.abort(sentence);
-    throw RuntimeFailure(sentence);
-  } catch (const std::exception& error) {
-    world.abort(comm::short_reason(error));
-    if (!is_out_of_memory(error)) throw;
-    throw RuntimeFailure("step ", step, ": rank ", world.rank(), " ran out of memory (",
-                         comm::short_reason(error),
-                         "); use a leaner plan, such as more ZeRO, recompute or microbatches");
-  }
-}
-
-}  // namespace
-
 Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
                  const data::SampleSource* valid, const TrainerOptions& options)
-    : engine_(engine),
+    : TrainState(engine, options.optimizer, options.loss_scaling),
+      engine_(engine),
       samples_(samples),
       valid_(valid),
       options_(options),
-      lr_(options.lr, options.num_steps),
-      optimizer_(make_optimizer(engine.units(), options.optimizer)),
-      scaler_(scaling_of(engine.plan(), options.loss_scaling)) {
+      lr_(options.lr, options.num_steps) {
   GALV_CHECK(valid_ != nullptr || options_.eval_interval == 0,
              "evaluations need validation samples");
 }
 
 void Trainer::run(const OnStep& on_step) {
-  while (steps_done_ < options_.num_steps && !stopped_) {
-    const std::int64_t number = steps_done_ + 1;
+  while (steps_done() < options_.num_steps && !stopped_) {
+    const std::int64_t number = steps_done() + 1;
     const bool last = number == options_.num_steps;
     const bool evaluates =
         options_.eval_interval > 0 && (last || number % options_.eval_interval == 0);
     engine_.trace().enable(last);
     engine_.world().flight().set_step(number);
-    guard_step(engine_, number, [&] {
+    guard_step(engine_.world(), number, [&] {
       StepRecord record = step();
       engine_.trace().enable(false);
       if (evaluates) record.valid_loss = evaluate();
@@ -82,18 +47,19 @@ StepRecord Trainer::step() {
   meter.reset_peak();
 
   StepRecord record;
-  record.lr = lr_.at(steps_done_);
-  BatchInput batch(samples_, plan.global_batch, samples_consumed_);
+  record.lr = lr_.at(steps_done());
+  BatchInput batch(samples_, plan.global_batch, samples_consumed());
   // Without a label that counts there is nothing to learn, and no mean.
   record.skipped = batch.num_labels() == 0;
   if (!record.skipped) {
-    record.loss = engine_.forward_backward(batch, steps_done_, scaler_.scale());
+    record.loss = engine_.forward_backward(batch, steps_done(), loss_scaler().scale());
     update(record);
   }
-  if (record.skipped) record.samples = {samples_consumed_, samples_consumed_ + plan.global_batch};
+  if (record.skipped)
+    record.samples = {samples_consumed(), samples_consumed() + plan.global_batch};
 
-  record.step = ++steps_done_;
-  samples_consumed_ += plan.global_batch;
+  record.step = steps_done() + 1;
+  set_progress(record.step, samples_consumed() + plan.global_batch);
   record.tokens = plan.global_batch * samples_.seq_length();
   record.memory = meter.peak();
   record.seconds = now_seconds() - started;
@@ -103,8 +69,8 @@ StepRecord Trainer::step() {
 }
 
 bool Trainer::is_left_out(const StepRecord& record) {
-  const bool was_smallest = scaler_.at_smallest();
-  const bool overflowed = !scaler_.update(record.grad_norm);
+  const bool was_smallest = loss_scaler().at_smallest();
+  const bool overflowed = !loss_scaler().update(record.grad_norm);
   const bool finite = std::isfinite(record.loss) && std::isfinite(record.grad_norm);
   if (finite) bad_steps_ = 0;
   // A smaller scale may do.
@@ -120,7 +86,7 @@ bool Trainer::is_left_out(const StepRecord& record) {
 }
 
 void Trainer::update(StepRecord& record) {
-  const double scale = scaler_.scale();
+  const double scale = loss_scaler().scale();
   {
     const runtime::Trace::Scope scope(engine_.trace(), "gradient norm", "communication");
     double votes = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
@@ -129,13 +95,7 @@ void Trainer::update(StepRecord& record) {
   }
   record.skipped = is_left_out(record);
   if (record.skipped) return;
-  if (before_update_) before_update_();
-  {
-    const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
-    optimizer_->step(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
-  }
-  const runtime::Trace::Scope scope(engine_.trace(), "publish weights", "communication");
-  engine_.publish();
+  update_weights(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
 }
 
 double Trainer::evaluate() {

@@ -2,15 +2,13 @@
 #pragma once
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 
 #include "galvatron/data/sample_source.h"
 #include "galvatron/runtime/engine.h"
-#include "galvatron/train/loss_scaler.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
-#include "galvatron/train/optimizers/optimizer.h"
+#include "galvatron/train/train_state.h"
 
 namespace galvatron::train {
 
@@ -36,7 +34,8 @@ struct TrainerOptions {
   std::function<bool()> wants_to_stop;
 };
 
-class Trainer {
+// Its state is what checkpoints take and give.
+class Trainer : public TrainState {
  public:
   // Everything must outlive the trainer. `valid` may be null. Collective.
   Trainer(runtime::Engine& engine, const data::SampleSource& samples,
@@ -53,21 +52,9 @@ class Trainer {
   // Mean loss over the validation samples' first eval_batches batches. Collective.
   double evaluate();
 
-  std::int64_t steps_done() const { return steps_done_; }
   bool stopped() const { return stopped_; }  // before the last step, because a rank wanted to
   // Most memory that tensors took on this rank in any step so far.
   Bytes peak_memory() const { return peak_memory_; }
-
-  // --- what a checkpoint holds beside the weights ---
-  Optimizer& optimizer() { return *optimizer_; }
-  LossScaler& loss_scaler() { return scaler_; }
-  std::int64_t samples_consumed() const { return samples_consumed_; }
-  void set_progress(std::int64_t steps_done, std::int64_t samples_consumed) {
-    steps_done_ = steps_done;
-    samples_consumed_ = samples_consumed;
-  }
-  // Called before a step changes weights and states: somebody may still be reading them.
-  void set_before_update(std::function<void()> hook) { before_update_ = std::move(hook); }
 
  private:
   void update(StepRecord& record);
@@ -79,11 +66,6 @@ class Trainer {
   const data::SampleSource* valid_;
   TrainerOptions options_;
   LrSchedule lr_;
-  std::unique_ptr<Optimizer> optimizer_;
-  LossScaler scaler_;
-  std::function<void()> before_update_;
-  std::int64_t steps_done_ = 0;
-  std::int64_t samples_consumed_ = 0;
   std::int64_t bad_steps_ = 0;  // in a row
   bool stop_is_due_ = false, stopped_ = false;
   Bytes peak_memory_;

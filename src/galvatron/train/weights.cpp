@@ -194,18 +194,29 @@ void copy_rows(const at::Tensor& source, Range range, const runtime::ParamSlot& 
   }
 }
 
-void load_parameter(const SafetensorsReader& reader, const std::vector<HfTensor>& tensors,
-                    runtime::ParamUnit& unit, int slot_index) {
+// `stored`: what there is of each tensor. `owned`: of the unit, as ParamUnit::master().
+void load_parameter(const std::function<at::Tensor(const HfTensor&)>& stored,
+                    const std::vector<HfTensor>& tensors, runtime::ParamUnit& unit, int slot_index,
+                    at::Tensor owned) {
   const runtime::ParamSlot& slot = unit.slots()[static_cast<std::size_t>(slot_index)];
   const Range rows = owned_rows(unit, slot);
   if (rows.empty()) return;
   // Not filled beyond the owned rows, and never read there.
   at::Tensor local = at::empty(slot.shape, at::TensorOptions().dtype(unit.master().scalar_type()));
   for (const HfTensor& tensor : tensors) {
-    const at::Tensor stored = reader.view(find_first(reader, tensor)->name);
-    copy_rows(models::from_hf(tensor, stored), tensor.range, slot, rows, local);
+    copy_rows(models::from_hf(tensor, stored(tensor)), tensor.range, slot, rows, local);
   }
-  unit.assign(slot_index, local);
+  unit.assign(slot_index, local, owned);
+}
+
+// Calls `visit(handle, tensors)` for every parameter of the rank, tied ones once.
+template <typename Visit>
+void for_each_own_parameter(runtime::Engine& engine, const Visit& visit) {
+  std::set<std::pair<runtime::ParamUnit*, int>> done;
+  for (const runtime::ParamHandle& handle : engine.parameters()) {
+    if (!done.insert({handle.unit, handle.slot}).second) continue;
+    visit(handle, models::hf_tensors(engine.model(), handle.layer, *handle.spec));
+  }
 }
 
 // Of the pipeline rank that holds the parameter, the ranks whose parts make it whole: one for each
@@ -307,15 +318,25 @@ void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
   const SafetensorsReader reader(path);
   const std::set<std::string> is_new = check_weights(engine.model(), reader);
-  std::set<std::pair<runtime::ParamUnit*, int>> done;
-  for (const runtime::ParamHandle& handle : engine.parameters()) {
-    if (!done.insert({handle.unit, handle.slot}).second) continue;
-    const std::vector<HfTensor> tensors =
-        models::hf_tensors(engine.model(), handle.layer, *handle.spec);
-    if (is_new.contains(tensors.front().names[0])) continue;
-    load_parameter(reader, tensors, *handle.unit, handle.slot);
-  }
+  const auto stored = [&](const HfTensor& tensor) {
+    return reader.view(find_first(reader, tensor)->name);
+  };
+  for_each_own_parameter(engine, [&](const runtime::ParamHandle& handle,
+                                     const std::vector<HfTensor>& tensors) {
+    if (is_new.contains(tensors.front().names[0])) return;
+    load_parameter(stored, tensors, *handle.unit, handle.slot, handle.unit->master());
+  });
   engine.publish();
+}
+
+void assign_tensors(runtime::Engine& engine, const HfTensorSource& tensor,
+                    const OwnedTensor& owned) {
+  const at::NoGradGuard no_grad;
+  const auto stored = [&](const HfTensor& wanted) { return tensor(wanted.names[0]); };
+  for_each_own_parameter(
+      engine, [&](const runtime::ParamHandle& handle, const std::vector<HfTensor>& tensors) {
+        load_parameter(stored, tensors, *handle.unit, handle.slot, owned(*handle.unit));
+      });
 }
 
 void for_each_whole_parameter(runtime::Engine& engine, const OwnedTensor& owned,

@@ -14,11 +14,21 @@
 
 namespace galvatron::train {
 
+// Tensors at hand, by the first of their Hugging Face names.
+using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
+// A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, an optimizer state.
+using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
+
 // Reads the weights of a folder (or a .safetensors file) into the engine and publishes them. Every
 // rank reads the rows that it owns and no others. Collective. ConfigError, the same on every rank
 // and before anything is assigned, that lists what is missing, unexpected, or of a wrong shape or
 // type. The head of a task that the weights are not of stays as it is.
 void load_weights(runtime::Engine& engine, const std::filesystem::path& path);
+
+// Copies what this rank owns out of whole tensors, on any device, into the master weights or an
+// optimizer's states. Not collective: publish weights. REQUIRES: every tensor has its shape.
+void assign_tensors(runtime::Engine& engine, const HfTensorSource& tensor,
+                    const OwnedTensor& owned);
 
 // The check of load_weights alone, for before an engine is made. Returns what load_weights leaves
 // as it is, by the names in a checkpoint: the head where weights are a backbone's, or of other
@@ -47,7 +57,6 @@ void export_weights(runtime::Engine& engine, const std::filesystem::path& folder
                     const ExportOptions& options = {});
 
 // The same from tensors at hand, by the first of their Hugging Face names. Not collective.
-using HfTensorSource = std::function<at::Tensor(const std::string& name)>;
 void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
                   const std::filesystem::path& folder, const ExportOptions& options = {});
 
@@ -58,8 +67,6 @@ using WholeParameterSource =
 void save_parameters(const spec::ModelSpec& model, const WholeParameterSource& parameter,
                      const std::filesystem::path& folder, const ExportOptions& options = {});
 
-// A tensor of a unit's owned elements: ParamUnit::master, ParamUnit::gradient, an optimizer state.
-using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
 // `whole` is on the CPU and has spec.shape.
 using WholeParameterSink =
     std::function<void(int layer, const spec::ParamSpec& spec, const at::Tensor& whole)>;

@@ -55,7 +55,7 @@ at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& 
 }
 
 double Optimizer::weight_decay(const UpdateGroup& group) const {
-  return group.decays ? option("weight_decay") : 0;
+  return group.decays ? option("weight_decay") : vector_decay_;
 }
 
 void Optimizer::add_range(UpdateGroup& group, const UnitStates& entry, std::int64_t begin,

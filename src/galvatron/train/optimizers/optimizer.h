@@ -39,6 +39,12 @@ class Optimizer {
   // One of spec().states of one unit, one-dimensional like ParamUnit::master().
   at::Tensor& state(const runtime::ParamUnit& unit, const std::string& name);
 
+  // From the next step on. REQUIRES: an option of spec().
+  void set_option(const std::string& name, double value) { choice_.set(name, value); }
+  // Weight decay of biases, norms and other one-dimensional parameters, which have none by
+  // themselves.
+  void set_vector_decay(double value) { vector_decay_ = value; }
+
   std::int64_t num_steps() const { return num_steps_; }
   void set_num_steps(std::int64_t steps) { num_steps_ = steps; }
 
@@ -48,7 +54,7 @@ class Optimizer {
 
  protected:
   double option(const char* name) const { return choice_.value(name); }
-  // The option weight_decay, of parameters that decay.
+  // The option weight_decay, or what set_vector_decay() said.
   double weight_decay(const UpdateGroup& group) const;
 
  private:
@@ -62,6 +68,7 @@ class Optimizer {
 
   spec::OptimizerChoice choice_;
   std::vector<UnitStates> units_;
+  double vector_decay_ = 0;
   std::int64_t num_steps_ = 0;
 };
 

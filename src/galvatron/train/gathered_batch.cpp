@@ -1,0 +1,166 @@
+#include "galvatron/train/gathered_batch.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/runtime/layer_call.h"
+#include "galvatron/train/checksum.h"
+
+namespace galvatron::train {
+namespace {
+
+constexpr std::int64_t kComparedSamples = 4;
+
+bool has_positions(spec::InputKind kind) {
+  return kind != spec::InputKind::kImages && kind != spec::InputKind::kClasses;
+}
+
+// Distinct kinds that the model takes.
+std::set<spec::InputKind> kinds_of(const spec::ModelSpec& model, bool answers) {
+  std::set<spec::InputKind> out;
+  for (const spec::LayerSpec& layer : model.layers) {
+    for (const spec::InputKind kind : layer.inputs) {
+      if (answers || !runtime::is_answer(kind)) out.insert(kind);
+    }
+  }
+  return out;
+}
+
+std::int64_t samples_of(const BatchPart& part) {
+  return part.empty() ? 0 : part.begin()->second.size(0);
+}
+
+// Equal for equal samples.
+std::int64_t print_of(const BatchPart& part) {
+  std::uint64_t out = 0;
+  for (const auto& [kind, value] : part) {
+    const std::int64_t compared = std::min(kComparedSamples, value.size(0));
+    const at::Tensor first = value.narrow(0, 0, compared).cpu().contiguous();
+    out = 31 * out + checksum(std::string_view(static_cast<const char*>(first.data_ptr()),
+                                               static_cast<std::size_t>(first.nbytes())));
+  }
+  return static_cast<std::int64_t>(out >> 1U);
+}
+
+}  // namespace
+
+plan::RankSet BatchParts::readers(int rank) const {
+  const int stride = layout.strides().dp;
+  return plan::ranks_of(rank - of(rank) * stride, {count(), stride});
+}
+
+// What a rank says of its part.
+struct GatheredBatch::Header {
+  std::int64_t samples = 0, tokens = 0, print = 0;
+  static constexpr std::int64_t kNumbers = 3;
+};
+
+GatheredBatch::GatheredBatch(const spec::ModelSpec& model, const plan::Plan& plan,
+                             comm::World& world, const BatchPart& mine, bool answers)
+    : model_(model), world_(world), parts_(plan) {
+  const at::NoGradGuard no_grad;
+  const std::vector<Header> headers = exchange_headers(mine);
+  check(headers);
+  for (const Header& header : headers) {
+    share_ = std::max(share_, header.samples);
+    seq_length_ = std::max(seq_length_, header.tokens);
+  }
+  if (share_ == 0) return;
+  // Every microbatch has a sample.
+  share_ = std::max(share_, (plan.num_microbatches + parts_.count() - 1L) / parts_.count());
+  std::set<int> counted;
+  for (int rank = 0; rank < world.size(); ++rank) {
+    const std::int64_t part = parts_.of(rank);
+    const std::int64_t samples = headers[static_cast<std::size_t>(rank)].samples;
+    places_.push_back({part * share_, part * share_ + samples});
+    if (counted.insert(static_cast<int>(part)).second) num_samples_ += samples;
+  }
+  gather(mine, answers);
+}
+
+std::vector<GatheredBatch::Header> GatheredBatch::exchange_headers(const BatchPart& mine) const {
+  const std::int64_t tokens =
+      mine.contains(spec::InputKind::kTokens) ? mine.at(spec::InputKind::kTokens).size(1) : 0;
+  const at::Tensor own = at::tensor({samples_of(mine), tokens, print_of(mine)}, at::kLong);
+  at::Tensor all = at::empty({world_.size() * Header::kNumbers},
+                             at::TensorOptions(at::kLong).device(world_.device()));
+  world_.all().all_gather(all, own.to(world_.device()));
+  all = all.cpu();
+  const auto* numbers = all.data_ptr<std::int64_t>();
+  std::vector<Header> out;
+  for (int rank = 0; rank < world_.size(); ++rank, numbers += Header::kNumbers)
+    out.push_back({numbers[0], numbers[1], numbers[2]});
+  return out;
+}
+
+void GatheredBatch::check(const std::vector<Header>& headers) const {
+  std::map<int, int> first_of_part;
+  int reader = -1;  // the first rank that has read something
+  for (int rank = 0; rank < world_.size(); ++rank) {
+    const Header& header = headers[static_cast<std::size_t>(rank)];
+    const int twin = first_of_part.emplace(parts_.of(rank), rank).first->second;
+    const Header& same = headers[static_cast<std::size_t>(twin)];
+    if (header.samples != same.samples || header.print != same.print) {
+      throw ConfigError(
+          "[data] ranks ", twin, " and ", rank, " must read the same samples, part ",
+          parts_.of(rank), " of the ", parts_.count(),
+          " parts of a batch, and have read different ones: leave the distributed sampler to the "
+          "strategy, or divide the data by its data_parallel_rank and data_parallel_size");
+    }
+    if (header.samples == 0) continue;
+    if (reader < 0) reader = rank;
+    const std::int64_t tokens = headers[static_cast<std::size_t>(reader)].tokens;
+    if (header.tokens == tokens) continue;
+    throw ConfigError("[data] rank ", rank, " has read samples of ", header.tokens,
+                      " tokens, rank ", reader, " of ", tokens,
+                      ": cut or pack all to one length, with labels of -100 where nothing is to be "
+                      "learned");
+  }
+}
+
+at::Tensor GatheredBatch::filled(spec::InputKind kind, const BatchPart& mine) const {
+  std::vector<std::int64_t> shape{share_};
+  at::ScalarType dtype = at::kLong;
+  if (kind == spec::InputKind::kImages) {
+    shape.insert(shape.end(), {model_.image.channels, model_.image.height, model_.image.width});
+    dtype = at::kFloat;
+  } else if (has_positions(kind)) {
+    const bool of_target =
+        kind == spec::InputKind::kTargetTokens ||
+        (kind == spec::InputKind::kLabels && model_.task == spec::Task::kSequenceToSequence);
+    spec::StreamSpec stream;
+    if (of_target) stream.length_kind = spec::StreamSpec::Length::kTarget;
+    shape.push_back(stream.length(seq_length_));
+  }
+  const std::int64_t filling = runtime::is_answer(kind) ? nn::kIgnoreLabel : 0;
+  at::Tensor out =
+      at::full(shape, filling, at::TensorOptions().dtype(dtype).device(world_.device()));
+  const std::int64_t samples = samples_of(mine);
+  if (samples > 0) out.narrow(0, 0, samples).copy_(mine.at(kind));
+  return out;
+}
+
+void GatheredBatch::gather(const BatchPart& mine, bool answers) {
+  const comm::Group readers = world_.group(parts_.readers(world_.rank()));
+  for (const spec::InputKind kind : kinds_of(model_, answers)) {
+    const at::Tensor part = filled(kind, mine);
+    std::vector<std::int64_t> shape = part.sizes().vec();
+    shape[0] *= readers.size();
+    at::Tensor whole = at::empty(shape, part.options());
+    readers.all_gather(whole, part);
+    if (runtime::is_answer(kind))
+      num_labels_ = static_cast<double>(whole.ne(nn::kIgnoreLabel).sum().item<std::int64_t>());
+    whole_[kind] = std::move(whole);
+  }
+}
+
+at::Tensor GatheredBatch::fetch(spec::InputKind kind, Range samples, Range tokens) {
+  const at::Tensor rows = whole_.at(kind).narrow(0, samples.begin, samples.size());
+  return has_positions(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
+}
+
+}  // namespace galvatron::train
