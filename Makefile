@@ -10,7 +10,7 @@ CTEST := .venv/bin/ctest
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 SOURCES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
-PYTHON_FOLDERS := python tests tools bench
+PYTHON_FOLDERS := python tests tools bench examples
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile

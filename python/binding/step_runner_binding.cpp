@@ -137,16 +137,14 @@ void bind_step_runner(py::module_& module) {
            py::arg("device"), py::arg("seed"), py::arg("seq_length"), py::arg("initialise"))
       .def_property_readonly("num_parts",
                              [](const OwningRunner& runner) { return runner.parts().count(); })
-      .def_property_readonly("part",
-                             [](const OwningRunner& runner) { return runner.parts().of(runner.rank()); })
+      .def_property_readonly(
+          "part", [](const OwningRunner& runner) { return runner.parts().of(runner.rank()); })
       .def_property_readonly("has_optimizer", &StepRunner::has_optimizer)
       .def_property_readonly("steps_done", &StepRunner::steps_done)
-      .def_property_readonly(
-          "optimizer_name",
-          [](OwningRunner& runner) { return runner.optimizer().spec().name; })
-      .def_property_readonly(
-          "optimizer_states",
-          [](OwningRunner& runner) { return runner.optimizer().spec().states; })
+      .def_property_readonly("optimizer_name",
+                             [](OwningRunner& runner) { return runner.optimizer().spec().name; })
+      .def_property_readonly("optimizer_states",
+                             [](OwningRunner& runner) { return runner.optimizer().spec().states; })
       .def_property_readonly("optimizer_steps",
                              [](OwningRunner& runner) { return runner.optimizer().num_steps(); })
       .def("abort", &StepRunner::abort, py::arg("why"), no_gil)
@@ -159,14 +157,16 @@ void bind_step_runner(py::module_& module) {
       .def("clip_values", &StepRunner::clip_values, py::arg("limit"), no_gil)
       .def("update", &StepRunner::update, py::arg("learning_rate"), no_gil)
       .def("set_optimizer", &set_optimizer, py::arg("name"), py::arg("values"))
-      .def("set_optimizer_option",
-           [](OwningRunner& runner, const std::string& name, double value) {
-             runner.optimizer().set_option(name, value);
-           },
-           py::arg("name"), py::arg("value"))
-      .def("set_vector_decay",
-           [](OwningRunner& runner, double value) { runner.optimizer().set_vector_decay(value); },
-           py::arg("value"))
+      .def(
+          "set_optimizer_option",
+          [](OwningRunner& runner, const std::string& name, double value) {
+            runner.optimizer().set_option(name, value);
+          },
+          py::arg("name"), py::arg("value"))
+      .def(
+          "set_vector_decay",
+          [](OwningRunner& runner, double value) { runner.optimizer().set_vector_decay(value); },
+          py::arg("value"))
       .def("load_weights", &StepRunner::load_weights, py::arg("folder"), no_gil)
       .def("export_weights", &export_weights, py::arg("folder"), py::arg("tokenizer"), no_gil)
       .def("whole_tensors", &StepRunner::whole_tensors, py::arg("part"), no_gil)

@@ -55,9 +55,8 @@ at::Tensor LogitsExchange::pack(const std::vector<at::Tensor>& mine,
     for (std::size_t m = 0; m < have.size(); ++m) {
       const Range samples = intersect(have[m].samples, wanted(to));
       if (samples.empty() || have[m].numel() == 0) continue;
-      out.push_back(mine[m]
-                        .narrow(0, samples.begin - have[m].samples.begin, samples.size())
-                        .reshape({-1}));
+      out.push_back(
+          mine[m].narrow(0, samples.begin - have[m].samples.begin, samples.size()).reshape({-1}));
     }
   }
   return at::cat(out);

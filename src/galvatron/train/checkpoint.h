@@ -85,8 +85,8 @@ class CheckpointWriter {
 };
 
 // One checkpoint.
-void save_checkpoint(const std::filesystem::path& folder, runtime::Engine& engine, TrainState& state,
-                     const CheckpointFacts& facts);
+void save_checkpoint(const std::filesystem::path& folder, runtime::Engine& engine,
+                     TrainState& state, const CheckpointFacts& facts);
 
 // ConfigError unless the checkpoint is of this model, optimizer, sequence length and kind of
 // precision (fp64 or not), and has steps left to do; DamagedCheckpoint unless it is whole, as far

@@ -8,8 +8,8 @@
 namespace galvatron::train {
 
 // Runs `body` of step `step`. Whatever fails, the groups are dropped first: the peers then fail in
-// milliseconds. A RuntimeFailure leaves as one that says the step, running out of memory as one that
-// says the way out.
+// milliseconds. A RuntimeFailure leaves as one that says the step, running out of memory as one
+// that says the way out.
 void guard_step(comm::World& world, std::int64_t step, const std::function<void()>& body);
 
 }  // namespace galvatron::train

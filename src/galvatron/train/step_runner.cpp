@@ -46,8 +46,7 @@ StepRunner::StepRunner(const spec::ModelSpec& model, const plan::Plan& plan, com
   plan::require_valid_plan(plan, model, {world_.size(), options.seq_length});
   const Inside inside(*this);
   world_.create_groups(reader_sets(plan));
-  engine_ =
-      std::make_unique<runtime::Engine>(model, plan, world_, models::make_layer, options);
+  engine_ = std::make_unique<runtime::Engine>(model, plan, world_, models::make_layer, options);
 }
 
 StepRunner::~StepRunner() { outside_.reset(); }
@@ -159,8 +158,7 @@ std::string StepRunner::load_weights(const std::filesystem::path& folder) {
   return new_head_note(check_weights(engine_->model(), folder), folder);
 }
 
-void StepRunner::export_weights(const std::filesystem::path& folder,
-                                const ExportOptions& options) {
+void StepRunner::export_weights(const std::filesystem::path& folder, const ExportOptions& options) {
   const Inside inside(*this);
   const auto scope = comm::FlightRecorder::files(world_.flight(), "exporting weights");
   train::export_weights(*engine_, folder, options);
@@ -176,11 +174,10 @@ NamedTensors StepRunner::whole_tensors(const std::string& part) {
   const auto scope = comm::FlightRecorder::files(world_.flight(), "gathering whole tensors");
   NamedTensors out;
   for_each_whole_parameter(
-      *engine_, owned(part),
-      [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
+      *engine_, owned(part), [&](int layer, const spec::ParamSpec& param, const at::Tensor& whole) {
         for (const models::HfTensor& tensor : models::hf_tensors(engine_->model(), layer, param))
-          out[tensor.names[0]] = models::to_hf(tensor, param, whole).clone(
-              at::MemoryFormat::Contiguous);
+          out[tensor.names[0]] =
+              models::to_hf(tensor, param, whole).clone(at::MemoryFormat::Contiguous);
       });
   return out;
 }

@@ -94,9 +94,9 @@ class StepRunner {
   std::optional<TrainState> state_;
   std::optional<comm::FlightRecorder::Scope> outside_;
   double loss_ = 0;
-  double gradient_factor_ = 1;              // to come, beside the loss scale
-  std::optional<double> gradient_norm_;     // without gradient_factor_
-  std::int64_t samples_of_step_ = 0;        // of the gradients that wait for update()
+  double gradient_factor_ = 1;           // to come, beside the loss scale
+  std::optional<double> gradient_norm_;  // without gradient_factor_
+  std::int64_t samples_of_step_ = 0;     // of the gradients that wait for update()
 };
 
 }  // namespace galvatron::train

@@ -1,5 +1,5 @@
-// What changes from step to step of one rank beside the gradients: the optimizer and its states, the
-// loss scale, and how far the run is. With the engine's weights it is what a checkpoint holds.
+// What changes from step to step of one rank beside the gradients: the optimizer and its states,
+// the loss scale, and how far the run is. With the engine's weights it is what a checkpoint holds.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -55,8 +55,7 @@ StepRecord Trainer::step() {
     record.loss = engine_.forward_backward(batch, steps_done(), loss_scaler().scale());
     update(record);
   }
-  if (record.skipped)
-    record.samples = {samples_consumed(), samples_consumed() + plan.global_batch};
+  if (record.skipped) record.samples = {samples_consumed(), samples_consumed() + plan.global_batch};
 
   record.step = steps_done() + 1;
   set_progress(record.step, samples_consumed() + plan.global_batch);

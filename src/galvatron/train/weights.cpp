@@ -321,11 +321,11 @@ void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
   const auto stored = [&](const HfTensor& tensor) {
     return reader.view(find_first(reader, tensor)->name);
   };
-  for_each_own_parameter(engine, [&](const runtime::ParamHandle& handle,
-                                     const std::vector<HfTensor>& tensors) {
-    if (is_new.contains(tensors.front().names[0])) return;
-    load_parameter(stored, tensors, *handle.unit, handle.slot, handle.unit->master());
-  });
+  for_each_own_parameter(
+      engine, [&](const runtime::ParamHandle& handle, const std::vector<HfTensor>& tensors) {
+        if (is_new.contains(tensors.front().names[0])) return;
+        load_parameter(stored, tensors, *handle.unit, handle.slot, handle.unit->master());
+      });
   engine.publish();
 }
 

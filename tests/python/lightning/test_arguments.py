@@ -38,7 +38,8 @@ def test_each_old_argument_has_its_place():
     plan = plan_of(
         8, model_type="llama", hidden_size=64, num_hidden_layers=3, num_attention_heads=4, seq_length=32,
         global_train_batch_size=16, pp_deg=2, global_tp_deg=2, global_tp_consec=0, chunks=8, fsdp=0,
-        global_checkpoint=1, mixed_precision="fp16", pipeline_type="pipedream_flush", default_dp_type="ddp", use_flash_attn=True,
+        global_checkpoint=1, mixed_precision="fp16", pipeline_type="pipedream_flush", default_dp_type="ddp",
+        use_flash_attn=True,
     )  # fmt: skip
     assert len(plan.layers) == 3 + 2
     assert (plan.global_batch, plan.num_microbatches, plan.precision) == (16, 8, "fp16")
