@@ -4,7 +4,7 @@
 - Pages that are made of other files: the C++ API, the HTTP API, the examples, CONTRIBUTING.md and CHANGELOG.md.
 - Links of pages to files outside docs/ lead to these pages; Chinese pages lead to English ones where there is no other.
 - Lists begin with an empty line before them: the sites that show the sources need none, Python-Markdown does.
-- Rooms are added to the navigation. A page that is not there yet is left out of it, and of links, where MISSING names it.
+- Rooms are added to the navigation. A page that is not there yet is left out where MISSING names it.
 """
 
 from __future__ import annotations

@@ -63,10 +63,10 @@ const ModelType& type_of(const Json& config, const std::string& name) {
   const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
   const auto known = model_types().find(type);
   if (known != model_types().end()) return known->second;
-  refuse_feature(name, "model_type", "'" + type + "'",
-                 fmt::format("{}; supported are {} (docs/own_models.md)",
-                             foreign_family_hint(type, config),
-                             fmt::join(model_type_names(), ", ")));
+  refuse_feature(
+      name, "model_type", "'" + type + "'",
+      fmt::format("{}; supported are {} (docs/own_models.md)", foreign_family_hint(type, config),
+                  fmt::join(model_type_names(), ", ")));
 }
 
 ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
