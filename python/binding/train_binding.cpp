@@ -63,7 +63,8 @@ std::string train(const std::string& options, const std::optional<py::function>&
   return out.dump();
 }
 
-std::string evaluate(const std::string& options, const std::optional<py::function>& make_samples) {
+std::string evaluate_job(const std::string& options,
+                         const std::optional<py::function>& make_samples) {
   train::TrainJob job;
   train::EvaluationRequest request;
   read_job(options, train::evaluation_options(job, request), "evaluate", job);
@@ -96,7 +97,7 @@ void bind_training(py::module_& module) {
     train::EvaluationRequest request;
     return describe_in_python_words(train::evaluation_options(job, request));
   });
-  module.def("evaluate", &evaluate, py::arg("options"), py::arg("make_samples"));
+  module.def("evaluate", &evaluate_job, py::arg("options"), py::arg("make_samples"));
 }
 
 }  // namespace galvatron::binding
