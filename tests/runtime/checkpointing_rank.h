@@ -1,8 +1,10 @@
 // A rank of a test that saves and loads checkpoints.
 #pragma once
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/data/sample_source.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/train/checkpoint.h"
+#include "galvatron/train/trainer.h"
 
 #include "runtime/plan_training.h"
 
