@@ -29,8 +29,6 @@ STAGED = ROOT / "build" / "docs"
 OUTSIDE = {"dev/contributing.md": "CONTRIBUTING.md", "dev/changes.md": "CHANGELOG.md"}
 EXAMPLES = "examples.md"
 CPP = "reference/cpp.md"
-# Pages written beside another change, which may come after this one.
-MISSING = {page for page in ("lightning.md",) if not (DOCS / page).exists()}
 CHINESE = ".zh.md"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)(?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 LIST_ITEM = re.compile(r"(?:[-*]|\d+\.) ")
@@ -100,19 +98,12 @@ def with_empty_lines(markdown: str) -> str:
     return "\n".join(out)
 
 
-def without_missing(markdown: str) -> str:
-    """Words in the place of links to what is not there."""
-    for page in MISSING:
-        markdown = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(page)}(?:#[^)]*)?\)", r"\1", markdown)
-    return markdown
-
-
 def write(folder: Path, pages: dict[str, str], chinese: dict[str, str] | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for page, text in pages.items():
         path = folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(with_empty_lines(with_links(without_missing(text), page, chinese)))
+        path.write_text(with_empty_lines(with_links(text, page, chinese)))
     for path in DOCS.rglob("*"):
         if path.is_file() and path.suffix != ".md":
             copy = folder / path.relative_to(DOCS)
@@ -129,7 +120,7 @@ def navigation(entries: list[Any], pages: dict[str, str]) -> list[Any]:
         elif value == CPP:
             rooms = [{Path(page).stem: page} for page in pages if page.startswith(f"{cpp_pages.FOLDER}/")]
             out.append({title: [value, *rooms]})
-        elif value not in MISSING:
+        else:
             out.append(entry)
     return out
 
