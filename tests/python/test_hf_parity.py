@@ -118,7 +118,9 @@ def assert_same_tensors(folder: Path, original: Path) -> None:
         assert torch.equal(ours[name], tensor), name
 
 
-@pytest.mark.parametrize("name", hf_judge.isa_cases(CONFIGS))
+@pytest.mark.parametrize(
+    "name", hf_judge.isa_cases([name for name in CONFIGS if name not in hf_models.IN_DOUBLE_ALONE])
+)
 def test_numbers_are_those_of_transformers(name, references, probe):
     reference = references(name)
     ours = probe(reference, steps=hf_models.NUM_STEPS, weight_decay=hf_models.WEIGHT_DECAY)
@@ -154,8 +156,9 @@ def test_one_part_in_1e5_of_one_gradient_is_caught(name, references, probe):
     assert sum(caught) >= 0.9 * len(caught) > 10, "some of T5's round nearly as much"
 
 
-PLANNED = [
-    "gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin",
+PLANNED = ["gpt2-odd-vocabulary", "llama", "llama-tied", "qwen2", "bert", "t5", "t5-v1.1", "vit", "swin"]
+# Plan fuzzing has them under every plan.
+PLANNED_ONCE = [
     "mistral-window", "phi3", "gpt-neox", "olmo2", "gemma", "gemma2", "gemma3", "roberta", "distilbert", "deit",
     "mt5-untied",
 ]  # fmt: skip
@@ -163,7 +166,10 @@ PLANNED = [
 
 @pytest.mark.parametrize(
     ("name", "plan_name"),
-    [*hf_judge.isa_cases(PLANNED, "mixed"), *((name, plan) for name in PLANNED for plan in PLANS if plan != "mixed")],
+    [
+        *hf_judge.isa_cases([*PLANNED, *PLANNED_ONCE], "mixed"),
+        *((name, plan) for name in PLANNED for plan in PLANS if plan != "mixed"),
+    ],
 )
 def test_numbers_and_weights_survive_a_plan(name, plan_name, references, probe, tmp_path):
     reference = references(name)
