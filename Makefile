@@ -34,6 +34,9 @@ build-python: build ## the C++ side of the Python package, for .venv
 wheel-test: setup ## `pip install .` in a fresh virtual environment, and what it then can
 	@tools/wheel_test.sh
 
+docs: ## the docs as a site: site/index.html
+	@tools/docs.sh
+
 build-tests: setup-test
 	@tools/page.sh
 	@$(CMAKE) --preset release -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }; rm -f build-configure.log
@@ -80,7 +83,7 @@ check: setup-test ## format, ruff, types, rooms: what needs no compiler
 lint: check ## the same and clang-tidy on our sources
 	@clang-tidy -p build/release --quiet $(filter src/%.cpp,$(SOURCES))
 
-clean: ## remove build/
-	@rm -rf build
+clean: ## remove build/ and site/
+	@rm -rf build site
 
-.PHONY: help quickstart setup setup-test page build build-python wheel-test build-tests test fuzz bench planner damage planner-files sanitize format check lint clean
+.PHONY: help quickstart setup setup-test page build build-python wheel-test docs build-tests test fuzz bench planner damage planner-files sanitize format check lint clean

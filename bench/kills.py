@@ -46,8 +46,13 @@ class Checkpoints:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
 
-    def being_written(self) -> bool:
-        return any(self.folder.glob("step-*.partial"))
+    def being_written(self) -> set[tuple[str, int]]:
+        """What lies half written there: each with its inode, for what a kill has left may stay until the next save."""
+        found = set()
+        for partial in self.folder.glob("step-*.partial"):
+            with contextlib.suppress(FileNotFoundError):
+                found.add((partial.name, partial.stat().st_ino))
+        return found
 
     def newest(self) -> int:
         """The step that `latest` names; 0 where there is none yet. What has its name must be whole."""
@@ -158,21 +163,22 @@ def wait_for(condition: collections.abc.Callable[[], bool], process: subprocess.
         time.sleep(0.001)
 
 
-def wait_for_a_moment(job: Job, process: subprocess.Popen, draw: random.Random) -> str:
-    """While it starts, in the middle of a save, or at any time of training."""
+def wait_for_a_moment(job: Job, process: subprocess.Popen, draw: random.Random, left: set[tuple[str, int]]) -> str:
+    """While it starts, in the middle of a save, or at any time of training. `left`: by those who were killed before."""
     kind = draw.choices(["start", "save", "training"], [0.1, 0.45, 0.45])[0]
     if kind == "start":
         time.sleep(draw.uniform(0.05, 1.5))
         return kind
-    wait_for(job.checkpoints.being_written, process)
+    wait_for(lambda: bool(job.checkpoints.being_written() - left), process)
     time.sleep(draw.uniform(0, 0.02) if kind == "save" else draw.uniform(0.02, 1.0))
     return kind
 
 
 def disturb(job: Job, draw: random.Random) -> tuple[str, str]:
     """Starts the job and does something to one of its processes: what, and when. "ended": it was too late."""
+    left = job.checkpoints.being_written()
     process = job.start(asynchronous=draw.random() < 0.5)
-    moment = wait_for_a_moment(job, process, draw)
+    moment = wait_for_a_moment(job, process, draw, left)
     ranks = ranks_of(process.pid)
     number = draw.choices(list(SHARES), list(SHARES.values()))[0]
     if number == signal.SIGSTOP and not ranks:

@@ -36,6 +36,14 @@ PURPOSE = {
     "profiler": "measures hardware and models",
     "cli": "one file per command",
 }
+LIGHT = (
+    ".page{fill:#fff}.ink{fill:#1f2933}.soft{fill:#55606e}.planning{fill:#e8f1fb;stroke:#2b6cb0}"
+    ".training{fill:#fdeee6;stroke:#b7562b}.blue{fill:#2b6cb0}.orange{fill:#b7562b}.line{stroke:#8a94a6}.head{fill:#8a94a6}"
+)
+DARK = (
+    ".page{fill:none}.ink{fill:#e6e8ec}.soft{fill:#9aa5b4}.planning{fill:#1d2f45;stroke:#63a4e8}"
+    ".training{fill:#3a2a20;stroke:#ee9a63}.blue{fill:#63a4e8}.orange{fill:#ee9a63}"
+)
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 196, 58, 40, 56, 30
 
 
@@ -109,12 +117,13 @@ def draw() -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         'font-family="Helvetica, Arial, sans-serif">',
+        f"<style>{LIGHT}@media (prefers-color-scheme:dark){{{DARK}}}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto"><path d="M0 0L8 4L0 8z" fill="#8a94a6"/></marker></defs>',
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
-        f'<text x="{MARGIN}" y="28" font-size="13" fill="#55606e">An arrow points to what a room includes. '
-        '<tspan fill="#2b6cb0">Blue: the planning half, no torch.</tspan> '
-        '<tspan fill="#b7562b">Orange: the training half.</tspan></text>',
+        'orient="auto"><path d="M0 0L8 4L0 8z" class="head"/></marker></defs>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" class="page"/>',
+        f'<text x="{MARGIN}" y="28" font-size="13" class="soft">An arrow points to what a room includes. '
+        '<tspan class="blue">Blue: the planning half, no torch.</tspan> '
+        '<tspan class="orange">Orange: the training half.</tspan></text>',
     ]
     for room, others in sorted(reduced(includes).items()):
         for other in sorted(others):
@@ -123,17 +132,17 @@ def draw() -> str:
             middle = (y1 + y2) / 2
             out.append(
                 f'<path d="M{x1:.0f} {y1:.0f} C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2 - 3:.0f}" '
-                'fill="none" stroke="#8a94a6" stroke-width="1.4" marker-end="url(#head)"/>'
+                'fill="none" class="line" stroke-width="1.4" marker-end="url(#head)"/>'
             )
     for room, (x, y) in sorted(place.items()):
-        fill, line = ("#e8f1fb", "#2b6cb0") if room in PLANNING else ("#fdeee6", "#b7562b")
+        half = "planning" if room in PLANNING else "training"
         out.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" fill="{fill}" '
-            f'stroke="{line}"/>'
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" '
+            f'class="{half}"/>'
             f'<text x="{x + BOX_WIDTH / 2:.0f}" y="{y + 24:.0f}" text-anchor="middle" font-size="15" '
-            f'font-weight="600" fill="#1f2933">{room}</text>'
+            f'font-weight="600" class="ink">{room}</text>'
             f'<text x="{x + BOX_WIDTH / 2:.0f}" y="{y + 44:.0f}" text-anchor="middle" font-size="11.5" '
-            f'fill="#55606e">{escape(PURPOSE[room])}</text>'
+            f'class="soft">{escape(PURPOSE[room])}</text>'
         )
     return "\n".join([*out, "</svg>"]) + "\n"
 

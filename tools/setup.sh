@@ -3,6 +3,7 @@
 #   tools/setup.sh run      to build and train
 #   tools/setup.sh test     what the tests need too
 #   tools/setup.sh planner  the planning half alone: no torch
+#   tools/setup.sh docs     the docs as a site: .venv-docs alone, no compiler, no torch
 # A second run finds its stamps and ends at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,8 +27,8 @@ install_system_packages() {
     return 0
   }
   local missing=() launchers=()
-  list_missing missing "${system_packages[@]}"
-  [ "$purpose" = planner ] || list_missing missing "${training_packages[@]}"
+  [ "$purpose" = docs ] || list_missing missing "${system_packages[@]}"
+  [ "$purpose" = planner ] || [ "$purpose" = docs ] || list_missing missing "${training_packages[@]}"
   [ "$purpose" = test ] && list_missing launchers "${launcher_packages[@]}"
   [ "$purpose" = test ] && { command -v chromium >/dev/null || list_missing missing "${browser_packages[@]}"; }
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
@@ -90,6 +91,17 @@ install_requirements() {
   touch "$stamp"
 }
 
+# What builds the docs stays apart from what trains: its pins hold every package, with hashes.
+install_docs() {
+  local stamp
+  stamp=.venv-docs/.installed-$(sha256sum requirements-docs.txt | cut -c1-16)
+  [ -e "$stamp" ] && return 0
+  say "installing requirements-docs.txt into .venv-docs"
+  python3 -m venv --clear .venv-docs
+  .venv-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+  touch "$stamp"
+}
+
 install_package() {
   local stamp
   stamp=.venv/.package-$(sha256sum pyproject.toml | cut -c1-16)
@@ -101,6 +113,8 @@ install_package() {
 
 install_system_packages
 check_versions
+[ "$purpose" = docs ] || [ "$purpose" = test ] && install_docs
+[ "$purpose" = docs ] && exit 0
 [ -x .venv/bin/python ] || { say "making .venv"; python3 -m venv .venv; }
 if [ "$purpose" = planner ]; then
   [ -x .venv/bin/cmake ] || .venv/bin/pip install --quiet --disable-pip-version-check $(grep -E '^(cmake|ninja)==' requirements.txt)

@@ -18,6 +18,7 @@ void bind_models(pybind11::module_& module);
 void bind_planning(pybind11::module_& module);
 void bind_answers(pybind11::module_& module);
 void bind_training(pybind11::module_& module);
+void bind_auto_plans(pybind11::module_& module);
 void bind_step_runner(pybind11::module_& module);
 
 // Structured values cross the border as JSON text: the files' own form, read with the files' own

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, module) {
   galvatron::binding::bind_answers(module);
   galvatron::binding::bind_models(module);
   galvatron::binding::bind_training(module);
+  galvatron::binding::bind_auto_plans(module);
   galvatron::binding::bind_step_runner(module);
 }

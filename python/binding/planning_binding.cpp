@@ -2,6 +2,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_options.h"
 #include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/planning/plan_drawing.h"
@@ -126,6 +127,10 @@ void bind_models_as_planned(py::module_& module) {
         return spec::model_from_config(model.config, model.name, overrides);
       },
       py::arg("model"), py::arg("numbers"));
+  module.def("model_options", [] {
+    spec::ModelOverrides overrides;
+    return describe_in_python_words(spec::model_override_options(overrides));
+  });
   module.def("preset_names", &spec::preset_names);
   module.def("models", [] {
     OrderedJson out = OrderedJson::array();
@@ -202,6 +207,12 @@ void bind_profiles(py::module_& module) {
 }  // namespace
 
 void bind_planning(py::module_& module) {
+  module.def(
+      "unknown_option_hint",
+      [](const std::string& name, const std::vector<std::string>& known) {
+        return unknown_option_hint(name, known, /*dashes=*/false);
+      },
+      py::arg("name"), py::arg("known"));
   bind_models_as_planned(module);
   bind_plans(module);
   bind_profiles(module);

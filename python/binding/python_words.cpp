@@ -12,8 +12,11 @@ std::set<std::string> make_known_options() {
   std::set<std::string> out = planning::planning_option_names();
   out.insert("frontier");  // a method of the result
   train::TrainJob job;
-  const OptionList list = train::train_options(job);
-  for (const Option& option : list.all()) out.insert(option.name);
+  train::EvaluationRequest evaluation;
+  for (const OptionList& list :
+       {train::train_options(job), train::evaluation_options(job, evaluation)}) {
+    for (const Option& option : list.all()) out.insert(option.name);
+  }
   return out;
 }
 

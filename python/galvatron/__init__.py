@@ -15,17 +15,39 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from galvatron._answers import FoundPlan, Frontier, Prediction, SearchResult, Sweep
-    from galvatron._model import Model, cluster_names, clusters, load, models, preset_names
+    from galvatron._evaluating import evaluate
+    from galvatron._model import (
+        Model,
+        ModelOutput,
+        cluster_names,
+        clusters,
+        from_pretrained,
+        load,
+        models,
+        preset_names,
+    )
     from galvatron._plan import LayerStrategy, Pipeline, Plan
     from galvatron._planning import HardwareProfile, ModelProfile, search, simulate, sweep
+    from galvatron._records import EvaluationSummary, RunSummary, SearchProgress, StepRecord
     from galvatron._training import train
     from galvatron.errors import ConfigError, InternalError, NothingFits, RuntimeFailure
 
 _PLACES = {
     "_answers": ("FoundPlan", "Frontier", "Prediction", "SearchResult", "Sweep"),
-    "_model": ("Model", "cluster_names", "clusters", "load", "models", "preset_names"),
+    "_evaluating": ("evaluate",),
+    "_model": (
+        "Model",
+        "ModelOutput",
+        "cluster_names",
+        "clusters",
+        "from_pretrained",
+        "load",
+        "models",
+        "preset_names",
+    ),
     "_plan": ("LayerStrategy", "Pipeline", "Plan"),
     "_planning": ("HardwareProfile", "ModelProfile", "search", "simulate", "sweep"),
+    "_records": ("EvaluationSummary", "RunSummary", "SearchProgress", "StepRecord"),
     "_training": ("train",),
     "errors": ("ConfigError", "InternalError", "NothingFits", "RuntimeFailure"),
 }
@@ -33,22 +55,29 @@ _MODULE_OF = {name: module for module, names in _PLACES.items() for name in name
 
 __all__ = [
     "ConfigError",
+    "EvaluationSummary",
     "FoundPlan",
     "Frontier",
     "HardwareProfile",
     "InternalError",
     "LayerStrategy",
     "Model",
+    "ModelOutput",
     "ModelProfile",
     "NothingFits",
     "Pipeline",
     "Plan",
     "Prediction",
+    "RunSummary",
     "RuntimeFailure",
+    "SearchProgress",
     "SearchResult",
+    "StepRecord",
     "Sweep",
     "cluster_names",
     "clusters",
+    "evaluate",
+    "from_pretrained",
     "load",
     "models",
     "preset_names",
@@ -74,4 +103,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__") and name.endswith("__"))])

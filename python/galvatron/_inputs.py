@@ -29,8 +29,9 @@ def spec_of(model: Any) -> ModelSpec:
     """A preset name, config.json, folder, configuration dict, transformers config or Model as a ModelSpec."""
     from galvatron._binding import core
 
-    if isinstance(getattr(model, "spec", None), core.ModelSpec):  # a Model
-        return model.spec
+    own = getattr(model, "spec", None)
+    if isinstance(own, core.ModelSpec):  # a Model
+        return own
     if isinstance(model, core.ModelSpec):
         return model
     config = model.to_dict() if hasattr(model, "to_dict") else model

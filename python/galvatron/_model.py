@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import warnings
 from collections.abc import Mapping
 from os import PathLike
@@ -15,26 +16,60 @@ from torch import Tensor, nn
 
 from galvatron._binding import core
 from galvatron._inputs import InputReader, spec_of
-from galvatron._options import ModelNumbers, to_json
+from galvatron._options import ModelNumbers, described, to_json
+from galvatron._records import Record
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Model(nn.Module):
-    """A whole model whose parameters have transformers' names and shapes. Made by load().
+class ModelConfig(dict[str, Any]):
+    """A Hugging Face configuration, whose keys are attributes, too: transformers.Trainer reads and sets them."""
 
-    A call takes the family's inputs by keyword and returns a dict of tensors that carry gradients:
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(f"the configuration has no '{name}'")
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+class ModelOutput(Record):
+    """What a call of a Model gives: tensors that carry gradients, by name and as attributes."""
+
+    __slots__ = ()
+    loss: Tensor
+    """Scalar: the mean cross entropy over the labels that count. Only where there were labels."""
+    logits: Tensor
+    """[B, T, vocabulary] or [B, classes]."""
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return []  # nothing stands for a loss that is not there
+
+    def _words(self) -> str:
+        loss = f"loss {self.loss.item():.4f}, " if "loss" in self else ""
+        return f"{loss}logits {list(self.logits.shape)}"
+
+
+class Model(nn.Module):
+    """A whole model whose parameters have transformers' names and shapes. Made by from_pretrained() or load().
+
+    A call takes the family's inputs by keyword and returns a ModelOutput, `out.loss` or `out["loss"]`:
 
     - ``input_ids`` int64 [B, T], ``labels`` int64 [B, T] as in transformers: equal to input_ids for next-token models
       (the shift happens inside); -100 does not count;
     - T5 also takes ``decoder_input_ids`` [B, U]; without them they are the labels [B, U] shifted right;
     - vision models take ``pixel_values`` [B, channels, height, width] and ``labels`` int64 [B].
 
-    The result holds ``logits``, [B, T, vocabulary] or [B, classes], and with labels ``loss``, the mean cross entropy
-    over the labels that count (a scalar, fp32, or fp64 for a model in fp64). ConfigError for an input that is missing,
-    unknown or of a wrong shape.
+    It holds ``logits``, [B, T, vocabulary] or [B, classes], and with labels ``loss``, the mean cross entropy over the
+    labels that count (a scalar, fp32, or fp64 for a model in fp64). ConfigError for an input that is missing, that the
+    family does not take, or of a wrong shape.
 
     It is a torch module in every other respect: parameters(), state_dict(), to(), train() and eval() are torch's.
     Dropout is on after train() and draws a new mask for each call.
@@ -45,6 +80,7 @@ class Model(nn.Module):
         self._model = model
         self._reader = InputReader(model.spec)
         self._samples_seen = 0
+        self._origin: Path | None = None  # the folder that the weights are from
         made = model.make_parameters(dtype, device)
         self._names = [name for name, _, _ in made]
         for name, aliases, value in _in_module_order(made):
@@ -57,11 +93,45 @@ class Model(nn.Module):
         return self._model.spec
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The Hugging Face configuration that the model was made from."""
-        return json.loads(self.spec.config)
+    def config(self) -> ModelConfig:
+        """A copy of the Hugging Face configuration that the model was made from."""
+        return ModelConfig(json.loads(self.spec.config))
 
-    def forward(self, **inputs: Tensor | None) -> dict[str, Tensor]:
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            *,
+            input_ids: Tensor | None = None,
+            attention_mask: Tensor | None = None,
+            token_type_ids: Tensor | None = None,
+            decoder_input_ids: Tensor | None = None,
+            decoder_attention_mask: Tensor | None = None,
+            pixel_values: Tensor | None = None,
+            labels: Tensor | None = None,
+        ) -> ModelOutput: ...
+
+    # transformers.Trainer takes from these names which columns of a dataset the model is given.
+    def forward(
+        self,
+        *,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> ModelOutput:
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "decoder_input_ids": decoder_input_ids,
+            "decoder_attention_mask": decoder_attention_mask,
+            "pixel_values": pixel_values,
+            "labels": labels,
+        }
         parameters = self._tensors()
         device, dtype = parameters[0].device, parameters[0].dtype
         batch = {kind: value.to(device) for kind, value in self._reader.read(inputs).items()}
@@ -72,8 +142,8 @@ class Model(nn.Module):
         if self.training:
             self._samples_seen += logits.shape[0]
         if labels is None:
-            return {"logits": logits}
-        return {"loss": _mean_loss(logits, labels), "logits": logits}
+            return ModelOutput(logits=logits)
+        return ModelOutput(loss=_mean_loss(logits, labels), logits=logits)
 
     @property
     def input_kinds(self) -> list[str]:
@@ -91,13 +161,42 @@ class Model(nn.Module):
         """By name: does weight decay act on the parameter, where nobody says otherwise? Not on biases and norms."""
         return dict(zip(self._names, self._model.decays, strict=True))
 
-    def save(self, folder: str | PathLike[str], tokenizer: str | PathLike[str] = "") -> None:
-        """Writes a folder that transformers' from_pretrained loads, weights in the type that they have.
+    def save_pretrained(self, folder: str | PathLike[str], tokenizer: Any = None) -> None:
+        """Writes a folder that from_pretrained loads, ours and transformers': weights in the type that they have.
 
-        `tokenizer`: a tokenizer.json or a folder whose tokenizer files are copied. The folder appears whole or not at
+        `tokenizer`: a tokenizer.json, a folder whose tokenizer files are copied, or a tokenizer of transformers';
+        default: that of the folder which the model came from, where there was one. The folder appears whole or not at
         all; it replaces an earlier export, and nothing else (ConfigError).
         """
-        self._model.save(self._tensors(), folder, tokenizer)
+        if not hasattr(tokenizer, "save_pretrained"):
+            is_there = self._origin is not None and self._origin.is_dir()
+            self._save(folder, (self._origin if is_there else None) if tokenizer is None else tokenizer)
+            return
+        with tempfile.TemporaryDirectory(prefix="galvatron-") as scratch:
+            tokenizer.save_pretrained(scratch)
+            self._save(folder, scratch)
+
+    save = save_pretrained
+
+    def _save(self, folder: str | PathLike[str], tokenizer: str | PathLike[str] | None) -> None:
+        self._model.save(self._tensors(), folder, tokenizer or "")
+
+    def __repr__(self) -> str:
+        first = next(self.parameters())
+        spec = self.spec
+        numbers = f"{spec.num_params:,} parameters in {spec.num_layers} layers"
+        return f"<Model {spec.name}: {numbers}, {str(first.dtype).removeprefix('torch.')} on {first.device}>"
+
+    def __str__(self) -> str:
+        """The parameters too, those of equal blocks in one line."""
+        shapes: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+        for name in self._names:
+            place = (re.sub(r"\.\d+\.", ".*.", name), tuple(self.get_parameter(name).shape))
+            shapes.setdefault(place, []).append(name)
+        lines = [repr(self)]
+        for (name, shape), all_names in shapes.items():
+            lines.append(f"  {name} {list(shape)}" + (f" x {len(all_names)}" if len(all_names) > 1 else ""))
+        return "\n".join(lines)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         parameters = self._tensors()
@@ -105,10 +204,12 @@ class Model(nn.Module):
         twin.load_state_dict(self.state_dict())
         twin.train(self.training)
         twin._samples_seen = self._samples_seen
+        twin._origin = self._origin
         memo[id(self)] = twin
         return twin
 
 
+@described(core.model_options())
 def load(
     model: str | PathLike[str] | Mapping[str, Any] | Any,
     dtype: torch.dtype = torch.float32,
@@ -117,7 +218,7 @@ def load(
     seed: int = 1234,
     **numbers: Unpack[ModelNumbers],
 ) -> Model:
-    """A model in evaluation mode, as from_pretrained gives it.
+    """A model in evaluation mode: weights of a folder as from_pretrained() loads them, or random ones.
 
     `model` is a folder with config.json and safetensors (its weights are loaded, whatever their type), or a preset
     name, a config.json, a configuration dict or a transformers config: then weights are random, each element a function
@@ -128,11 +229,35 @@ def load(
     ConfigError for an unknown family, a feature that we do not have, a shard that is missing or damaged, tensors that
     are missing, unexpected or of a wrong shape or type.
     """
+    return _load(model, dtype, device, seed, numbers)
+
+
+def from_pretrained(
+    folder: str | PathLike[str], dtype: torch.dtype = torch.float32, *, device: str | torch.device = "cpu"
+) -> Model:
+    """The model of a Hugging Face folder (config.json and safetensors) with its weights, in evaluation mode.
+
+    Its tokenizer is kept in mind for save_pretrained(). Nothing is downloaded: of a model of the hub,
+    `huggingface_hub.snapshot_download(name)` gives the folder. load() is the same, and makes random weights of a preset
+    or a config.json, too.
+
+    ConfigError as for load(), and for what is no folder.
+    """
+    if weights_folder(folder) is None:
+        raise ConfigError(_no_folder(folder))
+    return _load(folder, dtype, device, 0, {})
+
+
+def _load(
+    model: Any, dtype: torch.dtype, device: str | torch.device, seed: int, numbers: Mapping[str, object]
+) -> Model:
     spec = core.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = weights_folder(model)
-    if folder is not None and (note := made._model.load(made._tensors(), folder)):
-        warnings.warn(note, stacklevel=2)
+    if folder is not None:
+        if note := made._model.load(made._tensors(), folder):
+            warnings.warn(note, stacklevel=3)
+        made._origin = folder
     return made.eval()
 
 
@@ -171,6 +296,18 @@ def weights_folder(model: object) -> Path | None:
             f"[weights] {folder} holds no safetensors; for random weights name its file: {folder / 'config.json'}"
         )
     return folder
+
+
+def _no_folder(given: object) -> str:
+    if not isinstance(given, (str, PathLike)):
+        return f"[weights] from_pretrained needs a folder with config.json and safetensors, not {given!r}"
+    if str(given) in core.preset_names():
+        way_out = f"a preset has no weights; load({str(given)!r}) makes random ones"
+    elif Path(given).exists():
+        way_out = "it is a file; load() makes a model with random weights of a config.json"
+    else:
+        way_out = f"of a model of the hub, huggingface_hub.snapshot_download({str(given)!r}) gives it"
+    return f"[weights] '{given}' is no folder with config.json and safetensors: {way_out}"
 
 
 def _in_module_order(made: list[tuple[str, list[str], Tensor]]) -> list[tuple[str, list[str], Tensor]]:

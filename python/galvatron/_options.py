@@ -1,21 +1,30 @@
-"""Options of train() and search() as C++ describes them: signatures and docstrings say them all."""
+"""Options of our functions as C++ describes them: signatures and docstrings say them all."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import math
 import os
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from galvatron.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WIDTH = 118
+# How values are written that have a unit.
+_UNITS = {
+    "SIZE": 'bytes, or "16GiB"',
+    "SIZE|N%": '"5%" or "2GiB"',
+    "SIZE,...": 'bytes, or "16GiB", or a list of them',
+    "RATE": 'such as "25GB/s"',
+    "AMOUNT": 'such as "1T"',
+}
 
 
 class ModelNumbers(TypedDict, total=False):
@@ -34,9 +43,12 @@ class ModelNumbers(TypedDict, total=False):
     """Tokens of the longest sequence."""
 
 
-def described(description: str) -> Callable[[Function], Function]:
-    """Decorator: `**options` of the function becomes the options of the description, but those that it has itself."""
-    options = json.loads(description)
+def described(*descriptions: str) -> Callable[[Function], Function]:
+    """Decorator: `**options` of the function becomes the options of the descriptions, but those that it has itself.
+
+    Others are refused with what they may have meant: another system's name for one of ours, or the nearest.
+    """
+    options = [option for description in descriptions for option in json.loads(description)]
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
@@ -52,11 +64,27 @@ def described(description: str) -> Callable[[Function], Function]:
             for option in options
             if option["name"] not in own
         ]
-        function.__signature__ = signature.replace(parameters=[*kept, *more])  # type: ignore[attr-defined]
-        function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n\n" + _table(options, own)
-        return function
+        known = [*own, *(one.name for one in more)]
+
+        @functools.wraps(function)
+        def checked(*args: Any, **given: Any) -> Any:
+            refuse_unknown(function.__name__, given, known)
+            return function(*args, **given)
+
+        checked.__signature__ = signature.replace(parameters=[*kept, *more])  # type: ignore[attr-defined]
+        checked.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n\n" + _table(options, own)
+        return cast(Function, checked)
 
     return decorate
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: list[str]) -> None:
+    """ConfigError for a name that is not known, saying what it may have meant."""
+    from galvatron._binding import core
+
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"[{function}] '{name}' is unknown{core.unknown_option_hint(name, known)}")
 
 
 def to_json(value: object) -> str:
@@ -118,16 +146,25 @@ def _default(option: dict[str, Any]) -> object:
 
 
 def _table(options: list[dict[str, Any]], own: set[str]) -> str:
-    lines = ["Options:"]
-    group = ""
+    groups: dict[str, list[str]] = {}
     for option in options:
-        if option["name"] in own:
-            continue
-        if option["group"] != group:
-            group = option["group"]
-            lines += ["", f"{group}:"]
-        values = f" ({option['values']})" if "|" in option["values"] else ""
-        default = f" [{option['default']}]" if option["default"] else ""
-        text = f"`{option['name']}`: {option['type']}{values}. {option['help']}{default}"
-        lines += textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
-    return "\n".join(lines) + "\n"
+        if option["name"] not in own:
+            groups.setdefault(option["group"], []).extend(_lines(option))
+    return (
+        "\n".join(["Options:", *(line for group, lines in groups.items() for line in ("", f"{group}:", *lines))]) + "\n"
+    )
+
+
+def _lines(option: dict[str, Any]) -> list[str]:
+    values = _UNITS.get(option["values"], option["values"] if "|" in option["values"] else "")
+    text = f"`{option['name']}`: {option['type']}{values and f' ({values})'}. {option['help']}{_default_words(option)}"
+    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def _default_words(option: dict[str, Any]) -> str:
+    if option["default"]:
+        return f" [{option['default']}]"
+    if option["type"] == "bool":
+        return " [False]"
+    is_said = "default" in option["help"] + option["group"]
+    return "" if is_said else " [none]"

@@ -16,6 +16,7 @@ from galvatron import _html as html
 from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron._options import to_json
+from galvatron._records import counted
 from galvatron.errors import ConfigError
 
 _FIELDS: list[dict[str, Any]] = json.loads(core.strategy_fields())
@@ -36,10 +37,16 @@ def _with_fields(kind: type) -> type:
 
 if TYPE_CHECKING:
 
-    class LayerStrategy:
-        def __init__(self, **fields: int | bool | str) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
+    @dataclass
+    class LayerStrategy:  # a test compares it with the C++ side's description
+        tp_degree: int = 1
+        tp_consecutive: bool = True
+        ulysses_degree: int = 1
+        cp_degree: int = 1
+        ep_degree: int = 1
+        zero_stage: int = 0
+        shard_degree: int = 0
+        recompute: str = "none"
 
 else:
 
@@ -111,7 +118,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The file's content: layers in groups of equal ones."""
-        return json.loads(core.checked_plan(self._text()))
+        plan: dict[str, Any] = json.loads(core.checked_plan(self._text()))
+        return plan
 
     def to_text(self) -> str:
         """The file itself, as a person reads it."""
@@ -144,16 +152,16 @@ class Plan:
 
     def dp_degree(self, layer: int) -> int:
         """Data-parallel degree of a layer: ranks of its stage over the ways in which its sequence is split."""
-        ways = (getattr(self.layers[layer], field["name"]) for field in _FIELDS if field["splits_sequence"])
+        ways: list[int] = [getattr(self.layers[layer], one["name"]) for one in _FIELDS if one["splits_sequence"]]
         return self.world_size // self.pipeline.degree // math.prod(ways)
 
     def __str__(self) -> str:
-        """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2"."""
-        return core.plan_summary(self._text())
+        """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2, 1f1b on 2 pipeline ranks, 4 microbatches"."""
+        return f"{core.plan_summary(self._text())}, {self._pipeline_words()}"
 
     def __repr__(self) -> str:
         try:
-            layers = str(self)
+            layers = core.plan_summary(self._text())
         except ConfigError as error:
             layers = str(error)
         return f"<Plan {self._shape()}: {layers}>"
@@ -167,9 +175,15 @@ class Plan:
 
     def _shape(self) -> str:
         return (
-            f"{self.model or 'any model'}, {self.world_size} ranks, batch {self.global_batch} in "
-            f"{self.num_microbatches} microbatches, {self.pipeline.degree} pipeline ranks, {self.precision}"
+            f"{self.model or 'any model'}, {counted(self.world_size, 'rank')}, batch {self.global_batch}, "
+            f"{self._pipeline_words()}, {self.precision}"
         )
+
+    def _pipeline_words(self) -> str:
+        microbatches = counted(self.num_microbatches, "microbatch", "microbatches")
+        if self.pipeline.degree == 1:
+            return microbatches
+        return f"{self.pipeline.schedule} on {self.pipeline.degree} pipeline ranks, {microbatches}"
 
     @classmethod
     def _of(cls, text: str) -> Plan:

@@ -12,6 +12,7 @@ from galvatron._binding import core
 from galvatron._inputs import spec_of
 from galvatron._options import ModelNumbers, check_callable, described, joined, to_json
 from galvatron._plan import Plan, plan_of
+from galvatron._records import SearchProgress
 from galvatron.errors import ConfigError, NothingFits
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def search(
     hardware: Profile = None,
     profile: Profile = None,
     cluster: str | PathLike[str] | None = None,
-    on_progress: Callable[[dict[str, Any]], bool | None] | None = None,
+    on_progress: Callable[[SearchProgress], bool | None] | None = None,
     **options: Unpack[SearchOptions],
 ) -> SearchResult:
     """The fastest plan within the memory, by exact optimisation: the answer of `galvatron search`.
@@ -135,9 +136,10 @@ def search(
     `hardware`, `profile`: measured profiles, as files or as HardwareProfile and ModelProfile (or dicts); `cluster`: its
     data sheet stands for what they do not say: a name, a file, or NODESxDEVICESxDEVICE:NETWORK such as
     "2x8xA100-40G:25GB/s".
-    `on_progress`: called a few times a second, in searches that take so long, with a dict of `candidates` and those
-    `decided`, `best_ms_per_sample` so far (None: no plan yet), `lower_bound_ms_per_sample`, `seconds`; when it returns
-    False, the search ends with the best plan so far. Ctrl-C ends it without one.
+    `on_progress`: called a few times a second, in searches that take so long, with `candidates` and those `decided`,
+    `best_ms_per_sample` so far (None: no plan yet), `lower_bound_ms_per_sample`, `seconds` (SearchProgress: a dict
+    whose items are attributes, too); when it returns False, the search ends with the best plan so far. Ctrl-C ends it
+    without one.
 
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
@@ -148,7 +150,7 @@ def search(
         _profile_text(hardware, HardwareProfile, "hardware"),
         _profile_text(profile, ModelProfile, "profile"),
         None if cluster is None else str(cluster),
-        None if on_progress is None else lambda line: on_progress(json.loads(line)),
+        None if on_progress is None else lambda line: on_progress(SearchProgress._of(json.loads(line))),
     )
     answer = json.loads(asked.to_json())
     if "miss" in answer:

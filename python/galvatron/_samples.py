@@ -75,8 +75,7 @@ class StreamRows:
         self._names = names
         self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
         self._seed = seed
-        dataset = getattr(data, "dataset", None)
-        self.size = len(dataset) if isinstance(dataset, Sized) else ENDLESS
+        self.size = _samples_of_epoch(data)
         self._restart()
 
     def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
@@ -237,6 +236,20 @@ class Samples:
                 "length, with labels of -100 where nothing is to be learned"
             )
         return out
+
+
+def _samples_of_epoch(data: Any) -> int:
+    """That an iterable of them, or a DataLoader, yields; ENDLESS where it does not say."""
+    sampler, batch_size = data, 1
+    if isinstance(data, DataLoader):
+        sampler = data.sampler
+        if data.batch_sampler is not None:
+            sampler = getattr(data.batch_sampler, "sampler", data.dataset)
+            if getattr(data.batch_sampler, "drop_last", False):
+                batch_size = getattr(data.batch_sampler, "batch_size", 1)
+    if not isinstance(sampler, Sized):
+        return ENDLESS
+    return len(sampler) // batch_size * batch_size
 
 
 def _rows(data: Any, names: Sequence[str], shuffle: bool, seed: int) -> Rows:

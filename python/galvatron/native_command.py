@@ -7,16 +7,18 @@ import os
 import sys
 from pathlib import Path
 
+from galvatron.errors import RuntimeFailure
+
 PACKAGE = Path(__file__).resolve().parent
 
 
 def find_binary() -> Path:
-    """Inside an installed package; of a checkout, in its build folder."""
+    """Inside an installed package; of a checkout, in its build folder. RuntimeFailure where it is not built."""
     build = Path(os.environ.get("GALVATRON_BINARY_DIR", PACKAGE.parents[1] / "build" / "release"))
     for candidate in (PACKAGE / "bin" / "galvatron", build / "bin" / "galvatron"):
         if candidate.is_file():
             return candidate
-    sys.exit(f"galvatron: the binary is not built: run `make build` in {PACKAGE.parents[1]}, or `pip install .`")
+    raise RuntimeFailure(f"the binary is not built: run `make build` in {PACKAGE.parents[1]}, or `pip install .`")
 
 
 def library_path() -> str | None:
@@ -40,7 +42,10 @@ def report() -> None:
 
 
 def run_binary(arguments: list[str]) -> None:
-    binary = find_binary()
+    try:
+        binary = find_binary()
+    except RuntimeFailure as failure:
+        sys.exit(f"galvatron: {failure}")
     path = library_path() if PACKAGE in binary.parents else None
     environment = {**os.environ, "LD_LIBRARY_PATH": path} if path else dict(os.environ)
     os.execve(binary, [str(binary), *arguments], environment)

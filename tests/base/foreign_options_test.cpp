@@ -41,5 +41,25 @@ TEST(ForeignOptions, OfNobodyHaveNone) {
   EXPECT_EQ(foreign_option_hint("", false), "");
 }
 
+TEST(UnknownOptions, AreHintedAtByWhatTheCommandHas) {
+  const std::vector<std::string> training = {"lr", "steps", "num_microbatches", "global_batch"};
+  EXPECT_EQ(unknown_option_hint("learning_rate", training, false), "; that is lr here");
+  EXPECT_EQ(unknown_option_hint("stepz", training, false), ", did you mean 'steps'?");
+  EXPECT_EQ(unknown_option_hint("gradient_accumulation_steps", training, false),
+            "; that is num_microbatches here");
+  EXPECT_NE(unknown_option_hint("micro_batch_size", training, false)
+                .find("; microbatches are counted here, not sized: num_microbatches is"),
+            std::string::npos);
+  EXPECT_EQ(unknown_option_hint("--learning-rate", {"--lr"}, true), "; that is --lr here");
+  EXPECT_EQ(unknown_option_hint("moon", training, false), "");
+}
+
+TEST(UnknownOptions, OfOtherCommandsAreSaidToBelongThere) {
+  EXPECT_EQ(unknown_option_hint("learning_rate", {"memory"}, false),
+            "; that is lr, which belongs elsewhere");
+  // What is near is meant rather than what another system calls so.
+  EXPECT_EQ(unknown_option_hint("devices", {"device", "link"}, false), ", did you mean 'device'?");
+}
+
 }  // namespace
 }  // namespace galvatron

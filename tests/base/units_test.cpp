@@ -112,6 +112,7 @@ TEST(MillisecondsText, ChoosesTheUnit) {
   EXPECT_EQ(to_text(Milliseconds{0.085}), "85.0 us");
   EXPECT_EQ(to_text(Milliseconds{3.6e6 * 2 + 60e3 * 5}), "2h 05m");
   EXPECT_EQ(to_text(Milliseconds{-5}), "-5.00 ms");
+  EXPECT_EQ(to_text(Milliseconds{0}), "0 s");
 }
 
 TEST(Units, AddAndCompareAsNumbersDo) {

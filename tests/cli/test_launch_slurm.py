@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, losses
+from conftest import BINARY, SOURCE_DIR, losses
 from launch_testing import (
     HOSTS,
     SMALL,
@@ -25,6 +25,7 @@ from launch_testing import (
     wait_for_steps,
     wait_until_gone,
 )
+from page_blocks import Runner, blocks_of
 
 JOB = [BINARY, "train", *SMALL, "--data", "corpus"]
 ENDLESS = [*JOB, "--steps", "100000", "--metrics", "m.jsonl"]
@@ -75,6 +76,15 @@ def test_a_batch_script_without_srun(batch, tmp_path: Path):
     )
     batch(text)
     require_one_ranks_losses(tmp_path)
+
+
+def test_the_tutorial(slurm, tmp_path: Path):  # noqa: F811
+    page = "docs/tutorials/slurm.md"
+    runner = Runner(page, tmp_path, launch_environment(**slurm))
+    for block in blocks_of((SOURCE_DIR / page).read_text()):
+        runner.run(block)
+    assert len(losses(tmp_path / "metrics.jsonl")) == 10
+    assert (tmp_path / "save" / "latest").exists()
 
 
 def test_tasks_that_nobody_started_are_mentioned(batch, tmp_path: Path):

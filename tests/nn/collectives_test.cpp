@@ -7,6 +7,7 @@
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/comm/world.h"
+#include "galvatron/nn/norm.h"
 
 namespace galvatron::nn {
 namespace {
@@ -45,6 +46,40 @@ TEST_P(Collectives, GatherSequenceAndItsReduceScatter) {
         torch::autograd::grad({gathered}, {local}, {grad * (world.rank() + 1)})[0];
     const double factor = world.size() * (world.size() + 1) / 2.0;
     EXPECT_TRUE(at::allclose(back, mine(grad, world) * factor, 1e-12, 1e-12));
+  });
+}
+
+TEST_P(Collectives, SumOverGroupAndItsSum) {
+  comm::run_rank_threads(GetParam(), [](comm::World& world) {
+    const at::Tensor x = (whole({2, 3}) * (world.rank() + 1)).requires_grad_(true);
+    const double factor = world.size() * (world.size() + 1) / 2.0;
+    const at::Tensor sum = sum_over_group(x, world.all());
+    EXPECT_TRUE(at::allclose(sum.detach(), whole({2, 3}) * factor, 1e-12, 1e-12));
+    const at::Tensor grad = whole({2, 3}, 1) * (world.rank() + 1);
+    EXPECT_TRUE(at::allclose(torch::autograd::grad({sum}, {x}, {grad})[0],
+                             whole({2, 3}, 1) * factor, 1e-12, 1e-12));
+  });
+}
+
+// Every rank has some of the features, and a part of the loss.
+TEST_P(Collectives, DividedRmsNormIsThatOfTheWhole) {
+  comm::run_rank_threads(GetParam(), [](comm::World& world) {
+    const std::int64_t part = 4, width = part * world.size();
+    const at::Tensor x = whole({2, 3, width}).requires_grad_(true);
+    const at::Tensor weight = whole({width}, 5).requires_grad_(true);
+    const at::Tensor grad = whole({2, 3, width}, 9);
+    const auto mine_of = [&](const at::Tensor& t) {
+      return t.narrow(-1, world.rank() * part, part);
+    };
+    const at::Tensor x_part = mine_of(x.detach()).clone().requires_grad_(true);
+    const at::Tensor weight_part = mine_of(weight.detach()).clone().requires_grad_(true);
+    const at::Tensor expected = rms_norm(x, weight, 1e-6);
+    const at::Tensor ours = divided_rms_norm(x_part, weight_part, 1e-6, world.all());
+    EXPECT_TRUE(at::allclose(ours, mine_of(expected), 1e-12, 1e-12));
+    const auto a = torch::autograd::grad({ours}, {x_part, weight_part}, {mine_of(grad)});
+    const auto b = torch::autograd::grad({expected}, {x, weight}, {grad});
+    EXPECT_TRUE(at::allclose(a[0], mine_of(b[0]), 1e-12, 1e-12));
+    EXPECT_TRUE(at::allclose(a[1], mine_of(b[1]), 1e-12, 1e-12));
   });
 }
 

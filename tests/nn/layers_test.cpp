@@ -35,6 +35,33 @@ TEST(RmsNorm, EqualsTorchWithItsGradients) {
   expect_close(a[1], b[1]);
 }
 
+TEST(RmsNorm, AnOffsetIsAddedToTheWeight) {
+  const at::Tensor x = random({3, 5, 8}, 1), weight = random({8}, 2),
+                   grad = random({3, 5, 8}, 3).detach();
+  const at::Tensor ours = rms_norm(x, weight, 1e-6, /*offset=*/1),
+                   torchs = at::rms_norm(x, {8}, weight + 1, 1e-6);
+  expect_close(ours, torchs);
+  const auto a = torch::autograd::grad({ours}, {x, weight}, {grad});
+  const auto b = torch::autograd::grad({torchs}, {x, weight}, {grad});
+  expect_close(a[0], b[0]);
+  expect_close(a[1], b[1]);
+}
+
+TEST(LinearCrossEntropy, CapsLogitsWithTheirGradients) {
+  const at::Tensor hidden = random({30, 6}, 1), weight = random({11, 6}, 2), bias = random({11}, 3);
+  const at::Tensor labels = at::arange(30) % 11;
+  const double cap = 1.5;
+  const at::Tensor ours =
+      linear_cross_entropy(hidden, weight, bias, labels, 0, 11, comm::Group(), cap);
+  const at::Tensor logits = (at::linear(hidden, weight, bias) / cap).tanh() * cap;
+  expect_close(linear_logits(hidden, weight, bias, cap), logits);
+  const at::Tensor torchs = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum);
+  expect_close(ours, torchs, 1e-11);
+  const auto a = torch::autograd::grad({ours}, {hidden, weight, bias});
+  const auto b = torch::autograd::grad({torchs}, {hidden, weight, bias});
+  for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i]);
+}
+
 TEST(LinearCrossEntropy, EqualsTorchAndSkipsIgnoredLabels) {
   const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2),
                    bias = random({11}, 3);

@@ -54,6 +54,16 @@ spec::ModelSpec make_model_of(const std::string& family) {
   } else if (family == "t5") {
     config = {{"d_model", 128}, {"d_kv", 16},         {"d_ff", 512},      {"num_layers", 3},
               {"num_heads", 8}, {"vocab_size", 1000}, {"dropout_rate", 0}};
+  } else if (family == "mistral" || family == "olmo2" || family == "gemma2") {
+    config = {{"hidden_size", 128},       {"num_hidden_layers", 4},
+              {"num_attention_heads", 8}, {"num_key_value_heads", 4},
+              {"intermediate_size", 352}, {"vocab_size", 1000},
+              {"head_dim", 16},           {"max_position_embeddings", 64},
+              {"sliding_window", 16},     {"pad_token_id", 0}};
+  } else if (family == "gpt_neox") {
+    config = {{"hidden_size", 128},       {"num_hidden_layers", 4},
+              {"num_attention_heads", 8}, {"intermediate_size", 512},
+              {"vocab_size", 1000},       {"max_position_embeddings", 64}};
   } else if (family == "vit") {
     config = {{"hidden_size", 128},
               {"num_hidden_layers", 4},
@@ -167,6 +177,13 @@ const std::vector<PlanCase>& cases() {
        8000},
       of_family("bert", "bert", strategy(1, 1, 0)),
       of_family("bert_tp2_zero3", "bert", strategy(2, 1, 3)),
+      of_family("mistral", "mistral", strategy(1, 1, 0)),
+      of_family("mistral_ulysses2_zero2", "mistral", strategy(1, 2, 2)),
+      of_family("neox_tp2_zero1", "gpt_neox", strategy(2, 1, 1)),
+      of_family("olmo2", "olmo2", strategy(1, 1, 0)),
+      of_family("olmo2_tp2_zero3", "olmo2", strategy(2, 1, 3)),
+      of_family("gemma2", "gemma2", strategy(1, 1, 0)),
+      of_family("gemma2_zero3_selective", "gemma2", strategy(1, 1, 3, Recompute::kSelective)),
       of_family("t5", "t5", strategy(1, 1, 0)),
       of_family("t5_tp2_zero1_pipeline2", "t5", strategy(2, 1, 1), 2, 4),
       of_family("t5_zero3_recompute", "t5", strategy(1, 1, 3, Recompute::kFull)),

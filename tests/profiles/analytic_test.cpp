@@ -122,6 +122,32 @@ TEST(AnalyticLayer, AttentionThatDropsWritesItsScores) {
   EXPECT_NEAR(forward(0.1) - forward(0), 12 * scores / 1e6, 1e-6);
 }
 
+// Blocks of queries as long as the window: the first is causal, every other one meets two windows.
+TEST(AnalyticLayer, ASlidingWindowComputesTwoOfThemForAQuery) {
+  Json config = spec::load_model("mistral-7b").config;
+  const auto attention = [&](const Json& window) {
+    config["sliding_window"] = window;
+    const spec::ModelSpec model = spec::model_from_config(config, "mistral", {});
+    return analytic_layer(layer(model, 1), model, 8192, spec::Precision::kBf16, flops_only(), 1, 1)
+        .selective_recompute.value;
+  };
+  const double whole = attention(nullptr);  // 4096 keys for a query
+  EXPECT_NEAR(attention(1024) / whole, (1024 * 512 + 7 * 1024 * 2048) / (8192 * 4096.0), 1e-9);
+  EXPECT_EQ(attention(8192), whole);
+}
+
+TEST(AnalyticLayer, CappedScoresAreWritten) {
+  Json config = spec::load_model("gemma2-2b").config;
+  const auto activation = [&](const Json& cap) {
+    config["attn_logit_softcapping"] = cap;
+    const spec::ModelSpec model = spec::model_from_config(config, "gemma", {});
+    return static_cast<double>(
+        analytic_layer(model.layer(2), model, 1024, spec::Precision::kBf16, flops_only(), 1, 1)
+            .activation.value);
+  };
+  EXPECT_EQ(activation(50.0) - activation(nullptr), 8.0 * 1024 * 1024 * (4 + 2 + 2));
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiny, AnalyticLayer, testing::Values("gpt2-tiny", "llama-tiny"));
 
 TEST(AnalyticLayer, BlockActivationsByHand) {

@@ -14,7 +14,7 @@ from single_precision import SinglePrecision
 
 IN_DOUBLE, CURVE_IN_DOUBLE = 1e-10, 1e-9
 # Run again under the other kernels of the processor (tests/python/run_isa.py): every family, and what rounds most.
-ISA_MODELS = ["gpt2", "llama", "bert", "t5-uneven", "t5-v1.1", "vit", "swin"]
+ISA_MODELS = ["gpt2", "llama", "bert", "t5-uneven", "t5-v1.1", "vit", "swin", "gpt-neox", "olmo2", "gemma2"]
 
 
 def isa_cases(names: Iterable[str], *more: object) -> list[object]:

@@ -20,12 +20,22 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     BertConfig,
+    DeiTConfig,
+    DistilBertConfig,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GemmaConfig,
     GPT2Config,
+    GPTNeoXConfig,
     LlamaConfig,
     MistralConfig,
+    MT5Config,
+    Olmo2Config,
+    Phi3Config,
     PretrainedConfig,
     Qwen2Config,
     Qwen3Config,
+    RobertaConfig,
     SwinConfig,
     T5Config,
     ViTConfig,
@@ -47,6 +57,12 @@ _LLAMA = {
     "num_key_value_heads": 2, "max_position_embeddings": 32, "vocab_size": 64, "bos_token_id": 0, "eos_token_id": 1,
 }  # fmt: skip
 
+_NEOX = {
+    "hidden_size": 48, "intermediate_size": 50, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": 32, "vocab_size": 61,
+}  # fmt: skip
+_GEMMA = {**_LLAMA, "head_dim": 12, "pad_token_id": 5}
+
 
 _BERT = {
     "vocab_size": 61, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 50,
@@ -59,6 +75,10 @@ _T5 = {
 }  # fmt: skip
 
 
+_DISTILBERT = {
+    "vocab_size": 61, "dim": 48, "n_layers": 2, "n_heads": 4, "hidden_dim": 50, "max_position_embeddings": 32,
+    "dropout": 0.0, "attention_dropout": 0.0,
+}  # fmt: skip
 _VIT = {
     "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 50, "image_size": 12,
     "patch_size": 3, "layer_norm_eps": 1e-6,
@@ -96,15 +116,81 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "qwen2": Qwen2Config(**_LLAMA, use_sliding_window=False),
     "qwen3": Qwen3Config(**_LLAMA, head_dim=16, use_sliding_window=False),
     "mistral": MistralConfig(**_LLAMA, sliding_window=None),
+    # Sequences of 23 tokens: in four blocks and a rest, and in one and a rest.
+    "mistral-window": MistralConfig(**_LLAMA, sliding_window=5),
+    "mistral-long-window": MistralConfig(**_LLAMA, sliding_window=17),
+    "qwen2-window": Qwen2Config(**_LLAMA, use_sliding_window=True, sliding_window=6, max_window_layers=1),
+    "qwen3-window": Qwen3Config(
+        **_LLAMA,
+        head_dim=16,
+        use_sliding_window=True,
+        sliding_window=1,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
+    "phi3": Phi3Config(**_LLAMA, pad_token_id=5, sliding_window=7),
+    "phi3-partial-rotary": Phi3Config(
+        **_LLAMA, pad_token_id=None, partial_rotary_factor=0.75, tie_word_embeddings=True
+    ),
+    "phi3-longrope": Phi3Config(
+        **_LLAMA,
+        pad_token_id=5,
+        partial_rotary_factor=0.5,
+        original_max_position_embeddings=32,
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 10000.0,
+            "short_factor": [1.0, 1.5],
+            "long_factor": [2.0, 3.0],
+        },
+    ),
+    "gpt-neox": GPTNeoXConfig(**_NEOX),
+    "gpt-neox-one-by-one": GPTNeoXConfig(
+        **_NEOX,
+        use_parallel_residual=False,
+        attention_bias=False,
+        hidden_act="gelu_new",
+        tie_word_embeddings=True,
+        rotary_pct=0.4,
+        rotary_emb_base=500,
+    ),
+    "olmo2": Olmo2Config(**_LLAMA),
+    "olmo2-biases": Olmo2Config(**_LLAMA, attention_bias=True, tie_word_embeddings=True, pad_token_id=None),
+    "gemma": GemmaConfig(**_GEMMA),
+    "gemma-untied": GemmaConfig(**_GEMMA, tie_word_embeddings=False, attention_bias=True),
+    "gemma2": Gemma2Config(
+        **_GEMMA, sliding_window=5, query_pre_attn_scalar=7, attn_logit_softcapping=2.0, final_logit_softcapping=3.0
+    ),
+    "gemma2-uncapped": Gemma2Config(
+        **_GEMMA, sliding_window=6, attn_logit_softcapping=None, final_logit_softcapping=None
+    ),
+    "gemma3": Gemma3TextConfig(**_GEMMA, sliding_window=5, sliding_window_pattern=2, query_pre_attn_scalar=7),
+    "gemma3-long": Gemma3TextConfig(
+        **_GEMMA,
+        sliding_window=6,
+        final_logit_softcapping=3.0,
+        layer_types=["full_attention", "sliding_attention"],
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    ),
     "preset-gpt2": _preset("gpt2-tiny"),
     "preset-llama": _preset("llama-tiny"),
     "preset-qwen2.5": _preset("qwen2.5-tiny"),
     "bert": BertConfig(**_BERT),
     "bert-untied": BertConfig(**_BERT, tie_word_embeddings=False, hidden_act="gelu_new", pad_token_id=None),
+    "roberta": RobertaConfig(**{**_BERT, "max_position_embeddings": 36}, pad_token_id=3, hidden_act="relu"),
+    "roberta-untied": RobertaConfig(**_BERT, tie_word_embeddings=False, type_vocab_size=1),
+    "distilbert": DistilBertConfig(**_DISTILBERT),
+    "distilbert-untied": DistilBertConfig(**_DISTILBERT, tie_word_embeddings=False, activation="gelu_new"),
     "t5": T5Config(**_T5),
     "t5-uneven": T5Config(**{**_T5, "num_layers": 1, "num_decoder_layers": 3}, feed_forward_proj="gated-silu"),
     "t5-v1.1": T5Config(**_T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "mt5": MT5Config(**_T5),
+    "mt5-untied": MT5Config(**_T5, feed_forward_proj="gated-silu"),
     "vit": ViTConfig(**_VIT, num_labels=7),
+    # Its class says itself which of two models it means.
+    "deit": DeiTConfig(**_VIT, num_labels=7, architectures=["DeiTForImageClassification"]),
     "vit-uneven": ViTConfig(
         **{**_VIT, "image_size": [13, 9], "num_channels": 1}, hidden_act="gelu_new", qkv_bias=False
     ),
@@ -166,11 +252,21 @@ class Reference:
 def auto_class(config: PretrainedConfig) -> type:
     if is_image_model(config):
         return AutoModelForImageClassification
-    return {"bert": AutoModelForMaskedLM, "t5": AutoModelForSeq2SeqLM}.get(config.model_type, AutoModelForCausalLM)
+    if is_masked_model(config):
+        return AutoModelForMaskedLM
+    return AutoModelForSeq2SeqLM if is_seq2seq_model(config) else AutoModelForCausalLM
 
 
 def is_image_model(config: PretrainedConfig) -> bool:
-    return config.model_type in ("vit", "swin")
+    return config.model_type in ("vit", "deit", "swin")
+
+
+def is_masked_model(config: PretrainedConfig) -> bool:
+    return config.model_type in ("bert", "roberta", "distilbert")
+
+
+def is_seq2seq_model(config: PretrainedConfig) -> bool:
+    return config.model_type in ("t5", "mt5")
 
 
 def stored_names(model: torch.nn.Module, folder: Path) -> dict[str, str]:
@@ -191,8 +287,8 @@ def random_model(name: str) -> torch.nn.Module:
     """A model none of whose parameters is zero or one, so that a mixed-up name cannot hide."""
     torch.manual_seed(sum(map(ord, name)))
     model = auto_class(CONFIGS[name]).from_config(copy.deepcopy(CONFIGS[name]))
-    if name == "t5-v1.1":
-        # As the checkpoints of T5 v1.1 are; a config alone no longer makes transformers do it.
+    if name in ("t5-v1.1", "mt5-untied"):
+        # As the checkpoints of T5 v1.1 and mT5 are; a config alone no longer makes transformers do it.
         model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
         model.config.tie_word_embeddings = False
     with torch.no_grad():
@@ -202,28 +298,42 @@ def random_model(name: str) -> torch.nn.Module:
 
 
 def lift_to_double(model: torch.nn.Module) -> torch.nn.Module:
-    """In double precision altogether: transformers keeps RMS norms and rotary tables in single precision."""
+    """In double precision altogether: transformers keeps RMS norms, rotary tables and the softmax of written-out
+    attention in single precision."""
     for module in model.double().modules():
-        if type(module).__name__.endswith("RMSNorm") or type(module).__name__ == "T5LayerNorm":
+        if type(module).__name__.endswith("RMSNorm") or type(module).__name__.endswith("T5LayerNorm"):
             module.forward = functools.partial(_rms_norm, module)
         if type(module).__name__.endswith("RotaryEmbedding"):
             module.forward = functools.partial(_rotary_tables, module)
+        if hasattr(module, "scalar_embed_scale"):
+            module.embed_scale.fill_(module.scalar_embed_scale)
+    model.forward = functools.partial(_without_single, model.forward)
     return model
 
 
+def _without_single(forward, *args, **kwargs):
+    with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64):
+        return forward(*args, **kwargs)
+
+
 def _rms_norm(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    return norm.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon))
+    gemma = type(norm).__name__.startswith("Gemma")  # whose weights are what they differ from one by
+    epsilon = norm.eps if gemma else norm.variance_epsilon
+    return (norm.weight + gemma) * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon))
 
 
 def _rotary_tables(
-    rope: torch.nn.Module, x: torch.Tensor, position_ids: torch.Tensor
+    rope: torch.nn.Module, x: torch.Tensor, position_ids: torch.Tensor, layer_type: str | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The frequencies by transformers' own formula, which takes them in torch.float."""
-    formula = ROPE_INIT_FUNCTIONS.get(rope.rope_type, getattr(rope, "compute_default_rope_parameters", None))
+    """The frequencies by transformers' own formula, which takes them in torch.float. Gemma 3 has some for each type
+    of layers."""
+    rope_type = rope.rope_type[layer_type] if layer_type else rope.rope_type
+    formula = ROPE_INIT_FUNCTIONS.get(rope_type, getattr(rope, "compute_default_rope_parameters", None))
     with mock.patch.multiple(torch, float=torch.float64, float32=torch.float64):
-        frequencies, scale = formula(rope.config)
+        frequencies, scale = formula(rope.config, **({"layer_type": layer_type} if layer_type else {}))
     assert frequencies.dtype == torch.float64
-    assert torch.allclose(frequencies, rope.inv_freq.double(), rtol=1e-6)
+    own = getattr(rope, f"{layer_type}_inv_freq" if layer_type else "inv_freq")
+    assert torch.allclose(frequencies, own.double(), rtol=1e-6)
     angles = position_ids[..., None].double() * frequencies
     angles = torch.cat([angles, angles], dim=-1)
     return angles.cos() * scale, angles.sin() * scale
@@ -280,10 +390,10 @@ def random_inputs(config: PretrainedConfig) -> dict[str, torch.Tensor]:
         images = torch.randn(NUM_BATCHES, BATCH, config.num_channels, *size)
         return {"pixel_values": images, "labels": torch.randint(0, config.num_labels, (NUM_BATCHES, BATCH))}
     inputs = {"input_ids": tokens(SEQ_LENGTH)}
-    if config.model_type == "t5":
+    if is_seq2seq_model(config):
         inputs["decoder_input_ids"] = tokens(target_length(SEQ_LENGTH))
         inputs["labels"] = tokens(target_length(SEQ_LENGTH))
-    if config.model_type == "bert":
+    if is_masked_model(config):
         labels = tokens(SEQ_LENGTH)
         inputs["labels"] = labels.masked_fill(torch.rand(labels.shape) > 1 / 3, -100)
     return inputs
@@ -330,9 +440,8 @@ def load_strictly(folder: Path, caplog) -> torch.nn.Module:
     config = AutoConfig.from_pretrained(folder)
     model, info = auto_class(config).from_pretrained(folder, output_loading_info=True)
     messages = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
-    if (
-        json.loads((folder / "config.json").read_text()).get("tie_word_embeddings") is False
-        and config.model_type == "t5"
+    if json.loads((folder / "config.json").read_text()).get("tie_word_embeddings") is False and is_seq2seq_model(
+        config
     ):
         messages = [message for message in messages if UNTIED_T5_WARNING not in message]
     assert messages == []

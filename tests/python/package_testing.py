@@ -13,6 +13,8 @@ BUILD = Path(os.environ.get("GALVATRON_BINARY_DIR", ROOT / "build/release"))
 TINY = "gpt2-tiny"
 TINY_VOCABULARY = 509
 QUICK = {"steps": 3, "seq_length": 16, "global_batch": 4, "precision": "fp32", "lr": 1e-2}
+# By which launchers tell a process its rank.
+LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 needs_module = pytest.mark.skipif(
     not list((BUILD / "python/galvatron").glob("_core*.so")), reason="the Python module is not built (python3-dev)"

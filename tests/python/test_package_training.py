@@ -14,19 +14,19 @@ import threading
 import numpy as np
 import pytest
 import torch
-from package_testing import QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_command, needs_module
+from package_testing import LAUNCH_VARIABLES, QUICK, ROOT, TINY, TINY_VOCABULARY, galvatron_command, needs_module
 from single_precision import SinglePrecision, in_every_order
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
 from galvatron._binding import core
+from galvatron._evaluating import EvaluateOptions
+from galvatron._options import ModelNumbers
 from galvatron._planning import SearchOptions, SimulateOptions, SweepOptions
 from galvatron._training import TrainOptions
 from galvatron.data.indexed_dataset import IndexedDatasetWriter
 
 pytestmark = needs_module
-
-LAUNCH_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def token_rows(count: int = 10, length: int = 16) -> np.ndarray:
@@ -69,9 +69,13 @@ def test_options_are_those_of_the_command_line():
     text = galvatron_command("train", "--help").stdout
     of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
     of_launcher = {"nproc", "nnodes", "node_rank", "master_addr", "master_port", "hostfile", "ssh", "max_restarts"}
-    of_launcher |= {"memory", "cache_dir", "refresh", "config", "help"}
-    arguments = {"model", "data", "plan"}
+    of_launcher |= {"config", "help"}
+    arguments = {"model", "data", "plan", "memory"}
     assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
+
+
+def train_options() -> str:
+    return json.dumps(json.loads(core.train_options()) + json.loads(core.auto_plan_options()))
 
 
 def written_types(options: type) -> dict[str, str]:
@@ -81,7 +85,9 @@ def written_types(options: type) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("function", "options", "described", "wider"),
     [
-        (galvatron.train, TrainOptions, core.train_options, {"mask_token": "str | int"}),
+        (galvatron.train, TrainOptions, train_options, {"mask_token": "str | int"}),
+        (galvatron.evaluate, EvaluateOptions, core.evaluate_options, {"mask_token": "str | int"}),
+        (galvatron.load, ModelNumbers, core.model_options, {}),
         (galvatron.search, SearchOptions, core.search_options, {"global_batch": "int | str | list[int]"}),
         (galvatron.simulate, SimulateOptions, core.simulate_options, {}),
         (

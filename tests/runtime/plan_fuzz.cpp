@@ -1,11 +1,14 @@
 // Plan fuzzing: random models x random valid plans in fp64 against one rank.
-//   plan_fuzz [--count N] [--seed FIRST] [--backend threads|gloo]
+//   plan_fuzz [--count N] [--seed FIRST] [--backend threads|gloo] [--families gemma,windows]
 // A failing case is shrunk and printed with the seed that makes it again.
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
@@ -20,7 +23,21 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t count = 300;
   bool gloo = false;
+  std::vector<std::string> families;  // none: all
 };
+
+std::vector<std::string> parse_families(const std::string& list) {
+  const std::vector<std::string> known = galvatron::testing::random_families();
+  std::vector<std::string> out;
+  std::istringstream words(list);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (std::find(known.begin(), known.end(), word) == known.end())
+      throw galvatron::ConfigError("[fuzz] no family '", word, "'; there are ",
+                                   fmt::format("{}", fmt::join(known, ", ")));
+    out.push_back(word);
+  }
+  return out;
+}
 
 Options parse(int argc, char** argv) {
   Options options;
@@ -28,6 +45,7 @@ Options parse(int argc, char** argv) {
     const std::string name = argv[i], value = argv[i + 1];
     if (name == "--seed") options.seed = std::stoull(value);
     if (name == "--count") options.count = std::stoull(value);
+    if (name == "--families") options.families = parse_families(value);
     if (name == "--backend") options.gloo = value == "gloo";
   }
   return options;
@@ -35,7 +53,7 @@ Options parse(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
   const Options options = parse(argc, argv);
   const auto backend =
@@ -45,7 +63,7 @@ int main(int argc, char** argv) {
   std::uint64_t failures = 0;
   for (std::uint64_t i = 0; i < options.count; ++i) {
     const std::uint64_t seed = options.seed + i;
-    const auto test = galvatron::testing::fuzz_case(seed);
+    const auto test = galvatron::testing::fuzz_case(seed, options.families);
     const auto found = galvatron::testing::run_case(test, backend);
     if (!(found.value <= kTolerance)) {
       ++failures;
@@ -64,4 +82,7 @@ int main(int argc, char** argv) {
       options.count, options.seed, options.gloo ? "gloo" : "threads", failures, kTolerance,
       worst.value, worst.where);
   return failures == 0 ? 0 : 1;
+} catch (const galvatron::ConfigError& error) {
+  fmt::print(stderr, "{}\n", error.what());
+  return 2;
 }

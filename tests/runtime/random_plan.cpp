@@ -11,173 +11,6 @@
 namespace galvatron::testing {
 namespace {
 
-std::int64_t pick(Random& random, std::int64_t low, std::int64_t high) {
-  return std::uniform_int_distribution<std::int64_t>(low, high)(random);
-}
-
-template <typename T>
-T pick_of(Random& random, const std::vector<T>& values) {
-  return values[static_cast<std::size_t>(
-      pick(random, 0, static_cast<std::int64_t>(values.size()) - 1))];
-}
-
-Json gpt_config(Random& random) {
-  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
-  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "gpt2"},
-          {"vocab_size", pick(random, 17, 61)},
-          {"n_positions", 32},
-          {"n_embd", heads * 4},
-          {"n_layer", pick(random, 1, 4)},
-          {"n_head", heads},
-          {"n_inner", pick(random, 9, 40)},
-          {"activation_function", "gelu_new"},
-          {"resid_pdrop", dropout},
-          {"embd_pdrop", dropout},
-          {"attn_pdrop", pick(random, 0, 1) == 0 ? dropout : 0.0},
-          {"layer_norm_epsilon", 1e-5},
-          {"initializer_range", 0.1},
-          {"tie_word_embeddings", pick(random, 0, 3) != 0}};
-}
-
-Json llama_config(Random& random) {
-  const std::int64_t kv_heads = pick_of<std::int64_t>(random, {1, 2, 4, 6});
-  const std::int64_t heads = kv_heads * pick(random, 1, 2);
-  return {{"model_type", pick_of<std::string>(random, {"llama", "qwen2", "qwen3"})},
-          {"head_dim", 4},
-          {"vocab_size", pick(random, 17, 61)},
-          {"hidden_size", heads * 4},
-          {"intermediate_size", pick(random, 9, 40)},
-          {"num_hidden_layers", pick(random, 1, 4)},
-          {"num_attention_heads", heads},
-          {"num_key_value_heads", kv_heads},
-          {"max_position_embeddings", 32},
-          {"hidden_act", "silu"},
-          {"rms_norm_eps", 1e-6},
-          {"rope_theta", 10000.0},
-          {"initializer_range", 0.1},
-          {"tie_word_embeddings", pick(random, 0, 1) == 0}};
-}
-
-// One number, or height and width.
-Json image_size(Random& random, std::int64_t height, std::int64_t width) {
-  return height == width && pick(random, 0, 1) == 0 ? Json(height) : Json{height, width};
-}
-
-Json vit_config(Random& random) {
-  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8}),
-                     patch = pick(random, 1, 3);
-  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "vit"},
-          {"hidden_size", heads * 4},
-          {"num_hidden_layers", pick(random, 1, 4)},
-          {"num_attention_heads", heads},
-          {"intermediate_size", pick(random, 9, 40)},
-          {"num_channels", pick(random, 1, 3)},
-          {"image_size", image_size(random, patch * pick(random, 2, 5) + pick(random, 0, patch - 1),
-                                    patch * pick(random, 3, 5))},
-          {"patch_size", patch},
-          {"num_labels", pick(random, 4, 11)},
-          {"hidden_dropout_prob", dropout},
-          {"attention_probs_dropout_prob", pick(random, 0, 1) == 0 ? dropout : 0.0},
-          {"layer_norm_eps", 1e-6},
-          {"qkv_bias", pick(random, 0, 3) != 0},
-          {"initializer_range", 0.1}};
-}
-
-// Grids that are odd, no multiple of the window, or as large as a window in the last stage.
-Json swin_config(Random& random) {
-  const std::int64_t heads = pick(random, 1, 3), stages = pick(random, 2, 3),
-                     window = pick(random, 2, 3);
-  const std::int64_t patch = pick(random, 1, 2), smallest = ((window - 1) << (stages - 1)) + 1;
-  std::vector<std::int64_t> depths, num_heads;
-  for (std::int64_t stage = 0; stage < stages; ++stage) {
-    depths.push_back(pick(random, 1, 2));
-    num_heads.push_back(heads << stage);
-  }
-  const auto side = [&] {
-    return patch * pick(random, smallest, smallest + 4) - pick(random, 0, patch - 1);
-  };
-  const std::int64_t height = side(), width = side();
-  const bool whole = height % patch + width % patch == 0;
-  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "swin"},
-          {"embed_dim", heads * 4},
-          {"depths", depths},
-          {"num_heads", num_heads},
-          {"window_size", window},
-          {"image_size", image_size(random, height, width)},
-          {"patch_size", patch},
-          {"num_channels", pick(random, 1, 3)},
-          {"mlp_ratio", pick_of<double>(random, {1.5, 2.0, 3.3})},
-          {"num_labels", pick(random, 4, 11)},
-          {"hidden_dropout_prob", dropout},
-          {"attention_probs_dropout_prob", pick(random, 0, 1) == 0 ? dropout : 0.0},
-          {"drop_path_rate", pick_of<double>(random, {0.0, 0.4})},
-          {"use_absolute_embeddings", whole && pick(random, 0, 1) == 0},
-          {"qkv_bias", pick(random, 0, 3) != 0},
-          {"initializer_range", 0.1}};
-}
-
-Json bert_config(Random& random) {
-  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
-  const double dropout = pick(random, 0, 3) == 0 ? 0.2 : 0.0;
-  return {{"model_type", "bert"},
-          {"vocab_size", pick(random, 17, 61)},
-          {"hidden_size", heads * 4},
-          {"num_hidden_layers", pick(random, 1, 4)},
-          {"num_attention_heads", heads},
-          {"intermediate_size", pick(random, 9, 40)},
-          {"max_position_embeddings", 32},
-          {"type_vocab_size", pick(random, 1, 3)},
-          {"pad_token_id", pick(random, 0, 16)},
-          {"hidden_dropout_prob", dropout},
-          {"attention_probs_dropout_prob", dropout},
-          {"initializer_range", 0.1},
-          {"tie_word_embeddings", pick(random, 0, 3) != 0}};
-}
-
-Json t5_config(Random& random) {
-  const std::int64_t heads = pick_of<std::int64_t>(random, {2, 4, 6, 8});
-  return {{"model_type", "t5"},
-          {"vocab_size", pick(random, 17, 61)},
-          {"d_model", 4 * pick(random, 3, 8)},
-          {"d_kv", pick(random, 3, 5)},
-          {"d_ff", pick(random, 9, 40)},
-          {"num_layers", pick(random, 1, 3)},
-          {"num_decoder_layers", pick(random, 1, 3)},
-          {"num_heads", heads},
-          {"relative_attention_num_buckets", pick_of<std::int64_t>(random, {4, 8, 14})},
-          {"relative_attention_max_distance", pick(random, 9, 40)},
-          {"feed_forward_proj", pick_of<std::string>(random, {"relu", "gated-gelu", "gated-silu"})},
-          {"dropout_rate", pick(random, 0, 3) == 0 ? 0.2 : 0.0},
-          {"initializer_factor", pick_of<double>(random, {0.3, 1})},
-          {"tie_word_embeddings", pick(random, 0, 2) != 0}};
-}
-
-struct RandomModel {
-  Json config;
-  std::int64_t seq_length = 0;
-};
-
-RandomModel random_model(Random& random) {
-  switch (pick(random, 0, 5)) {
-    case 0:
-      return {gpt_config(random), pick(random, 8, 19)};
-    case 1:
-      return {llama_config(random), pick(random, 8, 19)};
-    case 2:
-      return {bert_config(random), pick(random, 8, 19)};
-    case 3:
-      return {vit_config(random), 0};  // of images, whose length is their own
-    case 4:
-      return {swin_config(random), 0};
-    // Targets are about a fifth as long as the inputs and must still be divided.
-    default:
-      return {t5_config(random), pick(random, 12, 60)};
-  }
-}
-
 plan::LayerStrategy random_strategy(Random& random, int ranks_per_stage) {
   plan::LayerStrategy strategy;
   const auto seq_degrees = divisors(ranks_per_stage);
@@ -235,9 +68,9 @@ plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer,
 
 }  // namespace
 
-TrainingCase random_case(Random& random) {
+TrainingCase random_case(Random& random, const std::vector<std::string>& families) {
   TrainingCase job;
-  const RandomModel drawn = random_model(random);
+  const RandomModel drawn = random_model(random, families);
   job.model = spec::model_from_config(drawn.config, "fuzz");
   job.seq_length = job.model.choose_seq_length(drawn.seq_length, 0);
   job.global_batch = pick(random, 1, 9);
@@ -279,11 +112,11 @@ plan::Plan random_plan(Random& random, const TrainingCase& job, int world_size) 
   }
 }
 
-FuzzCase fuzz_case(std::uint64_t seed) {
+FuzzCase fuzz_case(std::uint64_t seed, const std::vector<std::string>& families) {
   Random random(seed);
   const int world_size = pick_of<int>(random, {2, 2, 3, 4, 4, 4, 6, 8, 8});
   FuzzCase test;
-  test.job = random_case(random);
+  test.job = random_case(random, families);
   test.plan = random_plan(random, test.job, world_size);
   test.job.optimizer = {pick_of<std::string>(random, spec::optimizer_names()), {}};
   return test;

@@ -32,7 +32,7 @@ TEST(BertConfig, AbsentKeysTakeTransformersDefaults) {
   EXPECT_EQ(shape.activation, Activation::kGelu);
   EXPECT_DOUBLE_EQ(shape.norm_epsilon, 1e-12);
   EXPECT_FALSE(shape.causal);
-  EXPECT_TRUE(shape.post_norm);
+  EXPECT_EQ(shape.norm_place, NormPlace::kBehindSum);
   EXPECT_DOUBLE_EQ(shape.embedding_dropout, 0.1);
   EXPECT_DOUBLE_EQ(shape.attention_dropout, 0.1);
   EXPECT_DOUBLE_EQ(shape.residual_dropout, 0.1);

@@ -21,6 +21,20 @@ TEST(ForwardFlops, OfALlamaBlockCountGroupedQueriesAndTheGate) {
   EXPECT_DOUBLE_EQ(forward_flops(model.layers[1], model, 100), 2 * s * matrices + 2 * s * s * h);
 }
 
+// Of w keys in view a query meets w, the first ones fewer: w - w^2 / 2s on average.
+TEST(ForwardFlops, OfASlidingWindowCountWhatItShows) {
+  const auto block_flops = [](const Json& window, std::int64_t length) {
+    const ModelSpec model = model_from_config(
+        {{"model_type", "mistral"}, {"num_hidden_layers", 1}, {"sliding_window", window}},
+        "slides");
+    return forward_flops(model.layers[1], model, length);
+  };
+  const double whole = block_flops(nullptr, 1000), windowed = block_flops(100, 1000);
+  EXPECT_DOUBLE_EQ(whole - windowed, 4.0 * 1000 * (500 - (100 - 5)) * 4096);
+  EXPECT_EQ(block_flops(1000, 1000), whole);
+  EXPECT_EQ(block_flops(4096, 1000), whole);
+}
+
 TEST(ForwardFlops, EmbeddingIsFreeAndTheHeadIsAMatrix) {
   const ModelSpec model = load_model("gpt2");
   EXPECT_EQ(forward_flops(model.layers.front(), model, 1024), 0);

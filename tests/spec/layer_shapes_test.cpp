@@ -19,6 +19,14 @@ TEST(LayerShapes, AreWhatPeopleCallThem) {
             R"("intermediate_size":11008})");
 }
 
+TEST(LayerShapes, AWindowIsOneOfThem) {
+  const Shapes windowed = layer_shapes(load_model("gemma2-2b").layer(1));
+  const auto other = shape_difference(windowed, layer_shapes(load_model("gemma2-2b").layer(2)));
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->name, "sliding_window");
+  EXPECT_EQ(other->recorded, 4096);
+}
+
 TEST(LayerShapes, TheFirstDifferenceIsNamed) {
   const Shapes small = block_shapes(load_model("llama2-7b"));
   const auto other = shape_difference(small, block_shapes(load_model("llama2-70b")));

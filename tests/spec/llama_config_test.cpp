@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "galvatron/spec/length_limit.h"
 #include "galvatron/spec/model_spec.h"
 
 #include "config_error.h"
@@ -78,20 +77,58 @@ TEST(LlamaConfig, AnExplicitHeadSizeNeedNotBeHiddenOverHeads) {
             "[model] my-model: num_attention_heads 32 is not a multiple of num_key_value_heads 5");
 }
 
-// Sequences in which it hides nothing are allowed, longer ones are not, and why is said.
-TEST(LlamaConfig, AWindowBoundsTheLength) {
-  const ModelSpec mistral = model("mistral", "{}");
-  EXPECT_EQ(mistral.max_positions, 4096);
-  EXPECT_EQ(window_note(mistral),
-            " (its sliding_window: beyond it tokens are hidden, which is not supported)");
-  EXPECT_EQ(window_note(model("llama", "{}")), "");
-  EXPECT_EQ(window_note(model("mistral", R"({"max_position_embeddings": 4096})")), "");
-  const ModelSpec qwen = model("qwen2", R"({"use_sliding_window": true, "sliding_window": 128})");
-  EXPECT_EQ(qwen.max_positions, 128);
-  EXPECT_NE(window_note(qwen), "");
-  const char* slides = R"({"layer_types": ["full_attention", "sliding_attention"]})";
-  EXPECT_EQ(model("qwen2", slides).max_positions, 4096);
-  EXPECT_NE(refusal("qwen2", R"({"layer_types": ["linear_attention"]})"), "");
+std::vector<std::int64_t> windows(const ModelSpec& model) {
+  std::vector<std::int64_t> out;
+  for (const LayerSpec& layer : model.layers) {
+    if (layer.kind == LayerKind::kBlock) out.push_back(layer.shape.sliding_window);
+  }
+  return out;
+}
+
+using Windows = std::vector<std::int64_t>;
+
+TEST(LlamaConfig, MistralSlidesInEveryBlockAndQwenInTheLaterOnes) {
+  const ModelSpec mistral = model("mistral", R"({"num_hidden_layers": 2})");
+  EXPECT_EQ(windows(mistral), (Windows{4096, 4096}));
+  EXPECT_EQ(mistral.max_positions, 131072);
+  EXPECT_EQ(windows(model("mistral", R"({"num_hidden_layers": 2, "sliding_window": null})")),
+            (Windows{0, 0}));
+  const ModelSpec qwen = model("qwen2", R"({"use_sliding_window": true, "sliding_window": 128,
+                                            "num_hidden_layers": 3, "max_window_layers": 1})");
+  EXPECT_EQ(windows(qwen), (Windows{0, 128, 128}));
+  EXPECT_EQ(qwen.layer(1).type + 1, qwen.layer(2).type) << "another kind of layer";
+  const char* named = R"({"use_sliding_window": true, "num_hidden_layers": 2,
+                          "layer_types": ["sliding_attention", "full_attention"]})";
+  EXPECT_EQ(windows(model("qwen3", named)), (Windows{4096, 0}));
+}
+
+TEST(LlamaConfig, AWindowThatNobodyUsesIsNone) {
+  for (const char* text :
+       {R"({"use_sliding_window": false, "sliding_window": 128})",
+        R"({"use_sliding_window": true, "sliding_window": null, "max_window_layers": 0})",
+        R"({"use_sliding_window": true, "max_window_layers": 32})"}) {
+    EXPECT_EQ(windows(model("qwen2", text)), Windows(32, 0)) << text;
+  }
+}
+
+TEST(LlamaConfig, RefusesWindowsThatContradictThemselves) {
+  EXPECT_EQ(refusal("qwen2", R"({"num_hidden_layers": 1, "layer_types": ["sliding_attention"]})"),
+            "[model] my-model: layer_types has sliding_attention, but use_sliding_window is false; "
+            "set it to true, or give full_attention");
+  EXPECT_EQ(refusal("qwen2", R"({"layer_types": ["full_attention"]})"),
+            "[model] my-model: layer_types has 1 entries, num_hidden_layers is 32; give one for "
+            "each layer");
+  EXPECT_EQ(refusal("qwen2", R"({"layer_types": ["linear_attention"]})"),
+            "[model] my-model: layer_types = \"linear_attention\" is not supported; full_attention "
+            "and sliding_attention are");
+  EXPECT_EQ(refusal("mistral", R"({"sliding_window": 0})"),
+            "[model] my-model: a sliding_window of 0 hides every token; write null for none");
+}
+
+TEST(LlamaConfig, TurnsWholeHeadsAlone) {
+  EXPECT_EQ(refusal("llama", R"({"partial_rotary_factor": 0.5})"),
+            "[model] my-model: partial_rotary_factor = 0.5 is not supported in this family; only 1 "
+            "is, of phi3 and gpt_neox others too");
 }
 
 TEST(LlamaConfig, HasAPaddingTokenWhereTheConfigNamesOne) {
@@ -99,19 +136,10 @@ TEST(LlamaConfig, HasAPaddingTokenWhereTheConfigNamesOne) {
   EXPECT_EQ(model("llama", R"({"pad_token_id": 2})").padding_token, 2);
 }
 
-TEST(LlamaConfig, AWindowWithoutEffectIsAccepted) {
-  EXPECT_NO_THROW(model("mistral", R"({"max_position_embeddings": 4096})"));
-  EXPECT_NO_THROW(model("mistral", R"({"sliding_window": null})"));
-  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": false, "sliding_window": 128})"));
-  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": true, "sliding_window": null})"));
-  EXPECT_NO_THROW(model("qwen2", R"({"use_sliding_window": true, "max_window_layers": 32})"));
-  EXPECT_NO_THROW(model("qwen2", R"({"layer_types": ["full_attention"]})"));
-}
-
 TEST(ModelFromConfig, RefusesOtherFamilies) {
-  const std::string text = refusal("gpt_neox", "{}");
+  const std::string text = refusal("falcon", "{}");
   EXPECT_TRUE(text.starts_with(
-      "[model] my-model: model_type = 'gpt_neox' is not supported; supported are "));
+      "[model] my-model: model_type = 'falcon' is not supported: queries, keys and values"));
   for (const char* known : {"bert", "gpt2", "llama", "mistral", "qwen2", "qwen3", "t5"})
     EXPECT_NE(text.find(known), std::string::npos) << text;
   EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),

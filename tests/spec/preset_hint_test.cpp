@@ -29,6 +29,12 @@ TEST(PresetOfHubName, KnowsThoseOfTheSameSizes) {
       {"google/vit-base-patch16-224", "vit-base"},
       {"TinyLlama/TinyLlama-1.1B-Chat-v1.0", "tinyllama-1.1b"},
       {"LLaMA2_7B", "llama2-7b"},
+      {"microsoft/Phi-3-mini-4k-instruct", "phi3-mini"},
+      {"EleutherAI/pythia-1.4b-deduped", "pythia-1.4b"},
+      {"allenai/OLMo-2-1124-7B-Instruct", "olmo2-7b"},
+      {"google/gemma-2b", "gemma-2b"},
+      {"google/gemma-2-2b-it", "gemma2-2b"},
+      {"google/gemma-3-1b-pt", "gemma3-1b"},
   };
   for (const auto& [name, preset] : known)
     EXPECT_EQ(preset_of_hub_name(name, preset_names()), preset) << name;
@@ -38,7 +44,8 @@ TEST(PresetOfHubName, KnowsThoseOfTheSameSizes) {
 TEST(PresetOfHubName, LeavesOthersAlone) {
   for (const char* name :
        {"mistralai/Mistral-7B-v0.1", "bert-base-cased", "google/vit-huge-patch14-224-in21k",
-        "gpt2-xl", "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1", "google/gemma-7b", "", "-"})
+        "gpt2-xl", "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1", "google/gemma-3-4b-it",
+        "microsoft/Phi-3-mini-128k-instruct", "", "-"})
     EXPECT_EQ(preset_of_hub_name(name, preset_names()), "") << name;
 }
 

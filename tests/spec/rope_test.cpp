@@ -99,8 +99,10 @@ TEST(Rope, LongropeUsesItsShortFactorsWithinTheOriginalContext) {
 TEST(Rope, RefusesWhatItDoesNotHave) {
   EXPECT_EQ(rope_refusal(R"({"rope_scaling": {"rope_type": "yarm", "factor": 2}})"),
             "[model] my-model: rope_type = 'yarm' is not supported, did you mean 'yarn'?");
-  EXPECT_EQ(rope_refusal(R"({"partial_rotary_factor": 0.5})"),
-            "[model] my-model: partial_rotary_factor = 0.5 is not supported; only 1 is");
+  EXPECT_EQ(
+      rope_refusal(R"({"partial_rotary_factor": 0.5})"),
+      "[model] my-model: partial_rotary_factor = 0.5 is not supported in this family; only 1 is, "
+      "of phi3 and gpt_neox others too");
   EXPECT_NE(rope_refusal(R"({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}})")
                 .find("rope_parameters.full_attention"),
             std::string::npos);
@@ -126,7 +128,7 @@ TEST(Rope, RefusesMissingAndImpossibleNumbers) {
             std::string::npos);
   EXPECT_NE(rope_refusal(R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1, 1],
                         "long_factor": [1, 1]}})")
-                .find("short_factor has 2 numbers; a head size of 16 needs 8"),
+                .find("short_factor has 2 numbers; 16 rotary dims of a head need 8"),
             std::string::npos);
 }
 

@@ -131,5 +131,18 @@ TEST(T5Config, RefusesBucketsThatReachBeyondTheLargestDistance) {
             "relative_attention_num_buckets, which hold one distance each");
 }
 
+TEST(T5Config, Mt5HasItsOwnDefaultsAndScalesNoOutput) {
+  const auto mt5 = [](const char* text) {
+    Json config = Json::parse(text);
+    config["model_type"] = "mt5";
+    return model_from_config(config, "my-mt5");
+  };
+  const ModelSpec model = mt5(R"({"tie_word_embeddings": false})");
+  EXPECT_EQ(model.num_params(), 300'176'768) << "mT5-small";
+  EXPECT_TRUE(model.layers[1].shape.gated_mlp);
+  EXPECT_DOUBLE_EQ(model.output_scale, 1);
+  EXPECT_DOUBLE_EQ(mt5("{}").output_scale, 1);
+}
+
 }  // namespace
 }  // namespace galvatron::spec

@@ -78,5 +78,12 @@ TEST(VitConfig, RefusesWhatNoImageHas) {
             "[model] my-vit: hidden_size 100 is not a multiple of num_attention_heads 12");
 }
 
+TEST(VitConfig, DeitHasOneTokenMore) {
+  const ModelSpec deit = load_model("deit-base"), vit = load_model("vit-base");
+  EXPECT_EQ(deit.family, Family::kDeit);
+  EXPECT_EQ(deit.fixed_seq_length, vit.fixed_seq_length + 1);
+  EXPECT_EQ(deit.num_params() - vit.num_params(), 2 * 768) << "the token and its position";
+}
+
 }  // namespace
 }  // namespace galvatron::spec

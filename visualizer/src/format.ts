@@ -22,6 +22,7 @@ export function bytesText(bytes: number): string {
 export function timeText(milliseconds: number): string {
   const ms = Math.abs(milliseconds);
   const sign = milliseconds < 0 ? "-" : "";
+  if (ms === 0) return "0 s";
   if (ms >= 3_600_000) {
     const minutes = String(Math.floor(ms / 60_000) % 60).padStart(2, "0");
     return `${sign}${Math.floor(ms / 3_600_000)}h ${minutes}m`;

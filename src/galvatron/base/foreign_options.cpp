@@ -5,6 +5,8 @@
 #include <cctype>
 #include <string_view>
 
+#include "galvatron/base/error.h"
+
 namespace galvatron {
 namespace {
 
@@ -29,6 +31,10 @@ constexpr std::string_view kSequenceParallel =
 
 constexpr std::string_view kWarmupRatio =
     " the warm-up is counted in steps: {warmup-steps} is the ratio x {steps}";
+constexpr std::string_view kEvalData =
+    " evaluations take their samples from {data}, as {split} says; from Python, from {valid-data}";
+constexpr std::string_view kParallelism =
+    " that is a {plan}, or {pp-degree}, {tp-degree}, {ulysses-degree} and {zero-stage}";
 constexpr std::string_view kNodes =
     " ranks are those that are started: {nproc} on this machine; torchrun, srun or mpirun start "
     "those of several";
@@ -43,6 +49,7 @@ constexpr std::array kForeign = {
     ForeignOption{"virtual-pipeline-model-parallel-size", "stages-per-rank"},
     ForeignOption{"global-batch-size", "global-batch"},
     ForeignOption{"micro-batch-size", kMicrobatch},
+    ForeignOption{"microbatch-size", kMicrobatch},
     ForeignOption{"train-iters", "steps"},
     ForeignOption{"train-samples", kEpochs},
     ForeignOption{"lr-decay-style", "lr-schedule"},
@@ -70,6 +77,24 @@ constexpr std::array kForeign = {
     ForeignOption{"num-key-value-heads", "num-kv-heads"},
     ForeignOption{"head-dim", "head-size"},
     ForeignOption{"learning-rate", "lr"},
+    ForeignOption{"train-dataset", "data"},
+    ForeignOption{"train-dataloader", "data"},
+    ForeignOption{"dataset", "data"},
+    ForeignOption{"eval-dataset", kEvalData},
+    ForeignOption{"valid-dataset", kEvalData},
+    ForeignOption{"val-dataloaders", kEvalData},
+    ForeignOption{"per-device-eval-batch-size",
+                  " evaluations have the batches of training: {global-batch}"},
+    ForeignOption{"optim", "optimizer"},
+    ForeignOption{"save-total-limit", "keep-last"},
+    ForeignOption{"save-strategy", "save-interval"},
+    ForeignOption{"eval-strategy", "eval-interval"},
+    ForeignOption{"logging-dir", "run-dir"},
+    ForeignOption{"logging-steps", " every step is told: {metrics} has a line for each"},
+    ForeignOption{"use-cpu", " that is {device} cpu"},
+    ForeignOption{"full-determinism", "deterministic"},
+    ForeignOption{"parallelism-config", kParallelism},
+    ForeignOption{"fsdp-config", " that is {zero-stage} 3 (2 for SHARD_GRAD_OP)"},
     ForeignOption{"lr-scheduler-type", "lr-schedule"},
     ForeignOption{"lr-scheduler", "lr-schedule"},
     ForeignOption{"num-warmup-steps", "warmup-steps"},
@@ -99,7 +124,7 @@ constexpr std::array kForeign = {
     ForeignOption{"bf16", kPrecision},
     ForeignOption{"fp16", kPrecision},
     ForeignOption{"dtype", "precision"},
-    ForeignOption{"torch-dtype", "precision"},
+    ForeignOption{"torch-dtype", " that is {precision}; of load() and from_pretrained(), dtype"},
     ForeignOption{"mixed-precision", "precision"},
     ForeignOption{"model-name-or-path", "init-from"},
     ForeignOption{"output-dir", "run-dir"},
@@ -124,6 +149,8 @@ constexpr std::array kForeign = {
     ForeignOption{"deepspeed-config", kDeepSpeed},
     ForeignOption{"zero", "zero-stage"},
     ForeignOption{"zero-optimization", "zero-stage"},
+    ForeignOption{"zero-level", "zero-stage"},
+    ForeignOption{"stage3", " that is {zero-stage} 3"},
     ForeignOption{"tp", "tp-degree"},
     ForeignOption{"tp-size", "tp-degree"},
     ForeignOption{"tensor-parallel-degree", "tp-degree"},
@@ -155,11 +182,26 @@ std::string normalised(const std::string& name) {
   return out;
 }
 
+const ForeignOption* find_foreign(const std::string& name) {
+  const std::string wanted = normalised(name);
+  const auto found = std::find_if(kForeign.begin(), kForeign.end(),
+                                  [&](const ForeignOption& one) { return one.theirs == wanted; });
+  return found == kForeign.end() ? nullptr : &*found;
+}
+
 std::string shown(std::string_view option, bool dashes) {
   if (dashes) return "--" + std::string(option);
   std::string out(option);
   std::replace(out.begin(), out.end(), '-', '_');
   return out;
+}
+
+// Whether `ours`, an option or a sentence with "{options}", speaks of one that is known.
+bool names_one_of(const std::vector<std::string>& known, std::string_view ours) {
+  return std::any_of(known.begin(), known.end(), [&](const std::string& option) {
+    const std::string name = normalised(option);
+    return ours == name || ours.find("{" + name + "}") != std::string_view::npos;
+  });
 }
 
 // The sentence with its "{options}" as they are shown.
@@ -179,12 +221,21 @@ std::string filled(std::string_view sentence, bool dashes) {
 }  // namespace
 
 std::string foreign_option_hint(const std::string& name, bool dashes) {
-  const std::string wanted = normalised(name);
-  const auto found = std::find_if(kForeign.begin(), kForeign.end(),
-                                  [&](const ForeignOption& one) { return one.theirs == wanted; });
-  if (found == kForeign.end()) return "";
+  const ForeignOption* found = find_foreign(name);
+  if (found == nullptr) return "";
   if (found->ours.starts_with(' ')) return ";" + filled(found->ours, dashes);
   return "; that is " + shown(found->ours, dashes) + " here";
+}
+
+std::string unknown_option_hint(const std::string& name, const std::vector<std::string>& known,
+                                bool dashes) {
+  const ForeignOption* found = find_foreign(name);
+  if (found == nullptr) return did_you_mean(name, known);
+  if (names_one_of(known, found->ours)) return foreign_option_hint(name, dashes);
+  const std::string near = did_you_mean(name, known);
+  if (!near.empty()) return near;
+  if (found->ours.starts_with(' ')) return foreign_option_hint(name, dashes);
+  return "; that is " + shown(found->ours, dashes) + ", which belongs elsewhere";
 }
 
 }  // namespace galvatron

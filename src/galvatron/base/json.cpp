@@ -11,9 +11,17 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_options.h"
 
 namespace galvatron {
 namespace {
+
+// Without the library's own name for it.
+std::string reason_of(const Json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return end == std::string::npos ? text : text.substr(end + 2);
+}
 
 constexpr int kMaxDepth = 64;
 
@@ -72,7 +80,7 @@ Json parse_json(std::string_view text, const std::string& source) {
       return true;
     });
   } catch (const Json::exception& error) {
-    throw ConfigError("[json] ", source, " is not valid JSON: ", error.what());
+    throw ConfigError("[json] ", source, " is not valid JSON: ", reason_of(error));
   }
 }
 
@@ -270,7 +278,7 @@ void JsonReader::ignore(const std::string& key) { known_.push_back(key); }
 void JsonReader::finish() const {
   for (const std::string& key : keys()) {
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      fail(key, "is unknown" + did_you_mean(key, known_));
+      fail(key, "is unknown" + unknown_option_hint(key, known_, /*dashes=*/false));
     }
   }
 }

@@ -9,6 +9,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
+#include "galvatron/base/utf8.h"
 
 namespace galvatron {
 namespace {
@@ -419,9 +420,8 @@ void OptionList::read(const Json& arguments, const std::string& source) const {
     if (option == nullptr) {
       std::vector<std::string> known;
       for (const Option& one : options_) known.push_back(one.python_name());
-      const std::string foreign = foreign_option_hint(key, /*dashes=*/false);
       throw ConfigError("[", source, "] '", key, "' is unknown",
-                        foreign.empty() ? did_you_mean(key, known) : foreign);
+                        unknown_option_hint(key, known, /*dashes=*/false));
     }
     if (value.is_null()) continue;
     if (!option->takes_several) {
@@ -449,8 +449,7 @@ OrderedJson OptionList::record(const std::vector<std::string>& headings) const {
     OrderedJson value = option.value();
     if (!value.is_null()) out[option.python_name()] = std::move(value);
   }
-  // Paths may hold any bytes, JSON holds UTF-8: what is none is written as U+FFFD.
-  return OrderedJson::parse(out.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
+  return as_utf8(out);
 }
 
 OrderedJson OptionList::describe() const {

@@ -52,8 +52,11 @@ void ProgressBar::update(std::int64_t done, const std::string& detail) {
   draw();
 }
 
+// Not fmt::print, which throws where nobody reads any more.
+void ProgressBar::say(const std::string& text) { std::fputs(text.c_str(), out_); }
+
 void ProgressBar::note(const std::string& line) {
-  fmt::print(out_, "{}{}\n", terminal_ ? "\r\x1b[K" : "", line);
+  say(fmt::format("{}{}\n", terminal_ ? "\r\x1b[K" : "", line));
   const bool is_drawn = drawn_done_ >= 0 && !finished_;
   if (terminal_ && is_drawn) draw();
   std::fflush(out_);
@@ -92,9 +95,9 @@ void ProgressBar::draw() {
     // The bar's glyphs take three bytes a column.
     const std::size_t limit = terminal_columns(out_) + 2 * kBarWidth;
     if (line.size() >= limit) line.resize(limit - 1);
-    fmt::print(out_, "\r{}\x1b[K", line);
+    say(fmt::format("\r{}\x1b[K", line));
   } else {
-    fmt::print(out_, "{}\n", line);
+    say(line + "\n");
   }
   std::fflush(out_);
 }

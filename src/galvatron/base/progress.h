@@ -28,6 +28,7 @@ class ProgressBar {
 
  private:
   void draw();
+  void say(const std::string& text);
 
   std::string title_;
   std::int64_t total_;

@@ -121,6 +121,7 @@ std::string to_text(Bytes bytes) {
 
 std::string to_text(Milliseconds time) {
   const double ms = std::abs(time.value);
+  if (ms == 0) return "0 s";
   const std::string sign = time.value < 0 ? "-" : "";
   if (ms >= 60e3 * 60)
     return sign + fmt::format("{}h {:02}m", static_cast<int>(ms / 3.6e6),

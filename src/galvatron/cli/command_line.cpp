@@ -49,12 +49,6 @@ bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-// Another system's name for it, or the nearest of ours.
-std::string hint_for(const std::string& name, const std::vector<std::string>& known) {
-  const std::string foreign = foreign_option_hint(name, /*dashes=*/true);
-  return foreign.empty() ? did_you_mean(name, known) : foreign;
-}
-
 void check_options(const CLI::App& command, const std::vector<std::string>& arguments) {
   const std::vector<std::string> known = option_names(command);
   for (const std::string& argument : arguments) {
@@ -62,7 +56,7 @@ void check_options(const CLI::App& command, const std::vector<std::string>& argu
     const std::string name = option_name(argument);
     if (contains(known, name)) continue;
     throw ConfigError("galvatron ", command.get_name(), " has no option ", name,
-                      hint_for(name, known));
+                      unknown_option_hint(name, known, /*dashes=*/true));
   }
 }
 
@@ -243,7 +237,7 @@ std::vector<std::string> with_config_file(const std::vector<std::string>& argume
     if (table != command.get_name()) continue;
     if (!contains(known, item.name)) {
       throw ConfigError(path, ": '", item.name, "' is no option of galvatron ", command.get_name(),
-                        hint_for(item.name, known));
+                        unknown_option_hint(item.name, known, /*dashes=*/true));
     }
     if (!contains(given, "--" + item.name)) values[item.name] = item.inputs;
   }

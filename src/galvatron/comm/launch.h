@@ -87,6 +87,7 @@ struct LaunchEnd {
   int code = 0;
   int cause = -1;            // the rank that failed, as far as we know
   bool was_stopped = false;  // by a signal to us
+  bool was_idle = false;     // then, and no rank had come so far that it could have saved
 };
 
 // Starts `nproc` copies of the command on this machine by fork + exec with the rank variables set,

@@ -44,6 +44,8 @@ constexpr std::chrono::seconds kTermGrace{2};
 // Ranks that were asked to stop may want to save a checkpoint. Those who beat have as long again.
 constexpr std::chrono::seconds kStopGrace{30};
 constexpr std::chrono::seconds kStoreTimeout{45};
+// With a rank that was stopped (SIGSTOP), and that others may not have met yet.
+constexpr std::chrono::seconds kStoppedPatience{45};
 constexpr std::size_t kKeptOutput = 64 * 1024;
 constexpr int kMaxLocalRanks = 4096;
 
@@ -151,10 +153,28 @@ class RankProcess {
 
   // True when it has just ended.
   bool reap() {
+    if (!running()) return false;
     int status = 0;
-    if (!running() || waitpid(pid_, &status, WNOHANG) != pid_) return false;
-    status_ = status;
-    return true;
+    while (running() && waitpid(pid_, &status, WNOHANG | WUNTRACED | WCONTINUED) == pid_) {
+      if (WIFSTOPPED(status)) {
+        stopped_until_ = Clock::now() + kStoppedPatience;
+      } else if (WIFCONTINUED(status)) {
+        stopped_until_.reset();
+      } else {
+        status_ = status;
+      }
+    }
+    return !running();
+  }
+
+  // When patience with a rank that somebody has stopped (SIGSTOP) is over.
+  std::optional<Clock::time_point> stopped_until() const {
+    return running() ? stopped_until_ : std::nullopt;
+  }
+
+  void kill_stopped() {
+    signal(SIGKILL);
+    stopped_until_.reset();
   }
 
   // Keeps the end of what the rank says.
@@ -182,6 +202,7 @@ class RankProcess {
   pid_t pid_ = -1;
   int output_ = -1;
   std::optional<int> status_;
+  std::optional<Clock::time_point> stopped_until_;
   std::string text_;
 };
 
@@ -210,6 +231,7 @@ class Launcher {
       handle_control();
       for (auto& rank : ranks_) rank->drain();
       reap();
+      end_stopped();
       enforce_deadline();
     }
     for (auto& rank : ranks_) rank->drain();
@@ -222,13 +244,27 @@ class Launcher {
                        [](const auto& rank) { return rank->running(); });
   }
 
+  bool any_succeeded() const {
+    return std::any_of(ranks_.begin(), ranks_.end(),
+                       [](const auto& rank) { return rank->status() == 0; });
+  }
+
   void poll_once() {
     std::vector<pollfd> fds;
     for (const auto& rank : ranks_) {
       if (rank->output() >= 0) fds.push_back({rank->output(), POLLIN, 0});
     }
     if (control_ >= 0) fds.push_back({control_, POLLIN, 0});
-    signals_.wait(std::move(fds), deadline_);
+    signals_.wait(std::move(fds), next_deadline());
+  }
+
+  std::optional<Clock::time_point> next_deadline() const {
+    std::optional<Clock::time_point> next = deadline_;
+    for (const auto& rank : ranks_) {
+      const auto until = rank->stopped_until();
+      if (until && (!next || *until < *next)) next = until;
+    }
+    return next;
   }
 
   void handle_signals() {
@@ -261,10 +297,25 @@ class Launcher {
       if (!ranks_[i]->reap() || ranks_[i]->status() == 0) continue;
       if (is_resumable(ranks_[i]->status())) {
         resumable_ = true;
+        if (!deadline_) deadline_ = Clock::now() + kStopGrace;  // the others leave with it
         continue;
       }
+      const int status = ranks_[i]->status();
+      // It was still loading, and knew nothing of the signal that we passed on.
+      if (stopped_by_ && WIFSIGNALED(status) && WTERMSIG(status) == *stopped_by_) continue;
       if (!terminated_) failed_.push_back(static_cast<int>(i));
       if (!deadline_) deadline_ = Clock::now() + kGrace;
+    }
+  }
+
+  // What is stopped hears no SIGTERM.
+  void end_stopped() {
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      const auto until = ranks_[i]->stopped_until();
+      if (!until || Clock::now() < *until) continue;
+      std::fprintf(stderr, "rank %d was stopped, and not continued within %d s: the job ends\n",
+                   first_rank_ + static_cast<int>(i), static_cast<int>(kStoppedPatience.count()));
+      ranks_[i]->kill_stopped();
     }
   }
 
@@ -297,12 +348,15 @@ class Launcher {
 
   LaunchEnd report() const {
     const bool stopped = stopped_by_.has_value();
-    if (failed_.empty() && !terminated_) return {resumable_ ? kExitResumable : 0, -1, stopped};
+    if (failed_.empty() && !terminated_) {
+      const bool idle = stopped && !resumable_ && !any_succeeded();
+      return {resumable_ ? kExitResumable : idle ? 128 + *stopped_by_ : 0, -1, stopped, idle};
+    }
     if (stopped) return {128 + *stopped_by_, -1, true};
     std::vector<RankFailure> failures;
     for (int rank : failed_)
       failures.push_back({first_rank_ + rank, ranks_[rank]->status(), ranks_[rank]->text()});
-    if (failures.empty()) return {};
+    if (failures.empty()) return {resumable_ ? kExitResumable : 0, -1, false};
     const RankFailure& cause = root_cause(failures);
     const std::string sentence = describe_failure(cause, failures, last_signs(cause.rank));
     if (!sentence.empty()) std::fprintf(stderr, "%s\n", sentence.c_str());

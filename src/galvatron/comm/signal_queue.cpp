@@ -15,6 +15,9 @@ SignalQueue::SignalQueue() {
   sigset_t set;
   sigemptyset(&set);
   for (int signal : {SIGCHLD, SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  struct sigaction hangup{};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);  // nohup
   pthread_sigmask(SIG_BLOCK, &set, &before_);
   fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd_ < 0) throw RuntimeFailure("cannot watch signals: ", std::strerror(errno));

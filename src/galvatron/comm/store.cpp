@@ -228,7 +228,7 @@ class Reception {
     if (absent.empty()) absent.push_back(0);
     throw RuntimeFailure(
         rank_set_name(absent), " of ", environment_.world_size, " did not join within ",
-        timeout_.count(), " ms",
+        static_cast<double>(timeout_.count()) / 1000, " s (--join-timeout)",
         environment_.launcher == "slurm" ? " (are the ranks started by srun?)" : "");
   }
 
@@ -261,6 +261,7 @@ HostedStore host_store(int port, std::chrono::milliseconds timeout) {
 
 Meeting join_store(const LaunchEnvironment& environment, std::chrono::milliseconds timeout) {
   const bool serves = environment.rank == 0 && !environment.store_is_hosted;
+  if (serves && environment.world_size > 1) require_resolvable(environment.master_addr, timeout);
   auto root = serves ? host_store(environment.master_port, timeout).store
                      : find_store(environment, timeout);
   Meeting out = Reception(*root, environment, prefix(environment), timeout).meet();

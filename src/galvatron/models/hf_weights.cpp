@@ -63,6 +63,10 @@ std::vector<HfTensor> hf_tensors_of(const spec::ParamSpec& param,
     tensor.range = ranges[i];
     tensor.transposed = module.transposed && param.shape.size() == 2;
     if (tensor.transposed) std::swap(tensor.shape[0], tensor.shape[1]);
+    if (module.interleaved) {
+      tensor.interleaved_segments = static_cast<std::int64_t>(param.split.segments.size());
+      tensor.head_size = param.split.unit;
+    }
     tensors.push_back(std::move(tensor));
   }
   return tensors;
@@ -71,19 +75,31 @@ std::vector<HfTensor> hf_tensors_of(const spec::ParamSpec& param,
 at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at::Tensor& whole) {
   const at::Tensor part =
       whole.narrow(std::max(param.split.dim, 0), tensor.range.begin, tensor.range.size());
+  if (tensor.interleaved_segments > 1) {
+    return part.unflatten(0, {tensor.interleaved_segments, -1, tensor.head_size})
+        .transpose(0, 1)
+        .flatten(0, 2);
+  }
   return tensor.transposed ? part.t() : part;
 }
 
 at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored) {
+  if (tensor.interleaved_segments > 1) {
+    return stored.unflatten(0, {-1, tensor.interleaved_segments, tensor.head_size})
+        .transpose(0, 1)
+        .flatten(0, 2);
+  }
   return tensor.transposed ? stored.t() : stored;
 }
 
 bool is_hf_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 10> kSuffixes = {
+  static constexpr std::array<std::string_view, 12> kSuffixes = {
       ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",
       // BERT's pooler and next-sentence head, which masked-token training has no use for.
       "pooler.dense.weight", "pooler.dense.bias", "cls.seq_relationship.weight",
       "cls.seq_relationship.bias",
+      // What a teacher of DeiT is asked by.
+      "distillation_classifier.weight", "distillation_classifier.bias",
       // Early T5 checkpoints carry a bias that no version of the model reads.
       "EncDecAttention.relative_attention_bias.weight",
       // Swin's index tables.
@@ -99,9 +115,19 @@ std::string hf_architecture(const spec::ModelSpec& model) {
       {"mistral", "MistralForCausalLM"},
       {"qwen2", "Qwen2ForCausalLM"},
       {"qwen3", "Qwen3ForCausalLM"},
+      {"phi3", "Phi3ForCausalLM"},
+      {"gpt_neox", "GPTNeoXForCausalLM"},
+      {"olmo2", "Olmo2ForCausalLM"},
+      {"gemma", "GemmaForCausalLM"},
+      {"gemma2", "Gemma2ForCausalLM"},
+      {"gemma3_text", "Gemma3ForCausalLM"},
       {"vit", "ViTForImageClassification"},
       {"swin", "SwinForImageClassification"},
       {"bert", "BertForMaskedLM"},
+      {"roberta", "RobertaForMaskedLM"},
+      {"distilbert", "DistilBertForMaskedLM"},
+      {"deit", "DeiTForImageClassification"},
+      {"mt5", "MT5ForConditionalGeneration"},
       {"t5", "T5ForConditionalGeneration"}};
   const std::string type = model.config.at("model_type").get<std::string>();
   const auto it = kArchitectures.find(type);

@@ -19,6 +19,10 @@ struct HfTensor {
   std::vector<std::int64_t> shape;  // as stored
   Range range;                      // of the parameter's split dimension (dimension 0 without one)
   bool transposed = false;          // stored [in, out], as GPT-2's Conv1D does; ours are [out, in]
+  // Stored head by head, each with its share of so many segments, which ours has one after the
+  // other: GPT-NeoX's [heads, (q, k, v), head size]. 1: as ours.
+  std::int64_t interleaved_segments = 1;
+  std::int64_t head_size = 1;
 };
 
 // The tensors that together are parameter `param` of layer `layer`, in the order of their ranges.
@@ -32,7 +36,8 @@ bool is_hf_buffer(const std::string& name);
 // "GPT2LMHeadModel", ...: what a config.json names as the architecture of our whole model.
 std::string hf_architecture(const spec::ModelSpec& model);
 
-// The part of a whole parameter (or of its gradient) as Hugging Face stores it: a view.
+// The part of a whole parameter (or of its gradient) as Hugging Face stores it: a view, or a copy
+// where heads are interleaved.
 at::Tensor to_hf(const HfTensor& tensor, const spec::ParamSpec& param, const at::Tensor& whole);
 // The way back: the part of our parameter that a stored tensor (or what is to take its place) is.
 at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored);
@@ -45,6 +50,7 @@ struct HfModule {
   std::string ours;
   std::vector<std::string> theirs;
   bool transposed = false;
+  bool interleaved = false;  // head by head, as HfTensor says
 };
 
 // Where a layer's modules lie: `prefix` is the name of the model inside its language-model class

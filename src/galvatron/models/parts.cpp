@@ -7,9 +7,27 @@
 #include "galvatron/nn/collectives.h"
 #include "galvatron/nn/counter_random.h"
 #include "galvatron/nn/cross_entropy.h"
+#include "galvatron/nn/embedding.h"
 #include "galvatron/nn/norm.h"
 
 namespace galvatron::models {
+namespace {
+
+nn::HeadNorm head_norm(spec::HeadNorm norm) {
+  switch (norm) {
+    case spec::HeadNorm::kNone:
+      return nn::HeadNorm::kNone;
+    case spec::HeadNorm::kEach:
+      return nn::HeadNorm::kEach;
+    case spec::HeadNorm::kTogether:
+      return nn::HeadNorm::kTogether;
+  }
+  GALV_CHECK(false, "unknown head norm");
+}
+
+double norm_offset(spec::Norm norm) { return norm == spec::Norm::kRmsNormPlusOne ? 1 : 0; }
+
+}  // namespace
 
 ParamIndex::ParamIndex(const spec::LayerSpec& layer) : layer_(&layer) {}
 
@@ -59,6 +77,23 @@ nn::Dropout dropout_at(const spec::LayerSpec& layer, const nn::LayerPlacement& p
   return {p, nn::random_key(placement.seed, layer.name + "." + site)};
 }
 
+TokenEmbedding::TokenEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                               const nn::LayerPlacement& placement)
+    : groups_(placement.groups),
+      tokens_(ParamIndex(layer).at("tokens.weight")),
+      first_row_(first_vocab_row(model, placement.groups.tp)),
+      padding_token_(model.padding_token),
+      scale_(layer.shape.embedding_scale) {}
+
+at::Tensor TokenEmbedding::operator()(const std::vector<at::Tensor>& params,
+                                      const nn::LayerCall& call) const {
+  const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(
+      call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call, padding_token_);
+  if (scale_ == 1) return tokens_BSH;
+  // As Hugging Face: the scale is rounded to the activation's type first.
+  return tokens_BSH * at::scalar_tensor(scale_, tokens_BSH.options());
+}
+
 NormCall::NormCall(const spec::LayerSpec& layer, const std::string& prefix)
     : norm_(layer.shape.norm),
       epsilon_(layer.shape.norm_epsilon),
@@ -66,7 +101,8 @@ NormCall::NormCall(const spec::LayerSpec& layer, const std::string& prefix)
       bias_(ParamIndex(layer).find(prefix + ".bias")) {}
 
 at::Tensor NormCall::operator()(const at::Tensor& x, const std::vector<at::Tensor>& params) const {
-  if (norm_ == spec::Norm::kRmsNorm) return nn::rms_norm(x, params[weight_], epsilon_);
+  if (norm_ != spec::Norm::kLayerNorm)
+    return nn::rms_norm(x, params[weight_], epsilon_, norm_offset(norm_));
   return nn::layer_norm(x, params[weight_], param_or_none(params, bias_), epsilon_);
 }
 
@@ -81,7 +117,11 @@ AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacem
       .inverse_frequencies = shape.rope.inverse_frequencies,
       .rotary_scale = shape.rope.scale,
       .causal = shape.causal,
-      .qk_norm_epsilon = shape.norm_epsilon,
+      .sliding_window = shape.sliding_window,
+      .softcap = shape.attention_softcap,
+      .head_norm = head_norm(shape.head_norm),
+      .head_norm_epsilon = shape.norm_epsilon,
+      .head_norm_offset = norm_offset(shape.norm),
       .relative_bias = {shape.relative_bias.num_buckets, shape.relative_bias.max_distance,
                         !shape.causal},
       .window = {shape.window.height, shape.window.width, shape.window.size, shape.window.shift},
@@ -139,19 +179,19 @@ VocabularyOutput::VocabularyOutput(const spec::ModelSpec& model, const spec::Lay
       weight_(ParamIndex(layer).at("output.weight")),
       bias_(ParamIndex(layer).find("output.bias")),
       vocab_size_(model.vocab_size),
-      first_row_(first_vocab_row(model, placement.groups.tp)) {}
+      first_row_(first_vocab_row(model, placement.groups.tp)),
+      softcap_(layer.shape.logit_softcap) {}
 
 at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH,
                                         const std::vector<at::Tensor>& params,
                                         const nn::LayerCall& call) const {
   const at::Tensor hidden_BTH = nn::gather_sequence(hidden_BSH, tp_, call.sequence.tp_sizes);
   const at::Tensor &weight = params[weight_], &bias = param_or_none(params, bias_);
-  if (call.logits)
-    return at::linear(hidden_BTH, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  if (call.logits) return nn::linear_logits(hidden_BTH, weight, bias, softcap_);
   const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
   return nn::linear_cross_entropy(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
                                   call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_,
-                                  tp_);
+                                  tp_, softcap_);
 }
 
 }  // namespace galvatron::models

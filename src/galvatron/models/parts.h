@@ -39,6 +39,21 @@ double attention_scale(const spec::TransformerShape& shape);
 nn::Dropout dropout_at(const spec::LayerSpec& layer, const nn::LayerPlacement& placement, double p,
                        const std::string& site);
 
+// The tokens' embedding "tokens.weight", scaled as the layer's shape says.
+class TokenEmbedding {
+ public:
+  TokenEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
+                 const nn::LayerPlacement& placement);
+  // [B, S, H] at the border.
+  at::Tensor operator()(const std::vector<at::Tensor>& params, const nn::LayerCall& call) const;
+
+ private:
+  nn::LayerGroups groups_;
+  int tokens_;
+  std::int64_t first_row_, padding_token_;
+  double scale_;
+};
+
 // A norm whose weights are found by prefix: "attention_norm". Layer or RMS norm, as the layer's
 // shape says.
 class NormCall {
@@ -94,6 +109,7 @@ class VocabularyOutput {
   comm::Group tp_;
   int weight_, bias_;
   std::int64_t vocab_size_, first_row_;
+  double softcap_;
 };
 
 }  // namespace galvatron::models

@@ -17,12 +17,14 @@ struct LocalHeads {
   std::int64_t total() const { return query + 2 * key_value; }
 };
 
-// The first half of each head is paired with the second, as Hugging Face does. x [B, L, n, D];
-// tables [L, 1, D / 2].
+// Of the dims that are turned the first half is paired with the second, as Hugging Face does; those
+// behind them stay. x [B, L, n, D]; tables [L, 1, pairs].
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  const std::int64_t half = x.size(3) / 2;
+  const std::int64_t half = cosine.size(2), rest = x.size(3) - 2 * half;
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
-  return at::cat({first * cosine - second * sine, second * cosine + first * sine}, 3);
+  std::vector<at::Tensor> parts = {first * cosine - second * sine, second * cosine + first * sine};
+  if (rest > 0) parts.push_back(x.narrow(3, 2 * half, rest));
+  return at::cat(parts, 3);
 }
 
 struct RotaryTables {
@@ -42,12 +44,23 @@ RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
   return {table(angles.cos()), table(angles.sin())};
 }
 
-// Heads are whole on a rank, so their norms need no other.
+// One head is whole on a rank, so its norm needs no other; all heads of a token lie on the ranks of
+// the tensor-parallel group.
+at::Tensor norm_part(const at::Tensor& x_BTND, const at::Tensor& weight,
+                     const AttentionOptions& options, const comm::Group& tp) {
+  if (options.head_norm == HeadNorm::kEach)
+    return rms_norm(x_BTND, weight, options.head_norm_epsilon, options.head_norm_offset);
+  return divided_rms_norm(x_BTND.flatten(2, 3), weight, options.head_norm_epsilon, tp)
+      .view(x_BTND.sizes());
+}
+
 at::Tensor norm_heads(const at::Tensor& qkv_BTND, const LocalHeads& heads,
-                      const AttentionParams& params, double epsilon) {
-  const at::Tensor q = rms_norm(qkv_BTND.narrow(2, 0, heads.query), params.query_norm, epsilon);
+                      const AttentionParams& params, const AttentionOptions& options,
+                      const comm::Group& tp) {
+  const at::Tensor q =
+      norm_part(qkv_BTND.narrow(2, 0, heads.query), params.query_norm, options, tp);
   const at::Tensor k =
-      rms_norm(qkv_BTND.narrow(2, heads.query, heads.key_value), params.key_norm, epsilon);
+      norm_part(qkv_BTND.narrow(2, heads.query, heads.key_value), params.key_norm, options, tp);
   return at::cat({q, k, qkv_BTND.narrow(2, heads.query + heads.key_value, heads.key_value)}, 2);
 }
 
@@ -79,7 +92,8 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_tab
     q = rotate(q, tables.cosine, tables.sine);
     k = rotate(k, tables.cosine, tables.sine);
   }
-  const AttentionCore core{options.scale, options.causal, options.dropout, options.num_heads,
+  const AttentionCore core{options.scale,   options.causal,  options.sliding_window,
+                           options.softcap, options.dropout, options.num_heads,
                            global_heads};
   at::Tensor bias;
   if (options.window.active()) {
@@ -106,7 +120,8 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
   at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp,
                                           call.sequence.tp_sizes);
   qkv = qkv.view({qkv.size(0), qkv.size(1), tp_heads.total(), options.head_size});
-  if (params.query_norm.defined()) qkv = norm_heads(qkv, tp_heads, params, options.qk_norm_epsilon);
+  if (options.head_norm != HeadNorm::kNone)
+    qkv = norm_heads(qkv, tp_heads, params, options, groups.tp);
   const std::vector<std::int64_t> segments{tp_heads.query, tp_heads.key_value, tp_heads.key_value};
   qkv = fused_to_heads(qkv, segments, groups.ulysses, call.sequence.ulysses_sizes);
 

@@ -11,19 +11,26 @@
 
 namespace galvatron::nn {
 
+// RMS norm of queries and keys: of each head, or of all heads of a token at once.
+enum class HeadNorm { kNone, kEach, kTogether };
+
 struct AttentionOptions {
   std::int64_t num_heads = 1;  // of the model, not of this rank
   std::int64_t num_kv_heads = 1;
   std::int64_t head_size = 1;
   double scale = 1;                         // of q.k before the softmax
-  std::vector<double> inverse_frequencies;  // rotary, head_size / 2 entries; empty: none
+  std::vector<double> inverse_frequencies;  // of the pairs of dims that are turned; empty: none
   double rotary_scale = 1;                  // of cos and sin
   bool causal = true;                       // else all tokens see all
-  double qk_norm_epsilon = 0;               // of the norms below
-  RelativeBias relative_bias;               // how the table below is read
-  WindowOptions window;                     // tokens see those of their window alone
-  bool recompute_core = false;              // rotary and softmax(QK^T)V again in the backward
-  Dropout dropout;                          // of the probabilities
+  std::int64_t sliding_window = 0;          // tokens that a token sees; 0: all before it
+  double softcap = 0;                       // of the scores (AttentionCore)
+  HeadNorm head_norm = HeadNorm::kNone;
+  double head_norm_epsilon = 0;
+  double head_norm_offset = 0;  // as of rms_norm
+  RelativeBias relative_bias;   // how the table below is read
+  WindowOptions window;         // tokens see those of their window alone
+  bool recompute_core = false;  // rotary and softmax(QK^T)V again in the backward
+  Dropout dropout;              // of the probabilities
 };
 
 struct AttentionParams {
@@ -31,8 +38,8 @@ struct AttentionParams {
   at::Tensor qkv_bias;       // may be undefined
   at::Tensor output_weight;  // [H, n * D]
   at::Tensor output_bias;    // may be undefined
-  at::Tensor query_norm;     // [D], RMS norm of each head; may be undefined
-  at::Tensor key_norm;       // [D]
+  at::Tensor query_norm;     // [D], together [n * D]; undefined without head norms
+  at::Tensor key_norm;       // [D], together [k * D]
   at::Tensor
       window_bias;  // [(2 * size - 1)^2, n] by offset inside a window; undefined without windows
   at::Tensor relative_bias;  // [buckets, heads of the model], whole; may be undefined

@@ -17,17 +17,79 @@ at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at
                               const LayerCall& call) {
   const std::int64_t repeat = q.size(1) / k.size(1);
   at::Tensor scores = at::matmul(q, repeat_heads(k, repeat).transpose(2, 3)).mul(core.scale);
+  if (core.softcap > 0) scores = scores.div(core.softcap).tanh().mul(core.softcap);
   if (bias.defined()) scores = scores + bias;
   if (core.causal) {
-    const at::Tensor future =
-        at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
-    scores = scores.masked_fill(future, -std::numeric_limits<double>::infinity());
+    const at::Tensor all = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool));
+    at::Tensor hidden = all.triu(1);
+    if (core.sliding_window > 0) hidden = hidden.logical_or(all.tril(-core.sliding_window));
+    scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
   }
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
   return at::matmul(
       attention_dropout(probabilities, core.dropout, call, core.heads, core.num_heads),
       repeat_heads(v, repeat));
+}
+
+// In one kernel; `mask` is true where a query sees a key, or added to the scores, or undefined.
+at::Tensor fused_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const at::Tensor& mask, bool causal, double scale) {
+  const std::int64_t repeat = q.size(1) / k.size(1);
+  const auto optional_mask = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
+  // On CUDA only the half-precision kernels know grouped heads, and none of them with a mask; the
+  // fallback would build the score matrix.
+  const bool spread =
+      repeat > 1 && q.is_cuda() && (q.scalar_type() == at::kFloat || mask.defined());
+  return at::scaled_dot_product_attention(q, spread ? repeat_heads(k, repeat) : k,
+                                          spread ? repeat_heads(v, repeat) : v, optional_mask, 0.0,
+                                          causal, scale, /*enable_gqa=*/repeat > 1 && !spread);
+}
+
+// [B, n, begin .. begin + blocks * size, D] -> [B * blocks, n, size, D].
+at::Tensor fold_blocks(const at::Tensor& x, std::int64_t begin, std::int64_t blocks,
+                       std::int64_t size) {
+  return x.narrow(2, begin, blocks * size)
+      .unflatten(2, {blocks, size})
+      .transpose(1, 2)
+      .flatten(0, 1);
+}
+
+// The blocks of twice that size which begin with each: [B, n, L, D] -> [B * blocks, n, 2 size, D].
+at::Tensor fold_pairs(const at::Tensor& x, std::int64_t blocks, std::int64_t size) {
+  return x.narrow(2, 0, (blocks + 1) * size)
+      .unfold(2, 2 * size, size)  // [B, n, blocks, D, 2 size]
+      .transpose(1, 2)
+      .flatten(0, 1)
+      .transpose(2, 3);
+}
+
+// Queries in blocks as long as the window: the first block is causal attention, every other one
+// meets its own keys and those of the block before, behind one mask. So no more is computed than
+// two windows for a query, and no mask of the whole sequence exists.
+at::Tensor sliding_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const AttentionCore& core) {
+  const std::int64_t window = core.sliding_window, length = q.size(2);
+  const std::int64_t blocks = length / window - 1, rest = length % window;
+  // Row i is the query `window + i` of the keys' columns.
+  const at::Tensor all = at::ones({window, 2 * window}, q.options().dtype(at::kBool));
+  const at::Tensor mask = all.tril(window).logical_and(all.triu(1));
+  std::vector<at::Tensor> parts = {fused_attention(q.narrow(2, 0, window), k.narrow(2, 0, window),
+                                                   v.narrow(2, 0, window), {},
+                                                   /*causal=*/true, core.scale)};
+  if (blocks > 0) {
+    const at::Tensor middle =
+        fused_attention(fold_blocks(q, window, blocks, window), fold_pairs(k, blocks, window),
+                        fold_pairs(v, blocks, window), mask, /*causal=*/false, core.scale);
+    parts.push_back(middle.unflatten(0, {q.size(0), blocks}).transpose(1, 2).flatten(2, 3));
+  }
+  if (rest > 0) {
+    const std::int64_t first = length - rest, key = first - window, keys = window + rest;
+    parts.push_back(
+        fused_attention(q.narrow(2, first, rest), k.narrow(2, key, keys), v.narrow(2, key, keys),
+                        mask.narrow(0, 0, rest).narrow(1, 0, keys), /*causal=*/false, core.scale));
+  }
+  return at::cat(parts, 2);
 }
 
 // Rows lie as [q heads | k heads | v heads]; rank i must get its share of each. Regroup to [rank][q
@@ -55,21 +117,13 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     const at::Tensor nothing = k.sum() + v.sum();
     return q * (bias.defined() ? nothing + bias.sum() : nothing);
   }
-  // torch refuses a causal mask beside a bias; with both, or with dropout, everything is written
-  // out.
-  if (core.dropout.active(call) || (core.causal && bias.defined()))
+  // torch refuses a causal mask beside a bias, and no kernel caps scores; with these, or with
+  // dropout, everything is written out.
+  if (core.dropout.active(call) || core.softcap > 0 || (core.causal && bias.defined()))
     return explicit_attention(q, k, v, bias, core, call);
-  const std::int64_t repeat = q.size(1) / k.size(1);
-  const auto mask = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-  // On CUDA only the half-precision kernels know grouped heads; the fallback would build the score
-  // matrix.
-  const bool spread = repeat > 1 && q.is_cuda() && q.scalar_type() == at::kFloat;
-  if (spread) {
-    return at::scaled_dot_product_attention(q, repeat_heads(k, repeat), repeat_heads(v, repeat),
-                                            mask, 0.0, core.causal, core.scale);
-  }
-  return at::scaled_dot_product_attention(q, k, v, mask, 0.0, core.causal, core.scale,
-                                          /*enable_gqa=*/repeat > 1);
+  if (core.sliding_window > 0 && core.sliding_window < q.size(2))
+    return sliding_attention(q, k, v, core);
+  return fused_attention(q, k, v, bias, core.causal, core.scale);
 }
 
 }  // namespace galvatron::nn

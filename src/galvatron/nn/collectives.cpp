@@ -85,6 +85,22 @@ struct GatherSequence : torch::autograd::Function<GatherSequence> {
   }
 };
 
+at::Tensor summed(const at::Tensor& x, const comm::Group& group) {
+  at::Tensor out = x.clone(at::MemoryFormat::Contiguous);
+  if (out.numel() > 0) group.all_reduce(out);
+  return out;
+}
+
+struct SumOverGroup : torch::autograd::Function<SumOverGroup> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group) {
+    ctx->saved_data["group"] = to_capsule(group);
+    return summed(x, group);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    return {summed(grads[0], group_of(ctx->saved_data["group"])), {}};
+  }
+};
+
 struct ReduceScatterSequence : torch::autograd::Function<ReduceScatterSequence> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const comm::Group& group,
                             const Sizes& sizes) {
@@ -223,6 +239,10 @@ std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
 }
 
 }  // namespace
+
+at::Tensor sum_over_group(const at::Tensor& x, const comm::Group& group) {
+  return group.size() == 1 ? x : SumOverGroup::apply(x, group);
+}
 
 at::Tensor gather_sequence(const at::Tensor& x_BSH, const comm::Group& group, const Sizes& sizes) {
   return group.size() == 1 ? x_BSH : GatherSequence::apply(x_BSH, group, sizes);

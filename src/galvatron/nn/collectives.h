@@ -15,6 +15,9 @@ namespace galvatron::nn {
 at::Tensor gather_sequence(const at::Tensor& x_BSH, const comm::Group& group,
                            const std::vector<std::int64_t>& sizes);
 
+// Forward: sum over ranks, of the same shape on each. Backward: the same sum of the gradients.
+at::Tensor sum_over_group(const at::Tensor& x, const comm::Group& group);
+
 // Forward: sum over ranks, keep this rank's tokens (reduce-scatter). Backward: all-gather.
 at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& group,
                                    const std::vector<std::int64_t>& sizes);

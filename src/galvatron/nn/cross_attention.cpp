@@ -27,8 +27,10 @@ at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BC
   const std::int64_t tp_heads = options.num_heads / groups.tp.size(),
                      heads = tp_heads / groups.ulysses.size();
   const std::int64_t first = groups.tp.rank() * tp_heads + groups.ulysses.rank() * heads;
-  const AttentionCore settings{
-      options.scale, /*causal=*/false, options.dropout, options.num_heads, {first, first + heads}};
+  const AttentionCore settings{.scale = options.scale,
+                               .dropout = options.dropout,
+                               .num_heads = options.num_heads,
+                               .heads = {first, first + heads}};
   const std::int64_t size = options.head_size;
   const std::vector<at::Tensor> inputs{
       project(x_BSH, params.query_weight, {tp_heads}, size, groups, call.sequence),

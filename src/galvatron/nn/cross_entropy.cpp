@@ -18,6 +18,14 @@ at::Tensor logits_of(const at::Tensor& rows, const at::Tensor& weight, const at:
   return bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t());
 }
 
+// In place. Result: the slope of the cap at each logit, if wanted.
+at::Tensor cap_logits(at::Tensor& logits, double cap, bool want_slope) {
+  logits.div_(cap).tanh_();
+  const at::Tensor slope = want_slope ? logits.square().neg_().add_(1) : at::Tensor();
+  logits.mul_(cap);
+  return slope;
+}
+
 // What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined
 // without gradient).
 struct ChunkLoss {
@@ -61,7 +69,8 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
                             const at::Tensor& weight,
                             const std::optional<at::Tensor>& optional_bias,
                             const at::Tensor& labels, std::int64_t first_row,
-                            std::int64_t vocab_size, const comm::Group& group, bool with_grad) {
+                            std::int64_t vocab_size, const comm::Group& group, double softcap,
+                            bool with_grad) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
     const std::int64_t tokens = hidden.size(0),
@@ -77,11 +86,13 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     for (std::int64_t begin = 0; begin < tokens; begin += step) {
       const std::int64_t count = std::min(step, tokens - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
+      at::Tensor logits = logits_of(rows, weight, bias).to(wide);
+      const at::Tensor slope = softcap > 0 ? cap_logits(logits, softcap, with_grad) : at::Tensor();
       const ChunkLoss part =
-          chunk_loss(logits_of(rows, weight, bias).to(wide), labels.narrow(0, begin, count),
-                     first_row, group, with_grad);
+          chunk_loss(logits, labels.narrow(0, begin, count), first_row, group, with_grad);
       loss.add_(part.loss_sum);
       if (!with_grad) continue;
+      if (slope.defined()) part.grad_logits.mul_(slope);
       if (bias.defined()) grad_bias.add_(part.grad_logits.sum(0));
       const at::Tensor grad_logits = part.grad_logits.to(narrow);
       at::Tensor grad_rows = grad_hidden.narrow(0, begin, count);
@@ -110,7 +121,7 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     };
     // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is
     // applied before rounding matters: loss scaling multiplies by powers of two.
-    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), {}, {}, {}, {}, {}};
+    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), {}, {}, {}, {}, {}, {}};
   }
 };
 
@@ -123,10 +134,17 @@ std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
                                 std::int64_t first_row, std::int64_t vocab_size,
-                                const comm::Group& group) {
+                                const comm::Group& group, double softcap) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
   return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row,
-                                   vocab_size, group, at::GradMode::is_enabled());
+                                   vocab_size, group, softcap, at::GradMode::is_enabled());
+}
+
+at::Tensor linear_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,
+                         double softcap) {
+  const at::Tensor logits =
+      at::linear(hidden, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  return softcap > 0 ? logits.div(softcap).tanh().mul(softcap) : logits;
 }
 
 }  // namespace galvatron::nn

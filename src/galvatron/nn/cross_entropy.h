@@ -7,16 +7,21 @@
 
 namespace galvatron::nn {
 
-// Sum over tokens of -log softmax(hidden W^T + b)[label]; labels equal to kIgnoreLabel do not
-// count. hidden [M, H], labels [M] (int64), weight: rows [first_row, first_row + rows) of the
-// vocabulary; bias: the same rows, or undefined. The scalar (fp64 for fp64, else fp32) is equal on
-// all ranks of `group`. The gradient of hidden is this rank's share: it must be summed over the
-// group, as the backward of gather_sequence does. Gradients are computed in the forward, so the
-// function must be called where they are wanted (grad mode) right before its backward.
+// Sum over tokens of -log softmax(linear_logits(hidden, W, b, softcap))[label]; labels equal to
+// kIgnoreLabel do not count. hidden [M, H], labels [M] (int64), weight: rows [first_row, first_row
+// + rows) of the vocabulary; bias: the same rows, or undefined. The scalar (fp64 for fp64, else
+// fp32) is equal on all ranks of `group`. The gradient of hidden is this rank's share: it must be
+// summed over the group, as the backward of gather_sequence does. Gradients are computed in the
+// forward, so the function must be called where they are wanted (grad mode) right before its
+// backward.
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
                                 std::int64_t first_row, std::int64_t vocab_size,
-                                const comm::Group& group);
+                                const comm::Group& group, double softcap = 0);
+
+// The logits that the loss is of: [M, rows]. With `softcap` x becomes cap * tanh(x / cap).
+at::Tensor linear_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,
+                         double softcap = 0);
 
 // Tokens whose logits exist at one time (base/logit_rows.h). Equal on all ranks of a group.
 std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree);

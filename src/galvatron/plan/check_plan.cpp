@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
-#include "galvatron/spec/length_limit.h"
 
 namespace galvatron::plan {
 namespace {
@@ -289,8 +288,8 @@ Problem check_seq_length(const spec::ModelSpec& model, const CheckContext& conte
                        model.image.width, model.fixed_seq_length, model.name, context.seq_length);
   }
   if (context.seq_length <= model.max_positions) return std::nullopt;
-  return fmt::format("a sequence of {} tokens is longer than the {} positions of model '{}'{}",
-                     context.seq_length, model.max_positions, model.name, spec::window_note(model));
+  return fmt::format("a sequence of {} tokens is longer than the {} positions of model '{}'",
+                     context.seq_length, model.max_positions, model.name);
 }
 
 }  // namespace

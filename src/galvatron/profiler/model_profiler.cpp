@@ -9,7 +9,6 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/profiler/layer_bench.h"
 #include "galvatron/profiler/machine.h"
-#include "galvatron/spec/length_limit.h"
 
 namespace galvatron::profiler {
 namespace {
@@ -64,7 +63,7 @@ std::vector<std::int64_t> samples_to_measure(const ModelProfileOptions& options)
 void check_seq_length(const spec::ModelSpec& model, std::int64_t seq_length) {
   if (seq_length < 1 || seq_length > model.max_positions) {
     throw ConfigError("[profile] --seq-length ", seq_length, " is not within 1 and the ",
-                      model.max_positions, " positions of ", model.name, spec::window_note(model));
+                      model.max_positions, " positions of ", model.name);
   }
 }
 

@@ -26,19 +26,26 @@ struct Shape {
   double query() const { return static_cast<double>(layer.num_heads * layer.head_size) / tp; }
   double kv() const { return static_cast<double>(layer.num_kv_heads * layer.head_size) / tp; }
   double inner() const { return static_cast<double>(layer.intermediate_size) / tp; }
-  // Keys that a query meets.
-  double seen() const {
-    if (layer.window.size > 0) return static_cast<double>(layer.window.size * layer.window.size);
-    return layer.causal ? seq / 2 : seq;
+  bool slides() const {
+    return layer.sliding_window > 0 && static_cast<double>(layer.sliding_window) < seq;
+  }
+  // Keys that a fused kernel computes for a query: nn's blocks of a sliding window meet two each,
+  // but for the first.
+  double keys() const {
+    const double seen = spec::keys_seen(layer, seq);
+    if (!slides()) return seen;
+    const auto window = static_cast<double>(layer.sliding_window);
+    return 2 * window - 1.5 * window * window / seq;
   }
   // Scores that exist for a query: the causal half is computed all the same.
-  double scores() const { return layer.window.size > 0 ? seen() : seq; }
+  double scores() const { return layer.window.size > 0 ? spec::keys_seen(layer, seq) : seq; }
   double heads() const { return static_cast<double>(layer.num_heads) / tp; }
 
-  // No fused kernel drops probabilities, or gives a gradient to a bias: the scores are written.
+  // No fused kernel drops probabilities, caps scores, or gives a gradient to a bias: the scores are
+  // written.
   bool writes_scores() const {
-    return layer.attention_dropout > 0 || layer.relative_bias.num_buckets > 0 ||
-           layer.window.size > 0;
+    return layer.attention_dropout > 0 || layer.attention_softcap > 0 ||
+           layer.relative_bias.num_buckets > 0 || layer.window.size > 0;
   }
   // FLOPs of large products that take as long as (m, k) x (k, n).
   double product(double m, double n, double k) const {
@@ -81,11 +88,16 @@ double core_saved(const Shape& s) {
   double bytes = s.N() * s.heads() * s.wide;  // log-sum-exp
   if (!s.layer.rope.inverse_frequencies.empty())
     bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
+  // Blocks of q and their results, pairs of blocks of k and v.
+  if (s.slides() && !s.writes_scores()) bytes += s.N() * (2 * s.query() + 4 * s.kv()) * s.E;
+  // tanh keeps the capped scores, the product with v a narrow copy of the probabilities.
+  if (s.layer.attention_softcap > 0)
+    bytes += s.N() * s.heads() * s.scores() * (s.wide == s.E ? 1 : 2) * s.E;
   if (s.layer.attention_dropout > 0) {
     // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
     bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);
-  } else if (s.layer.relative_bias.num_buckets > 0 || s.layer.window.size > 0) {
-    // No fused kernel gives a gradient to the bias: the probabilities are kept.
+  } else if (s.writes_scores()) {
+    // The probabilities are kept.
     bytes += s.N() * s.heads() * s.scores() * s.wide;
   }
   return bytes;
@@ -102,7 +114,8 @@ void add_attention(const Shape& s, double keys, Work& w) {
   const double side = s.scores();
   const auto head_size = static_cast<double>(s.layer.head_size);
   w.core_products = 2 * s.N() / side * s.heads() * s.product(side, side, head_size);
-  w.core_traffic = 6 * s.E * s.N() * s.heads() * side;
+  const double passes = s.layer.attention_softcap > 0 ? 12 : 6;  // the cap is three functions
+  w.core_traffic = passes * s.E * s.N() * s.heads() * side;
   w.products += w.core_products;
 }
 
@@ -111,6 +124,10 @@ void add_attention(const Shape& s, double keys, Work& w) {
 Work block_work(const Shape& s, double parameters) {
   Work w;
   const double statistics = (s.layer.norm == spec::Norm::kLayerNorm ? 2 : 1) * s.wide;
+  // Behind the branches a second pair of norms keeps what the branches made; branches side by side
+  // have no sum between them.
+  const double pairs = s.layer.norm_place == spec::NormPlace::kAround ? 2 : 1;
+  const double rows = 2 * pairs + (s.layer.parallel_residual ? 0 : 1);
   const double masks = s.layer.residual_dropout > 0 ? 2 : 0;
   const double up = s.layer.gated_mlp ? 2 * s.inner() : s.inner();
   // silu(gate) * up is one function of ours; other gates keep act(gate) too.
@@ -120,7 +137,7 @@ Work block_work(const Shape& s, double parameters) {
 
   w.products = s.product(s.N(), qkv, s.H()) + s.product(s.N(), s.H(), s.query()) +
                s.product(s.N(), up, s.H()) + s.product(s.N(), s.H(), s.inner());
-  add_attention(s, s.seen(), w);
+  add_attention(s, s.keys(), w);
   if (s.layer.cross_attention) {
     w.products += s.product(s.N(), s.query(), s.H()) + s.product(s.N(), s.H(), s.query()) +
                   s.product(s.samples * s.context, 2 * s.kv(), s.H());
@@ -128,12 +145,14 @@ Work block_work(const Shape& s, double parameters) {
   }
   const bool rotates = !s.layer.rope.inverse_frequencies.empty();
   w.traffic = w.core_traffic +
-              s.E * (10 * s.n() * s.H() + s.N() * (up + s.inner()) +
+              s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
                      (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0) + 4 * masks * s.n() * s.H());
   w.backward_traffic = 2 * w.traffic;
 
-  const double outside = s.n() * ((3 + masks) * s.H() * s.E + 2 * statistics);
+  const double outside = s.n() * ((rows + masks) * s.H() * s.E + 2 * pairs * statistics);
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
+  // Before and behind its norms, which make a copy.
+  if (s.layer.head_norm != spec::HeadNorm::kNone) w.activation_selective += s.N() * qkv * s.E;
   w.activation = w.activation_selective + core_saved(s);
 
   const double whole = s.tp > 1 ? s.N() * s.H() * s.E : 0;  // gathered input, unreduced output
@@ -192,7 +211,8 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
-  w.forward_workspace = hidden + logits * (s.wide + (mixed ? s.E : 0));
+  const double slopes = s.layer.logit_softcap > 0 ? s.wide : 0;
+  w.forward_workspace = hidden + logits * (s.wide + slopes + (mixed ? s.E : 0));
   w.backward_workspace = w.forward_workspace + s.N() * s.H() * s.E + s.wide * parameters +
                          (mixed ? s.E * parameters : 0);
   return w;

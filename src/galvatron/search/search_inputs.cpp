@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "galvatron/base/error.h"
-#include "galvatron/spec/length_limit.h"
 
 namespace galvatron::search {
 namespace {
@@ -46,7 +45,7 @@ void SearchInputs::check_seq_length() const {
   if (fixed == 0 && (length < 1 || length > inputs_.model.max_positions)) {
     throw ConfigError("[search] --seq-length ", length, " is outside 1 .. ",
                       inputs_.model.max_positions, ", the positions of model '", inputs_.model.name,
-                      "'", spec::window_note(inputs_.model));
+                      "'");
   }
 }
 

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/utf8.h"
 #include "galvatron/server/questions.h"
 
 namespace galvatron::server {
@@ -20,11 +21,6 @@ std::string one_line(std::string text) {
   std::size_t end = kLongestSentence;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return text.substr(0, end) + "...";
-}
-
-// Names that somebody sent may be no UTF-8.
-std::string dumped(const OrderedJson& value) {
-  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace
@@ -47,7 +43,7 @@ HttpAnswer json_answer(const OrderedJson& body, int status) {
   HttpAnswer out;
   out.status = status;
   out.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
-  out.body = dumped(body);
+  out.body = dump_utf8(body);
   return out;
 }
 

@@ -9,8 +9,9 @@ namespace galvatron::spec {
 
 Activation parse_activation(const std::string& text, const std::string& key,
                             const std::string& source) {
-  static const std::array<std::pair<const char*, Activation>, 6> kNames = {{
+  static const std::array<std::pair<const char*, Activation>, 7> kNames = {{
       {"gelu", Activation::kGelu},
+      {"gelu_fast", Activation::kGeluTanh},
       {"gelu_new", Activation::kGeluTanh},
       {"gelu_pytorch_tanh", Activation::kGeluTanh},
       {"relu", Activation::kRelu},
@@ -23,9 +24,10 @@ Activation parse_activation(const std::string& text, const std::string& key,
     names.emplace_back(name);
   }
   const std::string nearest = did_you_mean(text, names);
-  refuse_feature(
-      source, key, "'" + text + "'",
-      nearest.empty() ? "; known are gelu, gelu_new, gelu_pytorch_tanh, relu and silu" : nearest);
+  refuse_feature(source, key, "'" + text + "'",
+                 nearest.empty()
+                     ? "; known are gelu, gelu_fast, gelu_new, gelu_pytorch_tanh, relu and silu"
+                     : nearest);
 }
 
 void refuse_feature(const std::string& source, const std::string& key, const std::string& value,

@@ -35,6 +35,16 @@ const ConfigKeys kLlamaKeys = {
     .vocab_size = {{"vocab_size"}},
     .max_positions = {{"max_position_embeddings"}},
 };
+const ConfigKeys kNeoxKeys = {
+    .num_layers = {{"num_hidden_layers"}},
+    .hidden_size = {{"hidden_size"}},
+    .num_heads = {{"num_attention_heads"}},
+    .num_kv_heads = {{}, kOwnKeysAndValues},
+    .head_size = {{}, kDividedWidth},
+    .intermediate_size = {{"intermediate_size"}},
+    .vocab_size = {{"vocab_size"}},
+    .max_positions = {{"max_position_embeddings"}},
+};
 const ConfigKeys kBertKeys = {
     .num_layers = {{"num_hidden_layers"}},
     .hidden_size = {{"hidden_size"}},
@@ -44,6 +54,27 @@ const ConfigKeys kBertKeys = {
     .intermediate_size = {{"intermediate_size"}},
     .vocab_size = {{"vocab_size"}},
     .max_positions = {{"max_position_embeddings"}},
+};
+const ConfigKeys kDistilbertKeys = {
+    .num_layers = {{"n_layers"}},
+    .hidden_size = {{"dim"}},
+    .num_heads = {{"n_heads"}},
+    .num_kv_heads = {{}, kOwnKeysAndValues},
+    .head_size = {{}, kDividedWidth},
+    .intermediate_size = {{"hidden_dim"}},
+    .vocab_size = {{"vocab_size"}},
+    .max_positions = {{"max_position_embeddings"}},
+};
+// Of these positions padding takes some.
+const ConfigKeys kRobertaKeys = {
+    .num_layers = kBertKeys.num_layers,
+    .hidden_size = kBertKeys.hidden_size,
+    .num_heads = kBertKeys.num_heads,
+    .num_kv_heads = kBertKeys.num_kv_heads,
+    .head_size = kBertKeys.head_size,
+    .intermediate_size = kBertKeys.intermediate_size,
+    .vocab_size = kBertKeys.vocab_size,
+    .max_positions = {{}, "padding takes some of them; change max_position_embeddings in a config"},
 };
 const ConfigKeys kT5Keys = {
     .num_layers = {{"num_layers", "num_decoder_layers"}},
@@ -83,11 +114,21 @@ const ConfigKeys& config_keys(Family family) {
     case Family::kGpt:
       return kGptKeys;
     case Family::kLlama:
+    case Family::kPhi:
+    case Family::kOlmo:
+    case Family::kGemma:
       return kLlamaKeys;
+    case Family::kNeox:
+      return kNeoxKeys;
     case Family::kBert:
       return kBertKeys;
     case Family::kT5:
       return kT5Keys;
+    case Family::kRoberta:
+      return kRobertaKeys;
+    case Family::kDistilbert:
+      return kDistilbertKeys;
+    case Family::kDeit:
     case Family::kVit:
       return kVitKeys;
     case Family::kSwin:

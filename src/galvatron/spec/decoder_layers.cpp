@@ -22,11 +22,11 @@ LayerSpec embedding_layer(const DecoderConfig& config) {
   return maker.take();
 }
 
-LayerSpec block_layer(const DecoderConfig& config, std::int64_t index) {
-  LayerMaker maker(LayerKind::kBlock, "block." + std::to_string(index), config.shape,
+LayerSpec block_layer(const DecoderConfig& config, std::size_t index) {
+  LayerMaker maker(LayerKind::kBlock, "block." + std::to_string(index), config.blocks[index],
                    config.init_stddev);
   maker.makes(hidden_stream(config));
-  maker.pre_norm_block(config.residual_init_stddev);
+  maker.transformer_block(config.residual_init_stddev);
   return maker.take();
 }
 
@@ -42,7 +42,7 @@ LayerSpec head_layer(const DecoderConfig& config) {
 
 std::vector<LayerSpec> decoder_layers(const DecoderConfig& config) {
   std::vector<LayerSpec> layers = {embedding_layer(config)};
-  for (std::int64_t i = 0; i < config.num_blocks; ++i) layers.push_back(block_layer(config, i));
+  for (std::size_t i = 0; i < config.blocks.size(); ++i) layers.push_back(block_layer(config, i));
   layers.push_back(head_layer(config));
   number_types(layers);
   return layers;
@@ -54,6 +54,7 @@ ModelSpec decoder_model(const DecoderConfig& config) {
   model.vocab_size = config.vocab_size;
   model.max_positions = config.max_positions;
   model.tied_embeddings = config.tied_embeddings;
+  model.padding_token = config.padding_token;
   model.layers = decoder_layers(config);
   return model;
 }

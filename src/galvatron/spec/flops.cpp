@@ -10,11 +10,8 @@ double block_flops(const TransformerShape& shape, double seq, double context) {
   const auto inner = static_cast<double>(shape.intermediate_size);
   const double projections = hidden * (query + 2 * key) + query * hidden;
   const double mlp = (shape.gated_mlp ? 3 : 2) * hidden * inner;
-  // QK^T and PV, a multiply-add each: of the seq x seq scores the causal half, or windows of them.
-  const double seen = shape.window.size > 0
-                          ? static_cast<double>(shape.window.size * shape.window.size)
-                          : (shape.causal ? seq / 2 : seq);
-  double flops = 2 * seq * (projections + mlp) + 4 * seq * seen * query;
+  // QK^T and PV, a multiply-add each.
+  double flops = 2 * seq * (projections + mlp) + 4 * seq * keys_seen(shape, seq) * query;
   if (shape.cross_attention) {
     flops += 2 * hidden * (2 * query * seq + 2 * key * context) + 4 * seq * context * query;
   }
@@ -31,6 +28,14 @@ double whole_linear_flops(const LayerSpec& layer, double tokens) {
 }
 
 }  // namespace
+
+double keys_seen(const TransformerShape& shape, double length) {
+  if (shape.window.size > 0) return static_cast<double>(shape.window.size * shape.window.size);
+  if (!shape.causal) return length;
+  const auto window = static_cast<double>(shape.sliding_window);
+  if (window == 0 || window >= length) return length / 2;
+  return window - window * window / (2 * length);  // the first ones see fewer
+}
 
 double forward_flops(const LayerSpec& layer, const ModelSpec& model, std::int64_t seq_length) {
   const auto length = [&](std::size_t stream) {

@@ -27,11 +27,12 @@ DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
   config.vocab_size = reader.get_int_or("vocab_size", 50257, 1, kMaxVocab);
   config.max_positions =
       get_int_either(reader, "n_positions", "max_position_embeddings", 1024, kMaxPositions);
-  config.num_blocks = get_int_either(reader, "n_layer", "num_hidden_layers", 12, kMaxBlocks);
+  const std::int64_t num_blocks =
+      get_int_either(reader, "n_layer", "num_hidden_layers", 12, kMaxBlocks);
   config.tied_embeddings = reader.get_bool_or("tie_word_embeddings", true);
   config.init_stddev = reader.get_number_or("initializer_range", 0.02, 0, 100);
   config.residual_init_stddev =
-      config.init_stddev / std::sqrt(2.0 * static_cast<double>(config.num_blocks));
+      config.init_stddev / std::sqrt(2.0 * static_cast<double>(num_blocks));
 
   TransformerShape& shape = config.shape;
   shape.hidden_size = get_int_either(reader, "n_embd", "hidden_size", 768, kMaxWidth);
@@ -50,6 +51,7 @@ DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
   shape.embedding_dropout = reader.get_number_or("embd_pdrop", 0.1, 0, 0.999);
   shape.attention_dropout = reader.get_number_or("attn_pdrop", 0.1, 0, 0.999);
   shape.residual_dropout = reader.get_number_or("resid_pdrop", 0.1, 0, 0.999);
+  config.blocks.assign(static_cast<std::size_t>(num_blocks), shape);
   return config;
 }
 

@@ -15,7 +15,9 @@ LayerMaker::LayerMaker(LayerKind kind, std::string name, const TransformerShape&
 
 void LayerMaker::norm(const std::string& name, std::int64_t width) {
   const std::int64_t size = width > 0 ? width : layer_.shape.hidden_size;
-  add({name + ".weight", {size}, {}, {InitKind::kOnes}, false, {}});
+  const bool plus_one = layer_.shape.norm == Norm::kRmsNormPlusOne;
+  const Init init{plus_one ? InitKind::kZeros : InitKind::kOnes};
+  add({name + ".weight", {size}, {}, init, false, {}});
   if (layer_.shape.norm == Norm::kLayerNorm) zero_bias(name, size, {});
 }
 
@@ -59,27 +61,60 @@ void LayerMaker::zero_bias(const std::string& name, std::int64_t size, const Ten
   add({name + ".bias", {size}, split, {InitKind::kZeros}, false, {}});
 }
 
-void LayerMaker::pre_norm_block(double residual_stddev) {
+void LayerMaker::head_norms() {
+  const TransformerShape& shape = layer_.shape;
+  const Init init{shape.norm == Norm::kRmsNormPlusOne ? InitKind::kZeros : InitKind::kOnes};
+  const auto add_norm = [&](const std::string& name, std::int64_t heads) {
+    const std::int64_t size = shape.head_size;
+    if (shape.head_norm == HeadNorm::kEach) {
+      add({name, {size}, {}, init, false, {}});
+    } else {
+      add({name, {heads * size}, {0, {heads * size}, size}, init, false, {}});
+    }
+  };
+  add_norm("attention.query_norm.weight", shape.num_heads);
+  add_norm("attention.key_norm.weight", shape.num_kv_heads);
+}
+
+void LayerMaker::attention(double residual_stddev) {
   const TransformerShape shape = layer_.shape;
   const std::int64_t query = shape.num_heads * shape.head_size;
   const std::int64_t key = shape.num_kv_heads * shape.head_size;
-  const std::int64_t inner = shape.intermediate_size;
-  norm("attention_norm");
   column_linear("attention.qkv", {query, key, key}, shape.head_size, shape.qkv_bias);
-  if (shape.qk_norm) {
-    for (const char* name : {"attention.query_norm.weight", "attention.key_norm.weight"}) {
-      add({name, {shape.head_size}, {}, {InitKind::kOnes}, false, {}});
-    }
-  }
+  if (shape.head_norm != HeadNorm::kNone) head_norms();
   row_linear("attention.output", query, shape.head_size, shape.attention_output_bias,
              residual_stddev);
-  norm("mlp_norm");
+}
+
+void LayerMaker::mlp(double residual_stddev) {
+  const TransformerShape shape = layer_.shape;
+  const std::int64_t inner = shape.intermediate_size;
   if (shape.gated_mlp) {
     column_linear("mlp.gate_up", {inner, inner}, 1, shape.mlp_bias);
   } else {
     column_linear("mlp.up", {inner}, 1, shape.mlp_bias);
   }
   row_linear("mlp.down", inner, 1, shape.mlp_bias, residual_stddev);
+}
+
+void LayerMaker::norms_before(const std::string& branch) {
+  const NormPlace place = layer_.shape.norm_place;
+  if (place == NormPlace::kBefore || place == NormPlace::kAround) norm(branch + "_norm");
+}
+
+void LayerMaker::norms_behind(const std::string& branch) {
+  const NormPlace place = layer_.shape.norm_place;
+  if (place == NormPlace::kBefore) return;
+  norm(branch + (place == NormPlace::kAround ? "_post_norm" : "_norm"));
+}
+
+void LayerMaker::transformer_block(double residual_stddev) {
+  norms_before("attention");
+  attention(residual_stddev);
+  norms_behind("attention");
+  norms_before("mlp");
+  mlp(residual_stddev);
+  norms_behind("mlp");
 }
 
 void number_types(std::vector<LayerSpec>& layers) {

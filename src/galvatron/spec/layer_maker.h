@@ -13,7 +13,8 @@ class LayerMaker {
   // `stddev`: of the initial weights, where a call says nothing else.
   LayerMaker(LayerKind kind, std::string name, const TransformerShape& shape, double stddev);
 
-  // Weight ones, and with layer norm a bias of zeros. `width` 0: the hidden size.
+  // A weight that leaves the normed alone, and with layer norm a bias of zeros. `width` 0: the
+  // hidden size.
   void norm(const std::string& name, std::int64_t width = 0);
 
   // hidden_size -> the sum of `segments`. Tensor parallelism divides the outputs, segment by
@@ -34,9 +35,9 @@ class LayerMaker {
   void vocabulary_bias(const std::string& name, std::int64_t rows);
   // [rows, hidden_size], whole: positions, token types.
   void table(const std::string& name, std::int64_t rows);
-  // norm, attention, norm, MLP, as the shape says; `residual_stddev` is of the projections that
+  // Attention, MLP and their norms, as the shape says; `residual_stddev` is of the projections that
   // write to the residual stream.
-  void pre_norm_block(double residual_stddev);
+  void transformer_block(double residual_stddev);
   // Any other parameter.
   void add(ParamSpec param) { layer_.params.push_back(std::move(param)); }
 
@@ -47,6 +48,12 @@ class LayerMaker {
 
  private:
   Init normal() const { return {InitKind::kNormal, stddev_}; }
+  void attention(double residual_stddev);
+  void mlp(double residual_stddev);
+  void head_norms();
+  // Those of the branch "attention" or "mlp", before and behind it.
+  void norms_before(const std::string& branch);
+  void norms_behind(const std::string& branch);
   void zero_bias(const std::string& name, std::int64_t size, const TensorSplit& split);
 
   LayerSpec layer_;

@@ -20,6 +20,7 @@ Shapes without_parameters(const LayerSpec& layer) {
     add_known(out, "num_kv_heads", shape.num_kv_heads);
     add_known(out, "head_size", shape.head_size);
     add_known(out, "intermediate_size", shape.intermediate_size);
+    add_known(out, "sliding_window", shape.sliding_window);
   } else {
     add_known(out, "vocab_size", layer.vocab_size());
   }
@@ -66,7 +67,7 @@ Shapes read_shapes(JsonReader& owner) {
   Shapes out;
   // In our order, so that a file says the same again.
   for (const char* name : {"hidden_size", "num_heads", "num_kv_heads", "head_size",
-                           "intermediate_size", "vocab_size", "parameters"}) {
+                           "intermediate_size", "sliding_window", "vocab_size", "parameters"}) {
     add_known(out, name, reader.get_int_or(name, 0, 0, std::int64_t{1} << 53));
   }
   reader.finish();

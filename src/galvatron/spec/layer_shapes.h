@@ -15,8 +15,8 @@ namespace galvatron::spec {
 // {"hidden_size", 4096}, ... in the order in which people read them; none that is 0.
 using Shapes = std::vector<std::pair<std::string, std::int64_t>>;
 
-// Of one layer: hidden_size, of blocks num_heads, num_kv_heads, head_size and intermediate_size, of
-// others vocab_size; and parameters.
+// Of one layer: hidden_size, of blocks num_heads, num_kv_heads, head_size, intermediate_size and
+// sliding_window, of others vocab_size; and parameters.
 Shapes layer_shapes(const LayerSpec& layer);
 
 // Of a model's blocks, as a plan records them: those of the first one, without its parameters.

@@ -2,11 +2,16 @@
 #include <cstdlib>
 #include <map>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
+#include "galvatron/base/utf8.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/config_keys.h"
 #include "galvatron/spec/families.h"
+#include "galvatron/spec/foreign_families.h"
 #include "galvatron/spec/model_spec.h"
 #include "galvatron/spec/preset_hint.h"
 #include "galvatron/spec/presets.h"
@@ -21,8 +26,7 @@ std::string name_of(const fs::path& config_file) {
   const fs::path path = fs::absolute(config_file).lexically_normal();
   const std::string name = path.filename() == "config.json" ? path.parent_path().filename().string()
                                                             : path.stem().string();
-  // A path may hold any bytes; the name goes into JSON files.
-  return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
+  return as_utf8(name);
 }
 
 // model_type -> its family, and what makes a model of its config. A family adds its line here.
@@ -37,9 +41,19 @@ const std::map<std::string, ModelType>& model_types() {
       {"mistral", {Family::kLlama, llama_model}},
       {"qwen2", {Family::kLlama, llama_model}},
       {"qwen3", {Family::kLlama, llama_model}},
+      {"phi3", {Family::kPhi, phi_model}},
+      {"gpt_neox", {Family::kNeox, neox_model}},
+      {"olmo2", {Family::kOlmo, olmo_model}},
+      {"gemma", {Family::kGemma, gemma_model}},
+      {"gemma2", {Family::kGemma, gemma_model}},
+      {"gemma3_text", {Family::kGemma, gemma_model}},
       {"bert", {Family::kBert, bert_model}},
+      {"roberta", {Family::kRoberta, roberta_model}},
+      {"distilbert", {Family::kDistilbert, distilbert_model}},
       {"t5", {Family::kT5, t5_model}},
+      {"mt5", {Family::kT5, t5_model}},
       {"vit", {Family::kVit, vit_model}},
+      {"deit", {Family::kDeit, deit_model}},
       {"swin", {Family::kSwin, swin_model}},
   };
   return kTypes;
@@ -49,10 +63,10 @@ const ModelType& type_of(const Json& config, const std::string& name) {
   const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
   const auto known = model_types().find(type);
   if (known != model_types().end()) return known->second;
-  std::string list;
-  for (const auto& [known_type, unused] : model_types())
-    list += (list.empty() ? "" : ", ") + known_type;
-  refuse_feature(name, "model_type", "'" + type + "'", "; supported are " + list);
+  refuse_feature(
+      name, "model_type", "'" + type + "'",
+      fmt::format("{}; supported are {} (docs/own_models.md)", foreign_family_hint(type, config),
+                  fmt::join(model_type_names(), ", ")));
 }
 
 ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
@@ -66,6 +80,12 @@ ModelSpec load_file(const fs::path& path, const ModelOverrides& overrides) {
 }
 
 }  // namespace
+
+std::vector<std::string> model_type_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, unused] : model_types()) out.push_back(name);
+  return out;
+}
 
 fs::path configs_directory() {
   if (const char* path = std::getenv("GALVATRON_CONFIGS"); path && *path) return path;

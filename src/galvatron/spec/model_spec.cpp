@@ -17,7 +17,9 @@ bool is_block(const LayerSpec& layer) { return layer.kind == LayerKind::kBlock; 
 }  // namespace
 
 std::string to_text(Family family) {
-  constexpr std::array<const char*, 6> kNames = {"gpt", "llama", "bert", "t5", "vit", "swin"};
+  constexpr std::array<const char*, 13> kNames = {"gpt",     "llama",      "bert", "t5",   "vit",
+                                                  "swin",    "phi",        "neox", "olmo", "gemma",
+                                                  "roberta", "distilbert", "deit"};
   return kNames.at(static_cast<std::size_t>(family));
 }
 

@@ -13,13 +13,44 @@
 
 namespace galvatron::spec {
 
-enum class Family { kGpt, kLlama, kBert, kT5, kVit, kSwin };
+enum class Family {
+  kGpt,
+  kLlama,
+  kBert,
+  kT5,
+  kVit,
+  kSwin,
+  kPhi,
+  kNeox,
+  kOlmo,
+  kGemma,
+  kRoberta,
+  kDistilbert,
+  kDeit,
+};
 // kEmbedding: tokens or patches come in. kMerge: Swin's patch merging, between stages of blocks.
 enum class LayerKind { kEmbedding, kBlock, kMerge, kHead };
 // What the model learns to do, which says what its data are.
 enum class Task { kNextToken, kMaskedTokens, kSequenceToSequence, kImageClasses };
 enum class Activation { kGelu, kGeluTanh, kRelu, kSilu };
-enum class Norm { kLayerNorm, kRmsNorm };
+enum class Norm {
+  kLayerNorm,
+  kRmsNorm,
+  kRmsNormPlusOne,  // times 1 + weight (Gemma)
+};
+// Where the norms of a block lie around its branches f, the attention and the MLP.
+enum class NormPlace {
+  kBefore,     // x + f(norm(x))
+  kBehindSum,  // norm(x + f(x)), BERT
+  kBehind,     // x + norm(f(x)), OLMo 2
+  kAround,     // x + norm(f(norm(x))), Gemma 2
+};
+// RMS norm of the queries and keys of a token.
+enum class HeadNorm {
+  kNone,
+  kEach,      // of each head (Qwen3, Gemma 3)
+  kTogether,  // of all heads at once (OLMo 2)
+};
 
 std::string to_text(Family family);
 std::string to_text(LayerKind kind);
@@ -28,8 +59,10 @@ std::string to_text(Task task);
 // Rotary position embedding. Every variant is a set of inverse frequencies and a scale of cos and
 // sin; the numbers are Hugging Face's (modeling_rope_utils), so that weights carry over.
 struct RopeSpec {
-  std::vector<double> inverse_frequencies;  // head_size / 2 entries (rotary dims)
-  double scale = 1;                         // of cos and sin (yarn, longrope)
+  // One for each pair of rotary dims: head_size / 2, or fewer where only the first dims of a head
+  // are turned (partial rotary).
+  std::vector<double> inverse_frequencies;
+  double scale = 1;  // of cos and sin (yarn, longrope)
   bool operator==(const RopeSpec&) const = default;
 };
 
@@ -72,19 +105,26 @@ struct TransformerShape {
   bool qkv_bias = true;
   bool attention_output_bias = true;
   bool mlp_bias = true;
-  bool learned_positions = true;  // else rotary, or the bias below
-  bool causal = true;             // a token sees what lies before it; else all tokens
-  bool post_norm = false;         // norm(x + f(x)) instead of x + f(norm(x))
-  bool cross_attention = false;   // to the second stream, after the self-attention
-  bool qk_norm = false;           // RMS norm of each head's queries and keys (Qwen3)
+  bool learned_positions = true;    // else rotary, or the bias below
+  bool causal = true;               // a token sees what lies before it; else all tokens
+  std::int64_t sliding_window = 0;  // a token sees so many tokens, itself the last; 0: all
+  NormPlace norm_place = NormPlace::kBefore;
+  bool parallel_residual = false;  // x + attention(norm(x)) + mlp(norm(x)), GPT-NeoX
+  bool cross_attention = false;    // to the second stream, after the self-attention
+  HeadNorm head_norm = HeadNorm::kNone;
   RelativeBiasSpec relative_bias;
   WindowSpec window;
-  double attention_scale = 0;    // of q.k before the softmax; 0 means 1 / sqrt(head_size)
+  double attention_scale = 0;  // of q.k before the softmax; 0 means 1 / sqrt(head_size)
+  // Scores and logits x become cap * tanh(x / cap) (Gemma 2); 0: they stay.
+  double attention_softcap = 0;
+  double logit_softcap = 0;
+  double embedding_scale = 1;    // of the token embeddings
   double embedding_dropout = 0;  // probabilities in [0, 1)
   double attention_dropout = 0;
-  double residual_dropout = 0;
-  double mlp_dropout = 0;  // of what the MLP's second matrix reads
-  RopeSpec rope;           // empty with learned positions
+  double residual_dropout = 0;         // of what the branches add
+  bool drops_attention_branch = true;  // else of the MLP's alone (DistilBERT)
+  double mlp_dropout = 0;              // of what the MLP's second matrix reads
+  RopeSpec rope;                       // empty with learned positions
   bool operator==(const TransformerShape&) const = default;
 };
 
@@ -139,6 +179,9 @@ struct ModelSpec {
   // Reading this token teaches its embedding nothing (transformers' padding_idx); -1: there is
   // none.
   std::int64_t padding_token = -1;
+  // Positions count the tokens that are no padding, and begin behind padding_token's row of their
+  // table (RoBERTa).
+  bool positions_skip_padding = false;
   double output_scale = 1;        // of what the output projection reads (T5 with tied embeddings)
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read
@@ -185,6 +228,10 @@ std::vector<std::string> preset_names();
 // Where configs/ lies: $GALVATRON_CONFIGS, else beside the binary or in the source tree it was
 // built from.
 std::filesystem::path configs_directory();
+
+// Keys that a query of a sequence of `length` tokens meets on average: of causal attention half of
+// them, less in windows.
+double keys_seen(const TransformerShape& shape, double length);
 
 // Forward floating-point operations of a layer for one sample of `seq_length` tokens; a
 // multiply-add is two. Attention counts the causal half of the score matrix, as Megatron-LM does.

@@ -9,22 +9,28 @@
 #include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/foreign_families.h"
 
 namespace galvatron::spec {
 namespace {
 
 // What the hub adds to the name of a model whose sizes stay the same. Another version of Mistral,
 // other patches or other images are another model.
-constexpr std::array<std::string_view, 9> kSuffixes = {
-    "-hf",          "-instruct",           "-chat", "-base", "-uncased", "-v0.3", "-v1.0",
-    "-patch16-224", "-patch4-window12-384"};
+constexpr std::array<std::string_view, 13> kSuffixes = {
+    "-hf",   "-instruct",    "-chat",
+    "-base", "-uncased",     "-v0.3",
+    "-v1.0", "-patch16-224", "-patch4-window12-384",
+    "-it",   "-pt",          "-deduped",
+    "-4k"};
 constexpr std::string_view kPrefix = "meta-";
 
 struct SameSizes {
   std::string_view name, preset;
 };
-constexpr std::array kSameSizes = {SameSizes{"llama-3.3-70b", "llama3.1-70b"},
-                                   SameSizes{"gpt2-medium", "gpt2-0.3b"}};
+constexpr std::array kSameSizes = {
+    SameSizes{"olmo-2-0425-1b", "olmo2-1b"},    SameSizes{"olmo-2-1124-7b", "olmo2-7b"},
+    SameSizes{"olmo-2-1124-13b", "olmo2-13b"},  SameSizes{"olmo-2-0325-32b", "olmo2-32b"},
+    SameSizes{"llama-3.3-70b", "llama3.1-70b"}, SameSizes{"gpt2-medium", "gpt2-0.3b"}};
 
 std::string find_preset(std::string_view name, const std::vector<std::string>& presets) {
   for (const SameSizes& same : kSameSizes) {
@@ -61,6 +67,8 @@ std::string preset_of_hub_name(const std::string& name, const std::vector<std::s
 std::string unknown_model_hint(const std::string& name, const std::vector<std::string>& presets) {
   const std::string same = preset_of_hub_name(name, presets);
   if (!same.empty()) return "is not a folder here; the preset " + same + " has its sizes";
+  const std::string foreign = foreign_name_hint(name);
+  if (!foreign.empty()) return "is no preset and no file or folder" + foreign;
   constexpr std::size_t kShown = 3;
   const std::string last = lower_case(name.substr(name.rfind('/') + 1));
   const std::vector<std::string> near = nearest_names(last, presets, kShown);

@@ -20,7 +20,8 @@ struct RopeConfig {
   Json section = Json::object();
   std::string type = "default";
   double theta = 10000;
-  std::int64_t head_size = 0;
+  double partial = 1;         // of a head's dims that are turned
+  std::int64_t num_dims = 0;  // that are turned
   std::int64_t max_positions = 0;
   std::int64_t original_max_positions = 0;
   std::string source;
@@ -28,8 +29,8 @@ struct RopeConfig {
 
 std::vector<double> plain_frequencies(const RopeConfig& rope) {
   std::vector<double> frequencies;
-  for (std::int64_t i = 0; i < rope.head_size; i += 2) {
-    const double exponent = static_cast<double>(i) / static_cast<double>(rope.head_size);
+  for (std::int64_t i = 0; i < rope.num_dims; i += 2) {
+    const double exponent = static_cast<double>(i) / static_cast<double>(rope.num_dims);
     frequencies.push_back(1 / std::pow(rope.theta, exponent));
   }
   return frequencies;
@@ -91,7 +92,7 @@ double read_yarn_attention_factor(JsonReader& reader, double factor) {
 double yarn_index(const RopeConfig& rope, double rotations) {
   const double turns =
       static_cast<double>(rope.original_max_positions) / (rotations * 2 * std::numbers::pi);
-  return static_cast<double>(rope.head_size) * std::log(turns) / (2 * std::log(rope.theta));
+  return static_cast<double>(rope.num_dims) * std::log(turns) / (2 * std::log(rope.theta));
 }
 
 // Frequencies below `low` are kept, above `high` divided by factor, with a ramp between.
@@ -104,7 +105,7 @@ RopeSpec yarn_rope(const RopeConfig& rope, JsonReader& reader) {
   double high = yarn_index(rope, beta_slow == 0 ? 1 : beta_slow);
   if (reader.get_bool_or("truncate", true)) low = std::floor(low), high = std::ceil(high);
   low = std::max(low, 0.0);
-  high = std::min(high, static_cast<double>(rope.head_size - 1));
+  high = std::min(high, static_cast<double>(rope.num_dims - 1));
   if (low == high) high += 0.001;
   RopeSpec spec{plain_frequencies(rope), read_yarn_attention_factor(reader, factor)};
   double index = 0;
@@ -125,9 +126,9 @@ std::vector<double> read_factors(const RopeConfig& rope, JsonReader& reader,
     }
     factors.push_back(value.get<double>());
   }
-  if (static_cast<std::int64_t>(factors.size()) != rope.head_size / 2) {
-    throw ConfigError("[model] ", rope.source, ": ", key, " has ", factors.size(),
-                      " numbers; a head size of ", rope.head_size, " needs ", rope.head_size / 2);
+  if (static_cast<std::int64_t>(factors.size()) != rope.num_dims / 2) {
+    throw ConfigError("[model] ", rope.source, ": ", key, " has ", factors.size(), " numbers; ",
+                      rope.num_dims, " rotary dims of a head need ", rope.num_dims / 2);
   }
   return factors;
 }
@@ -177,19 +178,30 @@ RopeConfig read_rope_config(const Json& config, const std::string& source) {
   rope.theta = reader.get_number_or("rope_theta", outer_theta, 1.000001, 1e12);
   rope.type = reader.get_string_or("rope_type", reader.get_string_or("type", "default"));
   const double outer_partial = outer.get_number_or("partial_rotary_factor", 1, 0, 1);
-  const double partial = reader.get_number_or("partial_rotary_factor", outer_partial, 0, 1);
-  if (partial != 1) {
-    refuse_feature(source, "partial_rotary_factor", Json(partial).dump(), "; only 1 is");
-  }
+  rope.partial = reader.get_number_or("partial_rotary_factor", outer_partial, 0, 1);
   return rope;
+}
+
+void set_num_dims(RopeConfig& rope, std::int64_t head_size, RotaryPart part) {
+  const std::string partial = Json(rope.partial).dump();
+  if (rope.partial != 1 && part == RotaryPart::kWhole) {
+    refuse_feature(rope.source, "partial_rotary_factor", partial,
+                   " in this family; only 1 is, of phi3 and gpt_neox others too");
+  }
+  rope.num_dims = static_cast<std::int64_t>(static_cast<double>(head_size) * rope.partial);
+  // Pairs: of an odd number transformers turns one more.
+  if (rope.num_dims < 1 || rope.num_dims + rope.num_dims % 2 > head_size) {
+    throw ConfigError("[model] ", rope.source, ": a partial_rotary_factor of ", partial,
+                      " turns no pair of a head of ", head_size);
+  }
 }
 
 }  // namespace
 
 RopeSpec read_rope(const Json& config, std::int64_t head_size, std::int64_t max_positions,
-                   const std::string& source) {
+                   const std::string& source, RotaryPart part) {
   RopeConfig rope = read_rope_config(config, source);
-  rope.head_size = head_size;
+  set_num_dims(rope, head_size, part);
   rope.max_positions = max_positions;
   JsonReader outer(config, source, Nulls::kAbsent);
   JsonReader reader(rope.section, source + ": rope", Nulls::kAbsent);

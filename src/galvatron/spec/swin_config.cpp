@@ -134,7 +134,7 @@ class SwinMaker {
     LayerMaker maker(LayerKind::kBlock, "block." + std::to_string(num_blocks_), shape,
                      config_.stddev);
     maker.makes(stream());
-    maker.pre_norm_block(config_.stddev);
+    maker.transformer_block(config_.stddev);
     const std::int64_t offsets = 2 * config_.window - 1;
     maker.add({"attention.window_bias",
                {offsets * offsets, shape.num_heads},

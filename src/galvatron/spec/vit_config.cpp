@@ -1,4 +1,4 @@
-// ViT for image classification as transformers' ViTConfig describes it.
+// ViT and DeiT for image classification as transformers' ViTConfig and DeiTConfig describe them.
 #include "galvatron/base/error.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/families.h"
@@ -23,9 +23,9 @@ TransformerShape read_vit_shape(JsonReader& reader) {
   return shape;
 }
 
-}  // namespace
-
-ModelSpec vit_model(const Json& json, const std::string& source) {
+// `tokens`: parameters that are tokens before those of the patches.
+ModelSpec patch_model(Family family, const Json& json, const std::string& source,
+                      const std::vector<const char*>& tokens) {
   JsonReader reader(json, source, Nulls::kAbsent);
   const ImageConfig config = read_image_config(reader, 224, 16);
   const TransformerShape shape = read_vit_shape(reader);
@@ -34,7 +34,7 @@ ModelSpec vit_model(const Json& json, const std::string& source) {
   // Pixels beyond the last whole patch are left out, as a convolution does.
   const std::int64_t rows = config.image.height / config.patch_height;
   const std::int64_t columns = config.image.width / config.patch_width;
-  const std::int64_t length = rows * columns + 1;
+  const std::int64_t length = rows * columns + static_cast<std::int64_t>(tokens.size());
   const StreamSpec stream{StreamSpec::Length::kFixed, length, shape.hidden_size};
 
   TransformerShape embedded = shape;
@@ -44,18 +44,31 @@ ModelSpec vit_model(const Json& json, const std::string& source) {
   embedding.makes(stream);
   add_patch_projection(embedding, config, stddev);
   const Init init{InitKind::kNormal, stddev};
-  embedding.add({"class_token", {1, 1, shape.hidden_size}, {}, init, true, {}});
+  for (const char* token : tokens)
+    embedding.add({token, {1, 1, shape.hidden_size}, {}, init, true, {}});
   embedding.add({"positions", {1, length, shape.hidden_size}, {}, init, true, {}});
 
   std::vector<LayerSpec> layers = {embedding.take()};
   for (std::int64_t i = 0; i < num_blocks; ++i) {
     LayerMaker block(LayerKind::kBlock, "block." + std::to_string(i), shape, stddev);
     block.makes(stream);
-    block.pre_norm_block(stddev);
+    block.transformer_block(stddev);
     layers.push_back(block.take());
   }
   layers.push_back(image_head(config, shape, stddev));
-  return image_model(Family::kVit, config, length, std::move(layers));
+  return image_model(family, config, length, std::move(layers));
+}
+
+}  // namespace
+
+ModelSpec vit_model(const Json& json, const std::string& source) {
+  return patch_model(Family::kVit, json, source, {"class_token"});
+}
+
+// The classes are learned from the class token; the token that a teacher would be asked by is read
+// and carried.
+ModelSpec deit_model(const Json& json, const std::string& source) {
+  return patch_model(Family::kDeit, json, source, {"class_token", "distillation_token"});
 }
 
 }  // namespace galvatron::spec

@@ -101,6 +101,7 @@ OptionList export_options(CheckpointExport& request) {
             "weights, where it is still there");
   list.group("Output");
   list.path("output", request.output, "Hugging Face folder to write").required();
+  list.flag("overwrite", request.overwrite, "Replace the weights that are in --output");
   list.choice("precision", request.precision, "Of the weights that are written");
   return list;
 }
@@ -109,6 +110,10 @@ ExportedCheckpoint export_checkpoint(const CheckpointExport& request) {
   const at::NoGradGuard no_grad;
   CheckpointCandidates found = checkpoint_candidates(request.checkpoint);
   check_export(request.output);
+  if (!request.overwrite && fs::exists(fs::path(request.output) / "config.json")) {
+    throw ConfigError("[weights] ", request.output,
+                      " holds weights already: name another --output, or give --overwrite");
+  }
   require_writable_folder(parent_of(request.output), "--output");
   std::vector<std::string> notes;
   if (!found.note.empty()) notes.push_back(found.note);

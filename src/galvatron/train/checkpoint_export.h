@@ -16,6 +16,7 @@ struct CheckpointExport {
   // Preset, config.json or folder: of checkpoints before version 3, which do not say it.
   std::string model;
   spec::Precision precision = spec::Precision::kFp32;  // of what is written
+  bool overwrite = false;                              // the weights that `output` holds
   // tokenizer.json or a folder of tokenizer files; empty: that of the run's data or first weights,
   // where it is still there.
   std::string tokenizer;

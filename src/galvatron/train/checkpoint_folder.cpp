@@ -56,14 +56,18 @@ std::string latest_text(std::int64_t step) {
   return fmt::format("{} {}\n", name, checksum_text(checksum(name)));
 }
 
-// The step that `latest` names; nothing where it is missing or was changed.
+// The step that `latest` names; nothing where it is missing or damaged. By hand it may be written
+// without its checksum, for a checkpoint that is there.
 std::optional<std::int64_t> latest_step(const fs::path& folder) {
   std::error_code error;
   if (!fs::is_regular_file(folder / kLatest, error)) return std::nullopt;  // a pipe would wait
   std::ifstream in(folder / kLatest);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const auto step = step_of(text.substr(0, text.find(' ')));
-  return step && text == latest_text(*step) ? step : std::nullopt;
+  const auto step = step_of(text.substr(0, text.find_first_of(" \n")));
+  if (!step || text == latest_text(*step)) return step;
+  const std::string name = step_folder(*step);
+  const bool is_name = text == name || text == name + "\n";
+  return is_name && fs::exists(folder / name / kIndexFile, error) ? step : std::nullopt;
 }
 
 // Nothing for a damaged checkpoint.
@@ -165,12 +169,20 @@ CheckpointCandidates checkpoint_candidates(const fs::path& path) {
   return out;
 }
 
+fs::path latest_file(const fs::path& folder) { return folder / kLatest; }
+
 std::optional<std::string> run_of_folder(const fs::path& folder) {
   const std::vector<StepFolder> folders = step_folders(folder);
   if (folders.empty()) return std::nullopt;
   std::string run;
   of_one_run(folders, run);
   return run;
+}
+
+std::int64_t num_later_checkpoints(const fs::path& folder, std::int64_t step) {
+  const std::vector<StepFolder> folders = step_folders(folder);
+  return std::count_if(folders.begin(), folders.end(),
+                       [&](const StepFolder& entry) { return entry.step > step; });
 }
 
 fs::path partial_checkpoint(const fs::path& folder, std::int64_t step) {

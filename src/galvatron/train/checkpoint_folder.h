@@ -1,7 +1,9 @@
 // The folder of a run's checkpoints.
 //
 //   step-000100/   a checkpoint (checkpoint.h); "step-000100.partial" while it is being written
-//   latest         the name of the newest one and its checksum: what --resume of the folder means
+//   latest         the name of the newest one and its checksum: what --resume of the folder means.
+//   A name
+//                  that somebody wrote by hand counts too
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -24,9 +26,15 @@ struct CheckpointCandidates {
 // when there is none, or when it is not clear which: checkpoints of several runs and no `latest`.
 CheckpointCandidates checkpoint_candidates(const std::filesystem::path& path);
 
+// The file that names the newest one.
+std::filesystem::path latest_file(const std::filesystem::path& folder);
+
 // Id of the run whose checkpoints the folder holds; "" where they tell none, nothing where there
 // are none.
 std::optional<std::string> run_of_folder(const std::filesystem::path& folder);
+
+// Of steps behind `step`.
+std::int64_t num_later_checkpoints(const std::filesystem::path& folder, std::int64_t step);
 
 // Gives a whole checkpoint its name and makes it the latest; on the disk when it returns. The
 // folder holds the old one or the new one at any time. RuntimeFailure when it cannot.

@@ -8,8 +8,10 @@
 #include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/units.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/train/checkpoint.h"
+#include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_job.h"
 #include "galvatron/train/train_options.h"
@@ -77,6 +79,16 @@ void refuse_other_batch(const ResumePoint& resume, const PreparedJob& prepared) 
                     " to change it");
 }
 
+// Who goes on from before the newest checkpoint gives those behind it up, one by one.
+void note_later_steps(const TrainJob& job, ResumePoint& resume) {
+  if (job.save_dir.empty() || job.load_weights_only) return;
+  const std::int64_t later = num_later_checkpoints(job.save_dir, resume.index.steps_done);
+  if (later == 0) return;
+  resume.notes.push_back(
+      fmt::format("{} of later steps in {}: this run replaces them as it comes to their steps",
+                  count_text(later, "checkpoint"), job.save_dir));
+}
+
 }  // namespace
 
 void ResumePoint::give_up_first(const DamagedCheckpoint& damage) {
@@ -97,6 +109,11 @@ ResumePoint find_resume_point(const TrainJob& job) {
     throw ConfigError("[train] --resume auto goes on from the checkpoints in --save; give --save");
   const fs::path place = is_auto ? job.save_dir : job.resume;
   if (is_auto && !run_of_folder(place)) {
+    if (fs::exists(latest_file(place))) {
+      throw ConfigError("[checkpoint] ", latest_file(place).string(),
+                        " names a checkpoint, but there is none in ", place.string(),
+                        ": bring it back, or remove the file 'latest' to begin a new run");
+    }
     out.notes.push_back(fmt::format("no checkpoint in {} yet: a new run", place.string()));
     return out;
   }
@@ -106,6 +123,7 @@ ResumePoint find_resume_point(const TrainJob& job) {
   while (true) {
     try {
       out.index = read_index(out.checkpoint());
+      note_later_steps(job, out);
       return out;
     } catch (const DamagedCheckpoint& damage) {
       out.give_up_first(damage);

@@ -1,13 +1,16 @@
 #include "galvatron/train/run_folder.h"
 
+#include <algorithm>
 #include <random>
 
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/durable_file.h"
 #include "galvatron/train/timeline.h"
+#include "galvatron/train/train_options.h"
 #include "galvatron/train/versions.h"
 
 namespace galvatron::train {
@@ -42,6 +45,25 @@ void refuse_unless_same_run(const std::string& option, const fs::path& place,
                     own, " that ", resume.checkpoint().string(), " belongs to; name another place");
 }
 
+// Who forgets --save must not believe that it saves.
+void refuse_idle_save_options(const TrainJob& job) {
+  if (!job.save_dir.empty()) return;
+  for (const char* name : {"save_interval", "async_save", "keep_last", "keep_every"}) {
+    if (std::find(job.given.begin(), job.given.end(), name) == job.given.end()) continue;
+    throw ConfigError("[train] --", dashed(name),
+                      " is of checkpoints, and there are none: give "
+                      "--save, the folder that they go to");
+  }
+}
+
+void refuse_other_latest(const TrainJob& job) {
+  const fs::path latest = latest_file(job.save_dir);
+  if (job.save_dir.empty() || !fs::exists(latest) || fs::is_regular_file(latest)) return;
+  throw ConfigError("[train] ", latest.string(),
+                    " must be a file, which names the newest "
+                    "checkpoint: move it away, or name another --save");
+}
+
 void refuse_used_save(const TrainJob& job, const ResumePoint& resume, bool goes_on) {
   if (job.save_dir.empty()) return;
   const std::optional<std::string> theirs = run_of_folder(job.save_dir);
@@ -57,8 +79,9 @@ void refuse_used_run_dir(const TrainJob& job, const ResumePoint& resume, bool go
   if (job.run_dir.empty()) return;
   const std::optional<std::string> theirs = run_of_run_folder(job.run_dir);
   if (!theirs) return;
-  // A run that ended before its first checkpoint begins again.
-  const bool begins_again = job.resume == kAutoResume && !job.load_weights_only;
+  // A run that was cut off before its first checkpoint begins again.
+  const bool begins_again = job.resume == kAutoResume && !job.load_weights_only &&
+                            !holds_something(fs::path(job.run_dir) / kSummaryFile);
   if (!goes_on && begins_again) return;
   if (!goes_on) throw ConfigError("[train] --run-dir ", job.run_dir, " holds another run", kWayOut);
   refuse_unless_same_run("--run-dir", job.run_dir, *theirs, resume);
@@ -77,15 +100,29 @@ std::optional<std::string> run_of_run_folder(const fs::path& run_dir) {
 }
 
 void refuse_used_places(const TrainJob& job, const ResumePoint& resume) {
+  refuse_idle_save_options(job);
+  refuse_other_latest(job);
   const bool goes_on = !resume.starts_anew() && !job.load_weights_only;
   refuse_used_save(job, resume, goes_on);
   refuse_used_run_dir(job, resume, goes_on);
-  const bool may_replace = goes_on || job.resume == kAutoResume;
-  if (!may_replace && holds_something(job.metrics))
+  // Lines of a run that was cut off before its first checkpoint stay: keep_old_metrics().
+  if (!goes_on && job.resume != kAutoResume && holds_something(job.metrics))
     throw ConfigError("[train] --metrics ", job.metrics, " holds another run", kWayOut);
-  if (!may_replace && !job.export_dir.empty() &&
+  if (!goes_on && !job.export_dir.empty() &&
       holds_something(fs::path(job.export_dir) / "config.json"))
     throw ConfigError("[train] --export ", job.export_dir, " holds another run's weights", kWayOut);
+}
+
+fs::path keep_old_metrics(const fs::path& metrics) {
+  if (!holds_something(metrics)) return {};
+  for (int i = 1;; ++i) {
+    fs::path kept = metrics;
+    kept.replace_filename(
+        fmt::format("{}-{}{}", metrics.stem().string(), i, metrics.extension().string()));
+    if (fs::exists(kept)) continue;
+    fs::rename(metrics, kept);
+    return kept;
+  }
 }
 
 std::string new_run_id() {

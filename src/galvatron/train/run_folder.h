@@ -21,6 +21,9 @@ std::string new_run_id();
 
 // Where the lines of metrics go; empty: nowhere.
 std::filesystem::path metrics_path(const TrainJob& job);
+// Lines of a run that left nothing to go on from make room for those of a new one: where they are
+// now, "metrics-1.jsonl"; empty: there are none.
+std::filesystem::path keep_old_metrics(const std::filesystem::path& metrics);
 
 // What can be said before the first step: run.json (id, command's options, versions) and plan.json.
 void write_run_start(const PreparedJob& prepared, const std::string& run);

@@ -43,6 +43,7 @@ struct RunSummary {
   bool stopped = false;            // before its last step, by a signal
   std::string checkpoint;          // last one written; empty: none
   SaveFigures saves;
+  std::string failure;  // what could not be written at the end; empty: all was
 };
 
 // REQUIRES: records is not empty.

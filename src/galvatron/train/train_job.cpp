@@ -14,6 +14,7 @@
 #include "galvatron/train/durable_file.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
+#include "galvatron/train/save_lock.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_options.h"
 #include "galvatron/train/weights.h"
@@ -138,7 +139,7 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   if (job.trainer.eval_interval > 0)
-    out.valid = make_samples(job, out.model, out.seq_length, data::SplitPart::kValid);
+    out.valid = make_samples(job, out.model, out.seq_length, job.evaluated);
   out.data_prints = data_prints(job, out.model);
   return out;
 }
@@ -162,6 +163,7 @@ void check_outputs(const TrainJob& job, const ResumePoint& resume) {
   const auto try_folder = [](const std::string& wish, const fs::path& folder, const char* option) {
     if (!wish.empty()) require_writable_folder(folder, option);
   };
+  if (fs::is_directory(job.save_dir)) SaveLock(job.save_dir, kSaveLockPatience);
   refuse_used_places(job, resume);
   try_folder(job.run_dir, job.run_dir, "--run-dir");
   try_folder(job.metrics, fs::path(job.metrics).parent_path(), "--metrics");

@@ -17,6 +17,7 @@
 #include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/train/checkpoint_folder.h"
+#include "galvatron/train/evaluation.h"
 #include "galvatron/train/resume.h"
 #include "galvatron/train/run_summary.h"
 #include "galvatron/train/trainer.h"
@@ -63,6 +64,7 @@ struct TrainJob {
   SampleMaker make_samples;
   std::string split = "969,30,1";
   bool shuffle = true;
+  data::SplitPart evaluated = data::SplitPart::kValid;  // the part that evaluations take
   // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
   // tokenizer.
   std::string mask_token;
@@ -146,6 +148,13 @@ struct RunListener {
 // checkpoint; every rank returns the same summary. ConfigError, on every rank and before the first
 // step, where the ranks were not given the same.
 RunSummary run(const PreparedJob& prepared, comm::World& world, const RunListener& listener);
+
+// Evaluates on this rank, with the weights that the job would begin with, and trains nothing:
+// `num_batches` global batches of `prepared.valid`, or all its samples once where it is 0. Samples
+// beyond the last do not count. Collective; every rank returns the same but for its seconds.
+// REQUIRES: prepared.valid.
+EvaluationSummary evaluate(const PreparedJob& prepared, comm::World& world,
+                           std::int64_t num_batches, const RunListener& listener);
 
 // The job's options as recorded in summary.json.
 OrderedJson options_to_json(const PreparedJob& prepared);

@@ -188,6 +188,39 @@ OptionList train_options(TrainJob& job) {
   return list;
 }
 
+OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
+  Names left_out = {"shuffle", "crop-padding", "flip"};
+  const OptionList training = train_options(job);
+  for (const Option& option : training.all()) {
+    const bool is_of_training = option.group == kOptimizerOptions || option.group == kOutputOptions;
+    if (is_of_training && option.name != "resume" && option.name != "tokenizer")
+      left_out.push_back(option.name);
+  }
+  OptionList list = training.without(left_out);
+  list.group(kEvaluationOptions);
+  list.choice(
+      "part", {"train", "valid", "test"}, "The part of the data to evaluate on, as split says",
+      [&job](const std::string& name) {
+        for (const auto part :
+             {data::SplitPart::kTrain, data::SplitPart::kValid, data::SplitPart::kTest}) {
+          if (data::to_text(part) == name) job.evaluated = part;
+        }
+      },
+      [&job] { return data::to_text(job.evaluated); });
+  list.count("batches", request.num_batches, {.min = 0},
+             "Global batches to evaluate; 0: all samples once");
+  return list;
+}
+
+void be_evaluated(TrainJob& job, const EvaluationRequest& request) {
+  if (job.data == kSyntheticData && request.num_batches == 0) {
+    throw ConfigError("[evaluate] synthetic data have no end; say how many --batches to evaluate");
+  }
+  job.trainer.eval_interval = 1;
+  job.shuffle = false;
+  job.load_weights_only = !job.resume.empty();
+}
+
 void refuse_beside_plan(const TrainJob& job, const std::string& given, const std::string& plan) {
   if (job.plan.empty() || given.empty()) return;
   throw ConfigError(given, " and ", plan,

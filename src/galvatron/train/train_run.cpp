@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -9,12 +10,14 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/checkpoint_share.h"
+#include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/agreement.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
+#include "galvatron/train/save_lock.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/train_job.h"
 #include "galvatron/train/train_options.h"
@@ -97,34 +100,73 @@ class Run {
         resume_(prepared.resume) {}
 
   RunSummary go() {
+    return with_flight([&] { return go_to_the_end(); });
+  }
+  EvaluationSummary evaluate(std::int64_t num_batches) {
+    return with_flight([&] { return evaluate_all(num_batches); });
+  }
+
+ private:
+  template <typename Body>
+  auto with_flight(const Body& body) -> decltype(body()) {
     try {
-      return go_to_the_end();
+      return body();
     } catch (const std::exception& error) {
       world_.flight().write_file(error.what());
       throw;
     }
   }
 
- private:
-  RunSummary go_to_the_end() {
+  bool begins_with_weights() const { return !job_.init_from.empty() && resume_.starts_anew(); }
+
+  runtime::Engine make_engine() {
     agree();
     note(pin_rank(job_.pin, world_));
-    const bool from_weights = !job_.init_from.empty() && resume_.starts_anew();
+    const bool from_weights = begins_with_weights();
     if (from_weights) note(new_head_note(prepared_.new_head, job_.init_from));
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
-    runtime::Engine engine(prepared_.model, prepared_.plan, world_, models::make_layer,
+    return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
-    if (from_weights) {
-      const auto scope = files("reading the first weights");
-      load_weights(engine, job_.init_from);
+  }
+
+  void read_first_weights(runtime::Engine& engine) {
+    if (!begins_with_weights()) return;
+    const auto scope = files("reading the first weights");
+    load_weights(engine, job_.init_from);
+  }
+
+  EvaluationSummary evaluate_all(std::int64_t num_batches) {
+    runtime::MemoryMeter meter(world_.device());
+    meter.reset_peak();
+    runtime::Engine engine = make_engine();
+    read_first_weights(engine);
+    if (!resume_.starts_anew()) {
+      Trainer trainer(engine, *prepared_.valid, prepared_.valid.get(), without_states());
+      load(engine, trainer, "evaluating the weights of ");
     }
+    EvaluationSummary out = train::evaluate(engine, *prepared_.valid, num_batches);
+    out.device = device_text(world_.device());
+    out.peak_memory = gather_peak_memory(world_, meter.peak());
+    return out;
+  }
+
+  // Of a trainer that only reads weights.
+  TrainerOptions without_states() const {
+    TrainerOptions options = trainer_options(prepared_, world_.device());
+    options.optimizer = {};
+    options.optimizer.choose("sgd");
+    return options;
+  }
+
+  RunSummary go_to_the_end() {
+    runtime::Engine engine = make_engine();
+    read_first_weights(engine);
     Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
                     trainer_options(prepared_, world_.device()));
-    load(engine, trainer);
+    load(engine, trainer, "a new run with the weights of ");
     start_files(engine, trainer);
     trainer.run([&](const StepRecord& record) { after_step(record, trainer); });
     RunSummary summary = end(engine, trainer);
-    if (!last_failure_.empty()) throw RuntimeFailure(last_failure_);
     return summary;
   }
 
@@ -140,10 +182,14 @@ class Run {
   void agree() {
     follow_rank0(world_, resume_);
     require_agreement(world_, facts_of(prepared_, resume_));
+    all_or_none(world_, [&] {
+      if (is_first() && !job_.save_dir.empty()) lock_.emplace(job_.save_dir, kSaveLockPatience);
+    });
     for (const std::string& line : resume_.notes) note(line);
   }
 
-  void load(runtime::Engine& engine, Trainer& trainer) {
+  // `what_for` begins the note on weights alone.
+  void load(runtime::Engine& engine, Trainer& trainer, const std::string& what_for) {
     const auto scope = files("reading the checkpoint");
     const double started = now_seconds();
     while (!resume_.starts_anew()) {
@@ -157,7 +203,7 @@ class Run {
     }
     if (resume_.starts_anew()) return;
     const std::string place = resume_.checkpoint().string();
-    if (job_.load_weights_only) return note("a new run with the weights of " + place);
+    if (job_.load_weights_only) return note(what_for + place);
     note(fmt::format("going on from {}: step {} of {}, seed {}, read in {:.1f} s", place,
                      trainer.steps_done(), job_.trainer.num_steps, job_.seed,
                      now_seconds() - started));
@@ -189,17 +235,34 @@ class Run {
     all_or_none(world_, [&] {
       if (!is_first()) return;
       write_run_start(prepared_, facts.run);
-      const fs::path path = metrics_path(job_);
-      if (!path.empty()) metrics_.emplace(path, trainer.steps_done());
+      open_metrics(trainer.steps_done());
     });
     keep_flight(facts.run);
     if (job_.save_dir.empty()) return;
     writer_.emplace(job_.save_dir, engine, trainer, std::move(facts), job_.async_save);
   }
 
+  void open_metrics(std::int64_t steps_done) {
+    const fs::path path = metrics_path(job_);
+    if (path.empty()) return;
+    if (steps_done == 0) {
+      const fs::path kept = keep_old_metrics(path);
+      if (!kept.empty())
+        note("the lines of a run that left no checkpoint are kept in " + kept.string());
+    }
+    metrics_.emplace(path, steps_done);
+  }
+
   bool saves_after(std::int64_t step, bool last) const {
-    return last || step == retry_step_ ||
-           (job_.save_interval > 0 && step % job_.save_interval == 0);
+    if (last || retry_step_ > 0) return last || step >= retry_step_;
+    return job_.save_interval > 0 && step % job_.save_interval == 0;
+  }
+
+  // There is a newer checkpoint than at the last look.
+  void note_saved() {
+    if (writer_->newest() == newest_) return;
+    newest_ = writer_->newest();
+    retry_step_ = retry_after_ = 0;
   }
 
   void after_step(const StepRecord& record, const Trainer& trainer) {
@@ -227,10 +290,12 @@ class Run {
     const auto scope = files("saving a checkpoint");
     try {
       writer_->look_after();
+      note_saved();
       if (!saves_after(step, last)) return;
+      if (retry_step_ > 0) retry_step_ = kUnderWay;
       writer_->save();
       if (last) writer_->finish();
-      retry_step_ = retry_after_ = 0;
+      note_saved();
     } catch (const CheckpointNotWritten& failure) {
       if (last) {
         last_failure_ = failure.what();  // of which the results are told first
@@ -266,12 +331,22 @@ class Run {
       summary.checkpoint = writer_->newest().string();
       summary.saves = writer_->figures();
     }
-    if (metrics_) metrics_->finish();
     if (writer_ && job_.async_save) add_copies(summary);
-    if (is_first()) write_run_end(prepared_, summary, timeline);
     if (!job_.export_dir.empty() && !summary.stopped)
       export_weights(engine, job_.export_dir, export_options(job_));
+    summary.failure = last_failure_;
+    if (is_first()) write_end_files(summary, timeline);
     return summary;
+  }
+
+  // Also on a full disk all else is told, and written where it can be.
+  void write_end_files(RunSummary& summary, const OrderedJson& timeline) {
+    try {
+      if (metrics_) metrics_->finish();
+      write_run_end(prepared_, summary, timeline);
+    } catch (const std::exception& failure) {
+      if (summary.failure.empty()) summary.failure = failure.what();
+    }
   }
 
   const PreparedJob& prepared_;
@@ -279,12 +354,16 @@ class Run {
   comm::World& world_;
   const RunListener& listener_;
   ResumePoint resume_;
+  std::optional<SaveLock> lock_;  // of rank 0
   std::optional<CheckpointWriter> writer_;
   std::optional<MetricsFile> metrics_;  // of rank 0
   bool metrics_wait_ = false;           // for a disk that takes them
   std::vector<StepRecord> records_;
-  std::string last_failure_;                       // the last checkpoint could not be written
-  std::int64_t retry_step_ = 0, retry_after_ = 0;  // where one could not be written
+  std::string last_failure_;  // the last checkpoint could not be written
+  // Where one could not be written: when to try again, and how many steps that was put off.
+  static constexpr std::int64_t kUnderWay = std::numeric_limits<std::int64_t>::max();
+  std::int64_t retry_step_ = 0, retry_after_ = 0;
+  fs::path newest_;  // checkpoint
 };
 
 }  // namespace
@@ -292,6 +371,12 @@ class Run {
 RunSummary run(const PreparedJob& prepared, comm::World& world, const RunListener& listener) {
   if (prepared.job.deterministic) refuse_nondeterminism();
   return Run(prepared, world, listener).go();
+}
+
+EvaluationSummary evaluate(const PreparedJob& prepared, comm::World& world,
+                           std::int64_t num_batches, const RunListener& listener) {
+  if (prepared.job.deterministic) refuse_nondeterminism();
+  return Run(prepared, world, listener).evaluate(num_batches);
 }
 
 }  // namespace galvatron::train

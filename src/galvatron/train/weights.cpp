@@ -102,8 +102,9 @@ void check_tensor(const SafetensorsReader& reader, const HfTensor& tensor,
 // The part of a model that belongs to its task: what tensors of a backbone do not have, whose names
 // begin like no other.
 bool is_task_head(const HfTensor& tensor) {
-  static constexpr std::array<std::string_view, 3> kHeads = {"classifier.", "lm_head.",
-                                                             "cls.predictions."};
+  static constexpr std::array<std::string_view, 7> kHeads = {
+      "classifier.",      "lm_head.",          "embed_out.",      "cls.predictions.",
+      "vocab_transform.", "vocab_layer_norm.", "vocab_projector."};
   return std::any_of(kHeads.begin(), kHeads.end(),
                      [&](std::string_view head) { return tensor.names[0].starts_with(head); });
 }

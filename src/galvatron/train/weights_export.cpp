@@ -24,15 +24,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 9> kTokenizerFiles = {"tokenizer.json",
-                                                             "tokenizer_config.json",
-                                                             "special_tokens_map.json",
-                                                             "vocab.json",
-                                                             "merges.txt",
-                                                             "tokenizer.model",
-                                                             "added_tokens.json",
-                                                             "chat_template.jinja",
-                                                             "generation_config.json"};
+// What transformers keeps beside the weights: of tokenizers, generation and image processors.
+constexpr std::array<std::string_view, 13> kTokenizerFiles = {"tokenizer.json",
+                                                              "tokenizer_config.json",
+                                                              "special_tokens_map.json",
+                                                              "vocab.json",
+                                                              "vocab.txt",
+                                                              "merges.txt",
+                                                              "tokenizer.model",
+                                                              "spiece.model",
+                                                              "added_tokens.json",
+                                                              "chat_template.jinja",
+                                                              "generation_config.json",
+                                                              "preprocessor_config.json",
+                                                              "processor_config.json"};
 
 bool is_export_file(const fs::path& path) {
   const std::string name = path.filename().string();

@@ -1,6 +1,7 @@
 #include "galvatron/views/report_page.h"
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/utf8.h"
 
 namespace galvatron::views {
 namespace {
@@ -10,7 +11,7 @@ constexpr std::string_view kElement = "<script id=\"galvatron-run\" type=\"appli
 // JSON has '<' in texts alone, where it may stand as an escape.
 std::string script_text(const OrderedJson& value) {
   std::string out;
-  for (const char c : value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace)) {
+  for (const char c : dump_utf8(value)) {
     if (c == '<') {
       out += "\\u003c";
     } else {

@@ -14,6 +14,8 @@ export const pictures = {
     zh: "仅显示前 {shown} 行，共 {all} 行；CSV 文件包含全部。",
   },
 
+  named: { en: "{name}: {text}", zh: "{name}：{text}" },
+
   memory_bars: { en: "Memory of each pipeline rank", zh: "各流水线 rank 的显存" },
   memory_bars_hint: {
     en: "What fills its fullest rank, the reserve included, against the budget.",

@@ -21,7 +21,6 @@ export function MachineInput() {
     <>
       {byName && (
         <SearchChoice
-          free
           label={t("cluster")}
           showAll={t("show_all_clusters")}
           options={(start?.clusters ?? []).map((one) => ({

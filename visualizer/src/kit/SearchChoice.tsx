@@ -1,6 +1,6 @@
-// One of many, found by typing; a text that is none of them may be allowed too.
+// One of many, found by typing; a text that is none of them may be given too: whether it is one, the server says.
+import { useMemo, useState } from "react";
 import { Button, ComboBox, Input, Label, ListBox, Popover, Text } from "react-aria-components";
-import { useState } from "react";
 import { type Option, OptionItem } from "./controls";
 
 interface SearchChoiceProps {
@@ -9,37 +9,42 @@ interface SearchChoiceProps {
   value: string;
   onChange: (value: string) => void;
   description?: string;
-  /** Any text may be given, such as the shape of a cluster. */
-  free?: boolean;
   /** Of the button that opens the list. */
   showAll: string;
 }
 
 export function SearchChoice(props: SearchChoiceProps) {
-  const { label, options, value, onChange, description, free, showAll } = props;
+  const { label, options, value, onChange, description, showAll } = props;
   const [typed, setTyped] = useState(value);
   const [shown, setShown] = useState(value);
   if (shown !== value) {
     setShown(value);
     setTyped(value);
   }
-  const known = options.some((option) => option.key === value);
-  const take = (next: string) => next !== "" && next !== value && onChange(next);
+  // The chosen one is always in the list: the kit tells by it whether the text was changed.
+  const all = useMemo(() => withChosen(options, value), [options, value]);
+  const take = (text: string) => {
+    const next = text.trim() || value;
+    setTyped(next);
+    if (next !== value) onChange(next);
+  };
   return (
     <ComboBox
       className="field"
       menuTrigger="focus"
-      allowsCustomValue={free}
-      // While the text is the chosen one, all are offered: it is there to be replaced.
-      items={typed === value ? options : options.filter((option) => matches(option, typed))}
-      value={known ? value : null}
+      allowsCustomValue
+      defaultItems={all}
+      defaultFilter={(name, text) => matches(all, name, text)}
+      value={value || null}
       inputValue={typed}
       onInputChange={setTyped}
-      onChange={(key) => {
-        if (key !== null) take(String(key));
-        else if (free) take(typed.trim());
+      // null: the kit has closed the list over a text of no option, be it that the page was scrolled. What is
+      // being typed is taken by Enter and on leaving the field, not before.
+      onChange={(key) => key !== null && take(String(key))}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && !hasOptionInFocus(event.target)) take(typed);
       }}
-      onBlur={() => (free ? take(typed.trim()) : setTyped(value))}
+      onBlur={() => take(typed)}
     >
       <Label>{label}</Label>
       <div className="combo">
@@ -60,8 +65,22 @@ export function SearchChoice(props: SearchChoiceProps) {
   );
 }
 
-function matches(option: Option, typed: string): boolean {
+type Item = Option & { id: string };
+
+function withChosen(options: readonly Option[], value: string): Item[] {
+  const isKnown = value === "" || options.some((option) => option.key === value);
+  const all = isKnown ? options : [{ key: value, text: value }, ...options];
+  return all.map((option) => ({ ...option, id: option.key }));
+}
+
+/** Enter is that option's, and the kit takes it. */
+function hasOptionInFocus(input: EventTarget): boolean {
+  return (input as Element).hasAttribute("aria-activedescendant");
+}
+
+function matches(options: readonly Option[], name: string, typed: string): boolean {
+  const help = options.find((option) => option.text === name)?.help ?? "";
   const words = typed.toLowerCase().split(/\s+/);
-  const text = `${option.text} ${option.help ?? ""}`.toLowerCase();
+  const text = `${name} ${help}`.toLowerCase();
   return words.every((word) => text.includes(word));
 }

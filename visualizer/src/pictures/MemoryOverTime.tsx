@@ -27,7 +27,11 @@ export function MemoryOverTime({ detail, budget = null }: Props) {
   return (
     <Figure title={title} hint={t("memory_over_time_hint")} table={table} saver={saver}>
       {plot && (
-        <TimePlot plot={plot} summary={`${title}: ${plot.mark?.text ?? ""}.`} saver={saver} />
+        <TimePlot
+          plot={plot}
+          summary={`${t("named", { name: title, text: plot.mark?.text ?? "" })}.`}
+          saver={saver}
+        />
       )}
       <Alive peak={detail.peak} />
     </Figure>

@@ -54,7 +54,7 @@ export function Timeline({ timeline: view, title }: Props) {
       <TimelineChart
         view={view}
         lanes={lanes}
-        summary={`${name}: ${stepText(view, words)}`}
+        summary={t("named", { name, text: stepText(view, words) })}
         saver={saver}
         handle={handle}
         chosen={known}

@@ -106,7 +106,7 @@ export function exactAxis(
 
 /** Over lines that cross it. */
 export function clear(look: Look): object {
-  return { textBorderColor: look.color("ground"), textBorderWidth: 4 };
+  return { backgroundColor: look.color("ground"), padding: [1, 2] };
 }
 
 export function categoryAxis(look: Look, names: string[], more: object = {}): object {

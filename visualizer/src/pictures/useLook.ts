@@ -6,5 +6,9 @@ import type { Look } from "./look";
 export function useLook(): Look {
   const color = useColors();
   const theme = useTheme();
-  return useMemo(() => ({ color, dark: theme === "dark", font: color("font") }), [color, theme]);
+  return useMemo(
+    // ECharts writes the font into attributes of its SVG as it is: double quotes would end them.
+    () => ({ color, dark: theme === "dark", font: color("font").replaceAll('"', "'") }),
+    [color, theme],
+  );
 }

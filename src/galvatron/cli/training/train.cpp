@@ -49,7 +49,7 @@ struct TrainCommand {
   train::TrainJob job;
   RankOptions ranks;
   std::optional<Bytes> memory;  // for --plan auto
-  std::string cache_dir = default_cache_dir();
+  std::string cache_dir = profiler::default_cache_dir();
   bool refresh = false;
   int max_restarts = 0;
   bool searches_plan = false;  // --plan auto
@@ -145,18 +145,25 @@ void say_how_to_go_on(const TrainCommand& options, const char* when) {
 
 int report_end(const TrainCommand& options, const train::RunSummary& summary, bool is_first) {
   if (is_first) std::cout << train::summary_table(summary) << std::flush;
+  const bool failed = !summary.failure.empty();
+  if (failed && is_first) fmt::print(stderr, "error: {}\n", summary.failure);
   if (!summary.stopped) {
-    if (is_first) say_how_to_go_on(options, "to train on, with a larger --steps");
-    return 0;
+    // Where a launcher of ours waits, it says how to go on after a failure.
+    if (is_first && !failed) say_how_to_go_on(options, "to train on, with a larger --steps");
+    if (is_first && failed && !comm::is_own_rank())
+      say_how_to_go_on(options, "to go on from the last checkpoint");
+    return failed ? 1 : 0;
   }
-  const bool saved = !summary.checkpoint.empty();
   if (is_first) {
-    fmt::print(stderr, "stopped after step {}; {}\n", summary.last_step,
-               saved ? "saved " + summary.checkpoint : "nothing was saved: there is no --save");
+    const std::string what = options.job.save_dir.empty() ? "nothing was saved: there is no --save"
+                             : failed                     ? "that step was not saved"
+                                                          : "saved " + summary.checkpoint;
+    fmt::print(stderr, "stopped after step {}; {}\n", summary.last_step, what);
     say_how_to_go_on(options, "to go on");
   }
+  const bool can_go_on = train::run_of_folder(options.job.save_dir).has_value();
   const int signal = comm::StopSignals::received();
-  return saved ? comm::kExitResumable : 128 + (signal == 0 ? SIGTERM : signal);
+  return can_go_on ? comm::kExitResumable : 128 + (signal == 0 ? SIGTERM : signal);
 }
 
 // This process as one rank.
@@ -180,14 +187,16 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
 AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::TrainJob& job,
                                   const RankLaunch& launch) {
   AutoPlanRequest request;
-  request.model = job.model.empty() ? job.init_from : job.model;
-  request.overrides = job.overrides;
-  request.world_size = launch.world_size;
-  request.ranks_per_node = launch.ranks_per_node;
-  request.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
+  profiler::KeptProfiles& profiles = request.profiles;
+  profiles.binary = std::filesystem::read_symlink("/proc/self/exe");
+  profiles.model = job.model.empty() ? job.init_from : job.model;
+  profiles.overrides = job.overrides;
+  profiles.world_size = launch.world_size;
+  profiles.ranks_per_node = launch.ranks_per_node;
+  profiles.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
+  profiles.cache_dir = options.cache_dir;
+  profiles.refresh = options.refresh;
   request.memory = options.memory;
-  request.cache_dir = options.cache_dir;
-  request.refresh = options.refresh;
   request.output =
       std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
   return request;
@@ -201,7 +210,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(job, inputs.resume);
   AutoPlanRequest request = auto_plan_request(options, job, launch);
-  request.job = train::job_spec(job, inputs.seq_length);
+  request.profiles.job = train::job_spec(job, inputs.seq_length);
   int code = 0;
   if (!launch.is_rank || launch.world_size == 1) {
     code = make_auto_plan(request);
@@ -240,7 +249,9 @@ comm::LaunchEnd start_training(const TrainCommand& options, const RankLaunch& la
     arguments.push_back("--resume=auto");
   // The last of several wins; a searched plan's file takes the place of "auto".
   if (!options.job.plan.empty()) arguments.push_back("--plan=" + options.job.plan);
-  return start_ranks(launch, options.ranks, arguments);
+  comm::LaunchEnd end = start_ranks(launch, options.ranks, arguments);
+  if (end.was_idle && !options.job.save_dir.empty()) end.code = comm::kExitResumable;
+  return end;
 }
 
 std::string newest_checkpoint(const std::string& save_dir) {
@@ -310,6 +321,7 @@ int start_job(TrainCommand& options, const RankLaunch& launch) {
 }
 
 int run_train(TrainCommand& options) {
+  const comm::IdleStop idle(!options.job.save_dir.empty());
   const RankLaunch launch = plan_launch(options.ranks);
   refuse_contradictions(options, launch);
   // Ranks of several machines measure together, as under another launcher.

@@ -1,30 +1,20 @@
 // `train --plan auto`: measures what was not measured yet, searches, and leaves a plan file. Runs
 // this binary's own commands, so that their memory and threads are gone before the training starts.
 #pragma once
-#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "galvatron/base/units.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/plan/plan.h"
-#include "galvatron/spec/job_spec.h"
-#include "galvatron/spec/model_overrides.h"
+#include "galvatron/profiler/kept_profiles.h"
 
 namespace galvatron::cli {
 
 struct AutoPlanRequest {
-  std::string model;
-  spec::ModelOverrides overrides;
-  spec::JobSpec job;
-  int world_size = 1;
-  int ranks_per_node = 1;
-  std::string device = "cpu";
+  profiler::KeptProfiles profiles;  // with model, job and ranks
   // Memory of one rank; unset: all that the hardware profile says.
   std::optional<Bytes> memory;
-  // Where profiles are kept, by machine, ranks, model and precision.
-  std::string cache_dir;
-  bool refresh = false;  // measure again what is there
   // Plan file to write.
   std::string output;
 };
@@ -42,8 +32,5 @@ struct SharedPlan {
 // ConfigError where no store is hosted by which the ranks can agree before they connect.
 SharedPlan make_auto_plan(const AutoPlanRequest& request,
                           const comm::LaunchEnvironment& environment);
-
-// $XDG_CACHE_HOME/galvatron, ~/.cache/galvatron, or ./profiles where there is no home.
-std::string default_cache_dir();
 
 }  // namespace galvatron::cli

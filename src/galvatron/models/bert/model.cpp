@@ -4,40 +4,64 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/decoder/decoder.h"
 #include "galvatron/models/parts.h"
-#include "galvatron/nn/embedding.h"
 
 namespace galvatron::models {
 namespace {
 
-// Tokens, positions and the first token type: every sequence is one segment.
+// Of positions that skip padding: of this rank's tokens [B, S] the rows of their table. Tokens
+// before this rank's part of the sequence are counted by those that hold them.
+at::Tensor skipping_positions(const nn::LayerCall& call, const comm::Group& ulysses,
+                              std::int64_t padding) {
+  const at::Tensor counts_BT = call.inputs.tokens_BT.ne(padding).to(at::kLong);
+  at::Tensor positions_BT = counts_BT.cumsum(1);
+  if (ulysses.size() > 1 && counts_BT.size(0) > 0) {
+    const at::Tensor mine_B = counts_BT.sum(1);
+    at::Tensor all_RB = at::empty({ulysses.size(), mine_B.size(0)}, mine_B.options());
+    ulysses.all_gather(all_RB, mine_B);
+    positions_BT = positions_BT + all_RB.narrow(0, 0, ulysses.rank()).sum(0).unsqueeze(1);
+  }
+  const Range mine = call.sequence.tokens;
+  return (positions_BT * counts_BT + padding)
+      .narrow(1, mine.begin - call.sequence.block_tokens.begin, mine.size());
+}
+
+// Tokens, positions and, where there are token types, the first: every sequence is one segment.
 class BertEmbedding : public nn::Layer {
  public:
   BertEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
                 const nn::LayerPlacement& placement)
       : groups_(placement.groups),
         norm_(layer, "norm"),
-        tokens_(ParamIndex(layer).at("tokens.weight")),
+        tokens_(model, layer, placement),
         positions_(ParamIndex(layer).at("positions.weight")),
-        token_types_(ParamIndex(layer).at("token_types.weight")),
-        first_row_(first_vocab_row(model, placement.groups.tp)),
+        token_types_(ParamIndex(layer).find("token_types.weight")),
         padding_token_(model.padding_token),
+        positions_skip_padding_(model.positions_skip_padding),
         dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {}
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
-    const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(
-        call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call, padding_token_);
-    const at::Tensor positions_SH =
-        params[positions_].narrow(0, call.sequence.tokens.begin, call.sequence.tokens.size());
-    const at::Tensor sum = tokens_BSH + params[token_types_].select(0, 0) + positions_SH;
+    at::Tensor sum = tokens_(params, call);
+    if (token_types_ >= 0) sum = sum + params[token_types_].select(0, 0);
+    sum = sum + positions(params[positions_], call);
     return {nn::dropout(norm_(sum, params), dropout_, call)};
   }
 
  private:
+  // [S, H], or [B, S, H] where they differ from sample to sample.
+  at::Tensor positions(const at::Tensor& table, const nn::LayerCall& call) const {
+    const Range tokens = call.sequence.tokens;
+    if (!positions_skip_padding_) return table.narrow(0, tokens.begin, tokens.size());
+    return at::embedding(table, skipping_positions(call, groups_.ulysses, padding_token_),
+                         padding_token_);
+  }
+
   nn::LayerGroups groups_;
   NormCall norm_;
-  int tokens_, positions_, token_types_;
-  std::int64_t first_row_, padding_token_;
+  TokenEmbedding tokens_;
+  int positions_, token_types_;
+  std::int64_t padding_token_;
+  bool positions_skip_padding_;
   nn::Dropout dropout_;
 };
 

@@ -8,13 +8,6 @@
 namespace galvatron::models {
 namespace {
 
-// Sum over the ranks of a group; x [B, 1, H]. Backward: the same sum of the gradients.
-at::Tensor sum_over(const comm::Group& group, const at::Tensor& x_B1H) {
-  if (group.size() == 1) return x_B1H;
-  const std::vector<std::int64_t> one_each(static_cast<std::size_t>(group.size()), 1);
-  return nn::gather_sequence(x_B1H, group, one_each).sum(1, /*keepdim=*/true);
-}
-
 // Under Ulysses the ranks of a group have tokens of the same samples: the first of them counts the
 // samples' losses, with its tensor-parallel ranks; the others give zero.
 class ImageHead : public nn::Layer {
@@ -59,7 +52,7 @@ class ImageHead : public nn::Layer {
                         const nn::LayerCall& call) const {
     const at::Tensor sum = norm_(x_BSH, params).sum(1, /*keepdim=*/true);
     const at::Tensor share = sum.div(static_cast<double>(call.sequence.length));
-    return sum_over(groups_.ulysses, sum_over(groups_.tp, share));
+    return nn::sum_over_group(nn::sum_over_group(share, groups_.tp), groups_.ulysses);
   }
 
   // Zero with a graph: the backward of the pooling needs every rank.

@@ -5,7 +5,6 @@
 #include "galvatron/models/decoder/decoder.h"
 #include "galvatron/models/parts.h"
 #include "galvatron/nn/cross_attention.h"
-#include "galvatron/nn/embedding.h"
 
 namespace galvatron::models {
 namespace {
@@ -15,21 +14,15 @@ class T5Tokens {
  public:
   T5Tokens(const spec::ModelSpec& model, const spec::LayerSpec& layer,
            const nn::LayerPlacement& placement)
-      : groups_(placement.groups),
-        tokens_(ParamIndex(layer).at("tokens.weight")),
-        first_row_(first_vocab_row(model, placement.groups.tp)),
+      : tokens_(model, layer, placement),
         dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {}
 
   at::Tensor operator()(const std::vector<at::Tensor>& params, const nn::LayerCall& call) const {
-    const at::Tensor tokens_BSH = nn::vocab_parallel_embedding(
-        call.inputs.tokens_BT, params[tokens_], first_row_, groups_, call);
-    return nn::dropout(tokens_BSH, dropout_, call);
+    return nn::dropout(tokens_(params, call), dropout_, call);
   }
 
  private:
-  nn::LayerGroups groups_;
-  int tokens_;
-  std::int64_t first_row_;
+  TokenEmbedding tokens_;
   nn::Dropout dropout_;
 };
 

@@ -6,5 +6,7 @@ namespace galvatron::models {
 
 std::vector<HfTensor> vit_hf_tensors(const spec::ModelSpec& model, int layer,
                                      const spec::ParamSpec& param);
+std::vector<HfTensor> deit_hf_tensors(const spec::ModelSpec& model, int layer,
+                                      const spec::ParamSpec& param);
 
 }  // namespace galvatron::models

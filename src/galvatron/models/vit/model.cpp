@@ -9,30 +9,41 @@
 namespace galvatron::models {
 namespace {
 
-// The class token, then the patches; every rank makes its own tokens from whole images.
+// The class token, in DeiT one more, then the patches; every rank makes its own tokens from whole
+// images.
 class VitEmbedding : public nn::Layer {
  public:
   VitEmbedding(const spec::LayerSpec& layer, const nn::LayerPlacement& placement)
       : patches_(layer),
-        class_token_(ParamIndex(layer).at("class_token")),
         positions_(ParamIndex(layer).at("positions")),
-        dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {}
+        dropout_(dropout_at(layer, placement, layer.shape.embedding_dropout, "dropout")) {
+    for (const char* name : {"class_token", "distillation_token"}) {
+      if (const int index = ParamIndex(layer).find(name); index >= 0)
+        first_tokens_.push_back(index);
+    }
+  }
 
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
     const Range tokens = call.sequence.tokens;
-    const Range patches{std::max<std::int64_t>(tokens.begin, 1) - 1, tokens.end - 1};
-    at::Tensor x_BSH = patches_(call.inputs.images_BCHW, params, patches);
-    if (tokens.begin == 0) {
-      x_BSH = at::cat({params[class_token_].expand({x_BSH.size(0), 1, x_BSH.size(2)}), x_BSH}, 1);
+    const auto num_first = static_cast<std::int64_t>(first_tokens_.size());
+    const Range patches{std::max(tokens.begin, num_first) - num_first,
+                        std::max(tokens.end, num_first) - num_first};
+    std::vector<at::Tensor> parts;
+    for (std::int64_t i = tokens.begin; i < std::min(tokens.end, num_first); ++i) {
+      const at::Tensor& token = params[first_tokens_[static_cast<std::size_t>(i)]];
+      parts.push_back(token.expand({call.num_samples, 1, token.size(2)}));
     }
+    parts.push_back(patches_(call.inputs.images_BCHW, params, patches));
+    const at::Tensor x_BSH = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
     const at::Tensor positions_1SH = params[positions_].narrow(1, tokens.begin, tokens.size());
     return {nn::dropout(x_BSH + positions_1SH, dropout_, call)};
   }
 
  private:
   PatchProjection patches_;
-  int class_token_, positions_;
+  int positions_;
+  std::vector<int> first_tokens_;
   nn::Dropout dropout_;
 };
 

@@ -66,6 +66,14 @@ export function staircase(points: Point[], end: number): Point[] {
   });
 }
 
+/** Below all of them: a round number, so that the curve fills its picture; 0 where that is near. */
+export function axisStart(values: number[]): number {
+  const least = Math.min(...values);
+  const round = 10 ** Math.floor(Math.log10(Math.max(...values, 1e-9)));
+  const start = Math.floor((0.95 * least) / round) * round;
+  return start > 0.25 * Math.max(...values) ? start : 0;
+}
+
 function draw(curve: Curve, asked: Amount | null, frame: Frame): Drawing {
   const { look, t } = frame;
   const { steps, end } = curve;
@@ -99,7 +107,7 @@ function draw(curve: Curve, asked: Amount | null, frame: Frame): Drawing {
     grid: { left: isNarrow(frame) ? 52 : 64, right: 20, top: 26, bottom: 48 },
     tooltip: { ...tooltip(look), trigger: "item", formatter },
     xAxis: valueAxis(look, `${t("memory_of_device")}, ${size.name}`, {
-      min: 0,
+      min: axisStart([...points.map(([x]) => x), ...(asked ? [asked.value / size.size] : [])]),
       axisLabel: axisLabel(look, tick),
     }),
     yAxis: valueAxis(look, yName, {

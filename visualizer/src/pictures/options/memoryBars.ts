@@ -198,7 +198,7 @@ function rankTip(view: MemoryView, row: BarRow, frame: Frame): HTMLElement {
   }));
   const total = { name: t("total"), text: totalText(rank, view, frame), strong: true };
   const budget = view.budget ? [{ name: t("budget_word"), text: view.budget.text }] : [];
-  const title = `${rowName(row, frame)}: ${ranksText(t, rank.ranks)}`;
+  const title = t("named", { name: rowName(row, frame), text: ranksText(t, rank.ranks) });
   return tip(title, [...parts, total, ...budget]);
 }
 
@@ -275,7 +275,9 @@ export function memoryBars(view: MemoryView, words: Words, selected?: number): R
   const rows = fullest(view.ranks, MOST_BARS);
   const said = rows
     .slice(0, 8)
-    .map((row) => `${rowName(row, words)}: ${totalText(row.rank, view, words)}`);
+    .map((row) =>
+      words.t("named", { name: rowName(row, words), text: totalText(row.rank, view, words) }),
+    );
   const budget = view.budget ? ` ${words.t("budget_of", { text: view.budget.text })}.` : "";
   return {
     summary: `${words.t("memory_bars")}.${budget} ${said.join("; ")}${rows.length > 8 ? "; …" : ""}`,

@@ -148,7 +148,7 @@ export function memoryTree(detail: MemoryDetail, words: Words): Picture | null {
   const title = words.t("memory_tree", { rank: detail.pp_rank });
   const said = tree.map((part) => `${nameOf(words.language, part.name)} ${part.text}`).join(", ");
   return {
-    summary: `${title}: ${said}.`,
+    summary: `${words.t("named", { name: title, text: said })}.`,
     table: tableOf(detail, words),
     draw: (frame) => draw(tree, title, frame),
   };

@@ -110,7 +110,9 @@ function picture(
 ): Picture {
   const said = rows
     .slice(0, 12)
-    .map(({ name, sides }) => `${name}: ${sides.map((side) => side?.text ?? "-").join(" / ")}`);
+    .map(({ name, sides }) =>
+      words.t("named", { name, text: sides.map((side) => side?.text ?? "-").join(" / ") }),
+    );
   return {
     summary: `${title}, ${names.join(" / ")}. ${said.join("; ")}.`,
     table: tableOf(rows, head, names, words),

@@ -234,7 +234,7 @@ export function runMemory(memory: Memory, words: Words): Picture | null {
       ...(measured ? [`${t("measured")} ${measured.text}`] : []),
       ...(predicted ? [`${t("predicted")} ${predicted.text}`] : []),
     ];
-    return `${rowName(row, words)}: ${sides.join(", ")}`;
+    return t("named", { name: rowName(row, words), text: sides.join(", ") });
   });
   return {
     summary: `${t("run_memory")}. ${said.join("; ")}.`,

@@ -42,7 +42,7 @@ export function eventFacts(view: TimelineView, event: number, { t }: Words): Tip
 
 export function eventLine(view: TimelineView, event: number, words: Words): string {
   const facts = eventFacts(view, event, words).map(({ name, text }) => `${name} ${text}`);
-  return `${eventTitle(view, event, words)}: ${facts.join(", ")}`;
+  return words.t("named", { name: eventTitle(view, event, words), text: facts.join(", ") });
 }
 
 export function timelineTable(view: TimelineView, { t, language }: Words): Table {

@@ -256,16 +256,16 @@ test("in words", () => {
   const view = viewOf(ROWS, ["forward"], [[0, 0, 0, 10]]);
   expect(stepText({ ...view, bubble_fraction: 0.123 }, words)).toBe("step 10.0 ms, bubble 12 %");
   expect(eventLine(view, 0, words)).toBe(
-    "forward, rank 0: duration 10.0 ms, from 0.00 us, to 10.0 ms, microbatch 3",
+    "forward, rank 0: duration 10.0 ms, from 0 s, to 10.0 ms, microbatch 3",
   );
   expect(timelineTable(view, words).rows[0]?.map(({ text }) => text)).toEqual([
     "rank 0",
     "forward",
-    "0.00 us",
+    "0 s",
     "10.0 ms",
     "3",
     "0",
     "",
-    "0.00 us",
+    "0 s",
   ]);
 });

@@ -1,0 +1,10 @@
+// OLMo 2's names in a Hugging Face checkpoint.
+#pragma once
+#include "galvatron/models/hf_weights.h"
+
+namespace galvatron::models {
+
+std::vector<HfTensor> olmo_hf_tensors(const spec::ModelSpec& model, int layer,
+                                      const spec::ParamSpec& param);
+
+}  // namespace galvatron::models

@@ -1,0 +1,84 @@
+#include "galvatron/train/evaluation.h"
+
+#include <algorithm>
+
+#include "galvatron/base/error.h"
+#include "galvatron/base/progress.h"
+#include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/train/batch_input.h"
+
+namespace galvatron::train {
+namespace {
+
+bool is_label(spec::InputKind kind) {
+  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;
+}
+
+// The samples of one epoch: the labels of what follows do not count.
+class Once : public data::SampleSource {
+ public:
+  explicit Once(const data::SampleSource& samples) : samples_(samples) {}
+
+  std::int64_t size() const override { return samples_.size(); }
+  std::int64_t seq_length() const override { return samples_.seq_length(); }
+  at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
+                   Range tokens) const override {
+    at::Tensor out = samples_.fetch(kind, consumed, samples, tokens);
+    const std::int64_t first_beyond = std::max<std::int64_t>(size() - consumed, samples.begin);
+    if (!is_label(kind) || first_beyond >= samples.end) return out;
+    out = out.clone();
+    out.narrow(0, first_beyond - samples.begin, samples.end - first_beyond).fill_(nn::kIgnoreLabel);
+    return out;
+  }
+  double num_labels(std::int64_t consumed, std::int64_t count) const override {
+    return samples_.num_labels(consumed, std::min(count, size() - consumed));
+  }
+
+ private:
+  const data::SampleSource& samples_;
+};
+
+}  // namespace
+
+EvaluationSummary evaluate(runtime::Engine& engine, const data::SampleSource& samples,
+                           std::int64_t num_batches) {
+  const Once once(samples);
+  const std::int64_t global_batch = engine.plan().global_batch;
+  const std::int64_t all = (once.size() + global_batch - 1) / global_batch;
+  const double started = now_seconds();
+  EvaluationSummary out;
+  out.batches = num_batches == 0 ? all : std::min(num_batches, all);
+  double sum = 0, labels = 0;
+  for (std::int64_t i = 0; i < out.batches; ++i) {
+    BatchInput batch(once, global_batch, i * global_batch);
+    if (batch.num_labels() == 0) continue;  // no mean
+    sum += engine.evaluate(batch) * batch.num_labels();
+    labels += batch.num_labels();
+  }
+  if (labels == 0) throw ConfigError("[data] no label counts in the samples to evaluate on");
+  out.loss = sum / labels;
+  out.labels = static_cast<std::int64_t>(labels);
+  out.samples = std::min(out.batches * global_batch, once.size());
+  out.tokens = out.samples * once.seq_length();
+  out.seconds = now_seconds() - started;
+  return out;
+}
+
+OrderedJson evaluation_to_json(const EvaluationSummary& summary, const plan::Plan& plan) {
+  OrderedJson ranks = OrderedJson::array();
+  for (std::size_t rank = 0; rank < summary.peak_memory.size(); ++rank)
+    ranks.push_back({{"rank", rank}, {"peak_memory_bytes", summary.peak_memory[rank].value}});
+  return {{"model", plan.model},
+          {"device", summary.device},
+          {"world_size", plan.world_size},
+          {"loss", summary.loss},
+          {"labels", summary.labels},
+          {"samples", summary.samples},
+          {"batches", summary.batches},
+          {"seconds", summary.seconds},
+          {"tokens_per_second", static_cast<double>(summary.tokens) / summary.seconds},
+          {"ranks", ranks}};
+}
+
+}  // namespace galvatron::train
