@@ -23,9 +23,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+# What a Trainer of this process has set for itself.
+PLACE = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
 def rank_environment(**more: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name not in PLACE}
     path = os.pathsep.join([str(ROOT / "python"), str(HERE), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
+    return {**own, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
 def launch(cases: list[dict[str, Any]], ranks: int, folder: Path) -> None:
