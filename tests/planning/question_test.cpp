@@ -41,6 +41,13 @@ TEST(PrepareQuestion, RefusesAMarginThatLeavesNothing) {
             "[search] --memory-margin 40.0 GiB leaves nothing of 36.0 GiB");
 }
 
+TEST(PrepareQuestion, AsksForTheUnitOfAMemoryOfBytes) {
+  QuestionRequest request;
+  request.memory = Bytes{24};
+  EXPECT_EQ(config_error_of([&] { ask(request); }),
+            "[search] --memory 24 is 24 bytes; write the unit, such as 24GiB or 80GB");
+}
+
 TEST(PrepareQuestion, TakesTheModelsOwnLengthUpToTheUsual) {
   EXPECT_EQ(ask({}, "gpt2-1.5b").job.seq_length, 1024);
   EXPECT_EQ(ask({}, "llama3-8b").job.seq_length, 8192);

@@ -33,8 +33,7 @@ TEST(RunFiles, ALastLineThatIsCutOffIsLeftOutAndSaid) {
   const auto run = read_run(texts);
   EXPECT_EQ(run.steps.size(), 4u);
   ASSERT_EQ(run.notes.size(), 1u);
-  EXPECT_EQ(run.notes[0],
-            "The last line of metrics.jsonl is cut off: the run was stopped while it wrote.");
+  EXPECT_EQ(run.notes[0], "The last line of metrics.jsonl is cut off, and left out.");
 }
 
 TEST(RunFiles, EventsStartAtZero) {

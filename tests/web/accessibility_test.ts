@@ -121,3 +121,32 @@ test("nothing runs over the edge of a narrow screen", async ({
   }
   expect(await violations(page)).toEqual([]);
 });
+
+test("in Chinese no sentence is half English, and what is English is marked so", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await page.getByRole("radio", { name: "中文" }).click();
+  for (const name of ["计划", "显存", "时间", "搜索", "比较"]) {
+    await showTab(page, name);
+    if (name === "搜索") await expect(page.getByText("显存增加")).toBeVisible();
+    if (name === "比较")
+      await expect(page.locator(".verdict")).toContainText("更快");
+    await page.waitForTimeout(500);
+    const stray = await page.evaluate(() => {
+      const out: string[] = [];
+      const main = document.querySelector("main") as HTMLElement;
+      const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+      for (let node; (node = walker.nextNode());) {
+        const isMarked = node.parentElement?.closest('[lang="en"]');
+        const words = /(\b[a-z]{2,}\b[ ,:]+){3}[a-z]{2,}/.exec(
+          node.textContent ?? "",
+        );
+        if (words && !isMarked) out.push(node.textContent ?? "");
+      }
+      return out;
+    });
+    expect(stray, name).toEqual([]);
+  }
+});

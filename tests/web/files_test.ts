@@ -111,6 +111,17 @@ for (const { what, name, text } of bad) {
   });
 }
 
+test("what is said of a file is in sight wherever the page is scrolled to", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+  expect(await page.evaluate(() => window.scrollY)).toBeGreaterThan(0);
+  await drop(page, { name: "other.json", text: '{"hello": [1, 2, 3]}' });
+  await expect(page.locator(".notice.bad")).toBeInViewport({ ratio: 1 });
+});
+
 test("a file that is too large is not sent", async ({ page, visualizer }) => {
   await openPage(page, visualizer);
   const asked: string[] = [];

@@ -106,6 +106,43 @@ test("a value that is none is refused in its place, and the rest stays", async (
   await expect(page.locator(".problem")).toHaveCount(0);
 });
 
+test("figures of another question are greyed and not headed as this one's answer", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const heading = page.locator(".summary h2");
+  await expect(heading).toHaveText("The searched plan");
+  const memory = page.getByRole("textbox", { name: "Memory", exact: true });
+  // Nothing fits; no size at all; bytes where GiB are meant.
+  for (const { text, said } of [
+    { text: "12GiB", said: "leanest" },
+    { text: "plenty", said: "plenty" },
+    { text: "24", said: "24 bytes" },
+  ]) {
+    await memory.fill(text);
+    await expect(page.locator(".summary .alert")).toContainText(said);
+    await expect(page.locator(".figures.old")).toHaveCount(1);
+    await expect(heading).toHaveText("The plan of an earlier question");
+  }
+  await memory.fill("");
+  await expect(heading).toHaveText("The searched plan");
+  await expect(page.locator(".figures.old")).toHaveCount(0);
+});
+
+test("more memory than a device has is not offered", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const field = page.getByRole("combobox", { name: "Cluster" });
+  await field.fill("2xRTX4090");
+  await field.press("Enter");
+  const miss = page.locator(".summary .alert.warn", { hasText: "leanest" });
+  await expect(miss).toContainText(/A device has [\d.]+ GiB/);
+  await expect(miss.getByRole("button")).toHaveCount(0);
+});
+
 test("an unknown cluster is answered with the nearest one", async ({
   page,
   visualizer,
@@ -127,7 +164,9 @@ test("where nothing fits the closest miss gives its budget", async ({
     .fill("12GiB");
   const miss = page.locator(".summary .alert.warn", { hasText: "leanest" });
   await expect(miss).toBeVisible();
-  await miss.getByRole("button", { name: "Use this budget" }).click();
+  await miss
+    .getByRole("button", { name: /^Use this budget: [\d.]+ GiB$/ })
+    .click();
   await expect(miss).toHaveCount(0);
   await answered(page);
   await expect(page.locator(".summary .good")).toHaveText("✓ fits");

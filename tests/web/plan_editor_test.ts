@@ -42,6 +42,38 @@ test("what does full recomputation cost? A range by keyboard", async ({
   );
 });
 
+test("full recomputation of all layers is that of those that can have it", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await layer(page, 1).click();
+  await page.keyboard.press("Control+a");
+  await page.getByRole("button", { name: /recompute/ }).click();
+  await page.getByRole("option", { name: "full", exact: true }).click();
+  await answered(page);
+  await expect(page.locator(".summary .alert")).toHaveCount(0);
+  await expect(layer(page, 1)).toHaveAccessibleName(/full/);
+  await expect(layer(page, 0)).not.toHaveAccessibleName(/full/);
+  await expect(page.locator(".editor")).toContainText(
+    "2 of the 42 chosen layers cannot have it",
+  );
+});
+
+test("a number that cannot be stays in its field, with the planner's sentence", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const microbatches = page.getByRole("textbox", { name: "num_microbatches" });
+  for (const value of ["999999999", "0"]) {
+    await microbatches.fill(value);
+    await microbatches.press("Enter");
+    await expect(page.locator(".summary .alert")).toContainText(value);
+    await expect(microbatches).toHaveValue(value);
+  }
+});
+
 test("dragging over layers chooses them", async ({ page, visualizer }) => {
   await openPage(page, visualizer);
   await layer(page, 2).hover();

@@ -1,9 +1,10 @@
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   expect,
   openPage,
   startServer,
+  startWatch,
   stopServer,
   test,
   violations,
@@ -77,4 +78,41 @@ test("a run of the command line is followed while it goes on", async ({
   appendFileSync(join(run, "metrics.jsonl"), stepLine(5));
   await expect(page.getByRole("tabpanel")).toContainText("step 5 is done");
   await stopServer(server);
+});
+
+test("a watched run: waited for, shown alone, and what cannot be read any more is said", async ({
+  page,
+}, info) => {
+  test.skip(
+    Boolean(process.env.GALVATRON_PAGE),
+    "the page is another server's",
+  );
+  const run = join(info.outputPath(), "first-run");
+  mkdirSync(run, { recursive: true });
+  const server = await startWatch(run);
+  await page.goto(server.url);
+  const panel = page.getByRole("tabpanel");
+  await expect(panel).toContainText("has not written a step yet");
+  await expect(page.locator(".summary")).toHaveCount(0);
+  await expect(page.getByRole("combobox", { name: "Model" })).toHaveCount(0);
+
+  writeRun(info.outputPath(), 3);
+  await expect(panel).toContainText("step 3 is done");
+  appendFileSync(join(run, "metrics.jsonl"), '{"step": 4, "lo');
+  await expect(panel).toContainText("cut off, and left out");
+  await expect(panel).toContainText("running");
+
+  writeFileSync(join(run, "metrics.jsonl"), "garbage\n");
+  await expect(panel.locator(".alert")).toContainText("metrics.jsonl, line 1");
+  await expect(panel.locator(".alert")).toContainText("read last");
+  writeRun(info.outputPath(), 4);
+  await expect(panel).toContainText("step 4 is done");
+  await expect(panel.locator(".alert")).toHaveCount(0);
+
+  rmSync(join(run, "metrics.jsonl"));
+  await expect(panel.locator(".alert")).toContainText("gone");
+  rmSync(run, { recursive: true });
+  await expect(panel.locator(".alert")).toContainText("there is no folder");
+  await stopServer(server);
+  await expect(panel.locator(".alert")).toContainText("does not answer");
 });

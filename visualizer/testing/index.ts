@@ -28,9 +28,19 @@ export const question = [
   ...["--global-batch", "64"],
 ];
 
-/** Starts `galvatron visualize`; resolves when it has said its address. `port` 0: a free one. */
+/** Starts `galvatron visualize`; `port` 0: a free one. */
 export function startServer(files: string[] = [], port = 0): Promise<Server> {
-  const child = spawn(binary, ["visualize", "--port", String(port), ...files]);
+  return start("visualize", "--port", String(port), ...files);
+}
+
+/** Starts `galvatron report RUN --watch`. */
+export function startWatch(run: string): Promise<Server> {
+  return start("report", run, "--watch");
+}
+
+/** Resolves when it has said its address. */
+function start(...words: string[]): Promise<Server> {
+  const child = spawn(binary, words);
   const said: string[] = [];
   return new Promise((resolve, reject) => {
     const listen = (line: string) => {

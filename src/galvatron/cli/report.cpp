@@ -33,6 +33,7 @@ int watch_run(const ReportCommand& command) {
   server::VisualizerOptions options;
   options.port = command.port;
   options.files = {command.run};
+  options.watches = true;
   server::Visualizer visualizer(options, GALVATRON_VERSION);
   std::printf("%s\nCtrl-C ends it\n", visualizer.address().c_str());
   std::fflush(stdout);
@@ -41,8 +42,8 @@ int watch_run(const ReportCommand& command) {
 }
 
 int report(const ReportCommand& command) {
-  const views::Run run = views::read_run(views::read_run_texts(command.run));
   if (command.watch) return watch_run(command);
+  const views::Run run = views::read_run(views::read_run_texts(command.run));
   const std::string output = command.output.empty()
                                  ? (std::filesystem::path(command.run) / "report.html").string()
                                  : command.output;

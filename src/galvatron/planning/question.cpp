@@ -75,6 +75,11 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
         "[search] --memory is missing: the hardware profile does not say how much a "
         "device has");
   }
+  if (request.memory && *request.memory < mebibytes(1)) {
+    throw ConfigError("[search] --memory ", request.memory->value, " is ",
+                      count_text(request.memory->value, "byte"),
+                      "; write the unit, such as 24GiB or 80GB");
+  }
   out.memory_given = request.memory.value_or(out.hardware.device_memory);
   out.margin = choose_margin(request, is_measured);
   out.margin_is_given = request.memory_margin.has_value();

@@ -16,6 +16,11 @@ constexpr std::int64_t kMostBatches = 10'000;
                     text, "'");
 }
 
+[[noreturn]] void fail_long_range(const std::string& text) {
+  throw ConfigError("--global-batch ", text, " is a range of more than ", kMostBatches,
+                    " batches; a larger step makes it shorter");
+}
+
 search::SearchOptions engine_options(const SearchRequest& request) {
   search::SearchOptions options;
   options.global_batches = parse_batches(request.global_batch.empty() ? "8" : request.global_batch);
@@ -103,10 +108,8 @@ std::vector<std::int64_t> parse_batches(const std::string& text) {
   }
   if (separator != ':') return numbers;
   if (numbers.size() == 2) numbers.push_back(1);
-  if (numbers.size() != 3 || numbers[2] < 1 || numbers[0] > numbers[1] ||
-      (numbers[1] - numbers[0]) / numbers[2] >= kMostBatches) {
-    fail_batches(text);
-  }
+  if (numbers.size() != 3 || numbers[2] < 1 || numbers[0] > numbers[1]) fail_batches(text);
+  if ((numbers[1] - numbers[0]) / numbers[2] >= kMostBatches) fail_long_range(text);
   std::vector<std::int64_t> out;
   for (std::int64_t batch = numbers[0]; batch <= numbers[1]; batch += numbers[2]) {
     out.push_back(batch);

@@ -61,8 +61,8 @@ OrderedJson identify_answer(const Json& request) {
 
 }  // namespace
 
-Api::Api(std::vector<fs::path> files, ApiLimits limits, const std::string& version)
-    : files_(std::move(files)), limits_(limits), start_(start_text(version)) {
+Api::Api(std::vector<fs::path> files, ApiLimits limits, const std::string& version, bool watches)
+    : files_(std::move(files)), limits_(limits), watches_(watches), start_(start_text(version)) {
   add_endpoints();
 }
 
@@ -142,15 +142,29 @@ std::string Api::start_text(const std::string& version) const {
   out.update(known_names());
   out["opened"] = OrderedJson::array();
   for (const auto& path : files_) {
-    const auto whole = fs::absolute(path).lexically_normal();
-    const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename();
-    OrderedJson opened = identify(name, read_texts(path, limits_.request));
-    opened["id"] = out["opened"].size();
-    opened["watch"] = opened["kind"] == "run";
-    out["opened"].push_back(std::move(opened));
+    OrderedJson one = opened(path);
+    one["id"] = out["opened"].size();
+    one["watch"] = one["kind"] == "run";
+    out["opened"].push_back(std::move(one));
   }
   out["limits"] = {{"request_bytes", limits_.request.value}, {"seconds", limits_.seconds}};
   return out.dump();
+}
+
+OrderedJson Api::opened(const fs::path& path) const {
+  const auto whole = fs::absolute(path).lexically_normal();
+  const std::string name = (whole.has_filename() ? whole : whole.parent_path()).filename();
+  if (!watches_) return identify(name, read_texts(path, limits_.request));
+  OrderedJson view = run_now(path);
+  const OrderedJson title = view.is_null() ? OrderedJson(name) : view["title"];
+  return {{"kind", "run"}, {"name", name}, {"title", title}, {"content", std::move(view)}};
+}
+
+// Of a folder, read anew. null: it is watched and has not begun.
+OrderedJson Api::run_now(const fs::path& folder) const {
+  const views::RunTexts texts = views::read_run_texts(folder);
+  if (watches_ && !views::has_begun(texts)) return nullptr;
+  return views::run_view(views::read_run(texts));
 }
 
 HttpAnswer Api::start() const {
@@ -161,8 +175,8 @@ HttpAnswer Api::start() const {
 
 HttpAnswer Api::run(const Json& id) const {
   for (std::size_t i = 0; i < files_.size(); ++i) {
-    if (id != std::to_string(i) || !fs::exists(files_[i] / views::kRunMetrics)) continue;
-    return json_answer(views::run_view(views::read_run(views::read_run_texts(files_[i]))));
+    if (id != std::to_string(i) || fs::is_regular_file(files_[i])) continue;
+    return json_answer(run_now(files_[i]));
   }
   return failure_answer(404, "file " + shown(id) + " of the command line is no run");
 }

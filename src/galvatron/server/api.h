@@ -23,8 +23,9 @@ struct ApiLimits {
 class Api {
  public:
   // Reads `files`: plans, profiles, clusters, configs and folders. ConfigError for one that is
-  // none.
-  Api(std::vector<std::filesystem::path> files, ApiLimits limits, const std::string& version);
+  // none. `watches`: they are folders of runs, which may not have begun.
+  Api(std::vector<std::filesystem::path> files, ApiLimits limits, const std::string& version,
+      bool watches = false);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -48,6 +49,8 @@ class Api {
   HttpAnswer no_such(const std::string& path) const;
 
   std::string start_text(const std::string& version) const;
+  OrderedJson opened(const std::filesystem::path& path) const;
+  OrderedJson run_now(const std::filesystem::path& folder) const;
   HttpAnswer start() const;
   // Of a file of the command line, read anew.
   HttpAnswer run(const Json& id) const;
@@ -58,6 +61,7 @@ class Api {
 
   std::vector<std::filesystem::path> files_;
   ApiLimits limits_;
+  bool watches_;
   std::vector<Endpoint> endpoints_;
   std::string start_;  // the body of /api/start, always the same
   mutable std::atomic<int> searching_ = 0;

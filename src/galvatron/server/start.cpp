@@ -109,13 +109,37 @@ OrderedJson choices_of(const OrderedJson& field) {
   return out;
 }
 
+// By value the kinds of layers that cannot have it.
+template <typename T>
+OrderedJson misfits_of(const plan::StrategyField<T>& field) {
+  using spec::LayerKind;
+  OrderedJson out = OrderedJson::object();
+  if constexpr (NamedEnum<T>) {
+    for (const T value : enum_values<T>()) {
+      for (const LayerKind kind :
+           {LayerKind::kEmbedding, LayerKind::kBlock, LayerKind::kMerge, LayerKind::kHead}) {
+        if (!field.fits(kind, value)) out[plan::value_text(value)].push_back(spec::to_text(kind));
+      }
+    }
+  }
+  return out;
+}
+
+OrderedJson misfits() {
+  OrderedJson out = OrderedJson::object();
+  plan::for_each_field([&](const auto& field) { out[field.name] = misfits_of(field); });
+  return out;
+}
+
 OrderedJson strategy_fields() {
+  const OrderedJson kinds = misfits();
   OrderedJson out = OrderedJson::array();
   for (const OrderedJson& field : plan::strategy_fields_to_json()) {
     out.push_back({{"name", field["name"]},
                    {"default", field["default"]},
                    {"help", field["help"]},
                    {"choices", choices_of(field)},
+                   {"misfits", kinds[field["name"].get<std::string>()]},
                    {"supported", field["supported"]}});
   }
   return out;

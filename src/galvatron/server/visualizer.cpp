@@ -56,7 +56,7 @@ OptionList visualizer_options(VisualizerOptions& options) {
 
 Visualizer::Visualizer(const VisualizerOptions& options, const std::string& version)
     : access_{options.host, 0, is_local_host(options.host) ? "" : make_token()},
-      api_(files_of(options), api_limits(options), version),
+      api_(files_of(options), api_limits(options), version, options.watches),
       http_(options.host, options.port, http_limits(options), handlers()) {
   access_.port = http_.port();
 }

@@ -19,6 +19,7 @@ struct VisualizerOptions {
   int port = 0;          // 0: a free one
   double seconds = 600;  // that an answer may take
   std::vector<std::string> files;
+  bool watches = false;  // they are folders of runs, which may not have begun
 };
 // `options` must outlive the list.
 OptionList visualizer_options(VisualizerOptions& options);

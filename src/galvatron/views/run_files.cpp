@@ -72,8 +72,8 @@ bool is_blank(const std::string& line) {
 
 void drop_cut_line(std::vector<std::string>& lines, const std::string& text, Run& run) {
   if (lines.empty() || text.ends_with('\n') || Json::accept(lines.back())) return;
-  run.notes.push_back(detail::concat("The last line of ", kRunMetrics,
-                                     " is cut off: the run was stopped while it wrote."));
+  run.notes.push_back(
+      detail::concat("The last line of ", kRunMetrics, " is cut off, and left out."));
   lines.pop_back();
 }
 
@@ -174,6 +174,11 @@ RunTexts read_run_texts(const fs::path& folder) {
     if (fs::exists(folder / name, error)) out.files[name] = read_text(folder / name);
   }
   return out;
+}
+
+bool has_begun(const RunTexts& texts) {
+  const auto found = texts.files.find(kRunMetrics);
+  return found != texts.files.end() && found->second.find('\n') != std::string::npos;
 }
 
 Run read_run(const RunTexts& texts) {

@@ -65,6 +65,9 @@ struct Run {
   std::vector<std::string> notes;  // what a reader should know about the files
 };
 
+// Has it written a step? A folder that is made before its run begins has none yet.
+bool has_begun(const RunTexts& texts);
+
 // ConfigError where there is no run or one of its files is damaged. A last line of the metrics that
 // is cut off is left out and noted; of a step that was run again the last line counts.
 Run read_run(const RunTexts& texts);

@@ -112,10 +112,15 @@ Bytes memory_to_ask_for(const planning::Question& question, Bytes needed) {
 OrderedJson miss_view(const SearchAnswer& answer) {
   const auto& miss = answer.result.closest_miss;
   if (!miss) return nullptr;
+  const Bytes wanted = memory_to_ask_for(answer.prepared.question, miss->needed);
+  const Bytes device = answer.prepared.question.hardware.device_memory;
+  const bool is_beyond = device.value > 0 && wanted > device;
   return {{"sentence", no_plan_text(answer.result, answer.memory())},
           {"needed_bytes", miss->needed.value},
           {"memory_bytes", answer.memory().value},
-          {"memory_option", exact_text(memory_to_ask_for(answer.prepared.question, miss->needed))},
+          {"memory_option", exact_text(wanted)},
+          {"memory_text", to_text(wanted)},
+          {"beyond_device", is_beyond ? OrderedJson(to_text(device)) : OrderedJson(nullptr)},
           {"plan", nullptr}};
 }
 

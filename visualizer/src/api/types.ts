@@ -44,7 +44,8 @@ export interface Start {
 export interface ModelRow { name: string; family: string; num_params: number; params_text: string; num_layers: number; hidden_size: number; seq_length: number }
 export interface ClusterRow { name: string; is_device: boolean; device: string; world_size: number; memory_bytes: number; text: string }
 export interface OptionRow { name: string; type: string; default: Json; help: string; group: string; choices?: string[]; placeholder?: string }
-export interface StrategyField { name: string; default: Json; help: string; choices: Json[] | null; supported: boolean }
+/** `misfits`: by value the kinds of layers that cannot have it. */
+export interface StrategyField { name: string; default: Json; help: string; choices: Json[] | null; misfits: Record<string, string[]>; supported: boolean }
 
 // ---- POST /api/identify {name, text} or {files: {name: text}} ------------------------------------------------
 
@@ -54,7 +55,7 @@ export interface Opened {
   name: string;
   /** One line for people: "GPT-2, 124 M parameters", "plan for llama2-7b on 8 ranks". */
   title: string;
-  /** To put into a Question or NamedPlan; of a run its RunView. */
+  /** To put into a Question or NamedPlan; of a run its RunView, or null while one that is watched has not begun. */
   content: JsonObject;
 }
 
@@ -168,8 +169,11 @@ export interface SearchView {
   shadow_prices: { with: string; step: string; gain: string; memory: string; plan: string }[];
   certificate: { text: string; value_ms: number; lower_bound_ms: number | null; gap: number };
   text: string; // what `galvatron search` prints
-  /** Nothing fits: the closest miss. `memory_option`: the value of `memory` with which it does. */
-  miss: { sentence: string; needed_bytes: number; memory_bytes: number; memory_option: string; plan: JsonObject | null } | null;
+  /**
+   * Nothing fits: the closest miss. `memory_option`: the value of `memory` with which it does, `memory_text` the same
+   * for people; `beyond_device`: what a device has, where that is less.
+   */
+  miss: { sentence: string; needed_bytes: number; memory_bytes: number; memory_option: string; memory_text: string; beyond_device: string | null; plan: JsonObject | null } | null;
 }
 export interface FoundView { name: string; line: string; plan: JsonObject; step: Amount; memory: Amount; text: string }
 
@@ -200,7 +204,7 @@ export interface Comparison {
 
 // ---- POST /api/export {question, plan: NamedPlan} -> the plan file with its prediction (plan.json) -----------
 
-// ---- GET /api/run/ID -> RunView: of a run folder; also in the report page, as <script id="galvatron-run"> -----
+// ---- GET /api/run/ID -> RunView | null (watched, not begun): of a run folder; also in the report page, as <script id="galvatron-run"> -----
 
 export interface RunView {
   title: string; // also of a run that stopped before its summary

@@ -10,7 +10,7 @@ import { Folded } from "../kit/Folded";
 import { PlanTab } from "../plan/PlanTab";
 import { RunTab } from "../run/RunTab";
 import { SearchTab } from "../search/SearchTab";
-import { tabs, type Tab as TabName } from "../state/page";
+import { type Page as PageState, tabs, type Tab as TabName } from "../state/page";
 import type { Kept } from "../state/permalink";
 import { SessionContext, useSession } from "../state/session";
 import { usePermalink } from "../state/usePermalink";
@@ -42,6 +42,7 @@ export function Page(props: PageProps) {
   const link = usePermalink(session.page);
   const isGone = useServerWatch(session);
   useUndoKeys(session.dispatch);
+  const tab = tabOf(session.page);
   useEffect(() => {
     document.title = t("title");
   }, [t]);
@@ -49,21 +50,24 @@ export function Page(props: PageProps) {
     <SessionContext value={session}>
       <DropArea>
         <Banner link={link} language={props.language} setLanguage={props.setLanguage} />
-        {isGone && (
-          <p className="alert wide-alert" role="alert">
-            {t("server_gone")}
-          </p>
-        )}
-        <NoticeList />
-        <div className="page">
-          <aside aria-label={t("question")} className="question">
+        <div className="messages">
+          {isGone && (
+            <p className="alert wide-alert" role="alert">
+              {t("server_gone")}
+            </p>
+          )}
+          <NoticeList />
+        </div>
+        {/* A run is its own: what is asked here beside it is of something else. */}
+        <div className={tab === "run" ? "page one-run" : "page"}>
+          <aside aria-label={t("question")} className="question" hidden={tab === "run"}>
             <Folded title={t("question")} open={hasRoom()}>
               <Inputs />
             </Folded>
           </aside>
           <main>
-            <Summary />
-            <Contents />
+            {tab !== "run" && <Summary />}
+            <Contents tab={tab} />
           </main>
         </div>
       </DropArea>
@@ -76,11 +80,18 @@ function hasRoom(): boolean {
   return window.matchMedia("(min-width: 861px)").matches;
 }
 
-function Contents() {
+function tabsOf(page: PageState): TabName[] {
+  return tabs.filter((name) => name !== "run" || page.runs.length > 0);
+}
+
+function tabOf(page: PageState): TabName {
+  return tabsOf(page).includes(page.view.tab) ? page.view.tab : "plan";
+}
+
+function Contents({ tab }: { tab: TabName }) {
   const t = useText();
   const { page, dispatch } = useSession();
-  const shown = tabs.filter((name) => name !== "run" || page.runs.length > 0);
-  const tab = shown.includes(page.view.tab) ? page.view.tab : "plan";
+  const shown = tabsOf(page);
   return (
     <Tabs
       className="tabs"

@@ -2,22 +2,25 @@
 import type { ReactNode } from "react";
 import type { AskError } from "../api/client";
 import type { MemoryView, Priced } from "../api/types";
+import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import { ExportPlan } from "../search/ExportPlan";
+import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
 import { usePriced } from "../state/usePriced";
 import { describeError } from "./describeError";
 
 export function Summary() {
   const t = useText();
-  const { page, dispatch, plan, shown: answers, showPlan } = useSession();
+  const { page, dispatch, plan, planIsCurrent, shown: answers, showPlan } = useSession();
   const priced = usePriced();
+  const title = useTitle();
   const shown = page.document.plan;
   return (
     <section className="summary" aria-label={t("answer")} aria-busy={plan.pending}>
       <div className="row spread">
-        <h2>{shown ? t("shown_plan", { name: shown.name }) : t("searched_plan")}</h2>
+        <h2>{title}</h2>
         <div className="row">
           <Action isDisabled={page.past.length === 0} onPress={() => dispatch({ do: "undo" })}>
             ↶ {t("undo")}
@@ -25,16 +28,27 @@ export function Summary() {
           <Action isDisabled={page.future.length === 0} onPress={() => dispatch({ do: "redo" })}>
             ↷ {t("redo")}
           </Action>
-          {plan.last?.answer.priced && answers && <ExportPlan {...answers} />}
+          {plan.last?.answer.priced && answers && planIsCurrent && <ExportPlan {...answers} />}
           {shown && <Action onPress={() => showPlan(null)}>{t("show_searched")}</Action>}
         </div>
       </div>
       <SearchState />
       <PlanProblem />
-      {priced && <Figures priced={priced} isOld={priced.isOld || plan.pending} />}
+      {priced && <Figures priced={priced} isOld={priced.isOld} />}
       <ByHand />
     </section>
   );
+}
+
+/** Of the plan whose figures are seen: an earlier question's are not called this one's. */
+function useTitle(): string {
+  const t = useText();
+  const { page, search, plan, planIsCurrent } = useSession();
+  if (page.document.plan) {
+    return t("shown_plan", { name: planTitle(page.document.plan.name, t) });
+  }
+  if (plan.last && !planIsCurrent) return t("earlier_plan");
+  return search.last?.answer.miss ? t("plan_closest") : t("searched_plan");
 }
 
 function PlanProblem() {
@@ -47,10 +61,14 @@ function PlanProblem() {
       {plan.error && <p className="alert">{describeError(plan.error, t)}</p>}
       {problem && (
         <p className="alert">
-          <b>{t("impossible")}</b> {problem.sentence}
+          <b>{t("impossible")}</b> <Said>{problem.sentence}</Said>
         </p>
       )}
-      {misfit && <p className="alert warn">{misfit}</p>}
+      {misfit && (
+        <p className="alert warn">
+          <Said>{misfit}</Said>
+        </p>
+      )}
     </div>
   );
 }
@@ -163,10 +181,14 @@ function Miss() {
   const options = { ...page.document.options, memory: miss.memory_option };
   return (
     <p className="alert warn row">
-      <span>{miss.sentence}</span>
-      <Action kind="main" onPress={() => dispatch({ do: "edit", document: { options } })}>
-        {t("use_budget", { memory: miss.memory_option })}
-      </Action>
+      <Said>{miss.sentence}</Said>
+      {miss.beyond_device === null ? (
+        <Action kind="main" onPress={() => dispatch({ do: "edit", document: { options } })}>
+          {t("use_budget", { memory: miss.memory_text })}
+        </Action>
+      ) : (
+        <span>{t("beyond_device", { memory: miss.beyond_device })}</span>
+      )}
     </p>
   );
 }

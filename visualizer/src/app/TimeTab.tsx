@@ -1,5 +1,7 @@
+import type { ReactNode } from "react";
 import { useAnswer } from "../api/useAnswer";
 import type { TimelineView } from "../api/types";
+import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { useSession, type PlanQuestion } from "../state/session";
 import { usePriced } from "../state/usePriced";
@@ -23,7 +25,9 @@ export function TimeTab() {
           <Fact name={t("step_formula")} text={time.step.text} />
           <Fact name={t("step_simulated")} text={time.simulated.text} />
           <Fact name={t("hidden_behind_compute")} text={time.hidden_communication.text} />
-          {time.mfu && <Fact name={`MFU ${time.mfu.text}`} text={time.mfu.convention} />}
+          {time.mfu && (
+            <Fact name={`MFU ${time.mfu.text}`} text={<Said>{time.mfu.convention}</Said>} />
+          )}
         </dl>
       </Section>
       {timeline.error && <p className="alert">{describeError(timeline.error, t)}</p>}
@@ -36,7 +40,7 @@ export function TimeTab() {
   );
 }
 
-function Fact({ name, text }: { name: string; text: string }) {
+function Fact({ name, text }: { name: string; text: ReactNode }) {
   return (
     <div className="figure">
       <dt>{name}</dt>

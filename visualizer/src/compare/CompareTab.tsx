@@ -1,16 +1,18 @@
 // Two plans side by side, what differs marked.
-import { useMemo } from "react";
+import { useContext, useMemo } from "react";
 import type { Comparison, NamedPlan, Question } from "../api/types";
 import { useAnswer } from "../api/useAnswer";
 import { describeError } from "../app/describeError";
 import { CompareBars } from "../app/pictures";
 import { Section } from "../app/Section";
-import { useText } from "../i18n/useText";
+import { Said } from "../i18n/Said";
+import { LanguageContext, useText } from "../i18n/useText";
 import { Action, Choice } from "../kit/controls";
 import { Folded } from "../kit/Folded";
 import { TextTable } from "../kit/TextTable";
 import { LayerStrip, StripLegend } from "../plan/LayerStrip";
 import { type Candidate, candidates, pick } from "../state/candidates";
+import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
 
 interface CompareQuestion {
@@ -82,27 +84,55 @@ function Differences({ comparison }: { comparison: Comparison }) {
     <>
       {problems.map((view) => (
         <p className="alert" key={view.name}>
-          <b>{view.name}:</b> {view.problem?.sentence}
+          <b>{planTitle(view.name, t)}:</b> <Said>{view.problem?.sentence}</Said>
         </p>
       ))}
-      {comparison.verdict && <p className="verdict">{comparison.verdict}</p>}
+      <Verdict comparison={comparison} />
       {problems.length === 0 && <CompareBars comparison={comparison} />}
       <DifferentLayers comparison={comparison} />
       <div className="two">
         {[one, other].map((view, index) => (
           <div key={index}>
-            <h3>{view.name}</h3>
+            <h3>{planTitle(view.name, t)}</h3>
             <LayerStrip layers={view.layers} stages={view.stages} />
             <StripLegend layers={view.layers} />
           </div>
         ))}
       </div>
       <Folded title={t("as_command_line")}>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {comparison.text}
         </pre>
       </Folded>
     </>
+  );
+}
+
+/** The planner's sentence, which is English; in another language what can be said by figures alone. */
+function Verdict({ comparison }: { comparison: Comparison }) {
+  const t = useText();
+  const language = useContext(LanguageContext);
+  const { one, other, verdict } = comparison;
+  if (!verdict) return null;
+  const rates = [one, other].map((view) => view.priced?.fits && view.priced.time.tokens_per_second);
+  const [first, second] = rates;
+  if (language === "en" || !first || !second || first.value === second.value) {
+    return (
+      <p className="verdict" lang="en">
+        {verdict}
+      </p>
+    );
+  }
+  const isFirst = first.value > second.value;
+  return (
+    <p className="verdict">
+      {t("faster_of_two", {
+        winner: planTitle((isFirst ? one : other).name, t),
+        loser: planTitle((isFirst ? other : one).name, t),
+        most: (isFirst ? first : second).text,
+        least: (isFirst ? second : first).text,
+      })}
+    </p>
   );
 }
 
@@ -113,7 +143,12 @@ function DifferentLayers({ comparison }: { comparison: Comparison }) {
   return (
     <TextTable
       label={t("where_they_differ")}
-      heads={[t("where_they_differ"), one.name, other.name, t("in_what")]}
+      heads={[
+        t("where_they_differ"),
+        planTitle(one.name, t),
+        planTitle(other.name, t),
+        t("in_what"),
+      ]}
       rows={layers.map((row) => ({
         key: String(row.layers[0]),
         cells: [

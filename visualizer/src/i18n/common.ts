@@ -107,16 +107,17 @@ export const common = {
   // The answer.
   answer: { en: "Answer", zh: "结果" },
   searched_plan: { en: "The searched plan", zh: "搜索得到的计划" },
+  earlier_plan: { en: "The plan of an earlier question", zh: "先前问题的计划" },
   shown_plan: { en: "Plan: {name}", zh: "计划:{name}" },
   show_searched: { en: "Show the searched plan", zh: "显示搜索得到的计划" },
   plan_searched: { en: "Searched plan", zh: "搜索得到的计划" },
   plan_closest: { en: "Closest miss", zh: "最接近的方案" },
   plan_edited: { en: "edited", zh: "已编辑" },
+  runner_up: { en: "runner-up {place}", zh: "次优计划 {place}" },
   plan_shown: { en: "Shown: {name}", zh: "当前显示:{name}" },
   impossible: { en: "This plan cannot be:", zh: "该计划不可行:" },
   step: { en: "Step", zh: "每步时间" },
-  tokens_a_second: { en: "Tokens/s", zh: "Tokens/s" },
-  tokens_per_device: { en: "Tokens/s a device", zh: "每设备 Tokens/s" },
+  tokens_per_device: { en: "Tokens/s a device", zh: "每设备 token/s" },
   days: { en: "Days", zh: "天数" },
   fullest_rank: { en: "Memory of the fullest", zh: "最满设备的显存" },
   of_budget: { en: "of {budget}", zh: "共 {budget}" },
@@ -128,6 +129,10 @@ export const common = {
   search_cancelled: { en: "The search was cancelled.", zh: "搜索已取消。" },
   search_again: { en: "Search again", zh: "重新搜索" },
   use_budget: { en: "Use this budget: {memory}", zh: "使用该预算:{memory}" },
+  beyond_device: {
+    en: "A device has {memory}: more devices, or less to hold, is the way out.",
+    zh: "单设备只有 {memory}:请增加设备,或减少占用。",
+  },
   waiting_for_plan: { en: "Waiting for a plan…", zh: "等待计划…" },
 
   // The plan.
@@ -139,7 +144,6 @@ export const common = {
   },
   layers_of_plan: { en: "Layers of the plan", zh: "计划的各层" },
   stage: { en: "Stage {stage}", zh: "阶段 {stage}" },
-  ranks: { en: "ranks {first}–{last}", zh: "rank {first}–{last}" },
   layer_name: { en: "Layer {index}, {kind}", zh: "第 {index} 层,{kind}" },
   layer_range: {
     en: "Layers {first} to {last} ({count})",
@@ -152,6 +156,10 @@ export const common = {
     zh: "选择策略为 {strategy} 的 {count} 层",
   },
   has_problem: { en: "has a problem", zh: "有问题" },
+  layers_left_out: {
+    en: "{count} of the {all} chosen layers cannot have it and stay as they are.",
+    zh: "所选 {all} 层中有 {count} 层不能采用该值,保持不变。",
+  },
   they_differ: { en: "they differ", zh: "不一致" },
   whole_plan: { en: "Whole plan", zh: "整个计划" },
   pp_degree_help: {
@@ -273,10 +281,26 @@ export const common = {
   },
   where_they_differ: { en: "Where they differ", zh: "不同之处" },
   in_what: { en: "In", zh: "字段" },
+  faster_of_two: {
+    en: "{winner} is the faster: {most} tokens/s, and {loser} {least}.",
+    zh: "{winner} 更快:{most} token/s,{loser} 为 {least} token/s。",
+  },
   same_strategies: { en: "All layers have the same strategies.", zh: "所有层的策略相同。" },
 
   // A run.
   run_title: { en: "Run", zh: "训练结果" },
+  run_waiting: {
+    en: "The run has not written a step yet. It is shown here as soon as it has.",
+    zh: "训练尚未写出任何一步,写出后会立即显示在这里。",
+  },
+  run_lost: {
+    en: "What the run had written is gone: its folder holds no step any more.",
+    zh: "训练已写出的内容不见了:目录中不再有任何一步。",
+  },
+  run_as_read_last: {
+    en: "Below is the run as it was read last. This page asks again.",
+    zh: "以下是最后一次读到的训练结果。本页会继续读取。",
+  },
   run_help: {
     en: "Open the folder that `galvatron train` wrote.",
     zh: "打开 `galvatron train` 写出的目录。",

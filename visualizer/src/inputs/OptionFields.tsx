@@ -2,6 +2,7 @@
 import type { OptionRow, Options } from "../api/types";
 import { common } from "../i18n/common";
 import type { TextKey } from "../i18n/texts";
+import { Said } from "../i18n/Said";
 import { type Text, useText } from "../i18n/useText";
 import { Choice, TextInput, Toggle } from "../kit/controls";
 import { Folded } from "../kit/Folded";
@@ -60,7 +61,7 @@ function OptionField({ row, value, set }: OptionFieldProps) {
     return (
       <Toggle
         label={label}
-        description={row.help}
+        description={<Said>{row.help}</Said>}
         isOn={isOn}
         onChange={(on) => set(row.name, on)}
       />
@@ -74,7 +75,7 @@ function OptionField({ row, value, set }: OptionFieldProps) {
     const chosen = typeof value === "string" ? value : byDefault;
     return (
       <Choice
-        {...{ label, options, description: row.help }}
+        {...{ label, options, description: <Said>{row.help}</Said> }}
         value={chosen}
         onChange={(key) => set(row.name, key)}
       />
@@ -83,7 +84,7 @@ function OptionField({ row, value, set }: OptionFieldProps) {
   return (
     <TextInput
       label={label}
-      description={row.help}
+      description={<Said>{row.help}</Said>}
       value={optionText(value)}
       placeholder={defaultText(row, t("by_default"))}
       problem={problemOf(search.error?.sentence, row.name)}

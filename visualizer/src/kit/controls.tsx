@@ -31,7 +31,7 @@ interface ChoiceProps<Key extends string> {
   options: readonly Option<Key>[];
   value: Key | null;
   onChange: (key: Key) => void;
-  description?: string;
+  description?: ReactNode;
   placeholder?: string;
   isDisabled?: boolean;
   /** The label is for screen readers alone. */
@@ -87,7 +87,7 @@ interface TextInputProps {
   label: string;
   value: string;
   onChange: (value: string) => void;
-  description?: string;
+  description?: ReactNode;
   placeholder?: string;
   problem?: string | null;
   inputMode?: "numeric" | "decimal" | "text";
@@ -109,24 +109,24 @@ export function TextInput(props: TextInputProps) {
           {description}
         </Text>
       )}
-      <FieldError className="problem">{problem}</FieldError>
+      <FieldError className="problem" lang="en">
+        {problem}
+      </FieldError>
     </TextField>
   );
 }
 
-/** A whole number, with buttons and arrow keys for one more and one less. */
+/** A whole number, with buttons and arrow keys for one more and one less. What it may be, the planner says. */
 export function NumberInput(props: {
   label: string;
   value: number;
   onChange: (value: number) => void;
-  min: number;
-  description?: string;
+  description?: ReactNode;
 }) {
   return (
     <NumberField
       className="field"
       value={props.value}
-      minValue={props.min}
       onChange={(value) => Number.isFinite(value) && props.onChange(value)}
       formatOptions={{ useGrouping: false, maximumFractionDigits: 0 }}
     >
@@ -153,7 +153,7 @@ export function Toggle(props: {
   label: string;
   isOn: boolean;
   onChange: (isOn: boolean) => void;
-  description?: string;
+  description?: ReactNode;
 }) {
   return (
     <Switch className="toggle" isSelected={props.isOn} onChange={props.onChange}>

@@ -3,6 +3,7 @@ import type { Amount, MemoryDetail } from "../api/types";
 import { bytesText } from "../format";
 import type { Saver } from "./EChart";
 import { Figure } from "./Figure";
+import { aliveName } from "./names";
 import { memoryOverTime, memoryOverTimeTable } from "./plots/memoryOverTime";
 import { TimePlot } from "./TimePlot";
 import { useWords } from "./useWords";
@@ -41,7 +42,8 @@ export function MemoryOverTime({ detail, budget = null }: Props) {
 const SHOWN = 12;
 
 function Alive({ peak }: { peak: MemoryDetail["peak"] }) {
-  const { t } = useWords();
+  const words = useWords();
+  const { t } = words;
   const most = peak.total.value || 1;
   const shown = peak.alive.slice(0, SHOWN);
   const rest = peak.alive.slice(SHOWN);
@@ -52,7 +54,7 @@ function Alive({ peak }: { peak: MemoryDetail["peak"] }) {
       </h3>
       <ol>
         {shown.map(({ name, bytes, text }) => (
-          <AliveRow key={name} name={name} text={text} share={bytes / most} />
+          <AliveRow key={name} name={aliveName(words, name)} text={text} share={bytes / most} />
         ))}
         {rest.length > 0 && (
           <AliveRow

@@ -12,6 +12,7 @@ import {
 } from "react-aria-components";
 import type { LayerView, StageView } from "../api/types";
 import { useText } from "../i18n/useText";
+import { ranksText } from "../pictures/words";
 import { type StrategyKey, strategiesOf, stripOf } from "./strategies";
 import "./strip.css";
 
@@ -50,7 +51,7 @@ export function LayerStrip(props: LayerStripProps) {
           <Header className="strip-head">
             <b>{t("stage", { stage: stage.stage })}</b>{" "}
             <span className="help">
-              {t("ranks", { first: stage.ranks[0], last: stage.ranks[1] })}
+              {ranksText(t, stage.ranks)}
             </span>
           </Header>
           <Collection items={inStage} dependencies={[keyOf, problemLayer, t]}>

@@ -7,8 +7,10 @@ import { divisors, moveBorder, pipelineOf, withDegree, withPipeline } from "./ed
 
 export function PipelineEditor({ view }: { view: PlanView }) {
   const t = useText();
-  const { start, editPlan } = useSession();
+  const { page, start, editPlan } = useSession();
   const { plan } = view;
+  // As it was set, be it refused: the planner's sentence speaks of it.
+  const microbatches = page.document.plan?.plan.num_microbatches ?? plan.num_microbatches ?? 1;
   const { degree, schedule } = pipelineOf(plan);
   const degrees = divisors(view.ranks.world_size).filter((one) => one <= view.layers.length);
   const changesStages = (next: string) => (next === "interleaved") !== (schedule === "interleaved");
@@ -39,8 +41,7 @@ export function PipelineEditor({ view }: { view: PlanView }) {
       <NumberInput
         label="num_microbatches"
         description={t("microbatches_help")}
-        value={Number(plan.num_microbatches ?? 1)}
-        min={1}
+        value={Number(microbatches)}
         onChange={(value) => editPlan({ ...plan, num_microbatches: value }, "microbatches")}
       />
       <Borders view={view} />
@@ -54,7 +55,7 @@ function PlaceOfProblem({ view }: { view: PlanView }) {
   const { start } = useSession();
   const fields = start?.strategy_fields.map((field) => field.name) ?? [];
   if (!view.problem || fields.includes(view.problem.field ?? "")) return null;
-  return <p className="problem wide">{view.problem.sentence}</p>;
+  return <p className="problem wide" lang="en">{view.problem.sentence}</p>;
 }
 
 function Borders({ view }: { view: PlanView }) {

@@ -50,13 +50,13 @@ export function PlanTab() {
         <PipelineEditor view={view} />
       </Section>
       <Folded title={t("in_words")}>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {view.priced?.question_text}
         </pre>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {view.priced?.table_text}
         </pre>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {view.drawing}
         </pre>
       </Folded>

@@ -1,9 +1,12 @@
 // Changes the strategy of the layers that are chosen; a field that refuses says why in its place.
+import { useState } from "react";
 import type { Json, PlanView, StrategyField } from "../api/types";
+import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Choice, Toggle } from "../kit/controls";
+import { sameJson } from "../state/page";
 import { useSession } from "../state/session";
-import { commonValue, divisors, withStrategy } from "./edit";
+import { commonValue, divisors, layersThatFit, withStrategy } from "./edit";
 
 export function StrategyEditor({ view, layers }: { view: PlanView; layers: number[] }) {
   const t = useText();
@@ -37,14 +40,22 @@ function FieldEditor(props: { view: PlanView; layers: number[]; field: StrategyF
   const { view, layers, field } = props;
   const t = useText();
   const { editPlan } = useSession();
+  const [changed, setChanged] = useState<{ layers: number[]; leftOut: number } | null>(null);
   const value = commonValue(view, layers, field.name);
-  const set = (next: Json) => editPlan(withStrategy(view.plan, layers, field, next));
+  const set = (next: Json) => {
+    const fitting = layersThatFit(view, layers, field, next);
+    // Where none can have it, the planner says why.
+    const all = fitting.length > 0 ? fitting : layers;
+    setChanged({ layers, leftOut: layers.length - all.length });
+    editPlan(withStrategy(view.plan, all, field, next));
+  };
+  const leftOut = changed && sameJson(changed.layers, layers) ? changed.leftOut : 0;
   const problem = view.problem?.field === field.name ? view.problem.sentence : null;
   if (typeof field.default === "boolean") {
     return (
       <div>
-        <Toggle label={field.name} description={field.help} isOn={value === true} onChange={set} />
-        {problem && <p className="problem">{problem}</p>}
+        <Toggle label={field.name} description={<Said>{field.help}</Said>} isOn={value === true} onChange={set} />
+        {problem && <p className="problem" lang="en">{problem}</p>}
       </div>
     );
   }
@@ -53,13 +64,16 @@ function FieldEditor(props: { view: PlanView; layers: number[]; field: StrategyF
     <div>
       <Choice
         label={field.name}
-        description={field.help}
+        description={<Said>{field.help}</Said>}
         placeholder={t("they_differ")}
         options={values.map((one) => ({ key: String(one), text: String(one) }))}
         value={value === undefined ? null : String(value)}
         onChange={(key) => set(values.find((one) => String(one) === key) ?? field.default)}
       />
-      {problem && <p className="problem">{problem}</p>}
+      <p className="help" role="status">
+        {leftOut > 0 && t("layers_left_out", { count: leftOut, all: layers.length })}
+      </p>
+      {problem && <p className="problem" lang="en">{problem}</p>}
     </div>
   );
 }

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
-import type { JsonObject, StrategyField } from "../api/types";
-import { balanced, divisors, moveBorder, pipelineOf, withDegree, withStrategy } from "./edit";
+import type { JsonObject, PlanView, StrategyField } from "../api/types";
+import {
+  balanced,
+  divisors,
+  layersThatFit,
+  moveBorder,
+  pipelineOf,
+  withDegree,
+  withStrategy,
+} from "./edit";
 
 const plan: JsonObject = {
   num_microbatches: 8,
@@ -12,10 +20,20 @@ const tp: StrategyField = {
   default: 1,
   help: "",
   choices: null,
+  misfits: {},
   supported: true,
 };
 
 describe("strategies of layers", () => {
+  it("reach the layers whose kind can have them", () => {
+    const kinds = ["embedding", "block", "block", "head"];
+    const view = { layers: kinds.map((kind, index) => ({ kind, index })) } as PlanView;
+    const field = { ...tp, name: "recompute", misfits: { full: ["embedding", "head"] } };
+    expect(layersThatFit(view, [0, 1, 2, 3], field, "full")).toEqual([1, 2]);
+    expect(layersThatFit(view, [0, 3], field, "full")).toEqual([]);
+    expect(layersThatFit(view, [0, 1], field, "none")).toEqual([0, 1]);
+  });
+
   it("are set where chosen, and the plan before stays as it was", () => {
     const changed = withStrategy(plan, [1, 2], tp, 4);
     expect(changed.layers).toEqual([

@@ -22,6 +22,17 @@ export function withPipeline(plan: JsonObject, part: Partial<Pipeline>): JsonObj
   return { ...plan, pipeline: { degree, schedule, layers_per_stage: layersPerStage } };
 }
 
+/** Those of `layers` whose kind can have the value. */
+export function layersThatFit(
+  view: PlanView,
+  layers: readonly number[],
+  field: StrategyField,
+  value: Json,
+): number[] {
+  const misfits = field.misfits[String(value)] ?? [];
+  return layers.filter((index) => !misfits.includes(view.layers[index]?.kind ?? ""));
+}
+
 /** Sets a field of the strategy of `layers`; one that has its default is left out of the file. */
 export function withStrategy(
   plan: JsonObject,

@@ -13,9 +13,11 @@ export function RunPage({ run }: { run: RunView }) {
   const t = useText();
   return (
     <div className="run">
-      <p className={`run-state run-${run.state}`}>{run.state_text}</p>
+      <p className={`run-state run-${run.state}`} lang="en">
+        {run.state_text}
+      </p>
       {run.notes.map((note) => (
-        <p key={note} className="run-note">
+        <p key={note} className="run-note" lang="en">
           {note}
         </p>
       ))}
@@ -95,7 +97,7 @@ function Plan({ plan }: { plan: RunView["plan"] }) {
         }))}
       />
       <Folded title={t("report_drawing")}>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {plan.drawing}
         </pre>
       </Folded>

@@ -1,16 +1,14 @@
 // A finished or running run: predicted and measured side by side (the report's own view).
-import { useEffect, useState } from "react";
-import { ask } from "../api/client";
-import type { RunView } from "../api/types";
+import { useState } from "react";
 import { RunPage } from "../app/pictures";
+import { describeError } from "../app/describeError";
 import { Section } from "../app/Section";
 import { OpenFiles } from "../files/DropArea";
 import { useText } from "../i18n/useText";
 import { Choice } from "../kit/controls";
 import type { OpenRun } from "../state/page";
 import { useSession } from "../state/session";
-
-const watchEvery = 2000;
+import { useWatch } from "./useWatch";
 
 export function RunTab() {
   const t = useText();
@@ -30,32 +28,41 @@ export function RunTab() {
     <Choice
       bare
       label={t("run_title")}
-      options={runs.map((one, i) => ({ key: String(i), text: one.run.title }))}
+      options={runs.map((one, i) => ({ key: String(i), text: titleOf(one) }))}
       value={String(index)}
       onChange={(key) => setChosen(Number(key))}
     />
   );
   return (
-    <Section title={open.run.title} tools={tools}>
-      {open.watch && <Watch open={open} />}
-      <RunPage run={open.run} />
+    <Section title={titleOf(open)} tools={tools}>
+      <OneRun key={index} open={open} />
     </Section>
   );
 }
 
-/** Asks again while the run goes on. One that cannot be read stays as it was. */
-function Watch({ open }: { open: OpenRun }) {
-  const { dispatch } = useSession();
-  const { id, run } = open;
-  useEffect(() => {
-    if (id === null || run.state === "finished") return;
-    const timer = setTimeout(() => {
-      ask<RunView>(`/api/run/${id}`).then(
-        (next) => dispatch({ do: "run", run: { id, run: next, watch: true } }),
-        () => dispatch({ do: "run", run: { id, run: { ...run }, watch: true } }),
-      );
-    }, watchEvery);
-    return () => clearTimeout(timer);
-  }, [dispatch, id, run]);
-  return null;
+function OneRun({ open }: { open: OpenRun }) {
+  const t = useText();
+  const error = useWatch(open);
+  return (
+    <>
+      <div role="alert">
+        {error && (
+          <p className="alert">
+            {describeError(error, t)} {open.run && t("run_as_read_last")}
+          </p>
+        )}
+      </div>
+      {open.run ? (
+        <div className={error ? "old" : ""}>
+          <RunPage run={open.run} />
+        </div>
+      ) : (
+        <p className="waiting">{t("run_waiting")}</p>
+      )}
+    </>
+  );
+}
+
+function titleOf({ run, name }: OpenRun): string {
+  return run?.title ?? name;
 }

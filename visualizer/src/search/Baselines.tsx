@@ -18,7 +18,9 @@ export function Baselines({ found }: { found: SearchView }) {
           cells: [
             <span key="name">
               {row.name}
-              <span className="help block">{row.help}</span>
+              <span className="help block" lang="en">
+                {row.help}
+              </span>
             </span>,
             row.fits ? row.step.text : "–",
             row.memory.text,

@@ -1,6 +1,7 @@
 import type { NamedPlan } from "../api/types";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
+import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
 
 /** Shows a plan that the search knows, or holds it against the searched one. */
@@ -15,10 +16,10 @@ export function LookAt({ plan, candidate }: { plan: NamedPlan; candidate: string
     dispatch({ do: "view", view: { tab: "compare", compare: [candidate, "searched"] } });
   return (
     <span className="row tight">
-      <Action onPress={show} aria-label={t("show_named", { name: plan.name })}>
+      <Action onPress={show} aria-label={t("show_named", { name: planTitle(plan.name, t) })}>
         {t("show")}
       </Action>
-      <Action onPress={compare} aria-label={t("compare_named", { name: plan.name })}>
+      <Action onPress={compare} aria-label={t("compare_named", { name: planTitle(plan.name, t) })}>
         {t("compare")}
       </Action>
     </span>

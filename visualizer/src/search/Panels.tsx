@@ -101,7 +101,7 @@ function Results({ asked, now, file, children }: ResultsProps) {
             }))}
           />
           {results.notes && (
-            <pre className="said" tabIndex={0}>
+            <pre className="said" lang="en" tabIndex={0}>
               {results.notes}
             </pre>
           )}

@@ -1,11 +1,15 @@
+import { useContext } from "react";
 import type { SearchView } from "../api/types";
 import { Section } from "../app/Section";
-import { useText } from "../i18n/useText";
+import { LanguageContext, useText } from "../i18n/useText";
+import { stepPartName } from "../pictures/names";
+import { planTitle } from "../state/planTitle";
 import { LookAt } from "./LookAt";
 
 /** Side by side, with what each loses to the best. */
 export function RunnersUp({ found }: { found: SearchView }) {
   const t = useText();
+  const language = useContext(LanguageContext);
   if (found.runners_up.length === 0) return null;
   return (
     <Section title={t("runners_up_title")} help={t("runners_up_help")}>
@@ -16,24 +20,28 @@ export function RunnersUp({ found }: { found: SearchView }) {
             <p>
               <b>{found.best.step.text}</b> · {found.best.memory.text}
             </p>
-            <p className="help">{found.best.line}</p>
+            <p className="help" lang="en">
+              {found.best.line}
+            </p>
           </article>
         )}
         {found.runners_up.map((row) => (
-          <article key={row.name} className="card" aria-label={row.name}>
-            <h3>{row.name}</h3>
+          <article key={row.name} className="card" aria-label={planTitle(row.name, t)}>
+            <h3>{planTitle(row.name, t)}</h3>
             <p>
               <b>{row.step.text}</b> · {row.memory.text}
             </p>
-            <p>{row.loss.text}</p>
+            <p lang="en">{row.loss.text}</p>
             <ul className="losses">
               {row.loss.parts.map((part) => (
                 <li key={part.name} className={part.ms > 0 ? "more" : "less"}>
-                  <span>{part.name}</span> <b>{part.text}</b>
+                  <span>{stepPartName(language, part.name)}</span> <b>{part.text}</b>
                 </li>
               ))}
             </ul>
-            <p className="help">{row.line}</p>
+            <p className="help" lang="en">
+              {row.line}
+            </p>
             <LookAt candidate={`runner-up:${row.name}`} plan={{ name: row.name, plan: row.plan }} />
           </article>
         ))}

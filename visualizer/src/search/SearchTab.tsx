@@ -2,6 +2,7 @@
 import type { SearchView } from "../api/types";
 import { Section } from "../app/Section";
 import { SearchState } from "../app/Summary";
+import { Named, Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import { Folded } from "../kit/Folded";
@@ -47,9 +48,9 @@ function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) 
       {best && (
         <>
           <p className="best">
-            <b>{best.step.text}</b> {t("per_step")}, {best.memory.text}. {best.line}
+            <b>{best.step.text}</b> {t("per_step")}, {best.memory.text}. <Said>{best.line}</Said>
           </p>
-          {explanation && <p>{explanation.binds}</p>}
+          {explanation && <p lang="en">{explanation.binds}</p>}
           <div className="row">
             <Action kind="main" onPress={props.onShow}>
               {t("show_searched")}
@@ -58,7 +59,7 @@ function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) 
         </>
       )}
       <Folded title={t("as_command_line")}>
-        <pre className="said" tabIndex={0}>
+        <pre className="said" lang="en" tabIndex={0}>
           {found.text}
         </pre>
       </Folded>
@@ -76,7 +77,7 @@ function ShadowPrices({ found }: { found: SearchView }) {
         heads={[t("with"), t("step"), "tokens/s", t("memory"), t("plan")]}
         rows={found.shadow_prices.map((row) => ({
           key: row.with,
-          cells: [row.with, row.step, row.gain, row.memory, row.plan],
+          cells: [<Named key="with" name={row.with} />, row.step, row.gain, row.memory, row.plan],
         }))}
       />
     </Section>
@@ -88,14 +89,16 @@ function Certificate({ found }: { found: SearchView }) {
   const leftOut = found.explanation?.left_out ?? [];
   return (
     <Section title={t("certificate_title")} help={t("certificate_help")}>
-      <pre className="said" tabIndex={0}>
+      <pre className="said" lang="en" tabIndex={0}>
         {found.certificate.text}
       </pre>
       {leftOut.length > 0 && (
         <Folded title={t("left_out")}>
           <ul>
             {leftOut.map((line) => (
-              <li key={line}>{line}</li>
+              <li key={line} lang="en">
+                {line}
+              </li>
             ))}
           </ul>
         </Folded>

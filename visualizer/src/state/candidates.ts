@@ -1,7 +1,9 @@
 // Plans that can be shown and compared, each under a key that lasts while its name does.
 import type { NamedPlan, SearchView } from "../api/types";
+import { text } from "../i18n/texts";
 import type { Text } from "../i18n/useText";
 import type { Document } from "./page";
+import { planTitle } from "./planTitle";
 
 export interface Candidate {
   key: string;
@@ -11,23 +13,27 @@ export interface Candidate {
 
 export function candidates(document: Document, found: SearchView | null, t: Text): Candidate[] {
   const out: Candidate[] = [];
-  const add = (key: string, title: string, plan: NamedPlan) => out.push({ key, title, plan });
-  const searched = searchedPlan(found, t);
-  if (document.plan) add("shown", t("plan_shown", { name: document.plan.name }), document.plan);
-  if (searched) add("searched", searched.name, searched);
+  const add = (key: string, plan: NamedPlan, title = planTitle(plan.name, t)) =>
+    out.push({ key, title, plan });
+  const searched = searchedPlan(found);
+  if (document.plan) {
+    const name = planTitle(document.plan.name, t);
+    add("shown", document.plan, t("plan_shown", { name }));
+  }
+  if (searched) add("searched", searched);
   found?.runners_up.forEach((row) => {
-    add(`runner-up:${row.name}`, row.name, { name: row.name, plan: row.plan });
+    add(`runner-up:${row.name}`, { name: row.name, plan: row.plan });
   });
   found?.baselines.forEach((row) => {
-    add(`baseline:${row.name}`, row.name, { name: row.name, plan: row.plan });
+    add(`baseline:${row.name}`, { name: row.name, plan: row.plan });
   });
-  document.plans.forEach((plan) => add(`file:${plan.name}`, plan.name, plan));
+  document.plans.forEach((plan) => add(`file:${plan.name}`, plan));
   return out;
 }
 
-export function searchedPlan(found: SearchView | null, t: Text): NamedPlan | null {
-  if (found?.best) return { name: t("plan_searched"), plan: found.best.plan };
-  if (found?.miss?.plan) return { name: t("plan_closest"), plan: found.miss.plan };
+export function searchedPlan(found: SearchView | null): NamedPlan | null {
+  if (found?.best) return { name: text("en", "plan_searched"), plan: found.best.plan };
+  if (found?.miss?.plan) return { name: text("en", "plan_closest"), plan: found.miss.plan };
   return null;
 }
 

@@ -50,7 +50,9 @@ export interface View {
 export interface OpenRun {
   /** Of the command line: asked for anew while it may go on. */
   id: number | null;
-  run: RunView;
+  name: string;
+  /** null: it has not begun. */
+  run: RunView | null;
   watch: boolean;
 }
 
@@ -146,8 +148,9 @@ function open(page: Page, step: Extract<Change, { do: "open" }>): Page {
     const next = edit(page, accept(page.document, opened, start), null);
     return { ...next, view: { ...next.view, selected: [], ppRank: 0 } };
   }
-  const run = opened.content as unknown as RunView;
-  const next = addRun(page, { id: opened.id ?? null, run, watch: opened.watch ?? false });
+  const run = opened.content as unknown as RunView | null;
+  const { id = null, name, watch = false } = opened;
+  const next = addRun(page, { id, name, run, watch });
   return { ...next, view: { ...next.view, tab: "run" } };
 }
 

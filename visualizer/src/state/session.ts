@@ -41,6 +41,8 @@ export interface Session {
   /** The plan shown, with the question that it answers. */
   shown: PlanQuestion | null;
   plan: Asking<PlanQuestion, PlanView>;
+  /** The plan's answer belongs to the question that is asked now. */
+  planIsCurrent: boolean;
   frontier: AskedResults;
   sweep: AskedResults;
   notices: Notice[];

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useState } from "react";
 import type { JsonObject, NamedPlan, PlanView, Question, SearchView, Start } from "../api/types";
 import { type Answered, type Asking, useAnswer, useLines } from "../api/useAnswer";
-import { type Text, useText } from "../i18n/useText";
+import { text } from "../i18n/texts";
 import { useResults } from "../search/useResults";
 import { searchedPlan } from "./candidates";
 import {
@@ -22,7 +22,6 @@ import { useNotices } from "./useNotices";
 const typing = 200;
 
 export function useSessionValue(kept: Kept | null, firstNotice: string | null): Session {
-  const t = useText();
   const [page, dispatch] = useReducer(change, kept, (link) => newPage(link?.document, link?.view));
   const notices = useNotices(firstNotice);
   const { document } = page;
@@ -37,10 +36,14 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
   const searchIsCurrent =
     !search.pending && search.last !== null && sameJson(search.last.request.question, question);
   const shown = useMemo(
-    () => shownPlan(document, question, search.last, t),
-    [document, question, search.last, t],
+    () => shownPlan(document, question, search.last),
+    [document, question, search.last],
   );
   const plan = useAnswer<PlanQuestion, PlanView>("/api/plan", shown);
+  const planIsCurrent = useMemo(
+    () => sameJson(shown?.question, question) && sameJson(plan.last?.request, shown),
+    [shown, question, plan.last],
+  );
 
   const { view } = page;
   const frontier = useResults("/api/frontier", view.frontier ? question : null);
@@ -50,15 +53,18 @@ export function useSessionValue(kept: Kept | null, firstNotice: string | null): 
     dispatch({ do: "edit", document: { plan: next } });
     dispatch({ do: "view", view: { selected: [], ppRank: 0 } });
   }, []);
-  const edited = t("plan_edited");
   const editPlan = useCallback(
     (next: JsonObject, about?: string) =>
-      dispatch({ do: "edit", document: { plan: { name: edited, plan: next } }, about }),
-    [edited],
+      dispatch({
+        do: "edit",
+        document: { plan: { name: text("en", "plan_edited"), plan: next } },
+        about,
+      }),
+    [],
   );
   return {
     ...{ page, dispatch, start: start.last?.answer ?? null, question, search, searchIsCurrent },
-    ...{ shown, plan, frontier, sweep, ...notices, showPlan, editPlan },
+    ...{ shown, plan, planIsCurrent, frontier, sweep, ...notices, showPlan, editPlan },
   };
 }
 
@@ -75,10 +81,9 @@ function shownPlan(
   document: Document,
   question: Question,
   search: Answered<SearchRequest, SearchView> | null,
-  t: Text,
 ): PlanQuestion | null {
   if (document.plan) return { question, plan: document.plan };
-  const plan = searchedPlan(search?.answer ?? null, t);
+  const plan = searchedPlan(search?.answer ?? null);
   return plan && search ? { question: search.request.question, plan } : null;
 }
 
