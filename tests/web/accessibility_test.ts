@@ -4,6 +4,7 @@ import {
   figure,
   openPage,
   type Page,
+  showTab,
   test,
   violations,
 } from "../../visualizer/testing";
