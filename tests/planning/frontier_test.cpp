@@ -127,13 +127,13 @@ TEST(Frontier, EndsAtTheMemoryThatWasGiven) {
 }
 
 TEST(Frontier, SaysTheLeastNeedWhenNothingFits) {
-  const PreparedSearch prepared = prepare("gpt2-tiny", "8", mebibytes(1));
+  const PreparedSearch prepared = prepare("gpt2-tiny", "8", kibibytes(64));
   const Frontier frontier = find_frontier(prepared, {});
   EXPECT_TRUE(frontier.steps.empty());
   const search::SearchResult alone = prepared.run();
   ASSERT_TRUE(frontier.closest_miss && alone.closest_miss);
   EXPECT_EQ(frontier.closest_miss->needed, alone.closest_miss->needed);
-  EXPECT_EQ(frontier_notes(frontier), to_text(*alone.closest_miss, mebibytes(1)) + "\n");
+  EXPECT_EQ(frontier_notes(frontier), to_text(*alone.closest_miss, kibibytes(64)) + "\n");
   const Frontier more = find_frontier(prepare("gpt2-tiny", "8"), {});
   EXPECT_EQ(more.steps.front().from, alone.closest_miss->needed);
 }
