@@ -13,7 +13,7 @@ from page_blocks import ROOT, Runner, blocks_of, commands_of, environment, match
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: models are too small for more
 DOCS = ROOT / "docs"
 FOLDERS = ("concepts", "reading", "tutorials")
-PAGES = ["index.md", "planning.md", "python.md", "questions.md", "quickstart.md"]
+PAGES = ["index.md", "own_models.md", "planning.md", "python.md", "questions.md", "quickstart.md"]
 PAGES += sorted(path.relative_to(DOCS).as_posix() for folder in FOLDERS for path in (DOCS / folder).glob("*.md"))
 PAGES = [page for page in PAGES if not page.endswith(".zh.md")]
 # In a cell: what was answered, and by which command.
