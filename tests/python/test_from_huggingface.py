@@ -80,6 +80,13 @@ def test_a_model_goes_to_transformers_and_back_with_its_tokenizer(folder, tmp_pa
     assert torch.equal(next(twice.parameters()), next(model.parameters()).double())
 
 
+def test_the_recipe_for_folders(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_recipe("folders", folder=folder)
+    assert AutoTokenizer.from_pretrained("mine")("w7")["input_ids"] == [7]
+    assert len(re.findall(r"```python\n# ", RECIPES)) == RECIPES.count("```python\n") == 6, "each block is run here"
+
+
 def test_a_tokenizer_may_be_named_or_given(folder, tmp_path):
     model = galvatron.load("llama-tiny")
     model.save_pretrained(tmp_path / "none")
@@ -170,6 +177,7 @@ def require_curve(ours: list[float], theirs: list[float]) -> None:
 def test_the_recipe_for_a_trainer_gives_its_losses(folder, dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     theirs = trainer_losses(AutoModelForCausalLM.from_pretrained(folder), ARGUMENTS, dataset, tmp_path / "trainer")
+    run_recipe("Trainer, before", folder=folder, dataset=dataset)
     made = run_recipe("Trainer", folder=folder, dataset=dataset)
     require_curve(made["summary"].losses, theirs)
     trained = AutoModelForCausalLM.from_pretrained(tmp_path / "trained")
