@@ -50,9 +50,7 @@ export function LayerStrip(props: LayerStripProps) {
         <ListBoxSection id={id} className="strip-stage">
           <Header className="strip-head">
             <b>{t("stage", { stage: stage.stage })}</b>{" "}
-            <span className="help">
-              {ranksText(t, stage.ranks)}
-            </span>
+            <span className="help">{ranksText(t, stage.ranks)}</span>
           </Header>
           <Collection items={inStage} dependencies={[keyOf, problemLayer, t]}>
             {(layer) => (

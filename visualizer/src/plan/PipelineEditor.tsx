@@ -55,7 +55,11 @@ function PlaceOfProblem({ view }: { view: PlanView }) {
   const { start } = useSession();
   const fields = start?.strategy_fields.map((field) => field.name) ?? [];
   if (!view.problem || fields.includes(view.problem.field ?? "")) return null;
-  return <p className="problem wide" lang="en">{view.problem.sentence}</p>;
+  return (
+    <p className="problem wide" lang="en">
+      {view.problem.sentence}
+    </p>
+  );
 }
 
 function Borders({ view }: { view: PlanView }) {

@@ -54,8 +54,17 @@ function FieldEditor(props: { view: PlanView; layers: number[]; field: StrategyF
   if (typeof field.default === "boolean") {
     return (
       <div>
-        <Toggle label={field.name} description={<Said>{field.help}</Said>} isOn={value === true} onChange={set} />
-        {problem && <p className="problem" lang="en">{problem}</p>}
+        <Toggle
+          label={field.name}
+          description={<Said>{field.help}</Said>}
+          isOn={value === true}
+          onChange={set}
+        />
+        {problem && (
+          <p className="problem" lang="en">
+            {problem}
+          </p>
+        )}
       </div>
     );
   }
@@ -73,7 +82,11 @@ function FieldEditor(props: { view: PlanView; layers: number[]; field: StrategyF
       <p className="help" role="status">
         {leftOut > 0 && t("layers_left_out", { count: leftOut, all: layers.length })}
       </p>
-      {problem && <p className="problem" lang="en">{problem}</p>}
+      {problem && (
+        <p className="problem" lang="en">
+          {problem}
+        </p>
+      )}
     </div>
   );
 }
