@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import secrets
@@ -189,6 +190,8 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
 
     def _make_runner(self, module: GalvatronModule) -> None:
         self._runner = self._owner = None  # the old one's memory goes first
+        # And that of Trainers that are gone, on all ranks at one time: each waits until the others have left its engine.
+        gc.collect()
         spec = module.spec
         check_model(self.settings, spec)
         module_owner = getattr(module, "_galvatron_owner", None)
