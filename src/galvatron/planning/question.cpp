@@ -75,7 +75,7 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
         "[search] --memory is missing: the hardware profile does not say how much a "
         "device has");
   }
-  if (request.memory && *request.memory < kibibytes(64)) {
+  if (request.memory && *request.memory < kibibytes(1)) {
     throw ConfigError("[search] --memory ", request.memory->value, " is ",
                       count_text(request.memory->value, "byte"),
                       "; write the unit, such as 24GiB or 80GB");
