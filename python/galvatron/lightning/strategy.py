@@ -190,7 +190,7 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
 
     def _make_runner(self, module: GalvatronModule) -> None:
         self._runner = self._owner = None  # the old one's memory goes first
-        # And that of Trainers that are gone, on all ranks at one time: each waits until the others have left its engine.
+        # And that of Trainers that are gone, on all ranks at once: each waits until the others have left its engine.
         gc.collect()
         spec = module.spec
         check_model(self.settings, spec)
