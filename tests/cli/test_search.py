@@ -181,7 +181,8 @@ def test_tables_fit_the_terminal(search):
 
 @pytest.mark.parametrize(
     ("option", "hint"),
-    [("--batch-size", "; that is --global-batch here"), ("--tensor_model_parallel_size", "; that is --tp-degree, which"),
+    [("--batch-size", "; that is --global-batch here"),
+     ("--tensor_model_parallel_size", "; that is --tp-degree, which belongs elsewhere"),
      ("--bf16", "; that is --precision with bf16, fp16, fp32 or fp64"), ("--memry", ", did you mean '--memory'?")],
 )  # fmt: skip
 def test_names_of_other_systems_are_told_ours(refused, option, hint):
