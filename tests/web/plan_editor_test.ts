@@ -55,7 +55,7 @@ test("full recomputation of all layers is that of those that can have it", async
   await expect(page.locator(".summary .alert")).toHaveCount(0);
   await expect(layer(page, 1)).toHaveAccessibleName(/full/);
   await expect(layer(page, 0)).not.toHaveAccessibleName(/full/);
-  await expect(page.locator(".editor")).toContainText(
+  await expect(page.locator("fieldset.editor")).toContainText(
     "2 of the 42 chosen layers cannot have it",
   );
 });

@@ -38,14 +38,14 @@ interface ChoiceProps<Key extends string> {
   bare?: boolean;
 }
 
-/** In a list of them. */
+/** In a list of them. The help is the planner's, in English. */
 export function OptionItem({ option }: { option: Option }) {
   return (
     <ListBoxItem id={option.key} className="item" textValue={option.text}>
       <Text slot="label">{option.text}</Text>
       {option.help && (
         <Text slot="description" className="help">
-          {option.help}
+          <span lang="en">{option.help}</span>
         </Text>
       )}
     </ListBoxItem>
