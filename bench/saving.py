@@ -52,11 +52,11 @@ def main() -> None:
         (folder / "config.json").write_text(json.dumps({**CONFIG, "n_layer": options.layers}))
         command = [options.binary, "train", "--model", str(folder / "config.json"), "--data", "synthetic"]
         command += ["--precision", "fp32", "--device", "cpu", "--seq-length", "16", "--global-batch", "4"]
-        command += ["--nproc", str(options.nproc), "--zero-stage", "3", "--keep-last", "1"]
+        command += ["--nproc", str(options.nproc), "--zero-stage", "3"]
         figures = {}
         for kind, extra in (("synchronous", []), ("asynchronous", ["--async-save"])):
             place = ["--save", str(folder / kind), "--run-dir", str(folder / f"{kind}-run")]
-            run([*command, *place, *extra, "--steps", str(STEPS), "--save-interval", str(INTERVAL)])
+            run([*command, *place, *extra, "--steps", str(STEPS), "--save-interval", str(INTERVAL), "--keep-last", "1"])
             figures[kind] = json.loads((folder / f"{kind}-run" / "summary.json").read_text())["checkpoints"]
         plain = figures["synchronous"]
         size = plain["bytes"] / plain["count"]
