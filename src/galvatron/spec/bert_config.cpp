@@ -1,7 +1,6 @@
 // BERT as transformers' BertConfig describes it, with the head of BertForMaskedLM.
 #include "galvatron/spec/bert_config.h"
 
-#include "galvatron/base/error.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/families.h"
 #include "galvatron/spec/layer_maker.h"
@@ -26,12 +25,9 @@ TransformerShape read_bert_shape(JsonReader& reader, const std::string& source) 
   TransformerShape shape;
   shape.hidden_size = reader.get_int_or("hidden_size", 768, 1, kMaxWidth);
   shape.num_heads = reader.get_int_or("num_attention_heads", 12, 1, kMaxWidth);
-  if (shape.hidden_size % shape.num_heads != 0) {
-    throw ConfigError("[model] ", source, ": hidden_size ", shape.hidden_size,
-                      " is not a multiple of num_attention_heads ", shape.num_heads);
-  }
   shape.num_kv_heads = shape.num_heads;
-  shape.head_size = shape.hidden_size / shape.num_heads;
+  shape.head_size = divided_width(source, "hidden_size", shape.hidden_size, "num_attention_heads",
+                                  shape.num_heads);
   shape.intermediate_size = reader.get_int_or("intermediate_size", 3072, 1, 4 * kMaxWidth);
   shape.activation =
       parse_activation(reader.get_string_or("hidden_act", "gelu"), "hidden_act", source);

@@ -40,10 +40,17 @@ std::int64_t get_int_either(JsonReader& reader, const std::string& key, const st
   return reader.get_int_or(reader.has(key) ? key : general, fallback, 1, max);
 }
 
+std::int64_t divided_width(const std::string& source, const char* width_key, std::int64_t width,
+                           const char* heads_key, std::int64_t heads) {
+  if (width % heads == 0) return width / heads;
+  throw ConfigError("[model] ", source, ": ", width_key, " ", width, " is not a multiple of ",
+                    heads_key, " ", heads);
+}
+
 std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,
                                 std::int64_t vocab_size) {
   const char* key = "pad_token_id";
-  if (!reader.has(key)) return config.contains(key) ? -1 : absent;
+  if (!reader.has(key)) return config.contains(key) || absent >= vocab_size ? -1 : absent;
   const std::int64_t id = reader.get_int(key, -vocab_size, vocab_size - 1);
   return id < 0 ? id + vocab_size : id;
 }

@@ -29,8 +29,13 @@ Activation parse_activation(const std::string& text, const std::string& key,
 std::int64_t get_int_either(JsonReader& reader, const std::string& key, const std::string& general,
                             std::int64_t fallback, std::int64_t max);
 
+// Width of each of so many heads. ConfigError that names the keys where it is no whole number.
+std::int64_t divided_width(const std::string& source, const char* width_key, std::int64_t width,
+                           const char* heads_key, std::int64_t heads);
+
 // `pad_token_id`: the token that embeddings take no gradient from; `absent` where the config lacks
-// the key, -1 where it is null. A negative id counts from the end of the vocabulary.
+// the key (-1 where the vocabulary has no such token), -1 where it is null. A negative id counts
+// from the end of the vocabulary.
 std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int64_t absent,
                                 std::int64_t vocab_size);
 

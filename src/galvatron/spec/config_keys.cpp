@@ -35,16 +35,7 @@ const ConfigKeys kLlamaKeys = {
     .vocab_size = {{"vocab_size"}},
     .max_positions = {{"max_position_embeddings"}},
 };
-const ConfigKeys kNeoxKeys = {
-    .num_layers = {{"num_hidden_layers"}},
-    .hidden_size = {{"hidden_size"}},
-    .num_heads = {{"num_attention_heads"}},
-    .num_kv_heads = {{}, kOwnKeysAndValues},
-    .head_size = {{}, kDividedWidth},
-    .intermediate_size = {{"intermediate_size"}},
-    .vocab_size = {{"vocab_size"}},
-    .max_positions = {{"max_position_embeddings"}},
-};
+// Of GPT-NeoX, too.
 const ConfigKeys kBertKeys = {
     .num_layers = {{"num_hidden_layers"}},
     .hidden_size = {{"hidden_size"}},
@@ -65,17 +56,12 @@ const ConfigKeys kDistilbertKeys = {
     .vocab_size = {{"vocab_size"}},
     .max_positions = {{"max_position_embeddings"}},
 };
-// Of these positions padding takes some.
-const ConfigKeys kRobertaKeys = {
-    .num_layers = kBertKeys.num_layers,
-    .hidden_size = kBertKeys.hidden_size,
-    .num_heads = kBertKeys.num_heads,
-    .num_kv_heads = kBertKeys.num_kv_heads,
-    .head_size = kBertKeys.head_size,
-    .intermediate_size = kBertKeys.intermediate_size,
-    .vocab_size = kBertKeys.vocab_size,
-    .max_positions = {{}, "padding takes some of them; change max_position_embeddings in a config"},
-};
+const ConfigKeys kRobertaKeys = [] {
+  ConfigKeys out = kBertKeys;
+  out.max_positions = {{},
+                       "padding takes some of them; change max_position_embeddings in a config"};
+  return out;
+}();
 const ConfigKeys kT5Keys = {
     .num_layers = {{"num_layers", "num_decoder_layers"}},
     .hidden_size = {{"d_model"}},
@@ -118,9 +104,8 @@ const ConfigKeys& config_keys(Family family) {
     case Family::kOlmo:
     case Family::kGemma:
       return kLlamaKeys;
-    case Family::kNeox:
-      return kNeoxKeys;
     case Family::kBert:
+    case Family::kNeox:
       return kBertKeys;
     case Family::kT5:
       return kT5Keys;

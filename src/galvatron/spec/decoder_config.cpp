@@ -22,14 +22,11 @@ std::int64_t read_kv_heads(const Json& json, JsonReader& reader, std::int64_t fa
 
 std::int64_t read_head_size(JsonReader& reader, const TransformerShape& shape,
                             std::int64_t fallback) {
-  const bool divides = shape.hidden_size % shape.num_heads == 0;
-  if (!reader.has("head_dim") && fallback == 0 && !divides) {
-    throw ConfigError("[model] ", reader.source(), ": hidden_size ", shape.hidden_size,
-                      " is not a multiple of num_attention_heads ", shape.num_heads);
-  }
-  const std::int64_t divided = shape.hidden_size / shape.num_heads;
+  const bool divides = !reader.has("head_dim") && fallback == 0;
   const std::int64_t head_size =
-      reader.get_int_or("head_dim", fallback > 0 ? fallback : divided, 1, kMaxWidth);
+      divides ? divided_width(reader.source(), "hidden_size", shape.hidden_size,
+                              "num_attention_heads", shape.num_heads)
+              : reader.get_int_or("head_dim", fallback, 1, kMaxWidth);
   if (head_size % 2 != 0) {
     throw ConfigError("[model] ", reader.source(), ": a head size of ", head_size,
                       " is odd; rotary position embedding needs an even one");

@@ -1,6 +1,5 @@
 // DistilBERT as transformers' DistilBertConfig describes it, with the head of
 // DistilBertForMaskedLM.
-#include "galvatron/base/error.h"
 #include "galvatron/spec/bert_config.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/families.h"
@@ -12,12 +11,9 @@ TransformerShape read_distilbert_shape(JsonReader& reader) {
   TransformerShape shape;
   shape.hidden_size = get_int_either(reader, "dim", "hidden_size", 768, kMaxWidth);
   shape.num_heads = get_int_either(reader, "n_heads", "num_attention_heads", 12, kMaxWidth);
-  if (shape.hidden_size % shape.num_heads != 0) {
-    throw ConfigError("[model] ", reader.source(), ": dim ", shape.hidden_size,
-                      " is not a multiple of n_heads ", shape.num_heads);
-  }
   shape.num_kv_heads = shape.num_heads;
-  shape.head_size = shape.hidden_size / shape.num_heads;
+  shape.head_size =
+      divided_width(reader.source(), "dim", shape.hidden_size, "n_heads", shape.num_heads);
   shape.intermediate_size = reader.get_int_or("hidden_dim", 3072, 1, 4 * kMaxWidth);
   shape.activation =
       parse_activation(reader.get_string_or("activation", "gelu"), "activation", reader.source());

@@ -1,7 +1,6 @@
 // GPT-2 as transformers' GPT2Config describes it.
 #include <cmath>
 
-#include "galvatron/base/error.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/decoder_config.h"
 #include "galvatron/spec/families.h"
@@ -37,12 +36,8 @@ DecoderConfig read_gpt_config(const Json& json, const std::string& source) {
   TransformerShape& shape = config.shape;
   shape.hidden_size = get_int_either(reader, "n_embd", "hidden_size", 768, kMaxWidth);
   shape.num_heads = get_int_either(reader, "n_head", "num_attention_heads", 12, kMaxWidth);
-  if (shape.hidden_size % shape.num_heads != 0) {
-    throw ConfigError("[model] ", source, ": n_embd ", shape.hidden_size,
-                      " is not a multiple of n_head ", shape.num_heads);
-  }
   shape.num_kv_heads = shape.num_heads;
-  shape.head_size = shape.hidden_size / shape.num_heads;
+  shape.head_size = divided_width(source, "n_embd", shape.hidden_size, "n_head", shape.num_heads);
   shape.intermediate_size = reader.get_int_or("n_inner", 4 * shape.hidden_size, 1, 4 * kMaxWidth);
   shape.activation = parse_activation(reader.get_string_or("activation_function", "gelu_new"),
                                       "activation_function", source);

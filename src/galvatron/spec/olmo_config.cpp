@@ -22,8 +22,7 @@ DecoderConfig read_olmo_config(const Json& json, const std::string& source) {
   shape.qkv_bias = shape.attention_output_bias = reader.get_bool_or("attention_bias", false);
   shape.rope = read_rope(json, shape.head_size, config.max_positions, source);
   config.blocks.assign(config.blocks.size(), shape);
-  const std::int64_t absent = kOlmoPadding < config.vocab_size ? kOlmoPadding : -1;
-  config.padding_token = read_padding_token(json, reader, absent, config.vocab_size);
+  config.padding_token = read_padding_token(json, reader, kOlmoPadding, config.vocab_size);
   return config;
 }
 

@@ -43,8 +43,7 @@ DecoderConfig read_phi_config(const Json& json, const std::string& source) {
                          RotaryPart::kAny);
   shape.sliding_window = read_window(json, reader, 0);
   config.blocks.assign(config.blocks.size(), shape);
-  const std::int64_t absent = kPhiPadding < config.vocab_size ? kPhiPadding : -1;
-  config.padding_token = read_padding_token(json, reader, absent, config.vocab_size);
+  config.padding_token = read_padding_token(json, reader, kPhiPadding, config.vocab_size);
   return config;
 }
 

@@ -1,5 +1,4 @@
 // ViT and DeiT for image classification as transformers' ViTConfig and DeiTConfig describe them.
-#include "galvatron/base/error.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/families.h"
 #include "galvatron/spec/image_config.h"
@@ -11,13 +10,11 @@ TransformerShape read_vit_shape(JsonReader& reader) {
   TransformerShape shape;
   shape.hidden_size = reader.get_int_or("hidden_size", 768, 1, kMaxWidth);
   shape.num_heads = reader.get_int_or("num_attention_heads", 12, 1, kMaxWidth);
-  if (shape.hidden_size % shape.num_heads != 0 && !reader.has("head_dim")) {
-    throw ConfigError("[model] ", reader.source(), ": hidden_size ", shape.hidden_size,
-                      " is not a multiple of num_attention_heads ", shape.num_heads);
-  }
   shape.num_kv_heads = shape.num_heads;
-  shape.head_size =
-      reader.get_int_or("head_dim", shape.hidden_size / shape.num_heads, 1, kMaxWidth);
+  shape.head_size = reader.has("head_dim")
+                        ? reader.get_int("head_dim", 1, kMaxWidth)
+                        : divided_width(reader.source(), "hidden_size", shape.hidden_size,
+                                        "num_attention_heads", shape.num_heads);
   shape.intermediate_size = reader.get_int_or("intermediate_size", 3072, 1, kMaxWidth);
   read_image_block(reader, 1e-12, shape);
   return shape;

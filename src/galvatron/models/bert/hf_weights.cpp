@@ -50,10 +50,9 @@ void add_old_names(std::vector<HfTensor>& tensors) {
 std::vector<HfTensor> encoder_head_tensors(const EncoderHfNames& names,
                                            const spec::ModelSpec& model,
                                            const spec::ParamSpec& param) {
-  std::vector<HfTensor> tensors;
   if (param.name == "unread.bias")
     return {{{names.head + names.second_bias}, param.shape, {0, param.shape[0]}}};
-  tensors = hf_tensors_of(param, names.head_modules, {"", names.head});
+  std::vector<HfTensor> tensors = hf_tensors_of(param, names.head_modules, {"", names.head});
   // Where it is tied the bias has two names; that of the module is an alias that transformers does
   // not write.
   if (param.name == "output.bias" && model.tied_embeddings && !names.second_bias.empty())
