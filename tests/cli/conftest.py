@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def corpus(tmp_path: Path) -> Path:
     """Tokens that a model can learn: 0 1 2 ... 16 0 1 2 ..."""
     write_tokens(tmp_path / "corpus", [i % 17 for i in range(20_000)])
     return tmp_path / "corpus"
+
+
+def refusal(result: subprocess.CompletedProcess) -> str:
+    """The last thing that a command said which took something that it was given for impossible."""
+    assert result.returncode == 2, (result.returncode, result.stderr)
+    return result.stderr.splitlines()[-1]
+
+
+def wait_for_steps(metrics: Path, steps: int, job: subprocess.Popen) -> None:
+    """Until the job has written so many lines."""
+    deadline = time.monotonic() + 60
+    while not metrics.exists() or metrics.read_text().count("\n") < steps:
+        assert time.monotonic() < deadline and job.poll() is None, job.communicate()
+        time.sleep(0.02)
 
 
 def read_metrics(path: Path) -> list[dict]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import refusal
 
 RUN = ["--precision", "fp32", "--lr", 3e-3, "--lr-schedule", "constant", "--seq-length", 32]
 MODELS = ["gpt2-tiny", "llama-tiny", "bert-tiny", "t5-tiny", "vit-tiny", "swin-tiny"]
@@ -34,11 +35,6 @@ def saved(done, tmp_path: Path) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def refusal(result) -> str:
-    assert result.returncode == 2, (result.returncode, result.stderr)
-    return result.stderr.splitlines()[-1]
 
 
 def test_the_latest_is_what_training_exported(saved, done, tmp_path: Path):

@@ -14,28 +14,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, clean_environment, losses, read_metrics
+from conftest import BINARY, clean_environment, losses, read_metrics, wait_for_steps
 
 MODEL = ["--model", "gpt2-tiny", "--seq-length", 32, "--lr", 3e-3, "--precision", "fp32", "--data", "corpus"]
 HOST = socket.gethostname()
+METRICS = Path("run") / "metrics.jsonl"
 RUN = ["--run-dir", "run", "--save", "save", "--save-interval", 4]
 
 
 @pytest.fixture(autouse=True)
 def data(corpus):
     return corpus
-
-
-def steps_done(folder: Path) -> int:
-    metrics = folder / "run" / "metrics.jsonl"
-    return metrics.read_text().count("\n") if metrics.exists() else 0
-
-
-def wait_for_steps(folder: Path, steps: int, job: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while steps_done(folder) < steps:
-        assert time.monotonic() < deadline and job.poll() is None, job.communicate()
-        time.sleep(0.02)
 
 
 def process_of_rank(rank: int, folder: Path) -> int:
@@ -84,7 +73,7 @@ def same_losses_as(whole: list[float], folder: Path) -> None:
 @pytest.mark.parametrize("stopped", [1, 0])
 def test_a_stopped_rank_ends_the_job_with_who_waits_for_whom(start, tmp_path: Path, stopped: int):
     job = start("train", *MODEL, "--nproc", 2, "--steps", 100_000, "--run-dir", "run", "--step-timeout", 3)
-    wait_for_steps(tmp_path, 2, job)
+    wait_for_steps(tmp_path / METRICS, 2, job)
     os.kill(process_of_rank(stopped, tmp_path), signal.SIGSTOP)
     began = time.monotonic()
     _, err = job.communicate(timeout=60)
@@ -102,7 +91,7 @@ def test_a_stopped_rank_ends_the_job_with_who_waits_for_whom(start, tmp_path: Pa
 
 def test_a_killed_rank_is_told_with_what_it_did(start, tmp_path: Path):
     job = start("train", *MODEL, "--nproc", 2, "--steps", 100_000, "--run-dir", "run")
-    wait_for_steps(tmp_path, 2, job)
+    wait_for_steps(tmp_path / METRICS, 2, job)
     time.sleep(1.2)  # it says what it does every second
     os.kill(process_of_rank(1, tmp_path), signal.SIGKILL)
     _, err = job.communicate(timeout=60)
@@ -116,7 +105,7 @@ def test_ranks_are_started_again_and_end_as_if_nothing_had_happened(start, whole
     job = start("train", *MODEL, *plan, *RUN, "--max-restarts", 3)
     first = 0
     for steps in (6, 20):
-        wait_for_steps(tmp_path, steps, job)
+        wait_for_steps(tmp_path / METRICS, steps, job)
         first = wait_for_rank(1, tmp_path, other_than=first)
         os.kill(first, signal.SIGKILL)
     _, err = job.communicate(timeout=60)
@@ -130,7 +119,7 @@ def kill_rank_twice(job: subprocess.Popen, folder: Path) -> str:
     killed = 0
     for _ in range(2):
         killed = wait_for_rank(1, folder, other_than=killed)
-        wait_for_steps(folder, 1, job)
+        wait_for_steps(folder / METRICS, 1, job)
         os.kill(killed, signal.SIGKILL)
     _, err = job.communicate(timeout=90)
     return err
@@ -182,7 +171,7 @@ def test_torchrun_restarts_and_the_run_goes_on_to_the_bit(whole, tmp_path: Path)
     run = ["--steps", 60, "--zero-stage", 2]
     options = ["--standalone", "--nproc-per-node", 2, "--max-restarts", 2]
     job = torchrun(tmp_path, options, [*MODEL, *run, *RUN, "--resume", "auto"])
-    wait_for_steps(tmp_path, 10, job)
+    wait_for_steps(tmp_path / METRICS, 10, job)
     os.kill(process_of_rank(1, tmp_path), signal.SIGKILL)
     out, _ = job.communicate(timeout=90)
     assert job.returncode == 0, out
@@ -203,7 +192,7 @@ def test_torchrun_goes_on_with_the_node_that_is_left(whole, tmp_path: Path):
     first = torchrun(tmp_path, options, run)
     time.sleep(1)  # it serves the rendezvous
     second = torchrun(tmp_path, options, run)
-    wait_for_steps(tmp_path, 8, first)
+    wait_for_steps(tmp_path / METRICS, 8, first)
     ranks = [process_of_rank(rank, tmp_path) for rank in range(2)]
     parents = [int(Path(f"/proc/{rank}/stat").read_text().rsplit(")", 1)[1].split()[1]) for rank in ranks]
     assert sorted(parents) == sorted([first.pid, second.pid])

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, clean_environment, read_metrics
+from conftest import BINARY, clean_environment, read_metrics, refusal, wait_for_steps
 from test_train_places import needs_own_disks
 
 JOB = ["train", "--model", "gpt2-tiny", "--data", "synthetic", "--seq-length", 32, "--precision", "fp32"]
@@ -19,11 +19,6 @@ RESUMABLE = 75
 def done(result: subprocess.CompletedProcess) -> str:
     assert result.returncode == 0, result.stderr
     return result.stderr
-
-
-def refusal(result: subprocess.CompletedProcess) -> str:
-    assert result.returncode == 2, (result.returncode, result.stderr)
-    return result.stderr.splitlines()[-1]
 
 
 def steps(path: Path) -> list[int]:
@@ -37,20 +32,13 @@ def long_job(start, tmp_path: Path):
 
     def begin(*arguments: object) -> subprocess.Popen:
         jobs.append(start(*JOB, "--steps", 1_000_000, "--save", "save", "--metrics", "m.jsonl", *arguments))
-        wait_for_steps(tmp_path / "m.jsonl", jobs[0])
+        wait_for_steps(tmp_path / "m.jsonl", 1, jobs[0])
         return jobs[0]
 
     yield begin
     for job in jobs:
         job.kill()
         job.communicate()
-
-
-def wait_for_steps(metrics: Path, job: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and metrics.stat().st_size > 0):
-        assert time.monotonic() < deadline and job.poll() is None, job.communicate()
-        time.sleep(0.02)
 
 
 def test_auto_does_not_replace_a_run_whose_checkpoints_are_elsewhere(galvatron, tmp_path: Path):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from conftest import losses, read_metrics, write_tokens
+from conftest import losses, read_metrics, refusal, wait_for_steps, write_tokens
 
 MODEL = ["--model", "gpt2-tiny", "--seq-length", 32, "--lr", 3e-3, "--precision", "fp32"]
 RESUMABLE = 75
@@ -36,11 +34,6 @@ def train(run):
         return result
 
     return start
-
-
-def refusal(result) -> str:
-    assert result.returncode == 2, (result.returncode, result.stderr)
-    return result.stderr.splitlines()[-1]
 
 
 def names(folder: Path) -> list[str]:
@@ -156,13 +149,6 @@ def test_one_command_is_start_and_restart(train, run, tmp_path: Path):
     assert "going on from save/step-000004" in result.stderr
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
-
-
-def wait_for_steps(metrics: Path, steps: int, job: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while not metrics.exists() or metrics.read_text().count("\n") < steps:
-        assert time.monotonic() < deadline and job.poll() is None, job.communicate()
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("number", "nproc"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 2), (signal.SIGINT, 1)])
