@@ -48,7 +48,7 @@ class AutoPlan {
     train::check_outputs(inputs.job, inputs.resume);
     profiles_.binary = binary;
     profiles_.library_path = library_path;
-    profiles_.model = inputs.job.model.empty() ? inputs.job.init_from : inputs.job.model;
+    profiles_.model = inputs.job.model_source();
     profiles_.overrides = inputs.job.overrides;
     profiles_.job = train::job_spec(inputs.job, inputs.seq_length);
     profiles_.world_size = environment_.world_size;

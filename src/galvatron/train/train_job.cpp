@@ -29,7 +29,7 @@ constexpr std::int64_t kDefaultSeqLength = 1024;
 spec::ModelSpec load_model(const TrainJob& job) {
   if (job.model.empty() && job.init_from.empty())
     throw ConfigError("[train] give --model or --init-from");
-  return spec::load_model(job.model.empty() ? job.init_from : job.model, job.overrides);
+  return spec::load_model(job.model_source(), job.overrides);
 }
 
 spec::Precision fast_precision(const std::string& device) {

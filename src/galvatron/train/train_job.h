@@ -47,6 +47,8 @@ struct TrainJob {
   spec::ModelOverrides overrides;  // numbers of it that are not the config's
   // A Hugging Face checkpoint folder whose weights are the first ones; empty: random ones.
   std::string init_from;
+  // Which of the two says what the model is.
+  const std::string& model_source() const { return model.empty() ? init_from : model; }
   // A plan file; empty: `uniform`.
   std::string plan;
   // What `plan` says, where somebody has read it already.

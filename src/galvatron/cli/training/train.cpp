@@ -149,9 +149,10 @@ int report_end(const TrainCommand& options, const train::RunSummary& summary, bo
   if (failed && is_first) fmt::print(stderr, "error: {}\n", summary.failure);
   if (!summary.stopped) {
     // Where a launcher of ours waits, it says how to go on after a failure.
-    if (is_first && !failed) say_how_to_go_on(options, "to train on, with a larger --steps");
-    if (is_first && failed && !comm::is_own_rank())
-      say_how_to_go_on(options, "to go on from the last checkpoint");
+    if (is_first && !(failed && comm::is_own_rank())) {
+      say_how_to_go_on(options, failed ? "to go on from the last checkpoint"
+                                       : "to train on, with a larger --steps");
+    }
     return failed ? 1 : 0;
   }
   if (is_first) {
@@ -189,7 +190,7 @@ AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::Trai
   AutoPlanRequest request;
   profiler::KeptProfiles& profiles = request.profiles;
   profiles.binary = std::filesystem::read_symlink("/proc/self/exe");
-  profiles.model = job.model.empty() ? job.init_from : job.model;
+  profiles.model = job.model_source();
   profiles.overrides = job.overrides;
   profiles.world_size = launch.world_size;
   profiles.ranks_per_node = launch.ranks_per_node;
@@ -225,7 +226,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
 
 // Reads a plan of Galvatron-2's here: nobody beyond the command line knows them.
 void read_foreign_plan(train::TrainJob& job, int world_size) {
-  const std::string model = job.model.empty() ? job.init_from : job.model;
+  const std::string& model = job.model_source();
   if (job.plan.empty() || job.given_plan || model.empty()) return;
   if (!galvatron2::is_galvatron2_plan(read_json_file(job.plan))) return;
   const galvatron2::PlanFacts facts{model, job.overrides, world_size,
