@@ -5,6 +5,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/runtime/layer_call.h"
 
 #include "bindings.h"
 #include "input_names.h"
@@ -46,7 +47,8 @@ at::Tensor logits(const OneRankModel& model, const std::vector<at::Tensor>& para
 
 std::vector<std::string> input_kinds(const OneRankModel& model) {
   std::vector<std::string> out;
-  for (const spec::InputKind kind : model.input_kinds()) out.emplace_back(input_kind_name(kind));
+  for (const spec::InputKind kind : runtime::input_kinds(model.model()))
+    out.emplace_back(input_kind_name(kind));
   return out;
 }
 

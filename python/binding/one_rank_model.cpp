@@ -230,7 +230,8 @@ nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
 at::Tensor OneRankModel::logits(const std::vector<at::Tensor>& parameters,
                                 const ModelInputs& inputs, std::int64_t first_sample,
                                 bool training) const {
-  if (inputs.empty()) throw ConfigError("[model] ", input_name(input_kinds().at(0)), " is missing");
+  if (inputs.empty())
+    throw ConfigError("[model] ", input_name(runtime::input_kinds(model_).at(0)), " is missing");
   const std::vector<at::Tensor> whole = join_parameters(parameters);
   nn::Activations x;
   for (int i = 0; i < model_.num_layers(); ++i) {
@@ -241,16 +242,6 @@ at::Tensor OneRankModel::logits(const std::vector<at::Tensor>& parameters,
                                                       make_call(i, inputs, first_sample, training));
   }
   return x.at(0);
-}
-
-std::vector<spec::InputKind> OneRankModel::input_kinds() const {
-  std::vector<spec::InputKind> out;
-  for (const spec::LayerSpec& layer : model_.layers) {
-    for (const spec::InputKind kind : layer.inputs) {
-      if (std::find(out.begin(), out.end(), kind) == out.end()) out.push_back(kind);
-    }
-  }
-  return out;
 }
 
 }  // namespace galvatron::binding

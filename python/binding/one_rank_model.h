@@ -50,9 +50,6 @@ class OneRankModel {
   at::Tensor logits(const std::vector<at::Tensor>& parameters, const ModelInputs& inputs,
                     std::int64_t first_sample, bool training) const;
 
-  // Distinct kinds that the layers take, in their order; labels and classes included.
-  std::vector<spec::InputKind> input_kinds() const;
-
  private:
   // A parameter of ours and the tensors of the caller's list that it is made of.
   struct Parameter {

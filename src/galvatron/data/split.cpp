@@ -24,10 +24,7 @@ double parse_weight(const std::string& word, std::string_view text) {
 
 }  // namespace
 
-std::string to_text(SplitPart part) {
-  constexpr std::array<const char*, 3> kNames = {"train", "valid", "test"};
-  return kNames.at(static_cast<std::size_t>(part));
-}
+std::string to_text(SplitPart part) { return enum_text(part); }
 
 SplitWeights parse_split(std::string_view text) {
   SplitWeights weights = {};

@@ -5,11 +5,15 @@
 #include <string>
 #include <string_view>
 
+#include "galvatron/base/enum_names.h"
 #include "galvatron/base/partition.h"
 
 namespace galvatron::data {
 
 enum class SplitPart { kTrain = 0, kValid = 1, kTest = 2 };
+constexpr EnumNames<3> names_of(SplitPart) {
+  return {"part of the data", {"train", "valid", "test"}};
+}
 std::string to_text(SplitPart part);  // "train", "valid", "test"
 
 using SplitWeights = std::array<double, 3>;  // finite, >= 0, not all 0

@@ -1,5 +1,7 @@
 #include "galvatron/runtime/layer_call.h"
 
+#include <algorithm>
+
 #include "galvatron/base/error.h"
 
 namespace galvatron::runtime {
@@ -29,6 +31,16 @@ void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
   if (!in.empty()) call.before = split(in[0]);
   const std::vector<spec::StreamSpec>& both = out.size() > 1 ? out : in;
   if (both.size() > 1) call.context = split(both[1]);
+}
+
+std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model) {
+  std::vector<spec::InputKind> out;
+  for (const spec::LayerSpec& layer : model.layers) {
+    for (const spec::InputKind kind : layer.inputs) {
+      if (std::find(out.begin(), out.end(), kind) == out.end()) out.push_back(kind);
+    }
+  }
+  return out;
 }
 
 at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind) {

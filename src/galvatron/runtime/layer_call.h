@@ -16,6 +16,9 @@ nn::SequenceSplit sequence_split(const plan::RankLayout& layout, int rank, std::
 void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
                    const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split);
 
+// Distinct kinds that the layers take, in their order; answers included.
+std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model);
+
 // What the model shall say, beside what it reads: logits need none.
 constexpr bool is_answer(spec::InputKind kind) {
   return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;

@@ -6,14 +6,11 @@
 #include "galvatron/base/progress.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/layer.h"
+#include "galvatron/runtime/layer_call.h"
 #include "galvatron/train/batch_input.h"
 
 namespace galvatron::train {
 namespace {
-
-bool is_label(spec::InputKind kind) {
-  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;
-}
 
 // The samples of one epoch: the labels of what follows do not count.
 class Once : public data::SampleSource {
@@ -26,7 +23,7 @@ class Once : public data::SampleSource {
                    Range tokens) const override {
     at::Tensor out = samples_.fetch(kind, consumed, samples, tokens);
     const std::int64_t first_beyond = std::max<std::int64_t>(size() - consumed, samples.begin);
-    if (!is_label(kind) || first_beyond >= samples.end) return out;
+    if (!runtime::is_answer(kind) || first_beyond >= samples.end) return out;
     out = out.clone();
     out.narrow(0, first_beyond - samples.begin, samples.end - first_beyond).fill_(nn::kIgnoreLabel);
     return out;

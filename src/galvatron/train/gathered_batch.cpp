@@ -19,17 +19,6 @@ bool has_positions(spec::InputKind kind) {
   return kind != spec::InputKind::kImages && kind != spec::InputKind::kClasses;
 }
 
-// Distinct kinds that the model takes.
-std::set<spec::InputKind> kinds_of(const spec::ModelSpec& model, bool answers) {
-  std::set<spec::InputKind> out;
-  for (const spec::LayerSpec& layer : model.layers) {
-    for (const spec::InputKind kind : layer.inputs) {
-      if (answers || !runtime::is_answer(kind)) out.insert(kind);
-    }
-  }
-  return out;
-}
-
 std::int64_t samples_of(const BatchPart& part) {
   return part.empty() ? 0 : part.begin()->second.size(0);
 }
@@ -146,7 +135,8 @@ at::Tensor GatheredBatch::filled(spec::InputKind kind, const BatchPart& mine) co
 
 void GatheredBatch::gather(const BatchPart& mine, bool answers) {
   const comm::Group readers = world_.group(parts_.readers(world_.rank()));
-  for (const spec::InputKind kind : kinds_of(model_, answers)) {
+  for (const spec::InputKind kind : runtime::input_kinds(model_)) {
+    if (runtime::is_answer(kind) && !answers) continue;
     const at::Tensor part = filled(kind, mine);
     std::vector<std::int64_t> shape = part.sizes().vec();
     shape[0] *= readers.size();

@@ -23,6 +23,11 @@ std::vector<plan::RankSet> reader_sets(const plan::Plan& plan) {
   return out;
 }
 
+void require_labels(GatheredBatch& batch) {
+  if (batch.num_labels() == 0)
+    throw ConfigError("[data] no label of the batch counts: all are -100, or there is no sample");
+}
+
 }  // namespace
 
 class StepRunner::Inside {
@@ -79,8 +84,7 @@ double StepRunner::forward_backward(const BatchPart& mine) {
   const Inside inside(*this);
   world_.flight().set_step(steps_done() + 1);
   GatheredBatch batch(engine_->model(), plan(), world_, mine, /*answers=*/true);
-  if (batch.num_labels() == 0)
-    throw ConfigError("[data] no label of the batch counts: all are -100, or there is no sample");
+  require_labels(batch);
   set_shape(batch);
   gradient_factor_ = 1;
   gradient_norm_.reset();
@@ -129,8 +133,7 @@ bool StepRunner::update(double learning_rate) {
 double StepRunner::evaluate(const BatchPart& mine) {
   const Inside inside(*this);
   GatheredBatch batch(engine_->model(), plan(), world_, mine, /*answers=*/true);
-  if (batch.num_labels() == 0)
-    throw ConfigError("[data] no label of the batch counts: all are -100, or there is no sample");
+  require_labels(batch);
   set_shape(batch);
   double loss = 0;
   guarded([&] { loss = engine_->evaluate(batch); });
@@ -154,8 +157,7 @@ void StepRunner::set_optimizer(const spec::OptimizerChoice& choice) {
 std::string StepRunner::load_weights(const std::filesystem::path& folder) {
   const Inside inside(*this);
   const auto scope = comm::FlightRecorder::files(world_.flight(), "reading the first weights");
-  train::load_weights(*engine_, folder);
-  return new_head_note(check_weights(engine_->model(), folder), folder);
+  return new_head_note(train::load_weights(*engine_, folder), folder);
 }
 
 void StepRunner::export_weights(const std::filesystem::path& folder, const ExportOptions& options) {

@@ -198,15 +198,7 @@ OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
   }
   OptionList list = training.without(left_out);
   list.group(kEvaluationOptions);
-  list.choice(
-      "part", {"train", "valid", "test"}, "The part of the data to evaluate on, as split says",
-      [&job](const std::string& name) {
-        for (const auto part :
-             {data::SplitPart::kTrain, data::SplitPart::kValid, data::SplitPart::kTest}) {
-          if (data::to_text(part) == name) job.evaluated = part;
-        }
-      },
-      [&job] { return data::to_text(job.evaluated); });
+  list.choice("part", job.evaluated, "The part of the data to evaluate on, as split says");
   list.count("batches", request.num_batches, {.min = 0},
              "Global batches to evaluate; 0: all samples once");
   return list;

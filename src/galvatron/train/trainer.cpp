@@ -10,6 +10,7 @@
 #include "galvatron/train/step_guard.h"
 
 namespace galvatron::train {
+
 Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
                  const data::SampleSource* valid, const TrainerOptions& options)
     : TrainState(engine, options.optimizer, options.loss_scaling),

@@ -314,7 +314,7 @@ std::string new_head_note(const std::vector<std::string>& names,
                      fmt::join(names, ", "));
 }
 
-void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
+std::vector<std::string> load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
   const SafetensorsReader reader(path);
   const std::set<std::string> is_new = check_weights(engine.model(), reader);
@@ -327,6 +327,7 @@ void load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
         load_parameter(stored, tensors, *handle.unit, handle.slot, handle.unit->master());
       });
   engine.publish();
+  return {is_new.begin(), is_new.end()};
 }
 
 void assign_tensors(runtime::Engine& engine, const HfTensorSource& tensor,

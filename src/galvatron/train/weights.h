@@ -22,8 +22,9 @@ using OwnedTensor = std::function<at::Tensor(runtime::ParamUnit&)>;
 // Reads the weights of a folder (or a .safetensors file) into the engine and publishes them. Every
 // rank reads the rows that it owns and no others. Collective. ConfigError, the same on every rank
 // and before anything is assigned, that lists what is missing, unexpected, or of a wrong shape or
-// type. The head of a task that the weights are not of stays as it is.
-void load_weights(runtime::Engine& engine, const std::filesystem::path& path);
+// type. The head of a task that the weights are not of stays as it is: returned as by
+// check_weights().
+std::vector<std::string> load_weights(runtime::Engine& engine, const std::filesystem::path& path);
 
 // Copies what this rank owns out of whole tensors, on any device, into the master weights or an
 // optimizer's states. Not collective: publish weights. REQUIRES: every tensor has its shape.
