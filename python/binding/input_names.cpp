@@ -14,7 +14,10 @@ constexpr KindName kNames[] = {{spec::InputKind::kTokens, "tokens"},
                                {spec::InputKind::kTargetTokens, "target_tokens"},
                                {spec::InputKind::kLabels, "labels"},
                                {spec::InputKind::kImages, "images"},
-                               {spec::InputKind::kClasses, "classes"}};
+                               {spec::InputKind::kClasses, "classes"},
+                               {spec::InputKind::kDocuments, "documents"},
+                               {spec::InputKind::kTargetDocuments, "target_documents"},
+                               {spec::InputKind::kPositions, "positions"}};
 
 }  // namespace
 

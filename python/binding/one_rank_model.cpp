@@ -78,6 +78,12 @@ const char* input_name(spec::InputKind kind) {
       return "pixel_values";
     case spec::InputKind::kClasses:
       return "labels";
+    case spec::InputKind::kDocuments:
+      return "attention_mask";
+    case spec::InputKind::kTargetDocuments:
+      return "decoder_attention_mask";
+    case spec::InputKind::kPositions:
+      return "position_ids";
   }
   return "";
 }
@@ -224,6 +230,10 @@ nn::LayerCall OneRankModel::make_call(int layer, const ModelInputs& inputs,
     if (runtime::is_answer(kind)) continue;  // logits need none
     runtime::input_slot(call.inputs, kind) = input(inputs, kind);
   }
+  call.documents = runtime::document_inputs(call, [&](spec::InputKind kind, std::int64_t) {
+    const auto said = inputs.find(kind);
+    return said == inputs.end() ? at::Tensor() : said->second;
+  });
   return call;
 }
 

@@ -41,6 +41,11 @@ at::Tensor PythonSamples::fetch(spec::InputKind kind, std::int64_t consumed, Ran
   return has_positions(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
 }
 
+bool PythonSamples::says(spec::InputKind kind) const {
+  const py::gil_scoped_acquire acquire;
+  return samples_->attr("says")(input_kind_name(kind)).cast<bool>();
+}
+
 double PythonSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
   const py::gil_scoped_acquire acquire;
   return samples_->attr("num_labels")(consumed, count).cast<double>();

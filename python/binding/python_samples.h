@@ -21,6 +21,7 @@ class PythonSamples : public data::SampleSource {
   std::int64_t seq_length() const override { return seq_length_; }
   at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                    Range tokens) const override;
+  bool says(spec::InputKind kind) const override;
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
   // Equal for equal first samples: ranks compare it.
   std::string fingerprint() const;

@@ -12,6 +12,7 @@ class ModelSpec:
     task: str
     vocab_size: int
     max_positions: int
+    positions_skip_padding: bool
     config: str
     image_shape: list[int]
     num_classes: int

@@ -1,7 +1,9 @@
 """A model's inputs by Hugging Face's names, and what they are to the runtime.
 
 Kinds of input, as the C++ side calls them: "tokens", "target_tokens" and "labels" are int64 [B, tokens], "images" is
-floating point [B, channels, height, width], "classes" is int64 [B].
+floating point [B, channels, height, width], "classes" is int64 [B]. And what need not be there: "documents" and
+"target_documents", int64 [B, tokens], the number of each token's text in its sample, from 1, where 0 is padding;
+"positions", int64 [B, tokens], its place there.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 IGNORED_LABEL = -100
 
 # What callers pass beside the inputs, and the one value that changes nothing.
-_CONSTANT_INPUTS = {"attention_mask": 1, "decoder_attention_mask": 1, "token_type_ids": 0}
+_CONSTANT_INPUTS = {"token_type_ids": 0}
 
 
 def spec_of(model: Any) -> ModelSpec:
@@ -57,8 +59,12 @@ class InputReader:
         if self.task == IMAGE_CLASSES:
             return ["pixel_values", "labels"]
         if self.task == SEQUENCE_TO_SEQUENCE:
-            return ["input_ids", "labels", "decoder_input_ids"]
-        return ["input_ids", "labels"]
+            return ["input_ids", "labels", "decoder_input_ids", "attention_mask", "decoder_attention_mask"]
+        return ["input_ids", "labels", "attention_mask", *(["position_ids"] if self._takes_positions else [])]
+
+    @property
+    def _takes_positions(self) -> bool:
+        return not self._spec.positions_skip_padding
 
     @property
     def pad_token(self) -> int:
@@ -72,18 +78,38 @@ class InputReader:
                 known = ", ".join(self.names)
                 raise ConfigError(f"[model] '{self._spec.name}' has no input '{name}'; it takes {known}")
         _check_constant(given)
+        given = {name: value for name, value in given.items() if name in self.names}
         if self.task == IMAGE_CLASSES:
             self._check_images(given)
             return _renamed(given, {"pixel_values": "images", "labels": "classes"})
-        out = {name: value.long() for name, value in given.items() if name in self.names}
+        out = {name: value.long() for name, value in given.items()}
+        positions, tokens = out.get("position_ids"), out.get("input_ids")
+        if positions is not None and tokens is not None and len(positions) == 1:
+            out["position_ids"] = positions.expand(len(tokens), -1)
         for name, value in out.items():
             self._check_tokens(name, value)
-        self._check_label_shape(out)
+        self._check_shapes(out)
         if self.task == SEQUENCE_TO_SEQUENCE and "decoder_input_ids" not in out and "labels" in out:
             out["decoder_input_ids"] = self.shifted_right(out["labels"])
+        self._add_documents(out)
         if self.task == NEXT_TOKEN and "labels" in out:
-            out["labels"] = _shifted_left(out["labels"])
-        return _renamed(out, {"input_ids": "tokens", "decoder_input_ids": "target_tokens", "labels": "labels"})
+            out["labels"] = _shifted_left(out["labels"], out.get("attention_mask"))
+        return _renamed(out, KINDS)
+
+    def _add_documents(self, batch: dict[str, torch.Tensor]) -> None:
+        """Masks that hide something, of both sequences or of neither."""
+        if self.task == NEXT_TOKEN and "position_ids" in batch and "attention_mask" not in batch:
+            batch["attention_mask"] = documents_of(batch["position_ids"])
+        masks = {"attention_mask": "input_ids"}
+        if self.task == SEQUENCE_TO_SEQUENCE:
+            masks["decoder_attention_mask"] = "decoder_input_ids"
+        if all(bool((batch[mask] == 1).all()) for mask in masks if mask in batch):
+            for mask in masks:
+                batch.pop(mask, None)
+            return
+        for mask, tokens in masks.items():
+            if tokens in batch:
+                batch.setdefault(mask, torch.ones_like(batch[tokens]))
 
     def _check_tokens(self, name: str, value: torch.Tensor) -> None:
         spec = self._spec
@@ -93,7 +119,13 @@ class InputReader:
             raise ConfigError(
                 f"[model] {name} has {value.shape[1]} tokens a sample; '{spec.name}' takes 1 to {spec.max_positions}"
             )
-        _check_range(name, value, spec.vocab_size, "token", f"the vocabulary of '{spec.name}' has {spec.vocab_size}")
+        if name == "position_ids":
+            _check_range(name, value, spec.max_positions, "position", f"'{spec.name}' has {spec.max_positions}")
+        elif name in MASKS:
+            _check_range(name, value, value.shape[1] + 1, "number", "1 is text, 0 padding, 2 and more are further texts")
+        else:
+            there_are = f"the vocabulary of '{spec.name}' has {spec.vocab_size}"
+            _check_range(name, value, spec.vocab_size, "token", there_are)
 
     def _check_images(self, given: Mapping[str, torch.Tensor]) -> None:
         spec = self._spec
@@ -104,13 +136,18 @@ class InputReader:
         if classes is not None:
             _check_range("labels", classes, spec.num_classes, "class", f"'{spec.name}' has {spec.num_classes}")
 
-    def _check_label_shape(self, given: Mapping[str, torch.Tensor]) -> None:
-        labels, tokens = given.get("labels"), given.get("input_ids")
-        if labels is None or tokens is None or self.task == SEQUENCE_TO_SEQUENCE or labels.shape == tokens.shape:
-            return
-        raise ConfigError(
-            f"[model] labels are {list(labels.shape)}, input_ids {list(tokens.shape)}; there is one for each token"
-        )
+    def _check_shapes(self, given: Mapping[str, torch.Tensor]) -> None:
+        """One label and one number of each mask for each token."""
+        of_targets = self.task == SEQUENCE_TO_SEQUENCE
+        targets = "labels" if "labels" in given else "decoder_input_ids"
+        pairs = {"attention_mask": "input_ids", "position_ids": "input_ids", "decoder_attention_mask": targets}
+        pairs["decoder_input_ids" if of_targets else "labels"] = "labels" if of_targets else "input_ids"
+        for name, tokens in pairs.items():
+            if name in given and tokens in given and given[name].shape != given[tokens].shape:
+                raise ConfigError(
+                    f"[model] {name} are {list(given[name].shape)}, {tokens} {list(given[tokens].shape)}; there is one "
+                    "for each token"
+                )
 
     def shifted_right(self, labels: torch.Tensor) -> torch.Tensor:
         """What the decoder reads where it is to say `labels` (T5's rule)."""
@@ -120,6 +157,24 @@ class InputReader:
         out[:, 0] = self.pad_token if start is None else int(start)
         return out.masked_fill(out == IGNORED_LABEL, self.pad_token)
 
+
+def documents_of(positions: torch.Tensor) -> torch.Tensor:
+    """Numbers of texts, from 1: one begins where positions [..., tokens] do not go on (as transformers has it)."""
+    begins = torch.ones_like(positions)
+    begins[..., 1:] = (positions[..., 1:] != positions[..., :-1] + 1).long()
+    return begins.cumsum(-1)
+
+
+MASKS = ("attention_mask", "decoder_attention_mask")
+# What the inputs of text are called on the C++ side.
+KINDS = {
+    "input_ids": "tokens",
+    "decoder_input_ids": "target_tokens",
+    "labels": "labels",
+    "attention_mask": "documents",
+    "decoder_attention_mask": "target_documents",
+    "position_ids": "positions",
+}
 
 # ModelSpec.task.
 NEXT_TOKEN, SEQUENCE_TO_SEQUENCE, IMAGE_CLASSES = "next-token", "sequence-to-sequence", "image-classes"
@@ -151,9 +206,13 @@ def _renamed(batch: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> dic
     return {kind: batch[name] for name, kind in names.items() if name in batch}
 
 
-def _shifted_left(labels: torch.Tensor) -> torch.Tensor:
+def _shifted_left(labels: torch.Tensor, documents: torch.Tensor | None) -> torch.Tensor:
+    """Those that a token of the same text foretells."""
     out = torch.full_like(labels, IGNORED_LABEL)
     out[:, :-1] = labels[:, 1:]
+    if documents is not None:
+        out[:, :-1][documents[:, :-1] != documents[:, 1:]] = IGNORED_LABEL
+        out[documents == 0] = IGNORED_LABEL
     return out
 
 
@@ -170,6 +229,5 @@ def _check_constant(batch: Mapping[str, torch.Tensor]) -> None:
         value = batch.get(name)
         if value is not None and bool((value != neutral).any()):
             raise ConfigError(
-                f"[model] {name} is not {neutral} everywhere: padding and second segments are not masked; cut samples "
-                "to one length, and give labels of -100 where nothing is to be learned"
+                f"[model] {name} is not {neutral} everywhere: every text is a first segment to us; leave it away"
             )

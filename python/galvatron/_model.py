@@ -64,6 +64,8 @@ class Model(nn.Module):
 
     - ``input_ids`` int64 [B, T], ``labels`` int64 [B, T] as in transformers: equal to input_ids for next-token models
       (the shift happens inside); -100 does not count;
+    - ``attention_mask`` int64 [B, T]: 0 is padding, which nothing sees; 2 and more are further texts of a packed sample;
+    - ``position_ids`` int64 [B, T]: where they start anew, a next-token model without a mask takes another text to begin;
     - T5 also takes ``decoder_input_ids`` [B, U]; without them they are the labels [B, U] shifted right;
     - vision models take ``pixel_values`` [B, channels, height, width] and ``labels`` int64 [B].
 
@@ -107,6 +109,7 @@ class Model(nn.Module):
             token_type_ids: Tensor | None = None,
             decoder_input_ids: Tensor | None = None,
             decoder_attention_mask: Tensor | None = None,
+            position_ids: Tensor | None = None,
             pixel_values: Tensor | None = None,
             labels: Tensor | None = None,
         ) -> ModelOutput: ...
@@ -120,6 +123,7 @@ class Model(nn.Module):
         token_type_ids: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> ModelOutput:
@@ -129,6 +133,7 @@ class Model(nn.Module):
             "token_type_ids": token_type_ids,
             "decoder_input_ids": decoder_input_ids,
             "decoder_attention_mask": decoder_attention_mask,
+            "position_ids": position_ids,
             "pixel_values": pixel_values,
             "labels": labels,
         }

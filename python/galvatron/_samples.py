@@ -17,7 +17,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from galvatron._inputs import IGNORED_LABEL, NEXT_TOKEN, SEQUENCE_TO_SEQUENCE, InputReader, named_batch
+from galvatron._inputs import (
+    IGNORED_LABEL,
+    IMAGE_CLASSES,
+    KINDS,
+    NEXT_TOKEN,
+    SEQUENCE_TO_SEQUENCE,
+    InputReader,
+    documents_of,
+    named_batch,
+)
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -168,6 +177,21 @@ class Samples:
             return self._batch(consumed, 1)[kind][:0]
         return self._batch(consumed + begin, count)[kind]
 
+    def says(self, kind: str) -> bool:
+        """Do samples come with this, which no layer needs (_inputs.py)?"""
+        if self._reader.task == IMAGE_CLASSES:
+            return False
+        first = self._first()
+        if kind == "positions":
+            return "position_ids" in first
+        is_masked = "attention_mask" in first or "position_ids" in first
+        # What is padded behind a text that sees only what was before needs no mask.
+        return kind in self._documents and (is_masked or self._reader.task != NEXT_TOKEN)
+
+    @property
+    def _documents(self) -> list[str]:
+        return ["documents", "target_documents"] if self._reader.task == SEQUENCE_TO_SEQUENCE else ["documents"]
+
     def num_labels(self, consumed: int, count: int) -> float:
         """Labels that count in the `count` samples after `consumed`."""
         self._drop(consumed)
@@ -186,7 +210,9 @@ class Samples:
         return digest.hexdigest()
 
     def _labels_are_tokens(self) -> bool:
-        return self._reader.task == NEXT_TOKEN and "labels" not in self._first()
+        first = self._first()
+        has_padding = "attention_mask" in first or "position_ids" in first
+        return self._reader.task == NEXT_TOKEN and "labels" not in first and not has_padding
 
     def _first(self) -> Sample:
         if self._sample is None:
@@ -214,28 +240,57 @@ class Samples:
         out = self._reader.read(batch)
         if "images" in out:
             out["images"] = out["images"].float()
+        for kind, tokens in (("documents", "tokens"), ("target_documents", "target_tokens")):
+            if tokens in out and self.says(kind):
+                out.setdefault(kind, torch.ones_like(out[tokens]))
         return out
 
     def _fitted(self, number: int, sample: Sample) -> Sample:
-        """With labels, and of the length that every sample has."""
+        """With labels, and padded to the length that every sample has."""
         out = dict(sample)
-        if self._reader.task == NEXT_TOKEN:
-            out.setdefault("labels", out.get("input_ids", torch.empty(0)))
-        for name in (self._reader.names[0], "labels"):
-            if name not in out:
-                raise ConfigError(f"[data] sample {number} has no '{name}'; it has {', '.join(sample) or 'nothing'}")
-        if self._reader.task == SEQUENCE_TO_SEQUENCE:
-            target = self._spec.target_length(self._seq_length)
-            out["labels"] = _padded(out["labels"], target, IGNORED_LABEL, number)
-            if "decoder_input_ids" in out:
-                out["decoder_input_ids"] = _padded(out["decoder_input_ids"], target, self._reader.pad_token, number)
-        length = len(out["input_ids"]) if "input_ids" in out else self._seq_length
-        if length != self._seq_length:
+        task, length = self._reader.task, self._seq_length
+        if self._reader.names[0] not in out:
+            raise self._missing(self._reader.names[0], number, sample)
+        if task == NEXT_TOKEN:
+            if "position_ids" in out and "attention_mask" not in out:
+                out["attention_mask"] = documents_of(out["position_ids"])
+            out.setdefault("labels", out["input_ids"])  # the reader knows which count
+        if "labels" not in out:
+            raise self._missing("labels", number, sample)
+        if task == IMAGE_CLASSES:
+            return out
+        self._check_length(number, sample)
+        lengths = {name: length for name in KINDS}
+        if task == SEQUENCE_TO_SEQUENCE:
+            target = self._spec.target_length(length)
+            lengths |= {"labels": target, "decoder_input_ids": target, "decoder_attention_mask": target}
+        elif len(out["input_ids"]) < length or self.says("documents"):
+            out.setdefault("attention_mask", torch.ones_like(out["input_ids"]))
+        if task == SEQUENCE_TO_SEQUENCE:
+            out.setdefault("attention_mask", torch.ones_like(out["input_ids"]))
+        fillings = {"input_ids": self._reader.pad_token, "decoder_input_ids": self._reader.pad_token}
+        fillings["labels"] = IGNORED_LABEL
+        return {
+            name: _padded(value, lengths[name], fillings.get(name, 0), number) if name in lengths else value
+            for name, value in out.items()
+        }
+
+    def _missing(self, name: str, number: int, sample: Sample) -> ConfigError:
+        return ConfigError(f"[data] sample {number} has no '{name}'; it has {', '.join(sample) or 'nothing'}")
+
+    def _check_length(self, number: int, sample: Sample) -> None:
+        """What is shorter is padded, where it is known what then is to be learned."""
+        tokens = len(sample["input_ids"])
+        if tokens > self._seq_length:
             raise ConfigError(
-                f"[data] sample {number} has {length} tokens, the others {self._seq_length}: cut or pack them to one "
-                "length, with labels of -100 where nothing is to be learned"
+                f"[data] sample {number} has {tokens} tokens, more than the seq_length of {self._seq_length}: give a "
+                "larger one (without one it is the length of the first sample), or cut samples to it"
             )
-        return out
+        if tokens < self._seq_length and self._labels_are_tokens():
+            raise ConfigError(
+                f"[data] sample {number} has {tokens} tokens, the others {self._seq_length}: give samples of different "
+                "lengths an attention_mask, as tokenizers do, or labels"
+            )
 
 
 def _samples_of_epoch(data: Any) -> int:

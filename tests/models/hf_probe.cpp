@@ -4,7 +4,8 @@
 //   [--lr X]
 //            [--weight-decay X] [--export DIR] [--export-dtype F32] [--max-shard BYTES]
 // --tokens: safetensors with int64 `input_ids` [batches, B, S], and for the families that take them
-//   `decoder_input_ids` and `labels` [batches, B, T]. Without labels they are the next tokens.
+//   `decoder_input_ids` and `labels` [batches, B, T]. Without labels they are the next tokens; with
+//   them they lie where they are predicted. `documents`, `target_documents` and `positions` likewise.
 //   For images `pixel_values` [batches, B, C, H, W] and `labels` [batches, B].
 // --output: safetensors with
 //   logits [B, S, V]   of the first batch (one rank only); [B, classes] of images
@@ -74,7 +75,10 @@ Inputs read_inputs(const std::string& path, spec::Task task) {
   Inputs inputs;
   for (const auto& [kind, name] : {std::pair{spec::InputKind::kTokens, "input_ids"},
                                    std::pair{spec::InputKind::kTargetTokens, "decoder_input_ids"},
-                                   std::pair{spec::InputKind::kLabels, "labels"}}) {
+                                   std::pair{spec::InputKind::kLabels, "labels"},
+                                   std::pair{spec::InputKind::kDocuments, "documents"},
+                                   std::pair{spec::InputKind::kTargetDocuments, "target_documents"},
+                                   std::pair{spec::InputKind::kPositions, "positions"}}) {
     if (reader.find(name) != nullptr) inputs[kind] = reader.view(name).clone();
   }
   if (!inputs.contains(spec::InputKind::kLabels)) {
@@ -93,6 +97,7 @@ class Batch : public runtime::InputSource {
     const bool whole = kind == spec::InputKind::kImages || kind == spec::InputKind::kClasses;
     return whole ? rows.clone() : rows.narrow(1, tokens.begin, tokens.size()).clone();
   }
+  bool says(spec::InputKind kind) const override { return batch_.contains(kind); }
   double num_labels() override {
     const bool images = batch_.contains(spec::InputKind::kClasses);
     const at::Tensor& labels =

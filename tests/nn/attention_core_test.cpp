@@ -1,4 +1,4 @@
-// Sliding windows and capped scores against attention that is written out, in fp64.
+// Sliding windows, capped scores and documents against attention that is written out, in fp64.
 #include "galvatron/nn/attention_core.h"
 
 #include <limits>
@@ -7,6 +7,8 @@
 
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
+
+#include "config_error.h"
 
 namespace galvatron::nn {
 namespace {
@@ -92,6 +94,108 @@ TEST(SlidingWindow, HoldsBesideDropout) {
   const at::Tensor same = attend(x.q, x.k, far, {}, core, call);
   EXPECT_TRUE(at::equal(out.select(2, length - 1), same.select(2, length - 1)));
   EXPECT_FALSE(at::equal(out.select(2, 2), same.select(2, 2)));
+}
+
+// --- documents ---
+
+// True where a query and a key are of one document, or the query of none.
+at::Tensor seen(const std::vector<std::int64_t>& queries, const std::vector<std::int64_t>& keys) {
+  const at::Tensor q = at::tensor(queries, at::kLong).unsqueeze(1),
+                   k = at::tensor(keys, at::kLong).unsqueeze(0);
+  return q.eq(k).logical_or(q.eq(0));
+}
+
+const std::vector<std::vector<std::int64_t>> kIds = {
+    {0, 0, 1, 1, 1, 4, 4, 2, 2, 2, 2, 0, 0}, {7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}};
+
+DocumentPair one_pair(const std::vector<std::vector<std::int64_t>>& ids) {
+  at::Tensor rows = at::empty({static_cast<std::int64_t>(ids.size()),
+                               static_cast<std::int64_t>(ids[0].size())},
+                              at::kLong);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    rows[static_cast<std::int64_t>(i)].copy_(at::tensor(ids[i], at::kLong));
+  const auto documents = std::make_shared<const Documents>(documents_from_ids(rows));
+  return {documents, documents};
+}
+
+// Beside everything that attention may have: what a token sees is what a mask would show it. Rows of
+// padding have no meaning.
+TEST(Documents, TokensSeeTheirOwnAlone) {
+  const std::int64_t length = 13;
+  const Qkv x(length);
+  at::Tensor bias = at::empty({1, 4, length, length}, at::kDouble);
+  fill_normal(bias.data_ptr<double>(), bias.numel(), 9, 0, 1);
+  LayerCall call;
+  call.num_samples = 2;
+  for (const bool causal : {false, true}) {
+    for (const double softcap : {0.0, 1.5}) {
+      for (const bool biased : {false, true}) {
+        SCOPED_TRACE(testing::Message() << causal << softcap << biased);
+        const AttentionCore core{
+            .scale = 0.7, .causal = causal, .softcap = softcap, .num_heads = 4, .heads = {0, 4}};
+        at::Tensor scores =
+            at::matmul(x.q, x.k.repeat_interleave(2, 1).transpose(2, 3)) * core.scale;
+        if (softcap > 0) scores = (scores / softcap).tanh() * softcap;
+        if (biased) scores = scores + bias;
+        at::Tensor visible = at::stack({seen(kIds[0], kIds[0]), seen(kIds[1], kIds[1])}, 0);
+        if (causal) visible = visible.tril();
+        scores = scores.masked_fill(visible.logical_not().unsqueeze(1),
+                                    -std::numeric_limits<double>::infinity());
+        const at::Tensor text =
+            at::tensor(kIds[0], at::kLong).ne(0).to(at::kDouble).view({1, 1, length, 1});
+        const at::Tensor rows = at::cat({text, at::ones_like(text)}, 0);
+        const at::Tensor expected =
+            at::matmul(scores.softmax(-1), x.v.repeat_interleave(2, 1)) * rows;
+        const at::Tensor ours =
+            attend(x.q, x.k, x.v, biased ? bias : at::Tensor(), core, call, one_pair(kIds)) * rows;
+        const auto a = x.with_gradients(ours), b = x.with_gradients(expected);
+        for (std::size_t i = 0; i < a.size(); ++i)
+          EXPECT_LE((a[i] - b[i]).abs().max().item<double>(), 1e-12) << i;
+      }
+    }
+  }
+}
+
+// Dropout masks are addressed by places in the whole sequence, so there all is written out.
+TEST(Documents, HoldBesideDropout) {
+  const std::int64_t length = 13;
+  const Qkv x(length);
+  LayerCall call;
+  call.num_samples = 2;
+  call.sequence.length = length;
+  const AttentionCore core{
+      .causal = true, .dropout = {0.5, 17}, .num_heads = 4, .heads = {0, 4}};
+  const at::Tensor out = attend(x.q, x.k, x.v, {}, core, call, one_pair(kIds));
+  EXPECT_FALSE(out.isnan().any().item<bool>());
+  // Other documents and padding change nothing in tokens 7 to 10 of the first sample.
+  at::Tensor k = x.k.detach().clone(), v = x.v.detach().clone();
+  for (const at::Tensor& other : {k, v}) {
+    other[0].narrow(1, 0, 7).fill_(5);
+    other[0].narrow(1, 11, 2).fill_(5);
+  }
+  const at::Tensor again = attend(x.q, k, v, {}, core, call, one_pair(kIds));
+  EXPECT_TRUE(at::equal(out[0].narrow(1, 7, 4), again[0].narrow(1, 7, 4)));
+  EXPECT_FALSE(at::equal(out[0].narrow(1, 0, 7), again[0].narrow(1, 0, 7)));
+  for (const at::Tensor& gradient : x.with_gradients(out))
+    EXPECT_FALSE(gradient.isnan().any().item<bool>());
+}
+
+TEST(Documents, OfPaddingAloneStayInTheGraph) {
+  const Qkv x(3);
+  const std::vector<std::vector<std::int64_t>> nothing = {{0, 0, 0}, {0, 0, 0}};
+  const at::Tensor out =
+      attend(x.q, x.k, x.v, {}, {.num_heads = 4, .heads = {0, 4}}, {}, one_pair(nothing));
+  for (const at::Tensor& value : x.with_gradients(out))
+    EXPECT_EQ(value.abs().max().item<double>(), 0);
+}
+
+TEST(Documents, HaveOnePlaceInASample) {
+  const auto problem = [](const std::vector<std::int64_t>& ids) {
+    return config_error_of([&] { documents_from_ids(at::tensor(ids, at::kLong).unsqueeze(0)); });
+  };
+  EXPECT_NE(problem({1, 1, 0, 1}).find("tokens 0 to 1 and 3 to 3 of sample 0 belong together"),
+            std::string::npos);
+  EXPECT_NE(problem({1, -1}).find("belongs to document -1"), std::string::npos);
 }
 
 }  // namespace

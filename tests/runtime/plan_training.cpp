@@ -29,8 +29,26 @@ class HashedInputs : public runtime::InputSource {
         return images(samples);
       case spec::InputKind::kClasses:
         return rows(samples, {0, 1}, [&](auto b, auto) { return picture_class(b); }).squeeze(1);
+      case spec::InputKind::kDocuments:
+        return rows(samples, tokens, [&](auto b, auto s) { return document(b, s); });
+      case spec::InputKind::kTargetDocuments:
+        return rows(samples, tokens, [&](auto b, auto s) { return document(b, s + 500); });
+      case spec::InputKind::kPositions:
+        return rows(samples, tokens, [&](auto b, auto s) { return (s + b) % job_.seq_length; });
     }
     return {};
+  }
+
+  bool says(spec::InputKind kind) const override {
+    switch (kind) {
+      case spec::InputKind::kDocuments:
+      case spec::InputKind::kTargetDocuments:
+        return job_.documents;
+      case spec::InputKind::kPositions:
+        return job_.positions;
+      default:
+        return false;
+    }
   }
 
   double num_labels() override {
@@ -58,6 +76,13 @@ class HashedInputs : public runtime::InputSource {
     const auto index = static_cast<std::uint64_t>(step_ * 1000 + sample);
     return static_cast<std::int64_t>(scramble(job_.seed * 78 + index) %
                                      static_cast<std::uint64_t>(job_.model.image.num_classes));
+  }
+  // Documents of a few tokens, every fifth of them padding instead; now and then a whole sample is.
+  std::int64_t document(std::int64_t sample, std::int64_t position) const {
+    const auto index = static_cast<std::uint64_t>(step_ * 1000 + sample);
+    const auto length = static_cast<std::int64_t>(scramble(job_.seed * 79 + index) % 9) + 1;
+    const std::int64_t id = position % 500 / length + 1;
+    return (id + sample) % 5 == 0 ? 0 : id;
   }
   template <typename Value>
   static at::Tensor rows(Range samples, Range tokens, const Value& value) {

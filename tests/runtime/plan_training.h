@@ -26,6 +26,8 @@ struct TrainingCase {
   double learning_rate = 1e-2;
   double max_grad_norm = 0.5;  // below the first gradients' norm, so that clipping is exercised
   bool ignore_some_labels = true;
+  bool documents = false;  // samples of text hold several, and padding
+  bool positions = false;  // of their tokens are said
   spec::OptimizerChoice optimizer;
 };
 

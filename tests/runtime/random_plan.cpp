@@ -119,6 +119,10 @@ FuzzCase fuzz_case(std::uint64_t seed, const std::vector<std::string>& families)
   test.job = random_case(random, families);
   test.plan = random_plan(random, test.job, world_size);
   test.job.optimizer = {pick_of<std::string>(random, spec::optimizer_names()), {}};
+  const spec::ModelSpec& model = test.job.model;
+  const bool has_text = model.task != spec::Task::kImageClasses;
+  test.job.documents = has_text && pick(random, 0, 2) == 0;
+  test.job.positions = has_text && pick(random, 0, 3) == 0;
   return test;
 }
 
@@ -155,6 +159,8 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   });
   steps.push_back([](FuzzCase& test) { test.plan.num_microbatches = 1; });
   steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
+  steps.push_back([](FuzzCase& test) { test.job.documents = false; });
+  steps.push_back([](FuzzCase& test) { test.job.positions = false; });
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
   for_each_layer([](plan::LayerStrategy& s) { s.shard_degree = 0; });
@@ -181,7 +187,8 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
 std::string describe(const FuzzCase& test) {
   return plan::plan_to_json(test.plan).dump(2) + "\nconfig: " + test.job.model.config.dump() +
          "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " +
-         std::to_string(test.job.steps) + ", " + test.job.optimizer.spec().name;
+         std::to_string(test.job.steps) + ", " + test.job.optimizer.spec().name +
+         (test.job.documents ? ", documents" : "") + (test.job.positions ? ", positions" : "");
 }
 
 }  // namespace galvatron::testing

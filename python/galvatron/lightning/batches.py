@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from galvatron.lightning.module import GalvatronModule
 
 _ANSWERS = ("labels", "classes")
+_OPTIONAL = ("documents", "target_documents", "positions")
 
 
 def model_inputs(module: GalvatronModule, named: Mapping[str, Tensor], *, answers: bool) -> dict[str, Tensor]:
@@ -31,6 +32,7 @@ def model_inputs(module: GalvatronModule, named: Mapping[str, Tensor], *, answer
             raise ConfigError(f"[data] a batch needs {_NAMES[kind]} for '{module.spec.name}'; it has {have}")
     if "images" in out:
         out["images"] = out["images"].float()
+    wanted += [kind for kind in _OPTIONAL if kind in out]
     return {kind: out[kind].contiguous() for kind in wanted}
 
 
@@ -40,13 +42,14 @@ _NAMES = {
     "labels": "labels",
     "images": "pixel_values",
     "classes": "labels",
+    "target_documents": "decoder_attention_mask",
 }
 
 
 def _at_target_length(module: GalvatronModule, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """The decoder's sequences have one length for each length of the encoder's."""
     length = module.spec.target_length(inputs["tokens"].shape[1])
-    fillings = {"labels": IGNORED_LABEL, "target_tokens": module.reader.pad_token}
+    fillings = {"labels": IGNORED_LABEL, "target_tokens": module.reader.pad_token, "target_documents": 0}
     out = dict(inputs)
     for kind, filling in fillings.items():
         if kind not in out:

@@ -172,6 +172,44 @@ std::vector<std::int64_t> IndexedDataset::read(std::int64_t first_token, std::in
   return out;
 }
 
+std::int64_t IndexedDataset::document_count() const {
+  return num_documents_ > 0 ? num_documents_ : num_sequences_;
+}
+
+std::int64_t IndexedDataset::border_of(std::int64_t document) const {
+  const auto sequences = static_cast<std::size_t>(num_sequences_);
+  std::int64_t sequence = document;
+  if (num_documents_ > 0) {
+    sequence = load<std::int64_t>(
+        index_.bytes(), kHeaderBytes + sequences * 12 + static_cast<std::size_t>(document) * 8);
+  }
+  if (sequence == num_sequences_) return num_tokens_;
+  return load<std::int64_t>(index_.bytes(), kHeaderBytes + sequences * 4 +
+                                                static_cast<std::size_t>(sequence) * 8) /
+         size_of(type_);
+}
+
+Range IndexedDataset::document(std::int64_t index) const {
+  return {border_of(index), border_of(index + 1)};
+}
+
+std::int64_t IndexedDataset::document_of(std::int64_t token) const {
+  std::int64_t first = 0, behind = document_count();  // the last that begins at the token or before
+  while (behind - first > 1) {
+    const std::int64_t middle = first + (behind - first) / 2;
+    (border_of(middle) <= token ? first : behind) = middle;
+  }
+  return first;
+}
+
+void IndexedDataset::require_documents() const {
+  const Range named{border_of(0), border_of(document_count())};
+  if (named == Range{0, num_tokens_}) return;
+  throw ConfigError("[data] ", prefix_, ".idx names documents from token ", named.begin, " to ",
+                    named.end, " of ", num_tokens_,
+                    ": which document the others are of is not known; prepare the corpus again");
+}
+
 TokenAt IndexedDataset::most_extreme_token(Range tokens) const {
   GALV_CHECK(!tokens.empty() && tokens.begin >= 0 && tokens.end <= num_tokens_, "tokens ",
              tokens.begin, " to ", tokens.end, " of ", num_tokens_);

@@ -42,11 +42,22 @@ class IndexedDataset {
   void read(std::int64_t first_token, std::span<std::int64_t> out) const;
   std::vector<std::int64_t> read(std::int64_t first_token, std::int64_t count) const;
 
+  // Tokens of a document; those of all follow one another and are all tokens. An index that names no
+  // documents has one for each sequence. REQUIRES: require_documents(), 0 <= index < document_count().
+  Range document(std::int64_t index) const;
+  std::int64_t document_count() const;
+  // The document that a token is of. REQUIRES: the same, 0 <= token < num_tokens().
+  std::int64_t document_of(std::int64_t token) const;
+  // ConfigError unless the index says of every token which document it is of.
+  void require_documents() const;
+
   // The largest (or, where one is negative, that) token of a range: what a vocabulary check needs.
   // REQUIRES: `tokens` is not empty and lies within [0, num_tokens()].
   TokenAt most_extreme_token(Range tokens) const;
 
  private:
+  std::int64_t border_of(std::int64_t document) const;  // its first token
+
   std::string prefix_;
   MappedFile index_;
   MappedFile tokens_;

@@ -14,7 +14,6 @@ namespace galvatron::data {
 namespace {
 
 constexpr double kChosen = 0.15;
-constexpr std::int64_t kIgnoredLabel = -100;
 
 std::int64_t chosen_of(std::int64_t length) {
   return std::max<std::int64_t>(std::llround(static_cast<double>(length) * kChosen), 1);
@@ -57,7 +56,7 @@ std::vector<bool> choose_words(const std::vector<std::int64_t>& row, const WordP
 }  // namespace
 
 MaskedSamples::MaskedSamples(std::unique_ptr<TokenRows> rows, const MaskingOptions& options)
-    : rows_(std::move(rows)), options_(options), num_chosen_(chosen_of(rows_->seq_length())) {
+    : rows_(std::move(rows)), options_(options) {
   GALV_CHECK(options.mask_token >= 0 && options.mask_token < rows_->vocab_size(), "mask token ",
              options.mask_token);
 }
@@ -77,14 +76,29 @@ std::int64_t MaskedSamples::shown(std::int64_t token, std::uint64_t key,
 }
 
 std::vector<bool> MaskedSamples::choose(std::int64_t sample, std::uint64_t key) const {
-  if (options_.words.empty()) return choose_tokens(seq_length(), num_chosen_, key);
-  std::vector<std::int64_t> row(static_cast<std::size_t>(seq_length()));
-  rows_->read_tokens(sample, 0, row);
-  return choose_words(row, options_.words, num_chosen_, key);
+  const std::int64_t length = text_length(sample), count = chosen_of(length);
+  std::vector<bool> chosen;
+  if (options_.words.empty()) {
+    chosen = choose_tokens(length, count, key);
+  } else {
+    std::vector<std::int64_t> row(static_cast<std::size_t>(length));
+    rows_->read_tokens(sample, 0, row);
+    chosen = choose_words(row, options_.words, count, key);
+  }
+  chosen.resize(static_cast<std::size_t>(seq_length()), false);
+  return chosen;
 }
+
+std::int64_t MaskedSamples::text_length(std::int64_t sample) const {
+  return rows_->has_documents() ? rows_->documents(sample).back().tokens.end : seq_length();
+}
+
+bool MaskedSamples::says(spec::InputKind kind) const { return says_documents(*rows_, kind); }
 
 at::Tensor MaskedSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                                 Range tokens) const {
+  if (kind == spec::InputKind::kDocuments) return rows_->document_ids(consumed, samples, tokens);
+  if (kind == spec::InputKind::kPositions) return rows_->positions(consumed, samples, tokens);
   const bool labels = kind == spec::InputKind::kLabels;
   GALV_CHECK(labels || kind == spec::InputKind::kTokens, "masked samples have tokens and labels");
   at::Tensor batch = at::empty({samples.size(), tokens.size()}, at::kLong);
@@ -105,8 +119,12 @@ at::Tensor MaskedSamples::fetch(spec::InputKind kind, std::int64_t consumed, Ran
   return batch;
 }
 
-double MaskedSamples::num_labels(std::int64_t, std::int64_t count) const {
-  return static_cast<double>(count * num_chosen_);
+double MaskedSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
+  if (!rows_->has_documents()) return static_cast<double>(count * chosen_of(seq_length()));
+  std::int64_t labels = 0;
+  for (std::int64_t sample = consumed; sample < consumed + count; ++sample)
+    labels += chosen_of(text_length(sample));
+  return static_cast<double>(labels);
 }
 
 }  // namespace galvatron::data

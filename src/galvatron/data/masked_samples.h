@@ -17,7 +17,7 @@ struct MaskingOptions {
   WordPieces words;
 };
 
-// Of each sample the same number of tokens is chosen, 15 %: four fifths of them become the mask
+// Of each sample 15 % of its tokens are chosen, the same number of equally long ones: four fifths of them become the mask
 // token, a tenth another token of the vocabulary, a tenth stay. Their labels are the tokens
 // themselves, those of all others do not count. Which is a function of (seed, sample, position)
 // only, and new in each epoch.
@@ -30,16 +30,17 @@ class MaskedSamples : public SampleSource {
   std::int64_t seq_length() const override { return rows_->seq_length(); }
   at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                    Range tokens) const override;
+  bool says(spec::InputKind kind) const override;
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
 
  private:
+  std::int64_t text_length(std::int64_t sample) const;  // what follows is padding
   // By position, of a whole sample.
   std::vector<bool> choose(std::int64_t sample, std::uint64_t key) const;
   std::int64_t shown(std::int64_t token, std::uint64_t key, std::int64_t position) const;
 
   std::unique_ptr<TokenRows> rows_;
   MaskingOptions options_;
-  std::int64_t num_chosen_;  // of a sample
 };
 
 }  // namespace galvatron::data

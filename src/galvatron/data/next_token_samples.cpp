@@ -8,14 +8,32 @@ NextTokenSamples::NextTokenSamples(std::unique_ptr<TokenRows> rows) : rows_(std:
 
 at::Tensor NextTokenSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                                    Range tokens) const {
-  const NextTokens next = rows_->next_tokens(consumed, samples, tokens);
-  if (kind == spec::InputKind::kTokens) return next.inputs;
-  GALV_CHECK(kind == spec::InputKind::kLabels, "next-token samples have tokens and labels");
-  return next.labels;
+  switch (kind) {
+    case spec::InputKind::kTokens:
+      return rows_->next_tokens(consumed, samples, tokens).inputs;
+    case spec::InputKind::kLabels:
+      return rows_->next_tokens(consumed, samples, tokens).labels;
+    case spec::InputKind::kDocuments:
+      return rows_->document_ids(consumed, samples, tokens);
+    case spec::InputKind::kPositions:
+      return rows_->positions(consumed, samples, tokens);
+    default:
+      GALV_CHECK(false, "next-token samples have tokens and labels");
+  }
 }
 
-double NextTokenSamples::num_labels(std::int64_t, std::int64_t count) const {
-  return static_cast<double>(count * seq_length());
+bool NextTokenSamples::says(spec::InputKind kind) const {
+  return says_documents(*rows_, kind);
+}
+
+double NextTokenSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
+  if (!rows_->has_documents()) return static_cast<double>(count * seq_length());
+  std::int64_t labels = 0;
+  for (std::int64_t sample = consumed; sample < consumed + count; ++sample) {
+    for (const DocumentPart& part : rows_->documents(sample))
+      labels += part.tokens.size() - (part.goes_on ? 0 : 1);
+  }
+  return static_cast<double>(labels);
 }
 
 }  // namespace galvatron::data

@@ -15,6 +15,7 @@ class NextTokenSamples : public SampleSource {
   std::int64_t seq_length() const override { return rows_->seq_length(); }
   at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                    Range tokens) const override;
+  bool says(spec::InputKind kind) const override;
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
 
  private:

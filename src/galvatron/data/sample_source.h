@@ -10,6 +10,8 @@
 
 namespace galvatron::data {
 
+inline constexpr std::int64_t kIgnoredLabel = -100;  // a label that does not count
+
 // The number of samples consumed so far is the whole state of a source: fetch() changes nothing,
 // and a run that resumes passes the count at which it stopped. Every rank sees the same samples,
 // however they are divided over ranks.
@@ -26,6 +28,8 @@ class SampleSource {
   // CPU. Ranges may be empty. REQUIRES: a kind of this source's task.
   virtual at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                            Range tokens) const = 0;
+  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions)?
+  virtual bool says(spec::InputKind) const { return false; }
   // Labels that count in the `count` samples after the first `consumed`.
   virtual double num_labels(std::int64_t consumed, std::int64_t count) const = 0;
 

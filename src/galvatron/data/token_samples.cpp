@@ -36,22 +36,24 @@ TokenSamples::TokenSamples(const TokenSamplesOptions& options, std::int64_t voca
     : dataset_(options.prefix),
       seq_length_(options.seq_length),
       vocab_size_(vocab_size),
-      order_{choose_part(dataset_, options), options.shuffle, options.seed} {
-  check_corpus_info();
+      order_{choose_part(dataset_, options), options.shuffle, options.seed},
+      keep_documents_apart_(options.keep_documents_apart) {
+  check_corpus_info(dataset_, vocab_size_);
   check_first_tokens();
+  if (keep_documents_apart_) dataset_.require_documents();
 }
 
-void TokenSamples::check_corpus_info() const {
-  const auto info = read_corpus_info(dataset_.prefix());
+void check_corpus_info(const IndexedDataset& dataset, std::int64_t vocab_size) {
+  const auto info = read_corpus_info(dataset.prefix());
   if (!info) return;
-  if (info->tokens != dataset_.num_tokens()) {
-    throw ConfigError("[data] ", dataset_.prefix(), ".json describes ", info->tokens,
-                      " tokens, the index ", dataset_.num_tokens(),
+  if (info->tokens != dataset.num_tokens()) {
+    throw ConfigError("[data] ", dataset.prefix(), ".json describes ", info->tokens,
+                      " tokens, the index ", dataset.num_tokens(),
                       ": they do not belong together; prepare the corpus again");
   }
-  if (info->vocab_size > vocab_size_) {
-    throw ConfigError("[data] ", dataset_.prefix(), " was made with a vocabulary of ",
-                      info->vocab_size, ", the model has ", vocab_size_,
+  if (info->vocab_size > vocab_size) {
+    throw ConfigError("[data] ", dataset.prefix(), " was made with a vocabulary of ",
+                      info->vocab_size, ", the model has ", vocab_size,
                       "; choose a model with at least as many");
   }
 }
@@ -65,11 +67,27 @@ void TokenSamples::check_first_tokens() const {
 
 void TokenSamples::read_tokens(std::int64_t sample, std::int64_t first,
                                std::span<std::int64_t> out) const {
-  const std::int64_t start = index_in_file(sample) * seq_length_ + first;
-  dataset_.read(start, out);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    check_token({start + static_cast<std::int64_t>(i), out[i]}, vocab_size_, dataset_.prefix());
+  read_checked(dataset_, index_in_file(sample) * seq_length_ + first, vocab_size_, out);
+}
+
+std::vector<DocumentPart> TokenSamples::documents(std::int64_t sample) const {
+  const std::int64_t begin = index_in_file(sample) * seq_length_;
+  const Range here{begin, begin + seq_length_};
+  std::vector<DocumentPart> out;
+  for (std::int64_t i = dataset_.document_of(begin); i < dataset_.document_count(); ++i) {
+    const Range whole = dataset_.document(i), part = intersect(whole, here);
+    if (whole.begin >= here.end) break;
+    if (!part.empty())
+      out.push_back({{part.begin - begin, part.end - begin}, whole.end > here.end});
   }
+  return out;
+}
+
+void read_checked(const IndexedDataset& dataset, std::int64_t first, std::int64_t vocab_size,
+                  std::span<std::int64_t> out) {
+  dataset.read(first, out);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    check_token({first + static_cast<std::int64_t>(i), out[i]}, vocab_size, dataset.prefix());
 }
 
 }  // namespace galvatron::data

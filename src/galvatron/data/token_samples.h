@@ -23,6 +23,8 @@ struct TokenSamplesOptions {
   // order of the file.
   bool shuffle = true;
   std::uint64_t seed = 1234;
+  // Documents that follow one another in a sample are told apart.
+  bool keep_documents_apart = false;
 };
 
 // Documents follow one another in a sample: nothing is padded and no token is lost but the last few
@@ -43,18 +45,29 @@ class TokenSamples : public TokenRows {
   // seq_length().
   std::int64_t index_in_file(std::int64_t sample) const { return order_.index_in_file(sample); }
 
+  bool has_documents() const override { return keep_documents_apart_; }
+  std::vector<DocumentPart> documents(std::int64_t sample) const override;
+
   // ConfigError for a token beyond the vocabulary.
   void read_tokens(std::int64_t sample, std::int64_t first,
                    std::span<std::int64_t> out) const override;
 
  private:
-  void check_corpus_info() const;
   void check_first_tokens() const;
 
   IndexedDataset dataset_;
   std::int64_t seq_length_;
   std::int64_t vocab_size_;
   EpochOrder order_;
+  bool keep_documents_apart_;
 };
+
+// What galvatron-data says of its corpus beside the pair, where it does: ConfigError where that does
+// not belong to it, or its vocabulary is larger.
+void check_corpus_info(const IndexedDataset& dataset, std::int64_t vocab_size);
+
+// Tokens [first, first + out.size()) of the file. ConfigError for one beyond the vocabulary.
+void read_checked(const IndexedDataset& dataset, std::int64_t first, std::int64_t vocab_size,
+                  std::span<std::int64_t> out);
 
 }  // namespace galvatron::data

@@ -94,6 +94,13 @@ at::Tensor TokenEmbedding::operator()(const std::vector<at::Tensor>& params,
   return tokens_BSH * at::scalar_tensor(scale_, tokens_BSH.options());
 }
 
+at::Tensor position_rows(const at::Tensor& table, const nn::LayerCall& call, std::int64_t first) {
+  const Range tokens = call.sequence.tokens;
+  const at::Tensor& positions_BL = call.documents.positions_BL;
+  if (!positions_BL.defined()) return table.narrow(0, first + tokens.begin, tokens.size());
+  return at::embedding(table, positions_BL.narrow(1, tokens.begin, tokens.size()) + first);
+}
+
 NormCall::NormCall(const spec::LayerSpec& layer, const std::string& prefix)
     : norm_(layer.shape.norm),
       epsilon_(layer.shape.norm_epsilon),

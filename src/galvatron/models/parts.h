@@ -54,6 +54,11 @@ class TokenEmbedding {
   double scale_;
 };
 
+// Learned positions of this rank's tokens: rows of a table [positions, H], from row `first` on.
+// [S, H], or [B, S, H] where the call says what they are.
+at::Tensor position_rows(const at::Tensor& table, const nn::LayerCall& call,
+                         std::int64_t first = 0);
+
 // A norm whose weights are found by prefix: "attention_norm". Layer or RMS norm, as the layer's
 // shape says.
 class NormCall {

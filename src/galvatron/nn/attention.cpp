@@ -18,9 +18,9 @@ struct LocalHeads {
 };
 
 // Of the dims that are turned the first half is paired with the second, as Hugging Face does; those
-// behind them stay. x [B, L, n, D]; tables [L, 1, pairs].
+// behind them stay. x [B, L, n, D]; tables [L, 1, pairs] or [B, L, 1, pairs].
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  const std::int64_t half = cosine.size(2), rest = x.size(3) - 2 * half;
+  const std::int64_t half = cosine.size(-1), rest = x.size(3) - 2 * half;
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
   std::vector<at::Tensor> parts = {first * cosine - second * sine, second * cosine + first * sine};
   if (rest > 0) parts.push_back(x.narrow(3, 2 * half, rest));
@@ -31,15 +31,18 @@ struct RotaryTables {
   at::Tensor cosine, sine;
 };
 
+// positions_BL: undefined where they are 0, 1, ..., length - 1.
 RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
-                           const at::Tensor& like) {
+                           const at::Tensor& positions_BL, const at::Tensor& like) {
   const bool fp64 = like.scalar_type() == at::kDouble;
   const auto wide =
       at::TensorOptions().dtype(fp64 ? at::kDouble : at::kFloat).device(like.device());
   const at::Tensor frequencies = at::tensor(options.inverse_frequencies, at::kDouble).to(wide);
-  const at::Tensor angles = at::arange(length, wide).unsqueeze(1) * frequencies.unsqueeze(0);
+  const at::Tensor positions =
+      positions_BL.defined() ? positions_BL.to(wide) : at::arange(length, wide);
+  const at::Tensor angles = positions.unsqueeze(-1) * frequencies;
   const auto table = [&](const at::Tensor& values) {
-    return values.mul(options.rotary_scale).to(like.scalar_type()).unsqueeze(1);
+    return values.mul(options.rotary_scale).to(like.scalar_type()).unsqueeze(-2);
   };
   return {table(angles.cos()), table(angles.sin())};
 }
@@ -88,7 +91,8 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_tab
   const at::Tensor v =
       qkv_BLND.narrow(2, heads.query + heads.key_value, heads.key_value).transpose(1, 2);
   if (!options.inverse_frequencies.empty()) {
-    const RotaryTables tables = rotary_tables(options, qkv_BLND.size(1), qkv_BLND);
+    const RotaryTables tables =
+        rotary_tables(options, qkv_BLND.size(1), call.documents.positions_BL, qkv_BLND);
     q = rotate(q, tables.cosine, tables.sine);
     k = rotate(k, tables.cosine, tables.sine);
   }
@@ -101,7 +105,9 @@ at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_tab
   } else if (bias_table.defined()) {
     bias = relative_bias(bias_table, options.relative_bias, global_heads, qkv_BLND.size(1));
   }
-  return attend(q.transpose(1, 2), k.transpose(1, 2), v, bias, core, call).transpose(1, 2);
+  return attend(q.transpose(1, 2), k.transpose(1, 2), v, bias, core, call,
+                {call.documents.of_sequence, call.documents.of_sequence})
+      .transpose(1, 2);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "galvatron/nn/attention_core.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "galvatron/comm/torch_headers.h"
@@ -12,9 +13,33 @@ at::Tensor repeat_heads(const at::Tensor& x, std::int64_t times) {
   return times == 1 ? x : x.repeat_interleave(times, 1);
 }
 
+const Document* find_document(const std::vector<Document>& documents, std::int64_t id) {
+  const auto found = std::ranges::find(documents, id, &Document::id);
+  return found == documents.end() ? nullptr : &*found;
+}
+
+// [B, 1, Q, K]: true where a query and a key are not of one document. Padding, which has no keys of
+// its own elsewhere, sees everything, so that no row of the softmax is empty.
+at::Tensor other_documents(const DocumentPair& pair, std::int64_t queries, std::int64_t keys) {
+  const auto batch = static_cast<std::int64_t>(pair.queries->size());
+  at::Tensor hidden = at::zeros({batch, 1, queries, keys}, at::kBool);
+  for (std::int64_t sample = 0; sample < batch; ++sample) {
+    const auto& seen = (*pair.keys)[static_cast<std::size_t>(sample)];
+    for (const Document& document : (*pair.queries)[static_cast<std::size_t>(sample)]) {
+      const Document* own = find_document(seen, document.id);
+      if (own == nullptr) continue;
+      const at::Tensor rows =
+          hidden[sample][0].narrow(0, document.tokens.begin, document.tokens.size());
+      rows.fill_(true);
+      rows.narrow(1, own->tokens.begin, own->tokens.size()).fill_(false);
+    }
+  }
+  return hidden;
+}
+
 at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const at::Tensor& bias, const AttentionCore& core,
-                              const LayerCall& call) {
+                              const LayerCall& call, const DocumentPair& documents) {
   const std::int64_t repeat = q.size(1) / k.size(1);
   at::Tensor scores = at::matmul(q, repeat_heads(k, repeat).transpose(2, 3)).mul(core.scale);
   if (core.softcap > 0) scores = scores.div(core.softcap).tanh().mul(core.softcap);
@@ -24,6 +49,10 @@ at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at
     at::Tensor hidden = all.triu(1);
     if (core.sliding_window > 0) hidden = hidden.logical_or(all.tril(-core.sliding_window));
     scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
+  }
+  if (documents.queries) {
+    scores = scores.masked_fill(other_documents(documents, q.size(2), k.size(2)).to(q.device()),
+                                -std::numeric_limits<double>::infinity());
   }
   const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
@@ -111,16 +140,98 @@ at::Tensor fused_to_heads(const at::Tensor& x_BTND, const std::vector<std::int64
   return sequence_to_heads(regroup(x_BTND, segments, ulysses.size()), ulysses, sizes);
 }
 
+namespace {
+
+// A zero that keeps all of them in the graph.
+at::Tensor nothing_of(const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias) {
+  const at::Tensor nothing = k.narrow(-1, 0, 0).sum() + v.narrow(-1, 0, 0).sum();
+  return bias.defined() ? nothing + bias.narrow(-1, 0, 0).sum() : nothing;
+}
+
+// With the padding between them, as documents of id 0.
+std::vector<Document> with_padding(const std::vector<Document>& documents, std::int64_t length) {
+  std::vector<Document> out;
+  std::int64_t end = 0;
+  const auto pad_to = [&](std::int64_t begin) {
+    if (begin > end) out.push_back({0, {end, begin}});
+  };
+  for (const Document& document : documents) {
+    pad_to(document.tokens.begin);
+    out.push_back(document);
+    end = document.tokens.end;
+  }
+  pad_to(length);
+  return out;
+}
+
+std::vector<at::Tensor> split_tokens(const at::Tensor& x, const std::vector<Document>& pieces) {
+  std::vector<std::int64_t> sizes;
+  for (const Document& piece : pieces) sizes.push_back(piece.tokens.size());
+  return x.split_with_sizes(sizes, 2);
+}
+
+// Of one sample, one document after another.
+at::Tensor attend_in_sample(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& bias, const AttentionCore& core,
+                            const LayerCall& call, const std::vector<Document>& queries,
+                            const std::vector<Document>& keys) {
+  const std::vector<Document> asking = with_padding(queries, q.size(2)),
+                              seen = with_padding(keys, k.size(2));
+  const std::vector<at::Tensor> q_parts = split_tokens(q, asking), k_parts = split_tokens(k, seen),
+                                v_parts = split_tokens(v, seen);
+  std::vector<at::Tensor> out;
+  for (std::size_t i = 0; i < asking.size(); ++i) {
+    const Document& document = asking[i];
+    const Document* own = document.id > 0 ? find_document(seen, document.id) : nullptr;
+    if (own == nullptr) {
+      out.push_back(q_parts[i] * 0);
+      continue;
+    }
+    const auto j = static_cast<std::size_t>(own - seen.data());
+    const Range rows = document.tokens, columns = own->tokens;
+    const at::Tensor part_of_bias =
+        !bias.defined()
+            ? bias
+            : bias.narrow(2, rows.begin, rows.size()).narrow(3, columns.begin, columns.size());
+    out.push_back(attend(q_parts[i], k_parts[j], v_parts[j], part_of_bias, core, call));
+  }
+  return at::cat(out, 2) + nothing_of(k, v, bias);
+}
+
+// So that no more is computed than each document needs, and no mask exists.
+at::Tensor attend_by_document(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                              const at::Tensor& bias, const AttentionCore& core,
+                              const LayerCall& call, const DocumentPair& documents) {
+  const std::vector<at::Tensor> q_rows = q.split(1), k_rows = k.split(1), v_rows = v.split(1);
+  std::vector<at::Tensor> out;
+  for (std::size_t i = 0; i < q_rows.size(); ++i) {
+    out.push_back(attend_in_sample(q_rows[i], k_rows[i], v_rows[i], bias, core, call,
+                                   (*documents.queries)[i], (*documents.keys)[i]));
+  }
+  return at::cat(out, 0);
+}
+
+// Every sample a document as long as the sequence: nothing is hidden.
+bool are_whole(const std::shared_ptr<const Documents>& documents, std::int64_t length) {
+  return !documents || std::ranges::all_of(*documents, [&](const std::vector<Document>& sample) {
+    return sample.size() == 1 && sample[0].tokens == Range{0, length};
+  });
+}
+
+}  // namespace
+
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const at::Tensor& bias, const AttentionCore& core, const LayerCall& call) {
-  if (q.size(0) == 0) {
-    const at::Tensor nothing = k.sum() + v.sum();
-    return q * (bias.defined() ? nothing + bias.sum() : nothing);
+                  const at::Tensor& bias, const AttentionCore& core, const LayerCall& call,
+                  const DocumentPair& documents) {
+  if (q.size(0) == 0) return q * nothing_of(k, v, bias);
+  if (!are_whole(documents.queries, q.size(2)) || !are_whole(documents.keys, k.size(2))) {
+    return core.dropout.active(call) ? explicit_attention(q, k, v, bias, core, call, documents)
+                                     : attend_by_document(q, k, v, bias, core, call, documents);
   }
   // torch refuses a causal mask beside a bias, and no kernel caps scores; with these, or with
   // dropout, everything is written out.
   if (core.dropout.active(call) || core.softcap > 0 || (core.causal && bias.defined()))
-    return explicit_attention(q, k, v, bias, core, call);
+    return explicit_attention(q, k, v, bias, core, call, {});
   if (core.sliding_window > 0 && core.sliding_window < q.size(2))
     return sliding_attention(q, k, v, core);
   return fused_attention(q, k, v, bias, core.causal, core.scale);

@@ -19,10 +19,12 @@ struct AttentionCore {
 };
 
 // q [B, n, Q, D], k and v [B, m, K, D] with n a multiple of m; `bias` is undefined or broadcasts to
-// [B, n, Q, K], in q's type, and may want a gradient. Result [B, n, Q, D]. An empty batch keeps its
+// [B, n, Q, K], in q's type, and may want a gradient. A query sees the keys of its own document;
+// what comes of padding has no meaning, and no NaN. Result [B, n, Q, D]. An empty batch keeps its
 // place in the graph.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const at::Tensor& bias, const AttentionCore& core, const LayerCall& call);
+                  const at::Tensor& bias, const AttentionCore& core, const LayerCall& call,
+                  const DocumentPair& documents = {});
 
 // Fused projections [B, T, sum of `segments`, D] of a rank's tokens, segments of heads such as [q |
 // k | v] one after another -> its share of every segment over the whole sequence, [B, L, sum / u,

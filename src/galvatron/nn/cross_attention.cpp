@@ -39,7 +39,8 @@ at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BC
   // By value: a recomputed core outlives this call.
   const auto core = [=](const std::vector<at::Tensor>& in) {
     const at::Tensor q = in[0].transpose(1, 2), kv = in[1].transpose(1, 2);
-    return attend(q, kv.narrow(1, 0, heads), kv.narrow(1, heads, heads), {}, settings, call)
+    return attend(q, kv.narrow(1, 0, heads), kv.narrow(1, heads, heads), {}, settings, call,
+                  {call.documents.of_sequence, call.documents.of_context})
         .transpose(1, 2);
   };
   at::Tensor y = options.recompute_core ? recomputed(core, inputs) : core(inputs);

@@ -10,12 +10,14 @@
 // vocabulary.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/group.h"
+#include "galvatron/nn/documents.h"
 
 namespace galvatron::nn {
 
@@ -26,6 +28,13 @@ struct Inputs {
   at::Tensor labels_BT;    // kIgnoreLabel does not count
   at::Tensor images_BCHW;  // whole images, in the compute type
   at::Tensor classes_B;
+};
+
+// What the data say of documents. Where they say nothing every sample is one, of tokens 0, 1, ...,
+// L - 1.
+struct DocumentInputs {
+  at::Tensor positions_BL;  // of each token of the sequence within its document; may be undefined
+  std::shared_ptr<const Documents> of_sequence, of_context;  // may be null
 };
 inline constexpr std::int64_t kIgnoreLabel = -100;
 
@@ -51,6 +60,7 @@ struct LayerCall {
   bool training = true;   // dropout on
   bool logits = false;    // the head returns logits [B, T, V / tp] instead of the loss
   Inputs inputs;
+  DocumentInputs documents;  // of `sequence` and `context`
 };
 
 // The ranks that work on a layer with this one. Groups of one cost nothing.

@@ -90,6 +90,10 @@ at::Tensor LayerBench::random_input(spec::InputKind kind, std::int64_t samples,
       return at::randn({samples, image.channels, image.height, image.width}, floats());
     case spec::InputKind::kClasses:
       return at::randint(image.num_classes, {samples}, integers);
+    case spec::InputKind::kDocuments:
+    case spec::InputKind::kTargetDocuments:
+    case spec::InputKind::kPositions:
+      break;  // no layer takes them
   }
   GALV_CHECK(false, "unknown kind of input");
 }

@@ -26,6 +26,9 @@ class InputSource {
   // sequence that the layer works on, on the CPU. Either range may be empty; images and classes
   // come whole, whatever `tokens` says.
   virtual at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) = 0;
+  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions)? Documents of
+  // a model with targets come with theirs. The same on every rank.
+  virtual bool says(spec::InputKind) const { return false; }
   // Labels or classes that count in the whole global batch: the loss is the mean over them.
   virtual double num_labels() = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/comm/torch_headers.h"
 
 namespace galvatron::runtime {
 
@@ -33,6 +34,24 @@ void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
   if (both.size() > 1) call.context = split(both[1]);
 }
 
+nn::DocumentInputs document_inputs(
+    const nn::LayerCall& call,
+    const std::function<at::Tensor(spec::InputKind kind, std::int64_t length)>& whole) {
+  using spec::InputKind;
+  const auto documents = [&](InputKind kind, std::int64_t length) {
+    const at::Tensor ids = whole(kind, length);
+    return ids.defined() ? std::make_shared<const nn::Documents>(nn::documents_from_ids(ids.cpu()))
+                         : nullptr;
+  };
+  const std::int64_t length = call.sequence.length, context = call.context.length;
+  nn::DocumentInputs out;
+  out.positions_BL = whole(InputKind::kPositions, length);
+  out.of_sequence =
+      documents(context > 0 ? InputKind::kTargetDocuments : InputKind::kDocuments, length);
+  if (context > 0) out.of_context = documents(InputKind::kDocuments, context);
+  return out;
+}
+
 std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model) {
   std::vector<spec::InputKind> out;
   for (const spec::LayerSpec& layer : model.layers) {
@@ -54,6 +73,10 @@ at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind) {
       return inputs.images_BCHW;
     case spec::InputKind::kClasses:
       return inputs.classes_B;
+    case spec::InputKind::kDocuments:
+    case spec::InputKind::kTargetDocuments:
+    case spec::InputKind::kPositions:
+      break;  // document_inputs()
   }
   GALV_CHECK(false, "unknown kind of input");
 }

@@ -16,6 +16,12 @@ nn::SequenceSplit sequence_split(const plan::RankLayout& layout, int rank, std::
 void set_sequences(nn::LayerCall& call, const spec::ModelSpec& model, int layer,
                    const std::function<nn::SequenceSplit(const spec::StreamSpec&)>& split);
 
+// What the data say of documents, for a call whose sequences are set. `whole`: of its samples [B,
+// length] of this kind, undefined where the data do not say it.
+nn::DocumentInputs document_inputs(
+    const nn::LayerCall& call,
+    const std::function<at::Tensor(spec::InputKind kind, std::int64_t length)>& whole);
+
 // Distinct kinds that the layers take, in their order; answers included.
 std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model);
 

@@ -134,6 +134,7 @@ double StageExecutor::take_loss_sum() {
 }
 
 void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
+  last_documents_ = {};
   for (const Step& step : steps) {
     trace_stage(step);
     run_step(step, context);
@@ -257,12 +258,12 @@ nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepCont
   call.training = context.training;
   call.logits = context.logits;
   add_inputs(call, layer, context);
+  add_documents(call, layer, context);
   return call;
 }
 
 void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext& context) {
-  const std::int64_t first = call.first_sample - context.first_sample;  // within the global batch
-  const Range samples{first, first + call.num_samples};
+  const Range samples = samples_of(call, context);
   if (model_.layer(layer).inputs.empty()) return;
   const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
   for (const spec::InputKind kind : model_.layer(layer).inputs) {
@@ -272,6 +273,23 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
                .to(device_, /*non_blocking=*/true);
     if (kind == spec::InputKind::kImages) slot = slot.to(compute_scalar_type(plan_.precision));
   }
+}
+
+// Layers of a stage see the same samples one after another.
+void StageExecutor::add_documents(nn::LayerCall& call, int layer, const StepContext& context) {
+  if (runner(layer).computes_loss()) return;
+  const Range samples = samples_of(call, context);
+  const DocumentsKey key{samples.begin, samples.end, call.sequence.length, call.context.length};
+  if (last_documents_.first != key) {
+    const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
+    const auto read = [&](spec::InputKind kind, std::int64_t length) {
+      if (!context.input->says(kind)) return at::Tensor();
+      const at::Tensor whole = context.input->fetch(kind, samples, {0, length});
+      return kind == spec::InputKind::kPositions ? whole.to(device_, /*non_blocking=*/true) : whole;
+    };
+    last_documents_ = {key, document_inputs(call, read)};
+  }
+  call.documents = last_documents_.second;
 }
 
 // The streams in front of the step's layer.

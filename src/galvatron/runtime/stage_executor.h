@@ -2,6 +2,7 @@
 // the schedule. Layers, transfers, gathers and reductions run where the list has them, nothing else
 // does. A rank has one stage, or under an interleaved schedule several: its chunks.
 #pragma once
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +55,9 @@ class StageExecutor {
   // Activations or gradients of one microbatch on their way to one chunk.
   using TransferKey = std::tuple<bool, int, int>;
 
+  // Samples of the global batch, and the lengths of their sequences.
+  using DocumentsKey = std::array<std::int64_t, 4>;
+
   int stage(const plan::Step& step) const { return step.chunk * plan_.pipeline.degree + pp_rank_; }
   int first_layer(const plan::Step& step) const {
     return static_cast<int>(chunk_layers(step).begin);
@@ -69,7 +73,13 @@ class StageExecutor {
   plan::TokenLayout layout(int layer) const { return plan_.layout(layer).tokens(); }
 
   nn::LayerCall make_call(int layer, int microbatch, const StepContext& context);
+  // Of a call, within the global batch.
+  static Range samples_of(const nn::LayerCall& call, const StepContext& context) {
+    const std::int64_t first = call.first_sample - context.first_sample;
+    return {first, first + call.num_samples};
+  }
   void add_inputs(nn::LayerCall& call, int layer, const StepContext& context);
+  void add_documents(nn::LayerCall& call, int layer, const StepContext& context);
   void change_layout(const plan::Step& step);
   std::vector<plan::Step> make_steps(bool training) const;
   void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
@@ -105,6 +115,7 @@ class StageExecutor {
   std::optional<Trace::Scope> stage_scope_;
   plan::Step traced_;  // what it is of
   std::vector<at::Tensor> logits_;
+  std::pair<DocumentsKey, nn::DocumentInputs> last_documents_;  // read for a call
 };
 
 }  // namespace galvatron::runtime

@@ -73,6 +73,11 @@ enum class InputKind {
   kLabels,        // [B, T] of the sequence that the head sees; -100 does not count
   kImages,        // [B, channels, height, width], fp32
   kClasses,       // [B]
+  // What data may say beside what layers take, of whole sequences. Without it every sample is one
+  // document, whose tokens are numbered from 0.
+  kDocuments,        // [B, L]: equal numbers see one another, 0 is padding
+  kTargetDocuments,  // [B, L] of the target sequence
+  kPositions,        // [B, L]: of a token within its document
 };
 
 // A grid of tokens, row by row, and Swin's windows over it (Liu et al. 2021). Of a layer that makes

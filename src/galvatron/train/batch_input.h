@@ -16,6 +16,7 @@ class BatchInput : public runtime::InputSource {
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override {
     return samples_.fetch(kind, consumed_, samples, tokens);
   }
+  bool says(spec::InputKind kind) const override { return samples_.says(kind); }
   double num_labels() override {
     if (!num_labels_) num_labels_ = samples_.num_labels(consumed_, global_batch_);
     return *num_labels_;

@@ -28,6 +28,7 @@ class Once : public data::SampleSource {
     out.narrow(0, first_beyond - samples.begin, samples.end - first_beyond).fill_(nn::kIgnoreLabel);
     return out;
   }
+  bool says(spec::InputKind kind) const override { return samples_.says(kind); }
   double num_labels(std::int64_t consumed, std::int64_t count) const override {
     return samples_.num_labels(consumed, std::min(count, size() - consumed));
   }

@@ -1,6 +1,7 @@
 #include "galvatron/train/gathered_batch.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string_view>
 
@@ -13,10 +14,33 @@
 namespace galvatron::train {
 namespace {
 
-constexpr std::int64_t kComparedSamples = 4;
+using spec::InputKind;
 
-bool has_positions(spec::InputKind kind) {
-  return kind != spec::InputKind::kImages && kind != spec::InputKind::kClasses;
+constexpr std::int64_t kComparedSamples = 4;
+// What no layer needs; Header::said has a bit for each.
+constexpr std::array kOptional = {InputKind::kDocuments, InputKind::kTargetDocuments,
+                                  InputKind::kPositions};
+
+bool is_optional(InputKind kind) {
+  return std::ranges::find(kOptional, kind) != kOptional.end();
+}
+
+bool has_tokens(InputKind kind) {
+  return kind != InputKind::kImages && kind != InputKind::kClasses;
+}
+
+std::int64_t said_in(const BatchPart& part) {
+  std::int64_t out = 0;
+  for (std::size_t i = 0; i < kOptional.size(); ++i) {
+    if (part.contains(kOptional[i])) out |= std::int64_t{1} << i;
+  }
+  return out;
+}
+
+// Of samples that do not say it: each is one document.
+at::Tensor usual(InputKind kind, std::int64_t samples, std::int64_t tokens) {
+  return kind == InputKind::kPositions ? at::arange(tokens, at::kLong).expand({samples, tokens})
+                                       : at::ones({samples, tokens}, at::kLong);
 }
 
 std::int64_t samples_of(const BatchPart& part) {
@@ -35,6 +59,11 @@ std::int64_t print_of(const BatchPart& part) {
   return static_cast<std::int64_t>(out >> 1U);
 }
 
+// What all must say where samples are padded.
+std::int64_t said_of_masks(spec::Task task) {
+  return task == spec::Task::kSequenceToSequence ? 0b011 : 0b001;
+}
+
 }  // namespace
 
 plan::RankSet BatchParts::readers(int rank) const {
@@ -44,8 +73,8 @@ plan::RankSet BatchParts::readers(int rank) const {
 
 // What a rank says of its part.
 struct GatheredBatch::Header {
-  std::int64_t samples = 0, tokens = 0, print = 0;
-  static constexpr std::int64_t kNumbers = 3;
+  std::int64_t samples = 0, tokens = 0, print = 0, said = 0;
+  static constexpr std::int64_t kNumbers = 4;
 };
 
 GatheredBatch::GatheredBatch(const spec::ModelSpec& model, const plan::Plan& plan,
@@ -54,10 +83,13 @@ GatheredBatch::GatheredBatch(const spec::ModelSpec& model, const plan::Plan& pla
   const at::NoGradGuard no_grad;
   const std::vector<Header> headers = exchange_headers(mine);
   check(headers);
+  std::int64_t said = 0;
   for (const Header& header : headers) {
     share_ = std::max(share_, header.samples);
     seq_length_ = std::max(seq_length_, header.tokens);
+    said |= header.said;
   }
+  if (pads(headers)) said |= said_of_masks(model.task);
   if (share_ == 0) return;
   // Every microbatch has a sample.
   share_ = std::max(share_, (plan.num_microbatches + parts_.count() - 1L) / parts_.count());
@@ -68,13 +100,18 @@ GatheredBatch::GatheredBatch(const spec::ModelSpec& model, const plan::Plan& pla
     places_.push_back({part * share_, part * share_ + samples});
     if (counted.insert(static_cast<int>(part)).second) num_samples_ += samples;
   }
-  gather(mine, answers);
+  std::vector<InputKind> kinds = runtime::input_kinds(model);
+  if (!answers) std::erase_if(kinds, runtime::is_answer);
+  for (std::size_t i = 0; i < kOptional.size(); ++i) {
+    if ((said >> i & 1) != 0) kinds.push_back(kOptional[i]);
+  }
+  gather(mine, kinds);
 }
 
 std::vector<GatheredBatch::Header> GatheredBatch::exchange_headers(const BatchPart& mine) const {
   const std::int64_t tokens =
-      mine.contains(spec::InputKind::kTokens) ? mine.at(spec::InputKind::kTokens).size(1) : 0;
-  const at::Tensor own = at::tensor({samples_of(mine), tokens, print_of(mine)}, at::kLong);
+      mine.contains(InputKind::kTokens) ? mine.at(InputKind::kTokens).size(1) : 0;
+  const at::Tensor own = at::tensor({samples_of(mine), tokens, print_of(mine), said_in(mine)}, at::kLong);
   at::Tensor all = at::empty({world_.size() * Header::kNumbers},
                              at::TensorOptions(at::kLong).device(world_.device()));
   world_.all().all_gather(all, own.to(world_.device()));
@@ -82,13 +119,12 @@ std::vector<GatheredBatch::Header> GatheredBatch::exchange_headers(const BatchPa
   const auto* numbers = all.data_ptr<std::int64_t>();
   std::vector<Header> out;
   for (int rank = 0; rank < world_.size(); ++rank, numbers += Header::kNumbers)
-    out.push_back({numbers[0], numbers[1], numbers[2]});
+    out.push_back({numbers[0], numbers[1], numbers[2], numbers[3]});
   return out;
 }
 
 void GatheredBatch::check(const std::vector<Header>& headers) const {
   std::map<int, int> first_of_part;
-  int reader = -1;  // the first rank that has read something
   for (int rank = 0; rank < world_.size(); ++rank) {
     const Header& header = headers[static_cast<std::size_t>(rank)];
     const int twin = first_of_part.emplace(parts_.of(rank), rank).first->second;
@@ -100,43 +136,55 @@ void GatheredBatch::check(const std::vector<Header>& headers) const {
           " parts of a batch, and have read different ones: leave the distributed sampler to the "
           "strategy, or divide the data by its data_parallel_rank and data_parallel_size");
     }
-    if (header.samples == 0) continue;
-    if (reader < 0) reader = rank;
-    const std::int64_t tokens = headers[static_cast<std::size_t>(reader)].tokens;
-    if (header.tokens == tokens) continue;
-    throw ConfigError("[data] rank ", rank, " has read samples of ", header.tokens,
-                      " tokens, rank ", reader, " of ", tokens,
-                      ": cut or pack all to one length, with labels of -100 where nothing is to be "
-                      "learned");
   }
 }
 
-at::Tensor GatheredBatch::filled(spec::InputKind kind, const BatchPart& mine) const {
+// Are samples of some ranks shorter than those of others, and what is behind them to be seen?
+bool GatheredBatch::pads(const std::vector<Header>& headers) const {
+  return model_.task != spec::Task::kNextToken &&
+         std::ranges::any_of(headers, [&](const Header& header) {
+           return header.samples > 0 && header.tokens != seq_length_;
+         });
+}
+
+bool GatheredBatch::is_of_targets(InputKind kind) const {
+  return kind == InputKind::kTargetTokens || kind == InputKind::kTargetDocuments ||
+         (kind == InputKind::kLabels && model_.task == spec::Task::kSequenceToSequence);
+}
+
+at::Tensor GatheredBatch::filled(InputKind kind, const BatchPart& mine) const {
   std::vector<std::int64_t> shape{share_};
   at::ScalarType dtype = at::kLong;
-  if (kind == spec::InputKind::kImages) {
+  if (kind == InputKind::kImages) {
     shape.insert(shape.end(), {model_.image.channels, model_.image.height, model_.image.width});
     dtype = at::kFloat;
-  } else if (has_positions(kind)) {
-    const bool of_target =
-        kind == spec::InputKind::kTargetTokens ||
-        (kind == spec::InputKind::kLabels && model_.task == spec::Task::kSequenceToSequence);
+  } else if (has_tokens(kind)) {
     spec::StreamSpec stream;
-    if (of_target) stream.length_kind = spec::StreamSpec::Length::kTarget;
+    if (is_of_targets(kind)) stream.length_kind = spec::StreamSpec::Length::kTarget;
     shape.push_back(stream.length(seq_length_));
   }
-  const std::int64_t filling = runtime::is_answer(kind) ? nn::kIgnoreLabel : 0;
+  const std::int64_t padding = runtime::is_answer(kind) ? nn::kIgnoreLabel : 0;
   at::Tensor out =
-      at::full(shape, filling, at::TensorOptions().dtype(dtype).device(world_.device()));
+      at::full(shape, padding, at::TensorOptions().dtype(dtype).device(world_.device()));
   const std::int64_t samples = samples_of(mine);
-  if (samples > 0) out.narrow(0, 0, samples).copy_(mine.at(kind));
+  if (samples == 0) return out;
+  at::Tensor read;
+  if (is_optional(kind) && !mine.contains(kind)) {
+    const auto tokens =
+        is_of_targets(kind) ? InputKind::kTargetTokens : InputKind::kTokens;
+    read = usual(kind, samples, mine.at(tokens).size(1));
+  } else {
+    read = mine.at(kind);
+  }
+  at::Tensor place = out.narrow(0, 0, samples);
+  if (has_tokens(kind)) place = place.narrow(1, 0, read.size(1));
+  place.copy_(read);
   return out;
 }
 
-void GatheredBatch::gather(const BatchPart& mine, bool answers) {
+void GatheredBatch::gather(const BatchPart& mine, const std::vector<InputKind>& kinds) {
   const comm::Group readers = world_.group(parts_.readers(world_.rank()));
-  for (const spec::InputKind kind : runtime::input_kinds(model_)) {
-    if (runtime::is_answer(kind) && !answers) continue;
+  for (const InputKind kind : kinds) {
     const at::Tensor part = filled(kind, mine);
     std::vector<std::int64_t> shape = part.sizes().vec();
     shape[0] *= readers.size();
@@ -148,9 +196,11 @@ void GatheredBatch::gather(const BatchPart& mine, bool answers) {
   }
 }
 
-at::Tensor GatheredBatch::fetch(spec::InputKind kind, Range samples, Range tokens) {
+at::Tensor GatheredBatch::fetch(InputKind kind, Range samples, Range tokens) {
   const at::Tensor rows = whole_.at(kind).narrow(0, samples.begin, samples.size());
-  return has_positions(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
+  return has_tokens(kind) ? rows.narrow(1, tokens.begin, tokens.size()) : rows;
 }
+
+bool GatheredBatch::says(InputKind kind) const { return whole_.contains(kind); }
 
 }  // namespace galvatron::train

@@ -15,7 +15,7 @@
 namespace galvatron::train {
 
 // What a rank has read, on any device: [samples, ...], shaped as InputSource::fetch() of the whole
-// sequence. Without any entry: nothing.
+// sequence. Without any entry: nothing. What no layer needs may be there on some ranks alone.
 using BatchPart = std::map<spec::InputKind, at::Tensor>;
 
 // Which part of a batch each rank reads: one of the data-parallel ranks of the first layer.
@@ -32,7 +32,8 @@ struct BatchParts {
 class GatheredBatch : public runtime::InputSource {
  public:
   // Without `answers` labels and classes are left alone. ConfigError on every rank where ranks of
-  // one part have read different samples, or samples are of different lengths. Collective.
+  // one part have read different samples. Samples that are shorter than those of other ranks are
+  // padded. Collective.
   // REQUIRES: World::create_groups() saw the readers() of every rank.
   GatheredBatch(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
                 const BatchPart& mine, bool answers);
@@ -47,14 +48,17 @@ class GatheredBatch : public runtime::InputSource {
   const std::vector<Range>& places() const { return places_; }
 
   at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) override;
+  bool says(spec::InputKind kind) const override;
   double num_labels() override { return num_labels_; }
 
  private:
   struct Header;
   std::vector<Header> exchange_headers(const BatchPart& mine) const;
   void check(const std::vector<Header>& headers) const;
-  void gather(const BatchPart& mine, bool answers);
-  // [samples, ...] of a part, filled up to share_ samples.
+  void gather(const BatchPart& mine, const std::vector<spec::InputKind>& kinds);
+  bool pads(const std::vector<Header>& headers) const;
+  bool is_of_targets(spec::InputKind kind) const;
+  // [samples, ...] of a part, filled up to share_ samples, and samples to the longest of all.
   at::Tensor filled(spec::InputKind kind, const BatchPart& mine) const;
 
   const spec::ModelSpec& model_;

@@ -23,6 +23,14 @@ std::vector<plan::RankSet> reader_sets(const plan::Plan& plan) {
   return out;
 }
 
+// Logits [samples, tokens, vocabulary] of the tokens that a rank has read itself.
+at::Tensor without_padding(const at::Tensor& logits, const BatchPart& mine) {
+  for (const auto kind : {spec::InputKind::kTargetTokens, spec::InputKind::kTokens}) {
+    if (mine.contains(kind)) return logits.narrow(1, 0, mine.at(kind).size(1));
+  }
+  return logits;
+}
+
 void require_labels(GatheredBatch& batch) {
   if (batch.num_labels() == 0)
     throw ConfigError("[data] no label of the batch counts: all are -100, or there is no sample");
@@ -147,7 +155,7 @@ at::Tensor StepRunner::logits(const BatchPart& mine) {
   set_shape(batch);
   at::Tensor out;
   guarded([&] { out = engine_->logits(batch, batch.places()); });
-  return out;
+  return without_padding(out, mine);
 }
 
 void StepRunner::set_optimizer(const spec::OptimizerChoice& choice) {

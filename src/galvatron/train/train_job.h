@@ -12,6 +12,7 @@
 
 #include "galvatron/comm/pinning.h"
 #include "galvatron/comm/world.h"
+#include "galvatron/data/document_mode.h"
 #include "galvatron/data/image_samples.h"
 #include "galvatron/data/sample_source.h"
 #include "galvatron/data/split.h"
@@ -66,6 +67,7 @@ struct TrainJob {
   SampleMaker make_samples;
   std::string split = "969,30,1";
   bool shuffle = true;
+  data::DocumentMode documents = data::DocumentMode::kJoined;  // of text
   data::SplitPart evaluated = data::SplitPart::kValid;  // the part that evaluations take
   // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
   // tokenizer.

@@ -22,10 +22,7 @@ class DecoderEmbedding : public nn::Layer {
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
     at::Tensor x_BSH = tokens_(params, call);
-    if (positions_ >= 0) {
-      const Range tokens = call.sequence.tokens;
-      x_BSH = x_BSH + params[positions_].narrow(0, tokens.begin, tokens.size());
-    }
+    if (positions_ >= 0) x_BSH = x_BSH + position_rows(params[positions_], call);
     return {nn::dropout(x_BSH, dropout_, call)};
   }
 
