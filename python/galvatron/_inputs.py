@@ -122,7 +122,9 @@ class InputReader:
         if name == "position_ids":
             _check_range(name, value, spec.max_positions, "position", f"'{spec.name}' has {spec.max_positions}")
         elif name in MASKS:
-            _check_range(name, value, value.shape[1] + 1, "number", "1 is text, 0 padding, 2 and more are further texts")
+            _check_range(
+                name, value, value.shape[1] + 1, "number", "1 is text, 0 padding, 2 and more are further texts"
+            )
         else:
             there_are = f"the vocabulary of '{spec.name}' has {spec.vocab_size}"
             _check_range(name, value, spec.vocab_size, "token", there_are)

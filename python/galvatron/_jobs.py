@@ -36,6 +36,8 @@ class JobOptions(ModelNumbers, total=False):
     """Of first weights, dropout and the order of the data; 1234."""
     split: str
     """Weights of training, validation and test samples of a token file; "969,30,1"."""
+    documents: str
+    """Of a token file: "joined", "masked" or "packed"; "joined"."""
     mask_token: str | int
     """Text or id of the token that hides others (BERT); default: the tokenizer's."""
     whole_words: bool

@@ -64,8 +64,9 @@ class Model(nn.Module):
 
     - ``input_ids`` int64 [B, T], ``labels`` int64 [B, T] as in transformers: equal to input_ids for next-token models
       (the shift happens inside); -100 does not count;
-    - ``attention_mask`` int64 [B, T]: 0 is padding, which nothing sees; 2 and more are further texts of a packed sample;
-    - ``position_ids`` int64 [B, T]: where they start anew, a next-token model without a mask takes another text to begin;
+    - ``attention_mask`` int64 [B, T]: 0 is padding, which nothing sees; 2 and more are further texts of a packed
+      sample;
+    - ``position_ids`` int64 [B, T]: where they start anew another text begins, for a next-token model without a mask;
     - T5 also takes ``decoder_input_ids`` [B, U]; without them they are the labels [B, U] shifted right;
     - vision models take ``pixel_values`` [B, channels, height, width] and ``labels`` int64 [B].
 

@@ -260,7 +260,7 @@ class Samples:
         if task == IMAGE_CLASSES:
             return out
         self._check_length(number, sample)
-        lengths = {name: length for name in KINDS}
+        lengths = dict.fromkeys(KINDS, length)
         if task == SEQUENCE_TO_SEQUENCE:
             target = self._spec.target_length(length)
             lengths |= {"labels": target, "decoder_input_ids": target, "decoder_attention_mask": target}

@@ -9,11 +9,12 @@
 
 #include <ATen/ATen.h>
 
-#include "config_error.h"
-#include "data/token_file.h"
 #include "galvatron/data/best_fit.h"
 #include "galvatron/data/masked_samples.h"
 #include "galvatron/data/next_token_samples.h"
+
+#include "config_error.h"
+#include "data/token_file.h"
 
 namespace galvatron::data {
 namespace {
@@ -138,14 +139,14 @@ TEST_F(DocumentsTest, ArePackedWhole) {
     const at::Tensor ids = samples.fetch(InputKind::kDocuments, sample, {0, 1}, {0, 6});
     const at::Tensor learned = answers.ne(-100);
     EXPECT_TRUE(at::equal(answers.masked_select(learned), tokens.masked_select(learned) + 1));
-    EXPECT_TRUE(at::equal(ids.masked_select(learned).gt(0).all(), at::tensor(true)));
+    EXPECT_TRUE(ids.masked_select(learned).gt(0).all().item<bool>());
     EXPECT_EQ(samples.num_labels(sample, 1), learned.sum().item<double>());
     const at::Tensor flat = answers.masked_select(learned);
     for (std::int64_t i = 0; i < flat.numel(); ++i) labels.insert(flat[i].item<std::int64_t>());
   }
   // Every token but the first of each document, once.
-  const std::multiset<std::int64_t> all = {1,  2,  3,  5,  7,  8,  9,  10, 11, 12, 13,
-                                           14, 16, 17, 20, 21, 22, 23, 24, 26};
+  const std::multiset<std::int64_t> all = {1,  2,  3,  5,  7,  8,  9,  10, 11, 12,
+                                           13, 14, 16, 17, 20, 21, 22, 23, 24, 26};
   EXPECT_EQ(labels, all);
 }
 
@@ -174,12 +175,10 @@ TEST_F(DocumentsTest, OfMaskedSamplesHideNoPadding) {
   ASSERT_EQ(samples.size(), 2);
   for (std::int64_t i = 0; i < 2; ++i) {
     const at::Tensor labels = samples.fetch(spec::InputKind::kLabels, i, {0, 1}, {0, 40}).ne(-100);
-    const at::Tensor text =
-        samples.fetch(spec::InputKind::kDocuments, i, {0, 1}, {0, 40}).gt(0);
+    const at::Tensor text = samples.fetch(spec::InputKind::kDocuments, i, {0, 1}, {0, 40}).gt(0);
     EXPECT_TRUE(at::equal(labels.logical_and(text), labels));
     EXPECT_EQ(samples.num_labels(i, 1), labels.sum().item<double>());
-    EXPECT_EQ(labels.sum().item<std::int64_t>(),
-              std::llround(0.15 * text.sum().item<double>()));
+    EXPECT_EQ(labels.sum().item<std::int64_t>(), std::llround(0.15 * text.sum().item<double>()));
   }
 }
 

@@ -5,8 +5,8 @@
 //            [--weight-decay X] [--export DIR] [--export-dtype F32] [--max-shard BYTES]
 // --tokens: safetensors with int64 `input_ids` [batches, B, S], and for the families that take them
 //   `decoder_input_ids` and `labels` [batches, B, T]. Without labels they are the next tokens; with
-//   them they lie where they are predicted. `documents`, `target_documents` and `positions` likewise.
-//   For images `pixel_values` [batches, B, C, H, W] and `labels` [batches, B].
+//   them they lie where they are predicted. `documents`, `target_documents` and `positions`
+//   likewise. For images `pixel_values` [batches, B, C, H, W] and `labels` [batches, B].
 // --output: safetensors with
 //   logits [B, S, V]   of the first batch (one rank only); [B, classes] of images
 //   loss [1]           of the first batch

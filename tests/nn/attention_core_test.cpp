@@ -105,21 +105,20 @@ at::Tensor seen(const std::vector<std::int64_t>& queries, const std::vector<std:
   return q.eq(k).logical_or(q.eq(0));
 }
 
-const std::vector<std::vector<std::int64_t>> kIds = {
-    {0, 0, 1, 1, 1, 4, 4, 2, 2, 2, 2, 0, 0}, {7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}};
+const std::vector<std::vector<std::int64_t>> kIds = {{0, 0, 1, 1, 1, 4, 4, 2, 2, 2, 2, 0, 0},
+                                                     {7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}};
 
 DocumentPair one_pair(const std::vector<std::vector<std::int64_t>>& ids) {
-  at::Tensor rows = at::empty({static_cast<std::int64_t>(ids.size()),
-                               static_cast<std::int64_t>(ids[0].size())},
-                              at::kLong);
+  at::Tensor rows = at::empty(
+      {static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(ids[0].size())}, at::kLong);
   for (std::size_t i = 0; i < ids.size(); ++i)
     rows[static_cast<std::int64_t>(i)].copy_(at::tensor(ids[i], at::kLong));
   const auto documents = std::make_shared<const Documents>(documents_from_ids(rows));
   return {documents, documents};
 }
 
-// Beside everything that attention may have: what a token sees is what a mask would show it. Rows of
-// padding have no meaning.
+// Beside everything that attention may have: what a token sees is what a mask would show it. Rows
+// of padding have no meaning.
 TEST(Documents, TokensSeeTheirOwnAlone) {
   const std::int64_t length = 13;
   const Qkv x(length);
@@ -163,8 +162,7 @@ TEST(Documents, HoldBesideDropout) {
   LayerCall call;
   call.num_samples = 2;
   call.sequence.length = length;
-  const AttentionCore core{
-      .causal = true, .dropout = {0.5, 17}, .num_heads = 4, .heads = {0, 4}};
+  const AttentionCore core{.causal = true, .dropout = {0.5, 17}, .num_heads = 4, .heads = {0, 4}};
   const at::Tensor out = attend(x.q, x.k, x.v, {}, core, call, one_pair(kIds));
   EXPECT_FALSE(out.isnan().any().item<bool>());
   // Other documents and padding change nothing in tokens 7 to 10 of the first sample.

@@ -166,6 +166,35 @@ def test_training_takes_any_data_of_python():
         assert summary["options"]["data"] == type(data).__name__
 
 
+@pytest.mark.parametrize("name", [TINY, "llama-tiny", "bert-tiny", "t5-tiny"])
+def test_samples_of_different_lengths_are_padded(name):
+    """As tokenizers and collators make them for fine-tuning: questions that are read and not learned."""
+    model = galvatron.load(name, torch.float64)
+    numbers = np.random.default_rng(3)
+    samples = []
+    for length in (16, 5, 11, 9):
+        tokens = torch.from_numpy(numbers.integers(5, 200, length))
+        labels = tokens.masked_fill(torch.arange(length) < length // 3, -100)
+        if name == "t5-tiny":
+            labels = labels[-(length // 6 + 2) :]
+        samples.append({"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels})
+    options = {**QUICK, "precision": "fp64", "shuffle": False}
+    summary = galvatron.train(name, data=samples, **options)
+    sums = [model(**{key: value[None] for key, value in sample.items()}) for sample in samples]
+    shift = 1 if name in (TINY, "llama-tiny") else 0
+    counts = [int((sample["labels"][shift:] != -100).sum()) for sample in samples]
+    mean = sum(out.loss.item() * count for out, count in zip(sums, counts, strict=True)) / sum(counts)
+    assert summary.losses[0] == pytest.approx(mean, rel=1e-10)
+    same = galvatron.train(name, data=samples, **options, num_microbatches=4, recompute="full")
+    assert same["losses"] == pytest.approx(summary["losses"], rel=1e-9)
+    if name == TINY:  # the labels are the tokens where there are none
+        bare = [{key: sample[key] for key in ("input_ids", "attention_mask")} for sample in samples]
+        full = [{**sample, "labels": sample["input_ids"]} for sample in bare]
+        same_losses(galvatron.train(name, data=bare, **options), galvatron.train(name, data=full, **options))
+        same_losses(galvatron.train(name, data=DataLoader(bare, batch_size=1), **options),
+                    galvatron.train(name, data=full, **options))  # fmt: skip
+
+
 def test_training_takes_a_hugging_face_dataset():
     datasets = pytest.importorskip("datasets")
     rows = token_rows()

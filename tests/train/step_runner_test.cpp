@@ -141,12 +141,35 @@ TEST(StepRunner, RanksOfOnePartMustReadTheSame) {
   EXPECT_NE(said.find("ranks 0 and 1 must read the same samples"), std::string::npos) << said;
 }
 
-TEST(StepRunner, SamplesAreOfOneLength) {
-  const std::string said = refusal(make_plan(2, {}), [](StepRunner& runner) {
-    runner.evaluate(part_of(rows({4, 16 - runner.rank()}, 0), 1, 0));
+// As collators make batches: each as long as its longest sample.
+TEST(StepRunner, ShorterSamplesOfARankArePadded) {
+  const std::array<BatchPart, 2> parts = {part_of(rows({4, 16}, 0), 1, 0),
+                                          part_of(rows({4, 11}, 5), 1, 0)};
+  std::array<double, 2> alone{}, together{};
+  std::array<at::Tensor, 2> logits_alone, logits_together;
+  comm::run_rank_threads(1, [&](comm::World& world) {
+    use_test_threads();
+    StepRunner runner(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
+                      {kSeed, kSeqLength, true});
+    for (std::size_t i = 0; i < 2; ++i) {
+      alone[i] = runner.evaluate(parts[i]);
+      logits_alone[i] = runner.logits(parts[i]);
+    }
   });
-  EXPECT_NE(said.find("rank 1 has read samples of 15 tokens, rank 0 of 16"), std::string::npos)
-      << said;
+  comm::run_rank_threads(2, [&](comm::World& world) {
+    use_test_threads();
+    StepRunner runner(tiny_gpt(), make_plan(2, {}, 1, 1, spec::Precision::kFp64), world,
+                      {kSeed, kSeqLength, true});
+    const auto rank = static_cast<std::size_t>(world.rank());
+    together[rank] = runner.evaluate(parts[rank]);
+    logits_together[rank] = runner.logits(parts[rank]);
+  });
+  const double mean = (alone[0] * 4 * 15 + alone[1] * 4 * 10) / (4 * 25);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(together[i], mean, 1e-12 * mean);
+    EXPECT_EQ(logits_together[i].sizes(), logits_alone[i].sizes());
+    EXPECT_LE((logits_together[i] - logits_alone[i]).abs().max().item<double>(), 1e-12);
+  }
 }
 
 TEST(StepRunner, ABatchWithoutLabelsIsRefused) {

@@ -184,8 +184,8 @@ std::int64_t IndexedDataset::border_of(std::int64_t document) const {
         index_.bytes(), kHeaderBytes + sequences * 12 + static_cast<std::size_t>(document) * 8);
   }
   if (sequence == num_sequences_) return num_tokens_;
-  return load<std::int64_t>(index_.bytes(), kHeaderBytes + sequences * 4 +
-                                                static_cast<std::size_t>(sequence) * 8) /
+  return load<std::int64_t>(index_.bytes(),
+                            kHeaderBytes + sequences * 4 + static_cast<std::size_t>(sequence) * 8) /
          size_of(type_);
 }
 

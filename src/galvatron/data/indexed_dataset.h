@@ -42,8 +42,9 @@ class IndexedDataset {
   void read(std::int64_t first_token, std::span<std::int64_t> out) const;
   std::vector<std::int64_t> read(std::int64_t first_token, std::int64_t count) const;
 
-  // Tokens of a document; those of all follow one another and are all tokens. An index that names no
-  // documents has one for each sequence. REQUIRES: require_documents(), 0 <= index < document_count().
+  // Tokens of a document; those of all follow one another and are all tokens. An index that names
+  // no documents has one for each sequence. REQUIRES: require_documents(), 0 <= index <
+  // document_count().
   Range document(std::int64_t index) const;
   std::int64_t document_count() const;
   // The document that a token is of. REQUIRES: the same, 0 <= token < num_tokens().

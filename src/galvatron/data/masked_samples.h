@@ -17,10 +17,10 @@ struct MaskingOptions {
   WordPieces words;
 };
 
-// Of each sample 15 % of its tokens are chosen, the same number of equally long ones: four fifths of them become the mask
-// token, a tenth another token of the vocabulary, a tenth stay. Their labels are the tokens
-// themselves, those of all others do not count. Which is a function of (seed, sample, position)
-// only, and new in each epoch.
+// Of each sample 15 % of its tokens are chosen, the same number of equally long ones: four fifths
+// of them become the mask token, a tenth another token of the vocabulary, a tenth stay. Their
+// labels are the tokens themselves, those of all others do not count. Which is a function of (seed,
+// sample, position) only, and new in each epoch.
 class MaskedSamples : public SampleSource {
  public:
   // REQUIRES: mask_token is in the vocabulary of the rows.

@@ -22,9 +22,7 @@ at::Tensor NextTokenSamples::fetch(spec::InputKind kind, std::int64_t consumed, 
   }
 }
 
-bool NextTokenSamples::says(spec::InputKind kind) const {
-  return says_documents(*rows_, kind);
-}
+bool NextTokenSamples::says(spec::InputKind kind) const { return says_documents(*rows_, kind); }
 
 double NextTokenSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
   if (!rows_->has_documents()) return static_cast<double>(count * seq_length());

@@ -13,9 +13,10 @@ constexpr std::int64_t kLeastTokens = 2;  // an input and a label
 Range choose_documents(const IndexedDataset& dataset, const TokenSamplesOptions& options) {
   if (options.seq_length < kLeastTokens ||
       options.seq_length > std::numeric_limits<std::int32_t>::max()) {
-    throw ConfigError("[data] documents are packed into samples of 2 tokens or more, up to 2^31 - "
-                      "1, not of ",
-                      options.seq_length);
+    throw ConfigError(
+        "[data] documents are packed into samples of 2 tokens or more, up to 2^31 - "
+        "1, not of ",
+        options.seq_length);
   }
   dataset.require_documents();
   const SplitWeights weights = parse_split(options.split);

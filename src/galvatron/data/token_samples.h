@@ -62,8 +62,8 @@ class TokenSamples : public TokenRows {
   bool keep_documents_apart_;
 };
 
-// What galvatron-data says of its corpus beside the pair, where it does: ConfigError where that does
-// not belong to it, or its vocabulary is larger.
+// What galvatron-data says of its corpus beside the pair, where it does: ConfigError where that
+// does not belong to it, or its vocabulary is larger.
 void check_corpus_info(const IndexedDataset& dataset, std::int64_t vocab_size);
 
 // Tokens [first, first + out.size()) of the file. ConfigError for one beyond the vocabulary.

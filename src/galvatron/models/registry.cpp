@@ -18,6 +18,7 @@
 #include "galvatron/models/t5/model.h"
 #include "galvatron/models/vit/hf_weights.h"
 #include "galvatron/models/vit/model.h"
+#include "galvatron/nn/vector_math.h"
 
 namespace galvatron::models {
 namespace {
@@ -64,6 +65,7 @@ FamilyEntry entry(spec::Family family) {
 
 std::unique_ptr<nn::Layer> make_layer(const spec::ModelSpec& model, int index,
                                       const nn::LayerPlacement& placement) {
+  nn::prepare_vector_math();  // before any layer computes
   return entry(model.family).layer(model, index, placement);
 }
 

@@ -13,9 +13,9 @@ struct AttentionCore {
   bool causal = false;              // token i sees tokens 0 .. i
   std::int64_t sliding_window = 0;  // with causal: the last so many of them alone; 0: all
   double softcap = 0;               // scores x become cap * tanh(x / cap); 0: they stay
-  Dropout dropout;                  // of the probabilities
+  Dropout dropout = {};             // of the probabilities
   std::int64_t num_heads = 1;       // of the model: addresses dropout masks
-  Range heads;                      // which of them these are
+  Range heads = {};                 // which of them these are
 };
 
 // q [B, n, Q, D], k and v [B, m, K, D] with n a multiple of m; `bias` is undefined or broadcasts to

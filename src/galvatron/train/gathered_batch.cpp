@@ -21,9 +21,7 @@ constexpr std::int64_t kComparedSamples = 4;
 constexpr std::array kOptional = {InputKind::kDocuments, InputKind::kTargetDocuments,
                                   InputKind::kPositions};
 
-bool is_optional(InputKind kind) {
-  return std::ranges::find(kOptional, kind) != kOptional.end();
-}
+bool is_optional(InputKind kind) { return std::ranges::find(kOptional, kind) != kOptional.end(); }
 
 bool has_tokens(InputKind kind) {
   return kind != InputKind::kImages && kind != InputKind::kClasses;
@@ -111,7 +109,8 @@ GatheredBatch::GatheredBatch(const spec::ModelSpec& model, const plan::Plan& pla
 std::vector<GatheredBatch::Header> GatheredBatch::exchange_headers(const BatchPart& mine) const {
   const std::int64_t tokens =
       mine.contains(InputKind::kTokens) ? mine.at(InputKind::kTokens).size(1) : 0;
-  const at::Tensor own = at::tensor({samples_of(mine), tokens, print_of(mine), said_in(mine)}, at::kLong);
+  const at::Tensor own =
+      at::tensor({samples_of(mine), tokens, print_of(mine), said_in(mine)}, at::kLong);
   at::Tensor all = at::empty({world_.size() * Header::kNumbers},
                              at::TensorOptions(at::kLong).device(world_.device()));
   world_.all().all_gather(all, own.to(world_.device()));
@@ -170,8 +169,7 @@ at::Tensor GatheredBatch::filled(InputKind kind, const BatchPart& mine) const {
   if (samples == 0) return out;
   at::Tensor read;
   if (is_optional(kind) && !mine.contains(kind)) {
-    const auto tokens =
-        is_of_targets(kind) ? InputKind::kTargetTokens : InputKind::kTokens;
+    const auto tokens = is_of_targets(kind) ? InputKind::kTargetTokens : InputKind::kTokens;
     read = usual(kind, samples, mine.at(tokens).size(1));
   } else {
     read = mine.at(kind);

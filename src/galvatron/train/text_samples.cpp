@@ -32,22 +32,16 @@ std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, std::int64_t voc
                                                     seed);
   }
   const data::TokenSamplesOptions options{
-      job.data, row_length, job.split, part, job.shuffle, job.seed,
+      job.data,
+      row_length,
+      job.split,
+      part,
+      job.shuffle,
+      job.seed,
       /*keep_documents_apart=*/job.documents != data::DocumentMode::kJoined};
   if (job.documents == data::DocumentMode::kPacked)
     return std::make_unique<data::PackedSamples>(options, vocab_size);
   return std::make_unique<data::TokenSamples>(options, vocab_size);
-}
-
-void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
-  if (job.documents == data::DocumentMode::kJoined) return;
-  const char* why = nullptr;
-  if (job.data == kSyntheticData) why = "synthetic data have no documents";
-  if (model.task == spec::Task::kSequenceToSequence)
-    why = "the gaps of span corruption are made in one row of all texts";
-  if (why != nullptr)
-    throw ConfigError("[train] --documents ", to_text(job.documents), ": ", why,
-                      "; leave --documents away");
 }
 
 std::optional<std::int64_t> find_token(const fs::path& tokenizer, const std::string& text) {
@@ -159,7 +153,6 @@ std::unique_ptr<data::SampleSource> make_text_samples(const TrainJob& job,
                                                       const spec::ModelSpec& model,
                                                       std::int64_t seq_length,
                                                       data::SplitPart part) {
-  refuse_documents(job, model);
   switch (model.task) {
     case spec::Task::kNextToken:
       return std::make_unique<data::NextTokenSamples>(

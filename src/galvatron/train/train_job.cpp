@@ -80,8 +80,22 @@ std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec:
       model.image, seq_length);
 }
 
+void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
+  if (job.documents == data::DocumentMode::kJoined) return;
+  const char* why = nullptr;
+  if (job.data == kSyntheticData) why = "synthetic data have none";
+  if (job.make_samples) why = "samples say it themselves, by attention_mask or position_ids";
+  if (model.task == spec::Task::kImageClasses) why = "images have none";
+  if (model.task == spec::Task::kSequenceToSequence)
+    why = "the gaps of span corruption are made in one row of all texts";
+  if (why == nullptr) return;
+  throw ConfigError("[train] documents cannot be ", enum_text(job.documents), " here: ", why,
+                    "; leave --documents away");
+}
+
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
+  refuse_documents(job, model);
   if (job.make_samples) return job.make_samples(model, seq_length, part);
   data::parse_split(job.split);
   const bool images = model.task == spec::Task::kImageClasses;

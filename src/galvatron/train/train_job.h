@@ -68,7 +68,7 @@ struct TrainJob {
   std::string split = "969,30,1";
   bool shuffle = true;
   data::DocumentMode documents = data::DocumentMode::kJoined;  // of text
-  data::SplitPart evaluated = data::SplitPart::kValid;  // the part that evaluations take
+  data::SplitPart evaluated = data::SplitPart::kValid;         // the part that evaluations take
   // For models that learn masked tokens: its text or its id; empty: [MASK] or <mask> of the
   // tokenizer.
   std::string mask_token;

@@ -22,10 +22,11 @@ void add_model_options(OptionList& list, TrainJob& job) {
   list.text("split", job.split, "Weights of training, validation and test samples");
   list.on_off("shuffle", job.shuffle,
               "New order of samples in each epoch; false: the order of the file");
-  list.choice("documents", job.documents,
-              "joined: samples are cut from one row of all texts; masked: a token of them sees its "
-              "own text alone, whose positions start at 0; packed: samples of whole texts, the rest "
-              "of each is padding");
+  list.choice(
+      "documents", job.documents,
+      "joined: samples are cut from one row of all texts; masked: a token of them sees its "
+      "own text alone, whose positions start at 0; packed: samples of whole texts, the rest "
+      "of each is padding");
   list.text("mask-token", job.mask_token,
             "Text or id of the token that hides others (BERT); default: the tokenizer's [MASK] or "
             "<mask>");

@@ -51,7 +51,8 @@ class BertEmbedding : public nn::Layer {
   // [S, H], or [B, S, H] where they differ from sample to sample.
   at::Tensor positions(const at::Tensor& table, const nn::LayerCall& call) const {
     if (!positions_skip_padding_) return position_rows(table, call);
-    if (call.documents.positions_BL.defined()) return position_rows(table, call, padding_token_ + 1);
+    if (call.documents.positions_BL.defined())
+      return position_rows(table, call, padding_token_ + 1);
     return at::embedding(table, skipping_positions(call, groups_.ulysses, padding_token_),
                          padding_token_);
   }
