@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 SKIPPED = 77
+CPUINFO = Path("/proc/cpuinfo")
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("GALVATRON_BINARY_DIR", ROOT / "build/release")) / "bin"
 
@@ -28,18 +29,28 @@ COMMANDS: list[list[str | Path]] = [
 ]
 
 
-def missing(instructions: str) -> str | None:
-    """What this processor does not have of the instructions."""
-    levels = ["DEFAULT", "AVX2", "AVX512"]  # as torch calls them
+LEVELS = ["DEFAULT", "AVX2", "AVX512"]  # as torch calls them
+
+
+def why_not(variable: str, value: str) -> str | None:
+    """This processor has no such kernels, or has no others: then all the other tests run with them."""
     has = torch.backends.cpu.get_cpu_capability()
-    level = levels.index(has) if has in levels else 0  # other processors have other names
-    return instructions.upper() if instructions.upper() in levels[level + 1 :] else None
+    level = LEVELS.index(has) if has in LEVELS else 0  # other processors have other names
+    wanted = value.upper()
+    if wanted in LEVELS[level + 1 :]:
+        return f"this processor has no {wanted}"
+    is_intel = "GenuineIntel" in CPUINFO.read_text() if CPUINFO.exists() else False
+    if variable == "MKL_ENABLE_INSTRUCTIONS" and not is_intel:
+        return "MKL takes no notice of it on this processor"
+    if wanted == has and variable in ("ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS"):
+        return "all other tests run with it"
+    return None
 
 
 def main(kernels: str) -> int:
     variable, _, value = kernels.partition("=")
-    if (lacks := missing(value)) is not None:
-        print(f"{kernels}: skipped, this processor has no {lacks}")
+    if (reason := why_not(variable, value)) is not None:
+        print(f"{kernels}: skipped, {reason}")
         return SKIPPED
     threads = value if variable == "GALVATRON_TEST_THREADS" else "1"
     environment = {**os.environ, variable: value, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}

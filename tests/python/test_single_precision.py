@@ -9,7 +9,7 @@ import re
 import pytest
 import single_precision
 import torch
-from single_precision import FLOOR_ULPS, ORDERS, ULP, AnotherOrder, SinglePrecision, in_every_order, judge
+from single_precision import FLOOR_ULPS, ORDERS, ULP, SinglePrecision, another_order, in_every_order, judge
 
 TRUTH = [1.0, 2.0, -4.0]
 FLOOR = FLOOR_ULPS * ULP * 4
@@ -71,7 +71,7 @@ def test_another_order_rounds_otherwise_and_is_the_same_sum():
     assert all(not torch.equal(orders[0], other) for other in orders[1:])
     assert all(torch.allclose(orders[0], other, rtol=1e-4, atol=1e-3) for other in orders[1:])
     a, b = torch.arange(12.0).view(2, 2, 3), torch.arange(18.0).view(2, 3, 3)
-    with AnotherOrder(1):
+    with another_order(1):
         assert torch.equal(a @ b, torch.einsum("bik,bkj->bij", a, b))  # integers: exact in any order
 
 
