@@ -78,8 +78,8 @@ export const pictures = {
   zoom_out: { en: "Zoom out", zh: "缩小" },
   zoom_all: { en: "Whole step", zh: "整步" },
   events_shown: {
-    en: "{shown} of {all} events are drawn: beginning and end of the step.",
-    zh: "共 {all} 个事件，绘出 {shown} 个：步的开头与结尾。",
+    en: "{shown} of {all} events of these ranks are drawn: beginning and end of the step. Of fewer ranks more of them are.",
+    zh: "这些级共 {all} 个事件，绘出 {shown} 个：步的开头与结尾。级数越少，绘出的越多。",
   },
   events_left_out: { en: "left out: {from} to {to}", zh: "省略：{from} 至 {to}" },
   step_of_time: { en: "step {time}, bubble {share}", zh: "步 {time}，气泡 {share}" },
