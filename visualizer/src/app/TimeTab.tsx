@@ -9,7 +9,7 @@ import { describeError } from "./describeError";
 import { TimeParts, Timeline } from "./pictures";
 import { Section } from "./Section";
 import { TimelineRanks } from "./TimelineRanks";
-import { shownLanes } from "./timelineRanks";
+import { shownLanes } from "./shownLanes";
 
 interface TimelineQuestion extends PlanQuestion {
   pp_ranks: [number, number];

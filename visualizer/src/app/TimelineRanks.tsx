@@ -1,6 +1,6 @@
 import { useText } from "../i18n/useText";
 import { Choice, NumberInput } from "../kit/controls";
-import { laneCounts, type Lanes } from "./timelineRanks";
+import { laneCounts, type Lanes } from "./shownLanes";
 
 /** Says which pipeline ranks are drawn, and lets others be chosen. */
 export function TimelineRanks(props: {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { laneCounts, shownLanes } from "./timelineRanks";
+import { laneCounts, shownLanes } from "./shownLanes";
 
 it("shows all of few ranks and some of many", () => {
   expect(shownLanes(null, 4)).toEqual({ from: 0, count: 4 });
