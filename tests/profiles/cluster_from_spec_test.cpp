@@ -30,8 +30,8 @@ TEST(ClusterSpecText, ASizeIsTheDeviceThatAloneHasIt) {
       << provenance;
   EXPECT_EQ(config_error_of([] { cluster_from_spec("2x8x24GB:25GB/s"); }),
             "[cluster] '2x8x24GB' says what a device has, not which it is: A10, A30, L4, RTX3090, "
-            "RTX4090, TITAN-RTX have so much; write one of them, such as 2x8xA10, or of another "
-            "that computes like yours the size with --device-memory 24GB");
+            "RTX4090, TITAN-RTX have so much; write one of them, such as 2x8xA10, or for any other "
+            "one that computes like it, with --device-memory 24GB");
   EXPECT_EQ(config_error_of([] { cluster_from_spec("8x20GiB"); }),
             "[cluster] '8x20GiB' says what a device has, and none that is named has so much: write "
             "one that computes like yours, such as 8xA10, with --device-memory 20GiB (`galvatron "

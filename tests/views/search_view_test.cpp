@@ -96,9 +96,9 @@ TEST(SearchView, WhereNothingFitsTheLeanestPlanAndThoseByHandSayWhatTheyLack) {
   ASSERT_EQ(view["baselines"].size(), answer.baselines.size());
   ASSERT_FALSE(answer.baselines.empty());
   for (const OrderedJson& row : view["baselines"]) EXPECT_FALSE(row["missing"].is_null());
-  for (const std::string& part : {no_plan_text(answer.result, answer.memory()),
-                                  to_text(*answer.leanest, answer.memory()),
-                                  to_text(answer.baselines)}) {
+  for (const std::string& part :
+       {no_plan_text(answer.result, answer.memory()), to_text(*answer.leanest, answer.memory()),
+        to_text(answer.baselines)}) {
     EXPECT_NE(view["text"].get<std::string>().find(part), std::string::npos) << part;
   }
 }

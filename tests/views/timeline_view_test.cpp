@@ -115,8 +115,9 @@ TEST(TimelineView, OfSomeRanksHasAllOfTheirEvents) {
   EXPECT_TRUE(of_rank(some, "rank 0").empty());
   EXPECT_EQ(some["num_events"], some["events"]["row"].size());
   for (const Range wrong : {Range{3, 5}, Range{2, 2}, Range{-1, 1}}) {
-    EXPECT_NE(config_error_of([&] { timeline_view(timeline, 9, wrong); })
-                  .find("the plan's 4 pipeline ranks"),
+    EXPECT_NE(config_error_of([&] {
+                timeline_view(timeline, 9, wrong);
+              }).find("the plan's 4 pipeline ranks"),
               std::string::npos);
   }
 }

@@ -19,9 +19,14 @@ async function openLarge(page: Page, url: string) {
   await model.fill("gpt3-175b");
   await page.getByRole("option", { name: "gpt3-175b" }).click();
   await answered(page);
-  await page.getByRole("button", { name: /pp_degree/ }).click();
-  await page.getByRole("option", { name: "64", exact: true }).click();
-  await answered(page);
+  for (const [field, choice] of [
+    ["schedule", "1f1b"],
+    ["pp_degree", "32"],
+  ] as const) {
+    await page.getByRole("button", { name: new RegExp(field) }).click();
+    await page.getByRole("option", { name: choice, exact: true }).click();
+    await answered(page);
+  }
 }
 
 const height = (page: Page) =>
@@ -74,23 +79,23 @@ test("the timeline says which ranks it shows, and shows others", async ({
   await openLarge(page, visualizer);
   await showTab(page, "Time");
   await expect(
-    page.getByText("Pipeline ranks 0 to 7 of 64 are drawn."),
+    page.getByText("Pipeline ranks 0 to 7 of 32 are drawn."),
   ).toBeVisible();
   const from = page.getByRole("textbox", { name: "From rank" });
-  await from.fill("60");
+  await from.fill("30");
   await from.press("Enter");
   await expect(
-    page.getByText("Pipeline ranks 56 to 63 of 64 are drawn."),
+    page.getByText("Pipeline ranks 24 to 31 of 32 are drawn."),
   ).toBeVisible();
   await answered(page);
   const figure = page.getByRole("figure", { name: "Timeline of a step" });
   await figure.getByRole("button", { name: "As table" }).click();
-  await expect(figure.getByRole("table")).toContainText("rank 56");
+  await expect(figure.getByRole("table")).toContainText("rank 24");
   await expect(figure.getByRole("table")).not.toContainText("rank 0 ");
   await figure.getByRole("button", { name: "As table" }).click();
   expect(await violations(page)).toEqual([]);
   await page.getByRole("button", { name: /Pipeline ranks drawn/ }).click();
-  await page.getByRole("option", { name: "all 64" }).click();
+  await page.getByRole("option", { name: "all 32" }).click();
   await expect(from).toHaveCount(0);
   expect(await height(page)).toBeLessThan(2200);
 });

@@ -94,19 +94,19 @@ Device device_with(double gigabytes, const std::string& size, const std::string&
   if (fitting.size() == 1) return fitting.front();
   const std::string says = "[cluster] '" + where + size + "' says what a device has, ";
   if (fitting.empty()) {
-    const auto distance = [&](const Device& one) { return std::abs(own_gigabytes(one) - gigabytes); };
-    const auto nearest =
-        std::min_element(all.begin(), all.end(), [&](const Device& one, const Device& other) {
-          return distance(one) < distance(other);
-        });
+    const auto distance = [&](const Device& one) {
+      return std::abs(own_gigabytes(one) - gigabytes);
+    };
+    const auto nearest = std::min_element(
+        all.begin(), all.end(),
+        [&](const Device& one, const Device& other) { return distance(one) < distance(other); });
     throw ConfigError(says, "and none that is named has so much: write one that computes like ",
                       "yours, such as ", where, nearest->name, ", with --device-memory ", size,
                       " (`galvatron clusters` lists all; a cluster file describes any other)");
   }
   throw ConfigError(says, "not which it is: ", fmt::format("{}", fmt::join(names, ", ")),
                     " have so much; write one of them, such as ", where, names.front(),
-                    ", or of another that computes like yours the size with --device-memory ",
-                    size);
+                    ", or for any other one that computes like it, with --device-memory ", size);
 }
 
 }  // namespace

@@ -6,14 +6,13 @@
 #include <random>
 #include <vector>
 
+#include <fmt/format.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/option.h"
@@ -45,7 +44,8 @@ std::string outward_address(bool takes_v6) {
     if (family != AF_INET && !(takes_v6 && family == AF_INET6)) continue;
     const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
     std::array<char, NI_MAXHOST> name{};
-    if (getnameinfo(one->ifa_addr, size, name.data(), name.size(), nullptr, 0, NI_NUMERICHOST) == 0) {
+    if (getnameinfo(one->ifa_addr, size, name.data(), name.size(), nullptr, 0, NI_NUMERICHOST) ==
+        0) {
       out = name.data();
     }
   }

@@ -15,8 +15,7 @@ std::string trimmed(const std::string& text) {
 
 // "q=0", "q=0.000".
 bool is_no_weight(const std::string& parameter) {
-  return parameter.starts_with("q=0") &&
-         parameter.find_first_not_of("0.", 2) == std::string::npos;
+  return parameter.starts_with("q=0") && parameter.find_first_not_of("0.", 2) == std::string::npos;
 }
 
 bool has_name(const HttpHeader& header, std::string_view name) {

@@ -29,8 +29,9 @@ HttpAnswer short_page(int status, const std::string& paragraph) {
   HttpAnswer out;
   out.status = status;
   out.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}};
-  out.body = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Galvatron</title><p>" +
-             paragraph + "</p></html>";
+  out.body =
+      "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Galvatron</title><p>" +
+      paragraph + "</p></html>";
   return out;
 }
 

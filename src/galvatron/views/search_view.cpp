@@ -123,8 +123,7 @@ OrderedJson miss_view(const SearchAnswer& answer) {
           {"memory_bytes", answer.memory().value},
           {"memory_option", is_more ? exact_text(device) : readable},
           {"beyond_device", is_beyond ? OrderedJson(to_text(device)) : OrderedJson(nullptr)},
-          {"plan",
-           answer.leanest ? recorded_plan(answer, *answer.leanest) : OrderedJson(nullptr)}};
+          {"plan", answer.leanest ? recorded_plan(answer, *answer.leanest) : OrderedJson(nullptr)}};
 }
 
 OrderedJson gain_view(const OrderedJson& plan) { return plan["search"]["baselines"]["gain"]; }
