@@ -269,10 +269,15 @@ export interface RankPicture extends Picture {
   ranks: number[];
 }
 
-/** Null: there are no ranks. `selected`: a pipeline rank to mark. */
-export function memoryBars(view: MemoryView, words: Words, selected?: number): RankPicture | null {
+/** Null: there are no ranks. `selected`: a pipeline rank to mark; `most`: bars that there is room for. */
+export function memoryBars(
+  view: MemoryView,
+  words: Words,
+  selected?: number,
+  most = MOST_BARS,
+): RankPicture | null {
   if (view.ranks.length === 0) return null;
-  const rows = fullest(view.ranks, MOST_BARS);
+  const rows = fullest(view.ranks, most);
   const said = rows
     .slice(0, 8)
     .map((row) =>
