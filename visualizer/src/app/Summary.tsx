@@ -53,11 +53,11 @@ function useTitle(): string {
 
 function PlanProblem() {
   const t = useText();
-  const { page, plan, search, searchIsCurrent } = useSession();
+  const { page, plan, planIsCurrent, search, searchIsCurrent } = useSession();
   const problem = plan.last?.answer.problem;
   // Of the closest miss the search says it already.
   const isSaid = !page.document.plan && searchIsCurrent && search.last?.answer.miss;
-  const misfit = isSaid ? null : plan.last?.answer.priced?.misfit;
+  const misfit = isSaid || !planIsCurrent ? null : plan.last?.answer.priced?.misfit;
   return (
     <div role="status">
       {plan.error && <p className="alert">{describeError(plan.error, t)}</p>}

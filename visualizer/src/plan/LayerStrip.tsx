@@ -60,34 +60,35 @@ export function LayerStrip(props: LayerStripProps) {
           onChange={setTogether}
         />
       )}
-      <ListBox
-        className="strip in-sight"
-        aria-label={t("layers_of_plan")}
-        layout="grid"
-        orientation="horizontal"
-        selectionMode={onSelect ? "multiple" : "none"}
-        selectionBehavior="replace"
-        selectedKeys={chosenCells(strip, selected)}
-        onSelectionChange={select}
-        items={strip}
-        dependencies={[keyOf, problemLayer, t]}
-        {...ranges}
-      >
-        {(part) => (
-          <ListBoxSection id={part.id} className="strip-stage">
-            <StageHead part={part} />
-            <Collection items={part.cells} dependencies={[keyOf, problemLayer, t]}>
-              {(cell) => (
-                <Cell
-                  cell={cell}
-                  strategy={keyOf.get(cell.layers[0]?.index ?? -1)}
-                  isBad={cell.layers.some((layer) => layer.index === problemLayer)}
-                />
-              )}
-            </Collection>
-          </ListBoxSection>
-        )}
-      </ListBox>
+      <div {...ranges}>
+        <ListBox
+          className="strip in-sight"
+          aria-label={t("layers_of_plan")}
+          layout="grid"
+          orientation="horizontal"
+          selectionMode={onSelect ? "multiple" : "none"}
+          selectionBehavior="replace"
+          selectedKeys={chosenCells(strip, selected)}
+          onSelectionChange={select}
+          items={strip}
+          dependencies={[keyOf, problemLayer, t]}
+        >
+          {(part) => (
+            <ListBoxSection id={part.id} className="strip-stage">
+              <StageHead part={part} />
+              <Collection items={part.cells} dependencies={[keyOf, problemLayer, t]}>
+                {(cell) => (
+                  <Cell
+                    cell={cell}
+                    strategy={keyOf.get(cell.layers[0]?.index ?? -1)}
+                    isBad={cell.layers.some((layer) => layer.index === problemLayer)}
+                  />
+                )}
+              </Collection>
+            </ListBoxSection>
+          )}
+        </ListBox>
+      </div>
     </>
   );
 }

@@ -113,7 +113,7 @@ function layoutOf(
 ): Layout {
   const many = names.length > 16;
   const widest = (texts: string[]) => Math.max(...texts.map((text) => textWidth(text)));
-  const labels = isNarrow(frame) ? [...names, "00.0 GiB"] : names;
+  const labels = isNarrow(frame) ? [...names, "000.0 GiB"] : names;
   const left = Math.min(widest(labels) + (chosen ? 28 : 14), frame.width * 0.32);
   const right = isNarrow(frame) ? 14 : widest(totals) + 20;
   return {
