@@ -6,6 +6,7 @@ import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import { ExportPlan } from "../search/ExportPlan";
+import { sameJson } from "../state/page";
 import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
 import { usePriced } from "../state/usePriced";
@@ -53,11 +54,12 @@ function useTitle(): string {
 
 function PlanProblem() {
   const t = useText();
-  const { page, plan, planIsCurrent, search, searchIsCurrent } = useSession();
+  const { page, question, plan, search, searchIsCurrent } = useSession();
   const problem = plan.last?.answer.problem;
   // Of the closest miss the search says it already.
   const isSaid = !page.document.plan && searchIsCurrent && search.last?.answer.miss;
-  const misfit = isSaid || !planIsCurrent ? null : plan.last?.answer.priced?.misfit;
+  const isEarlier = !sameJson(plan.last?.request.question, question);
+  const misfit = isSaid || isEarlier ? null : plan.last?.answer.priced?.misfit;
   return (
     <div role="status">
       {plan.error && <p className="alert">{describeError(plan.error, t)}</p>}
