@@ -52,7 +52,7 @@ TEST(RoundedUpText, IsReadBackAsNoLess) {
   for (std::int64_t bytes = 1; bytes < std::int64_t{1} << 46; bytes = bytes * 3 + 7) {
     const Bytes again = parse_bytes(rounded_up_text(Bytes{bytes}), "memory");
     EXPECT_GE(again.value, bytes);
-    EXPECT_LE(again.value, bytes + std::max<std::int64_t>(bytes / 100, 1024)) << bytes;
+    EXPECT_LE(again.value, bytes + std::max(bytes / 100, mebibytes(1).value)) << bytes;
   }
 }
 
