@@ -114,9 +114,13 @@ test("figures of another question are greyed and not headed as this one's answer
   const heading = page.locator(".summary h2");
   await expect(heading).toHaveText("The searched plan");
   const memory = page.getByRole("textbox", { name: "Memory", exact: true });
-  // Nothing fits; no size at all; bytes where GiB are meant.
+  // Nothing fits, which is an answer with a plan of its own.
+  await memory.fill("12GiB");
+  await expect(page.locator(".summary .alert")).toContainText("leanest");
+  await expect(heading).toHaveText("Closest miss");
+  await expect(page.locator(".figures.old")).toHaveCount(0);
+  // No size at all; bytes where GiB are meant.
   for (const { text, said } of [
-    { text: "12GiB", said: "leanest" },
     { text: "plenty", said: "plenty" },
     { text: "24", said: "24 bytes" },
   ]) {
