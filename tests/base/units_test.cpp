@@ -42,6 +42,20 @@ TEST(ParseAmount, ReadsThousandsMillionsBillionsAndTrillions) {
   }
 }
 
+TEST(RoundedUpText, IsReadBackAsNoLess) {
+  EXPECT_EQ(rounded_up_text(gibibytes(12)), "12GiB");
+  EXPECT_EQ(rounded_up_text(Bytes{31917002240}), "29.73GiB");
+  EXPECT_EQ(rounded_up_text(gibibytes(12) + Bytes{1}), "12.01GiB");
+  EXPECT_EQ(rounded_up_text(gibibytes(2118) + mebibytes(3)), "2118.01GiB");
+  EXPECT_EQ(rounded_up_text(mebibytes(613) - Bytes{1}), "613MiB");
+  EXPECT_EQ(rounded_up_text(Bytes{1025}), "2KiB");
+  for (std::int64_t bytes = 1; bytes < std::int64_t{1} << 46; bytes = bytes * 3 + 7) {
+    const Bytes again = parse_bytes(rounded_up_text(Bytes{bytes}), "memory");
+    EXPECT_GE(again.value, bytes);
+    EXPECT_LE(again.value, bytes + std::max(bytes / 100, mebibytes(1).value)) << bytes;
+  }
+}
+
 TEST(AmountText, ShowsThreeDigits) {
   EXPECT_EQ(amount_text(13015864320), "13.0 B");
   EXPECT_EQ(amount_text(1e12), "1.00 T");

@@ -96,9 +96,10 @@ def test_constraints_hold(search, tmp_path: Path):
 def test_nothing_fits(search, tmp_path: Path, arguments):
     result = search(*arguments, "--output", "plan.json")
     assert result.returncode == 3, (result.stdout, result.stderr)
-    sentence = result.stdout.splitlines()[-1]
-    assert sentence.startswith("nothing fits in")
+    sentence = next(line for line in result.stdout.splitlines() if line.startswith("nothing fits in"))
     assert "the leanest plan needs" in sentence
+    ours = arguments[: len(OURS)] == OURS
+    assert ("by hand" in result.stdout and "does not fit: +" in result.stdout) == ours
     assert not (tmp_path / "plan.json").exists()
 
 

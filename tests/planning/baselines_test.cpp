@@ -200,6 +200,13 @@ TEST(Baselines, NothingIsGainedWhereNothingElseFits) {
   const std::vector<Baseline> none = find_baselines(example.inputs(), gibibytes(4));
   EXPECT_EQ(best_baseline(none), nullptr);
   EXPECT_NE(to_text(none, *result.best).find("none of these does"), std::string::npos);
+  // Where the search found none either, and where only its constraints leave none.
+  const std::string alone = to_text(none);
+  EXPECT_NE(alone.find("does not fit: +" + galvatron::to_text(none.front().missing)),
+            std::string::npos);
+  EXPECT_TRUE(alone.ends_with("  none of these fits either\n")) << alone;
+  const std::vector<Baseline> some = find_baselines(example.inputs(), options.memory);
+  EXPECT_TRUE(to_text(some).ends_with(" fits; it is outside the space searched\n"));
   EXPECT_TRUE(baselines_to_json(none, *result.best)["gain"].is_null());
 }
 

@@ -18,6 +18,24 @@ TEST(ClusterSpecText, SaysNodesDevicesAndDevice) {
   EXPECT_EQ(shape_of("3x5xa100"), "3 x 5 NVIDIA A100 80GB SXM");
   EXPECT_EQ(shape_of("8x1xL4"), "8 x 1 NVIDIA L4");
   EXPECT_EQ(shape_of("2x4x4090"), "2 x 4 NVIDIA GeForce RTX 4090");
+  EXPECT_EQ(shape_of("8x3090"), "1 x 8 NVIDIA GeForce RTX 3090");
+}
+
+TEST(ClusterSpecText, ASizeIsTheDeviceThatAloneHasIt) {
+  EXPECT_EQ(shape_of("8x40GB"), "1 x 8 NVIDIA A100 40GB SXM");
+  EXPECT_EQ(shape_of("2x4x11GB:25GB/s"), "2 x 4 NVIDIA GeForce RTX 2080 Ti");
+  EXPECT_EQ(shape_of("141GiB"), "1 x 1 NVIDIA H200 141GB SXM");
+  const std::string provenance = cluster_from_spec("8x40GB").provenance();
+  EXPECT_NE(provenance.find("Given: 40GB a device, as only A100-40G has."), std::string::npos)
+      << provenance;
+  EXPECT_EQ(config_error_of([] { cluster_from_spec("2x8x24GB:25GB/s"); }),
+            "[cluster] '2x8x24GB' says what a device has, not which it is: A10, A30, L4, RTX3090, "
+            "RTX4090, TITAN-RTX have so much; write one of them, such as 2x8xA10, or for any other "
+            "one that computes like it, with --device-memory 24GB");
+  EXPECT_EQ(config_error_of([] { cluster_from_spec("8x20GiB"); }),
+            "[cluster] '8x20GiB' says what a device has, and none that is named has so much: write "
+            "one that computes like yours, such as 8xA10, with --device-memory 20GiB (`galvatron "
+            "clusters` lists all; a cluster file describes any other)");
 }
 
 TEST(ClusterSpecText, OneCountIsANodeOrAPartOrWholeNodes) {

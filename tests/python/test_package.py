@@ -291,7 +291,7 @@ def test_a_search_that_finds_nothing_says_how_much_it_takes():
     assert caught.value.memory_bytes == 2 << 30 < caught.value.needed_bytes
     options = ["--cluster", "8xH100", "--memory", "2GiB", "--global-batch", 64, "--seq-length", 512]
     done = galvatron_command("search", "--model", "gpt2-6.7b", *options)
-    assert done.stdout.splitlines()[-1] == str(caught.value)  # below the question
+    assert str(caught.value) in done.stdout.splitlines()  # below the question
 
 
 def example_profiles() -> tuple[dict, dict]:

@@ -40,6 +40,7 @@ WORDS = [
 HEADERS = [
     b"Content-Length: 0", b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: 18446744073709551616",
     b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Content-Encoding: gzip", b"Expect: 100-continue",
+    b"Accept-Encoding: gzip;q=;;,", b"Accept: text/html",
     b"Connection: close", b"Upgrade: websocket", b"Host: evil.example", b"Origin: null", b"Range: bytes=0-1,2-3",
     b"Content-Type: multipart/form-data; boundary=x", b"Cookie: galvatron_1=1", b"X: " + b"y" * 9000, b": nothing",
     b"no colon",

@@ -3,8 +3,10 @@ may not ask."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -84,6 +86,21 @@ def test_description_is_openapi_of_every_path(visualizer: Visualizer) -> None:
     assert visualizer.post("/api/nothing", {}).status == 404
 
 
+def test_files_are_compressed_for_who_asks_for_that(visualizer: Visualizer) -> None:
+    plain = (SOURCE_DIR / "docs" / "openapi.json").read_bytes()
+    for asked in ({}, {"Accept-Encoding": "identity"}, {"Accept-Encoding": "br, gzip;q=0"}):
+        served = visualizer.get("/openapi.json", **asked)
+        assert "content-encoding" not in served.headers and served.body == plain, asked
+        assert served.headers["vary"] == "Accept-Encoding"
+    for asked in ("gzip", "deflate, GZIP;q=0.5, br"):
+        served = visualizer.get("/openapi.json", **{"Accept-Encoding": asked})
+        assert gzip.decompress(served.body) == plain, asked
+    page = visualizer.get("/").body.decode()
+    for path in re.findall(r'(?:src|href)="(/assets/[^"]+)"', page):
+        packed = visualizer.get(path, **{"Accept-Encoding": "gzip"}).body
+        assert gzip.decompress(packed) == visualizer.get(path).body, path
+
+
 def test_start(visualizer: Visualizer) -> None:
     start = described("/api/start", "get", visualizer.get("/api/start")).json()
     assert f"galvatron {start['version']}\n" == galvatron("--version")
@@ -118,6 +135,10 @@ def test_pictures(visualizer: Visualizer, plan: dict[str, Any]) -> None:
     body = {"question": question(**SMALL), "plan": plan}
     timeline = ask(visualizer, "/api/timeline", body).json()
     assert timeline["num_events"] == len(timeline["events"]["row"])
+    assert ask(visualizer, "/api/timeline", {**body, "pp_ranks": [0, 0]}).json()["rows"][0]["pp_rank"] == 0
+    for ranks in ([0, 99], [1, 0], [0], ["0", 1]):
+        refused = visualizer.post("/api/timeline", {**body, "pp_ranks": ranks})
+        assert refused.status == 400 and "pp_ranks" in refused.sentence, ranks
     memory = ask(visualizer, "/api/memory", {**body, "pp_rank": 0}).json()
     shown = ask(visualizer, "/api/plan", body).json()["priced"]["memory"]["ranks"][0]
     assert memory["peak"]["total"] == shown["total"]
@@ -151,7 +172,8 @@ def test_tables(visualizer: Visualizer) -> None:
 def test_nothing_fits(visualizer: Visualizer) -> None:
     asked = question("llama2-7b", world_size=1, global_batch="8", memory="8GiB")
     result = ask(visualizer, "/api/search", {"question": asked}).lines()[-1]["result"]
-    assert result["best"] is None
+    assert result["best"] is None and result["miss"]["plan"]
+    assert all(row["missing"] for row in result["baselines"]) and result["baselines"]
     asked["options"]["memory"] = result["miss"]["memory_option"]
     again = ask(visualizer, "/api/search", {"question": asked}).lines()[-1]["result"]
     assert again["best"] is not None
@@ -218,6 +240,11 @@ def test_token() -> None:
         assert visualizer.token
         for path in ("/", "/api/start", "/?token=0", f"/api/start?token={visualizer.token}"):
             assert visualizer.get(path).status == 401, path
+        assert not visualizer.address.startswith(("http://0.0.0.0", "http://127."))
+        seen = visualizer.get("/", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert (seen.status, seen.headers["content-type"]) == (401, "text/html; charset=utf-8")
+        assert "open the address that `galvatron visualize` printed" in seen.body.decode()
+        assert visualizer.get("/api/start", Accept="*/*").sentence.startswith("the token is missing")
         assert visualizer.get("/api/start", Authorization=f"Bearer {visualizer.token}").status == 200
         welcome = visualizer.get(f"/?token={visualizer.token}")
         assert (welcome.status, welcome.headers["location"]) == (303, "/")

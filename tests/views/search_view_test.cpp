@@ -82,8 +82,25 @@ TEST(SearchView, TheClosestMissNamesTheMemoryWithWhichItFits) {
   EXPECT_TRUE(view["best"].is_null());
   EXPECT_EQ(view["miss"]["needed_bytes"], answer.result.closest_miss->needed.value);
   const std::string option = view["miss"]["memory_option"];
-  EXPECT_EQ(parse_bytes(option, "memory"), answer.result.closest_miss->needed);
+  EXPECT_TRUE(option.ends_with("iB")) << option;
+  EXPECT_GE(parse_bytes(option, "memory"), answer.result.closest_miss->needed);
   EXPECT_TRUE(answer_of(parse_bytes(option, "memory")).result.best);
+}
+
+TEST(SearchView, WhereNothingFitsTheLeanestPlanAndThoseByHandSayWhatTheyLack) {
+  const SearchAnswer answer = answer_of(mebibytes(600));
+  ASSERT_TRUE(answer.leanest);
+  EXPECT_EQ(answer.leanest->cost.peak_memory(), answer.result.closest_miss->needed);
+  const OrderedJson view = search_view(answer);
+  EXPECT_EQ(plan::plan_from_json(Json::parse(view["miss"]["plan"].dump()), "it").world_size, 8);
+  ASSERT_EQ(view["baselines"].size(), answer.baselines.size());
+  ASSERT_FALSE(answer.baselines.empty());
+  for (const OrderedJson& row : view["baselines"]) EXPECT_FALSE(row["missing"].is_null());
+  for (const std::string& part :
+       {no_plan_text(answer.result, answer.memory()), to_text(*answer.leanest, answer.memory()),
+        to_text(answer.baselines)}) {
+    EXPECT_NE(view["text"].get<std::string>().find(part), std::string::npos) << part;
+  }
 }
 
 TEST(SearchView, TheMemoryToAskForCountsTheMarginThatWasAskedFor) {
@@ -94,7 +111,8 @@ TEST(SearchView, TheMemoryToAskForCountsTheMarginThatWasAskedFor) {
   const std::string option = search_view(answer)["miss"]["memory_option"];
   request.question.memory = parse_bytes(option, "memory");
   EXPECT_TRUE(prepared(request).run().best);
-  request.question.memory = *request.question.memory - Bytes{2};
+  // No more than a step of its figures above what is needed.
+  request.question.memory = *request.question.memory - mebibytes(12);
   EXPECT_FALSE(prepared(request).run().best);
 }
 

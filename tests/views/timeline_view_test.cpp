@@ -4,6 +4,7 @@
 
 #include "galvatron/views/event_table.h"
 
+#include "config_error.h"
 #include "views/views_testing.h"
 
 namespace galvatron::views {
@@ -92,6 +93,33 @@ TEST(TimelineView, OfALargeStepShowsBeginningAndEnd) {
   EXPECT_EQ(view["left_out_ms"][0], whole["events"]["start_ms"][26]);
   EXPECT_EQ(view["events"]["end_ms"].back(), whole["events"]["end_ms"].back());
   EXPECT_EQ(view["left_out_ms"][1], view["events"]["start_ms"][26]);
+}
+
+TEST(TimelineView, OfSomeRanksHasAllOfTheirEvents) {
+  const PlanAnswer answer = answer_gpt2(gpt2_plan({}, 4, 16));
+  const cost::Timeline& timeline = answer.priced->cost.timeline;
+  const OrderedJson whole = timeline_view(timeline);
+  const OrderedJson some = timeline_view(timeline, kMostTimelineEvents, Range{1, 3});
+  EXPECT_EQ(some["rows"][0]["name"], "rank 1");
+  EXPECT_EQ(some["rows"].back()["pp_rank"], 2);
+  EXPECT_EQ(some["busy_ms"], whole["busy_ms"]);
+  const auto of_rank = [](const OrderedJson& view, const std::string& name) {
+    std::vector<std::tuple<std::string, double, double>> out;
+    for (const Row& row : rows_of(view)) {
+      if (row.row.starts_with(name)) out.emplace_back(row.kind, row.start, row.end);
+    }
+    return out;
+  };
+  EXPECT_EQ(of_rank(some, "rank 1"), of_rank(whole, "rank 1"));
+  EXPECT_EQ(of_rank(some, "rank 2"), of_rank(whole, "rank 2"));
+  EXPECT_TRUE(of_rank(some, "rank 0").empty());
+  EXPECT_EQ(some["num_events"], some["events"]["row"].size());
+  for (const Range wrong : {Range{3, 5}, Range{2, 2}, Range{-1, 1}}) {
+    EXPECT_NE(config_error_of([&] {
+                timeline_view(timeline, 9, wrong);
+              }).find("the plan's 4 pipeline ranks"),
+              std::string::npos);
+  }
 }
 
 TEST(BusyTimes, GapsAreWhatIsNotBusy) {

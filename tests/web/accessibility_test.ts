@@ -103,6 +103,24 @@ test("the whole way by keyboard alone", async ({ page, visualizer }) => {
   ).toBeVisible();
 });
 
+test("arrow keys go through what a picture shows, and say it", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  await showTab(page, "Search");
+  await page.getByRole("button", { name: "Compare ZeRO-3, recompute" }).click();
+  const picture = page.getByRole("figure", { name: "Time of a step" });
+  const said = picture.locator("[aria-live]");
+  await picture.getByRole("img").focus();
+  await page.keyboard.press("ArrowDown");
+  await expect(said).toHaveText(/^computing: [\d.]+ s \/ [\d.]+ s$/);
+  await page.keyboard.press("End");
+  await expect(said).not.toHaveText(/computing/);
+  await page.keyboard.press("Escape");
+  await expect(said).toHaveText("");
+});
+
 test("nothing runs over the edge of a narrow screen", async ({
   page,
   visualizer,

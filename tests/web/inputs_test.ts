@@ -114,9 +114,13 @@ test("figures of another question are greyed and not headed as this one's answer
   const heading = page.locator(".summary h2");
   await expect(heading).toHaveText("The searched plan");
   const memory = page.getByRole("textbox", { name: "Memory", exact: true });
-  // Nothing fits; no size at all; bytes where GiB are meant.
+  // Nothing fits, which is an answer with a plan of its own.
+  await memory.fill("12GiB");
+  await expect(page.locator(".summary .alert")).toContainText("leanest");
+  await expect(heading).toHaveText("Closest miss");
+  await expect(page.locator(".figures.old")).toHaveCount(0);
+  // No size at all; bytes where GiB are meant.
   for (const { text, said } of [
-    { text: "12GiB", said: "leanest" },
     { text: "plenty", said: "plenty" },
     { text: "24", said: "24 bytes" },
   ]) {
@@ -164,8 +168,21 @@ test("where nothing fits the closest miss gives its budget", async ({
     .fill("12GiB");
   const miss = page.locator(".summary .alert.warn", { hasText: "leanest" });
   await expect(miss).toBeVisible();
+  await answered(page);
+  // The leanest plan is looked into, and what people set by hand says what it lacks.
+  await expect(
+    page.getByRole("heading", { name: "Closest miss" }),
+  ).toBeVisible();
+  await expect(page.locator(".summary .bad")).toHaveText("✗ does not fit");
+  await expect(page.locator(".by-hand")).toContainText(
+    /Do not fit: DDP \([\d.]+ GiB too much\)/,
+  );
+  await page.getByRole("button", { name: "Why nothing fits" }).click();
+  await expect(
+    page.getByRole("region", { name: "What people set by hand" }).first(),
+  ).toContainText("GiB too much");
   await miss
-    .getByRole("button", { name: /^Use this budget: [\d.]+ GiB$/ })
+    .getByRole("button", { name: /^Use this budget: [\d.]+GiB$/ })
     .click();
   await expect(miss).toHaveCount(0);
   await answered(page);
@@ -184,4 +201,47 @@ test("where nothing fits the closest miss gives its budget", async ({
   await expect(figure(page, "Step")).toHaveText(
     stepOf("--model", "llama2-13b", ...words),
   );
+});
+
+test("a size in the place of a device is one of a few, which are named", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const field = page.getByRole("combobox", { name: "Cluster" });
+  await field.fill("8x24GB");
+  await field.press("Enter");
+  await expect(page.locator(".summary .alert")).toContainText(
+    "A10, A30, L4, RTX3090, RTX4090, TITAN-RTX have so much",
+  );
+  for (const device of ["8x3090", "4x4090", "8xL40S", "8xT4"]) {
+    await field.fill(device);
+    await field.press("Enter");
+    await answered(page);
+    await expect(page.locator(".search-state .alert:not(.warn)")).toHaveCount(
+      0,
+    );
+  }
+});
+
+test("numbers are taken as people write them", async ({ page, visualizer }) => {
+  await openPage(page, visualizer);
+  const length = page.getByRole("textbox", { name: "Seq length" });
+  await length.fill("");
+  await length.pressSequentially("1e3");
+  await answered(page);
+  await expect(length).toHaveValue("1e3");
+  await expect(figure(page, "Step")).toHaveText(
+    stepOf(
+      ...["--model", "llama2-13b", "--cluster", "8xA100-40G"],
+      ...["--global-batch", "64", "--seq-length", "1000"],
+    ),
+  );
+  const microbatches = page.getByRole("textbox", { name: "num_microbatches" });
+  await microbatches.fill("3.2e1");
+  await microbatches.press("Enter");
+  await answered(page);
+  await expect(microbatches).toHaveValue("32");
+  await microbatches.press("ArrowUp");
+  await expect(microbatches).toHaveValue("33");
 });

@@ -42,6 +42,21 @@ test("what does full recomputation cost? A range by keyboard", async ({
   );
 });
 
+test("shift+End and shift+Home choose up to the last and the first layer", async ({
+  page,
+  visualizer,
+}) => {
+  await openPage(page, visualizer);
+  const chosen = page.getByRole("option", { selected: true });
+  await layer(page, 5).click();
+  await page.keyboard.press("Shift+End");
+  await expect(chosen).toHaveCount(42 - 5);
+  await expect(layer(page, 41)).toBeFocused();
+  await page.keyboard.press("Shift+Home");
+  await expect(chosen).toHaveCount(6);
+  await expect(layer(page, 0)).toBeFocused();
+});
+
 test("full recomputation of all layers is that of those that can have it", async ({
   page,
   visualizer,

@@ -147,6 +147,19 @@ std::string exact_text(Bytes bytes) {
   return fmt::format("{}", bytes.value);
 }
 
+std::string rounded_up_text(Bytes bytes) {
+  constexpr std::int64_t kHundredths = 100;
+  const auto steps_up = [&](std::int64_t step) { return (bytes.value + step - 1) / step; };
+  if (bytes < mebibytes(1)) return fmt::format("{}KiB", steps_up(kibibytes(1).value));
+  if (bytes < gibibytes(1)) return fmt::format("{}MiB", steps_up(mebibytes(1).value));
+  // A hundredth of a GiB is no whole number of bytes.
+  const std::int64_t whole = bytes.value / gibibytes(1).value;
+  const std::int64_t rest = bytes.value % gibibytes(1).value;
+  const std::int64_t hundredths =
+      (rest * kHundredths + gibibytes(1).value - 1) / gibibytes(1).value;
+  return fmt::format("{}GiB", static_cast<double>(whole * kHundredths + hundredths) / kHundredths);
+}
+
 std::string exact_text(Bandwidth bandwidth) {
   return fmt::format("{}GB/s", bandwidth.bytes_per_ms / 1e6);
 }

@@ -74,4 +74,8 @@ std::string to_text(Bandwidth bandwidth);
 std::string exact_text(Bytes bytes);
 std::string exact_text(Bandwidth bandwidth);
 
+// The least readable figure that is no less, which is read back as no less either: "29.74GiB",
+// "613MiB".
+std::string rounded_up_text(Bytes bytes);
+
 }  // namespace galvatron

@@ -315,6 +315,29 @@ std::string gain_text(const std::vector<Baseline>& baselines, const search::Foun
                      percent, best->name);
 }
 
+// `found`: nullptr where nothing was.
+std::string table_text(const std::vector<Baseline>& baselines, const search::FoundPlan* found) {
+  TextTable table({"by hand", "step", "tokens/s", "memory", found ? "step is" : "", "tuned to"});
+  table.align(4, TextTable::Align::kLeft);
+  table.align(5, TextTable::Align::kLeft);
+  for (const Baseline& one : baselines) {
+    const cost::PlanCost& cost = one.found.cost;
+    const std::string tuned =
+        plan::to_text(one.strategy) + ", " + search::shape_text(one.found.plan);
+    if (!one.fits()) {
+      table.add_row({one.name, "-", "-", galvatron::to_text(cost.peak_memory()),
+                     "does not fit: +" + galvatron::to_text(one.missing), tuned});
+      continue;
+    }
+    const std::string beside =
+        found ? search::percent_more(one.found.ms_per_sample(), found->ms_per_sample()) : "fits";
+    table.add_row({one.name, galvatron::to_text(cost.step_time),
+                   fmt::format("{:.0f}", cost.tokens_per_second),
+                   galvatron::to_text(cost.peak_memory()), beside, tuned});
+  }
+  return table.to_string();
+}
+
 OrderedJson baseline_to_json(const Baseline& one) {
   const plan::Plan& plan = one.found.plan;
   return {{"name", one.name},
@@ -350,24 +373,14 @@ const Baseline* best_baseline(const std::vector<Baseline>& baselines) {
 }
 
 std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found) {
-  TextTable table({"by hand", "step", "tokens/s", "memory", "step is", "tuned to"});
-  table.align(4, TextTable::Align::kLeft);
-  table.align(5, TextTable::Align::kLeft);
-  for (const Baseline& one : baselines) {
-    const cost::PlanCost& cost = one.found.cost;
-    const std::string tuned =
-        plan::to_text(one.strategy) + ", " + search::shape_text(one.found.plan);
-    if (!one.fits()) {
-      table.add_row({one.name, "-", "-", galvatron::to_text(cost.peak_memory()),
-                     "does not fit: +" + galvatron::to_text(one.missing), tuned});
-      continue;
-    }
-    table.add_row({one.name, galvatron::to_text(cost.step_time),
-                   fmt::format("{:.0f}", cost.tokens_per_second),
-                   galvatron::to_text(cost.peak_memory()),
-                   search::percent_more(one.found.ms_per_sample(), found.ms_per_sample()), tuned});
-  }
-  return table.to_string() + gain_text(baselines, found);
+  return table_text(baselines, &found) + gain_text(baselines, found);
+}
+
+std::string to_text(const std::vector<Baseline>& baselines) {
+  const Baseline* best = best_baseline(baselines);
+  const std::string verdict =
+      best ? best->name + " fits; it is outside the space searched" : "none of these fits either";
+  return table_text(baselines, nullptr) + "  " + verdict + "\n";
 }
 
 OrderedJson baselines_to_json(const std::vector<Baseline>& baselines,

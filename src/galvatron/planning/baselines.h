@@ -31,6 +31,8 @@ const Baseline* best_baseline(const std::vector<Baseline>& baselines);
 
 // One row each, then what `found` gains over the best of them.
 std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found);
+// Where the search found none: what each of them lacks.
+std::string to_text(const std::vector<Baseline>& baselines);
 
 // {"plans": [{"name", "fits", "missing_bytes", "step_ms", ...}], "best": name or null, "gain":
 // samples/s of `found` over those of the best, less 1, or null}.

@@ -54,8 +54,9 @@ std::vector<std::string> cluster_names();
 
 // "[NODESx]DEVICESxDEVICE[:NETWORK]" or "DEVICE". With one count: a node or a part of it, or whole
 // nodes of the device's usual size. NETWORK is the bandwidth of one node's network, its devices'
-// shares together; without it the usual one of the device. ConfigError says the grammar, or names
-// the three nearest devices.
+// shares together; without it the usual one of the device. DEVICE may be a size ("8x40GB") that a
+// single named device has. ConfigError says the grammar, or names the three nearest devices, or
+// those of the size.
 Cluster cluster_from_spec(const std::string& text);
 
 // {"format": "galvatron-cluster", "version": 1, "name", "device": a named one, "num_nodes",

@@ -1,8 +1,12 @@
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 #include <optional>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/profiles/device.h"
@@ -55,6 +59,56 @@ void place(spec::ClusterSpec& spec, int count, const std::string& device) {
   spec.devices_per_node = std::min(count, usual);
 }
 
+// "24GB" in the place of a device: what its box says, where 1 GB is 1 GiB. nullopt: it is no size.
+std::optional<double> gigabytes_in(const std::string& text) {
+  double out = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), out);
+  const std::string unit = lower_case(std::string(parsed.ptr, text.data() + text.size()));
+  if (parsed.ec != std::errc() || !(out > 0)) return std::nullopt;
+  if (unit != "g" && unit != "gb" && unit != "gib") return std::nullopt;
+  return out;
+}
+
+double own_gigabytes(const Device& device) {
+  return static_cast<double>(device.node.spec.device_memory.value) /
+         static_cast<double>(gibibytes(1).value);
+}
+
+// A framework can allocate somewhat less than the box says: of a T4's 16 GB 14 GiB.
+bool has_on_its_box(const Device& device, double gigabytes) {
+  constexpr double kLeastShare = 0.87;
+  const double own = own_gigabytes(device);
+  return own <= gigabytes && own >= kLeastShare * gigabytes;
+}
+
+// The one named device that has so much. `where`: the spec before it, "8x".
+Device device_with(double gigabytes, const std::string& size, const std::string& where) {
+  const std::vector<Device> all = named_devices();
+  std::vector<Device> fitting;
+  std::vector<std::string> names;
+  for (const Device& device : all) {
+    if (!has_on_its_box(device, gigabytes)) continue;
+    names.push_back(device.name);
+    fitting.push_back(device);
+  }
+  if (fitting.size() == 1) return fitting.front();
+  const std::string says = "[cluster] '" + where + size + "' says what a device has, ";
+  if (fitting.empty()) {
+    const auto distance = [&](const Device& one) {
+      return std::abs(own_gigabytes(one) - gigabytes);
+    };
+    const auto nearest = std::min_element(
+        all.begin(), all.end(),
+        [&](const Device& one, const Device& other) { return distance(one) < distance(other); });
+    throw ConfigError(says, "and none that is named has so much: write one that computes like ",
+                      "yours, such as ", where, nearest->name, ", with --device-memory ", size,
+                      " (`galvatron clusters` lists all; a cluster file describes any other)");
+  }
+  throw ConfigError(says, "not which it is: ", fmt::format("{}", fmt::join(names, ", ")),
+                    " have so much; write one of them, such as ", where, names.front(),
+                    ", or for any other one that computes like it, with --device-memory ", size);
+}
+
 }  // namespace
 
 Cluster cluster_from_spec(const std::string& text) {
@@ -63,8 +117,12 @@ Cluster cluster_from_spec(const std::string& text) {
   const std::optional<int> first = take_count(rest, text);
   const int in_node = first ? take_count(rest, text).value_or(0) : 0;  // 0: there is one count
   if (rest.empty() || colon == text.size() - 1) fail_spec(text);
-  if (!first && !knows_device(rest)) fail_spec(text);  // another kind of name may be meant
-  Cluster out = find_device(rest).node;
+  const std::optional<double> size = gigabytes_in(rest);
+  if (!first && !size && !knows_device(rest)) fail_spec(text);  // another kind of name may be meant
+  const std::string where = text.substr(0, std::min(colon, text.size()) - rest.size());
+  const Device device = size ? device_with(*size, rest, where) : find_device(rest);
+  Cluster out = device.node;
+  if (size) out.given.push_back(rest + " a device, as only " + device.name + " has");
   if (in_node > 0) {
     if (std::int64_t{*first} * in_node > kMostCount) fail_spec(text);
     out.spec.num_nodes = *first;

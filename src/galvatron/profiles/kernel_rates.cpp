@@ -25,20 +25,20 @@ constexpr KernelRates kHopper{1.15, 0.62, 0.55, 64, 190, 0, kMemory};
 // forward 0.16 with 8 heads, 0.29 with 16, 0.43 with 64, 0.50 with 128; backward 0.33 to 0.42.
 constexpr KernelRates kBlackwell{0.9, 0.91, 0.73, 128, 150, 40'000, kMemory};
 
-// No measurements of kernels are known. torch has no flash kernel for Volta; its products are taken
-// to be as near to the peak as Ampere's. Others: between the above.
+// No measurements of kernels are known. torch has no flash kernel for Volta and Turing; products
+// are taken to be as near to the peak as Ampere's. Others: between the above.
 constexpr KernelRates kVolta{1.2, 0.5, 0.4, 64, 150, 0, kMemory};
 constexpr KernelRates kOther{1.1, 0.75, 0.6, 64, 150, 0, kMemory};
 
 struct Generation {
   KernelRates rates;
-  std::array<std::string_view, 5> names;  // as plain_name() writes them
+  std::array<std::string_view, 7> names;  // as plain_name() writes them
 };
 constexpr std::array<Generation, 4> kGenerations = {{
     {kBlackwell, {"b200", "b300", "b100"}},
     {kHopper, {"h100", "h200", "h20", "h800"}},
-    {kAmpere, {"a100", "a800", "a6000", "nvidiaa10", "rtx3090"}},
-    {kVolta, {"v100"}},
+    {kAmpere, {"a100", "a800", "a6000", "nvidiaa10", "nvidiaa30", "nvidiaa40", "rtx3090"}},
+    {kVolta, {"v100", "teslat4", "titanrtx", "rtx2080"}},
 }};
 
 }  // namespace

@@ -7,6 +7,12 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/option.h"
@@ -23,6 +29,37 @@ bool is_any_address(const std::string& host) {
 std::string in_brackets(const std::string& host) {
   const bool is_v6 = host.find(':') != std::string::npos && !host.starts_with('[');
   return is_v6 ? "[" + host + "]" : host;
+}
+
+// Of this machine's network, of the family that it listens at; "": there is none.
+std::string outward_address(bool takes_v6) {
+  std::string out;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return out;
+  for (const ifaddrs* one = all; one != nullptr && out.empty(); one = one->ifa_next) {
+    constexpr unsigned kUp = IFF_UP | IFF_RUNNING;
+    if (one->ifa_addr == nullptr || (one->ifa_flags & kUp) != kUp) continue;
+    if ((one->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    const int family = one->ifa_addr->sa_family;
+    if (family != AF_INET && !(takes_v6 && family == AF_INET6)) continue;
+    const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    std::array<char, NI_MAXHOST> name{};
+    if (getnameinfo(one->ifa_addr, size, name.data(), name.size(), nullptr, 0, NI_NUMERICHOST) ==
+        0) {
+      out = name.data();
+    }
+  }
+  freeifaddrs(all);
+  return out;
+}
+
+// Where others find a server at `host`.
+std::string reached_at(const std::string& host) {
+  if (!is_any_address(host)) return host;
+  const std::string address = outward_address(host != "0.0.0.0");
+  if (!address.empty()) return address;
+  std::array<char, NI_MAXHOST> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
 // Browsers leave port 80 away.
@@ -92,7 +129,7 @@ bool is_local_host(const std::string& host) {
 }
 
 std::string address_of(const Access& access) {
-  return fmt::format("http://{}:{}/{}", in_brackets(access.host), access.port,
+  return fmt::format("http://{}:{}/{}", in_brackets(reached_at(access.host)), access.port,
                      access.token.empty() ? "" : "?" + std::string(kTokenKey) + access.token);
 }
 

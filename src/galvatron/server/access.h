@@ -19,7 +19,8 @@ struct Access {
 // Is it this machine's own name or address, which nobody else reaches?
 bool is_local_host(const std::string& host);
 
-// "http://127.0.0.1:8000/", with "?token=..." where one is wanted.
+// "http://127.0.0.1:8000/", with "?token=..." where one is wanted. Of a server that listens at all
+// of its addresses one that other machines reach.
 std::string address_of(const Access& access);
 
 // 128 random bits in hex.

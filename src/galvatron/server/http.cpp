@@ -3,9 +3,20 @@
 #include <algorithm>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/option.h"
 
 namespace galvatron::server {
 namespace {
+
+std::string trimmed(const std::string& text) {
+  const std::size_t first = std::min(text.find_first_not_of(" \t"), text.size());
+  return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+}
+
+// "q=0", "q=0.000".
+bool is_no_weight(const std::string& parameter) {
+  return parameter.starts_with("q=0") && parameter.find_first_not_of("0.", 2) == std::string::npos;
+}
 
 bool has_name(const HttpHeader& header, std::string_view name) {
   return lower_case(header.name) == lower_case(name);
@@ -22,6 +33,18 @@ const std::string* HttpRequest::header(std::string_view name) const {
 int HttpRequest::count_headers(std::string_view name) const {
   return static_cast<int>(std::count_if(
       headers.begin(), headers.end(), [&](const HttpHeader& one) { return has_name(one, name); }));
+}
+
+bool HttpRequest::accepts(std::string_view name, std::string_view value) const {
+  const std::string* list = header(name);
+  if (list == nullptr) return false;
+  for (const std::string& entry : split_list(lower_case(*list))) {
+    const std::vector<std::string> parts = split_list(entry, ';');
+    if (parts.empty() || trimmed(parts.front()) != value) continue;
+    return std::none_of(parts.begin() + 1, parts.end(),
+                        [](const std::string& one) { return is_no_weight(trimmed(one)); });
+  }
+  return false;
 }
 
 }  // namespace galvatron::server

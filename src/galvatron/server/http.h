@@ -21,6 +21,8 @@ struct HttpRequest {
   // Names count without case; nullptr: there is none.
   const std::string* header(std::string_view name) const;
   int count_headers(std::string_view name) const;
+  // Is `value` named in a list such as "Accept: text/html, */*;q=0.8", and not by a weight of 0?
+  bool accepts(std::string_view name, std::string_view value) const;
 };
 
 // Sends a piece; false: whoever asked is gone, and no further one is wanted.

@@ -2,6 +2,9 @@
 
 #include <string>
 
+#include <fmt/format.h>
+
+#include "galvatron/server/gunzip.h"
 #include "galvatron/server/page_assets.h"
 
 namespace galvatron::server {
@@ -18,15 +21,29 @@ constexpr const char* kContentPolicy =
     "form-action 'none'; frame-ancestors 'none'";
 
 constexpr const char* kNoPage =
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Galvatron</title>"
-    "<p>This binary was built without its page. <code>make page</code> builds the page, and "
+    "This binary was built without its page. <code>make page</code> builds the page, and "
     "<code>make build</code> then the binary with it. The API is here: "
-    "<a href=\"/openapi.json\">/openapi.json</a>.</p></html>";
+    "<a href=\"/openapi.json\">/openapi.json</a>.";
 
-HttpAnswer html(const char* text) {
+HttpAnswer short_page(int status, const std::string& paragraph) {
   HttpAnswer out;
-  out.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-cache"}};
-  out.body = text;
+  out.status = status;
+  out.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}};
+  out.body =
+      "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Galvatron</title><p>" +
+      paragraph + "</p></html>";
+  return out;
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&' || c == '<' || c == '>') {
+      out += fmt::format("&#{};", static_cast<int>(c));
+    } else {
+      out += c;
+    }
+  }
   return out;
 }
 
@@ -35,14 +52,21 @@ HttpAnswer html(const char* text) {
 std::optional<HttpAnswer> page_answer(const HttpRequest& request) {
   const bool is_page = request.path == "/" || request.path == kIndex;
   const PageAsset* asset = find_asset(is_page ? kIndex : request.path);
-  if (asset == nullptr) return is_page ? std::optional(html(kNoPage)) : std::nullopt;
+  if (asset == nullptr) return is_page ? std::optional(short_page(200, kNoPage)) : std::nullopt;
   HttpAnswer out;
   const bool keeps = request.path.starts_with(kHashed);
   out.headers = {{"Content-Type", std::string(asset->content_type)},
                  {"Cache-Control", keeps ? "public, max-age=31536000, immutable" : "no-cache"}};
-  if (asset->is_gzip) out.headers.push_back({"Content-Encoding", "gzip"});
-  out.body = asset->bytes;
+  // Who does not ask for gzip may not read it, as curl.
+  const bool is_sent_so = !asset->is_gzip || request.accepts("Accept-Encoding", "gzip");
+  if (asset->is_gzip) out.headers.push_back({"Vary", "Accept-Encoding"});
+  if (asset->is_gzip && is_sent_so) out.headers.push_back({"Content-Encoding", "gzip"});
+  out.body = is_sent_so ? std::string(asset->bytes) : gunzip(asset->bytes);
   return out;
+}
+
+HttpAnswer sentence_page(int status, const std::string& sentence) {
+  return short_page(status, escaped(sentence));
 }
 
 void add_security_headers(HttpAnswer& answer) {

@@ -1,5 +1,6 @@
 #include "galvatron/server/plan_answers.h"
 
+#include <optional>
 #include <utility>
 
 #include "galvatron/base/error.h"
@@ -34,6 +35,20 @@ Answered answered(JsonReader& request) {
   return {std::move(question), std::move(answer)};
 }
 
+// "pp_ranks": first and last; nullopt: all.
+std::optional<Range> ranks_in(JsonReader& request) {
+  constexpr const char* kKey = "pp_ranks";
+  if (!request.has(kKey)) return std::nullopt;
+  const Json& ranks = request.get_array(kKey);
+  const auto is_rank = [](const Json& one) {
+    return one.is_number_integer() && one >= 0 && one < plan::kMaxRanks;
+  };
+  if (ranks.size() != 2 || !is_rank(ranks[0]) || !is_rank(ranks[1])) {
+    throw ConfigError("[timeline] ", kKey, " are the first and the last pipeline rank to show");
+  }
+  return Range{ranks[0].get<std::int64_t>(), ranks[1].get<std::int64_t>() + 1};
+}
+
 JsonReader reader_of(const Json& request) { return {request, kSource, Nulls::kAbsent}; }
 
 }  // namespace
@@ -49,7 +64,8 @@ OrderedJson timeline_answer(const Json& request) {
   constexpr std::int64_t kMost = 10 * views::kMostTimelineEvents;
   const auto events = static_cast<std::size_t>(
       reader.get_int_or("max_events", views::kMostTimelineEvents, 1, kMost));
-  return views::timeline_view(answered(reader).priced().cost.timeline, events);
+  const std::optional<Range> ranks = ranks_in(reader);
+  return views::timeline_view(answered(reader).priced().cost.timeline, events, ranks);
 }
 
 OrderedJson memory_answer(const Json& request) {

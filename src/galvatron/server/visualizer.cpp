@@ -65,7 +65,9 @@ HttpHandlers Visualizer::handlers() {
   HttpHandlers out;
   out.admit = [this](const HttpRequest& head) -> std::optional<HttpAnswer> {
     if (const auto refusal = refused(access_, head)) {
-      return secured(failure_answer(refusal->status, refusal->sentence));
+      const bool is_person = head.accepts("Accept", "text/html");
+      return secured(is_person ? sentence_page(refusal->status, refusal->sentence)
+                               : failure_answer(refusal->status, refusal->sentence));
     }
     if (const auto welcome = welcomed(access_, head)) return secured(*welcome);
     auto refusal = api_.refusal(head);

@@ -14,14 +14,15 @@ namespace galvatron::views {
 struct SearchAnswer {
   planning::PreparedSearch prepared;
   search::SearchResult result;
-  std::vector<planning::Baseline> baselines;  // none where nothing was found
+  std::optional<search::FoundPlan> leanest;   // that of the closest miss, where nothing fits
+  std::vector<planning::Baseline> baselines;  // none where the search was ended before it knew
   std::optional<planning::Explanation> explanation;
 
   Bytes memory() const { return prepared.question.memory; }
   // That the answer is of.
   std::int64_t global_batch() const;
 
-  // What was asked; what was found, its throughput and the baselines, or why nothing was; what the
+  // What was asked; what was found and its throughput, or why nothing was; the baselines; what the
   // explanation says. As the command line prints them, one below the other.
   std::string question_text() const;
   std::string text() const;

@@ -115,13 +115,15 @@ OrderedJson miss_view(const SearchAnswer& answer) {
   const Bytes wanted = memory_to_ask_for(answer.prepared.question, miss->needed);
   const Bytes device = answer.prepared.question.hardware.device_memory;
   const bool is_beyond = device.value > 0 && wanted > device;
+  // Rounded up it may be more than a device has, which fits all the same.
+  const std::string readable = rounded_up_text(wanted);
+  const bool is_more = !is_beyond && device.value > 0 && parse_bytes(readable, "memory") > device;
   return {{"sentence", no_plan_text(answer.result, answer.memory())},
           {"needed_bytes", miss->needed.value},
           {"memory_bytes", answer.memory().value},
-          {"memory_option", exact_text(wanted)},
-          {"memory_text", to_text(wanted)},
+          {"memory_option", is_more ? exact_text(device) : readable},
           {"beyond_device", is_beyond ? OrderedJson(to_text(device)) : OrderedJson(nullptr)},
-          {"plan", nullptr}};
+          {"plan", answer.leanest ? recorded_plan(answer, *answer.leanest) : OrderedJson(nullptr)}};
 }
 
 OrderedJson gain_view(const OrderedJson& plan) { return plan["search"]["baselines"]["gain"]; }
@@ -135,7 +137,7 @@ OrderedJson search_view(const SearchAnswer& answer) {
       {"question_text", answer.question_text()},
       {"best", nullptr},
       {"runners_up", OrderedJson::array()},
-      {"baselines", OrderedJson::array()},
+      {"baselines", baselines_view(answer)},
       {"gain", nullptr},
       {"explanation", nullptr},
       {"shadow_prices", shadow_prices_view(answer)},
@@ -147,7 +149,6 @@ OrderedJson search_view(const SearchAnswer& answer) {
   out["gain"] = gain_view(plan);
   out["best"] = found_view(answer, *result.best, "best", std::move(plan));
   out["runners_up"] = runners_up_view(answer);
-  out["baselines"] = baselines_view(answer);
   if (answer.explanation) out["explanation"] = explanation_to_json(*answer.explanation);
   return out;
 }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "galvatron/base/error.h"
 #include "galvatron/views/event_table.h"
 
 namespace galvatron::views {
@@ -70,13 +71,20 @@ RowLane lane_of(EventKind kind) {
   return beside ? RowLane::kCollectives : RowLane::kCompute;
 }
 
-// A row for each lane of a rank on which something lies.
+// A row for each lane of a shown rank on which something lies.
 class Rows {
  public:
-  explicit Rows(const cost::Timeline& timeline)
-      : num_ranks_(static_cast<int>(timeline.busy.size())), row_of_(timeline.busy.size()) {
-    for (auto& lanes : row_of_) lanes = {0, kNone, kNone};
-    for (const TimelineEvent& event : timeline.events) place(event) = 0;
+  Rows(const cost::Timeline& timeline, Range shown)
+      : num_ranks_(static_cast<int>(timeline.busy.size())),
+        shown_(shown),
+        row_of_(timeline.busy.size()) {
+    for (auto& lanes : row_of_) lanes = {kNone, kNone, kNone};
+    for (std::int64_t rank = shown.begin; rank < shown.end; ++rank) {
+      row_of_[static_cast<std::size_t>(rank)][0] = 0;
+    }
+    for (const TimelineEvent& event : timeline.events) {
+      if (has(event)) place(event) = 0;
+    }
     int next = 0;
     for (auto& lanes : row_of_) {
       for (int& row : lanes) {
@@ -86,6 +94,10 @@ class Rows {
   }
 
   int rank_of(const TimelineEvent& event) const { return event.stage % num_ranks_; }
+  bool has(const TimelineEvent& event) const {
+    const int rank = rank_of(event);
+    return rank >= shown_.begin && rank < shown_.end;
+  }
   int of(const TimelineEvent& event) { return place(event); }
   int computing(int rank) const { return row_of_[static_cast<std::size_t>(rank)][0]; }
 
@@ -114,26 +126,37 @@ class Rows {
   }
 
   int num_ranks_;
+  Range shown_;
   std::vector<std::array<int, 3>> row_of_;  // by rank and lane
 };
 
 class TimelinePicture {
  public:
-  TimelinePicture(const cost::Timeline& timeline, std::size_t max_events)
-      : timeline_(timeline), rows_(timeline), computes_(timeline.busy.size()), works_(computes_) {
+  TimelinePicture(const cost::Timeline& timeline, Range shown, std::size_t max_events)
+      : timeline_(timeline),
+        rows_(timeline, shown),
+        computes_(timeline.busy.size()),
+        works_(computes_) {
+    std::vector<const TimelineEvent*> events;
     for (const TimelineEvent& event : timeline.events) {
+      if (rows_.has(event)) events.push_back(&event);
+    }
+    for (const TimelineEvent* one : events) {
+      const TimelineEvent& event = *one;
       const auto rank = static_cast<std::size_t>(rows_.rank_of(event));
       const RowLane lane = lane_of(event.kind);
       if (lane == RowLane::kCompute) computes_[rank].add(event.start, event.end);
       if (lane != RowLane::kReceive) works_[rank].add(event.start, event.end);
     }
-    const std::size_t count = timeline.events.size();
+    const std::size_t count = events.size();
     for (std::size_t i = 0; i < count; ++i) {
-      const TimelineEvent& event = timeline.events[i];
+      const TimelineEvent& event = *events[i];
       count_ += event.recompute.value > 0 ? 2 : 1;
       if (i < max_events || i + max_events >= count) add(event);
     }
-    for (int rank = 0; rank < static_cast<int>(works_.size()); ++rank) add_bubbles(rank);
+    for (std::int64_t rank = shown.begin; rank < shown.end; ++rank) {
+      add_bubbles(static_cast<int>(rank));
+    }
   }
 
   OrderedJson view(std::size_t max_events) && {
@@ -186,8 +209,15 @@ class TimelinePicture {
 
 }  // namespace
 
-OrderedJson timeline_view(const cost::Timeline& timeline, std::size_t max_events) {
-  return TimelinePicture(timeline, max_events).view(max_events);
+OrderedJson timeline_view(const cost::Timeline& timeline, std::size_t max_events,
+                          std::optional<Range> pp_ranks) {
+  const auto count = static_cast<std::int64_t>(timeline.busy.size());
+  const Range shown = pp_ranks.value_or(Range{0, count});
+  if (shown.begin < 0 || shown.end > count || shown.begin >= shown.end) {
+    throw ConfigError("[timeline] pp_ranks ", shown.begin, " .. ", shown.end - 1,
+                      " are not within the plan's ", count_text(count, "pipeline rank"));
+  }
+  return TimelinePicture(timeline, shown, max_events).view(max_events);
 }
 
 }  // namespace galvatron::views

@@ -55,14 +55,32 @@ async function send(path: string, body: unknown, signal?: AbortSignal): Promise<
           body: JSON.stringify(body),
           signal,
         };
-  let response: Response;
-  try {
-    response = await fetch(path, request);
-  } catch (error) {
-    throw isAbort(error) ? error : new AskError("gone", "");
+  for (let times = 0; ; times++) {
+    let response: Response;
+    try {
+      response = await fetch(path, request);
+    } catch (error) {
+      throw isAbort(error) ? error : new AskError("gone", "");
+    }
+    if (response.ok) return response;
+    // A search that the page went away from ends a moment later than its reader.
+    if (response.status !== busy || times === patience) throw await refusal(response);
+    await pause(signal);
   }
-  if (!response.ok) throw await refusal(response);
-  return response;
+}
+
+const busy = 429;
+const patience = 8; // times
+const rest = 400; // ms
+
+function pause(signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, rest);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("no longer asked", "AbortError"));
+    });
+  });
 }
 
 async function refusal(response: Response): Promise<AskError> {

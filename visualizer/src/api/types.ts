@@ -121,7 +121,8 @@ export interface TimeView {
   hidden_communication: Amount;
 }
 
-// ---- POST /api/timeline {question, plan: NamedPlan, max_events?} -> TimelineView -----------------------------
+// ---- POST /api/timeline {question, plan: NamedPlan, max_events?, pp_ranks?: [number, number]} -> TimelineView --
+// `pp_ranks`: first and last of those whose events are wanted.
 
 export interface TimelineView {
   total_ms: number;
@@ -129,7 +130,7 @@ export interface TimelineView {
   busy_ms: number[]; // per pipeline rank
   /** "forward", "backward", "recompute", "weight gradient", "transfer", "gather", "reduce", "tie", "gradient sync", "update", "parameter gather", "bubble" */
   kinds: string[];
-  /** Lanes from top to bottom: "rank 0", "rank 0 receives", "rank 0 collectives". */
+  /** Lanes from top to bottom of the ranks that were asked for: "rank 0", "rank 0 receives", "rank 0 collectives". */
   rows: { name: string; pp_rank: number; lane: "compute" | "receive" | "collectives" }[];
   /** Columns of one table, an entry per event, ascending start. `hidden_ms`: of communication, beside compute. */
   events: { row: number[]; kind: number[]; start_ms: number[]; end_ms: number[]; microbatch: number[]; chunk: number[]; unit: number[]; hidden_ms: number[] };
@@ -170,10 +171,10 @@ export interface SearchView {
   certificate: { text: string; value_ms: number; lower_bound_ms: number | null; gap: number };
   text: string; // what `galvatron search` prints
   /**
-   * Nothing fits: the closest miss. `memory_option`: the value of `memory` with which it does, `memory_text` the same
-   * for people; `beyond_device`: what a device has, where that is less.
+   * Nothing fits: the closest miss. `memory_option`: a readable value of `memory` with which it does; `beyond_device`:
+   * what a device has, where that is less; `plan`: the leanest, null where the search was ended before it was known.
    */
-  miss: { sentence: string; needed_bytes: number; memory_bytes: number; memory_option: string; memory_text: string; beyond_device: string | null; plan: JsonObject | null } | null;
+  miss: { sentence: string; needed_bytes: number; memory_bytes: number; memory_option: string; beyond_device: string | null; plan: JsonObject | null } | null;
 }
 export interface FoundView { name: string; line: string; plan: JsonObject; step: Amount; memory: Amount; text: string }
 

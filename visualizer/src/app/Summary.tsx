@@ -6,6 +6,7 @@ import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import { ExportPlan } from "../search/ExportPlan";
+import { sameJson } from "../state/page";
 import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
 import { usePriced } from "../state/usePriced";
@@ -53,9 +54,12 @@ function useTitle(): string {
 
 function PlanProblem() {
   const t = useText();
-  const { plan } = useSession();
+  const { page, question, plan, search, searchIsCurrent } = useSession();
   const problem = plan.last?.answer.problem;
-  const misfit = plan.last?.answer.priced?.misfit;
+  // Of the closest miss the search says it already.
+  const isSaid = !page.document.plan && searchIsCurrent && search.last?.answer.miss;
+  const isEarlier = !sameJson(plan.last?.request.question, question);
+  const misfit = isSaid || isEarlier ? null : plan.last?.answer.priced?.misfit;
   return (
     <div role="status">
       {plan.error && <p className="alert">{describeError(plan.error, t)}</p>}
@@ -107,13 +111,15 @@ function ByHand() {
   const rows = search.last?.answer.baselines ?? [];
   if (rows.length === 0 || !searchIsCurrent) return null;
   const fitting = rows.filter((row) => row.fits).map((row) => `${row.name} ${row.step.text}`);
-  const others = rows.filter((row) => !row.fits).map((row) => row.name);
+  const others = rows
+    .filter((row) => !row.fits)
+    .map((row) => `${row.name} (${t("missing", { amount: row.missing?.text })})`);
   return (
     <p className="row by-hand">
       {fitting.length > 0 && <span>{t("by_hand_line", { steps: fitting.join(" · ") })}</span>}
       {others.length > 0 && <span>{t("by_hand_misses", { names: others.join(" · ") })}</span>}
       <Action kind="quiet" onPress={() => dispatch({ do: "view", view: { tab: "search" } })}>
-        {t("why")} ›
+        {t(search.last?.answer.miss ? "why_nothing" : "why")} ›
       </Action>
     </p>
   );
@@ -184,7 +190,7 @@ function Miss() {
       <Said>{miss.sentence}</Said>
       {miss.beyond_device === null ? (
         <Action kind="main" onPress={() => dispatch({ do: "edit", document: { options } })}>
-          {t("use_budget", { memory: miss.memory_text })}
+          {t("use_budget", { memory: miss.memory_option })}
         </Action>
       ) : (
         <span>{t("beyond_device", { memory: miss.beyond_device })}</span>

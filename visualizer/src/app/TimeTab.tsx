@@ -8,13 +8,25 @@ import { usePriced } from "../state/usePriced";
 import { describeError } from "./describeError";
 import { TimeParts, Timeline } from "./pictures";
 import { Section } from "./Section";
+import { TimelineRanks } from "./TimelineRanks";
+import { shownLanes } from "./shownLanes";
+
+interface TimelineQuestion extends PlanQuestion {
+  pp_ranks: [number, number];
+}
 
 export function TimeTab() {
   const t = useText();
-  const { shown, plan } = useSession();
+  const { page, dispatch, shown, plan } = useSession();
   const priced = usePriced();
   const possible = plan.last?.answer.priced && !plan.pending;
-  const timeline = useAnswer<PlanQuestion, TimelineView>("/api/timeline", possible ? shown : null);
+  const numRanks = priced?.memory.ranks.length ?? 1;
+  const lanes = shownLanes(page.view.lanes, numRanks);
+  const ranks: TimelineQuestion["pp_ranks"] = [lanes.from, lanes.from + lanes.count - 1];
+  const timeline = useAnswer<TimelineQuestion, TimelineView>(
+    "/api/timeline",
+    possible && shown ? { ...shown, pp_ranks: ranks } : null,
+  );
   if (!priced) return <p className="waiting">{t("waiting_for_plan")}</p>;
   const { time } = priced;
   return (
@@ -33,6 +45,13 @@ export function TimeTab() {
       {timeline.error && <p className="alert">{describeError(timeline.error, t)}</p>}
       {timeline.last && (
         <Section title={t("timeline_title")} help={t("timeline_help")}>
+          {numRanks > 1 && (
+            <TimelineRanks
+              shown={lanes}
+              numRanks={numRanks}
+              onChange={(next) => dispatch({ do: "view", view: { lanes: next } })}
+            />
+          )}
           <Timeline timeline={timeline.last.answer} />
         </Section>
       )}

@@ -39,6 +39,9 @@ export const common = {
   try_again: { en: "Try again", zh: "重试" },
   remove: { en: "Remove {name}", zh: "移除 {name}" },
 
+  one_less: { en: "{name}: one less", zh: "{name}:减一" },
+  one_more: { en: "{name}: one more", zh: "{name}:加一" },
+
   // What is asked.
   question: { en: "Question", zh: "问题" },
   model: { en: "Model", zh: "模型" },
@@ -110,6 +113,7 @@ export const common = {
   earlier_plan: { en: "The plan of an earlier question", zh: "先前问题的计划" },
   shown_plan: { en: "Plan: {name}", zh: "计划:{name}" },
   show_searched: { en: "Show the searched plan", zh: "显示搜索得到的计划" },
+  show_closest: { en: "Show the closest miss", zh: "显示最接近的方案" },
   plan_searched: { en: "Searched plan", zh: "搜索得到的计划" },
   plan_closest: { en: "Closest miss", zh: "最接近的方案" },
   plan_edited: { en: "edited", zh: "已编辑" },
@@ -144,6 +148,16 @@ export const common = {
   },
   layers_of_plan: { en: "Layers of the plan", zh: "计划的各层" },
   stage: { en: "Stage {stage}", zh: "阶段 {stage}" },
+  stages_alike: { en: "Stages {from}–{to}", zh: "阶段 {from}–{to}" },
+  layers_alike: {
+    en: "Layers {first} to {last}, one of each stage ({count}), {kind}",
+    zh: "第 {first} 至 {last} 层,每阶段一层({count} 层),{kind}",
+  },
+  stages_together: { en: "Stages that are alike as one", zh: "合并相同的阶段" },
+  stages_together_help: {
+    en: "A cell then stands for a layer of each of them, and a change reaches all.",
+    zh: "一个格子代表其中每个阶段的一层,修改对它们全部生效。",
+  },
   layer_name: { en: "Layer {index}, {kind}", zh: "第 {index} 层,{kind}" },
   layer_range: {
     en: "Layers {first} to {last} ({count})",
@@ -213,6 +227,14 @@ export const common = {
     zh: "由模拟得到:每个流水线级的计算、传输与集合通信。",
   },
 
+  lanes_count: { en: "Pipeline ranks drawn", zh: "绘出的流水线级数" },
+  lanes_all: { en: "all {count}", zh: "全部 {count}" },
+  lanes_from: { en: "From rank", zh: "起始级" },
+  lanes_shown: {
+    en: "Pipeline ranks {from} to {to} of {all} are drawn.",
+    zh: "绘出第 {from} 至 {to} 级,共 {all} 级。",
+  },
+
   // Search.
   search_title: { en: "The best plan", zh: "最优计划" },
   per_step: { en: "per step", zh: "每步" },
@@ -256,6 +278,7 @@ export const common = {
   },
   by_hand_line: { en: "By hand: {steps}.", zh: "手动方案:{steps}。" },
   by_hand_misses: { en: "Do not fit: {names}.", zh: "放不下:{names}。" },
+  why_nothing: { en: "Why nothing fits", zh: "为何放不下" },
   why: { en: "Why this plan", zh: "为何是该计划" },
   draw_frontier: { en: "Draw the frontier", zh: "绘制前沿" },
   sweep_title: { en: "Which batch?", zh: "批次大小" },

@@ -17,10 +17,6 @@ export const pictures = {
   named: { en: "{name}: {text}", zh: "{name}：{text}" },
 
   memory_bars: { en: "Memory of each pipeline rank", zh: "各流水线 rank 的显存" },
-  memory_bars_hint: {
-    en: "What fills its fullest rank, the reserve included, against the budget.",
-    zh: "其中最满的 rank 的组成（含预留），与预算对比。",
-  },
   choose_rank_hint: {
     en: "Click a bar or use the arrow keys to choose a rank.",
     zh: "点击或用方向键选择 rank。",
@@ -68,7 +64,6 @@ export const pictures = {
   layer_word: { en: "layer", zh: "层" },
   tensor_word: { en: "tensor", zh: "张量" },
 
-  timeline: { en: "Timeline of a step", zh: "一步的时间线" },
   timeline_measured: { en: "Timeline of a step, as measured", zh: "一步的时间线（实测）" },
   timeline_hint: {
     en: "Drag to move, Ctrl and wheel or + and − to zoom, 0 for the whole step. Arrow keys go from event to event.",
@@ -78,8 +73,8 @@ export const pictures = {
   zoom_out: { en: "Zoom out", zh: "缩小" },
   zoom_all: { en: "Whole step", zh: "整步" },
   events_shown: {
-    en: "{shown} of {all} events are drawn: beginning and end of the step.",
-    zh: "共 {all} 个事件，绘出 {shown} 个：步的开头与结尾。",
+    en: "{shown} of {all} events of these ranks are drawn: beginning and end of the step. Of fewer ranks more of them are.",
+    zh: "这些级共 {all} 个事件，绘出 {shown} 个：步的开头与结尾。级数越少，绘出的越多。",
   },
   events_left_out: { en: "left out: {from} to {to}", zh: "省略：{from} 至 {to}" },
   step_of_time: { en: "step {time}, bubble {share}", zh: "步 {time}，气泡 {share}" },
@@ -96,25 +91,16 @@ export const pictures = {
   unit_word: { en: "unit", zh: "单元" },
 
   time_parts: { en: "Where the step's time goes", zh: "一步的时间去向" },
-  time_parts_hint: {
-    en: "Of the pipeline rank that computes longest; of communication only what is waited for.",
-    zh: "取计算最久的流水线 rank；通信只计需要等待的部分。",
-  },
   time_word: { en: "time", zh: "时间" },
   share_word: { en: "share", zh: "占比" },
 
   frontier_picture: { en: "Step time over memory", zh: "步时间与显存" },
-  frontier_hint: {
-    en: "The fastest plan for each memory of one device. Lower is faster.",
-    zh: "单设备每种显存下最快的方案。越低越快。",
-  },
   step_time: { en: "step time", zh: "步时间" },
   time_per_sample: { en: "time per sample", zh: "每样本时间" },
   memory_of_device: { en: "memory of one device", zh: "单设备显存" },
   asked_of: { en: "asked: {text}", zh: "所问：{text}" },
   sweep_picture: { en: "Throughput", zh: "吞吐" },
   tokens_per_second: { en: "tokens/s", zh: "token/s" },
-  does_not_fit: { en: "does not fit", zh: "放不下" },
   choose_row_hint: { en: "Click a point to choose its plan.", zh: "点击数据点选择其方案。" },
 
   compare_time: { en: "Time of a step, part by part", zh: "一步的时间，逐项对比" },
@@ -137,12 +123,7 @@ export const pictures = {
   scale_of: { en: "Scale", zh: "坐标" },
   linear: { en: "Linear", zh: "线性" },
   logarithmic: { en: "Logarithmic", zh: "对数" },
-  not_positive: {
-    en: "Values of 0 and below have no place on a logarithmic scale.",
-    zh: "0 及以下的值无法在对数坐标上显示。",
-  },
 
-  plan_strip: { en: "Layers and their strategies, stage by stage", zh: "各阶段的层及其策略" },
   layers_of: { en: "layers {from}–{to}", zh: "层 {from}–{to}" },
   layer_of: { en: "layer {layer}", zh: "层 {layer}" },
   layers_word: { en: "layers", zh: "层" },
@@ -153,7 +134,6 @@ export const pictures = {
   report_title: { en: "Galvatron: report of a run", zh: "Galvatron:运行报告" },
   report_training: { en: "Training", zh: "训练" },
   report_plan: { en: "Plan", zh: "方案" },
-  report_layers: { en: "Layers and their strategies", zh: "各层及其策略" },
   report_no_plan: {
     en: "The run folder holds no plan.json: there is no plan to show.",
     zh: "运行目录中没有 plan.json：无方案可显示。",

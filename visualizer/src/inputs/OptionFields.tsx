@@ -1,4 +1,5 @@
 // Options by the planner's own table: name, help, choices and default are its.
+import { useState } from "react";
 import type { OptionRow, Options } from "../api/types";
 import { common } from "../i18n/common";
 import type { TextKey } from "../i18n/texts";
@@ -8,7 +9,7 @@ import { Choice, TextInput, Toggle } from "../kit/controls";
 import { Folded } from "../kit/Folded";
 import { withOption } from "../state/page";
 import { useSession } from "../state/session";
-import { optionText, optionValue } from "./optionValue";
+import { optionValue, shownText } from "./optionValue";
 import { moreOptions, searchRows } from "./optionRows";
 
 export function MoreOptions() {
@@ -55,6 +56,7 @@ const byDefault = "";
 function OptionField({ row, value, set }: OptionFieldProps) {
   const t = useText();
   const { search } = useSession();
+  const [typed, setTyped] = useState<string | null>(null);
   const label = labelOf(row.name, t);
   if (row.type === "bool") {
     const isOn = value === true;
@@ -85,10 +87,13 @@ function OptionField({ row, value, set }: OptionFieldProps) {
     <TextInput
       label={label}
       description={<Said>{row.help}</Said>}
-      value={optionText(value)}
+      value={shownText(row, typed, value)}
       placeholder={defaultText(row, t("by_default"))}
       problem={problemOf(search.error?.sentence, row.name)}
-      onChange={(text) => set(row.name, optionValue(row, text))}
+      onChange={(text) => {
+        setTyped(text);
+        set(row.name, optionValue(row, text));
+      }}
     />
   );
 }

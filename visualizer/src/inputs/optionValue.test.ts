@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { OptionRow } from "../api/types";
-import { optionText, optionValue } from "./optionValue";
+import { optionText, optionValue, shownText } from "./optionValue";
 
 const row = (type: string): OptionRow => ({ name: "x", type, default: null, help: "", group: "" });
 
@@ -17,9 +17,21 @@ it("gives each option what its type wants", () => {
   expect(optionValue(row("int"), " ")).toBeNull();
 });
 
-it("keeps what is still being typed", () => {
-  for (const typed of ["1.", "0.50", "1e", "many"]) {
-    expect(optionText(optionValue(row("float"), typed))).toBe(typed);
+it("takes numbers as people write them", () => {
+  expect(optionValue(row("int"), "1e9")).toBe(1_000_000_000);
+  expect(optionValue(row("float"), "1.5E-3")).toBe(0.0015);
+  expect(optionValue(row("list[int]"), "1e3,16")).toEqual([1000, 16]);
+  for (const none of ["1e", "0x10", "Infinity", "1 2"]) {
+    expect(optionValue(row("int"), none)).toBe(none);
   }
+});
+
+it("shows what is typed while it is the value", () => {
+  for (const typed of ["1.", "0.50", "1e", "1e9", "many"]) {
+    expect(shownText(row("float"), typed, optionValue(row("float"), typed))).toBe(typed);
+  }
+  expect(shownText(row("float"), "1e9", 2)).toBe("2");
+  expect(shownText(row("float"), "", undefined)).toBe("");
+  expect(shownText(row("float"), null, 0.5)).toBe("0.5");
   expect(optionText([8, 16])).toBe("8,16");
 });

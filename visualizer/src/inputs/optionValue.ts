@@ -1,5 +1,7 @@
 // What is typed, as the option's type has it. What is none of it goes as it is: the planner says what it wants.
 import type { OptionRow, Options } from "../api/types";
+import { numberOf } from "../kit/number";
+import { sameJson } from "../state/page";
 
 type Value = Options[string];
 
@@ -16,10 +18,15 @@ export function optionText(value: Value | undefined): string {
   return value.join(value.every((part) => typeof part === "number") ? "," : " ");
 }
 
-/** A number that is written otherwise stays a text while it is being typed: "1." and "1e". */
+/** What is no number yet stays a text: "1e". */
 function numberOr(text: string): string | number {
-  const number = Number(text);
-  return String(number) === text && Number.isFinite(number) ? number : text;
+  return numberOf(text) ?? text;
+}
+
+/** What a field shows: as it was typed, while that is the option's value. */
+export function shownText(row: OptionRow, typed: string | null, value: Value | undefined): string {
+  const isTyped = typed !== null && sameJson(optionValue(row, typed), value ?? null);
+  return isTyped ? typed : optionText(value);
 }
 
 function listOfNumbers(text: string): Value {

@@ -1,5 +1,5 @@
 // The kit's widgets (react-aria-components: roles, keyboard, screen reader) with our labels and classes.
-import type { ReactNode } from "react";
+import { type KeyboardEvent, type ReactNode, useState } from "react";
 import {
   Button,
   type ButtonProps,
@@ -8,7 +8,6 @@ import {
   Label,
   ListBox,
   ListBoxItem,
-  NumberField,
   Group,
   Popover,
   Select,
@@ -19,6 +18,8 @@ import {
   ToggleButton,
   ToggleButtonGroup,
 } from "react-aria-components";
+import { useText } from "../i18n/useText";
+import { numberOf } from "./number";
 
 export interface Option<Key extends string = string> {
   key: Key;
@@ -123,29 +124,51 @@ export function NumberInput(props: {
   onChange: (value: number) => void;
   description?: ReactNode;
 }) {
+  const { label, value, onChange, description } = props;
+  const t = useText();
+  const [typed, setTyped] = useState<string | null>(null);
+  const take = (next: number | null) => {
+    setTyped(null);
+    if (next !== null && next !== value) onChange(next);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (by) take(value + by);
+    else if (event.key !== "Enter" || typed === null) return;
+    else take(numberOf(typed));
+    event.preventDefault();
+  };
   return (
-    <NumberField
+    <TextField
       className="field"
-      value={props.value}
-      onChange={(value) => Number.isFinite(value) && props.onChange(value)}
-      formatOptions={{ useGrouping: false, maximumFractionDigits: 0 }}
+      value={typed ?? String(value)}
+      onChange={setTyped}
+      onBlur={() => typed !== null && take(numberOf(typed))}
     >
-      <Label>{props.label}</Label>
-      <Group className="number">
-        <Input />
-        <Button slot="decrement" className="step">
+      <Label>{label}</Label>
+      <Group className="number" onKeyDown={onKeyDown}>
+        <Input inputMode="numeric" autoComplete="off" />
+        <Button
+          className="step"
+          aria-label={t("one_less", { name: label })}
+          onPress={() => take(value - 1)}
+        >
           −
         </Button>
-        <Button slot="increment" className="step">
+        <Button
+          className="step"
+          aria-label={t("one_more", { name: label })}
+          onPress={() => take(value + 1)}
+        >
           +
         </Button>
       </Group>
-      {props.description && (
+      {description && (
         <Text slot="description" className="help">
-          {props.description}
+          {description}
         </Text>
       )}
-    </NumberField>
+    </TextField>
   );
 }
 

@@ -3,13 +3,16 @@ import type { EChartsType } from "echarts/core";
 import {
   type KeyboardEvent,
   type Ref,
+  type RefObject,
   useEffect,
   useImperativeHandle,
   useMemo,
   useRef,
+  useState,
 } from "react";
 import { echarts } from "./echarts";
 import type { Drawing, Frame } from "./frame";
+import { type Point, pointByKey } from "./pointKeys";
 import { type ImageKind, pngOf } from "./save";
 import { useLook } from "./useLook";
 import { useWidth } from "./useWidth";
@@ -29,9 +32,11 @@ interface Props {
   onDrawn?: (chart: EChartsType, frame: Frame) => void;
   onClick?: (event: { dataIndex: number; seriesIndex: number }) => void;
   onKeyDown?: (event: KeyboardEvent) => void;
+  /** In the place of `onKeyDown`: what keys go through. */
+  points?: Point[] | undefined;
 }
 
-export function EChart({ draw, summary, saver, onDrawn, onClick, onKeyDown }: Props) {
+export function EChart({ draw, summary, saver, onDrawn, onClick, onKeyDown, points }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
   const width = useWidth(box);
@@ -74,17 +79,47 @@ export function EChart({ draw, summary, saver, onDrawn, onClick, onKeyDown }: Pr
     }),
     [drawing, frame, look],
   );
+  const keys = usePointKeys(chart, points);
   return (
-    <div
-      ref={box}
-      className="picture-canvas"
-      style={{ height: drawing?.height ?? 120 }}
-      role="img"
-      aria-label={summary}
-      tabIndex={onKeyDown ? 0 : undefined}
-      onKeyDown={onKeyDown}
-    />
+    <>
+      <div
+        ref={box}
+        className="picture-canvas"
+        style={{ height: drawing?.height ?? 120 }}
+        role="img"
+        aria-label={summary}
+        tabIndex={onKeyDown || keys ? 0 : undefined}
+        onKeyDown={onKeyDown ?? keys?.onKeyDown}
+        onBlur={keys?.onBlur}
+      />
+      {keys && (
+        <p className="unseen" aria-live="polite">
+          {keys.said}
+        </p>
+      )}
+    </>
   );
+}
+
+/** Arrow keys show the tips of one point after the other, and say them. */
+function usePointKeys(chart: RefObject<EChartsType | null>, points: Point[] | undefined) {
+  const [at, setAt] = useState<number | null>(null);
+  if (!points) return null;
+  const leave = () => {
+    setAt(null);
+    chart.current?.dispatchAction({ type: "hideTip" });
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") return leave();
+    const next = pointByKey(points.length, at, event.key);
+    const point = points[next ?? -1];
+    if (next === null || !point) return;
+    event.preventDefault();
+    setAt(next);
+    const { seriesIndex, dataIndex } = point;
+    chart.current?.dispatchAction({ type: "showTip", seriesIndex, dataIndex });
+  };
+  return { onKeyDown, onBlur: leave, said: points[at ?? -1]?.text };
 }
 
 interface Zoom {

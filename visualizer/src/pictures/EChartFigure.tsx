@@ -21,6 +21,7 @@ export function EChartFigure({ picture, onClick, ...frame }: Props) {
           draw={picture.draw}
           summary={picture.summary}
           saver={saver}
+          points={picture.points}
           {...(onClick ? { onClick } : {})}
         />
       )}

@@ -10,12 +10,17 @@ interface Props {
   /** A pipeline rank, and what to do when the reader chooses another. */
   selected?: number | undefined;
   onSelect?: (ppRank: number) => void;
+  /** Bars that there is room for. */
+  most?: number;
 }
 
-export function MemoryBars({ memory, selected, onSelect }: Props) {
+export function MemoryBars({ memory, selected, onSelect, most }: Props) {
   const words = useWords();
   const saver = useRef<Saver>(null);
-  const picture = useMemo(() => memoryBars(memory, words, selected), [memory, words, selected]);
+  const picture = useMemo(
+    () => memoryBars(memory, words, selected, most),
+    [memory, words, selected, most],
+  );
   const { t } = words;
   const choosable = onSelect && memory.ranks.length > 1;
   function onKeyDown(event: KeyboardEvent) {

@@ -28,7 +28,7 @@ export function Timeline({ timeline: view, title }: Props) {
   const [chosen, setChosen] = useState<number | null>(null);
   const lanes = useMemo(() => lanesOf(view), [view]);
   const table = useMemo(() => timelineTable(view, words), [view, words]);
-  const name = title ?? t("timeline");
+  const name = title ?? t("timeline_title");
   const known = chosen !== null && chosen < view.events.row.length ? chosen : null;
   const controls = ZOOMS.map((zoom) => (
     <Action

@@ -1,6 +1,7 @@
 // What a picture is drawn with, beside its data, and what it is made into.
 import type { EChartsOption } from "./echarts";
 import type { Look } from "./look";
+import type { Point } from "./pointKeys";
 import type { Table } from "./table";
 import type { Words } from "./words";
 
@@ -25,6 +26,8 @@ export interface Picture {
   summary: string;
   table: Table;
   draw: (frame: Frame) => Drawing;
+  /** What arrow keys go through; without it the table is the way of the keyboard. */
+  points?: Point[];
 }
 
 /** Width of text in the pictures' small font, near enough to reserve room. */

@@ -1,6 +1,7 @@
 // Rows of a frontier or a sweep, by the keys of their columns.
 import type { Json, ResultsView } from "../api/types";
 import type { Picture } from "./frame";
+import type { Point } from "./pointKeys";
 import { cell, type Table } from "./table";
 
 export interface RowPicture extends Picture {
@@ -28,6 +29,18 @@ export function resultsOf(view: ResultsView): Result[] {
       },
     };
   });
+}
+
+/** Of the points of each series, `rows`, what keys go through. */
+export function resultPoints(view: ResultsView, rows: number[][]): Point[] {
+  const shown = resultsTable(view);
+  const said = (row: number) =>
+    shown.rows[row]?.flatMap(({ text }, i) => (text ? [`${shown.columns[i]?.title} ${text}`] : []));
+  return rows.flatMap((places, seriesIndex) =>
+    places.flatMap((row, dataIndex) =>
+      row < 0 ? [] : [{ seriesIndex, dataIndex, text: said(row)?.join(", ") ?? "" }],
+    ),
+  );
 }
 
 function plain(value: Json): string | number | null {

@@ -1,6 +1,7 @@
-// The layers of a plan, stage by stage, each with the letter and colour of its strategy. With `onSelect` a
-// range is chosen by click and shift+click, by dragging, or by arrows with shift (the kit's list).
-import { useMemo, useRef } from "react";
+// The layers of a plan, stage by stage, each with the letter and colour of its strategy; of many stages those
+// that are alike as one. With `onSelect` a range is chosen by click and shift+click, by dragging, or by arrows
+// with shift (the kit's list).
+import { useMemo, useRef, useState } from "react";
 import {
   Button,
   Collection,
@@ -12,8 +13,20 @@ import {
 } from "react-aria-components";
 import type { LayerView, StageView } from "../api/types";
 import { useText } from "../i18n/useText";
+import { Toggle } from "../kit/controls";
 import { ranksText } from "../pictures/words";
-import { type StrategyKey, strategiesOf, stripOf } from "./strategies";
+import {
+  cellsBetween,
+  cellsOf,
+  chosenCells,
+  fewStages,
+  layersOf,
+  type StrategyKey,
+  strategiesOf,
+  type StripCell,
+  stripOf,
+  type StripStages,
+} from "./strategies";
 import "./strip.css";
 
 interface LayerStripProps {
@@ -26,64 +39,107 @@ interface LayerStripProps {
 }
 
 export function LayerStrip(props: LayerStripProps) {
-  const { layers, stages, selected = [], onSelect, problemLayer } = props;
+  const { layers, stages, selected = [], onSelect, problemLayer = null } = props;
   const t = useText();
+  const [together, setTogether] = useState(true);
+  const isLong = stages.length > fewStages;
   const keyOf = useMemo(() => keysByLayer(layers), [layers]);
-  const drag = useDragSelect(onSelect);
-  const strip = stripOf(layers, stages);
-  const select = (selection: Selection) => onSelect?.(layersOf(selection, layers));
+  const strip = useMemo(
+    () => stripOf(layers, stages, isLong && together, problemLayer),
+    [layers, stages, isLong, together, problemLayer],
+  );
+  const ranges = useRanges(strip, selected, onSelect);
+  const select = (selection: Selection) => onSelect?.(layersOf(strip, idsOf(selection, strip)));
   return (
-    <ListBox
-      className="strip"
-      aria-label={t("layers_of_plan")}
-      layout="grid"
-      orientation="horizontal"
-      selectionMode={onSelect ? "multiple" : "none"}
-      selectionBehavior="replace"
-      selectedKeys={selected.map(String)}
-      onSelectionChange={select}
-      items={strip}
-      dependencies={[keyOf, problemLayer, t]}
-      {...drag}
-    >
-      {({ id, stage, layers: inStage }) => (
-        <ListBoxSection id={id} className="strip-stage">
-          <Header className="strip-head">
-            <b>{t("stage", { stage: stage.stage })}</b>{" "}
-            <span className="help">{ranksText(t, stage.ranks)}</span>
-          </Header>
-          <Collection items={inStage} dependencies={[keyOf, problemLayer, t]}>
-            {(layer) => (
-              <Cell
-                layer={layer}
-                strategy={keyOf.get(layer.index)}
-                isBad={layer.index === problemLayer}
-              />
-            )}
-          </Collection>
-        </ListBoxSection>
+    <>
+      {isLong && (
+        <Toggle
+          label={t("stages_together")}
+          description={t("stages_together_help")}
+          isOn={together}
+          onChange={setTogether}
+        />
       )}
-    </ListBox>
+      <div {...ranges}>
+        <ListBox
+          className="strip in-sight"
+          aria-label={t("layers_of_plan")}
+          layout="grid"
+          orientation="horizontal"
+          selectionMode={onSelect ? "multiple" : "none"}
+          selectionBehavior="replace"
+          selectedKeys={chosenCells(strip, selected)}
+          onSelectionChange={select}
+          items={strip}
+          dependencies={[keyOf, problemLayer, t]}
+        >
+          {(part) => (
+            <ListBoxSection id={part.id} className="strip-stage">
+              <StageHead part={part} />
+              <Collection items={part.cells} dependencies={[keyOf, problemLayer, t]}>
+                {(cell) => (
+                  <Cell
+                    cell={cell}
+                    strategy={keyOf.get(cell.layers[0]?.index ?? -1)}
+                    isBad={cell.layers.some((layer) => layer.index === problemLayer)}
+                  />
+                )}
+              </Collection>
+            </ListBoxSection>
+          )}
+        </ListBox>
+      </div>
+    </>
   );
 }
 
-function Cell(props: { layer: LayerView; strategy: StrategyKey | undefined; isBad: boolean }) {
-  const { layer, strategy, isBad } = props;
+function StageHead({ part }: { part: StripStages }) {
   const t = useText();
-  const name = t("layer_name", { index: layer.index, kind: layer.kind });
+  const [first] = part.stages;
+  const last = part.stages.at(-1);
+  if (!first || !last) return null;
+  const count = part.stages.length;
+  // Neighbouring stages of an interleaved schedule go round the ranks.
+  const inOrder = last.pp_rank - first.pp_rank === count - 1;
+  return (
+    <Header className="strip-head">
+      <b>
+        {count === 1
+          ? t("stage", { stage: first.stage })
+          : t("stages_alike", { from: first.stage, to: last.stage })}
+      </b>{" "}
+      {inOrder && <span className="help">{ranksText(t, [first.ranks[0], last.ranks[1]])}</span>}
+    </Header>
+  );
+}
+
+function Cell(props: { cell: StripCell; strategy: StrategyKey | undefined; isBad: boolean }) {
+  const { cell, strategy, isBad } = props;
+  const t = useText();
+  const [layer] = cell.layers;
+  if (!layer) return null;
+  const count = cell.layers.length;
+  const name =
+    count === 1
+      ? t("layer_name", { index: layer.index, kind: layer.kind })
+      : t("layers_alike", {
+          first: layer.index,
+          last: cell.layers.at(-1)?.index,
+          count,
+          kind: layer.kind,
+        });
+  const index = layer.kind === "block" ? layer.index : shortKind(layer.kind);
   return (
     <ListBoxItem
-      id={String(layer.index)}
+      id={cell.id}
       textValue={`${name} ${layer.strategy_text}`}
       aria-label={`${name}: ${layer.strategy_text}${isBad ? `, ${t("has_problem")}` : ""}`}
       className={`strip-cell kind-${layer.kind} ${isBad ? "bad" : ""}`}
       style={{ background: `var(--strategy-${strategy?.color ?? 0})` }}
-      data-layer={layer.index}
+      data-cell={cell.id}
     >
       <span className="strip-letter">{strategy?.letter}</span>
-      <span className="strip-index">
-        {layer.kind === "block" ? layer.index : shortKind(layer.kind)}
-      </span>
+      <span className="strip-index">{count === 1 ? index : `×${count}`}</span>
     </ListBoxItem>
   );
 }
@@ -124,30 +180,52 @@ function keysByLayer(layers: LayerView[]): Map<number, StrategyKey> {
   );
 }
 
-function layersOf(selection: Selection, layers: LayerView[]): number[] {
-  if (selection === "all") return layers.map((layer) => layer.index);
-  return [...selection].map(Number).sort((a, b) => a - b);
+function idsOf(selection: Selection, strip: StripStages[]): Set<string> {
+  const ids = selection === "all" ? cellsOf(strip).map((cell) => cell.id) : [...selection];
+  return new Set(ids.map(String));
 }
 
-/** From the layer on which the button goes down to the one over which it is. */
-function useDragSelect(onSelect?: (layers: number[]) => void) {
-  const from = useRef<number | null>(null);
+function cellAt(target: EventTarget): string | null {
+  return (target as Element).closest("[data-cell]")?.getAttribute("data-cell") ?? null;
+}
+
+/** Ranges that the kit's list does not know: by dragging, and to the first or last layer by shift+Home and shift+End. */
+function useRanges(
+  strip: StripStages[],
+  selected: readonly number[],
+  onSelect?: (layers: number[]) => void,
+) {
+  const from = useRef<string | null>(null);
   if (!onSelect) return {};
-  const layerAt = (target: EventTarget): number | null => {
-    const cell = (target as Element).closest("[data-layer]");
-    return cell ? Number(cell.getAttribute("data-layer")) : null;
-  };
+  const choose = (one: string, other: string) =>
+    onSelect(layersOf(strip, cellsBetween(strip, one, other)));
   return {
     onPointerDownCapture: (event: React.PointerEvent) => {
       const fits = event.pointerType === "mouse" && !event.shiftKey && !event.ctrlKey;
-      from.current = fits ? layerAt(event.target) : null;
+      from.current = fits ? cellAt(event.target) : null;
     },
     onPointerOver: (event: React.PointerEvent) => {
-      const to = layerAt(event.target);
+      const to = cellAt(event.target);
       if (event.buttons !== 1 || from.current === null || to === null) return;
-      const first = Math.min(from.current, to);
-      const count = Math.abs(from.current - to) + 1;
-      onSelect(Array.from({ length: count }, (_, i) => first + i));
+      choose(from.current, to);
+    },
+    onKeyDownCapture: (event: React.KeyboardEvent) => {
+      const place = { Home: 0, End: -1 }[event.key];
+      const here = cellAt(event.target);
+      if (place === undefined || here === null || !event.shiftKey || event.ctrlKey) return;
+      const end = cellsOf(strip).at(place);
+      if (!end) return;
+      event.preventDefault();
+      event.stopPropagation();
+      choose(anchorOf(chosenCells(strip, selected), here), end.id);
+      event.currentTarget.querySelector<HTMLElement>(`[data-cell="${end.id}"]`)?.focus();
     },
   };
+}
+
+/** Where a range began that has come to `here`. */
+function anchorOf(chosen: string[], here: string): string {
+  const [first] = chosen;
+  const last = chosen.at(-1);
+  return (here === last ? first : here === first ? last : here) ?? here;
 }

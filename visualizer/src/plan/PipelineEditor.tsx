@@ -69,7 +69,7 @@ function Borders({ view }: { view: PlanView }) {
   const move = (stage: number, count: number) =>
     editPlan(moveBorder(view.plan, stage, count), `border ${stage}`);
   return (
-    <div className="borders" role="group" aria-label={t("stage_borders")}>
+    <div className="borders in-sight" role="group" aria-label={t("stage_borders")}>
       {view.stages.slice(0, -1).map(({ stage, layers: [, last] }) => (
         <div key={stage} className="border-row">
           <span>{t("border_after", { stage, layer: last })}</span>

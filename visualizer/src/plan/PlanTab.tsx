@@ -9,6 +9,9 @@ import { LayerStrip, StripLegend } from "./LayerStrip";
 import { PipelineEditor } from "./PipelineEditor";
 import { StrategyEditor } from "./StrategyEditor";
 
+/** Beside the time, which is as tall; the Memory tab has them all. */
+const mostBars = 12;
+
 export function PlanTab() {
   const t = useText();
   const { page, dispatch, plan } = useSession();
@@ -39,7 +42,7 @@ export function PlanTab() {
       {priced && (
         <div className={`two ${priced.isOld ? "old" : ""}`}>
           <Section title={t("memory_title")}>
-            <MemoryBars memory={priced.memory} />
+            <MemoryBars memory={priced.memory} most={mostBars} />
           </Section>
           <Section title={t("time_title")}>
             <TimeParts time={priced.time} />

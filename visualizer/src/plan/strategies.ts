@@ -34,20 +34,88 @@ export function letterOf(index: number): string {
   return index < 26 ? last : letterOf(Math.floor(index / 26) - 1) + last;
 }
 
-/** `id`: the kit's lists tell entries apart by it. */
-export interface StripStage {
+/** Layers that one cell stands for: one, or those of the same place in stages that are alike. */
+export interface StripCell {
+  /** The kit's lists tell entries apart by it. */
   id: string;
-  stage: StageView;
-  layers: (LayerView & { id: string })[];
+  layers: LayerView[];
 }
 
-/** Layers beyond the last stage, which a plan with a problem may have, lie in the last. */
-export function stripOf(layers: readonly LayerView[], stages: readonly StageView[]): StripStage[] {
-  return stages.map((stage) => ({
-    id: `stage ${stage.stage}`,
-    stage,
-    layers: layers
-      .filter((layer) => layer.stage === stage.stage)
-      .map((layer) => ({ ...layer, id: String(layer.index) })),
-  }));
+/** A stage, or neighbours that are alike. */
+export interface StripStages {
+  id: string;
+  stages: StageView[];
+  cells: StripCell[];
+}
+
+/** Stages beyond which those that are alike are shown as one. */
+export const fewStages = 8;
+
+/**
+ * `together`: neighbouring stages with the same kinds and strategies are one; the stage of `apart`, a layer, stays
+ * by itself. Layers beyond the last stage, which a plan with a problem may have, lie in the last.
+ */
+export function stripOf(
+  layers: readonly LayerView[],
+  stages: readonly StageView[],
+  together = false,
+  apart: number | null = null,
+): StripStages[] {
+  const out: StripStages[] = [];
+  let last = "";
+  for (const { stage, inside } of withLayers(layers, stages)) {
+    const alone = inside.some((layer) => layer.index === apart);
+    const looks = alone ? "" : JSON.stringify(inside.map((one) => [one.kind, one.strategy_text]));
+    const same = together && looks !== "" && looks === last ? out.at(-1) : undefined;
+    if (same) {
+      same.stages.push(stage);
+      same.cells.forEach((cell, place) => cell.layers.push(...inside.slice(place, place + 1)));
+    } else {
+      const cells = inside.map((layer) => ({ id: String(layer.index), layers: [layer] }));
+      out.push({ id: `stage ${stage.stage}`, stages: [stage], cells });
+    }
+    last = looks;
+  }
+  return out;
+}
+
+function withLayers(layers: readonly LayerView[], stages: readonly StageView[]) {
+  const byStage = new Map<number, LayerView[]>();
+  for (const layer of layers) {
+    const known = byStage.get(layer.stage);
+    if (known) known.push(layer);
+    else byStage.set(layer.stage, [layer]);
+  }
+  return stages.map((stage) => ({ stage, inside: byStage.get(stage.stage) ?? [] }));
+}
+
+/** Cells all of whose layers are chosen. */
+export function chosenCells(strip: readonly StripStages[], selected: readonly number[]): string[] {
+  const chosen = new Set(selected);
+  return cellsOf(strip)
+    .filter((cell) => cell.layers.every((layer) => chosen.has(layer.index)))
+    .map((cell) => cell.id);
+}
+
+/** Layers of cells, ascending. */
+export function layersOf(strip: readonly StripStages[], ids: ReadonlySet<string>): number[] {
+  return cellsOf(strip)
+    .filter((cell) => ids.has(cell.id))
+    .flatMap((cell) => cell.layers.map((layer) => layer.index))
+    .sort((a, b) => a - b);
+}
+
+/** Of all cells in their order the ones from one to another, both included. */
+export function cellsBetween(
+  strip: readonly StripStages[],
+  one: string,
+  other: string,
+): Set<string> {
+  const ids = cellsOf(strip).map((cell) => cell.id);
+  const places = [ids.indexOf(one), ids.indexOf(other)];
+  return new Set(ids.slice(Math.min(...places), Math.max(...places) + 1));
+}
+
+export function cellsOf(strip: readonly StripStages[]): StripCell[] {
+  return strip.flatMap(({ cells }) => cells);
 }

@@ -75,7 +75,7 @@ function Plan({ plan }: { plan: RunView["plan"] }) {
       <LayerStrip layers={plan.layers} stages={plan.stages} />
       <StripLegend layers={plan.layers} />
       <TextTable
-        label={t("report_layers")}
+        label={t("strip_title")}
         heads={[
           t("stage_word"),
           t("layers_word"),

@@ -42,7 +42,7 @@ export function SearchTab() {
 function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) {
   const t = useText();
   const { found } = props;
-  const { best, explanation } = found;
+  const { best, explanation, miss } = found;
   return (
     <div className={props.isOld ? "old" : ""}>
       {best && (
@@ -57,6 +57,11 @@ function Best(props: { found: SearchView; onShow: () => void; isOld: boolean }) 
             </Action>
           </div>
         </>
+      )}
+      {miss?.plan && (
+        <Action kind="main" onPress={props.onShow}>
+          {t("show_closest")}
+        </Action>
       )}
       <Folded title={t("as_command_line")}>
         <pre className="said" lang="en" tabIndex={0}>

@@ -40,6 +40,8 @@ export interface View {
   selected: number[];
   /** Keys of candidates (candidates.ts). */
   compare: [string, string];
+  /** Pipeline ranks in the timeline: the first and how many; null: those that it shows by itself. */
+  lanes: { from: number; count: number } | null;
   /** Global batches of the sweep. */
   batches: string;
   /** They were asked for: a link to this page asks for them again. */
@@ -90,13 +92,16 @@ export const firstView: View = {
   ppRank: 0,
   selected: [],
   compare: ["shown", "searched"],
+  lanes: null,
   batches: "16,32,64,128",
   frontier: false,
   sweep: false,
 };
 
 export function newPage(document = firstDocument, view = firstView): Page {
-  return { document, past: [], future: [], lastEdit: null, view, runs: [] };
+  // A link of an earlier page may not have every part of the view.
+  const whole = { ...firstView, ...view };
+  return { document, past: [], future: [], lastEdit: null, view: whole, runs: [] };
 }
 
 const maxUndo = 200;

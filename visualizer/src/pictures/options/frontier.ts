@@ -3,7 +3,7 @@ import type { Amount, JsonObject, ResultsView } from "../../api/types";
 import { axisLabel, common, tooltip, valueAxis } from "../base";
 import { type Drawing, type Frame, isNarrow } from "../frame";
 import { nthColor } from "../look";
-import { type Result, resultsOf, type RowPicture, resultsTable } from "../results";
+import { type Result, resultPoints, resultsOf, type RowPicture, resultsTable } from "../results";
 import { byteUnit, tick, timeUnit } from "../scale";
 import { tip } from "../tip";
 import type { Words } from "../words";
@@ -139,10 +139,12 @@ export function frontier(view: ResultsView, asked: Amount | null, words: Words):
   if (curve.steps.length === 0) return null;
   const time = (row: Result) => row.text(curve.perSample ? "ms_per_sample" : "step_ms");
   const said = curve.steps.slice(0, 12).map(({ row }) => `${row.text("from_bytes")}: ${time(row)}`);
+  const rows = [curve.steps.map(({ row }) => row.index)];
   return {
     summary: `${words.t("frontier_picture")}. ${said.join("; ")}.`,
     table: resultsTable(view),
-    rows: [curve.steps.map(({ row }) => row.index)],
+    rows,
+    points: resultPoints(view, rows),
     draw: (frame) => draw(curve, asked, frame),
   };
 }

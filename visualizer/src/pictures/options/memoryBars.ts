@@ -113,7 +113,7 @@ function layoutOf(
 ): Layout {
   const many = names.length > 16;
   const widest = (texts: string[]) => Math.max(...texts.map((text) => textWidth(text)));
-  const labels = isNarrow(frame) ? [...names, "00.0 GiB"] : names;
+  const labels = isNarrow(frame) ? [...names, "000.0 GiB"] : names;
   const left = Math.min(widest(labels) + (chosen ? 28 : 14), frame.width * 0.32);
   const right = isNarrow(frame) ? 14 : widest(totals) + 20;
   return {
@@ -269,10 +269,15 @@ export interface RankPicture extends Picture {
   ranks: number[];
 }
 
-/** Null: there are no ranks. `selected`: a pipeline rank to mark. */
-export function memoryBars(view: MemoryView, words: Words, selected?: number): RankPicture | null {
+/** Null: there are no ranks. `selected`: a pipeline rank to mark; `most`: bars that there is room for. */
+export function memoryBars(
+  view: MemoryView,
+  words: Words,
+  selected?: number,
+  most = MOST_BARS,
+): RankPicture | null {
   if (view.ranks.length === 0) return null;
-  const rows = fullest(view.ranks, MOST_BARS);
+  const rows = fullest(view.ranks, most);
   const said = rows
     .slice(0, 8)
     .map((row) =>

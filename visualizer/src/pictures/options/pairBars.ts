@@ -100,6 +100,8 @@ function draw(rows: PairRow[], names: [string, string], unit: Unit, frame: Frame
   return { option, height: top + rows.length * (2 * bar + 18) + 44 };
 }
 
+const MOST_ROWS = 32;
+
 function picture(
   rows: PairRow[],
   title: string,
@@ -108,15 +110,17 @@ function picture(
   unit: Unit,
   words: Words,
 ): Picture {
-  const said = rows
-    .slice(0, 12)
-    .map(({ name, sides }) =>
-      words.t("named", { name, text: sides.map((side) => side?.text ?? "-").join(" / ") }),
-    );
+  const drawn = rows.length <= MOST_ROWS ? rows : fewer(rows);
+  const said = (row: PairRow) =>
+    words.t("named", {
+      name: row.name,
+      text: row.sides.map((side) => side?.text ?? "-").join(" / "),
+    });
   return {
-    summary: `${title}, ${names.join(" / ")}. ${said.join("; ")}.`,
+    summary: `${title}, ${names.join(" / ")}. ${rows.slice(0, 12).map(said).join("; ")}.`,
     table: tableOf(rows, head, names, words),
-    draw: (frame) => draw(rows, names, unit, frame),
+    draw: (frame) => draw(drawn, names, unit, frame),
+    points: drawn.map((row, dataIndex) => ({ seriesIndex: 0, dataIndex, text: said(row) })),
   };
 }
 
@@ -147,8 +151,6 @@ export function compareTime(comparison: Comparison, words: Words): Picture | nul
   );
 }
 
-const MOST_ROWS = 32;
-
 export function compareMemory(comparison: Comparison, words: Words): Picture | null {
   const rows = comparison.memory.map(({ pp_rank, one, other }): PairRow => ({
     name: words.t("rank_of", { rank: pp_rank }),
@@ -158,7 +160,7 @@ export function compareMemory(comparison: Comparison, words: Words): Picture | n
   const unit = byteUnit(
     Math.max(1, ...rows.flatMap(({ sides }) => sides.map((side) => side?.value ?? 0))),
   );
-  const all = picture(
+  return picture(
     rows,
     words.t("compare_memory"),
     words.t("rank_word"),
@@ -166,8 +168,6 @@ export function compareMemory(comparison: Comparison, words: Words): Picture | n
     unit,
     words,
   );
-  if (rows.length <= MOST_ROWS) return all;
-  return { ...all, draw: (frame) => draw(fewer(rows), namesOf(comparison), unit, frame) };
 }
 
 /** Of each run of neighbours the row of the larger value. */

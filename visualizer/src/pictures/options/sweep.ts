@@ -3,7 +3,7 @@ import type { ResultsView } from "../../api/types";
 import { axisLabel, categoryAxis, common, legend, legendHeight, tooltip, valueAxis } from "../base";
 import { type Drawing, type Frame, isNarrow } from "../frame";
 import { nthColor, nthDash } from "../look";
-import { type Result, resultsOf, type RowPicture, resultsTable } from "../results";
+import { type Result, resultPoints, resultsOf, type RowPicture, resultsTable } from "../results";
 import { shortTick } from "../scale";
 import { tip } from "../tip";
 import type { Words } from "../words";
@@ -138,10 +138,12 @@ export function sweep(view: ResultsView, words: Words): RowPicture | null {
   const most = answers.reduce((best, row) =>
     (row.number("tokens_per_second") ?? 0) > (best.number("tokens_per_second") ?? 0) ? row : best,
   );
+  const rows = found.lines.map(({ points }) => points.map((row) => row?.index ?? -1));
   return {
     summary: `${words.t("sweep_picture")}: ${found.along} ${found.names.join(", ")}; ${most.text("tokens_per_second")} ${words.t("tokens_per_second")}.`,
     table: resultsTable(view),
-    rows: found.lines.map(({ points }) => points.map((row) => row?.index ?? -1)),
+    rows,
+    points: resultPoints(view, rows),
     draw: (frame) => draw(found, frame),
   };
 }

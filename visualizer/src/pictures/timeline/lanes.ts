@@ -25,10 +25,11 @@ export interface Lanes {
 }
 
 /** Compute tall, communication flat; less of both where there are many ranks. */
-function heightsFor(numRanks: number): { compute: number; other: number; gap: number } {
-  if (numRanks <= 8) return { compute: 24, other: 11, gap: 8 };
-  if (numRanks <= 32) return { compute: 15, other: 6, gap: 4 };
-  return { compute: 8, other: 3, gap: 2 };
+function heightsFor(numRanks: number) {
+  if (numRanks <= 8) return { compute: 24, other: 11, gap: 8, inner: 2 };
+  if (numRanks <= 32) return { compute: 15, other: 6, gap: 4, inner: 2 };
+  if (numRanks <= 64) return { compute: 6, other: 1, gap: 2, inner: 1 };
+  return { compute: 3, other: 1, gap: 1, inner: 0 };
 }
 
 export function lanesOf(view: TimelineView): Lanes {
@@ -37,7 +38,7 @@ export function lanesOf(view: TimelineView): Lanes {
   view.events.row.forEach((row, event) => byRow[row]?.push(event));
   let top = 0;
   const lanes = view.rows.map((row, i): Lane => {
-    if (i > 0) top += row.lane === "compute" ? sizes.gap : 2;
+    if (i > 0) top += row.lane === "compute" ? sizes.gap : sizes.inner;
     const height = row.lane === "compute" ? sizes.compute : sizes.other;
     const lane = {
       row: i,
