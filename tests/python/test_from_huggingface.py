@@ -84,7 +84,38 @@ def test_the_recipe_for_folders(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_recipe("folders", folder=folder)
     assert AutoTokenizer.from_pretrained("mine")("w7")["input_ids"] == [7]
-    assert len(re.findall(r"```python\n# ", RECIPES)) == RECIPES.count("```python\n") == 6, "each block is run here"
+    assert len(re.findall(r"```python\n# ", RECIPES)) == RECIPES.count("```python\n") == 7, "each block is run here"
+
+
+TEMPLATE = """{% for message in messages %}{% if message.role == "assistant" %}{% generation %}{{ message.content }}
+{% endgeneration %}{% else %}{{ message.content }}
+{% endif %}{% endfor %}"""
+
+
+def test_the_recipe_for_chats_learns_what_the_assistant_says(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "chat"
+    AutoModelForCausalLM.from_pretrained(folder).save_pretrained(mine)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(mine)
+    chats = []
+    for first in range(4):
+        ask, say = (" ".join(f"w{(first + k) % VOCABULARY}" for k in range(n + first)) for n in (2, 3))
+        chats.append([{"role": "user", "content": ask}, {"role": "assistant", "content": say}] * (1 + first % 2))
+    known = run_recipe("chats", folder=mine, chats=chats)
+    samples = [known["sample"](messages) for messages in chats]
+    assert [len(one["input_ids"]) for one in samples] == [5, 14, 9, 22]
+    assert samples[1]["labels"] == [-100] * 3 + [1, 2, 3, 4] + [-100] * 3 + [1, 2, 3, 4]
+    theirs = AutoModelForCausalLM.from_pretrained(folder)
+    sums = count = 0.0
+    for one in samples:
+        learned = sum(label >= 0 for label in one["labels"][1:])
+        sums += theirs(**{key: torch.tensor([value]) for key, value in one.items()}).loss.item() * learned
+        count += learned
+    assert known["summary"].losses[0] == pytest.approx(sums / count, rel=1e-5)
+    assert known["summary"].losses[-1] < known["summary"].losses[0]
+    assert AutoTokenizer.from_pretrained("assistant").chat_template == TEMPLATE
 
 
 def test_a_tokenizer_may_be_named_or_given(folder, tmp_path):
