@@ -87,9 +87,8 @@ def test_the_recipe_for_folders(folder, tmp_path, monkeypatch):
     assert len(re.findall(r"```python\n# ", RECIPES)) == RECIPES.count("```python\n") == 7, "each block is run here"
 
 
-TEMPLATE = """{% for message in messages %}{% if message.role == "assistant" %}{% generation %}{{ message.content }}
-{% endgeneration %}{% else %}{{ message.content }}
-{% endif %}{% endfor %}"""
+TEMPLATE = """{% for message in messages %}{% if message.role == "assistant" %}{% generation %}{{ message.content }}\
+{% endgeneration %}{% else %}{{ message.content }}{% endif %} {% endfor %}"""
 
 
 def test_the_recipe_for_chats_learns_what_the_assistant_says(folder, tmp_path, monkeypatch):
