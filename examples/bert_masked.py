@@ -21,8 +21,8 @@ import galvatron
 
 
 def mixed_plan(model: str, ranks: int, global_batch: int) -> galvatron.Plan:
-    """Matrices of each layer on up to four ranks, but for half of the blocks: those keep a part of the parameters on each
-    rank and compute activations again. Any such mix gives the same losses."""
+    """Half of the blocks have their matrices split over up to four ranks; the others keep a part of the parameters on
+    each rank and compute activations again. Any such mix gives the same losses."""
     plan = galvatron.Plan.uniform(model, world_size=ranks, global_batch=global_batch, tp_degree=min(ranks, 4))
     blocks = plan.layers[1:-1]
     for block in blocks[len(blocks) // 2 :]:
