@@ -7,8 +7,8 @@
 
 namespace galvatron::binding {
 
-// The words of planning are known. A module with functions of other options says so once, when it is
-// loaded.
+// The words of planning are known. A module with functions of other options says so once, when it
+// is loaded.
 void know_options(const OptionList& options);
 
 // "--global-batch 64" as "global_batch 64", for every option that is known.

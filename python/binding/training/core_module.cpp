@@ -1,5 +1,5 @@
-// galvatron._core: the training half, on torch's libraries. The package around it (python/galvatron)
-// is the interface for users.
+// galvatron._core: the training half, on torch's libraries. The package around it
+// (python/galvatron) is the interface for users.
 #include "galvatron/train/train_options.h"
 
 #include "bindings.h"

@@ -467,7 +467,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-# Engines by number, alike on all ranks, and whose they are. Who leaves an engine waits for its other ranks, so all leave
+# Engines by number, alike on all ranks, and whose they are. Who leaves an engine waits for its other ranks, so all
 # it at one place of their programs. When Python happens to collect a Trainer is another one on each rank.
 _engines: dict[int, tuple[weakref.ref[GalvatronStrategy], core.StepRunner]] = {}
 _numbers = itertools.count()

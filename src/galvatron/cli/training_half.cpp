@@ -17,8 +17,9 @@ int run_in_training_half(const std::string& command, const std::vector<std::stri
   // Global symbols and never closed: plugins of torch find the one copy of it here.
   void* library = dlopen(path->c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
   if (!library) {
-    throw ConfigError("galvatron ", command, " needs torch " GALVATRON_TORCH_VERSION
-                      ": pip install 'galvatron[train]' (", dlerror(), ")");
+    throw ConfigError("galvatron ", command,
+                      " needs torch " GALVATRON_TORCH_VERSION ": pip install 'galvatron[train]' (",
+                      dlerror(), ")");
   }
   auto* const entry = reinterpret_cast<TrainingEntry*>(dlsym(library, kTrainingEntry));
   if (!entry) {
