@@ -65,7 +65,7 @@ assert str(package).startswith(sys.prefix), package
 assert importlib.metadata.version("galvatron") == galvatron.__version__
 assert importlib.util.find_spec("torch") is None
 found = galvatron.search("llama2-7b", cluster="8xA100-40G", global_batch=64)
-assert found.plan == galvatron.Plan.read("plan.json")
+assert found.plan.layers == galvatron.Plan.read("plan.json").layers
 assert galvatron.simulate("llama2-7b", found.plan, cluster="8xA100-40G").fits
 try:
     galvatron.train("gpt2-tiny")
