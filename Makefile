@@ -31,8 +31,11 @@ build: page ## build/release/bin/galvatron
 build-python: build ## the C++ side of the Python package, for .venv
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target galvatron_python
 
-wheel-test: setup ## `pip install .` in a fresh virtual environment, and what it then can
+wheel-test: setup ## the wheel in fresh virtual environments, with torch and without, and what it can there
 	@tools/wheel_test.sh
+
+wheels: ## dist/: the wheel of a release (both halves), as others are to install it
+	@tools/wheels.sh release
 
 docs: ## the docs as a site: site/index.html
 	@tools/docs.sh
@@ -86,4 +89,4 @@ lint: check ## the same and clang-tidy on our sources
 clean: ## remove build/ and site/
 	@rm -rf build site
 
-.PHONY: help quickstart setup setup-test page build build-python wheel-test docs build-tests test fuzz bench planner damage planner-files sanitize format check lint clean
+.PHONY: help quickstart setup setup-test page build build-python wheel-test wheels docs build-tests test fuzz bench planner damage planner-files sanitize format check lint clean

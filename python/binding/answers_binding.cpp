@@ -11,8 +11,8 @@
 #include "galvatron/views/search_answer.h"
 
 #include "bindings.h"
-#include "python_samples.h"
 #include "python_words.h"
+#include "shared_object.h"
 
 namespace py = pybind11;
 

@@ -7,7 +7,11 @@
 
 namespace galvatron::binding {
 
-// "--global-batch 64" as "global_batch 64", for every option that some function of the package has.
+// The words of planning are known. A module with functions of other options says so once, when it
+// is loaded.
+void know_options(const OptionList& options);
+
+// "--global-batch 64" as "global_batch 64", for every option that is known.
 // Commands to type, which stand in backticks, stay as they are.
 std::string in_python_words(const std::string& text);
 

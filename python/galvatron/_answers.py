@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from galvatron import _html as html
-from galvatron._binding import core
+from galvatron._binding import planner
 from galvatron._options import to_json
 from galvatron._plan import Plan
 
@@ -57,12 +57,12 @@ class Prediction:
         return self.memory_bytes == 0 or self.peak_memory_bytes <= self.memory_bytes
 
     def _words(self) -> str:
-        limit = f" of {core.bytes_text(self.memory_bytes)}" if self.memory_bytes else ""
+        limit = f" of {planner.bytes_text(self.memory_bytes)}" if self.memory_bytes else ""
         mfu = f", MFU {100 * self.throughput['mfu']:.1f} %" if "mfu" in self.throughput else ""
         days = f", {self.throughput['days']:.3g} days" if "days" in self.throughput else ""
         return (
-            f"step {core.time_text(self.step_ms)}, {self.tokens_per_second:.0f} tokens/s{mfu}{days}, "
-            f"memory {core.bytes_text(self.peak_memory_bytes)}{limit}"
+            f"step {planner.time_text(self.step_ms)}, {self.tokens_per_second:.0f} tokens/s{mfu}{days}, "
+            f"memory {planner.bytes_text(self.peak_memory_bytes)}{limit}"
         )
 
     def __repr__(self) -> str:
@@ -72,7 +72,9 @@ class Prediction:
         return self.table or self._words()
 
     def _repr_html_(self) -> str:
-        return html.line(self._words()) + html.memory_bars(self.details["stages"], self.memory_bytes, core.bytes_text)
+        return html.line(self._words()) + html.memory_bars(
+            self.details["stages"], self.memory_bytes, planner.bytes_text
+        )
 
 
 @dataclass(repr=False)
@@ -151,11 +153,11 @@ class SearchResult:
     question: dict[str, Any]
     """What was asked: `model`, `num_params`, `world_size`, `device`, `global_batch`, `seq_length`, `precision`,
     `optimizer`, `memory_bytes`; `sources` of the numbers, and what of them is `extrapolated`."""
-    _search: core.AnsweredSearch
+    _search: planner.AnsweredSearch
     _text: str
 
     @classmethod
-    def _of(cls, search: core.AnsweredSearch, answer: Mapping[str, Any]) -> Self:
+    def _of(cls, search: planner.AnsweredSearch, answer: Mapping[str, Any]) -> Self:
         question = answer["question"]
         runners_up = [FoundPlan._of(other, question) for other in answer["runners_up"]]
         return cls(FoundPlan._of(answer["best"], question), runners_up, question, search, answer["text"])
@@ -209,9 +211,9 @@ class SearchResult:
         rows = [
             (
                 one["name"],
-                core.time_text(one["step_ms"]),
-                core.bytes_text(one["peak_memory_bytes"]),
-                "" if one["fits"] else f"{core.bytes_text(one['missing_bytes'])} too much",
+                planner.time_text(one["step_ms"]),
+                planner.bytes_text(one["peak_memory_bytes"]),
+                "" if one["fits"] else f"{planner.bytes_text(one['missing_bytes'])} too much",
             )
             for one in self.baselines["plans"]
         ]

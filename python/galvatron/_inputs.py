@@ -10,39 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from galvatron._options import to_json
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
-    from galvatron._core import ModelSpec
+    from galvatron._planner import ModelSpec
 
 IGNORED_LABEL = -100
 
 # What callers pass beside the inputs, and the one value that changes nothing.
 _CONSTANT_INPUTS = {"token_type_ids": 0}
-
-
-def spec_of(model: Any) -> ModelSpec:
-    """A preset name, config.json, folder, configuration dict, transformers config or Model as a ModelSpec."""
-    from galvatron._binding import core
-
-    own = getattr(model, "spec", None)
-    if isinstance(own, core.ModelSpec):  # a Model
-        return own
-    if isinstance(model, core.ModelSpec):
-        return model
-    config = model.to_dict() if hasattr(model, "to_dict") else model
-    if isinstance(config, Mapping):
-        name = str(config.get("_name_or_path") or config.get("model_type", "model"))
-        return core.model_from_config(to_json(config), name)
-    if not isinstance(model, (str, PathLike)):
-        raise ConfigError(f"[model] {model!r} is no preset name, file, folder, configuration or Model")
-    return core.load_model(str(model))
 
 
 class InputReader:

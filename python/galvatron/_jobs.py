@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from galvatron._inputs import spec_of
 from galvatron._model import Model
 from galvatron._options import ModelNumbers
 from galvatron._plan import Plan, plan_of
 from galvatron._samples import Samples
+from galvatron._specs import spec_of
 from galvatron.errors import ConfigError
 
 _DEFAULT_SEED = 1234

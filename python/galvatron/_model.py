@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from galvatron._binding import core
-from galvatron._inputs import InputReader, spec_of
+from galvatron._binding import core, planner
+from galvatron._inputs import InputReader
 from galvatron._options import ModelNumbers, described, to_json
 from galvatron._records import Record
+from galvatron._specs import preset_names, spec_of
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Model(nn.Module):
                 _place(self, place, parameter)
 
     @property
-    def spec(self) -> core.ModelSpec:
+    def spec(self) -> planner.ModelSpec:
         return self._model.spec
 
     @property
@@ -215,7 +216,7 @@ class Model(nn.Module):
         return twin
 
 
-@described(core.model_options())
+@described(planner.model_options())
 def load(
     model: str | PathLike[str] | Mapping[str, Any] | Any,
     dtype: torch.dtype = torch.float32,
@@ -257,7 +258,7 @@ def from_pretrained(
 def _load(
     model: Any, dtype: torch.dtype, device: str | torch.device, seed: int, numbers: Mapping[str, object]
 ) -> Model:
-    spec = core.with_numbers(spec_of(model), to_json(numbers))
+    spec = planner.with_numbers(spec_of(model), to_json(numbers))
     made = Model(core.OneRankModel(spec, seed), dtype, torch.device(device))
     folder = weights_folder(model)
     if folder is not None:
@@ -267,35 +268,12 @@ def _load(
     return made.eval()
 
 
-def preset_names() -> list[str]:
-    """Models that load(), search() and train() know by name."""
-    return core.preset_names()
-
-
-def cluster_names() -> list[str]:
-    """Clusters that search() knows by name."""
-    return core.cluster_names()
-
-
-def models() -> list[dict[str, Any]]:
-    """The presets with their numbers, those of a series together: `name`, `family`, `num_params`, `num_layers`, ..."""
-    found: list[dict[str, Any]] = json.loads(core.models())
-    return found
-
-
-def clusters() -> dict[str, dict[str, Any]]:
-    """`devices` and `clusters` that are named, with their data sheets: by name the content of a cluster file
-    (docs/clusters.md). Any other cluster is written NODESxDEVICESxDEVICE:NETWORK."""
-    found: dict[str, dict[str, Any]] = json.loads(core.clusters())
-    return found
-
-
 def weights_folder(model: object) -> Path | None:
     if not isinstance(model, (str, PathLike)):
         return None
     folder = Path(model)
     # A folder of a preset's name is somebody's own where it has a configuration (spec::load_model).
-    if not folder.is_dir() or (str(model) in core.preset_names() and not (folder / "config.json").exists()):
+    if not folder.is_dir() or (str(model) in preset_names() and not (folder / "config.json").exists()):
         return None
     if not any(folder.glob("*.safetensors*")):
         raise ConfigError(
@@ -307,7 +285,7 @@ def weights_folder(model: object) -> Path | None:
 def _no_folder(given: object) -> str:
     if not isinstance(given, (str, PathLike)):
         return f"[weights] from_pretrained needs a folder with config.json and safetensors, not {given!r}"
-    if str(given) in core.preset_names():
+    if str(given) in preset_names():
         way_out = f"a preset has no weights; load({str(given)!r}) makes random ones"
     elif Path(given).exists():
         way_out = "it is a file; load() makes a model with random weights of a config.json"

@@ -80,11 +80,11 @@ def described(*descriptions: str) -> Callable[[Function], Function]:
 
 def refuse_unknown(function: str, given: Iterable[str], known: list[str]) -> None:
     """ConfigError for a name that is not known, saying what it may have meant."""
-    from galvatron._binding import core
+    from galvatron._binding import planner
 
     for name in given:
         if name not in known:
-            raise ConfigError(f"[{function}] '{name}' is unknown{core.unknown_option_hint(name, known)}")
+            raise ConfigError(f"[{function}] '{name}' is unknown{planner.unknown_option_hint(name, known)}")
 
 
 def to_json(value: object) -> str:

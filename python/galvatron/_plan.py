@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from galvatron import _html as html
-from galvatron._binding import core
-from galvatron._inputs import spec_of
+from galvatron._binding import has_torch, planner
 from galvatron._options import to_json
 from galvatron._records import counted
+from galvatron._specs import spec_of
 from galvatron.errors import ConfigError
 
-_FIELDS: list[dict[str, Any]] = json.loads(core.strategy_fields())
+_FIELDS: list[dict[str, Any]] = json.loads(planner.strategy_fields())
 
 
 def _field_help(field: dict[str, Any]) -> str:
@@ -97,12 +95,12 @@ class Plan:
         if not isinstance(path, (str, PathLike)):
             raise ConfigError(f"a plan is read from a file, not from {path!r}")
         spec = None if model is None else spec_of(model)
-        return cls._of(core.read_plan(path, spec, to_json({"world_size": world_size, "precision": precision})))
+        return cls._of(planner.read_plan(path, spec, to_json({"world_size": world_size, "precision": precision})))
 
     @classmethod
     def from_dict(cls, plan: Mapping[str, Any]) -> Plan:
         """The same from the file's content."""
-        return cls._of(core.checked_plan(to_json(plan)))
+        return cls._of(planner.checked_plan(to_json(plan)))
 
     @classmethod
     def uniform(cls, model: Any, **options: Any) -> Plan:
@@ -110,31 +108,31 @@ class Plan:
 
         Options: world_size, global_batch, precision, the fields of LayerStrategy that are supported, pp_degree,
         num_microbatches, schedule, stages_per_rank. What is left of the ranks is data parallelism. The default
-        precision is what is fast on this machine: "bf16" where there is a GPU, else "fp32".
+        precision is what is fast on this machine: "bf16" where torch sees a GPU, else "fp32".
         ConfigError for other options; the plan is not yet checked.
         """
-        options.setdefault("precision", core.fast_precision("cuda" if torch.cuda.is_available() else "cpu"))
-        return cls._of(core.uniform_plan(spec_of(model), to_json(options)))
+        options.setdefault("precision", planner.fast_precision("cuda" if _has_gpu() else "cpu"))
+        return cls._of(planner.uniform_plan(spec_of(model), to_json(options)))
 
     def to_dict(self) -> dict[str, Any]:
         """The file's content: layers in groups of equal ones."""
-        plan: dict[str, Any] = json.loads(core.checked_plan(self._text()))
+        plan: dict[str, Any] = json.loads(planner.checked_plan(self._text()))
         return plan
 
     def to_text(self) -> str:
         """The file itself, as a person reads it."""
-        return core.plan_text(self._text())
+        return planner.plan_text(self._text())
 
     def write(self, path: str | PathLike[str]) -> None:
         """Writes the file; it appears whole or not at all."""
-        core.write_plan(path, self._text())
+        planner.write_plan(path, self._text())
 
     def problem(self, model: Any, world_size: int = 0, seq_length: int = 0) -> str | None:
         """What is wrong with the plan, as one sentence with the values and the way out; None when it can be trained.
 
         `model`: as load() takes it. `world_size`: ranks on offer; 0: any. `seq_length`: tokens of a sample; 0: any.
         """
-        return core.plan_problem(self._text(), spec_of(model), world_size, seq_length)
+        return planner.plan_problem(self._text(), spec_of(model), world_size, seq_length)
 
     def check(self, model: Any, world_size: int = 0, seq_length: int = 0) -> None:
         """problem() as a ConfigError."""
@@ -148,7 +146,7 @@ class Plan:
 
         `model`: as load() takes it; default: the one that the plan names. ConfigError when it cannot be trained.
         """
-        return core.draw_plan(self._text(), spec_of(self.model if model is None else model), width)
+        return planner.draw_plan(self._text(), spec_of(self.model if model is None else model), width)
 
     def dp_degree(self, layer: int) -> int:
         """Data-parallel degree of a layer: ranks of its stage over the ways in which its sequence is split."""
@@ -157,18 +155,18 @@ class Plan:
 
     def __str__(self) -> str:
         """Such as "embedding tp2 | 12 x uly4 zero3 full | head tp2, 1f1b on 2 pipeline ranks, 4 microbatches"."""
-        return f"{core.plan_summary(self._text())}, {self._pipeline_words()}"
+        return f"{planner.plan_summary(self._text())}, {self._pipeline_words()}"
 
     def __repr__(self) -> str:
         try:
-            layers = core.plan_summary(self._text())
+            layers = planner.plan_summary(self._text())
         except ConfigError as error:
             layers = str(error)
         return f"<Plan {self._shape()}: {layers}>"
 
     def _repr_html_(self) -> str:
         try:
-            found = json.loads(core.plan_rows(self._text()))
+            found = json.loads(planner.plan_rows(self._text()))
         except ConfigError:  # while it is being edited
             return html.line(repr(self))
         return html.line(self._shape()) + html.table(found["heads"], found["rows"], left=(1,))
@@ -202,6 +200,14 @@ class Plan:
         if not plan["pipeline"]["layers_per_stage"]:
             del plan["pipeline"]["layers_per_stage"]
         return to_json({"format": "galvatron-plan", "version": 1, **plan})
+
+
+def _has_gpu() -> bool:
+    if not has_torch():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _fields_of(value: Any) -> dict[str, Any]:

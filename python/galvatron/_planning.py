@@ -8,11 +8,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from galvatron._answers import Prediction, SearchResult, Sweep
-from galvatron._binding import core
-from galvatron._inputs import spec_of
+from galvatron._binding import planner
 from galvatron._options import ModelNumbers, check_callable, described, joined, to_json
 from galvatron._plan import Plan, plan_of
 from galvatron._records import SearchProgress
+from galvatron._specs import spec_of
 from galvatron.errors import ConfigError, NothingFits
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ class HardwareProfile(dict[str, Any]):
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:
         """ConfigError for a file that is no such profile, naming the key."""
-        return cls(json.loads(core.read_hardware_profile(path)))
+        return cls(json.loads(planner.read_hardware_profile(path)))
 
     def write(self, path: str | PathLike[str]) -> None:
         """Checked as when it is read."""
-        core.write_hardware_profile(path, to_json(self))
+        planner.write_hardware_profile(path, to_json(self))
 
 
 class ModelProfile(dict[str, Any]):
@@ -38,11 +38,11 @@ class ModelProfile(dict[str, Any]):
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:
         """ConfigError for a file that is no such profile, naming the key."""
-        return cls(json.loads(core.read_model_profile(path)))
+        return cls(json.loads(planner.read_model_profile(path)))
 
     def write(self, path: str | PathLike[str]) -> None:
         """Checked as when it is read."""
-        core.write_model_profile(path, to_json(self))
+        planner.write_model_profile(path, to_json(self))
 
 
 Profile = str | PathLike[str] | Mapping[str, Any] | None
@@ -120,7 +120,7 @@ class SearchOptions(SpaceOptions, total=False):
     """How many plans of other shapes to return beside the best; default 3."""
 
 
-@described(core.search_options())
+@described(planner.search_options())
 def search(
     model: Any,
     *,
@@ -144,7 +144,7 @@ def search(
     NothingFits when no plan does; ConfigError for options that leave no plan to consider.
     """
     check_callable(on_progress, "on_progress")
-    asked = core.AnsweredSearch(
+    asked = planner.AnsweredSearch(
         spec_of(model),
         to_json({key: joined(value) if key == "global_batch" else value for key, value in options.items()}),
         _profile_text(hardware, HardwareProfile, "hardware"),
@@ -174,7 +174,7 @@ class SweepOptions(SpaceOptions, total=False):
     profile: str | PathLike[str]
 
 
-@described(core.sweep_options())
+@described(planner.sweep_options())
 def sweep(model: str | PathLike[str] | list[str], **options: Unpack[SweepOptions]) -> Sweep:
     """The same question for several models, machines, lengths, batches and budgets: `galvatron sweep`.
 
@@ -183,7 +183,7 @@ def sweep(model: str | PathLike[str] | list[str], **options: Unpack[SweepOptions
     """
     lists = ("cluster", "global_batch", "memory")
     words = {key: joined(value) if key in lists else value for key, value in options.items()}
-    return Sweep._of(json.loads(core.sweep(to_json({"model": joined(model), **words}))))
+    return Sweep._of(json.loads(planner.sweep(to_json({"model": joined(model), **words}))))
 
 
 class SimulateOptions(MachineOptions, ModelNumbers, total=False):
@@ -197,7 +197,7 @@ class SimulateOptions(MachineOptions, ModelNumbers, total=False):
     """Of the training: what it keeps takes memory; default: what the plan records, else "adamw"."""
 
 
-@described(core.simulate_options())
+@described(planner.simulate_options())
 def simulate(
     model: Any,
     plan: Plan | str | PathLike[str] | Mapping[str, Any],
@@ -215,7 +215,7 @@ def simulate(
     """
     spec = spec_of(model)
     found = json.loads(
-        core.simulate(
+        planner.simulate(
             spec,
             plan_of(plan, spec)._text(),
             to_json(options),

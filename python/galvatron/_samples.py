@@ -30,7 +30,7 @@ from galvatron._inputs import (
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
-    from galvatron._core import ModelSpec
+    from galvatron._planner import ModelSpec
 
 Sample = dict[str, Tensor]  # by input name, without the batch dimension
 

@@ -56,6 +56,18 @@ def run_command(name: str, command: Callable[[], None]) -> int:
     return 0
 
 
+def data_tool() -> int:
+    """`galvatron-data`, which needs more libraries than a planner does."""
+    try:
+        from galvatron.data.cli import main
+    except ModuleNotFoundError as error:
+        print(
+            f"galvatron-data needs {error.name}, which is not installed: pip install 'galvatron[data]'", file=sys.stderr
+        )
+        return EXIT_CONFIG
+    return main()
+
+
 def parse_bytes(text: str) -> int:
     """A size in bytes: "16GiB" and "16G" are binary, "80GB" decimal, a bare number is bytes."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B|)\s*", text, re.IGNORECASE)

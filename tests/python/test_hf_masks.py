@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from test_hf_parity import gradients_of, run_probe, write_plan
 
 import galvatron
-from galvatron._inputs import InputReader, spec_of
+from galvatron._inputs import InputReader
+from galvatron._specs import spec_of
 
 TOLERANCE = 1e-10
 TEXT = ["gpt2", "llama", "mistral-window", "qwen3", "phi3-partial-rotary", "gpt-neox", "olmo2", "gemma2", "gemma3"]

@@ -35,8 +35,14 @@ def page(root: Path) -> str:
         elif path.suffix == ".ipynb":
             out += f"\n### {path.name} {{ #{anchor(name)} }}\n\n{notebook(path)}\n"
         elif path.suffix == ".md":
-            out += "\n" + path.read_text().partition("\n")[2].strip() + "\n"
+            out += "\n" + here(path.read_text().partition("\n")[2].strip(), name) + "\n"
     return out
+
+
+def here(text: str, name: str) -> str:
+    """With links to files beside it as places of this page."""
+    folder = name.rpartition("/")[0]
+    return re.sub(r"\]\(([^):#]+)\)", lambda link: f"](#{anchor(f'{folder}/{link[1]}')})", text)
 
 
 def notebook(path: Path) -> str:

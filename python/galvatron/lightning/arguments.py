@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, TypedDict
 
-from galvatron._binding import core
+from galvatron._binding import planner
 from galvatron._options import to_json
 from galvatron._plan import Plan
 from galvatron.errors import ConfigError
@@ -215,12 +215,12 @@ def _read_model(given: Mapping[str, Any], settings: Settings) -> None:
         numbers = {**_OLD_NUMBERS, **numbers}
     preset = _BASE_PRESETS[kind] if size is None else _preset(kind, str(size))
     settings.model = (
-        core.with_numbers(core.load_model(preset), to_json(numbers)) if numbers else core.load_model(preset)
+        planner.with_numbers(planner.load_model(preset), to_json(numbers)) if numbers else planner.load_model(preset)
     )
 
 
 def _preset(kind: str, size: str) -> str:
-    presets = core.preset_names()
+    presets = planner.preset_names()
     spellings = [size, size.replace("gpt-", "gpt2-", 1), size.replace("gpt-", "gpt3-", 1), f"{kind}-{size}"]
     for spelling in spellings:
         if spelling in presets:
@@ -292,7 +292,7 @@ def _given_plan(settings: Settings, spec: Any, world_size: int, precision: str) 
         return plan
     if isinstance(plan, Mapping):
         return Plan.from_dict(plan)
-    if core.is_galvatron2_plan(plan):  # which says neither ranks nor precision
+    if planner.is_galvatron2_plan(plan):  # which says neither ranks nor precision
         return Plan.read(plan, spec, world_size=world_size, precision=precision)
     return Plan.read(plan)
 
@@ -327,7 +327,7 @@ def world_size_of(plan: PlanLike | None) -> int | None:
             return int(plan.get("world_size", 0)) or None
         if isinstance(plan, Plan):
             return plan.world_size
-        if plan is None or plan == "auto" or core.is_galvatron2_plan(plan):
+        if plan is None or plan == "auto" or planner.is_galvatron2_plan(plan):
             return None
         return Plan.read(plan).world_size
     except (ConfigError, TypeError, ValueError):

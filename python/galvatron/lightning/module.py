@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from galvatron import _model
-from galvatron._binding import core
-from galvatron._inputs import NEXT_TOKEN, InputReader, named_batch, spec_of
+from galvatron._binding import core, planner
+from galvatron._inputs import NEXT_TOKEN, InputReader, named_batch
 from galvatron._model import Model
 from galvatron._options import ModelNumbers, to_json
+from galvatron._specs import spec_of
 from galvatron.errors import ConfigError
 from galvatron.lightning._lightning import pytorch
 
@@ -77,7 +78,7 @@ class GalvatronModule(LightningModule):
         super().__init__()
         self._given = _Given(model)
         self._numbers = numbers
-        self._spec: core.ModelSpec | None = None
+        self._spec: planner.ModelSpec | None = None
         self._reader: InputReader | None = None
         self.lr = lr
         self.weight_decay = weight_decay
@@ -90,7 +91,7 @@ class GalvatronModule(LightningModule):
         return cls(model, **options)
 
     @property
-    def spec(self) -> core.ModelSpec:
+    def spec(self) -> planner.ModelSpec:
         if self._spec is None:
             source = self._given.config
             strategy = self._engine_strategy()
@@ -101,7 +102,7 @@ class GalvatronModule(LightningModule):
                     "[lightning] GalvatronModule needs a model: a Hugging Face folder, a configuration or a preset; or "
                     "give the strategy a model_type"
                 )
-            self._spec = core.with_numbers(spec_of(source), to_json(self._numbers))
+            self._spec = planner.with_numbers(spec_of(source), to_json(self._numbers))
         return self._spec
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import json
 import os
 import secrets
@@ -189,9 +190,8 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
             )
 
     def _make_runner(self, module: GalvatronModule) -> None:
-        self._runner = self._owner = None  # the old one's memory goes first
-        # And that of Trainers that are gone, on all ranks at once: each waits until the others have left its engine.
-        gc.collect()
+        self._runner = self._owner = None
+        self._leave_engines()
         spec = module.spec
         check_model(self.settings, spec)
         module_owner = getattr(module, "_galvatron_owner", None)
@@ -215,7 +215,7 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
         )
         self._owner = module
         module._galvatron_owner = weakref.ref(self)
-        atexit.register(_close, weakref.ref(self))
+        _engines[next(_numbers)] = (weakref.ref(self), self._runner)
         first = module.first_weights()
         if first.folder is not None:
             note = self._runner.load_weights(first.folder)
@@ -224,6 +224,17 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
         elif first.tensors is not None:
             self._require_alike(first.tensors)
             self._runner.assign("weights", first.tensors)
+
+    def _leave_engines(self) -> None:
+        """The one of this strategy, and those of Trainers that are gone, on all ranks: their memory goes first."""
+        gc.collect()
+        gone = {number for number, (owner, _) in _engines.items() if owner() in (None, self)}
+        if torch.distributed.is_initialized():
+            of_ranks: list[Any] = [None] * self.world_size
+            torch.distributed.all_gather_object(of_ranks, gone)
+            gone = set.intersection(*of_ranks)
+        for number in sorted(gone):
+            del _engines[number]
 
     def _agreed_plan(self, module: GalvatronModule) -> Plan:
         """Rank 0 makes it: files and searches are its own."""
@@ -318,6 +329,8 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
     def on_exception(self, exception: BaseException) -> None:
         if self._runner is not None:
             self._runner.abort(str(exception).splitlines()[0] if str(exception) else type(exception).__name__)
+            for number in [number for number, (owner, _) in _engines.items() if owner() is self]:
+                del _engines[number]
             self._runner = self._owner = None
 
     @property
@@ -454,11 +467,19 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _close(strategy: weakref.ref[GalvatronStrategy]) -> None:
+# Engines by number, alike on all ranks, and whose they are. Who leaves an engine waits for its other ranks, so all
+# it at one place of their programs. When Python happens to collect a Trainer is another one on each rank.
+_engines: dict[int, tuple[weakref.ref[GalvatronStrategy], core.StepRunner]] = {}
+_numbers = itertools.count()
+
+
+@atexit.register
+def _leave_all() -> None:
     """Before the interpreter goes: rank 0 serves the others' store until they have left."""
-    held = strategy()
-    if held is not None:
-        held._runner = held._owner = None
+    for strategy in [owner() for owner, _ in _engines.values()]:
+        if strategy is not None:
+            strategy._runner = strategy._owner = None
+    _engines.clear()
 
 
 def register() -> None:

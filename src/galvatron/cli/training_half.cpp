@@ -12,13 +12,14 @@ int run_in_training_half(const std::string& command, const std::vector<std::stri
   if (!path) {
     throw ConfigError("galvatron ", command, " needs the training half, and ", kTrainingLibrary,
                       " is not beside the binary: this build has the planning half alone; build "
-                      "with torch (make build), or install the package");
+                      "with torch (make build, or pip install . in a checkout)");
   }
   // Global symbols and never closed: plugins of torch find the one copy of it here.
   void* library = dlopen(path->c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
   if (!library) {
-    throw ConfigError("galvatron ", command, ": the training half cannot be loaded (", dlerror(),
-                      "); is the torch that it was built with still installed?");
+    throw ConfigError("galvatron ", command,
+                      " needs torch " GALVATRON_TORCH_VERSION ": pip install 'galvatron[train]' (",
+                      dlerror(), ")");
   }
   auto* const entry = reinterpret_cast<TrainingEntry*>(dlsym(library, kTrainingEntry));
   if (!entry) {

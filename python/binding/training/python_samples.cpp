@@ -17,13 +17,6 @@ bool has_positions(spec::InputKind kind) {
 
 }  // namespace
 
-SharedObject share(py::object object) {
-  return {new py::object(std::move(object)), [](py::object* held) {
-            const py::gil_scoped_acquire acquire;
-            delete held;
-          }};
-}
-
 PythonSamples::PythonSamples(SharedObject samples, std::int64_t seq_length)
     : samples_(std::move(samples)), seq_length_(seq_length) {
   const py::gil_scoped_acquire acquire;

@@ -1,16 +1,10 @@
 // Training samples that Python code makes: galvatron._samples.Samples as a SampleSource.
 #pragma once
-#include <memory>
-
-#include <pybind11/pybind11.h>
-
 #include "galvatron/data/sample_source.h"
 
-namespace galvatron::binding {
+#include "shared_object.h"
 
-// A Python object that C++ may copy and drop without holding the GIL.
-using SharedObject = std::shared_ptr<pybind11::object>;
-SharedObject share(pybind11::object object);
+namespace galvatron::binding {
 
 // Takes the GIL for every call. Python exceptions pass through as they are.
 class PythonSamples : public data::SampleSource {

@@ -36,9 +36,9 @@ py::list make_parameters(const OneRankModel& model, at::ScalarType dtype, at::De
   return out;
 }
 
-at::Tensor logits(const OneRankModel& model, const std::vector<at::Tensor>& parameters,
-                  const std::map<std::string, at::Tensor>& inputs, std::int64_t first_sample,
-                  bool training) {
+at::Tensor one_rank_logits(const OneRankModel& model, const std::vector<at::Tensor>& parameters,
+                           const std::map<std::string, at::Tensor>& inputs,
+                           std::int64_t first_sample, bool training) {
   ModelInputs by_kind;
   for (const auto& [name, value] : inputs) by_kind[parse_input_kind(name)] = value;
   const py::gil_scoped_release release;
@@ -65,8 +65,8 @@ void bind_models(py::module_& module) {
       .def("load", &OneRankModel::load, py::arg("parameters"), py::arg("folder"), no_gil)
       .def("save", &OneRankModel::save, py::arg("parameters"), py::arg("folder"),
            py::arg("tokenizer"), no_gil)
-      .def("logits", &logits, py::arg("parameters"), py::arg("inputs"), py::arg("first_sample"),
-           py::arg("training"));
+      .def("logits", &one_rank_logits, py::arg("parameters"), py::arg("inputs"),
+           py::arg("first_sample"), py::arg("training"));
 }
 
 }  // namespace galvatron::binding
