@@ -105,7 +105,7 @@ def test_with_that_of_another_version(alone):
 
 def test_with_a_library_that_cannot_be_loaded(alone):
     message = alone("profile-model", library="extern int missing(); int uses() { return missing(); }")
-    words = r"galvatron: galvatron profile-model needs torch \d\S*: pip install 'galvatron\[train\]' \(.*missing"
+    words = r"galvatron: error: galvatron profile-model needs torch \d\S*: pip install 'galvatron\[train\]' \(.*missing"
     assert re.match(words, message)
 
 
