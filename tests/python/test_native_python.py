@@ -22,7 +22,7 @@ from package_testing import LAUNCH_VARIABLES, QUICK, ROOT, TINY, TINY_VOCABULARY
 from torch.utils.data import DataLoader, IterableDataset
 
 import galvatron
-from galvatron._binding import core
+from galvatron._binding import core, planner
 from galvatron._options import to_json
 from galvatron._records import EvaluationSummary, Record, RunSummary, SearchProgress, StepRecord
 
@@ -30,12 +30,12 @@ pytestmark = needs_module
 
 CLUSTER = "2x8xA100-40G:25GB/s"
 FUNCTIONS = {
-    "search": core.search_options,
-    "simulate": core.simulate_options,
-    "sweep": core.sweep_options,
+    "search": planner.search_options,
+    "simulate": planner.simulate_options,
+    "sweep": planner.sweep_options,
     "train": core.train_options,
     "evaluate": core.evaluate_options,
-    "load": core.model_options,
+    "load": planner.model_options,
 }
 
 
@@ -465,6 +465,6 @@ def test_the_fields_that_type_checkers_see_are_those_of_a_strategy():
     }
     described = {
         field["name"]: (type(field["default"]).__name__, field["default"])
-        for field in json.loads(core.strategy_fields())
+        for field in json.loads(planner.strategy_fields())
     }
     assert fields == described

@@ -19,7 +19,7 @@ from single_precision import SinglePrecision, in_every_order
 from torch.utils.data import DataLoader, TensorDataset
 
 import galvatron
-from galvatron._binding import core
+from galvatron._binding import core, planner
 from galvatron._evaluating import EvaluateOptions
 from galvatron._options import ModelNumbers
 from galvatron._planning import SearchOptions, SimulateOptions, SweepOptions
@@ -87,13 +87,13 @@ def written_types(options: type) -> dict[str, str]:
     [
         (galvatron.train, TrainOptions, train_options, {"mask_token": "str | int"}),
         (galvatron.evaluate, EvaluateOptions, core.evaluate_options, {"mask_token": "str | int"}),
-        (galvatron.load, ModelNumbers, core.model_options, {}),
-        (galvatron.search, SearchOptions, core.search_options, {"global_batch": "int | str | list[int]"}),
-        (galvatron.simulate, SimulateOptions, core.simulate_options, {}),
+        (galvatron.load, ModelNumbers, planner.model_options, {}),
+        (galvatron.search, SearchOptions, planner.search_options, {"global_batch": "int | str | list[int]"}),
+        (galvatron.simulate, SimulateOptions, planner.simulate_options, {}),
         (
             galvatron.sweep,
             SweepOptions,
-            core.sweep_options,
+            planner.sweep_options,
             {
                 "cluster": "str | PathLike[str] | list[str]",
                 "world_size": "int | list[int]",

@@ -9,6 +9,7 @@ namespace galvatron::data {
 namespace {
 
 constexpr std::int64_t kTokensCheckedAtStart = std::int64_t{64} << 20;
+constexpr std::int64_t kVocabMultiple = 64;  // that vocabularies usually are made up to
 
 Range choose_part(const IndexedDataset& dataset, const TokenSamplesOptions& options) {
   if (options.seq_length < 1)
@@ -54,7 +55,8 @@ void check_corpus_info(const IndexedDataset& dataset, std::int64_t vocab_size) {
   if (info->vocab_size > vocab_size) {
     throw ConfigError("[data] ", dataset.prefix(), " was made with a vocabulary of ",
                       info->vocab_size, ", the model has ", vocab_size,
-                      "; choose a model with at least as many");
+                      "; choose a model with at least as many, or make one (--vocab-size ",
+                      round_up(info->vocab_size, kVocabMultiple), ")");
   }
 }
 
