@@ -65,6 +65,70 @@ test("compare my Galvatron-2 plan with yours", async ({ page, visualizer }) => {
   await expect(page.locator(".verdict")).toContainText("more tokens/s");
 });
 
+test("a plan that cannot be here is no success, and has no figures", async ({
+  page,
+  visualizer,
+}) => {
+  const name =
+    "galvatron_config_llama2-7b_1nodes_8gpus_per_node_36GB_bf16.json";
+  const path = join(data, "galvatron2/profiles", name);
+  const plan = JSON.parse(readFileSync(path, "utf8")) as object;
+  await openPage(page, visualizer);
+  // 32 layers for a model of 40.
+  await drop(page, { name: "g2.json", text: JSON.stringify(plan) });
+  const summary = page.locator(".summary");
+  await expect(summary.locator(".alert")).toContainText("This plan cannot be");
+  await expect(page.locator(".notice.bad")).toContainText("g2.json");
+  await expect(page.locator(".notice.note")).toHaveText(
+    /global batch is now 16/,
+  );
+  await answered(page);
+  await expect(summary).toContainText("Figures of the plan before");
+  await expect(summary.locator(".figures.old")).toHaveCount(1);
+  await expect(summary).not.toContainText("fits");
+  await showTab(page, "Memory");
+  await expect(page.getByRole("tabpanel")).toContainText("This plan cannot be");
+  await showTab(page, "Compare");
+  await expect(
+    page.getByRole("button", { name: "g2.json (cannot be)" }),
+  ).toBeVisible();
+
+  // A file that is no plan at all is not taken; what is said is of it alone.
+  await drop(page, {
+    name: "neg.json",
+    text: JSON.stringify({ ...plan, chunks: -3 }),
+  });
+  await expect(
+    page.locator(".notice.bad", { hasText: "neg.json" }),
+  ).toContainText("-3");
+  await expect(
+    page.getByRole("heading", { name: "Plan: g2.json" }),
+  ).toBeVisible();
+  await expect(page.locator(".summary .alert")).toHaveCount(1);
+});
+
+test("a dropped plan is compared, whatever was compared before", async ({
+  page,
+  visualizer,
+}, info) => {
+  const path = info.outputPath("mine.json");
+  cli("search", ...question, "--allow", "pp_degree=1", "--output", path);
+  await openPage(page, visualizer);
+  await showTab(page, "Search");
+  await page
+    .getByRole("button", { name: "Compare ZeRO-3 with the searched plan" })
+    .click();
+  await expect(page.getByRole("button", { name: /^ZeRO-3/ })).toBeVisible();
+  await drop(page, { name: "mine.json", text: readFileSync(path, "utf8") });
+  await expect(
+    page.getByRole("button", { name: "Shown: mine.json" }),
+  ).toBeVisible();
+  await answered(page);
+  await expect(page.locator(".summary")).toContainText(
+    /Against the searched plan: [+±−][\d.]+ % time, [+±−][\d.]+ \w+ memory/,
+  );
+});
+
 test("a config.json becomes the model", async ({ page, visualizer }) => {
   await openPage(page, visualizer);
   const config = {

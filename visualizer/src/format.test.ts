@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytesText, countText, timeText } from "./format";
+import { bytesMore, bytesText, countText, percentMore, timeText } from "./format";
 
 // The literals of tests/base/units_test.cpp.
 test("bytes as the planner writes them", () => {
@@ -22,4 +22,14 @@ test("times as the planner writes them", () => {
 
 test("counts", () => {
   expect(countText(13212.9)).toBe("13,213");
+});
+
+test("how much more one is than the other", () => {
+  expect(percentMore(9.13, 7.02)).toBe("+30 %");
+  expect(percentMore(95.5, 100)).toBe("−4.5 %");
+  expect(percentMore(100.01, 100)).toBe("±0 %");
+  const gib = 2 ** 30;
+  expect(bytesMore(50 * gib, 74 * gib)).toBe("−24.0 GiB");
+  expect(bytesMore(3 * gib, gib)).toBe("+2.00 GiB");
+  expect(bytesMore(5, 5)).toBe("±0 B");
 });

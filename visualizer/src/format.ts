@@ -35,3 +35,20 @@ export function timeText(milliseconds: number): string {
 export function countText(count: number): string {
   return Math.round(count).toLocaleString("en-US");
 }
+
+/** "+30 %", "−4.5 %", "±0 %": how much more one is than the other. */
+export function percentMore(one: number, other: number): string {
+  const percent = 100 * (one / other - 1);
+  const digits = Math.abs(percent) < 9.95 ? 1 : 0;
+  return signed(Number(percent.toFixed(digits)), (size) => `${size} %`);
+}
+
+/** "+2.00 GiB", "−24.0 GiB", "±0 B". */
+export function bytesMore(one: number, other: number): string {
+  return signed(one - other, bytesText);
+}
+
+function signed(value: number, textOf: (size: number) => string): string {
+  const sign = value === 0 ? "±" : value > 0 ? "+" : "−";
+  return `${sign}${textOf(Math.abs(value))}`;
+}

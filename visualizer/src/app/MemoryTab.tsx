@@ -6,6 +6,7 @@ import { useSession, type PlanQuestion } from "../state/session";
 import { usePriced } from "../state/usePriced";
 import { describeError } from "./describeError";
 import { MemoryBars, MemoryOverTime, MemoryTreemap } from "./pictures";
+import { NoPlan } from "./NoPlan";
 import { Section } from "./Section";
 
 interface MemoryQuestion extends PlanQuestion {
@@ -18,10 +19,10 @@ export function MemoryTab() {
   const priced = usePriced();
   const ranks = priced?.memory.ranks ?? [];
   const rank = ranks.find((one) => one.pp_rank === page.view.ppRank) ?? ranks[0];
-  const possible = plan.last?.answer.priced && !plan.pending;
+  const possible = plan.last?.answer.priced && !plan.pending && !plan.error;
   const request = possible && shown && rank ? { ...shown, pp_rank: rank.pp_rank } : null;
   const detail = useAnswer<MemoryQuestion, MemoryDetail>("/api/memory", request);
-  if (!priced) return <p className="waiting">{t("waiting_for_plan")}</p>;
+  if (!priced) return <NoPlan />;
   const tools = ranks.length > 1 && rank && (
     <Choice
       bare

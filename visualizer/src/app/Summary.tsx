@@ -6,6 +6,8 @@ import { Said } from "../i18n/Said";
 import { useText } from "../i18n/useText";
 import { Action } from "../kit/controls";
 import { ExportPlan } from "../search/ExportPlan";
+import { bytesMore, percentMore } from "../format";
+import { progressText } from "../search/progress";
 import { sameJson } from "../state/page";
 import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
@@ -14,9 +16,13 @@ import { describeError } from "./describeError";
 
 export function Summary() {
   const t = useText();
-  const { page, dispatch, plan, planIsCurrent, shown: answers, showPlan } = useSession();
+  const { page, dispatch, search, plan, planIsCurrent, shown: answers, showPlan } = useSession();
   const priced = usePriced();
   const title = useTitle();
+  // Nothing is on its way: these figures stay, and are of the last plan or question that could be.
+  const isEarlier = Boolean(
+    plan.error ?? search.error ?? (!plan.pending && plan.last?.answer.problem),
+  );
   const shown = page.document.plan;
   return (
     <section className="summary" aria-label={t("answer")} aria-busy={plan.pending}>
@@ -35,7 +41,9 @@ export function Summary() {
       </div>
       <SearchState />
       <PlanProblem />
-      {priced && <Figures priced={priced} isOld={priced.isOld} />}
+      {priced?.isOld && isEarlier && <p className="help">{t("figures_before")}</p>}
+      {priced && <Figures priced={priced} isOld={priced.isOld} isAnswer={!isEarlier} />}
+      {priced && !priced.isOld && <AgainstSearched priced={priced} />}
       <ByHand />
     </section>
   );
@@ -55,7 +63,8 @@ function useTitle(): string {
 function PlanProblem() {
   const t = useText();
   const { page, question, plan, search, searchIsCurrent } = useSession();
-  const problem = plan.last?.answer.problem;
+  // Of a plan that is refused whole the last answer is not: it was the one before.
+  const problem = plan.error ? null : plan.last?.answer.problem;
   // Of the closest miss the search says it already.
   const isSaid = !page.document.plan && searchIsCurrent && search.last?.answer.miss;
   const isEarlier = !sameJson(plan.last?.request.question, question);
@@ -77,7 +86,14 @@ function PlanProblem() {
   );
 }
 
-function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
+interface FiguresProps {
+  priced: Priced;
+  isOld: boolean;
+  /** Of what is asked; else whether they fit is no answer. */
+  isAnswer: boolean;
+}
+
+function Figures({ priced, isOld, isAnswer }: FiguresProps) {
   const t = useText();
   const { time, memory, fits } = priced;
   const fullest = fullestOf(memory);
@@ -94,7 +110,11 @@ function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
       )}
       {fullest && (
         <Figure name={t("fullest_rank")} text={fullest.total.text}>
-          <b className={fits ? "good" : "bad"}>{fits ? `✓ ${t("fits")}` : `✗ ${t("fits_not")}`}</b>
+          {(isAnswer || !isOld) && (
+            <b className={fits ? "good" : "bad"}>
+              {fits ? `✓ ${t("fits")}` : `✗ ${t("fits_not")}`}
+            </b>
+          )}
           {memory.budget && (
             <span className="help">{t("of_budget", { budget: memory.budget.text })}</span>
           )}
@@ -104,16 +124,30 @@ function Figures({ priced, isOld }: { priced: Priced; isOld: boolean }) {
   );
 }
 
+/** What a plan of one's own costs, or saves, where the search has found one for the same question. */
+function AgainstSearched({ priced }: { priced: Priced }) {
+  const t = useText();
+  const { page, search, searchIsCurrent } = useSession();
+  const best = search.last?.answer.best;
+  const fullest = fullestOf(priced.memory);
+  if (!page.document.plan || !best || !searchIsCurrent || !fullest) return null;
+  const time = percentMore(priced.time.step.value, best.step.value);
+  const memory = bytesMore(fullest.total.value, best.memory.value);
+  return <p className="help">{t("against_searched", { time, memory })}</p>;
+}
+
 /** What the best of them do that people set by hand. */
 function ByHand() {
   const t = useText();
   const { search, searchIsCurrent, dispatch } = useSession();
   const rows = search.last?.answer.baselines ?? [];
   if (rows.length === 0 || !searchIsCurrent) return null;
-  const fitting = rows.filter((row) => row.fits).map((row) => `${row.name} ${row.step.text}`);
+  const fitting = rows
+    .filter((row) => row.fits)
+    .map((row) => `${planTitle(row.name, t)} ${row.step.text}`);
   const others = rows
     .filter((row) => !row.fits)
-    .map((row) => `${row.name} (${t("missing", { amount: row.missing?.text })})`);
+    .map((row) => `${planTitle(row.name, t)} (${t("missing", { amount: row.missing?.text })})`);
   return (
     <p className="row by-hand">
       {fitting.length > 0 && <span>{t("by_hand_line", { steps: fitting.join(" · ") })}</span>}
@@ -153,7 +187,7 @@ export function SearchState() {
       {search.pending && (
         <p className="row">
           <span className="spinner" aria-hidden="true" />
-          <span>{search.progress?.text ?? t("searching")}</span>
+          <span>{progressText(search.progress, t)}</span>
           {search.progress && <Action onPress={search.cancel}>{t("cancel")}</Action>}
         </p>
       )}

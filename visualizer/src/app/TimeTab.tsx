@@ -7,6 +7,7 @@ import { useSession, type PlanQuestion } from "../state/session";
 import { usePriced } from "../state/usePriced";
 import { describeError } from "./describeError";
 import { TimeParts, Timeline } from "./pictures";
+import { NoPlan } from "./NoPlan";
 import { Section } from "./Section";
 import { TimelineRanks } from "./TimelineRanks";
 import { shownLanes } from "./shownLanes";
@@ -19,7 +20,7 @@ export function TimeTab() {
   const t = useText();
   const { page, dispatch, shown, plan } = useSession();
   const priced = usePriced();
-  const possible = plan.last?.answer.priced && !plan.pending;
+  const possible = plan.last?.answer.priced && !plan.pending && !plan.error;
   const numRanks = priced?.memory.ranks.length ?? 1;
   const lanes = shownLanes(page.view.lanes, numRanks);
   const ranks: TimelineQuestion["pp_ranks"] = [lanes.from, lanes.from + lanes.count - 1];
@@ -27,7 +28,7 @@ export function TimeTab() {
     "/api/timeline",
     possible && shown ? { ...shown, pp_ranks: ranks } : null,
   );
-  if (!priced) return <p className="waiting">{t("waiting_for_plan")}</p>;
+  if (!priced) return <NoPlan />;
   const { time } = priced;
   return (
     <div className={priced.isOld ? "old" : ""}>

@@ -14,6 +14,7 @@ import { LayerStrip, StripLegend } from "../plan/LayerStrip";
 import { type Candidate, candidates, pick } from "../state/candidates";
 import { planTitle } from "../state/planTitle";
 import { useSession } from "../state/session";
+import { useImpossible } from "./useImpossible";
 
 interface CompareQuestion {
   question: Question;
@@ -24,9 +25,12 @@ interface CompareQuestion {
 export function CompareTab() {
   const t = useText();
   const { page, search, question } = useSession();
+  const { plan: shown, plans } = page.document;
+  const mine = useMemo(() => [...plans, ...(shown ? [shown] : [])], [plans, shown]);
+  const impossible = useImpossible(question, mine);
   const all = useMemo(
-    () => candidates(page.document, search.last?.answer ?? null, t),
-    [page.document, search.last, t],
+    () => candidates(page.document, search.last?.answer ?? null, t, impossible),
+    [page.document, search.last, t, impossible],
   );
   const [left, right] = page.view.compare;
   const one = pick(all, left, right);

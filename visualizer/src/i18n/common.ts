@@ -79,6 +79,15 @@ export const common = {
   },
   drop_here: { en: "Drop to open", zh: "松开以打开" },
   opened: { en: "Opened {name}: {title}", zh: "已打开 {name}:{title}" },
+  opened_impossible: {
+    en: "{name} is a plan that cannot be here: {reason}",
+    zh: "{name} 中的计划在此不可行:{reason}",
+  },
+  batch_of_plan: {
+    en: "The global batch is now {batch}, the plan's.",
+    zh: "全局批次现为 {batch},取自该计划。",
+  },
+  model_of_plan: { en: "The model is now {model}.", zh: "模型现为 {model}。" },
   no_files: {
     en: "Nothing in it that the page can read: it takes JSON files and run folders.",
     zh: "其中没有可读取的内容:请提供 JSON 文件或训练目录。",
@@ -118,8 +127,18 @@ export const common = {
   plan_closest: { en: "Closest miss", zh: "最接近的方案" },
   plan_edited: { en: "edited", zh: "已编辑" },
   runner_up: { en: "runner-up {place}", zh: "次优计划 {place}" },
+  with_recompute: { en: "{name}, recompute", zh: "{name},重计算" },
+  plan_impossible: { en: "{name} (cannot be)", zh: "{name}(不可行)" },
   plan_shown: { en: "Shown: {name}", zh: "当前显示:{name}" },
   impossible: { en: "This plan cannot be:", zh: "该计划不可行:" },
+  figures_before: {
+    en: "Figures of the plan before, which could be:",
+    zh: "以下是此前可行计划的数值:",
+  },
+  against_searched: {
+    en: "Against the searched plan: {time} time, {memory} memory.",
+    zh: "与搜索得到的计划相比:时间 {time},显存 {memory}。",
+  },
   step: { en: "Step", zh: "每步时间" },
   tokens_per_device: { en: "Tokens/s a device", zh: "每设备 token/s" },
   days: { en: "Days", zh: "天数" },
@@ -130,6 +149,10 @@ export const common = {
   fits_not: { en: "does not fit", zh: "放不下" },
   missing: { en: "{amount} too much", zh: "超出 {amount}" },
   searching: { en: "Searching…", zh: "搜索中…" },
+  no_plan_yet: { en: "no plan yet", zh: "尚无计划" },
+  best_so_far: { en: "best {time} per sample", zh: "目前最优每样本 {time}" },
+  none_below: { en: "none below {time}", zh: "不会低于 {time}" },
+  done_of: { en: "{done} of {total}", zh: "已完成 {done},共 {total}" },
   search_cancelled: { en: "The search was cancelled.", zh: "搜索已取消。" },
   search_again: { en: "Search again", zh: "重新搜索" },
   use_budget: { en: "Use this budget: {memory}", zh: "使用该预算:{memory}" },
@@ -265,6 +288,10 @@ export const common = {
   certificate_help: {
     en: "The search proves a bound: no plan of its space is faster than it.",
     zh: "搜索给出下界证明:搜索空间内没有更快的计划。",
+  },
+  all_too_large: {
+    en: "The search looked at {all} candidates, and {large} of them are too large: no plan of its space fits.",
+    zh: "搜索考察了 {all} 个候选,其中 {large} 个超出显存:搜索空间内没有放得下的计划。",
   },
   left_out: { en: "What this space leaves out", zh: "搜索空间未包含的内容" },
   frontier_title: { en: "What is memory worth?", zh: "显存的价值" },

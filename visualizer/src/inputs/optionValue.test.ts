@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { OptionRow } from "../api/types";
+import { numberOf } from "../kit/number";
 import { optionText, optionValue, shownText } from "./optionValue";
 
 const row = (type: string): OptionRow => ({ name: "x", type, default: null, help: "", group: "" });
@@ -34,4 +35,15 @@ it("shows what is typed while it is the value", () => {
   expect(shownText(row("float"), "", undefined)).toBe("");
   expect(shownText(row("float"), null, 0.5)).toBe("0.5");
   expect(optionText([8, 16])).toBe("8,16");
+});
+
+it("takes blanks around a number and digits in full width", () => {
+  expect(numberOf("\u3000６４ ")).toBe(64);
+  expect(numberOf("１．５")).toBe(1.5);
+  expect(optionValue(row("int"), " ４０９６ ")).toBe(4096);
+  expect(optionValue(row("str"), " 64 ")).toBe("64");
+  expect(optionValue(row("int | str"), "２４GiB")).toBe("24GiB");
+  expect(optionValue(row("list[int]"), "８，１６ ")).toEqual([8, 16]);
+  expect(optionValue(row("list[str]"), " a=1  b=2 ")).toEqual(["a=1", "b=2"]);
+  expect(shownText(row("int"), " ６４", 64)).toBe(" ６４");
 });

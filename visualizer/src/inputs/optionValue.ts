@@ -1,15 +1,16 @@
 // What is typed, as the option's type has it. What is none of it goes as it is: the planner says what it wants.
 import type { OptionRow, Options } from "../api/types";
-import { numberOf } from "../kit/number";
+import { numberOf, plain } from "../kit/number";
 import { sameJson } from "../state/page";
 
 type Value = Options[string];
 
 export function optionValue(row: OptionRow, text: string): Value {
-  if (text.trim() === "") return null;
-  if (row.type === "list[str]") return text.split(" ");
-  if (row.type.includes("list[")) return listOfNumbers(text);
-  return row.type === "int" || row.type === "float" ? numberOr(text) : text;
+  const typed = plain(text);
+  if (typed === "") return null;
+  if (row.type === "list[str]") return typed.split(/\s+/);
+  if (row.type.includes("list[")) return listOfNumbers(typed);
+  return row.type === "int" || row.type === "float" ? numberOr(typed) : typed;
 }
 
 export function optionText(value: Value | undefined): string {

@@ -8,7 +8,7 @@ export interface TextRow {
 /** A table of texts, which scrolls sideways where the page is narrow. */
 export function TextTable(props: { label: string; heads: string[]; rows: TextRow[] }) {
   return (
-    <div className="table-scroll" role="region" aria-label={props.label} tabIndex={0}>
+    <div className="table-scroll in-sight" role="region" aria-label={props.label} tabIndex={0}>
       <table>
         <thead>
           <tr>

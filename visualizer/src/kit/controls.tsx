@@ -19,7 +19,7 @@ import {
   ToggleButtonGroup,
 } from "react-aria-components";
 import { useText } from "../i18n/useText";
-import { numberOf } from "./number";
+import { numberOf, plain } from "./number";
 
 export interface Option<Key extends string = string> {
   key: Key;
@@ -123,19 +123,22 @@ export function NumberInput(props: {
   value: number;
   onChange: (value: number) => void;
   description?: ReactNode;
+  /** Of a field that is emptied: where the value is one that was refused, the last that was not. */
+  good?: number;
 }) {
-  const { label, value, onChange, description } = props;
+  const { label, value, onChange, description, good = value } = props;
   const t = useText();
   const [typed, setTyped] = useState<string | null>(null);
   const take = (next: number | null) => {
     setTyped(null);
     if (next !== null && next !== value) onChange(next);
   };
+  const takeTyped = (text: string) => take(plain(text) === "" ? good : numberOf(text));
   const onKeyDown = (event: KeyboardEvent) => {
     const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
     if (by) take(value + by);
     else if (event.key !== "Enter" || typed === null) return;
-    else take(numberOf(typed));
+    else takeTyped(typed);
     event.preventDefault();
   };
   return (
@@ -143,7 +146,7 @@ export function NumberInput(props: {
       className="field"
       value={typed ?? String(value)}
       onChange={setTyped}
-      onBlur={() => typed !== null && take(numberOf(typed))}
+      onBlur={() => typed !== null && takeTyped(typed)}
     >
       <Label>{label}</Label>
       <Group className="number" onKeyDown={onKeyDown}>

@@ -1,4 +1,5 @@
 // Changes what the whole plan shares: pipeline ranks, schedule, microbatches, borders of stages.
+import { useState } from "react";
 import type { PlanView } from "../api/types";
 import { useText } from "../i18n/useText";
 import { Action, Choice, NumberInput } from "../kit/controls";
@@ -9,6 +10,7 @@ export function PipelineEditor({ view }: { view: PlanView }) {
   const t = useText();
   const { page, start, editPlan } = useSession();
   const { plan } = view;
+  const good = usePossible(view);
   // As it was set, be it refused: the planner's sentence speaks of it.
   const microbatches = page.document.plan?.plan.num_microbatches ?? plan.num_microbatches ?? 1;
   const { degree, schedule } = pipelineOf(plan);
@@ -42,12 +44,21 @@ export function PipelineEditor({ view }: { view: PlanView }) {
         label="num_microbatches"
         description={t("microbatches_help")}
         value={Number(microbatches)}
+        good={good}
         onChange={(value) => editPlan({ ...plan, num_microbatches: value }, "microbatches")}
       />
       <Borders view={view} />
       <PlaceOfProblem view={view} />
     </div>
   );
+}
+
+/** Microbatches of the last plan that could be; one, until there is one. */
+function usePossible(view: PlanView): number {
+  const now = view.priced ? Number(view.plan.num_microbatches ?? 1) : null;
+  const [last, setLast] = useState(now ?? 1);
+  if (now !== null && now !== last) setLast(now);
+  return now ?? last;
 }
 
 /** Of a problem that no layer's field is to blame for. */

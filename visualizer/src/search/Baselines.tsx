@@ -2,6 +2,7 @@ import type { SearchView } from "../api/types";
 import { Section } from "../app/Section";
 import { useText } from "../i18n/useText";
 import { TextTable } from "../kit/TextTable";
+import { planTitle } from "../state/planTitle";
 import { LookAt } from "./LookAt";
 
 /** What people do by hand, each tuned as far as it goes. */
@@ -17,7 +18,7 @@ export function Baselines({ found }: { found: SearchView }) {
           key: row.name,
           cells: [
             <span key="name">
-              {row.name}
+              {planTitle(row.name, t)}
               <span className="help block" lang="en">
                 {row.help}
               </span>

@@ -82,7 +82,7 @@ function Results({ asked, now, file, children }: ResultsProps) {
         {asking.pending && (
           <p className="row">
             <span className="spinner" aria-hidden="true" />
-            {asking.progress?.text ?? t("searching")}
+            {asking.progress ? t("done_of", asking.progress) : t("searching")}
             <Action onPress={asking.cancel}>{t("cancel")}</Action>
           </p>
         )}

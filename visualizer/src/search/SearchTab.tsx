@@ -8,6 +8,7 @@ import { Action } from "../kit/controls";
 import { Folded } from "../kit/Folded";
 import { TextTable } from "../kit/TextTable";
 import { useSession } from "../state/session";
+import { candidatesOf } from "./certificate";
 import { Baselines } from "./Baselines";
 import { FrontierPanel, SweepPanel } from "./Panels";
 import { RunnersUp } from "./RunnersUp";
@@ -91,12 +92,18 @@ function ShadowPrices({ found }: { found: SearchView }) {
 
 function Certificate({ found }: { found: SearchView }) {
   const t = useText();
+  const looked = candidatesOf(found.certificate.text);
   const leftOut = found.explanation?.left_out ?? [];
   return (
-    <Section title={t("certificate_title")} help={t("certificate_help")}>
-      <pre className="said" lang="en" tabIndex={0}>
-        {found.certificate.text}
-      </pre>
+    <Section
+      title={t("certificate_title")}
+      help={found.best ? t("certificate_help") : looked ? t("all_too_large", looked) : undefined}
+    >
+      {found.best && (
+        <pre className="said wrapped" lang="en" tabIndex={0}>
+          {found.certificate.text}
+        </pre>
+      )}
       {leftOut.length > 0 && (
         <Folded title={t("left_out")}>
           <ul>

@@ -11,10 +11,19 @@ export interface Candidate {
   plan: NamedPlan;
 }
 
-export function candidates(document: Document, found: SearchView | null, t: Text): Candidate[] {
+/** `impossible`: names of plans that cannot be, which is said beside them. */
+export function candidates(
+  document: Document,
+  found: SearchView | null,
+  t: Text,
+  impossible: readonly string[] = [],
+): Candidate[] {
   const out: Candidate[] = [];
-  const add = (key: string, plan: NamedPlan, title = planTitle(plan.name, t)) =>
-    out.push({ key, title, plan });
+  const add = (key: string, plan: NamedPlan, title = planTitle(plan.name, t)) => {
+    const isMine = plan === document.plan || document.plans.includes(plan);
+    const isMarked = isMine && impossible.includes(plan.name);
+    out.push({ key, title: isMarked ? t("plan_impossible", { name: title }) : title, plan });
+  };
   const searched = searchedPlan(found);
   if (document.plan) {
     const name = planTitle(document.plan.name, t);

@@ -64,3 +64,15 @@ it("leaves to the planner what is not said", () => {
     precision: "bf16",
   });
 });
+
+it("compares a plan that is opened, whatever was compared before", () => {
+  const compare: [string, string] = ["baseline:ZeRO-3", "searched"];
+  const before = change(newPage(), { do: "view", view: { compare } });
+  const step = (kind: Opened["kind"]) => ({
+    do: "open" as const,
+    opened: { kind, name: "mine.json", title: "", content: {} },
+    start: null,
+  });
+  expect(change(before, step("galvatron2_plan")).view.compare).toEqual(["shown", "searched"]);
+  expect(change(before, step("model_profile")).view.compare).toEqual(compare);
+});

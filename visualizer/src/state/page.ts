@@ -10,6 +10,7 @@ import type {
   Start,
 } from "../api/types";
 import { accept } from "../files/accept";
+import { plain } from "../kit/number";
 
 export interface NamedContent {
   name: string;
@@ -151,12 +152,18 @@ function open(page: Page, step: Extract<Change, { do: "open" }>): Page {
   const { opened, start } = step;
   if (opened.kind !== "run") {
     const next = edit(page, accept(page.document, opened, start), null);
-    return { ...next, view: { ...next.view, selected: [], ppRank: 0 } };
+    // A plan that somebody brings is the one he wants to see compared, whatever he compared before.
+    const compare = isPlan(opened) ? firstView.compare : next.view.compare;
+    return { ...next, view: { ...next.view, selected: [], ppRank: 0, compare } };
   }
   const run = opened.content as unknown as RunView | null;
   const { id = null, name, watch = false } = opened;
   const next = addRun(page, { id, name, run, watch });
   return { ...next, view: { ...next.view, tab: "run" } };
+}
+
+export function isPlan({ kind }: Opened): boolean {
+  return kind === "plan" || kind === "galvatron2_plan";
 }
 
 /** One of the command line takes the place of what it said before. */
@@ -187,7 +194,7 @@ export function withOption(options: Options, name: string, value: Options[string
 }
 
 export function sweepQuestion(question: Question, batches: string): Question {
-  return { ...question, options: withOption(question.options, "global_batch", batches) };
+  return { ...question, options: withOption(question.options, "global_batch", plain(batches)) };
 }
 
 export function sameJson(one: unknown, other: unknown): boolean {

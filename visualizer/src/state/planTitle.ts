@@ -8,5 +8,7 @@ export function planTitle(name: string, t: Text): string {
   const key = ours.find((one) => text("en", one) === name);
   if (key) return t(key);
   const place = /^runner-up (\d+)$/.exec(name)?.[1];
-  return place ? t("runner_up", { place }) : name;
+  if (place) return t("runner_up", { place });
+  const plain = /^(.+), recompute$/.exec(name)?.[1];
+  return plain ? t("with_recompute", { name: plain }) : name;
 }

@@ -6,6 +6,7 @@ import type { Kind } from "../kinds";
 import { stepPartName } from "../names";
 import { byteUnit, tick, timeUnit, type Unit } from "../scale";
 import { cell, type Table } from "../table";
+import { planTitle } from "../../state/planTitle";
 import { tip } from "../tip";
 import type { Words } from "../words";
 
@@ -125,8 +126,12 @@ function picture(
 }
 
 /** Legends tell series apart by name. */
-function namesOf({ one, other }: Comparison): [string, string] {
-  return one.name === other.name ? [one.name, `${other.name} (2)`] : [one.name, other.name];
+function namesOf(comparison: Comparison, { t }: Words): [string, string] {
+  const [one, other] = [comparison.one, comparison.other].map(({ name }) => planTitle(name, t)) as [
+    string,
+    string,
+  ];
+  return one === other ? [one, `${other} (2)`] : [one, other];
 }
 
 export function compareTime(comparison: Comparison, words: Words): Picture | null {
@@ -145,7 +150,7 @@ export function compareTime(comparison: Comparison, words: Words): Picture | nul
     rows,
     words.t("compare_time"),
     words.t("part_word"),
-    namesOf(comparison),
+    namesOf(comparison, words),
     unit,
     words,
   );
@@ -164,7 +169,7 @@ export function compareMemory(comparison: Comparison, words: Words): Picture | n
     rows,
     words.t("compare_memory"),
     words.t("rank_word"),
-    namesOf(comparison),
+    namesOf(comparison, words),
     unit,
     words,
   );
