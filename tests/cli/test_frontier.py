@@ -69,7 +69,7 @@ def test_a_frontier_over_nothing_that_fits(galvatron):
     alone = galvatron("search", *QUESTION, "--memory", "1MiB")
     result = galvatron("search", *QUESTION, "--memory", "1MiB", "--frontier")
     assert result.returncode == alone.returncode == 3
-    assert result.stdout == alone.stdout
+    assert alone.stdout.startswith(result.stdout)  # which shows the leanest plan too
     assert "nothing fits in 1.00 MiB: the leanest plan needs" in result.stdout
 
 
