@@ -181,12 +181,10 @@ class Samples:
         """Do samples come with this, which no layer needs (_inputs.py)?"""
         if self._reader.task == IMAGE_CLASSES:
             return False
-        first = self._first()
         if kind == "positions":
-            return "position_ids" in first
-        is_masked = "attention_mask" in first or "position_ids" in first
+            return "position_ids" in self._first()
         # What is padded behind a text that sees only what was before needs no mask.
-        return kind in self._documents and (is_masked or self._reader.task != NEXT_TOKEN)
+        return kind in self._documents and (self._are_masked() or self._reader.task != NEXT_TOKEN)
 
     @property
     def _documents(self) -> list[str]:
@@ -210,9 +208,10 @@ class Samples:
         return digest.hexdigest()
 
     def _labels_are_tokens(self) -> bool:
-        first = self._first()
-        has_padding = "attention_mask" in first or "position_ids" in first
-        return self._reader.task == NEXT_TOKEN and "labels" not in first and not has_padding
+        return self._reader.task == NEXT_TOKEN and "labels" not in self._first() and not self._are_masked()
+
+    def _are_masked(self) -> bool:
+        return not {"attention_mask", "position_ids"}.isdisjoint(self._first())
 
     def _first(self) -> Sample:
         if self._sample is None:
@@ -264,9 +263,7 @@ class Samples:
         if task == SEQUENCE_TO_SEQUENCE:
             target = self._spec.target_length(length)
             lengths |= {"labels": target, "decoder_input_ids": target, "decoder_attention_mask": target}
-        elif len(out["input_ids"]) < length or self.says("documents"):
-            out.setdefault("attention_mask", torch.ones_like(out["input_ids"]))
-        if task == SEQUENCE_TO_SEQUENCE:
+        if self.says("documents"):
             out.setdefault("attention_mask", torch.ones_like(out["input_ids"]))
         fillings = {"input_ids": self._reader.pad_token, "decoder_input_ids": self._reader.pad_token}
         fillings["labels"] = IGNORED_LABEL

@@ -191,6 +191,12 @@ def test_samples_of_different_lengths_are_padded(name):
         bare = [{key: sample[key] for key in ("input_ids", "attention_mask")} for sample in samples]
         full = [{**sample, "labels": sample["input_ids"]} for sample in bare]
         same_losses(galvatron.train(name, data=bare, **options), galvatron.train(name, data=full, **options))
+        # What is padded behind needs no mask, whichever sample is the longest.
+        labelled = [{key: sample[key] for key in ("input_ids", "labels")} for sample in samples]
+        same = galvatron.train(name, data=labelled, **options)
+        assert same["losses"] == pytest.approx(summary["losses"], rel=1e-9)
+        turned = galvatron.train(name, data=labelled[::-1], **options)
+        assert turned["losses"] == pytest.approx(summary["losses"], rel=1e-9)
         same_losses(galvatron.train(name, data=DataLoader(bare, batch_size=1), **options),
                     galvatron.train(name, data=full, **options))  # fmt: skip
 

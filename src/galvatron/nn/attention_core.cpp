@@ -180,6 +180,7 @@ at::Tensor attend_in_sample(const at::Tensor& q, const at::Tensor& k, const at::
   const std::vector<at::Tensor> q_parts = split_tokens(q, asking), k_parts = split_tokens(k, seen),
                                 v_parts = split_tokens(v, seen);
   std::vector<at::Tensor> out;
+  bool attended = false;
   for (std::size_t i = 0; i < asking.size(); ++i) {
     const Document& document = asking[i];
     const Document* own = document.id > 0 ? find_document(seen, document.id) : nullptr;
@@ -187,6 +188,7 @@ at::Tensor attend_in_sample(const at::Tensor& q, const at::Tensor& k, const at::
       out.push_back(q_parts[i] * 0);
       continue;
     }
+    attended = true;
     const auto j = static_cast<std::size_t>(own - seen.data());
     const Range rows = document.tokens, columns = own->tokens;
     const at::Tensor part_of_bias =
@@ -195,7 +197,8 @@ at::Tensor attend_in_sample(const at::Tensor& q, const at::Tensor& k, const at::
             : bias.narrow(2, rows.begin, rows.size()).narrow(3, columns.begin, columns.size());
     out.push_back(attend(q_parts[i], k_parts[j], v_parts[j], part_of_bias, core, call));
   }
-  return at::cat(out, 2) + nothing_of(k, v, bias);
+  const at::Tensor all = at::cat(out, 2);
+  return attended ? all : all + nothing_of(k, v, bias);
 }
 
 // So that no more is computed than each document needs, and no mask exists.
