@@ -1,8 +1,9 @@
 #include "galvatron/cost/layer_time.h"
 
 #include <algorithm>
+#include <numeric>
 
-#include "galvatron/base/logit_rows.h"
+#include "galvatron/cost/layer_collectives.h"
 
 namespace galvatron::cost {
 namespace {
@@ -63,14 +64,12 @@ class LayerTimer {
       : inputs_(inputs),
         shape_(shape),
         spec_(inputs.model.layer(layer)),
+        layer_(layer),
         strategy_(strategy),
-        layout_(shape.layout(strategy)),
+        microbatch_samples_(samples),
         work_(local_work(inputs, shape, layer, strategy, samples)),
-        is_first_(layer == 0),
         units_(units),
-        unit_timer_(inputs, shape, strategy),
-        compute_bytes_(spec::compute_bytes(inputs.job.precision)),
-        state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+        unit_timer_(inputs, shape, strategy) {}
 
   Milliseconds compute() const {
     LayerTime out;
@@ -89,8 +88,6 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
-  GroupShape tp_group() const { return group(layout_.tp_line()); }
-  GroupShape ulysses_group() const { return group(layout_.ulysses_line()); }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
@@ -116,84 +113,27 @@ class LayerTimer {
     out.backward.compute += out.recompute;
   }
 
-  // For collectives of one direction.
   struct Waits {
-    double tp = 0, ulysses = 0;
-    double total() const { return tp + ulysses; }
-    Waits& operator+=(const Waits& other) {
-      tp += other.tp;
-      ulysses += other.ulysses;
-      return *this;
-    }
+    double tp = 0, all = 0;
   };
+  Waits waits(const std::vector<LayerCollective>& list) const {
+    Waits out;
+    for (const LayerCollective& one : list) {
+      const double ms = one.count * collective(one.kind, one.group, one.bytes);
+      out.all += ms;
+      if (one.of_tp) out.tp += ms;
+    }
+    return out;
+  }
 
   // Collectives inside the layer: nothing hides them.
   void add_layer_collectives(LayerTime& out) const {
-    Waits forward, backward;
-    switch (spec_.kind) {
-      case spec::LayerKind::kEmbedding:
-        forward.tp = tp_scatter();
-        backward.tp = tp_gather();
-        break;
-      case spec::LayerKind::kBlock:
-        forward = {2 * (tp_gather() + tp_scatter()), ulysses_exchanges()};
-        // Gradients are gathered where outputs were scattered; the inputs of the two
-        // column-parallel products were kept as shards and are gathered again for the weight
-        // gradients.
-        backward = {2 * (2 * tp_gather() + tp_scatter()), ulysses_exchanges()};
-        if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
-        break;
-      case spec::LayerKind::kMerge:
-        // Tokens of the grid before, four for each that the layer makes, half as wide.
-        forward = merge_exchange(Collective::kAllGather);
-        backward = merge_exchange(Collective::kReduceScatter);
-        if (strategy_.recompute == plan::Recompute::kFull) backward += forward;
-        break;
-      case spec::LayerKind::kHead:
-        backward.tp = tp_gather() + cross_entropy_reductions() + tp_scatter();
-        break;
-    }
-    out.forward.exposed = out.forward.inside = Milliseconds{forward.total()};
-    out.backward.exposed = out.backward.inside = Milliseconds{backward.total()};
+    const LayerCollectives list =
+        layer_collectives(inputs_, shape_, layer_, strategy_, microbatch_samples_);
+    const Waits forward = waits(list.forward), backward = waits(list.backward);
+    out.forward.exposed = out.forward.inside = Milliseconds{forward.all};
+    out.backward.exposed = out.backward.inside = Milliseconds{backward.all};
     out.tp = Milliseconds{forward.tp + backward.tp};
-  }
-
-  std::int64_t tokens() const { return work_.samples * work_.block_tokens; }
-  std::int64_t region_bytes() const { return tokens() * spec_.shape.hidden_size * compute_bytes_; }
-  double tp_gather() const {
-    return collective(Collective::kAllGather, tp_group(), region_bytes());
-  }
-  double tp_scatter() const {
-    return collective(Collective::kReduceScatter, tp_group(), region_bytes());
-  }
-
-  // Among all ranks that share the sequence, tensor-parallel ones first.
-  Waits merge_exchange(Collective kind) const {
-    const std::int64_t inner = 2 * region_bytes();
-    return {collective(kind, tp_group(), inner),
-            collective(kind, ulysses_group(), inner * strategy_.ulysses_degree)};
-  }
-
-  // Queries, keys and values one way, the context back (Jacobs et al. 2023).
-  double ulysses_exchanges() const {
-    const std::int64_t token_bytes = spec_.shape.head_size * compute_bytes_ / strategy_.tp_degree;
-    const std::int64_t context = tokens() * spec_.shape.num_heads * token_bytes;
-    const std::int64_t qkv =
-        tokens() * (spec_.shape.num_heads + 2 * spec_.shape.num_kv_heads) * token_bytes;
-    return collective(Collective::kAllToAll, ulysses_group(), qkv) +
-           collective(Collective::kAllToAll, ulysses_group(), context);
-  }
-
-  // Per chunk of tokens the maximum, then the sum and the label's logit together.
-  double cross_entropy_reductions() const {
-    if (strategy_.tp_degree == 1) return 0;
-    const std::int64_t vocab = largest_chunk(spec_.vocab_size(), strategy_.tp_degree);
-    const std::int64_t chunk_tokens = std::min(tokens(), rows_of_logits_at_once(vocab));
-    if (chunk_tokens == 0) return 0;
-    const double one =
-        collective(Collective::kAllReduce, tp_group(), chunk_tokens * state_bytes_) +
-        collective(Collective::kAllReduce, tp_group(), 2 * chunk_tokens * state_bytes_);
-    return one * static_cast<double>(largest_chunk(tokens(), chunk_tokens));
   }
 
   struct Microbatch {
@@ -213,7 +153,7 @@ class LayerTimer {
   // neighbour's compute that hides them is taken to be as long as this layer's own.
   void add_parameter_collectives(LayerTime& out) const {
     const auto [gather, reduce] = microbatch_collectives();
-    if (is_first_) {
+    if (layer_ == 0) {
       // Nothing runs before the first layer's forward, nor after its backward.
       out.forward.exposed += Milliseconds{gather};
       hide(out.backward, gather);
@@ -235,7 +175,7 @@ class LayerTimer {
 
   void add_step_costs(LayerTime& out) const {
     const double sync = step_reduction();
-    if (is_first_) {
+    if (layer_ == 0) {
       out.gradient_sync.exposed = Milliseconds{sync};
     } else {
       // The last backward hides it with what every backward hides.
@@ -286,14 +226,12 @@ class LayerTimer {
   const CostInputs& inputs_;
   const PipelineShape& shape_;
   const spec::LayerSpec& spec_;
+  int layer_;
   const plan::LayerStrategy& strategy_;
-  plan::RankLayout layout_;
+  std::int64_t microbatch_samples_;
   LocalWork work_;
-  bool is_first_;
   const ParamUnits& units_;
   UnitTimer unit_timer_;
-  std::int64_t compute_bytes_;
-  std::int64_t state_bytes_;
 };
 
 // Share of a rank's border tensor that the unluckiest rank must fetch from others. Ranks lie dp
@@ -305,6 +243,13 @@ double moved_share(const plan::TokenLayout& a, const plan::TokenLayout& b) {
   const int large = std::max(a.seq_degree, b.seq_degree);
   const int small = std::min(a.seq_degree, b.seq_degree);
   return small == 1 ? 1 - 1.0 / large : 1;
+}
+
+// Neighbours that together hold the same samples before and after: nobody else has what they lack.
+// Where TP ranks are not consecutive samples lie all over the stage.
+int exchanging_ranks(const plan::TokenLayout& a, const plan::TokenLayout& b, int ranks_per_stage) {
+  if (a.outer_degree > 1 || b.outer_degree > 1) return ranks_per_stage;
+  return std::lcm(a.seq_degree, b.seq_degree);
 }
 
 }  // namespace
@@ -343,10 +288,10 @@ Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shap
   if (from == to) return {};
   const std::int64_t bytes = std::max(border_bytes(inputs, layer, from, samples).value,
                                       border_bytes(inputs, layer, to, samples).value);
-  // A full exchange moves (R - 1) / R of a rank's bytes; this one moves moved_share of them.
-  const double ranks = shape.ranks_per_stage;
-  const double like = static_cast<double>(bytes) * moved_share(from, to) * ranks / (ranks - 1);
-  return inputs.hardware.group_time(Collective::kAllToAll, {shape.ranks_per_stage, 1},
+  const int among = exchanging_ranks(from, to, shape.ranks_per_stage);
+  // A full exchange moves (n - 1) / n of a rank's bytes; this one moves moved_share of them.
+  const double like = static_cast<double>(bytes) * moved_share(from, to) * among / (among - 1);
+  return inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
                                     Bytes{static_cast<std::int64_t>(like)});
 }
 
