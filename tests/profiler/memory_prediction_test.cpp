@@ -2,38 +2,12 @@
 // of each plan runs alone in a world whose collectives do nothing: its memory is that of training.
 #include <gtest/gtest.h>
 
-#include "galvatron/comm/torch_headers.h"
-#include "galvatron/cost/plan_cost.h"
-#include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
-#include "galvatron/profiler/model_profiler.h"
-#include "galvatron/runtime/memory_meter.h"
-#include "galvatron/train/optimizers/optimizer.h"
 
-#include "tiny_models.h"
+#include "memory_testing.h"
 
 namespace galvatron::profiler {
 namespace {
-
-// Peak of tensors over the second step of rank `rank`, the first one warm.
-std::int64_t measured_peak(const spec::ModelSpec& model, const plan::Plan& plan, int rank,
-                           const std::string& optimizer_name) {
-  const runtime::MemoryMeter before(c10::kCPU);
-  const Bytes already = before.current();
-  comm::World world = comm::fake_world(rank, plan.world_size);
-  runtime::Engine engine(model, plan, world, models::make_layer,
-                         {1, model.choose_seq_length(kSeqLength, kSeqLength), true});
-  const auto optimizer = train::make_optimizer(engine.units(), {optimizer_name, {}});
-  runtime::MemoryMeter meter(c10::kCPU);
-  for (int step = 0; step < 2; ++step) {
-    if (step == 1) meter.reset_peak();
-    Zeros inputs(model.image);
-    engine.forward_backward(inputs, step);
-    optimizer->step(1e-3, train::clip_factor(engine.gradient_norm(), 1));
-    engine.publish();
-  }
-  return (meter.peak() - already).value;
-}
 
 struct PlanCase {
   const char* name;
@@ -140,26 +114,7 @@ const std::vector<PlanCase>& cases() {
 
 class MemoryPrediction : public testing::TestWithParam<PlanCase> {
  protected:
-  static void SetUpTestSuite() {
-    runtime::MemoryMeter::install();
-    at::set_num_threads(1);
-  }
-  // Measured once for each model and precision.
-  static const profiles::ModelProfile& profile(const spec::ModelSpec& model,
-                                               spec::Precision precision) {
-    static std::map<std::pair<std::string, spec::Precision>, profiles::ModelProfile> made;
-    const auto key = std::pair(model.name, precision);
-    if (!made.contains(key)) {
-      ModelProfileOptions options;
-      options.seq_length = model.choose_seq_length(kSeqLength, kSeqLength);
-      options.precision = precision;
-      options.microbatch_sizes = {1, 2, 4};
-      options.seconds = 0;
-      made[key] = profile_model(model, options);
-      made[key].prepare(model, options.seq_length, precision);
-    }
-    return made[key];
-  }
+  static void SetUpTestSuite() { measure_alone(); }
 };
 
 TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
@@ -171,22 +126,7 @@ TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
                                              param.num_microbatches, param.schedule);
   plan::require_valid_plan(plan, model, {8, seq_length});
-  profiles::HardwareProfile hardware;
-  hardware.world_size = hardware.ranks_per_node = 8;
-  hardware.links = {{"intra_node", {0.01, 1e6}}, {"inter_node", {0.01, 1e6}}};
-  const cost::PlanCost predicted =
-      cost::estimate({model, job, hardware, profile(model, param.precision)}, plan);
-  for (int stage = 0; stage < param.pp_degree; ++stage) {  // one of each pipeline rank
-    const std::int64_t measured =
-        measured_peak(model, plan, stage * plan.ranks_per_stage(), param.optimizer);
-    const std::int64_t expected =
-        predicted.stages[static_cast<std::size_t>(stage)].memory.total().value;
-    const double ratio = static_cast<double>(expected) / static_cast<double>(measured);
-    std::printf("%-30s stage %d: predicted %10ld  measured %10ld  ratio %.3f\n", param.name, stage,
-                expected, measured, ratio);
-    EXPECT_GT(ratio, 0.9) << "stage " << stage;
-    EXPECT_LT(ratio, 1.1) << "stage " << stage;
-  }
+  expect_between(memory_of(param.name, model, job, plan), 0.97, 1.03, 0, param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Plans, MemoryPrediction, testing::ValuesIn(cases()),

@@ -30,7 +30,11 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   out.backward_ms = sizes.mean(large.backward.total().value, small.backward.total().value);
   out.once_ms = large.once().value;
   out.state_bytes = memory.states.total().value;
-  out.activation_bytes = memory.activation.value;
+  out.activation_bytes = out.small_activation_bytes = memory.activation.value;
+  if (sizes.num_small > 0) {
+    out.small_activation_bytes =
+        layer_memory(inputs, shape, layer, strategy, units, sizes.small).activation.value;
+  }
   out.gathered_bytes = memory.gathered.value;
   out.reducing_bytes = memory.reducing.value;
   out.parameter_gradient_bytes = memory.parameter_gradients.value;
@@ -57,6 +61,26 @@ Border make_border(const CostInputs& inputs, const CostTables& tables, int layer
   };
   border.transfer_ms = sizes.mean(time_of(sizes.large), time_of(sizes.small));
   return border;
+}
+
+// Microbatches are even parts of the batch, the larger ones spread among the others.
+void add_received(CostTables& tables, const CostInputs& inputs) {
+  const MicrobatchSizes sizes =
+      microbatch_sizes(inputs.job.global_batch, tables.shape.num_microbatches);
+  tables.num_small = sizes.num_small;
+  // Of one microbatch alone nothing is posted while it comes back.
+  if (tables.shape.pp_degree == 1 || tables.shape.num_microbatches == 1) return;
+  tables.received_in_front.assign(tables.cost.size(), 0);
+  tables.received_behind.assign(tables.cost.size(), 0);
+  for (int layer = 1; layer < tables.num_layers(); ++layer) {
+    const auto type_of = [&](int one) {
+      return static_cast<std::size_t>(tables.type_of_layer[static_cast<std::size_t>(one)]);
+    };
+    const std::int64_t bytes = largest_chunk(border_bytes(inputs, layer, {}, sizes.large).value,
+                                             tables.shape.ranks_per_stage);
+    tables.received_in_front[type_of(layer)] = bytes;
+    tables.received_behind[type_of(layer - 1)] = bytes;
+  }
 }
 
 // One border per set of streams: layers of one type hand on the same.
@@ -121,6 +145,8 @@ void visit_transients(const LayerCost& a, const LayerCost* b, bool a_is_first, b
   visit(backward_moment(a, before_a, behind_a));
   visit(backward_end(a, before_a, behind_a));
   if (b == nullptr) return;
+  // Seen from b and what really is behind it, these are no less.
+  if (!b_is_last && a.gathered_bytes <= b->gathered_bytes) return;
   const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
   visit(behind(*b, backward_moment(*b, a.gathered_bytes, behind_b)));
   visit(behind(*b, backward_end(*b, a.gathered_bytes, behind_b)));
@@ -187,6 +213,7 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
   }
   tables.candidates = std::move(candidates);
   add_borders(tables, inputs);
+  add_received(tables, inputs);
   return tables;
 }
 
@@ -216,6 +243,7 @@ PlanTables build_plan_tables(const CostInputs& inputs, const plan::Plan& plan,
     add_candidate(out.tables, inputs, layer, strategy, units);
   }
   add_borders(out.tables, inputs);
+  add_received(out.tables, inputs);
   return out;
 }
 
@@ -250,6 +278,14 @@ struct StagePeak {
   std::int64_t transient_bytes = 0;
   int layer = 0;
 };
+
+std::int64_t kept_by_stage(const CostTables& tables, std::span<const int> choice, Range layers,
+                           int in_flight) {
+  std::int64_t sum = 0;
+  for (std::int64_t i = layers.begin; i < layers.end; ++i)
+    sum += tables.kept(chosen(tables, choice, i), in_flight);
+  return sum;
+}
 
 StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Range layers) {
   StagePeak peak;
@@ -287,17 +323,19 @@ MemoryPeak rank_memory_peak(const CostTables& tables, std::span<const int> choic
     out.state_bytes += peaks.back().state_bytes;
   }
   out.reserve_bytes = tables.reserve_bytes;
+  std::int64_t receiving = 0;
+  for (const Range layers : stages) receiving = std::max(receiving, tables.receive_bytes(layers));
   std::int64_t most = -1;
   for (const FlightMoment& moment : moments) {
     const StagePeak& running = peaks[static_cast<std::size_t>(moment.running)];
     std::int64_t activations = running.kept_bytes - running.activation_bytes;
     for (std::size_t c = 0; c < peaks.size(); ++c) {
-      activations += moment.in_flight[c] * peaks[c].activation_bytes;
+      activations += kept_by_stage(tables, choice, stages[c], moment.in_flight[c]);
     }
     if (activations + running.transient_bytes <= most) continue;
     most = activations + running.transient_bytes;
     out.activation_bytes = activations;
-    out.transient_bytes = running.transient_bytes;
+    out.transient_bytes = running.transient_bytes + receiving;
     out.layer = running.layer;
   }
   return out;

@@ -17,15 +17,18 @@
 //
 //   interleaved: pipeline_time.h
 //
-//   memory(s) = reserve + sum state_bytes + (q - 1) * sum activation_bytes + V(first)
-//   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
+//   memory(s) = reserve + receive(s) + sum state_bytes + sum kept(q) - sum activation_bytes +
+//   V(first) V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the
+//   last = 0
 //
-// q = microbatches_in_flight(s). V is the peak over time while the newest microbatch goes forward
-// and comes back: layer i has beside it what the layers before i keep, and transient_bytes() more.
-// Under the interleaved schedule the stages s of a pipeline rank are together in its memory: at a
-// moment when n_c microbatches are in flight in chunk c, and chunk r runs,
+// q = microbatches_in_flight(s), of which kept(q) is what they keep: q * activation_bytes where
+// microbatches are equal. receive(s): a posted border tensor. V is the peak over time while the
+// newest microbatch goes forward and comes back: layer i has beside it what the layers before i
+// keep, and transient_bytes() more. Under the interleaved schedule the stages s of a pipeline rank
+// are together in its memory: at a moment when n_c microbatches are in flight in chunk c, and chunk
+// r runs,
 //
-//   memory = reserve + sum_s state_bytes + sum_c n_c sum activation_bytes
+//   memory = reserve + max_s receive(s) + sum_s state_bytes + sum_c sum kept(n_c)
 //            - sum activation_bytes of r + V(first of r),   the largest over flight_moments()
 //
 // which for one chunk is the formula above. A plan is feasible when memory <= budget everywhere.
@@ -50,6 +53,7 @@ struct LayerCost {
   double once_ms = 0;  // per step: exposed gradient reduction, optimizer, parameter gather
   std::int64_t state_bytes = 0;
   std::int64_t activation_bytes = 0;          // per microbatch in flight, of the largest microbatch
+  std::int64_t small_activation_bytes = 0;    // of the others, where there are any
   std::int64_t gathered_bytes = 0;            // ZeRO-3's whole parameters
   std::int64_t reducing_bytes = 0;            // ZeRO-2/3's whole gradient until it is reduced
   std::int64_t parameter_gradient_bytes = 0;  // as autograd returns them, until they are added up
@@ -65,7 +69,8 @@ struct LayerCost {
 //   b runs backward, a's parameters are gathered ahead, the gradient behind b is being reduced
 //   at the end of either backward: parameters released, activations dropped, gradients copied
 // What lies beyond the pair is taken to be like its neighbour in the pair; `a_is_first` and
-// `b_is_last` of the stage: nothing lies beyond.
+// `b_is_last` of the stage: nothing lies beyond. b's moments count where a gathers more than b does
+// or b is the last: elsewhere the next pair, which knows what lies behind b, has them no smaller.
 std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
                              bool b_is_last);
 
@@ -80,10 +85,11 @@ struct Transient {
   std::int64_t parameter_gradients = 0;
   std::int64_t reducing = 0;         // gradient of the layer that runs
   std::int64_t reducing_behind = 0;  // of the one that ran before
+  std::int64_t receiving = 0;        // a posted border tensor: of the rank, not of the pair
   std::int64_t activations = 0;      // b's beside those up to a; negative: a's, which are dropped
   constexpr std::int64_t total() const {
     return gathered + gathered_ahead + workspace + parameter_gradients + reducing +
-           reducing_behind + activations;
+           reducing_behind + receiving + activations;
   }
 };
 // Those of transient_bytes(), which is the largest.
@@ -106,6 +112,10 @@ struct CostTables {
   std::vector<Border> borders;
   std::vector<int> border_behind;  // [type]: index into borders of what its layers hand on
   std::int64_t reserve_bytes = 0;  // HardwareProfile::memory_reserve
+  int num_small = 0;  // microbatches that are smaller than the others; spread over the step
+  // [type]: what a stage that begins, or ends, with such a layer receives: the tensors of its
+  // border, which are posted one compute step ahead. Empty where nothing is.
+  std::vector<std::int64_t> received_in_front, received_behind;
   // Types whose layers share a weight, so that check_plan() wants their tp_degree and zero_stage
   // equal; empty without one.
   std::set<int> tied_types;
@@ -114,6 +124,27 @@ struct CostTables {
   const LayerCost& layer_cost(int layer, int candidate) const {
     return cost[static_cast<std::size_t>(type_of_layer[static_cast<std::size_t>(layer)])]
                [static_cast<std::size_t>(candidate)];
+  }
+  // Of so many microbatches in a row those that can be large at most.
+  int large_among(int in_flight) const {
+    const int m = shape.num_microbatches;
+    return static_cast<int>(
+        largest_chunk(static_cast<std::int64_t>(in_flight) * (m - num_small), m));
+  }
+  // What so many in a row keep of a layer.
+  std::int64_t kept(const LayerCost& layer, int in_flight) const {
+    const int large = large_among(in_flight);
+    return large * layer.activation_bytes + (in_flight - large) * layer.small_activation_bytes;
+  }
+  // One of the two directions at a time. Of a stage by the types of its first and last layer.
+  std::int64_t receive_bytes(int first_type, int last_type) const {
+    if (received_in_front.empty()) return 0;
+    return std::max(received_in_front[static_cast<std::size_t>(first_type)],
+                    received_behind[static_cast<std::size_t>(last_type)]);
+  }
+  std::int64_t receive_bytes(Range layers) const {
+    return receive_bytes(type_of_layer[static_cast<std::size_t>(layers.begin)],
+                         type_of_layer[static_cast<std::size_t>(layers.end - 1)]);
   }
   // In front of `layer`. REQUIRES: 0 < layer < num_layers().
   const Border& border(int layer) const {

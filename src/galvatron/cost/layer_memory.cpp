@@ -85,15 +85,19 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   out.states = layer_states(units, strategy.zero_stage, inputs.job);
   const std::int64_t compute = spec::compute_bytes(precision);
   const std::int64_t state = spec::state_bytes(precision);
+  Bytes slices;
   for (const plan::UnitSpec& unit : units) {
     const int zero = unit.zero_stage(strategy.zero_stage);
     out.parameter_gradients += Bytes{compute * unit.elements};
     if (zero >= 3) out.gathered += Bytes{compute * unit.elements};
     if (zero < 2) continue;
+    out.reducing += Bytes{state * unit.elements};
     // From the second microbatch on the reduced slice lands beside the sum so far.
-    const std::int64_t slice = shape.num_microbatches > 1 ? unit.owned(zero) : 0;
-    out.reducing += Bytes{state * (unit.elements + slice)};
+    if (shape.num_microbatches > 1) slices += Bytes{state * unit.owned(zero)};
   }
+  // The slices are made when the parameters' gradients are gone.
+  out.reducing += slices;
+  out.parameter_gradients -= std::min(out.parameter_gradients, slices);
   const LocalWork work = local_work(inputs, shape, layer, strategy, samples);
   const Bytes input = border_bytes(inputs, layer, shape.layout(strategy).tokens(), samples);
   profiles::LayerMeasurement cost =

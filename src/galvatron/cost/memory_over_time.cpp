@@ -49,6 +49,7 @@ class MomentList {
         in_flight_(static_cast<std::size_t>(plan.pipeline.stages_per_rank()), 0) {
     for (const int stage : plan.pipeline.stages_of_rank(pp_rank)) {
       add_chunk(plan.layers_of_stage(stage));
+      receiving_ = std::max(receiving_, made.tables.receive_bytes(plan.layers_of_stage(stage)));
     }
     out_.moments.push_back({});
   }
@@ -79,7 +80,7 @@ class MomentList {
   }
   struct Chunk {
     Range layers;
-    std::int64_t kept = 0;                      // of one microbatch
+    std::int64_t kept = 0;                      // of one microbatch, the largest
     std::vector<std::vector<Transient>> pairs;  // moments of each layer and the one behind it
   };
   const Chunk& chunk(int index) const { return chunks_[static_cast<std::size_t>(index)]; }
@@ -102,7 +103,9 @@ class MomentList {
   std::int64_t kept_by_all() const {
     std::int64_t sum = 0;
     for (std::size_t c = 0; c < in_flight_.size(); ++c) {
-      sum += in_flight_[c] * kept_by_chunk(static_cast<int>(c));
+      const Range range = layers(static_cast<int>(c));
+      for (auto i = range.begin; i < range.end; ++i)
+        sum += made_.tables.kept(layer_cost(i), in_flight_[c]);
     }
     return sum;
   }
@@ -171,7 +174,8 @@ class MomentList {
   }
 
   void add_layer(const StagePass& pass, std::int64_t kept_to, Milliseconds at, std::int64_t kept,
-                 const Transient& transient) {
+                 Transient transient) {
+    transient.receiving = receiving_;
     // Of moments at one time the largest.
     const MemoryMoment moment = moment_of(at, kept, transient.total());
     MemoryMoment& last = out_.moments.back();
@@ -185,8 +189,11 @@ class MomentList {
     if (sum < best_ || (sum == best_ && (best_as_predicted_ || !as_predicted))) return;
     best_ = sum;
     best_as_predicted_ = as_predicted;
-    out_.peak = {out_.moments.size() - 1, in_flight_, pass.chunk, static_cast<int>(kept_to),
-                 transient};
+    out_.peak = {out_.moments.size() - 1,   in_flight_, {}, pass.chunk,
+                 static_cast<int>(kept_to), transient};
+    for (const int count : in_flight_) {
+      out_.peak.num_large.push_back(made_.tables.large_among(count));
+    }
   }
 
   // What has been dropped is no longer kept.
@@ -200,6 +207,7 @@ class MomentList {
   bool both_ways_, by_layer_;
   std::vector<int> in_flight_;
   std::vector<Chunk> chunks_;
+  std::int64_t receiving_ = 0;
   MemoryOverTime out_;
   std::int64_t best_ = -1;
   bool best_as_predicted_ = false;

@@ -21,6 +21,7 @@ struct MemoryMoment {
 struct MemoryPeakDetail {
   std::size_t moment = 0;      // which of the moments
   std::vector<int> in_flight;  // microbatches of each chunk, the newest included
+  std::vector<int> num_large;  // of them, of those microbatches that are the larger ones
   int chunk = 0;               // that runs
   int kept_to = 0;             // the last layer that keeps activations of the newest one
   Transient transient;         // beside what is kept

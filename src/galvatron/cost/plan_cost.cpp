@@ -34,7 +34,12 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   row.time.recompute = mix(large.time.recompute, large_share, small.time.recompute);
   row.time.tp = mix(large.time.tp, large_share, small.time.tp);
   row.transition = 2 * mix(large.transition, large_share, small.transition);
-  row.memory = layer_memory(inputs, shape, layer, plan.strategy(layer), units, sizes.large);
+  const auto memory_of = [&](std::int64_t samples) {
+    return layer_memory(inputs, shape, layer, plan.strategy(layer), units, samples);
+  };
+  row.memory = memory_of(sizes.large);
+  row.small_activation =
+      sizes.num_small > 0 ? memory_of(sizes.small).activation : row.memory.activation;
   return row;
 }
 

@@ -35,8 +35,9 @@ struct StageCost {
 // One row of the per-layer table.
 struct LayerRow {
   int stage = 0;
-  LayerTime time;  // per microbatch, mean over microbatch sizes
-  LayerMemory memory;
+  LayerTime time;           // per microbatch, mean over microbatch sizes
+  LayerMemory memory;       // activation: of a microbatch of the larger size
+  Bytes small_activation;   // of the smaller one
   Milliseconds transition;  // in front of it, forward + backward, per microbatch
 };
 

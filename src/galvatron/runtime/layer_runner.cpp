@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <torch/csrc/autograd/engine.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/layer_call.h"
@@ -12,6 +14,33 @@ namespace {
 nn::Activations detached_leaves(const nn::Activations& x) {
   nn::Activations out;
   for (const at::Tensor& t : x) out.push_back(t.detach().requires_grad_(true));
+  return out;
+}
+
+// Where the gradients of a graph's results go in: all of them that its backward needs. The results
+// themselves belong to whoever reads them.
+torch::autograd::edge_list ends_of(const nn::Activations& y) {
+  torch::autograd::edge_list out;
+  for (const at::Tensor& t : y) out.push_back(torch::autograd::impl::gradient_edge(t));
+  return out;
+}
+
+// Of leaves; undefined where the graph has nothing of one.
+nn::Activations gradients_of(const torch::autograd::edge_list& ends, const nn::Activations& leaves,
+                             const nn::Activations& grad_y) {
+  torch::autograd::edge_list wanted;
+  std::vector<std::size_t> index;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    auto accumulator = torch::autograd::impl::try_get_grad_accumulator(leaves[i]);
+    if (!accumulator) continue;
+    wanted.emplace_back(std::move(accumulator), 0);
+    index.push_back(i);
+  }
+  const auto found = torch::autograd::Engine::get_default_engine().execute(
+      ends, grad_y, /*keep_graph=*/false, /*create_graph=*/false, /*accumulate_grad=*/false,
+      wanted);
+  nn::Activations out(leaves.size());
+  for (std::size_t i = 0; i < index.size(); ++i) out[index[i]] = found[i];
   return out;
 }
 
@@ -68,7 +97,7 @@ nn::Activations LayerRunner::forward(int microbatch, const nn::Activations& x,
     wait_for_parameters();
     at::AutoGradMode keep_graph(!runs_again());
     y = layer_->forward(leaves(), saved.x, call);
-    if (!runs_again()) saved.y = y;
+    if (!runs_again()) saved.ends = ends_of(y);
   }
   const bool fresh = saved_.emplace(microbatch, std::move(saved)).second;
   GALV_CHECK(fresh, "microbatch ", microbatch, " is already in flight in ", spec().name);
@@ -85,19 +114,19 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
 
   wait_for_parameters();
   const std::vector<at::Tensor> params = leaves();
-  nn::Activations y = std::move(saved.y), grad_y = grad;
+  nn::Activations grad_y = grad;
   if (runs_again()) {
     at::AutoGradMode with_graph(true);
-    y = layer_->forward(params, saved.x, saved.call);
-  }
-  if (computes_loss()) {
-    losses_.push_back(y[0].detach());
-    grad_y = {at::full_like(y[0], loss_scale)};
+    const nn::Activations y = layer_->forward(params, saved.x, saved.call);
+    saved.ends = ends_of(y);
+    if (computes_loss()) {
+      losses_.push_back(y[0].detach());
+      grad_y = {at::full_like(y[0], loss_scale)};
+    }
   }
   std::vector<at::Tensor> inputs = params;
   inputs.insert(inputs.end(), saved.x.begin(), saved.x.end());
-  auto gradients = torch::autograd::grad(y, inputs, grad_y, /*retain_graph=*/false,
-                                         /*create_graph=*/false, /*allow_unused=*/true);
+  auto gradients = gradients_of(saved.ends, inputs, grad_y);
   nn::Activations grad_x(gradients.begin() + static_cast<std::ptrdiff_t>(params_.size()),
                          gradients.end());
   gradients.resize(params_.size());

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <torch/csrc/autograd/edge.h>
 
 #include "galvatron/comm/world.h"
 #include "galvatron/nn/layer.h"
@@ -78,8 +79,8 @@ class LayerRunner {
  private:
   struct Saved {
     nn::LayerCall call;
-    nn::Activations x;  // leaves of the graph
-    nn::Activations y;  // empty when the forward is run again
+    nn::Activations x;                        // leaves of the graph
+    std::vector<torch::autograd::Edge> ends;  // of the graph; empty when the forward runs again
   };
   bool runs_again() const {
     return strategy().recompute == plan::Recompute::kFull || computes_loss();

@@ -65,9 +65,10 @@ std::pair<std::int64_t, std::int64_t> waiting_and_newest(const PricedPlan& price
     const bool runs = static_cast<int>(chunk) == peak.chunk;
     const Range layers = priced.plan.layers_of_stage(stages[chunk]);
     for (auto layer = static_cast<int>(layers.begin); layer < layers.end; ++layer) {
-      const auto bytes =
-          priced.cost.layers[static_cast<std::size_t>(layer)].memory.activation.value;
-      waiting += (peak.in_flight[chunk] - runs) * bytes;
+      const cost::LayerRow& row = priced.cost.layers[static_cast<std::size_t>(layer)];
+      const std::int64_t bytes = row.memory.activation.value;
+      const int large = peak.num_large[chunk], small = peak.in_flight[chunk] - large;
+      waiting += (large - runs) * bytes + small * row.small_activation.value;
       if (runs && peak.keeps(layer)) newest += bytes;
     }
   }

@@ -88,15 +88,20 @@ class TreeOfStates {
   std::vector<Held> layers_;
 };
 
-OrderedJson activations_of_layer(const PricedPlan& priced, int layer, int microbatches) {
+// Of microbatches of both sizes.
+OrderedJson activations_of_layer(const PricedPlan& priced, int layer, int large, int small) {
   const plan::Plan& plan = priced.plan;
   const cost::CostInputs inputs = priced.question.inputs();
   const auto sizes = cost::microbatch_sizes(plan.global_batch, plan.num_microbatches);
-  const Bytes all = priced.cost.layers[static_cast<std::size_t>(layer)].memory.activation;
-  const Bytes input = cost::border_bytes(inputs, layer, plan.layout(layer).tokens(), sizes.large);
-  return parent(priced.question.model.layer(layer).name,
-                {memory_node("input", microbatches * input.value),
-                 memory_node("kept for backward", microbatches * (all - input).value)});
+  const cost::LayerRow& row = priced.cost.layers[static_cast<std::size_t>(layer)];
+  const auto input_of = [&](std::int64_t samples) {
+    return cost::border_bytes(inputs, layer, plan.layout(layer).tokens(), samples);
+  };
+  const Bytes input = large * input_of(sizes.large) + small * input_of(sizes.small);
+  const Bytes all = large * row.memory.activation + small * row.small_activation;
+  return parent(
+      priced.question.model.layer(layer).name,
+      {memory_node("input", input.value), memory_node("kept for backward", (all - input).value)});
 }
 
 OrderedJson activations(const PricedPlan& priced, const cost::MemoryPeakDetail& peak, int pp_rank) {
@@ -106,7 +111,9 @@ OrderedJson activations(const PricedPlan& priced, const cost::MemoryPeakDetail& 
     const Range layers = priced.plan.layers_of_stage(stages[chunk]);
     for (auto layer = static_cast<int>(layers.begin); layer < layers.end; ++layer) {
       const bool dropped = static_cast<int>(chunk) == peak.chunk && !peak.keeps(layer);
-      nodes.push_back(activations_of_layer(priced, layer, peak.in_flight[chunk] - dropped));
+      const int large = peak.num_large[chunk];
+      nodes.push_back(
+          activations_of_layer(priced, layer, large - dropped, peak.in_flight[chunk] - large));
     }
   }
   return parent("activations", nodes);
@@ -158,7 +165,8 @@ std::vector<TransientPiece> transient_pieces(const cost::MemoryPeakDetail& peak)
       {layer, forward ? "workspace of forward" : "workspace of backward", now.workspace},
       {layer, "gradients of a microbatch", now.parameter_gradients},
       {layer, "gradients being reduced", now.reducing},
-      {behind, "gradients being reduced", now.reducing_behind}};
+      {behind, "gradients being reduced", now.reducing_behind},
+      {layer, "tensor that is received", now.receiving}};
   std::erase_if(all, [](const TransientPiece& piece) { return piece.bytes == 0; });
   take_off(all, std::max<std::int64_t>(-now.activations, 0));
   std::stable_sort(all.begin(), all.end(), [](const TransientPiece& a, const TransientPiece& b) {

@@ -185,6 +185,7 @@ export const pictureNames: Table = {
   "workspace of forward": { en: "workspace of forward", zh: "前向工作区" },
   "workspace of backward": { en: "workspace of backward", zh: "反向工作区" },
   "gradients of a microbatch": { en: "gradients of a microbatch", zh: "一个微批次的梯度" },
+  "tensor that is received": { en: "tensor that is received", zh: "正在接收的张量" },
   "gradients being reduced": { en: "gradients being reduced", zh: "规约中的梯度" },
   "1 GiB more memory": { en: "1 GiB more memory", zh: "显存增加 1 GiB" },
   "any amount of memory": { en: "any amount of memory", zh: "显存不限" },

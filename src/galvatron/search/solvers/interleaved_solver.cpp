@@ -117,7 +117,7 @@ InterleavedSolver::TypeCost InterleavedSolver::least_cost(std::size_t type,
     least.backward_ms = std::min(least.backward_ms, cost.backward_ms);
     least.once_ms = std::min(least.once_ms, cost.once_ms);
     least.state_bytes = std::min(least.state_bytes, cost.state_bytes);
-    least.activation_bytes = std::min(least.activation_bytes, cost.activation_bytes);
+    least.activation_bytes = std::min(least.activation_bytes, cost.small_activation_bytes);
   }
   return least;
 }

@@ -63,8 +63,11 @@ std::int64_t ShapeSolver::least_bytes(std::int64_t cutoff) const {
     auto [of, first] = lean.try_emplace(q);
     if (first) of->second = question_.make_options(group_, q, false);
     StageProblem question = problem(of->second, range_kind);
-    question.capacity = cutoff - 1 - tables().reserve_bytes;
-    bytes->second = least_stage_bytes(question) + tables().reserve_bytes;
+    const std::int64_t beside =
+        tables().reserve_bytes +
+        tables().receive_bytes(question.types.front(), question.types.back());
+    question.capacity = cutoff - 1 - beside;
+    bytes->second = least_stage_bytes(question) + beside;
     return bytes->second;
   });
 }

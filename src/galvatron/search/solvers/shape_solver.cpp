@@ -223,7 +223,8 @@ StageProblem ShapeSolver::problem(const ShapeQuestion::Options& options, int ran
   out.options = options;
   out.types = ranges().types(range_kind);
   out.changes = &question_.layout_changes();
-  out.capacity = question_.options().budget - tables().reserve_bytes;
+  out.capacity = question_.options().budget - tables().reserve_bytes -
+                 tables().receive_bytes(out.types.front(), out.types.back());
   out.first_layout_counts = !ranges().only_first(range_kind);
   out.last_layout_counts = !ranges().only_last(range_kind);
   out.transient = [this](int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last) {
