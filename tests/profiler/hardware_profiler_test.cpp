@@ -104,6 +104,20 @@ TEST(ProfileHardware, MeasuresEveryCollectiveOnEveryShape) {
   }
 }
 
+// With no time at all, too.
+TEST(ProfileHardware, EveryCurveHasALargeMessage) {
+  comm::run_rank_threads(2, [&](comm::World& world) {
+    CollectiveBench bench(world);
+    for (const Collective collective :
+         {Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter,
+          Collective::kAllToAll, Collective::kPointToPoint}) {
+      const auto table = bench.measure(collective, {2, 1}, mebibytes(64), /*seconds=*/0);
+      EXPECT_GE(table.curve.points().size(), 4U);
+      EXPECT_GE(table.curve.points().back().x, 2.0 * 1024 * 1024);
+    }
+  });
+}
+
 // Three stages of one rank: the last has no partner while pairs are measured.
 TEST(ProfileHardware, MeasuresPairsOfAnOddWorld) {
   const profiles::HardwareProfile profile = measure(3);

@@ -16,6 +16,9 @@ using profiles::GroupShape;
 
 constexpr Bytes kSmallest = kibibytes(4);
 constexpr std::int64_t kLadderFactor = 8;
+// Measured however little time there is: a line through small messages alone says nothing of large
+// ones.
+constexpr Bytes kAlways = mebibytes(2);
 constexpr std::int64_t kElementBytes = 4;
 // A round is long enough that starting and stopping the clock does not count.
 constexpr double kRoundMs = 5;
@@ -159,19 +162,26 @@ profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupS
   const comm::Group group = takes_part ? world_.group(ranks) : comm::Group();
   const double messages = collective == Collective::kPointToPoint ? 2 : 1;
   const std::vector<Bytes> sizes = message_sizes(max_bytes);
+  const auto operation_of = [&](Bytes bytes) {
+    return takes_part ? make_operation(collective, group, bytes) : Operation();
+  };
+  // The making of communicators and connections, before the clock.
+  if (const Operation first = operation_of(rounded(sizes[0], shape.size))) first();
+  synchronize(world_.device());
+  agreement_.max(0);
   const Deadline deadline(seconds);
   std::vector<profiles::CurvePoint> points;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const double left = agreement_.max(deadline.seconds_left());
-    if (!points.empty()) {
+    if (sizes[i] > kAlways) {
       // Warm-up, one timed call and a batch of rounds, of a size that takes in proportion.
       const double growth = static_cast<double>(sizes[i].value) / points.back().x;
       const double expected_ms = points.back().y * messages * growth * (2 + kRoundsPerBatch);
       if (expected_ms > left * 1000) break;
     }
     const Bytes bytes = rounded(sizes[i], shape.size);
-    const Operation operation = takes_part ? make_operation(collective, group, bytes) : Operation();
-    const double ms = time_of_point(operation, left / static_cast<double>(sizes.size() - i));
+    const double ms =
+        time_of_point(operation_of(bytes), left / static_cast<double>(sizes.size() - i));
     points.push_back({static_cast<double>(bytes.value), ms / messages});
   }
   return {collective, shape, profiles::Curve(std::move(points))};
