@@ -26,6 +26,12 @@ TEST(OptimizerSpec, SgdKeepsOneStateAndIsFasterByItsMemory) {
   EXPECT_DOUBLE_EQ(sgd.relative_time(), 7.0 / 9);
 }
 
+TEST(OptimizerSpec, LionKeepsOneStateToo) {
+  const OptimizerSpec& lion = find_optimizer("lion");
+  EXPECT_EQ(lion.states, (std::vector<std::string>{"exp_avg"}));
+  EXPECT_DOUBLE_EQ(lion.relative_time(), 7.0 / 9);
+}
+
 TEST(OptimizerSpec, ANearMissIsNamed) {
   EXPECT_NE(config_error_of([] { find_optimizer("adam"); }).find(", did you mean 'adamw'?"),
             std::string::npos);
@@ -66,7 +72,10 @@ TEST(OptimizerOptions, SayWhoseTheyAreWhereNotAllHaveThem) {
     }
     return std::string("there is none");
   };
-  EXPECT_EQ(help("beta1"), "Decay of the first moment (adamw)");
+  EXPECT_EQ(help("adam_eps"), "Added to the root of the second moment (adamw)");
+  EXPECT_EQ(help("beta2"),
+            "Decay of the second moment (adamw, lion); of lion, by default 0.99, decay of the "
+            "momentum");
   EXPECT_EQ(
       help("weight_decay"),
       "Decoupled; not of biases, norms and other one-dimensional parameters; of sgd, by default "

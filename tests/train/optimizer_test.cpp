@@ -1,5 +1,8 @@
 #include "galvatron/train/optimizers/optimizer.h"
 
+#include <array>
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include <torch/torch.h>
@@ -53,6 +56,44 @@ struct Reference {
   }
 };
 
+// torch.optim has no Lion: this is the paper's algorithm 2, line by line (arXiv:2302.06675).
+struct LionOptions : torch::optim::OptimizerCloneableOptions<LionOptions> {
+  TORCH_ARG(double, lr) = 0;
+  TORCH_ARG(double, weight_decay) = 0;
+  TORCH_ARG(double, beta1) = 0;
+  TORCH_ARG(double, beta2) = 0;
+
+ public:
+  double get_lr() const override { return lr_; }
+  void set_lr(const double rate) override { lr_ = rate; }
+};
+
+class PlainLion : public torch::optim::Optimizer {
+ public:
+  PlainLion(std::vector<torch::optim::OptimizerParamGroup> groups, const LionOptions& options)
+      : Optimizer(std::move(groups), std::make_unique<LionOptions>(options)) {}
+
+  torch::Tensor step(LossClosure) override {
+    const torch::NoGradGuard no_grad;
+    for (auto& group : param_groups()) {
+      const auto& options = static_cast<const LionOptions&>(group.options());
+      for (at::Tensor& weight : group.params()) {
+        at::Tensor& momentum = momenta_[weight.unsafeGetTensorImpl()];
+        if (!momentum.defined()) momentum = torch::zeros_like(weight);
+        const at::Tensor gradient = weight.grad();
+        weight.copy_(weight - options.lr() * options.weight_decay() * weight);
+        const at::Tensor c = options.beta1() * momentum + (1 - options.beta1()) * gradient;
+        weight.copy_(weight - options.lr() * torch::sign(c));
+        momentum = options.beta2() * momentum + (1 - options.beta2()) * gradient;
+      }
+    }
+    return {};
+  }
+
+ private:
+  std::map<const void*, at::Tensor> momenta_;
+};
+
 struct Comparison {
   double difference = 0;        // of any weight, between ours and torch's
   double ours = 0, torchs = 0;  // errors against torch's in double
@@ -60,7 +101,9 @@ struct Comparison {
   std::int64_t num_decayed = 0, num_plain = 0;
 };
 
-// Three steps on random gradients, clipped, by both.
+constexpr int kManySteps = 20;
+
+// Steps on random gradients, clipped, by both.
 template <typename TorchOptimizer, typename TorchOptions>
 Comparison compare(const spec::OptimizerChoice& choice, const TorchOptions& options,
                    spec::Precision precision) {
@@ -76,7 +119,8 @@ Comparison compare(const spec::OptimizerChoice& choice, const TorchOptions& opti
   }
 
   torch::manual_seed(kSeed);
-  for (const double lr : {1e-2, 3e-2, 1e-3}) {
+  for (int step = 0; step < kManySteps; ++step) {
+    const double lr = std::array{1e-2, 3e-2, 1e-3}[static_cast<std::size_t>(step % 3)];
     for (std::size_t i = 0; i < references.size(); ++i) {
       const at::Tensor gradient = torch::randn_like(engine.units()[i]->gradient());
       engine.units()[i]->gradient().copy_(gradient);
@@ -85,7 +129,7 @@ Comparison compare(const spec::OptimizerChoice& choice, const TorchOptions& opti
     }
     optimizer->step(lr, 0.25);
   }
-  EXPECT_EQ(optimizer->num_steps(), 3);
+  EXPECT_EQ(optimizer->num_steps(), kManySteps);
   const auto largest = [](const at::Tensor& x) { return x.abs().max().item<double>(); };
   Comparison out;
   for (std::size_t i = 0; i < references.size(); ++i) {
@@ -127,6 +171,67 @@ TEST(Sgd, EqualsTorchsWithWeightDecayOnMatricesOnly) {
         {"sgd", {{"momentum", momentum}, {"weight_decay", 0.3}}},
         torch::optim::SGDOptions(0).momentum(momentum).weight_decay(0.3));
   }
+}
+
+TEST(Lion, EqualsThePapersWithWeightDecayOnMatricesOnly) {
+  expect_equal_to_torchs<PlainLion>(
+      {"lion", {{"beta1", 0.8}, {"beta2", 0.97}, {"weight_decay", 0.3}}},
+      LionOptions().beta1(0.8).beta2(0.97).weight_decay(0.3));
+}
+
+// What cancels but for its rounding may not move a weight by a whole step.
+TEST(Lion, TakesRestsOfRoundingForZeroInDouble) {
+  comm::World world = comm::single_world();
+  runtime::Engine engine(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
+                         models::make_layer, {kSeed, kSeqLength, true});
+  runtime::ParamUnit& unit = *engine.units().front();
+  const at::Tensor before = unit.master().clone();
+  const auto optimizer = make_optimizer(engine.units(), {"lion", {{"weight_decay", 0}}});
+  for (runtime::ParamUnit* each : engine.units()) each->gradient().fill_(1e-17);
+  optimizer->step(1e-2);
+  EXPECT_TRUE(at::equal(unit.master(), before));
+  for (runtime::ParamUnit* each : engine.units()) each->gradient().fill_(1e-12);
+  optimizer->step(1e-2);
+  EXPECT_LT((unit.master() - (before - 1e-2)).abs().max().item<double>(), 1e-15);
+}
+
+// Whole parameters after steps on gradients of ones, with groups and without.
+std::map<std::string, at::Tensor> trained_on_ones(const std::vector<std::string>& groups) {
+  comm::World world = comm::single_world();
+  runtime::Engine engine(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
+                         models::make_layer, {kSeed, kSeqLength, true});
+  const auto optimizer =
+      make_optimizer(engine.units(), {"sgd", {{"momentum", 0}, {"weight_decay", 0.5}}});
+  optimizer->set_groups({groups, engine.model()});
+  for (runtime::ParamUnit* unit : engine.units()) unit->gradient().fill_(1);
+  optimizer->drop_frozen_gradients();
+  optimizer->step(0.1);
+  std::map<std::string, at::Tensor> out;
+  for (runtime::ParamUnit* unit : engine.units()) {
+    for (std::size_t i = 0; i < unit->slots().size(); ++i)
+      out[unit->slots()[i].full_name] =
+          unit->slot_view(unit->master(), static_cast<int>(i)).clone();
+  }
+  return out;
+}
+
+TEST(ParamGroups, AreUpdatedInTheirOwnWay) {
+  const std::string bias = "block.1.attention.qkv.bias", weight = "block.1.attention.qkv.weight";
+  const auto first = trained_on_ones({"*:lr=0x"}), usual = trained_on_ones({}),
+             grouped = trained_on_ones(
+                 {"*h.1.attn.c_attn.weight:frozen", "*h.1.attn*.bias:lr=0.5x,weight_decay=2"});
+  for (const auto& [name, value] : usual) {
+    const at::Tensor& before = first.at(name);
+    if (name == weight) {
+      EXPECT_TRUE(at::equal(grouped.at(name), before));
+    } else if (name == bias || name == "block.1.attention.output.bias") {
+      const at::Tensor expected = before - 0.05 * (1 + 2 * before);
+      EXPECT_LT((grouped.at(name) - expected).abs().max().item<double>(), 1e-15) << name;
+    } else {
+      EXPECT_TRUE(at::equal(grouped.at(name), value)) << name;
+    }
+  }
+  EXPECT_FALSE(at::equal(usual.at(weight), first.at(weight)));
 }
 
 TEST(Optimizer, KeepsTheStatesOfItsSpecificationForEveryUnit) {

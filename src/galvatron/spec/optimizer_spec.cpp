@@ -30,6 +30,16 @@ OptimizerSpec sgd() {
            {"momentum", 0.9, 0, 1, "Share of the last update's direction that is kept", true}}};
 }
 
+// Chen et al. 2023 (arXiv:2302.06675).
+OptimizerSpec lion() {
+  return {"lion",
+          {"exp_avg"},
+          {{"weight_decay", 0.1, 0, kMaxRate,
+            "Decoupled; not of biases, norms and other one-dimensional parameters"},
+           {"beta1", 0.9, 0, 1, "share of the momentum in the direction of a step", true},
+           {"beta2", 0.99, 0, 1, "decay of the momentum", true}}};
+}
+
 // The first option of the name, by optimizer.
 const OptimizerOption* find_option(const OptimizerSpec& optimizer, const std::string& name) {
   const auto found =
@@ -46,22 +56,33 @@ std::vector<std::string> owners(const std::string& option) {
   return out;
 }
 
+// How an optimizer's option is unlike the first one's of its name: "; of sgd, by default 0"; "" for
+// not at all.
+std::string unlike(const OptimizerSpec& optimizer, const OptimizerOption& option,
+                   const OptimizerOption& first) {
+  const bool same_help = option.help == first.help;
+  if (same_help && option.standard == first.standard) return "";
+  return fmt::format("; of {}, by default {}{}", optimizer.name, option.standard,
+                     same_help ? "" : ", " + option.help);
+}
+
 std::vector<OptimizerOption> merge_options() {
-  std::vector<OptimizerOption> out;
+  std::vector<OptimizerOption> firsts, out;
   for (const OptimizerSpec& optimizer : optimizers()) {
     for (const OptimizerOption& option : optimizer.options) {
-      const auto known = std::find_if(out.begin(), out.end(), [&](const OptimizerOption& other) {
-        return other.name == option.name;
-      });
-      if (known == out.end()) {
-        out.push_back(option);
-        const std::vector<std::string> of = owners(option.name);
-        if (of.size() < optimizers().size())
-          out.back().help += fmt::format(" ({})", fmt::join(of, ", "));
-      } else if (known->help != option.help || known->standard != option.standard) {
-        known->help +=
-            fmt::format("; of {}, by default {}, {}", optimizer.name, option.standard, option.help);
+      const auto known =
+          std::find_if(firsts.begin(), firsts.end(),
+                       [&](const OptimizerOption& other) { return other.name == option.name; });
+      if (known != firsts.end()) {
+        out[static_cast<std::size_t>(known - firsts.begin())].help +=
+            unlike(optimizer, option, *known);
+        continue;
       }
+      firsts.push_back(option);
+      out.push_back(option);
+      const std::vector<std::string> of = owners(option.name);
+      if (of.size() < optimizers().size())
+        out.back().help += fmt::format(" ({})", fmt::join(of, ", "));
     }
   }
   return out;
@@ -76,7 +97,7 @@ double OptimizerSpec::relative_time() const {
 }
 
 const std::vector<OptimizerSpec>& optimizers() {
-  static const std::vector<OptimizerSpec> all = {adamw(), sgd()};
+  static const std::vector<OptimizerSpec> all = {adamw(), sgd(), lion()};
   return all;
 }
 

@@ -1,6 +1,8 @@
 #include "galvatron/train/optimizers/optimizer.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
@@ -10,37 +12,124 @@ namespace {
 
 constexpr double kClipEpsilon = 1e-6;  // PyTorch's
 
+// Elements [begin, end) of the slot's local part that are `part` of its parameter. REQUIRES: the
+// part is all of it, or rows.
+std::vector<Range> elements_of(const runtime::ParamSlot& slot, const ParamGroups::Part& part) {
+  const spec::ParamSpec& spec = *slot.spec;
+  const auto dim = static_cast<std::size_t>(std::max(spec.split.dim, 0));
+  if (part.range == Range{0, spec.shape[dim]}) return {{0, slot.numel}};
+  GALV_CHECK(dim == 0, slot.full_name, " is one parameter of several groups");
+  const std::int64_t row = spec.numel() / spec.shape[0];
+  std::vector<Range> out;
+  std::int64_t before = 0;
+  for (const Range& range : slot.ranges) {
+    const Range held = intersect(range, part.range);
+    const std::int64_t shift = before - range.begin;
+    if (!held.empty()) out.push_back({(held.begin + shift) * row, (held.end + shift) * row});
+    before += range.size();
+  }
+  return out;
+}
+
 }  // namespace
 
 Optimizer::Optimizer(const std::vector<runtime::ParamUnit*>& units,
                      const spec::OptimizerChoice& choice)
     : choice_(choice) {
   for (runtime::ParamUnit* unit : units) {
-    UnitStates entry{unit, {}};
+    UnitStates entry{unit, {}, {}};
     for (std::size_t i = 0; i < spec().states.size(); ++i)
       entry.states.push_back(at::zeros_like(unit->master()));
+    entry.spans = spans_of(*unit);
     units_.push_back(std::move(entry));
+  }
+}
+
+void Optimizer::set_groups(ParamGroups groups) {
+  groups_ = std::move(groups);
+  for (UnitStates& entry : units_) entry.spans = spans_of(*entry.unit);
+}
+
+// What decays comes first in a unit; parts of groups lie anywhere in both.
+std::vector<Optimizer::Span> Optimizer::spans_of(const runtime::ParamUnit& unit) const {
+  const std::int64_t border = unit.num_decayed(), size = unit.owned().size();
+  std::vector<Span> marked;
+  for (const runtime::ParamSlot& slot : unit.slots()) {
+    for (const ParamGroups::Part& part : groups_.parts(slot.full_name)) {
+      for (const Range& local : elements_of(slot, part)) {
+        const Range flat{slot.offset + local.begin, slot.offset + local.end};
+        const Range held = intersect(flat, unit.owned());
+        if (held.empty()) continue;
+        const std::int64_t shift = unit.owned().begin;
+        marked.push_back({{held.begin - shift, held.end - shift}, part.group, false});
+      }
+    }
+  }
+  std::sort(marked.begin(), marked.end(),
+            [](const Span& a, const Span& b) { return a.elements.begin < b.elements.begin; });
+  std::vector<Span> out;
+  const auto add = [&](Range elements, int group) {
+    for (const bool decays : {true, false}) {
+      const Range side = intersect(elements, decays ? Range{0, border} : Range{border, size});
+      if (side.empty()) continue;
+      const bool goes_on = !out.empty() && out.back().group == group &&
+                           out.back().decays == decays && out.back().elements.end == side.begin;
+      if (goes_on) {
+        out.back().elements.end = side.end;
+      } else {
+        out.push_back({side, group, decays});
+      }
+    }
+  };
+  std::int64_t done = 0;
+  for (const Span& span : marked) {
+    add({done, span.elements.begin}, kNoGroup);
+    add(span.elements, span.group);
+    done = span.elements.end;
+  }
+  add({done, size}, kNoGroup);
+  return out;
+}
+
+bool Optimizer::is_frozen(const Span& span) const {
+  return span.group != kNoGroup && groups_.group(span.group).frozen;
+}
+
+void Optimizer::drop_frozen_gradients() {
+  const at::NoGradGuard no_grad;
+  for (const UnitStates& entry : units_) {
+    for (const Span& span : entry.spans) {
+      if (!is_frozen(span)) continue;
+      entry.unit->gradient().slice(0, span.elements.begin, span.elements.end).zero_();
+    }
   }
 }
 
 void Optimizer::step(double learning_rate, double gradient_factor) {
   const at::NoGradGuard no_grad;
   ++num_steps_;
-  UpdateGroup decayed, plain;
-  decayed.decays = true;
+  std::map<std::pair<int, bool>, UpdateGroup> groups;
   const bool scales = gradient_factor != 1;
   const bool fused = scales && gradient_factor > 0 && fits_fused_divisor();
-  if (fused && !units_.empty()) {
-    decayed.gradient_divisor = plain.gradient_divisor =
-        at::full({1}, 1 / gradient_factor, units_[0].unit->master().options());
-  }
+  std::optional<at::Tensor> divisor;
+  if (fused && !units_.empty())
+    divisor = at::full({1}, 1 / gradient_factor, units_[0].unit->master().options());
   for (const UnitStates& entry : units_) {
     if (scales && !fused) entry.unit->gradient().mul_(gradient_factor);
-    add_range(decayed, entry, 0, entry.unit->num_decayed());
-    add_range(plain, entry, entry.unit->num_decayed(), entry.unit->master().numel());
+    for (const Span& span : entry.spans) {
+      if (!is_frozen(span)) add_range(groups[{span.group, span.decays}], entry, span.elements);
+    }
   }
-  for (UpdateGroup* group : {&decayed, &plain}) {
-    if (!group->weights.empty()) update(*group, learning_rate);
+  for (auto& [key, group] : groups) {
+    const auto [index, decays] = key;
+    group.decays = decays;
+    group.gradient_divisor = divisor;
+    double rate = learning_rate;
+    if (index != kNoGroup) {
+      group.own_decay = groups_.group(index).weight_decay;
+      rate *= groups_.group(index).lr_scale;
+    }
+    update(group, rate);
   }
 }
 
@@ -55,17 +144,19 @@ at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& 
 }
 
 double Optimizer::weight_decay(const UpdateGroup& group) const {
+  if (group.own_decay) return *group.own_decay;
   return group.decays ? option("weight_decay") : vector_decay_;
 }
 
-void Optimizer::add_range(UpdateGroup& group, const UnitStates& entry, std::int64_t begin,
-                          std::int64_t end) const {
-  if (begin >= end) return;
-  group.weights.push_back(entry.unit->master().slice(0, begin, end));
-  group.gradients.push_back(entry.unit->gradient().slice(0, begin, end));
+void Optimizer::add_range(UpdateGroup& group, const UnitStates& entry, Range elements) const {
+  const auto part = [&](const at::Tensor& owned) {
+    return owned.slice(0, elements.begin, elements.end);
+  };
+  group.weights.push_back(part(entry.unit->master()));
+  group.gradients.push_back(part(entry.unit->gradient()));
   group.states.resize(entry.states.size());
   for (std::size_t i = 0; i < entry.states.size(); ++i)
-    group.states[i].push_back(entry.states[i].slice(0, begin, end));
+    group.states[i].push_back(part(entry.states[i]));
 }
 
 // Fused kernels take a divisor of gradients, in fp32; fp64 training needs the factor in full.

@@ -10,13 +10,15 @@
 
 #include "galvatron/runtime/param_unit.h"
 #include "galvatron/spec/optimizer_spec.h"
+#include "galvatron/train/param_groups.h"
 
 namespace galvatron::train {
 
-// Ranges of many units for one fused call: the parameters that decay, or the others. All lists are
-// of one length and all tensors of one dtype.
+// Ranges of many units for one fused call: the parameters that decay, or the others, of one of
+// ParamGroups or of none. All lists are of one length and all tensors of one dtype.
 struct UpdateGroup {
   bool decays = false;
+  std::optional<double> own_decay;  // of its ParamGroup, which wins
   std::vector<at::Tensor> weights, gradients;
   std::vector<std::vector<at::Tensor>> states;  // in the order of OptimizerSpec::states
   // What the kernel shall divide the gradients by, in the same pass.
@@ -30,6 +32,11 @@ class Optimizer {
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
+
+  // Who is trained in a way of his own, from the next step on.
+  void set_groups(ParamGroups groups);
+  // Zero for frozen parameters: their gradients are in no norm. Before the norm is asked for.
+  void drop_frozen_gradients();
 
   // Multiplies the gradients by `gradient_factor` (clipping and loss scale in one), then updates
   // the master weights. Follow with Engine::publish().
@@ -54,19 +61,29 @@ class Optimizer {
 
  protected:
   double option(const char* name) const { return choice_.value(name); }
-  // The option weight_decay, or what set_vector_decay() said.
+  // The group's own, the option weight_decay, or what set_vector_decay() said.
   double weight_decay(const UpdateGroup& group) const;
 
  private:
+  // Owned elements of a unit that are updated alike.
+  struct Span {
+    Range elements;
+    int group = kNoGroup;
+    bool decays = false;
+  };
+  static constexpr int kNoGroup = -1;
   struct UnitStates {
     runtime::ParamUnit* unit = nullptr;
     std::vector<at::Tensor> states;
+    std::vector<Span> spans;
   };
-  void add_range(UpdateGroup& group, const UnitStates& entry, std::int64_t begin,
-                 std::int64_t end) const;
+  std::vector<Span> spans_of(const runtime::ParamUnit& unit) const;
+  bool is_frozen(const Span& span) const;
+  void add_range(UpdateGroup& group, const UnitStates& entry, Range elements) const;
   bool fits_fused_divisor() const;
 
   spec::OptimizerChoice choice_;
+  ParamGroups groups_;
   std::vector<UnitStates> units_;
   double vector_decay_ = 0;
   std::int64_t num_steps_ = 0;
