@@ -49,7 +49,7 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     batch_rampup: list[int]
     """Samples of the first step, what is added, and after how many samples `global_batch` is reached."""
     momentum: float
-    """Of sgd."""
+    """Of sgd and muon."""
     beta1: float
     beta2: float
     adam_eps: float

@@ -132,6 +132,12 @@ const std::vector<PlanCase>& cases() {
       with_optimizer("sgd", {"sgd_tp4_zero3_recompute", strategy(4, 1, 3, Recompute::kFull), 1, 2}),
       with_optimizer("sgd", {"sgd_bf16_zero3", strategy(1, 1, 3), 1, 2, ScheduleKind::k1F1B,
                              spec::Precision::kBf16}),
+      with_optimizer("lion", {"lion", strategy(1, 1, 0)}),
+      with_optimizer("lion", {"lion_tp2_zero3", strategy(2, 1, 3), 1, 2}),
+      with_optimizer("muon", {"muon", strategy(1, 1, 0)}),
+      with_optimizer("muon", {"muon_zero1", strategy(1, 1, 1)}),
+      with_optimizer("muon", {"muon_tp2_zero3_bf16", strategy(2, 1, 3), 1, 2, ScheduleKind::k1F1B,
+                              spec::Precision::kBf16}),
       with_optimizer("sgd", {"sgd_wide_pipeline2_zero2", strategy(1, 1, 2), 2, 4,
                              ScheduleKind::k1F1B, spec::Precision::kFp32, 8000}),
   };

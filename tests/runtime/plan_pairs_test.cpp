@@ -194,6 +194,7 @@ class PlanPairs : public ::testing::Test {
         runtime::Box whole;
         for (const std::int64_t size : param.shape) whole.ranges.push_back({0, size});
         for (const std::string& part : parts) {
+          if (!job.optimizer.spec().keeps(part, layer.is_block_matrix(param))) continue;
           const std::string entry = part + "/" + layer.full_name(param);
           const at::Tensor one = at::empty(param.shape, at::kDouble), other = at::empty_like(one);
           before.read(entry, whole, one);

@@ -29,8 +29,11 @@ struct Rank : CheckpointingRank {
   void fill_states() {
     const std::vector<std::string>& names = trainer.optimizer().spec().states;
     for (runtime::ParamUnit* unit : engine.units()) {
-      for (std::size_t i = 0; i < names.size(); ++i)
-        trainer.optimizer().state(*unit, names[i]).copy_(state_of(unit->master(), i));
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        at::Tensor& state = trainer.optimizer().state(*unit, names[i]);
+        const std::int64_t left_out = unit->owned().size() - state.numel();
+        state.copy_(state_of(unit->master().slice(0, left_out), i));
+      }
     }
   }
 
@@ -50,7 +53,10 @@ struct Rank : CheckpointingRank {
         const at::Tensor truth = part(theirs[u]->master());
         out += part(units[u]->master()).ne(truth).sum().item<std::int64_t>();
         for (std::size_t i = 0; i < names.size(); ++i) {
-          const at::Tensor state = part(trainer.optimizer().state(*units[u], names[i]));
+          if (!trainer.optimizer().spec().keeps(names[i], slot.is_matrix)) continue;
+          const at::Tensor all = trainer.optimizer().state(*units[u], names[i]);
+          const std::int64_t left_out = owned.size() - all.numel();
+          const at::Tensor state = all.narrow(0, held.begin - owned.begin - left_out, held.size());
           out += state.ne(state_of(truth, i)).sum().item<std::int64_t>();
         }
       }

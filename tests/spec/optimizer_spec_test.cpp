@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/spec/model_spec.h"
 
 #include "config_error.h"
 
@@ -30,6 +31,42 @@ TEST(OptimizerSpec, LionKeepsOneStateToo) {
   const OptimizerSpec& lion = find_optimizer("lion");
   EXPECT_EQ(lion.states, (std::vector<std::string>{"exp_avg"}));
   EXPECT_DOUBLE_EQ(lion.relative_time(), 7.0 / 9);
+}
+
+TEST(OptimizerSpec, MuonKeepsASecondMomentOfNoMatrix) {
+  const OptimizerSpec& muon = find_optimizer("muon");
+  EXPECT_TRUE(muon.keeps("momentum_buffer", true));
+  EXPECT_TRUE(muon.keeps("exp_avg_sq", false));
+  EXPECT_FALSE(muon.keeps("exp_avg_sq", true));
+  EXPECT_EQ(muon.state_bytes(100, 80, 4), 100 * 4 + 20 * 4);
+  EXPECT_EQ(find_optimizer("adamw").state_bytes(100, 80, 4), 2 * 100 * 4);
+}
+
+TEST(OptimizerSpec, MatricesOfAFusedOneAreItsSegments) {
+  ParamSpec qkv{"attention.qkv.weight", {8, 4}, {0, {4, 2, 2}, 2}, {}};
+  EXPECT_EQ(matrix_rows(qkv), (std::vector<Range>{{0, 4}, {4, 6}, {6, 8}}));
+  // Of m x n, the shorter m first: 5 (4 m m n + 2 m m m).
+  EXPECT_EQ(matrix_flops(qkv), 5 * (4 * 64 + 2 * 64 + 2 * (4 * 16 + 2 * 8)));
+  ParamSpec output{"attention.output.weight", {4, 8}, {1, {8}, 2}, {}};
+  EXPECT_EQ(matrix_rows(output), (std::vector<Range>{{0, 4}}));
+  EXPECT_EQ(matrix_flops(output), 5 * (4 * 128 + 2 * 64));
+}
+
+TEST(OptimizerSpec, MatricesOfBlocksAreNoTablesAndNoVectors) {
+  for (const char* const family : {"t5", "swin", "gpt2"}) {
+    const ModelSpec model = model_from_config({{"model_type", family}}, family);
+    bool any = false;
+    for (const LayerSpec& layer : model.layers) {
+      for (const ParamSpec& param : layer.params) {
+        if (!layer.is_block_matrix(param)) continue;
+        any = true;
+        EXPECT_EQ(param.shape.size(), 2U) << param.name;
+        EXPECT_EQ(param.name.find("bias"), std::string::npos) << param.name;
+        EXPECT_TRUE(layer.kind == LayerKind::kBlock || layer.kind == LayerKind::kMerge);
+      }
+    }
+    EXPECT_TRUE(any) << family;
+  }
 }
 
 TEST(OptimizerSpec, ANearMissIsNamed) {
@@ -72,10 +109,11 @@ TEST(OptimizerOptions, SayWhoseTheyAreWhereNotAllHaveThem) {
     }
     return std::string("there is none");
   };
-  EXPECT_EQ(help("adam_eps"), "Added to the root of the second moment (adamw)");
-  EXPECT_EQ(help("beta2"),
-            "Decay of the second moment (adamw, lion); of lion, by default 0.99, decay of the "
-            "momentum");
+  EXPECT_EQ(help("adam_eps"), "Added to the root of the second moment (adamw, muon)");
+  EXPECT_EQ(
+      help("beta2"),
+      "Decay of the second moment (adamw, lion, muon); of lion, by default 0.99, decay of the "
+      "momentum");
   EXPECT_EQ(
       help("weight_decay"),
       "Decoupled; not of biases, norms and other one-dimensional parameters; of sgd, by default "

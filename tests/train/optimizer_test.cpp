@@ -1,6 +1,8 @@
 #include "galvatron/train/optimizers/optimizer.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -24,16 +26,16 @@ TEST(ClipFactor, IsPyTorchs) {
   EXPECT_EQ(clip_factor(4.0, 0), 1) << "0: never";
 }
 
-// Both groups of a unit's parameters, as torch.optim would train them.
+// Both groups of a unit's parameters from element `first` on, as torch.optim would train them.
 struct Reference {
   at::Tensor decayed, plain;
   std::unique_ptr<torch::optim::Optimizer> optimizer;
 
   template <typename TorchOptimizer, typename TorchOptions>
-  static Reference make(runtime::ParamUnit& unit, const TorchOptions& options,
-                        at::ScalarType dtype) {
-    const std::int64_t border = unit.num_decayed();
-    const at::Tensor weights = unit.master().to(dtype, false, /*copy=*/true);
+  static Reference make(runtime::ParamUnit& unit, const TorchOptions& options, at::ScalarType dtype,
+                        std::int64_t first = 0) {
+    const std::int64_t border = unit.num_decayed() - first;
+    const at::Tensor weights = unit.master().slice(0, first).to(dtype, false, /*copy=*/true);
     Reference out{weights.slice(0, 0, border), weights.slice(0, border), nullptr};
     const auto group = [&](const at::Tensor& values, double weight_decay) {
       auto own = std::make_unique<TorchOptions>(options);
@@ -195,6 +197,112 @@ TEST(Lion, TakesRestsOfRoundingForZeroInDouble) {
   EXPECT_LT((unit.master() - (before - 1e-2)).abs().max().item<double>(), 1e-15);
 }
 
+// As the public Muon writes it, but in full precision.
+at::Tensor plain_orthogonal(const at::Tensor& matrix) {
+  const bool tall = matrix.size(0) > matrix.size(1);
+  at::Tensor x = tall ? matrix.mT() : matrix;
+  x = x / x.norm().clamp(1e-7);
+  for (int step = 0; step < 5; ++step) {
+    const at::Tensor a = x.matmul(x.mT());
+    const at::Tensor b = -4.7750 * a + 2.0315 * a.matmul(a);
+    x = 3.4445 * x + b.matmul(x);
+  }
+  return tall ? x.mT() : x;
+}
+
+struct PlainMuonMatrix {
+  at::Tensor weight, momentum;
+
+  void step(const at::Tensor& gradient, double lr) {
+    momentum = 0.8 * momentum + (1 - 0.8) * gradient;
+    const at::Tensor direction = plain_orthogonal(gradient * (1 - 0.8) + momentum * 0.8);
+    const auto longer = static_cast<double>(std::max(weight.size(0), weight.size(1)));
+    weight = weight - lr * 0.3 * weight - lr * 0.2 * std::sqrt(longer) * direction;
+  }
+};
+
+// One unit, its matrices by themselves and all else by torch's AdamW.
+struct MuonReference {
+  std::vector<PlainMuonMatrix> matrices;
+  Reference others;
+
+  explicit MuonReference(runtime::ParamUnit& unit) {
+    for (const auto& [slot, rows] : places(unit)) {
+      const at::Tensor weight = unit.slot_view(unit.master(), slot).slice(0, rows.begin, rows.end);
+      matrices.push_back({weight.clone(), torch::zeros_like(weight)});
+    }
+    torch::optim::AdamWOptions options;
+    options.betas({0.7, 0.97}).eps(1e-6).weight_decay(0.3);
+    others =
+        Reference::make<torch::optim::AdamW>(unit, options, at::kDouble, unit.num_of_matrices());
+  }
+
+  static std::vector<std::pair<int, Range>> places(const runtime::ParamUnit& unit) {
+    std::vector<std::pair<int, Range>> out;
+    for (std::size_t i = 0; i < unit.slots().size(); ++i) {
+      if (!unit.slots()[i].is_matrix) continue;
+      for (const Range& rows : spec::matrix_rows(*unit.slots()[i].spec))
+        out.push_back({static_cast<int>(i), rows});
+    }
+    return out;
+  }
+
+  void step(const runtime::ParamUnit& unit, const at::Tensor& gradient, double lr) {
+    const auto all = places(unit);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto& [slot, rows] = all[i];
+      matrices[i].step(unit.slot_view(gradient, slot).slice(0, rows.begin, rows.end), lr);
+    }
+    others.step(gradient.slice(0, unit.num_of_matrices()), lr);
+  }
+
+  double difference(runtime::ParamUnit& unit) const {
+    const auto largest = [](const at::Tensor& x) {
+      return x.numel() == 0 ? 0 : x.abs().max().item<double>();
+    };
+    double out = largest(unit.master().slice(0, unit.num_of_matrices()) - others.weights());
+    const auto all = places(unit);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto& [slot, rows] = all[i];
+      const at::Tensor ours = unit.slot_view(unit.master(), slot).slice(0, rows.begin, rows.end);
+      out = std::max(out, largest(ours - matrices[i].weight));
+    }
+    return out;
+  }
+};
+
+TEST(Muon, IsJordansOfEachMatrixOfABlockAndAdamWOfTheRest) {
+  comm::World world = comm::single_world();
+  const spec::ModelSpec model = tiny_llama();
+  const plan::Plan plan =
+      plan::uniform_plan(model, {kSeqLength, kGlobalBatch, spec::Precision::kFp64}, 1, {});
+  runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
+  const auto optimizer = make_optimizer(engine.units(), {"muon",
+                                                         {{"momentum", 0.8},
+                                                          {"beta1", 0.7},
+                                                          {"beta2", 0.97},
+                                                          {"adam_eps", 1e-6},
+                                                          {"weight_decay", 0.3}}});
+  const std::vector<runtime::ParamUnit*> units = engine.units();
+  std::vector<MuonReference> references;
+  for (runtime::ParamUnit* unit : units) references.emplace_back(*unit);
+  std::size_t num_matrices = 0;
+  torch::manual_seed(kSeed);
+  for (int step = 0; step < kManySteps; ++step) {
+    const double lr = 1e-2 / (1 + step);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      const at::Tensor gradient = torch::randn_like(units[i]->gradient());
+      units[i]->gradient().copy_(gradient);
+      references[i].step(*units[i], gradient * 0.25, lr);
+      if (step == 0) num_matrices += references[i].matrices.size();
+    }
+    optimizer->step(lr, 0.25);
+  }
+  EXPECT_EQ(num_matrices, 2 * 7U) << "q, k, v, output, gate, up and down of two blocks";
+  for (std::size_t i = 0; i < units.size(); ++i)
+    EXPECT_LT(references[i].difference(*units[i]), 1e-12) << units[i]->name();
+}
+
 // Whole parameters after steps on gradients of ones, with groups and without.
 std::map<std::string, at::Tensor> trained_on_ones(const std::vector<std::string>& groups) {
   comm::World world = comm::single_world();
@@ -245,7 +353,10 @@ TEST(Optimizer, KeepsTheStatesOfItsSpecificationForEveryUnit) {
     optimizer->step(1e-3);
     for (const runtime::ParamUnit* unit : engine.units()) {
       for (const std::string& state : optimizer->spec().states) {
-        EXPECT_EQ(optimizer->state(*unit, state).numel(), unit->owned().size());
+        const std::int64_t size = optimizer->held_of(*unit, state).size();
+        EXPECT_EQ(optimizer->state(*unit, state).numel(), size);
+        const bool all = optimizer->spec().keeps(state, /*of_matrix=*/true);
+        EXPECT_EQ(size, unit->owned().size() - (all ? 0 : unit->num_of_matrices()));
         EXPECT_TRUE(optimizer->state(*unit, state).ne(0).all().item<bool>())
             << name << " " << state;
       }

@@ -8,19 +8,6 @@
 namespace galvatron::train {
 namespace {
 
-spec::ModelSpec tiny_llama() {
-  return spec::model_from_config({{"model_type", "llama"},
-                                  {"vocab_size", 101},
-                                  {"max_position_embeddings", 32},
-                                  {"hidden_size", 32},
-                                  {"intermediate_size", 48},
-                                  {"num_hidden_layers", 2},
-                                  {"num_attention_heads", 4},
-                                  {"num_key_value_heads", 2},
-                                  {"tie_word_embeddings", false}},
-                                 "tiny-llama");
-}
-
 TEST(ParamGroup, IsAPatternAndWhatToDo) {
   const ParamGroup scaled = parse_param_group("*.bias:lr=0.1x,weight_decay=0.25");
   EXPECT_EQ(scaled.pattern, "*.bias");

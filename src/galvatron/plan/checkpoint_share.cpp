@@ -16,16 +16,18 @@ bool writes(const spec::ModelSpec& model, const Plan& plan, int pp_rank, const R
 
 std::vector<Bytes> checkpoint_shares(const spec::ModelSpec& model, const Plan& plan,
                                      const spec::OptimizerSpec& optimizer) {
-  const auto bytes_per_weight =
-      static_cast<std::int64_t>(1 + optimizer.states.size()) * spec::state_bytes(plan.precision);
+  const std::int64_t element = spec::state_bytes(plan.precision);
   std::vector<Bytes> out;
   for (int pp_rank = 0; pp_rank < plan.pipeline.degree; ++pp_rank) {
-    std::int64_t weights = 0;
+    std::int64_t bytes = 0;
     for (const RankUnit& unit : rank_units(model, plan, pp_rank)) {
       if (!writes(model, plan, pp_rank, unit)) continue;
-      weights += (unit.spec.elements + unit.spec.replicas.size - 1) / unit.spec.replicas.size;
+      const std::int64_t ranks = unit.spec.replicas.size,
+                         weights = (unit.spec.elements + ranks - 1) / ranks;
+      bytes += weights * element +
+               optimizer.state_bytes(weights, unit.spec.matrix_elements / ranks, element);
     }
-    out.push_back({weights * bytes_per_weight});
+    out.push_back({bytes});
   }
   return out;
 }

@@ -64,7 +64,9 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
     }
     unit->params.push_back(static_cast<int>(i));
     // The last of balanced chunks is a largest one.
-    unit->elements += spec::local_numel(param, tp_degree, tp_degree - 1);
+    const std::int64_t numel = spec::local_numel(param, tp_degree, tp_degree - 1);
+    unit->elements += numel;
+    if (spec.is_block_matrix(param)) unit->matrix_elements += numel;
   }
   std::vector<UnitSpec> units;
   const auto add = [&](UnitSpec& unit) {

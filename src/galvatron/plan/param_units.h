@@ -2,6 +2,7 @@
 // and what is shared with other layers: the one rule behind the runtime's buffers and the memory
 // and time that are predicted for them.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,6 +35,8 @@ struct UnitSpec {
   // what it does: shard_degree x tp_degree.
   RankLine replicas, shards, copies;
   std::int64_t elements = 0;  // of the fullest tp rank; padded
+  // Those of LayerSpec::is_block_matrix, which lie in front.
+  std::int64_t matrix_elements = 0;
 
   bool is_tied() const { return !tied_name.empty(); }
   // That applies, in a layer of `zero_stage`.
@@ -41,6 +44,11 @@ struct UnitSpec {
   // Elements whose optimizer states a rank keeps.
   std::int64_t owned(int zero_stage_of_layer) const {
     return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / shards.size;
+  }
+  // Of these, those of matrices on the rank that has fewest: the last one's.
+  std::int64_t owned_of_matrices(int zero_stage_of_layer) const {
+    const std::int64_t others = elements - matrix_elements;
+    return owned(zero_stage_of_layer) - std::min(owned(zero_stage_of_layer), others);
   }
   bool operator==(const UnitSpec&) const = default;
 };

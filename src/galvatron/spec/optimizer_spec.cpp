@@ -40,6 +40,22 @@ OptimizerSpec lion() {
            {"beta2", 0.99, 0, 1, "decay of the momentum", true}}};
 }
 
+// Jordan et al. 2024, as torch.optim.Muon with match_rms_adamw: one rate for matrices and for what
+// AdamW updates. The moment of both is one state.
+OptimizerSpec muon() {
+  OptimizerSpec out{"muon",
+                    {"momentum_buffer", "exp_avg_sq"},
+                    {{"weight_decay", 0.1, 0, kMaxRate,
+                      "Decoupled; not of biases, norms and other one-dimensional parameters"},
+                     {"momentum", 0.95, 0, 1, "of matrices, with Nesterov's step", true},
+                     {"beta1", 0.9, 0, 1, "Decay of the first moment", true},
+                     {"beta2", 0.95, 0, 1, "Decay of the second moment", true},
+                     {"adam_eps", 1e-8, 0, 1, "Added to the root of the second moment"}}};
+  out.takes_matrices = true;
+  out.not_of_matrices = {"exp_avg_sq"};
+  return out;
+}
+
 // The first option of the name, by optimizer.
 const OptimizerOption* find_option(const OptimizerSpec& optimizer, const std::string& name) {
   const auto found =
@@ -90,6 +106,40 @@ std::vector<OptimizerOption> merge_options() {
 
 }  // namespace
 
+bool OptimizerSpec::keeps(const std::string& state, bool of_matrix) const {
+  const auto left_out = std::find(not_of_matrices.begin(), not_of_matrices.end(), state);
+  return !of_matrix || left_out == not_of_matrices.end();
+}
+
+std::int64_t OptimizerSpec::state_bytes(std::int64_t elements, std::int64_t of_matrices,
+                                        std::int64_t bytes_per_element) const {
+  const auto all = static_cast<std::int64_t>(states.size()),
+             fewer = static_cast<std::int64_t>(not_of_matrices.size());
+  return (elements * all - of_matrices * fewer) * bytes_per_element;
+}
+
+std::vector<Range> matrix_rows(const ParamSpec& matrix) {
+  if (matrix.split.dim != 0) return {{0, matrix.shape[0]}};
+  std::vector<Range> out;
+  for (const std::int64_t rows : matrix.split.segments) {
+    const std::int64_t begin = out.empty() ? 0 : out.back().end;
+    out.push_back({begin, begin + rows});
+  }
+  return out;
+}
+
+double matrix_flops(const ParamSpec& matrix) {
+  constexpr double kSteps = 5;
+  double flops = 0;
+  for (const Range& rows : matrix_rows(matrix)) {
+    const auto [few, many] = std::minmax({rows.size(), matrix.shape[1]});
+    const auto m = static_cast<double>(few), n = static_cast<double>(many);
+    // X X^T, its square, and their sum times X; a multiply-add each.
+    flops += kSteps * (4 * m * m * n + 2 * m * m * m);
+  }
+  return flops;
+}
+
 double OptimizerSpec::relative_time() const {
   constexpr int kNormAndClipping = 2;
   return static_cast<double>(words() + kNormAndClipping) /
@@ -97,7 +147,7 @@ double OptimizerSpec::relative_time() const {
 }
 
 const std::vector<OptimizerSpec>& optimizers() {
-  static const std::vector<OptimizerSpec> all = {adamw(), sgd(), lion()};
+  static const std::vector<OptimizerSpec> all = {adamw(), sgd(), lion(), muon()};
   return all;
 }
 

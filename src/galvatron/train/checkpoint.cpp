@@ -34,13 +34,22 @@ std::vector<std::string> part_names(const spec::OptimizerSpec& optimizer, int ve
   return out;
 }
 
+// Elements of a unit's flat buffer that this rank holds.
+struct HeldTensor {
+  at::Tensor values;
+  Range elements;
+};
+using HeldPart = std::function<HeldTensor(runtime::ParamUnit&)>;
+
 // The tensors of these, in the same order; the weights alone without an optimizer.
-std::vector<OwnedTensor> parts(Optimizer* optimizer) {
-  std::vector<OwnedTensor> out{[](runtime::ParamUnit& unit) { return unit.master(); }};
+std::vector<HeldPart> parts(Optimizer* optimizer) {
+  std::vector<HeldPart> out{
+      [](runtime::ParamUnit& unit) { return HeldTensor{unit.master(), unit.owned()}; }};
   if (!optimizer) return out;
   for (const std::string& name : optimizer->spec().states) {
-    out.push_back(
-        [optimizer, name](runtime::ParamUnit& unit) { return optimizer->state(unit, name); });
+    out.push_back([optimizer, name](runtime::ParamUnit& unit) {
+      return HeldTensor{optimizer->state(unit, name), optimizer->held_of(unit, name)};
+    });
   }
   return out;
 }
@@ -58,15 +67,16 @@ Range within(const runtime::ParamSlot& slot, Range range) {
 // What this rank writes: views of its tensors.
 std::vector<StatePiece> pieces_of(runtime::Engine& engine, Optimizer& optimizer) {
   const std::vector<std::string> names = part_names(optimizer.spec(), kCheckpointVersion);
-  const std::vector<OwnedTensor> tensors = parts(&optimizer);
+  const std::vector<HeldPart> tensors = parts(&optimizer);
   std::vector<StatePiece> out;
   for (std::size_t i = 0; i < names.size(); ++i) {
     for (runtime::ParamUnit* unit : engine.units()) {
-      const at::Tensor owned = tensors[i](*unit);
+      const auto [values, held] = tensors[i](*unit);
       for (const runtime::ParamSlot& slot : unit->slots()) {
-        for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit->written()))) {
+        for (const runtime::SlotBox& box :
+             boxes_of(slot, within(slot, intersect(unit->written(), held)))) {
           out.push_back({entry_name(names[i], slot.full_name), box.global,
-                         box_view(slot, box.local, owned, unit->owned().begin)});
+                         box_view(slot, box.local, values, held.begin)});
         }
       }
     }
@@ -162,14 +172,17 @@ void require_one_folder(const fs::path& partial, const std::vector<FileRecord>& 
 
 // Names that a version of the format has for a parameter, each once.
 template <typename Visit>
-void for_each_entry(const spec::ModelSpec& model, const std::vector<std::string>& names,
-                    const Visit& visit) {
+void for_each_entry(const spec::ModelSpec& model, const spec::OptimizerSpec& optimizer,
+                    const std::vector<std::string>& names, const Visit& visit) {
   std::set<std::string> done;
   for (const spec::LayerSpec& layer : model.layers) {
     for (const spec::ParamSpec& param : layer.params) {
       const std::string name = layer.full_name(param);
       if (!done.insert(name).second) continue;
-      for (const std::string& part : names) visit(entry_name(part, name), param);
+      for (const std::string& part : names) {
+        if (optimizer.keeps(part, layer.is_block_matrix(param)))
+          visit(entry_name(part, name), param);
+      }
     }
   }
 }
@@ -198,12 +211,12 @@ bool fits_scale(const CheckpointIndex& index, spec::Precision precision) {
   return index.precision ? *index.precision == precision : index.scaler.scale != 1;
 }
 
-// Of a slot, the elements that this rank owns.
-void read_owned(StateFiles& files, const std::string& part, const runtime::ParamUnit& unit,
-                const runtime::ParamSlot& slot, const at::Tensor& owned) {
-  for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit.owned()))) {
+// Of a slot, the elements that this rank holds.
+void read_held(StateFiles& files, const std::string& part, const runtime::ParamSlot& slot,
+               const HeldTensor& held) {
+  for (const runtime::SlotBox& box : boxes_of(slot, within(slot, held.elements))) {
     files.read(entry_name(part, slot.full_name), box.global,
-               box_view(slot, box.local, owned, unit.owned().begin));
+               box_view(slot, box.local, held.values, held.elements.begin));
   }
 }
 
@@ -216,13 +229,13 @@ CheckpointIndex read_parts(const fs::path& checkpoint, runtime::Engine& engine,
   const std::optional<Problem> problem = problem_of_any_rank(engine.world(), [&] {
     index = read_index(checkpoint);
     StateFiles files(checkpoint, index);
-    const std::vector<OwnedTensor> tensors = parts(optimizer);
+    const std::vector<HeldPart> tensors = parts(optimizer);
     std::vector<std::string> names{"weights"};
     if (optimizer) names = part_names(optimizer->spec(), index.version);
     for (std::size_t i = 0; i < names.size(); ++i) {
       for (runtime::ParamUnit* unit : engine.units()) {
         for (const runtime::ParamSlot& slot : unit->slots())
-          read_owned(files, names[i], *unit, slot, tensors[i](*unit));
+          read_held(files, names[i], slot, tensors[i](*unit));
       }
     }
   });
@@ -367,13 +380,14 @@ void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
   const StateFiles files(checkpoint, index);
   const std::vector<std::string> names = weights_only ? std::vector<std::string>{"weights"}
                                                       : part_names(*job.optimizer, index.version);
-  for_each_entry(model, names, [&](const std::string& entry, const spec::ParamSpec& param) {
-    const std::string problem =
-        files.problem_with(entry, runtime::state_scalar_type(job.precision), param.shape);
-    if (problem.empty()) return;
-    throw ConfigError("[checkpoint] ", checkpoint.string(), " does not fit model '", model.name,
-                      "': ", problem);
-  });
+  for_each_entry(
+      model, *job.optimizer, names, [&](const std::string& entry, const spec::ParamSpec& param) {
+        const std::string problem =
+            files.problem_with(entry, runtime::state_scalar_type(job.precision), param.shape);
+        if (problem.empty()) return;
+        throw ConfigError("[checkpoint] ", checkpoint.string(), " does not fit model '", model.name,
+                          "': ", problem);
+      });
 }
 
 void load_checkpoint(const fs::path& checkpoint, runtime::Engine& engine, TrainState& state,

@@ -1,6 +1,7 @@
 #include "galvatron/train/optimizers/optimizer.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -38,8 +39,8 @@ Optimizer::Optimizer(const std::vector<runtime::ParamUnit*>& units,
     : choice_(choice) {
   for (runtime::ParamUnit* unit : units) {
     UnitStates entry{unit, {}, {}};
-    for (std::size_t i = 0; i < spec().states.size(); ++i)
-      entry.states.push_back(at::zeros_like(unit->master()));
+    for (const std::string& name : spec().states)
+      entry.states.push_back(at::zeros({held_of(*unit, name).size()}, unit->master().options()));
     entry.spans = spans_of(*unit);
     units_.push_back(std::move(entry));
   }
@@ -52,7 +53,8 @@ void Optimizer::set_groups(ParamGroups groups) {
 
 // What decays comes first in a unit; parts of groups lie anywhere in both.
 std::vector<Optimizer::Span> Optimizer::spans_of(const runtime::ParamUnit& unit) const {
-  const std::int64_t border = unit.num_decayed(), size = unit.owned().size();
+  const std::int64_t border = unit.num_decayed(), size = unit.owned().size(),
+                     matrices = spec().takes_matrices ? unit.num_of_matrices() : 0;
   std::vector<Span> marked;
   for (const runtime::ParamSlot& slot : unit.slots()) {
     for (const ParamGroups::Part& part : groups_.parts(slot.full_name)) {
@@ -61,7 +63,7 @@ std::vector<Optimizer::Span> Optimizer::spans_of(const runtime::ParamUnit& unit)
         const Range held = intersect(flat, unit.owned());
         if (held.empty()) continue;
         const std::int64_t shift = unit.owned().begin;
-        marked.push_back({{held.begin - shift, held.end - shift}, part.group, false});
+        marked.push_back({{held.begin - shift, held.end - shift}, part.group});
       }
     }
   }
@@ -69,15 +71,19 @@ std::vector<Optimizer::Span> Optimizer::spans_of(const runtime::ParamUnit& unit)
             [](const Span& a, const Span& b) { return a.elements.begin < b.elements.begin; });
   std::vector<Span> out;
   const auto add = [&](Range elements, int group) {
-    for (const bool decays : {true, false}) {
-      const Range side = intersect(elements, decays ? Range{0, border} : Range{border, size});
+    const std::array<Span, 3> kinds{Span{{0, matrices}, group, true, true},
+                                    Span{{matrices, border}, group, true, false},
+                                    Span{{border, size}, group, false, false}};
+    for (const Span& kind : kinds) {
+      const Range side = intersect(elements, kind.elements);
       if (side.empty()) continue;
       const bool goes_on = !out.empty() && out.back().group == group &&
-                           out.back().decays == decays && out.back().elements.end == side.begin;
+                           out.back().decays == kind.decays &&
+                           out.back().is_matrix == kind.is_matrix;
       if (goes_on) {
         out.back().elements.end = side.end;
       } else {
-        out.push_back({side, group, decays});
+        out.push_back({side, group, kind.decays, kind.is_matrix});
       }
     }
   };
@@ -109,6 +115,7 @@ void Optimizer::step(double learning_rate, double gradient_factor) {
   const at::NoGradGuard no_grad;
   ++num_steps_;
   std::map<std::pair<int, bool>, UpdateGroup> groups;
+  std::map<std::pair<int, bool>, double> rates;
   const bool scales = gradient_factor != 1;
   const bool fused = scales && gradient_factor > 0 && fits_fused_divisor();
   std::optional<at::Tensor> divisor;
@@ -117,20 +124,45 @@ void Optimizer::step(double learning_rate, double gradient_factor) {
   for (const UnitStates& entry : units_) {
     if (scales && !fused) entry.unit->gradient().mul_(gradient_factor);
     for (const Span& span : entry.spans) {
-      if (!is_frozen(span)) add_range(groups[{span.group, span.decays}], entry, span.elements);
+      if (is_frozen(span) || span.is_matrix) continue;
+      UpdateGroup& group = groups[{span.group, span.decays}];
+      group.decays = span.decays;
+      group.own_decay = own_decay_of(span);
+      group.gradient_divisor = divisor;
+      rates[{span.group, span.decays}] = rate_of(span, learning_rate);
+      add_range(group, entry, span.elements);
     }
   }
-  for (auto& [key, group] : groups) {
-    const auto [index, decays] = key;
-    group.decays = decays;
-    group.gradient_divisor = divisor;
-    double rate = learning_rate;
-    if (index != kNoGroup) {
-      group.own_decay = groups_.group(index).weight_decay;
-      rate *= groups_.group(index).lr_scale;
-    }
-    update(group, rate);
+  for (auto& [key, group] : groups) update(group, rates[key]);
+  if (!spec().takes_matrices) return;
+  for (UnitStates& entry : units_)
+    update_matrices_of(entry, learning_rate, fused ? gradient_factor : 1);
+}
+
+double Optimizer::rate_of(const Span& span, double learning_rate) const {
+  return span.group == kNoGroup ? learning_rate
+                                : learning_rate * groups_.group(span.group).lr_scale;
+}
+
+std::optional<double> Optimizer::own_decay_of(const Span& span) const {
+  return span.group == kNoGroup ? std::nullopt : groups_.group(span.group).weight_decay;
+}
+
+// Every rank that shares the unit takes part, also one that owns no element of a matrix.
+void Optimizer::update_matrices_of(UnitStates& entry, double learning_rate,
+                                   double gradient_factor) {
+  const auto& slots = entry.unit->slots();
+  if (std::none_of(slots.begin(), slots.end(), [](const auto& slot) { return slot.is_matrix; }))
+    return;
+  at::Tensor gradient = entry.unit->gradient().narrow(0, 0, entry.unit->num_of_matrices());
+  if (gradient_factor != 1) gradient.mul_(gradient_factor);
+  std::vector<MatrixSpan> spans;
+  for (const Span& span : entry.spans) {
+    if (!span.is_matrix || is_frozen(span)) continue;
+    spans.push_back({span.elements, rate_of(span, learning_rate),
+                     own_decay_of(span).value_or(option("weight_decay"))});
   }
+  update_matrices(*entry.unit, entry.states[0], spans);
 }
 
 at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& name) {
@@ -141,6 +173,12 @@ at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& 
   GALV_CHECK(entry != units_.end() && static_cast<std::size_t>(index) < names.size(), spec().name,
              " keeps no ", name, " of ", unit.name());
   return entry->states[static_cast<std::size_t>(index)];
+}
+
+Range Optimizer::held_of(const runtime::ParamUnit& unit, const std::string& name) const {
+  Range out = unit.owned();
+  if (!spec().keeps(name, /*of_matrix=*/true)) out.begin += unit.num_of_matrices();
+  return out;
 }
 
 double Optimizer::weight_decay(const UpdateGroup& group) const {
@@ -155,8 +193,11 @@ void Optimizer::add_range(UpdateGroup& group, const UnitStates& entry, Range ele
   group.weights.push_back(part(entry.unit->master()));
   group.gradients.push_back(part(entry.unit->gradient()));
   group.states.resize(entry.states.size());
-  for (std::size_t i = 0; i < entry.states.size(); ++i)
-    group.states[i].push_back(part(entry.states[i]));
+  for (std::size_t i = 0; i < entry.states.size(); ++i) {
+    const std::int64_t left_out = entry.unit->owned().size() - entry.states[i].numel();
+    group.states[i].push_back(
+        entry.states[i].slice(0, elements.begin - left_out, elements.end - left_out));
+  }
 }
 
 // Fused kernels take a divisor of gradients, in fp32; fp64 training needs the factor in full.

@@ -43,8 +43,10 @@ class Optimizer {
   void step(double learning_rate, double gradient_factor = 1);
 
   const spec::OptimizerSpec& spec() const { return choice_.spec(); }
-  // One of spec().states of one unit, one-dimensional like ParamUnit::master().
+  // One of spec().states of one unit, one-dimensional: of the elements held_of(), which are all
+  // that the rank owns, or those behind the matrices.
   at::Tensor& state(const runtime::ParamUnit& unit, const std::string& name);
+  Range held_of(const runtime::ParamUnit& unit, const std::string& name) const;
 
   // From the next step on. REQUIRES: an option of spec().
   void set_option(const std::string& name, double value) { choice_.set(name, value); }
@@ -59,6 +61,16 @@ class Optimizer {
   // 1. REQUIRES: autograd is off.
   virtual void update(UpdateGroup& group, double learning_rate) = 0;
 
+  // Owned elements of a unit's matrices that are updated alike.
+  struct MatrixSpan {
+    Range elements;
+    double learning_rate = 0, weight_decay = 0;
+  };
+  // Of OptimizerSpec::takes_matrices, behind all update(): gradients are complete. Collective over
+  // ParamUnit::sharers() and parts().
+  virtual void update_matrices(runtime::ParamUnit&, at::Tensor& /*momentum*/,
+                               const std::vector<MatrixSpan>&) {}
+
  protected:
   double option(const char* name) const { return choice_.value(name); }
   // The group's own, the option weight_decay, or what set_vector_decay() said.
@@ -70,6 +82,7 @@ class Optimizer {
     Range elements;
     int group = kNoGroup;
     bool decays = false;
+    bool is_matrix = false;  // of which no group is made
   };
   static constexpr int kNoGroup = -1;
   struct UnitStates {
@@ -79,6 +92,9 @@ class Optimizer {
   };
   std::vector<Span> spans_of(const runtime::ParamUnit& unit) const;
   bool is_frozen(const Span& span) const;
+  double rate_of(const Span& span, double learning_rate) const;
+  std::optional<double> own_decay_of(const Span& span) const;
+  void update_matrices_of(UnitStates& entry, double learning_rate, double gradient_factor);
   void add_range(UpdateGroup& group, const UnitStates& entry, Range elements) const;
   bool fits_fused_divisor() const;
 
