@@ -53,6 +53,10 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     beta1: float
     beta2: float
     adam_eps: float
+    beta2_decay: float
+    """Of adafactor, like the next two."""
+    clip_threshold: float
+    scale_eps: float
     max_grad_norm: float
     """Gradients above this norm are scaled down to it; 0: never."""
     max_bad_steps: int

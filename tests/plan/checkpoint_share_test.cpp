@@ -55,6 +55,12 @@ TEST(CheckpointShare, OfMuonHasNoSecondMomentOfMatrices) {
             std::vector<Bytes>{Bytes{12 * num_weights(all) - 4 * matrices}});
 }
 
+TEST(CheckpointShare, OfAdafactorIsLittleMoreThanTheWeights) {
+  const std::int64_t bytes = shares(1, {}, 1, "adafactor")[0].value, weights = num_weights(model());
+  EXPECT_GT(bytes, 4 * weights);
+  EXPECT_LT(bytes, 5 * weights);
+}
+
 TEST(CheckpointShare, IsDividedEvenlyWhateverZeroShards) {
   const Bytes quarter{12 * num_weights(model()) / 4};
   for (const LayerStrategy& strategy :

@@ -134,6 +134,8 @@ const std::vector<PlanCase>& cases() {
                              spec::Precision::kBf16}),
       with_optimizer("lion", {"lion", strategy(1, 1, 0)}),
       with_optimizer("lion", {"lion_tp2_zero3", strategy(2, 1, 3), 1, 2}),
+      with_optimizer("adafactor", {"adafactor", strategy(1, 1, 0)}),
+      with_optimizer("adafactor", {"adafactor_tp2_zero3", strategy(2, 1, 3), 1, 2}),
       with_optimizer("muon", {"muon", strategy(1, 1, 0)}),
       with_optimizer("muon", {"muon_zero1", strategy(1, 1, 1)}),
       with_optimizer("muon", {"muon_tp2_zero3_bf16", strategy(2, 1, 3), 1, 2, ScheduleKind::k1F1B,

@@ -69,6 +69,10 @@ def muon(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
     ]
 
 
+def adafactor(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
+    return [torch.optim.Adafactor(groups_of(model.named_parameters()), lr=RATE)]
+
+
 GROUPS = [
     "model.embed_tokens.weight:frozen",
     "*.layers.1.*proj.weight:lr=0.1x,weight_decay=0.5",
@@ -94,6 +98,7 @@ def grouped_adamw(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
 CASES = [
     ("lion", [], lion),
     ("muon", [], muon),
+    ("adafactor", [], adafactor),
     ("adamw", GROUPS, grouped_adamw),
 ]
 
@@ -128,7 +133,7 @@ def curve_of(
     return losses
 
 
-@pytest.mark.parametrize(("name", "groups", "make"), CASES, ids=["lion", "muon", "groups"])
+@pytest.mark.parametrize(("name", "groups", "make"), CASES, ids=["lion", "muon", "adafactor", "groups"])
 def test_twenty_steps_are_those_of_the_reference(name, groups, make, folder, monkeypatch):
     tokens = torch.from_numpy(rows())
     ours = galvatron.train(
@@ -150,7 +155,7 @@ MIXED_PLANS = [
 
 
 @pytest.mark.parametrize("plan", MIXED_PLANS, ids=["tp2-zero2", "pp2-ulysses2-zero3"])
-@pytest.mark.parametrize(("name", "groups"), [case[:2] for case in CASES], ids=["lion", "muon", "groups"])
+@pytest.mark.parametrize(("name", "groups"), [case[:2] for case in CASES], ids=["lion", "muon", "adafactor", "groups"])
 def test_so_they_are_under_a_mixed_plan(name, groups, plan, folder, tmp_path):
     writer = IndexedDatasetWriter(tmp_path / "corpus.bin", np.dtype(np.uint16))
     writer.add_document(np.random.default_rng(0).integers(0, 509, 1400))

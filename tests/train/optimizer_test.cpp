@@ -356,7 +356,17 @@ TEST(Optimizer, KeepsTheStatesOfItsSpecificationForEveryUnit) {
         const std::int64_t size = optimizer->held_of(*unit, state).size();
         EXPECT_EQ(optimizer->state(*unit, state).numel(), size);
         const bool all = optimizer->spec().keeps(state, /*of_matrix=*/true);
-        EXPECT_EQ(size, unit->owned().size() - (all ? 0 : unit->num_of_matrices()));
+        const std::int64_t left_out = all ? 0 : unit->num_of_matrices();
+        EXPECT_TRUE(optimizer->spec().factors || size == unit->owned().size() - left_out);
+        for (std::size_t i = 0; i < unit->slots().size(); ++i) {
+          const runtime::ParamSlot& slot = unit->slots()[i];
+          const at::Tensor whole = optimizer->whole_state(*unit, static_cast<int>(i), state);
+          const bool factored = optimizer->spec().factors && slot.spec->shape.size() > 1 &&
+                                state != optimizer->spec().states[2];
+          EXPECT_EQ(whole.defined(), factored) << slot.full_name;
+          EXPECT_TRUE(!factored || whole.ne(0).all().item<bool>()) << name << " " << state;
+        }
+        if (optimizer->spec().factors) continue;  // padding stays zero
         EXPECT_TRUE(optimizer->state(*unit, state).ne(0).all().item<bool>())
             << name << " " << state;
       }

@@ -59,6 +59,16 @@ class UnitTimer {
     return out + time(Collective::kAllGather, group(unit.shards), bytes) +
            time(Collective::kReduceScatter, group(unit.shards), bytes);
   }
+  // Sums of squares of rows and columns, in fp64.
+  double factors(const plan::UnitSpec& unit) const {
+    constexpr std::int64_t kSumBytes = 8;
+    double out = 0;
+    if (zero_stage(unit) > 0)
+      out += time(Collective::kAllReduce, group(unit.shards), unit.factor_elements * kSumBytes);
+    if (unit.tp_divided)
+      out += time(Collective::kAllReduce, group(tp_line_), unit.factor_elements * kSumBytes);
+    return out;
+  }
   // The owned parts of gradients are summed.
   double tie(const plan::UnitSpec& unit) const {
     return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
@@ -242,6 +252,9 @@ class LayerTimer {
     const double slowdown = inputs_.hardware.compute_slowdown(local);
     const double update =
         elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 * slowdown;
+    if (inputs_.job.optimizer->factors)
+      return update +
+             of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.factors(unit); });
     if (!inputs_.job.optimizer->takes_matrices) return update;
     return update + of_held_units([&](const plan::UnitSpec& unit) {
              return unit_timer_.matrices(unit) + matrix_flops(unit) * flop_ms() * slowdown;

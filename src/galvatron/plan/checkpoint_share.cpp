@@ -16,18 +16,16 @@ bool writes(const spec::ModelSpec& model, const Plan& plan, int pp_rank, const R
 
 std::vector<Bytes> checkpoint_shares(const spec::ModelSpec& model, const Plan& plan,
                                      const spec::OptimizerSpec& optimizer) {
-  const std::int64_t element = spec::state_bytes(plan.precision);
   std::vector<Bytes> out;
   for (int pp_rank = 0; pp_rank < plan.pipeline.degree; ++pp_rank) {
-    std::int64_t bytes = 0;
+    std::int64_t elements = 0;
     for (const RankUnit& unit : rank_units(model, plan, pp_rank)) {
       if (!writes(model, plan, pp_rank, unit)) continue;
       const std::int64_t ranks = unit.spec.replicas.size,
-                         weights = (unit.spec.elements + ranks - 1) / ranks;
-      bytes += weights * element +
-               optimizer.state_bytes(weights, unit.spec.matrix_elements / ranks, element);
+                         all = unit.spec.elements + unit.spec.state_elements(optimizer, 1);
+      elements += (all + ranks - 1) / ranks;
     }
-    out.push_back({bytes});
+    out.push_back({elements * spec::state_bytes(plan.precision)});
   }
   return out;
 }

@@ -2,7 +2,6 @@
 // and what is shared with other layers: the one rule behind the runtime's buffers and the memory
 // and time that are predicted for them.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/spec/model_spec.h"
+#include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::plan {
 
@@ -35,8 +35,9 @@ struct UnitSpec {
   // what it does: shard_degree x tp_degree.
   RankLine replicas, shards, copies;
   std::int64_t elements = 0;  // of the fullest tp rank; padded
-  // Those of LayerSpec::is_block_matrix, which lie in front.
-  std::int64_t matrix_elements = 0;
+  // Those of LayerSpec::is_block_matrix, which lie in front; those of all parameters of two
+  // dimensions and more, behind which vectors lie; and the means of rows and columns of these.
+  std::int64_t matrix_elements = 0, table_elements = 0, factor_elements = 0;
 
   bool is_tied() const { return !tied_name.empty(); }
   // That applies, in a layer of `zero_stage`.
@@ -45,10 +46,11 @@ struct UnitSpec {
   std::int64_t owned(int zero_stage_of_layer) const {
     return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / shards.size;
   }
-  // Of these, those of matrices on the rank that has fewest: the last one's.
-  std::int64_t owned_of_matrices(int zero_stage_of_layer) const {
-    const std::int64_t others = elements - matrix_elements;
-    return owned(zero_stage_of_layer) - std::min(owned(zero_stage_of_layer), others);
+  // Of all states of an optimizer, on the rank that keeps most: the last one, of `sharers` that
+  // divide them evenly.
+  std::int64_t state_elements(const spec::OptimizerSpec& optimizer, std::int64_t sharers) const;
+  std::int64_t sharers(int zero_stage_of_layer) const {
+    return zero_stage(zero_stage_of_layer) == 0 ? 1 : shards.size;
   }
   bool operator==(const UnitSpec&) const = default;
 };

@@ -35,7 +35,4 @@ struct JobSpec {
   const OptimizerSpec* optimizer = &default_optimizer();
 };
 
-// Bytes of all that the job's optimizer keeps for so many elements, that many of them of matrices.
-std::int64_t optimizer_bytes(const JobSpec& job, std::int64_t elements, std::int64_t of_matrices);
-
 }  // namespace galvatron::spec

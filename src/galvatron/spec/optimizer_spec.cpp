@@ -56,6 +56,20 @@ OptimizerSpec muon() {
   return out;
 }
 
+// Shazeer and Stern 2018, as torch.optim.Adafactor.
+OptimizerSpec adafactor() {
+  OptimizerSpec out{
+      "adafactor",
+      {"row_var", "col_var", "variance"},
+      {{"weight_decay", 0, 0, kMaxRate,
+        "Decoupled; not of biases, norms and other one-dimensional parameters"},
+       {"beta2_decay", -0.8, -10, 0, "Power of the step's number that a new square counts with"},
+       {"clip_threshold", 1, 1e-6, 1e6, "Most root mean square of an update"},
+       {"scale_eps", 1e-3, 0, 1, "Least scale of a parameter, which rates are times"}}};
+  out.factors = true;
+  return out;
+}
+
 // The first option of the name, by optimizer.
 const OptimizerOption* find_option(const OptimizerSpec& optimizer, const std::string& name) {
   const auto found =
@@ -111,11 +125,22 @@ bool OptimizerSpec::keeps(const std::string& state, bool of_matrix) const {
   return !of_matrix || left_out == not_of_matrices.end();
 }
 
-std::int64_t OptimizerSpec::state_bytes(std::int64_t elements, std::int64_t of_matrices,
-                                        std::int64_t bytes_per_element) const {
-  const auto all = static_cast<std::int64_t>(states.size()),
-             fewer = static_cast<std::int64_t>(not_of_matrices.size());
-  return (elements * all - of_matrices * fewer) * bytes_per_element;
+std::vector<std::int64_t> OptimizerSpec::state_shape(const std::string& state,
+                                                     const ParamSpec& param, bool of_matrix) const {
+  if (!keeps(state, of_matrix)) return {};
+  if (!factors) return param.shape;
+  const bool is_vector = param.shape.size() < 2, of_vectors = state == states[2];
+  if (is_vector != of_vectors) return {};
+  std::vector<std::int64_t> out = param.shape;
+  if (is_vector) return out;
+  if (state == states[0]) {
+    out.pop_back();
+    return out;
+  }
+  const auto num_matrices = static_cast<std::int64_t>(matrix_rows(param).size());
+  out.erase(out.end() - 2);
+  if (num_matrices > 1) out.insert(out.begin(), num_matrices);
+  return out;
 }
 
 std::vector<Range> matrix_rows(const ParamSpec& matrix) {
@@ -147,7 +172,7 @@ double OptimizerSpec::relative_time() const {
 }
 
 const std::vector<OptimizerSpec>& optimizers() {
-  static const std::vector<OptimizerSpec> all = {adamw(), sgd(), lion(), muon()};
+  static const std::vector<OptimizerSpec> all = {adamw(), sgd(), lion(), muon(), adafactor()};
   return all;
 }
 

@@ -31,13 +31,20 @@ struct OptimizerSpec {
   bool takes_matrices = false;
   std::vector<std::string> not_of_matrices = {};
 
+  // Parameters of two dimensions and more keep means of their rows and of their columns (the first
+  // two states), whole on every rank that has a part of them, and vectors the third state.
+  bool factors = false;
+
   bool keeps(const std::string& state, bool of_matrix) const;
-  // Bytes of all states of so many elements, that many of them of matrices.
-  std::int64_t state_bytes(std::int64_t elements, std::int64_t of_matrices,
-                           std::int64_t bytes_per_element) const;
+  // The whole of a state of a parameter, as in a checkpoint; empty: it has none.
+  std::vector<std::int64_t> state_shape(const std::string& state, const ParamSpec& param,
+                                        bool of_matrix) const;
   // Elements that an update reads and writes for each weight: the gradient once, the weight and
   // every state twice.
-  int words() const { return 3 + 2 * static_cast<int>(states.size()); }
+  int words() const {
+    constexpr int kWithoutMoments = 8;  // the gradient is read three times, the weight twice
+    return factors ? kWithoutMoments : 3 + 2 * static_cast<int>(states.size());
+  }
   // Time of a step's end over that of default_optimizer(). It is bound by memory: words(), and two
   // more of the gradient, which the norm reads and clipping writes back.
   double relative_time() const;

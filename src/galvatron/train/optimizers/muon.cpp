@@ -103,7 +103,7 @@ class Muon : public Optimizer {
   }
 
   void update_matrices(runtime::ParamUnit& unit, at::Tensor& momentum,
-                       const std::vector<MatrixSpan>& spans) override {
+                       const std::vector<UnitSpan>& spans) override {
     const double kept = option("momentum");
     const std::int64_t size = unit.num_of_matrices();
     at::Tensor direction = unit.gradient().narrow(0, 0, size);
@@ -111,7 +111,7 @@ class Muon : public Optimizer {
     buffer.lerp_(direction, 1 - kept);
     direction.lerp_(buffer, kept);
     make_directions(unit);
-    for (const MatrixSpan& span : spans) {
+    for (const UnitSpan& span : spans) {
       at::Tensor weights = unit.master().slice(0, span.elements.begin, span.elements.end);
       weights.mul_(1 - span.learning_rate * span.weight_decay)
           .add_(direction.slice(0, span.elements.begin, span.elements.end), -span.learning_rate);

@@ -121,8 +121,12 @@ void Optimizer::step(double learning_rate, double gradient_factor) {
   std::optional<at::Tensor> divisor;
   if (fused && !units_.empty())
     divisor = at::full({1}, 1 / gradient_factor, units_[0].unit->master().options());
-  for (const UnitStates& entry : units_) {
-    if (scales && !fused) entry.unit->gradient().mul_(gradient_factor);
+  for (UnitStates& entry : units_) {
+    if (scales && (!fused || spec().factors)) entry.unit->gradient().mul_(gradient_factor);
+    if (spec().factors) {
+      update_unit(*entry.unit, entry.states[2], unit_spans(entry, learning_rate));
+      continue;
+    }
     for (const Span& span : entry.spans) {
       if (is_frozen(span) || span.is_matrix) continue;
       UpdateGroup& group = groups[{span.group, span.decays}];
@@ -156,13 +160,20 @@ void Optimizer::update_matrices_of(UnitStates& entry, double learning_rate,
     return;
   at::Tensor gradient = entry.unit->gradient().narrow(0, 0, entry.unit->num_of_matrices());
   if (gradient_factor != 1) gradient.mul_(gradient_factor);
-  std::vector<MatrixSpan> spans;
+  update_matrices(*entry.unit, entry.states[0], unit_spans(entry, learning_rate));
+}
+
+// Of matrices, or of all where there are none for themselves; without what is frozen.
+std::vector<Optimizer::UnitSpan> Optimizer::unit_spans(const UnitStates& entry,
+                                                       double learning_rate) const {
+  std::vector<UnitSpan> out;
   for (const Span& span : entry.spans) {
-    if (!span.is_matrix || is_frozen(span)) continue;
-    spans.push_back({span.elements, rate_of(span, learning_rate),
-                     own_decay_of(span).value_or(option("weight_decay"))});
+    if (span.is_matrix != spec().takes_matrices || is_frozen(span)) continue;
+    const double usual = span.decays ? option("weight_decay") : vector_decay_;
+    out.push_back(
+        {span.elements, rate_of(span, learning_rate), own_decay_of(span).value_or(usual)});
   }
-  update_matrices(*entry.unit, entry.states[0], spans);
+  return out;
 }
 
 at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& name) {
@@ -177,6 +188,10 @@ at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& 
 
 Range Optimizer::held_of(const runtime::ParamUnit& unit, const std::string& name) const {
   Range out = unit.owned();
+  if (spec().factors) {
+    const bool of_vectors = name == spec().states[2];
+    return {of_vectors ? out.begin + unit.num_decayed() : out.end, out.end};
+  }
   if (!spec().keeps(name, /*of_matrix=*/true)) out.begin += unit.num_of_matrices();
   return out;
 }

@@ -44,9 +44,14 @@ class Optimizer {
 
   const spec::OptimizerSpec& spec() const { return choice_.spec(); }
   // One of spec().states of one unit, one-dimensional: of the elements held_of(), which are all
-  // that the rank owns, or those behind the matrices.
+  // that the rank owns, those behind the matrices, or none where states are of another shape.
   at::Tensor& state(const runtime::ParamUnit& unit, const std::string& name);
   Range held_of(const runtime::ParamUnit& unit, const std::string& name) const;
+  // Of OptimizerSpec::factors, a state that every rank holds whole; undefined for others.
+  virtual at::Tensor whole_state(const runtime::ParamUnit&, int /*slot*/,
+                                 const std::string& /*name*/) const {
+    return {};
+  }
 
   // From the next step on. REQUIRES: an option of spec().
   void set_option(const std::string& name, double value) { choice_.set(name, value); }
@@ -61,15 +66,18 @@ class Optimizer {
   // 1. REQUIRES: autograd is off.
   virtual void update(UpdateGroup& group, double learning_rate) = 0;
 
-  // Owned elements of a unit's matrices that are updated alike.
-  struct MatrixSpan {
+  // Owned elements of a unit that are updated alike.
+  struct UnitSpan {
     Range elements;
     double learning_rate = 0, weight_decay = 0;
   };
   // Of OptimizerSpec::takes_matrices, behind all update(): gradients are complete. Collective over
   // ParamUnit::sharers() and parts().
   virtual void update_matrices(runtime::ParamUnit&, at::Tensor& /*momentum*/,
-                               const std::vector<MatrixSpan>&) {}
+                               const std::vector<UnitSpan>&) {}
+  // Of OptimizerSpec::factors, in the place of update(). `vector_state`: the third state.
+  virtual void update_unit(runtime::ParamUnit&, at::Tensor& /*vector_state*/,
+                           const std::vector<UnitSpan>&) {}
 
  protected:
   double option(const char* name) const { return choice_.value(name); }
@@ -94,6 +102,7 @@ class Optimizer {
   bool is_frozen(const Span& span) const;
   double rate_of(const Span& span, double learning_rate) const;
   std::optional<double> own_decay_of(const Span& span) const;
+  std::vector<UnitSpan> unit_spans(const UnitStates& entry, double learning_rate) const;
   void update_matrices_of(UnitStates& entry, double learning_rate, double gradient_factor);
   void add_range(UpdateGroup& group, const UnitStates& entry, Range elements) const;
   bool fits_fused_divisor() const;
