@@ -216,7 +216,7 @@ def test_inverse_sqrt_is_that_of_transformers():
         ({"param_group": ["*.kproj.*:frozen"]}, "matches no parameter of model 'gpt2-tiny'"),
         ({"param_group": ["*:lr=0.1"]}, "lr is a share of the schedule's, as 0.1x"),
         ({"end_weight_decay": 0.3}, "needs a way there"),
-        ({"decay_shape": "cosine", "lr_schedule": "linear"}, "is of --lr-schedule wsd"),
+        ({"decay_shape": "cosine", "lr_schedule": "linear"}, "is of lr_schedule wsd"),
         ({"batch_rampup": [3, 2, 8]}, "do not lead from 3 to the global batch of 4"),
         ({"batch_rampup": [1, 1]}, "needs three numbers"),
         ({"optimizer": "lion", "adam_eps": 1e-6}, "is an option of adamw, muon, not of lion"),
