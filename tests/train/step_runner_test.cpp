@@ -19,7 +19,7 @@ namespace {
 // What became of some steps.
 struct Outcome {
   std::vector<double> losses, norms;
-  double evaluation = 0;
+  runtime::Scores evaluation;
   at::Tensor logits;  // of the whole batch, in order
 };
 
@@ -91,7 +91,8 @@ void expect_same(const plan::Plan& plan) {
     EXPECT_NEAR(found.losses[i], one_rank.losses[i], 1e-9);
     EXPECT_NEAR(found.norms[i], one_rank.norms[i], 1e-9);
   }
-  EXPECT_NEAR(found.evaluation, one_rank.evaluation, 1e-9);
+  EXPECT_NEAR(found.evaluation.loss, one_rank.evaluation.loss, 1e-9);
+  EXPECT_EQ(found.evaluation.accuracy, one_rank.evaluation.accuracy);
   EXPECT_LT((found.logits - one_rank.logits).abs().max().item<double>(), 1e-9);
 }
 
