@@ -57,7 +57,18 @@ def board_values(folder: Path) -> dict[str, dict[int, float]]:
 
 
 def wandb_rows(folder: Path) -> tuple[list[dict], dict]:
-    """The history and the configuration of the offline file, by W&B's own reader."""
+    """The history and the configuration of the offline file, which W&B's process writes to its end a moment later."""
+    deadline = time.monotonic() + 60
+    while True:
+        rows, config, has_ended = wandb_records(folder)
+        if has_ended:
+            return rows, config
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def wandb_records(folder: Path) -> tuple[list[dict], dict, bool]:
+    """By W&B's own reader."""
     from wandb.proto import wandb_internal_pb2
     from wandb.sdk.internal.datastore import DataStore
 
@@ -66,6 +77,7 @@ def wandb_rows(folder: Path) -> tuple[list[dict], dict]:
     store.open_for_scan(str(path))
     rows: list[dict] = []
     config: dict = {}
+    has_ended = False
     while (data := store.scan_data()) is not None:
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
@@ -73,7 +85,8 @@ def wandb_rows(folder: Path) -> tuple[list[dict], dict]:
             rows.append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
         if record.HasField("run"):
             config |= {update.key: json.loads(update.value_json) for update in record.run.config.update}
-    return rows, config
+        has_ended = has_ended or record.HasField("exit")
+    return rows, config, has_ended
 
 
 def expected(records: list[dict]) -> dict[str, dict[int, float]]:
