@@ -153,7 +153,7 @@ TEST(StepRunner, ShorterSamplesOfARankArePadded) {
     StepRunner runner(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
                       {kSeed, kSeqLength, true});
     for (std::size_t i = 0; i < 2; ++i) {
-      alone[i] = runner.evaluate(parts[i]);
+      alone[i] = runner.evaluate(parts[i]).loss;
       logits_alone[i] = runner.logits(parts[i]);
     }
   });
@@ -162,7 +162,7 @@ TEST(StepRunner, ShorterSamplesOfARankArePadded) {
     StepRunner runner(tiny_gpt(), make_plan(2, {}, 1, 1, spec::Precision::kFp64), world,
                       {kSeed, kSeqLength, true});
     const auto rank = static_cast<std::size_t>(world.rank());
-    together[rank] = runner.evaluate(parts[rank]);
+    together[rank] = runner.evaluate(parts[rank]).loss;
     logits_together[rank] = runner.logits(parts[rank]);
   });
   const double mean = (alone[0] * 4 * 15 + alone[1] * 4 * 10) / (4 * 25);
