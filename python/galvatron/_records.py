@@ -185,7 +185,7 @@ class EvaluationSummary(Record):
     world_size: int
     loss: float
     """Mean over all labels."""
-    perplexity: float | None
+    perplexity: float
     """exp(loss), of models of text."""
     accuracy: float
     """Part of the labels that the model foretold."""
