@@ -1,5 +1,6 @@
 # Run at build time: cmake -DDIST=... -DDESCRIPTION=... -DFOLDER=... -P embed_page.cmake
 # Writes FOLDER/page_assets.cpp, a table of what lies in DIST. Texts are compressed once, here.
+cmake_minimum_required(VERSION 3.25)  # a script has no policies of its own: IN_LIST
 file(REMOVE_RECURSE ${FOLDER})
 file(MAKE_DIRECTORY ${FOLDER})
 

@@ -37,15 +37,28 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     lr: float
     min_lr: float
     lr_schedule: str
-    """ "constant", "linear", "cosine" or "wsd"."""
+    """ "constant", "linear", "cosine", "wsd" or "inverse_sqrt"."""
     warmup_steps: int
     decay_steps: int
+    decay_shape: str
+    """Of the last steps of wsd: "linear", "cosine" or "1-sqrt"."""
     weight_decay: float
+    end_weight_decay: float
+    weight_decay_schedule: str
+    """From `weight_decay` to `end_weight_decay`: "linear" or "cosine"; "constant"."""
+    param_group: list[str]
+    """Parameters by patterns of their names: "*.bias:lr=0.1x,weight_decay=0", "*embed*:frozen"."""
+    batch_rampup: list[int]
+    """Samples of the first step, what is added, and after how many samples `global_batch` is reached."""
     momentum: float
-    """Of sgd."""
+    """Of sgd and muon."""
     beta1: float
     beta2: float
     adam_eps: float
+    beta2_decay: float
+    """Of adafactor, like the next two."""
+    clip_threshold: float
+    scale_eps: float
     max_grad_norm: float
     """Gradients above this norm are scaled down to it; 0: never."""
     max_bad_steps: int

@@ -35,6 +35,15 @@ TEST(ForeignOptions, OfLaunchersAndShardingSayWhatToDo) {
             "; the warm-up is counted in steps: warmup_steps is the ratio x steps");
 }
 
+TEST(ForeignOptions, OfSchedulesAndGroups) {
+  EXPECT_EQ(foreign_option_hint("--weight-decay-incr-style", true),
+            "; that is --weight-decay-schedule here");
+  EXPECT_EQ(foreign_option_hint("--rampup-batch-size", true),
+            "; that is --batch-rampup with commas: START,INCREMENT,SAMPLES");
+  EXPECT_EQ(foreign_option_hint("freeze", false),
+            "; parameters are frozen by their names: param_group 'PATTERN:frozen'");
+}
+
 TEST(ForeignOptions, OfNobodyHaveNone) {
   EXPECT_EQ(foreign_option_hint("--stepz", true), "");
   EXPECT_EQ(foreign_option_hint("--", true), "");

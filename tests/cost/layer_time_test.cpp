@@ -38,6 +38,29 @@ TEST(LayerTime, OfAnotherOptimizerIsAsMeasuredOrByWhatItReadsAndWrites) {
   EXPECT_NEAR(time_of(example, kBlock, {}).optimizer.value, adamw / 2, kEps);
 }
 
+TEST(LayerTime, OfMuonHasTheWorkOnMatricesDividedOverThoseThatShareThem) {
+  Example example;
+  const double adamw = time_of(example, kBlock, {}).optimizer.value;
+  example.job.optimizer = &spec::find_optimizer("muon");
+  const double adamw_head = time_of(example, 0, {}).optimizer.value;
+  EXPECT_NEAR(adamw_head, time_of(Example(), 0, {}).optimizer.value, kEps) << "no matrix there";
+  double flops = 0, matrices = 0;
+  const spec::LayerSpec& block = example.model.layer(kBlock);
+  for (const spec::ParamSpec& param : block.params) {
+    if (!block.is_block_matrix(param)) continue;
+    flops += spec::matrix_flops(param);
+    matrices += static_cast<double>(param.numel());
+  }
+  // A forward of the one sample that each of four ranks has takes 4 ms.
+  const double per_flop = 4 / spec::forward_flops(block, example.model, example.job.seq_length);
+  const double all_reduce = 1.5 * 4 * matrices / kBandwidth;
+  EXPECT_NEAR(time_of(example, kBlock, {}).optimizer.value,
+              adamw + flops / 4 * per_flop + all_reduce, 1e-6);
+  const LayerTime sharded = time_of(example, kBlock, {.zero_stage = 1});
+  EXPECT_NEAR(sharded.optimizer.value, adamw / 4 + flops / 4 * per_flop + all_reduce, 1e-6)
+      << "gathered and scattered in the place of the all-reduce";
+}
+
 TEST(LayerTime, HiddenCommunicationSlowsCompute) {
   Example example;
   example.hardware.overlap_slowdown = 1.5;

@@ -43,6 +43,24 @@ TEST(CheckpointShare, OfOneRankIsTheWholeCheckpoint) {
             std::vector<Bytes>{Bytes{24 * num_weights(model())}});
 }
 
+TEST(CheckpointShare, OfMuonHasNoSecondMomentOfMatrices) {
+  std::int64_t matrices = 0;
+  const spec::ModelSpec all = model();
+  for (const spec::LayerSpec& layer : all.layers) {
+    for (const spec::ParamSpec& param : layer.params)
+      matrices += layer.is_block_matrix(param) ? param.numel() : 0;
+  }
+  EXPECT_GT(matrices, num_weights(all) / 2);
+  EXPECT_EQ(shares(1, {}, 1, "muon"),
+            std::vector<Bytes>{Bytes{12 * num_weights(all) - 4 * matrices}});
+}
+
+TEST(CheckpointShare, OfAdafactorIsLittleMoreThanTheWeights) {
+  const std::int64_t bytes = shares(1, {}, 1, "adafactor")[0].value, weights = num_weights(model());
+  EXPECT_GT(bytes, 4 * weights);
+  EXPECT_LT(bytes, 5 * weights);
+}
+
 TEST(CheckpointShare, IsDividedEvenlyWhateverZeroShards) {
   const Bytes quarter{12 * num_weights(model()) / 4};
   for (const LayerStrategy& strategy :

@@ -191,11 +191,16 @@ class PlanPairs : public ::testing::Test {
     parts.push_back("weights");
     for (const spec::LayerSpec& layer : job.model.layers) {
       for (const spec::ParamSpec& param : layer.params) {
-        runtime::Box whole;
-        for (const std::int64_t size : param.shape) whole.ranges.push_back({0, size});
         for (const std::string& part : parts) {
+          const bool is_matrix = layer.is_block_matrix(param);
+          const std::vector<std::int64_t> shape =
+              part == "weights" ? param.shape
+                                : job.optimizer.spec().state_shape(part, param, is_matrix);
+          if (shape.empty()) continue;
+          runtime::Box whole;
+          for (const std::int64_t size : shape) whole.ranges.push_back({0, size});
           const std::string entry = part + "/" + layer.full_name(param);
-          const at::Tensor one = at::empty(param.shape, at::kDouble), other = at::empty_like(one);
+          const at::Tensor one = at::empty(shape, at::kDouble), other = at::empty_like(one);
           before.read(entry, whole, one);
           after.read(entry, whole, other);
           EXPECT_TRUE(at::equal(one, other)) << entry;

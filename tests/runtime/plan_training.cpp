@@ -154,6 +154,7 @@ StepNumbers train_step(const TrainingCase& job, runtime::Engine& engine,
   StepNumbers out;
   out.loss = engine.forward_backward(tokens, step);
   if (on_gradients) on_gradients();
+  optimizer.drop_frozen_gradients();
   out.grad_norm = engine.gradient_norm();
   optimizer.step(job.learning_rate, train::clip_factor(out.grad_norm, job.max_grad_norm));
   engine.publish();
@@ -170,6 +171,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
         runtime::Engine engine(job.model, plan, world, models::make_layer,
                                {job.seed, job.seq_length, true});
         const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);
+        optimizer->set_groups({job.param_groups, job.model});
         for (int step = 0; step < job.steps; ++step) {
           const StepNumbers numbers = train_step(job, engine, *optimizer, step, [&] {
             if (step == 0) collect(engine, gradients, true);

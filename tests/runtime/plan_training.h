@@ -29,6 +29,7 @@ struct TrainingCase {
   bool documents = false;  // samples of text hold several, and padding
   bool positions = false;  // of their tokens are said
   spec::OptimizerChoice optimizer;
+  std::vector<std::string> param_groups;
 };
 
 struct TrainingResult {

@@ -4,8 +4,12 @@
 #include <functional>
 #include <limits>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
+#include "galvatron/models/hf_weights.h"
 #include "galvatron/plan/check_plan.h"
 
 namespace galvatron::testing {
@@ -66,6 +70,21 @@ plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer,
   }
 }
 
+// Two parameters of the model by name, and all biases, each in some way of its own.
+std::vector<std::string> random_groups(Random& random, const spec::ModelSpec& model) {
+  std::vector<std::string> out;
+  for (const char* const setting : {"frozen", "lr=0.25x,weight_decay=0.5"}) {
+    const int layer = static_cast<int>(pick(random, 0, model.num_layers() - 2));
+    const spec::ParamSpec& param = pick_of(random, model.layer(layer).params);
+    const std::vector<models::HfTensor> tensors = models::hf_tensors(model, layer, param);
+    if (!param.tied_name.empty()) continue;  // it has the name of another layer
+    out.push_back(pick_of(random, tensors).names.front() + ":" + setting);
+  }
+  if (out.size() == 2 && out[0].substr(0, out[0].find(':')) == out[1].substr(0, out[1].find(':')))
+    out.pop_back();
+  return out;
+}
+
 }  // namespace
 
 TrainingCase random_case(Random& random, const std::vector<std::string>& families) {
@@ -123,6 +142,7 @@ FuzzCase fuzz_case(std::uint64_t seed, const std::vector<std::string>& families)
   const bool has_text = model.task != spec::Task::kImageClasses;
   test.job.documents = has_text && pick(random, 0, 2) == 0;
   test.job.positions = has_text && pick(random, 0, 3) == 0;
+  if (pick(random, 0, 2) == 0) test.job.param_groups = random_groups(random, model);
   return test;
 }
 
@@ -161,6 +181,7 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   steps.push_back([](FuzzCase& test) { test.job.steps = 1; });
   steps.push_back([](FuzzCase& test) { test.job.documents = false; });
   steps.push_back([](FuzzCase& test) { test.job.positions = false; });
+  steps.push_back([](FuzzCase& test) { test.job.param_groups.clear(); });
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
   for_each_layer([](plan::LayerStrategy& s) { s.shard_degree = 0; });
@@ -188,6 +209,7 @@ std::string describe(const FuzzCase& test) {
   return plan::plan_to_json(test.plan).dump(2) + "\nconfig: " + test.job.model.config.dump() +
          "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " +
          std::to_string(test.job.steps) + ", " + test.job.optimizer.spec().name +
+         fmt::format("; {}", fmt::join(test.job.param_groups, " ")) +
          (test.job.documents ? ", documents" : "") + (test.job.positions ? ", positions" : "");
 }
 

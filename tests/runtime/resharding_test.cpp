@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "galvatron/nn/counter_random.h"
+
 #include "runtime/checkpointing_rank.h"
 #include "runtime/random_plan.h"
 #include "test_threads.h"
@@ -23,15 +25,42 @@ at::Tensor state_of(const at::Tensor& master, std::size_t number) {
   return master * 2 + static_cast<double>(number + 1);
 }
 
+at::Tensor whole_of(const at::Tensor& like, const std::string& name) {
+  at::Tensor out = at::empty(like.sizes(), at::kDouble);
+  nn::fill_normal(out.data_ptr<double>(), out.numel(), nn::random_key(9, name), 0, 1);
+  return out;
+}
+
 struct Rank : CheckpointingRank {
   using CheckpointingRank::CheckpointingRank;
 
   void fill_states() {
     const std::vector<std::string>& names = trainer.optimizer().spec().states;
     for (runtime::ParamUnit* unit : engine.units()) {
-      for (std::size_t i = 0; i < names.size(); ++i)
-        trainer.optimizer().state(*unit, names[i]).copy_(state_of(unit->master(), i));
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        at::Tensor& state = trainer.optimizer().state(*unit, names[i]);
+        const std::int64_t left_out = unit->owned().size() - state.numel();
+        state.copy_(state_of(unit->master().slice(0, left_out), i));
+      }
+      for (std::size_t s = 0; s < unit->slots().size(); ++s) {
+        for (const std::string& name : names) {
+          at::Tensor whole = trainer.optimizer().whole_state(*unit, static_cast<int>(s), name);
+          if (whole.defined()) whole.copy_(whole_of(whole, unit->slots()[s].full_name + name));
+        }
+      }
     }
+  }
+
+  // Of states that every rank has whole, that differ.
+  std::int64_t num_of_whole_states(const runtime::ParamUnit& unit, const runtime::ParamSlot& slot) {
+    std::int64_t out = 0;
+    for (const std::string& name : trainer.optimizer().spec().states) {
+      const at::Tensor whole =
+          trainer.optimizer().whole_state(unit, unit.slot_of(slot.full_name), name);
+      if (whole.defined())
+        out += whole.ne(whole_of(whole, slot.full_name + name)).sum().item<std::int64_t>();
+    }
+    return out;
   }
 
   // Elements of parameters, which the padding behind them is not, that differ from `expected`'s.
@@ -43,6 +72,7 @@ struct Rank : CheckpointingRank {
       for (const runtime::ParamSlot& slot : units[u]->slots()) {
         const Range owned = units[u]->owned();
         const Range held = intersect(Range{slot.offset, slot.offset + slot.numel}, owned);
+        out += num_of_whole_states(*units[u], slot);
         if (held.empty()) continue;
         const auto part = [&](const at::Tensor& flat) {
           return flat.narrow(0, held.begin - owned.begin, held.size());
@@ -50,7 +80,11 @@ struct Rank : CheckpointingRank {
         const at::Tensor truth = part(theirs[u]->master());
         out += part(units[u]->master()).ne(truth).sum().item<std::int64_t>();
         for (std::size_t i = 0; i < names.size(); ++i) {
-          const at::Tensor state = part(trainer.optimizer().state(*units[u], names[i]));
+          const Range has = trainer.optimizer().held_of(*units[u], names[i]);
+          if (intersect(held, has).empty()) continue;
+          const at::Tensor state = trainer.optimizer()
+                                       .state(*units[u], names[i])
+                                       .narrow(0, held.begin - has.begin, held.size());
           out += state.ne(state_of(truth, i)).sum().item<std::int64_t>();
         }
       }

@@ -30,9 +30,14 @@ class Checkpoint : public testing::Test {
   // Losses by step of a run that saves after step kSavedAfter, or goes on from there.
   std::map<std::int64_t, double> train(const plan::Plan& plan, bool resume,
                                        const spec::OptimizerChoice& optimizer = {}) const {
-    const spec::ModelSpec model = tiny_gpt();
     TrainerOptions options = make_options(kSteps);
     options.optimizer = optimizer;
+    return train(plan, resume, options);
+  }
+
+  std::map<std::int64_t, double> train(const plan::Plan& plan, bool resume,
+                                       const TrainerOptions& options) const {
+    const spec::ModelSpec model = tiny_gpt();
     std::map<std::int64_t, double> losses;
     comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
       at::set_num_threads(1);
@@ -103,6 +108,18 @@ TEST_F(Checkpoint, GoesOnToTheBitUnderTheSamePlan) {
   const auto rest = train(mixed_plan(), true);
   ASSERT_EQ(rest.size(), static_cast<std::size_t>(kSteps - kSavedAfter));
   for (const auto& [step, loss] : rest) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
+}
+
+TEST_F(Checkpoint, GoesOnInTheMiddleOfABatchThatGrows) {
+  TrainerOptions options = make_options(kSteps);
+  options.batch_rampup = {2, 2, 15};  // 2, 2, 2, then 4
+  options.weight_decay = {DecayShape::kLinear, 2};
+  options.param_groups = {"*.1.mlp*:lr=0.5x", "*ln_1*:frozen"};
+  const auto whole = train(mixed_plan(), false, options);
+  EXPECT_EQ(read_index(newest()).samples_consumed, 6);
+  EXPECT_EQ(read_index(newest()).global_batch, kGlobalBatch) << "of the whole run";
+  for (const auto& [step, loss] : train(mixed_plan(), true, options))
+    EXPECT_EQ(loss, whole.at(step)) << "step " << step;
 }
 
 // Dropout, a loss scale that has changed, and samples of the second epoch.

@@ -26,6 +26,20 @@ inline spec::ModelSpec tiny_gpt() {
                                  "tiny");
 }
 
+// Its fused matrices are of unequal parts.
+inline spec::ModelSpec tiny_llama() {
+  return spec::model_from_config({{"model_type", "llama"},
+                                  {"vocab_size", 101},
+                                  {"max_position_embeddings", 32},
+                                  {"hidden_size", 32},
+                                  {"intermediate_size", 48},
+                                  {"num_hidden_layers", 2},
+                                  {"num_attention_heads", 4},
+                                  {"num_key_value_heads", 2},
+                                  {"tie_word_embeddings", false}},
+                                 "tiny-llama");
+}
+
 inline data::NextTokenSamples synthetic_samples(const spec::ModelSpec& model,
                                                 std::uint64_t seed = 0) {
   return data::NextTokenSamples(

@@ -93,6 +93,49 @@ TEST(Trainer, EveryOptimizerKeepsTheLossesUnderAMixPerLayer) {
   }
 }
 
+// In double, where a plan changes nothing but the order of sums.
+void expect_equal_in_double(plan::Plan plan, const TrainerOptions& options) {
+  plan.precision = spec::Precision::kFp64;
+  const auto expected = train(make_plan(1, {}, 1, 1, spec::Precision::kFp64), options),
+             actual = train(plan, options);
+  ASSERT_EQ(expected.size(), actual.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(expected[i].loss, actual[i].loss, 1e-9) << "step " << i + 1;
+    EXPECT_NEAR(expected[i].grad_norm, actual[i].grad_norm, 1e-9) << "step " << i + 1;
+    EXPECT_EQ(expected[i].tokens, actual[i].tokens);
+  }
+}
+
+TEST(Trainer, ABatchThatGrowsTakesTheSameSamplesUnderAnyPlan) {
+  TrainerOptions options = make_options(10);
+  options.batch_rampup = {2, 2, 12};
+  expect_equal_in_double(mixed_plan(), options);
+  std::vector<std::int64_t> tokens;
+  for (const StepRecord& record : train(make_plan(2, {}, 2, 2), options))
+    tokens.push_back(record.tokens / kSeqLength);
+  EXPECT_EQ(tokens, (std::vector<std::int64_t>{2, 2, 4, 6, 8, 8, 8, 8, 8, 8}));
+}
+
+TEST(Trainer, GroupsAndAChangingWeightDecayAreTheSameUnderAnyPlan) {
+  TrainerOptions options = make_options(10);
+  options.weight_decay = {DecayShape::kCosine, 0.4};
+  options.param_groups = {"*wte*:lr=0.1x", "*.0.attn*weight:frozen", "*bias:weight_decay=0.5"};
+  for (const std::string& name : spec::optimizer_names()) {
+    SCOPED_TRACE(name);
+    options.optimizer = {name, {}};
+    expect_equal_in_double(mixed_plan(), options);
+  }
+}
+
+TEST(Trainer, WeightDecayChangesFromStepToStep) {
+  TrainerOptions options = make_options(10), constant = options;
+  options.weight_decay = {DecayShape::kLinear, 900};
+  const auto changing = train(make_plan(1, {}), options), usual = train(make_plan(1, {}), constant);
+  EXPECT_EQ(changing[0].loss, usual[0].loss);
+  EXPECT_EQ(changing[1].loss, usual[1].loss) << "the first update decays as before";
+  EXPECT_NE(changing[2].loss, usual[2].loss);
+}
+
 TEST(Trainer, RepeatsToTheBit) {
   const std::vector<StepRecord> first = train(mixed_plan(), make_options(10)),
                                 again = train(mixed_plan(), make_options(10));

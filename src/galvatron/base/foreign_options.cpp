@@ -31,6 +31,11 @@ constexpr std::string_view kSequenceParallel =
 
 constexpr std::string_view kWarmupRatio =
     " the warm-up is counted in steps: {warmup-steps} is the ratio x {steps}";
+constexpr std::string_view kDecayLength =
+    " the learning rate falls until the last of {steps}, of wsd in the last {decay-steps}";
+constexpr std::string_view kRampup = " that is {batch-rampup} with commas: START,INCREMENT,SAMPLES";
+constexpr std::string_view kFreeze =
+    " parameters are frozen by their names: {param-group} 'PATTERN:frozen'";
 constexpr std::string_view kEvalData =
     " evaluations take their samples from {data}, as {split} says; from Python, from {valid-data}";
 constexpr std::string_view kParallelism =
@@ -55,6 +60,13 @@ constexpr std::array kForeign = {
     ForeignOption{"lr-decay-style", "lr-schedule"},
     ForeignOption{"lr-warmup-iters", "warmup-steps"},
     ForeignOption{"lr-wsd-decay-iters", "decay-steps"},
+    ForeignOption{"lr-wsd-decay-style", "decay-shape"},
+    ForeignOption{"lr-decay-iters", kDecayLength},
+    ForeignOption{"lr-decay-samples", kDecayLength},
+    ForeignOption{"start-weight-decay", "weight-decay"},
+    ForeignOption{"weight-decay-incr-style", "weight-decay-schedule"},
+    ForeignOption{"rampup-batch-size", kRampup},
+    ForeignOption{"sgd-momentum", "momentum"},
     ForeignOption{"clip-grad", "max-grad-norm"},
     ForeignOption{"adam-beta1", "beta1"},
     ForeignOption{"adam-beta2", "beta2"},
@@ -97,6 +109,12 @@ constexpr std::array kForeign = {
     ForeignOption{"fsdp-config", " that is {zero-stage} 3 (2 for SHARD_GRAD_OP)"},
     ForeignOption{"lr-scheduler-type", "lr-schedule"},
     ForeignOption{"lr-scheduler", "lr-schedule"},
+    ForeignOption{"decay-type", "decay-shape"},
+    ForeignOption{"num-decay-steps", "decay-steps"},
+    ForeignOption{"layer-wise-lr-decay", "param-group"},
+    ForeignOption{"param-groups", "param-group"},
+    ForeignOption{"freeze", kFreeze},
+    ForeignOption{"freeze-params", kFreeze},
     ForeignOption{"num-warmup-steps", "warmup-steps"},
     ForeignOption{"warmup-ratio", kWarmupRatio},
     ForeignOption{"max-steps", "steps"},

@@ -20,6 +20,7 @@ class UnitTimer {
             const plan::LayerStrategy& strategy)
       : inputs_(inputs),
         zero_stage_(strategy.zero_stage),
+        tp_line_(shape.layout(strategy).tp_line()),
         // Copies of a tied weight are taken to lie on the first and the last pipeline rank.
         ends_{2, (shape.pp_degree - 1) * shape.ranks_per_stage},
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
@@ -40,6 +41,34 @@ class UnitTimer {
     if (zero_stage(unit) == 0) return 0;
     return time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
   }
+  // Ranks that divide the work on whole matrices.
+  const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
+    return zero_stage(unit) == 0 ? unit.replicas : unit.shards;
+  }
+  // Their directions made whole, by each what it works on over the TP ranks too, and back again.
+  double matrices(const plan::UnitSpec& unit) const {
+    if (unit.matrix_elements == 0) return 0;
+    const std::int64_t bytes = unit.matrix_elements * state_bytes_;
+    double out = 0;
+    if (unit.tp_divided) {
+      out +=
+          time(Collective::kAllReduce, group(tp_line_), bytes * tp_line_.size / sharers(unit).size);
+    }
+    if (zero_stage(unit) == 0)
+      return out + time(Collective::kAllReduce, group(unit.replicas), bytes);
+    return out + time(Collective::kAllGather, group(unit.shards), bytes) +
+           time(Collective::kReduceScatter, group(unit.shards), bytes);
+  }
+  // Sums of squares of rows and columns, in fp64.
+  double factors(const plan::UnitSpec& unit) const {
+    constexpr std::int64_t kSumBytes = 8;
+    double out = 0;
+    if (zero_stage(unit) > 0)
+      out += time(Collective::kAllReduce, group(unit.shards), unit.factor_elements * kSumBytes);
+    if (unit.tp_divided)
+      out += time(Collective::kAllReduce, group(tp_line_), unit.factor_elements * kSumBytes);
+    return out;
+  }
   // The owned parts of gradients are summed.
   double tie(const plan::UnitSpec& unit) const {
     return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
@@ -52,6 +81,7 @@ class UnitTimer {
 
   const CostInputs& inputs_;
   int zero_stage_;
+  plan::RankLine tp_line_;
   GroupShape ends_;
   std::int64_t compute_bytes_, state_bytes_;
 };
@@ -219,8 +249,36 @@ class LayerTimer {
     const double elements = of_held_units(
         [&](const plan::UnitSpec& unit) { return static_cast<double>(unit_timer_.owned(unit)); });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
-    return elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 *
-           inputs_.hardware.compute_slowdown(local);
+    const double slowdown = inputs_.hardware.compute_slowdown(local);
+    const double update =
+        elements * inputs_.hardware.optimizer_ns(*inputs_.job.optimizer) * 1e-6 * slowdown;
+    if (inputs_.job.optimizer->factors)
+      return update +
+             of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.factors(unit); });
+    if (!inputs_.job.optimizer->takes_matrices) return update;
+    return update + of_held_units([&](const plan::UnitSpec& unit) {
+             return unit_timer_.matrices(unit) + matrix_flops(unit) * flop_ms() * slowdown;
+           });
+  }
+
+  // Of the matrices that one of the ranks that share them makes orthogonal.
+  double matrix_flops(const plan::UnitSpec& unit) const {
+    double flops = 0;
+    for (const int index : unit.params) {
+      const spec::ParamSpec& param = spec_.params[static_cast<std::size_t>(index)];
+      if (spec_.is_block_matrix(param)) flops += spec::matrix_flops(param);
+    }
+    return flops / unit_timer_.sharers(unit).size;
+  }
+
+  // As fast as the layer's own products.
+  double flop_ms() const {
+    const double forward =
+        inputs_.profile.lookup(spec_.type, strategy_.tp_degree, work_.profile_samples)
+            .forward.value;
+    const double flops = spec::forward_flops(spec_, inputs_.model, inputs_.job.seq_length) *
+                         work_.profile_samples / strategy_.tp_degree;
+    return flops > 0 ? forward / flops : 0;
   }
 
   const CostInputs& inputs_;

@@ -16,16 +16,16 @@ bool writes(const spec::ModelSpec& model, const Plan& plan, int pp_rank, const R
 
 std::vector<Bytes> checkpoint_shares(const spec::ModelSpec& model, const Plan& plan,
                                      const spec::OptimizerSpec& optimizer) {
-  const auto bytes_per_weight =
-      static_cast<std::int64_t>(1 + optimizer.states.size()) * spec::state_bytes(plan.precision);
   std::vector<Bytes> out;
   for (int pp_rank = 0; pp_rank < plan.pipeline.degree; ++pp_rank) {
-    std::int64_t weights = 0;
+    std::int64_t elements = 0;
     for (const RankUnit& unit : rank_units(model, plan, pp_rank)) {
       if (!writes(model, plan, pp_rank, unit)) continue;
-      weights += (unit.spec.elements + unit.spec.replicas.size - 1) / unit.spec.replicas.size;
+      const std::int64_t ranks = unit.spec.replicas.size,
+                         all = unit.spec.elements + unit.spec.state_elements(optimizer, 1);
+      elements += (all + ranks - 1) / ranks;
     }
-    out.push_back({weights * bytes_per_weight});
+    out.push_back({elements * spec::state_bytes(plan.precision)});
   }
   return out;
 }

@@ -11,6 +11,13 @@ bool uses(const spec::LayerSpec& layer, const std::string& tied_name) {
                      [&](const spec::ParamSpec& param) { return param.tied_name == tied_name; });
 }
 
+// Means of its rows and of its columns.
+std::int64_t factors_of(const spec::ParamSpec& param) {
+  const std::int64_t rows = param.shape.end()[-2], columns = param.shape.back(),
+                     others = param.numel() / rows / columns;
+  return others * (rows + columns * static_cast<std::int64_t>(spec::matrix_rows(param).size()));
+}
+
 // Pipeline rank of every layer.
 std::vector<int> pp_ranks_of_layers(const Plan& plan) {
   std::vector<int> out;
@@ -64,7 +71,12 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
     }
     unit->params.push_back(static_cast<int>(i));
     // The last of balanced chunks is a largest one.
-    unit->elements += spec::local_numel(param, tp_degree, tp_degree - 1);
+    const std::int64_t numel = spec::local_numel(param, tp_degree, tp_degree - 1);
+    unit->elements += numel;
+    if (spec.is_block_matrix(param)) unit->matrix_elements += numel;
+    if (param.shape.size() < 2) continue;
+    unit->table_elements += numel;
+    unit->factor_elements += factors_of(param);
   }
   std::vector<UnitSpec> units;
   const auto add = [&](UnitSpec& unit) {
@@ -81,6 +93,15 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, int layer, const
 
 std::vector<UnitSpec> param_units(const spec::ModelSpec& model, const Plan& plan, int layer) {
   return param_units(model, layer, plan.layout(layer), pp_ranks_of_layers(plan));
+}
+
+std::int64_t UnitSpec::state_elements(const spec::OptimizerSpec& optimizer,
+                                      std::int64_t sharers) const {
+  const std::int64_t part = (elements + sharers - 1) / sharers;
+  if (optimizer.factors) return std::min(part, elements - table_elements) + factor_elements;
+  const auto all = static_cast<std::int64_t>(optimizer.states.size()),
+             fewer = static_cast<std::int64_t>(optimizer.not_of_matrices.size());
+  return (all - fewer) * part + fewer * std::min(part, elements - matrix_elements);
 }
 
 UnitRanks unit_ranks(const UnitSpec& unit, const RankLayout& layout, int rank) {

@@ -11,6 +11,7 @@
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/spec/model_spec.h"
+#include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::plan {
 
@@ -34,6 +35,9 @@ struct UnitSpec {
   // what it does: shard_degree x tp_degree.
   RankLine replicas, shards, copies;
   std::int64_t elements = 0;  // of the fullest tp rank; padded
+  // Those of LayerSpec::is_block_matrix, which lie in front; those of all parameters of two
+  // dimensions and more, behind which vectors lie; and the means of rows and columns of these.
+  std::int64_t matrix_elements = 0, table_elements = 0, factor_elements = 0;
 
   bool is_tied() const { return !tied_name.empty(); }
   // That applies, in a layer of `zero_stage`.
@@ -41,6 +45,12 @@ struct UnitSpec {
   // Elements whose optimizer states a rank keeps.
   std::int64_t owned(int zero_stage_of_layer) const {
     return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / shards.size;
+  }
+  // Of all states of an optimizer, on the rank that keeps most: the last one, of `sharers` that
+  // divide them evenly.
+  std::int64_t state_elements(const spec::OptimizerSpec& optimizer, std::int64_t sharers) const;
+  std::int64_t sharers(int zero_stage_of_layer) const {
+    return zero_stage(zero_stage_of_layer) == 0 ? 1 : shards.size;
   }
   bool operator==(const UnitSpec&) const = default;
 };

@@ -80,12 +80,16 @@ ParamUnit::ParamUnit(UnitOptions options, std::vector<ParamSlot> slots)
 
 void ParamUnit::lay_out() {
   std::stable_sort(slots_.begin(), slots_.end(), [](const ParamSlot& a, const ParamSlot& b) {
-    return a.spec->weight_decay && !b.spec->weight_decay;
+    const auto place = [](const ParamSlot& slot) {
+      return slot.is_matrix ? 0 : slot.spec->weight_decay ? 1 : 2;
+    };
+    return place(a) < place(b);
   });
   std::int64_t offset = 0;
   for (ParamSlot& slot : slots_) {
     slot.offset = offset;
     offset += slot.numel;
+    if (slot.is_matrix) num_matrix_flat_ = offset;
     if (slot.spec->weight_decay) num_decayed_flat_ = offset;
   }
   const int n = options_.shards.size();
@@ -188,6 +192,15 @@ at::Tensor ParamUnit::gather_owned(const at::Tensor& owned) const {
   at::Tensor flat = at::empty({flat_size_}, owned.options());
   options_.shards.all_gather(flat, owned);
   return flat;
+}
+
+void ParamUnit::sum_into_owned(at::Tensor& flat, at::Tensor& owned) const {
+  if (options_.zero_stage == 0) {
+    GALV_CHECK(flat.is_same(owned), options_.name, " is owned whole");
+    options_.replicas.all_reduce(owned);
+  } else if (options_.shards.size() > 1) {
+    options_.shards.reduce_scatter(owned, flat);
+  }
 }
 
 at::Tensor ParamUnit::slot_view(const at::Tensor& flat, int slot_index) const {
@@ -312,6 +325,10 @@ void ParamUnit::reduce_tie() {
 
 std::int64_t ParamUnit::num_decayed() const {
   return intersect({0, num_decayed_flat_}, owned_).size();
+}
+
+std::int64_t ParamUnit::num_of_matrices() const {
+  return intersect({0, num_matrix_flat_}, owned_).size();
 }
 
 const comm::Group& ParamUnit::alike() const {

@@ -1,10 +1,10 @@
 // Parameters that are stored, sharded, gathered and reduced together: one flat buffer, one replica
 // group, one ZeRO stage.
 //
-// Layout of the flat buffer: parameters that decay first, then the others, then zeros up to a
-// multiple of 16 elements for every rank of the group. ZeRO stages 1 to 3 give each rank an equal
-// slice to own: its master weights, gradients and optimizer states. Stage 0 makes every rank own
-// all of it. (Rajbhandari et al. 2020.)
+// Layout of the flat buffer: matrices of blocks first, then other parameters that decay, then the
+// others, then zeros up to a multiple of 16 elements for every rank of the group. ZeRO stages 1 to
+// 3 give each rank an equal slice to own: its master weights, gradients and optimizer states. Stage
+// 0 makes every rank own all of it. (Rajbhandari et al. 2020.)
 //
 //                     compute copy    master, states     gradients
 //   zero 0            whole           whole              whole, all-reduced
@@ -38,6 +38,7 @@ struct ParamSlot {
   std::vector<std::int64_t> shape;  // local
   std::int64_t offset = 0;          // in the flat buffer
   std::int64_t numel = 0;
+  bool is_matrix = false;  // LayerSpec::is_block_matrix
 };
 
 struct UnitOptions {
@@ -49,6 +50,7 @@ struct UnitOptions {
   comm::Group replicas;  // ranks of the stage that hold the same values
   comm::Group shards;    // of these, those that share a whole unit under ZeRO
   comm::Group copies;    // and those that own the same slice
+  comm::Group parts;     // ranks that hold the other parts of what TP divides
   comm::Group tie;       // the pipeline ranks that hold a tied copy; a group of one without
 };
 
@@ -80,6 +82,16 @@ class ParamUnit {
   // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective
   // over the shards.
   at::Tensor gather_owned(const at::Tensor& owned) const;
+  // The sum of whole flat buffers over the sharers() into `owned`, a tensor like master().
+  // Collective over them. REQUIRES: of stage 0 they are one tensor.
+  void sum_into_owned(at::Tensor& flat, at::Tensor& owned) const;
+  // The ranks that gather_owned() and sum_into_owned() are collective over, but for stage 0, where
+  // the first needs no other rank.
+  const comm::Group& sharers() const {
+    return options_.zero_stage == 0 ? options_.replicas : options_.shards;
+  }
+  const comm::Group& parts() const { return options_.parts; }
+  at::ScalarType compute_type() const { return options_.compute_type; }
   // The part of a flat buffer that is one parameter, in its local shape.
   at::Tensor slot_view(const at::Tensor& flat, int slot) const;
 
@@ -104,7 +116,8 @@ class ParamUnit {
   // --- what the optimizer sees: this rank's part, one-dimensional ---
   at::Tensor& master() { return master_; }
   at::Tensor& gradient() { return owned_gradient_; }
-  std::int64_t num_decayed() const;  // leading elements of the owned part that decay
+  std::int64_t num_decayed() const;      // leading elements of the owned part that decay
+  std::int64_t num_of_matrices() const;  // and those of matrices, in front of them
   // True on one rank for each owned element: sums over ranks of these count everything once.
   bool counts_once() const;
 
@@ -127,7 +140,7 @@ class ParamUnit {
 
   UnitOptions options_;
   std::vector<ParamSlot> slots_;
-  std::int64_t num_decayed_flat_ = 0;
+  std::int64_t num_decayed_flat_ = 0, num_matrix_flat_ = 0;
   std::int64_t flat_size_ = 0;  // padded
   Range owned_;
 

@@ -42,6 +42,7 @@ ParamUnit* UnitBuilder::make_unit(int layer, const plan::UnitSpec& unit) {
   options.replicas = world_.group(ranks.replicas);
   options.shards = world_.group(ranks.shards);
   options.copies = world_.group(ranks.copies);
+  if (unit.tp_divided) options.parts = world_.group(layout.tp_ranks(rank));
   if (unit.has_twins)
     options.tie = world_.group(plan::tie_ranks(model_, plan_, unit.tied_name, layer, rank));
   const int tp_rank = layout.coordinates(rank).tp_rank;
@@ -50,7 +51,7 @@ ParamUnit* UnitBuilder::make_unit(int layer, const plan::UnitSpec& unit) {
     const spec::ParamSpec& param = spec.params[static_cast<std::size_t>(index)];
     slots.push_back({&param, spec.full_name(param), spec::local_ranges(param, tp_degree, tp_rank),
                      spec::local_shape(param, tp_degree, tp_rank), 0,
-                     spec::local_numel(param, tp_degree, tp_rank)});
+                     spec::local_numel(param, tp_degree, tp_rank), spec.is_block_matrix(param)});
   }
   units_.push_back(std::make_unique<ParamUnit>(std::move(options), std::move(slots)));
   return units_.back().get();

@@ -21,8 +21,4 @@ std::int64_t compute_bytes(Precision precision) {
 
 std::int64_t state_bytes(Precision precision) { return precision == Precision::kFp64 ? 8 : 4; }
 
-std::int64_t optimizer_bytes(const JobSpec& job) {
-  return static_cast<std::int64_t>(job.optimizer->states.size()) * state_bytes(job.precision);
-}
-
 }  // namespace galvatron::spec

@@ -35,7 +35,4 @@ struct JobSpec {
   const OptimizerSpec* optimizer = &default_optimizer();
 };
 
-// Bytes of all that the job's optimizer keeps for one element.
-std::int64_t optimizer_bytes(const JobSpec& job);
-
 }  // namespace galvatron::spec

@@ -59,6 +59,12 @@ std::int64_t LayerSpec::vocab_size() const {
   return 0;
 }
 
+bool LayerSpec::is_block_matrix(const ParamSpec& param) const {
+  const bool middle = kind == LayerKind::kBlock || kind == LayerKind::kMerge;
+  const bool linear = param.name.ends_with(".weight") && !param.name.ends_with("_bias.weight");
+  return middle && linear && param.shape.size() == 2 && param.tied_name.empty();
+}
+
 std::string LayerSpec::full_name(const ParamSpec& param) const {
   return param.tied_name.empty() ? name + "." + param.name : param.tied_name;
 }

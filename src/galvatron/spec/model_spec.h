@@ -158,6 +158,8 @@ struct LayerSpec {
   std::int64_t num_params() const;
   // Rows that tensor parallelism divides: the vocabulary or the classes. 0 where nothing is.
   std::int64_t vocab_size() const;
+  // A matrix that tokens of a block or a merge are multiplied by: no table, no vector, not shared.
+  bool is_block_matrix(const ParamSpec& param) const;
   // Full name of a parameter: its tied name, or "block.3.attention.qkv.weight".
   std::string full_name(const ParamSpec& param) const;
 };

@@ -1,10 +1,13 @@
 // What planning knows of an optimizer: what it keeps, what a step of it costs, what can be set. How
 // it updates weights is train/optimizers/<name>.cpp; to add one: docs/dev/add_a_optimizer.md.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "galvatron/spec/param_spec.h"
 
 namespace galvatron::spec {
 
@@ -22,14 +25,36 @@ struct OptimizerSpec {
   // every weight. Named as torch.optim names them; checkpoints use the names.
   std::vector<std::string> states;
   std::vector<OptimizerOption> options;
+  // Matrices of blocks (LayerSpec::is_block_matrix) are updated whole, each by one of the ranks
+  // that share them, and made orthogonal there (matrix_flops()); the states named here are of all
+  // other parameters alone.
+  bool takes_matrices = false;
+  std::vector<std::string> not_of_matrices = {};
 
+  // Parameters of two dimensions and more keep means of their rows and of their columns (the first
+  // two states), whole on every rank that has a part of them, and vectors the third state.
+  bool factors = false;
+
+  bool keeps(const std::string& state, bool of_matrix) const;
+  // The whole of a state of a parameter, as in a checkpoint; empty: it has none.
+  std::vector<std::int64_t> state_shape(const std::string& state, const ParamSpec& param,
+                                        bool of_matrix) const;
   // Elements that an update reads and writes for each weight: the gradient once, the weight and
   // every state twice.
-  int words() const { return 3 + 2 * static_cast<int>(states.size()); }
+  int words() const {
+    constexpr int kWithoutMoments = 8;  // the gradient is read three times, the weight twice
+    return factors ? kWithoutMoments : 3 + 2 * static_cast<int>(states.size());
+  }
   // Time of a step's end over that of default_optimizer(). It is bound by memory: words(), and two
   // more of the gradient, which the norm reads and clipping writes back.
   double relative_time() const;
 };
+
+// FLOPs that make a matrix orthogonal: five steps of Newton and Schulz, all segments of a fused one
+// (q, k, v) by themselves.
+double matrix_flops(const ParamSpec& matrix);
+// Rows of the matrices that a parameter is: one, or those of its segments.
+std::vector<Range> matrix_rows(const ParamSpec& matrix);
 
 // All there are, the default first.
 const std::vector<OptimizerSpec>& optimizers();

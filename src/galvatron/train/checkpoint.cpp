@@ -22,25 +22,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kWeights = "weights";
+
 // How long ranks go without a word to each other while one of them still writes.
 constexpr std::chrono::milliseconds kFirstWait{5}, kLongestWait{1000};
 
 // What every parameter has in a checkpoint of a version: its weights, and each state of the
 // optimizer. Version 1 knew AdamW alone, and gave its states names of their own.
 std::vector<std::string> part_names(const spec::OptimizerSpec& optimizer, int version) {
-  if (version == 1) return {"weights", "first", "second"};
+  if (version == 1) return {kWeights, "first", "second"};
   std::vector<std::string> out = optimizer.states;
-  out.insert(out.begin(), "weights");
+  out.insert(out.begin(), kWeights);
   return out;
 }
 
+// Elements of a unit's flat buffer that this rank holds.
+struct HeldTensor {
+  at::Tensor values;
+  Range elements;
+};
+using HeldPart = std::function<HeldTensor(runtime::ParamUnit&)>;
+
 // The tensors of these, in the same order; the weights alone without an optimizer.
-std::vector<OwnedTensor> parts(Optimizer* optimizer) {
-  std::vector<OwnedTensor> out{[](runtime::ParamUnit& unit) { return unit.master(); }};
+std::vector<HeldPart> parts(Optimizer* optimizer) {
+  std::vector<HeldPart> out{
+      [](runtime::ParamUnit& unit) { return HeldTensor{unit.master(), unit.owned()}; }};
   if (!optimizer) return out;
   for (const std::string& name : optimizer->spec().states) {
-    out.push_back(
-        [optimizer, name](runtime::ParamUnit& unit) { return optimizer->state(unit, name); });
+    out.push_back([optimizer, name](runtime::ParamUnit& unit) {
+      return HeldTensor{optimizer->state(unit, name), optimizer->held_of(unit, name)};
+    });
   }
   return out;
 }
@@ -55,21 +66,56 @@ Range within(const runtime::ParamSlot& slot, Range range) {
   return {held.begin - slot.offset, held.end - slot.offset};
 }
 
+runtime::Box box_of_all(const at::Tensor& tensor) {
+  runtime::Box out;
+  for (const std::int64_t size : tensor.sizes()) out.ranges.push_back({0, size});
+  return out;
+}
+
+// Of a slot's states that every rank has whole, where this rank writes its first element.
+void add_whole_states(const Optimizer& optimizer, const runtime::ParamUnit& unit, int slot_index,
+                      std::vector<StatePiece>& out) {
+  const runtime::ParamSlot& slot = unit.slots()[static_cast<std::size_t>(slot_index)];
+  const Range first{slot.offset, slot.offset + 1};
+  if (slot.ranges.front().begin > 0 || intersect(first, unit.written()).empty()) return;
+  for (const std::string& name : optimizer.spec().states) {
+    const at::Tensor whole = optimizer.whole_state(unit, slot_index, name);
+    if (whole.defined())
+      out.push_back({entry_name(name, slot.full_name), box_of_all(whole), whole});
+  }
+}
+
+void read_whole_states(const Optimizer& optimizer, const runtime::ParamUnit& unit,
+                       StateFiles& files) {
+  for (std::size_t i = 0; i < unit.slots().size(); ++i) {
+    for (const std::string& name : optimizer.spec().states) {
+      const at::Tensor whole = optimizer.whole_state(unit, static_cast<int>(i), name);
+      if (whole.defined())
+        files.read(entry_name(name, unit.slots()[i].full_name), box_of_all(whole), whole);
+    }
+  }
+}
+
 // What this rank writes: views of its tensors.
 std::vector<StatePiece> pieces_of(runtime::Engine& engine, Optimizer& optimizer) {
   const std::vector<std::string> names = part_names(optimizer.spec(), kCheckpointVersion);
-  const std::vector<OwnedTensor> tensors = parts(&optimizer);
+  const std::vector<HeldPart> tensors = parts(&optimizer);
   std::vector<StatePiece> out;
   for (std::size_t i = 0; i < names.size(); ++i) {
     for (runtime::ParamUnit* unit : engine.units()) {
-      const at::Tensor owned = tensors[i](*unit);
+      const auto [values, held] = tensors[i](*unit);
       for (const runtime::ParamSlot& slot : unit->slots()) {
-        for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit->written()))) {
+        for (const runtime::SlotBox& box :
+             boxes_of(slot, within(slot, intersect(unit->written(), held)))) {
           out.push_back({entry_name(names[i], slot.full_name), box.global,
-                         box_view(slot, box.local, owned, unit->owned().begin)});
+                         box_view(slot, box.local, values, held.begin)});
         }
       }
     }
+  }
+  for (const runtime::ParamUnit* unit : engine.units()) {
+    for (std::size_t i = 0; i < unit->slots().size(); ++i)
+      add_whole_states(optimizer, *unit, static_cast<int>(i), out);
   }
   return out;
 }
@@ -162,14 +208,19 @@ void require_one_folder(const fs::path& partial, const std::vector<FileRecord>& 
 
 // Names that a version of the format has for a parameter, each once.
 template <typename Visit>
-void for_each_entry(const spec::ModelSpec& model, const std::vector<std::string>& names,
-                    const Visit& visit) {
+void for_each_entry(const spec::ModelSpec& model, const spec::OptimizerSpec& optimizer,
+                    const std::vector<std::string>& names, const Visit& visit) {
   std::set<std::string> done;
   for (const spec::LayerSpec& layer : model.layers) {
     for (const spec::ParamSpec& param : layer.params) {
       const std::string name = layer.full_name(param);
       if (!done.insert(name).second) continue;
-      for (const std::string& part : names) visit(entry_name(part, name), param);
+      const bool is_matrix = layer.is_block_matrix(param);
+      for (const std::string& part : names) {
+        const std::vector<std::int64_t> shape =
+            part == kWeights ? param.shape : optimizer.state_shape(part, param, is_matrix);
+        if (!shape.empty()) visit(entry_name(part, name), shape);
+      }
     }
   }
 }
@@ -198,12 +249,12 @@ bool fits_scale(const CheckpointIndex& index, spec::Precision precision) {
   return index.precision ? *index.precision == precision : index.scaler.scale != 1;
 }
 
-// Of a slot, the elements that this rank owns.
-void read_owned(StateFiles& files, const std::string& part, const runtime::ParamUnit& unit,
-                const runtime::ParamSlot& slot, const at::Tensor& owned) {
-  for (const runtime::SlotBox& box : boxes_of(slot, within(slot, unit.owned()))) {
+// Of a slot, the elements that this rank holds.
+void read_held(StateFiles& files, const std::string& part, const runtime::ParamSlot& slot,
+               const HeldTensor& held) {
+  for (const runtime::SlotBox& box : boxes_of(slot, within(slot, held.elements))) {
     files.read(entry_name(part, slot.full_name), box.global,
-               box_view(slot, box.local, owned, unit.owned().begin));
+               box_view(slot, box.local, held.values, held.elements.begin));
   }
 }
 
@@ -216,13 +267,17 @@ CheckpointIndex read_parts(const fs::path& checkpoint, runtime::Engine& engine,
   const std::optional<Problem> problem = problem_of_any_rank(engine.world(), [&] {
     index = read_index(checkpoint);
     StateFiles files(checkpoint, index);
-    const std::vector<OwnedTensor> tensors = parts(optimizer);
-    std::vector<std::string> names{"weights"};
-    if (optimizer) names = part_names(optimizer->spec(), index.version);
+    const std::vector<HeldPart> tensors = parts(optimizer);
+    std::vector<std::string> names{kWeights};
+    if (optimizer) {
+      names = part_names(optimizer->spec(), index.version);
+      for (const runtime::ParamUnit* unit : engine.units())
+        read_whole_states(*optimizer, *unit, files);
+    }
     for (std::size_t i = 0; i < names.size(); ++i) {
       for (runtime::ParamUnit* unit : engine.units()) {
         for (const runtime::ParamSlot& slot : unit->slots())
-          read_owned(files, names[i], *unit, slot, tensors[i](*unit));
+          read_held(files, names[i], slot, tensors[i](*unit));
       }
     }
   });
@@ -365,11 +420,11 @@ void check_checkpoint(const fs::path& checkpoint, const spec::ModelSpec& model,
   const CheckpointIndex index = read_index(checkpoint);
   if (!weights_only) refuse_other_job(index, checkpoint.string(), job, num_steps);
   const StateFiles files(checkpoint, index);
-  const std::vector<std::string> names = weights_only ? std::vector<std::string>{"weights"}
-                                                      : part_names(*job.optimizer, index.version);
-  for_each_entry(model, names, [&](const std::string& entry, const spec::ParamSpec& param) {
+  const std::vector<std::string> names =
+      weights_only ? std::vector<std::string>{kWeights} : part_names(*job.optimizer, index.version);
+  for_each_entry(model, *job.optimizer, names, [&](const std::string& entry, const auto& shape) {
     const std::string problem =
-        files.problem_with(entry, runtime::state_scalar_type(job.precision), param.shape);
+        files.problem_with(entry, runtime::state_scalar_type(job.precision), shape);
     if (problem.empty()) return;
     throw ConfigError("[checkpoint] ", checkpoint.string(), " does not fit model '", model.name,
                       "': ", problem);

@@ -156,6 +156,8 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   refuse_other_length(job, out.model);
   out.seq_length = out.model.choose_seq_length(job.seq_length, kDefaultSeqLength);
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
+  decay_schedule(job.trainer);
+  ParamGroups(job.trainer.param_groups, out.model);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   refuse_endless_evaluation(job);
   if (job.trainer.eval_interval > 0)
@@ -173,6 +175,7 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
     take_plan_file(out);
   }
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
+  BatchRamp(job.trainer.batch_rampup, out.plan.global_batch, out.plan.num_microbatches);
   check_resume(out.resume, out);
   check_outputs(out);
   check_room(out);

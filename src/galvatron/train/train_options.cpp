@@ -140,6 +140,7 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
   list.count("warmup-steps", trainer.lr.warmup_steps, {.min = 0}, "Steps of linear warm-up");
   list.count("decay-steps", trainer.lr.decay_steps, {.min = 0},
              "Last steps of wsd; 0: a fifth of all");
+  list.choice("decay-shape", trainer.lr.tail, "Shape of the last steps of wsd");
   list.choice(
       "optimizer", spec::optimizer_names(), "What updates the weights",
       [&optimizer](const std::string& name) { optimizer.choose(name); },
@@ -152,6 +153,18 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
             [&optimizer, name] { return optimizer.find(name); })
         .shows_default(fmt::format("{}", option.standard));
   }
+  list.number("end-weight-decay", trainer.weight_decay.end, {0, kMostRate},
+              "Weight decay that the run ends with; it begins with weight-decay");
+  list.choice("weight-decay-schedule", trainer.weight_decay.shape,
+              "Shape of the way from weight-decay to end-weight-decay");
+  list.texts("param-group", trainer.param_groups,
+             "Parameters whose Hugging Face name a pattern matches (* any text, ? any character): "
+             "'*.bias:lr=0.1x,weight_decay=0', or '*embed*:frozen'. The first that matches counts",
+             "PATTERN:SETTINGS");
+  list.counts(
+      "batch-rampup", trainer.batch_rampup, {.min = 1},
+      "START,INCREMENT,SAMPLES: a step takes START samples at first, then INCREMENT more in "
+      "equal parts of SAMPLES samples up to the global batch");
   list.number("max-grad-norm", trainer.max_grad_norm, {0, kMostNorm},
               "Clip gradients above this norm; 0: never");
   list.count("max-bad-steps", trainer.max_bad_steps, {.min = 0},

@@ -11,6 +11,11 @@
 
 namespace galvatron::train {
 
+DecaySchedule decay_schedule(const TrainerOptions& options) {
+  const double start = options.optimizer.find("weight_decay").value_or(0);
+  return {options.weight_decay, start, options.num_steps};
+}
+
 Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
                  const data::SampleSource* valid, const TrainerOptions& options)
     : TrainState(engine, options.optimizer, options.loss_scaling),
@@ -18,7 +23,11 @@ Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
       samples_(samples),
       valid_(valid),
       options_(options),
-      lr_(options.lr, options.num_steps) {
+      lr_(options.lr, options.num_steps),
+      weight_decay_(decay_schedule(options)),
+      batch_ramp_(options.batch_rampup, engine.plan().global_batch,
+                  engine.plan().num_microbatches) {
+  optimizer().set_groups({options.param_groups, engine.model()});
   GALV_CHECK(valid_ != nullptr || options_.eval_interval == 0,
              "evaluations need validation samples");
 }
@@ -41,7 +50,17 @@ void Trainer::run(const OnStep& on_step) {
   }
 }
 
+// A batch that grows is the plan's only while its step runs: evaluations and checkpoints have that
+// of the whole run.
 StepRecord Trainer::step() {
+  const std::int64_t global_batch = engine_.plan().global_batch;
+  engine_.set_shape(batch_ramp_.at(samples_consumed()), engine_.seq_length());
+  StepRecord record = step_of_batch();
+  engine_.set_shape(global_batch, engine_.seq_length());
+  return record;
+}
+
+StepRecord Trainer::step_of_batch() {
   const double started = now_seconds();
   const plan::Plan& plan = engine_.plan();
   runtime::MemoryMeter meter(engine_.world().device());
@@ -88,6 +107,7 @@ bool Trainer::is_left_out(const StepRecord& record) {
 
 void Trainer::update(StepRecord& record) {
   const double scale = loss_scaler().scale();
+  optimizer().drop_frozen_gradients();
   {
     const runtime::Trace::Scope scope(engine_.trace(), "gradient norm", "communication");
     double votes = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
@@ -96,6 +116,8 @@ void Trainer::update(StepRecord& record) {
   }
   record.skipped = is_left_out(record);
   if (record.skipped) return;
+  if (!weight_decay_.is_constant())
+    optimizer().set_option("weight_decay", weight_decay_.at(steps_done()));
   update_weights(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
 }
 

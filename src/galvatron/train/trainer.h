@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "galvatron/data/sample_source.h"
 #include "galvatron/runtime/engine.h"
+#include "galvatron/train/batch_ramp.h"
 #include "galvatron/train/evaluation.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
@@ -19,6 +22,9 @@ struct TrainerOptions {
   std::int64_t num_steps = 100;
   LrScheduleOptions lr;
   spec::OptimizerChoice optimizer;
+  DecayScheduleOptions weight_decay;      // from the optimizer's
+  std::vector<std::string> param_groups;  // parse_param_group()
+  std::vector<int> batch_rampup;          // BatchRamp's numbers
   // Gradients above this norm are scaled down to it; 0: never.
   double max_grad_norm = 1.0;
   LossScalerOptions loss_scaling;  // enabled for fp16 whatever this says
@@ -37,6 +43,9 @@ struct TrainerOptions {
   // step under way, or after the next.
   std::function<bool()> wants_to_stop;
 };
+
+// ConfigError where the options of a weight decay that changes do not fit together.
+DecaySchedule decay_schedule(const TrainerOptions& options);
 
 // Its state is what checkpoints take and give.
 class Trainer : public TrainState {
@@ -69,6 +78,7 @@ class Trainer : public TrainState {
     return options_.trace_steps.empty() ? step == options_.num_steps
                                         : options_.trace_steps.contains(step);
   }
+  StepRecord step_of_batch();
   void update(StepRecord& record);
   void take_evaluation(StepRecord& record);
   bool is_left_out(const StepRecord& record);
@@ -79,6 +89,8 @@ class Trainer : public TrainState {
   const data::SampleSource* valid_;
   TrainerOptions options_;
   LrSchedule lr_;
+  DecaySchedule weight_decay_;
+  BatchRamp batch_ramp_;
   std::int64_t bad_steps_ = 0;  // in a row
   bool stop_is_due_ = false, stopped_ = false;
   Bytes peak_memory_;
