@@ -8,9 +8,10 @@ import pathlib
 import re
 import sys
 
-PLANNING = ["base", "spec", "profiles", "plan", "cost", "search", "planning", "views", "galvatron2", "server"]
+PLANNING = ["base", "http", "spec", "profiles", "plan", "cost", "search", "planning", "views", "galvatron2", "server"]
 MAY_INCLUDE = {
     "base": [],
+    "http": ["base"],
     "spec": ["base"],
     "profiles": ["base", "spec"],
     "plan": ["base", "spec"],
@@ -19,13 +20,13 @@ MAY_INCLUDE = {
     "planning": ["base", "spec", "profiles", "plan", "cost", "search"],
     "views": ["base", "spec", "profiles", "plan", "cost", "search", "planning"],
     "galvatron2": ["base", "spec", "profiles", "plan", "cost", "search"],
-    "server": ["base", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "views"],
+    "server": ["base", "http", "spec", "profiles", "plan", "cost", "search", "planning", "galvatron2", "views"],
     "comm": ["base"],
     "nn": ["base", "comm"],
     "models": ["base", "spec", "comm", "nn"],
     "runtime": ["base", "spec", "plan", "comm", "nn"],
     "data": ["base", "spec", "comm"],
-    "train": ["base", "spec", "profiles", "plan", "comm", "nn", "models", "runtime", "data"],
+    "train": ["base", "http", "spec", "profiles", "plan", "comm", "nn", "models", "runtime", "data"],
     "profiler": ["base", "spec", "profiles", "plan", "comm", "nn", "models", "runtime", "train"],
     "cli": None,  # everything
 }

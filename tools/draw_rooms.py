@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "design" / "rooms.svg"
 PURPOSE = {
     "base": "units, errors, JSON, progress",
+    "http": "a server for this machine",
     "spec": "models, clusters, jobs",
     "profiles": "measured tables",
     "plan": "strategies, schedules, check_plan",

@@ -124,6 +124,7 @@ install_requirements requirements.txt
 if [ "$purpose" = test ]; then
   install_requirements requirements-dev.txt
   install_requirements requirements-lightning.txt --no-deps --require-hashes
+  install_requirements requirements-metrics.txt --no-deps --require-hashes
 fi
 install_package
 exit 0

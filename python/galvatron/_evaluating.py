@@ -8,10 +8,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from galvatron._binding import core
-from galvatron._jobs import JobOptions, PlanLike, data_path, job_settings, sample_maker
+from galvatron._jobs import JobOptions, PlanLike, data_path, job_settings, require_an_end, sample_maker
 from galvatron._options import described, to_json
 from galvatron._records import EvaluationSummary
-from galvatron._samples import ENDLESS
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ class EvaluateOptions(JobOptions, total=False):
 
     part: str
     """Of token files and image arrays: "train", "valid" or "test", as split says; "valid"."""
-    batches: int
-    """Global batches to evaluate; 0: all samples once."""
+    batches: int | str
+    """Global batches to evaluate; "all", or 0: all samples once."""
 
 
 @described(core.evaluate_options())
@@ -35,7 +34,7 @@ def evaluate(
     plan: PlanLike | None = None,
     **options: Unpack[EvaluateOptions],
 ) -> EvaluationSummary:
-    """The mean loss of a model over data, under any plan, without training it.
+    """The mean loss and the accuracy of a model over data, under any plan, without training it.
 
     Under torchrun, srun or mpirun every rank calls evaluate() with the same arguments; alone this process is the only
     rank.
@@ -46,8 +45,9 @@ def evaluate(
     `batches` is needed.
     `plan`: a Plan, its file or its content; without one, one strategy for all layers as the options say.
 
-    Returns `loss`, the mean over all `labels` of the `samples`, each taken once; `perplexity`, its exponential;
-    `seconds` and `tokens_per_second` (EvaluationSummary: a dict whose items are attributes, too).
+    Returns `loss`, the mean over all `labels` of the `samples`, each taken once; `perplexity`, its exponential, of
+    models of text; `accuracy`, the part of the labels with the highest logit; `seconds` and `tokens_per_second`
+    (EvaluationSummary: a dict whose items are attributes, too).
 
     ConfigError before anything starts for what cannot be evaluated.
     """
@@ -57,13 +57,7 @@ def evaluate(
         maker = None
         if not data_path(data, settings):
             of_part = sample_maker({"valid": data}, settings)
-            _require_an_end(of_part("valid", 0).size, settings)
+            if settings.get("batches") in (None, 0, "all"):
+                require_an_end(of_part("valid", 0).size, data, "batches to evaluate")
             maker = lambda part, seq_length: of_part("valid", seq_length)  # noqa: E731
         return EvaluationSummary._of(json.loads(core.evaluate(to_json(settings), maker)))
-
-
-def _require_an_end(size: int, settings: Mapping[str, Any]) -> None:
-    if size == ENDLESS and not settings.get("batches"):
-        raise ConfigError(
-            f"[evaluate] {settings['data']} does not say how many samples it has; say how many batches to evaluate"
-        )

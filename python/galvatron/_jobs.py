@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from galvatron._model import Model
-from galvatron._options import ModelNumbers
+from galvatron._options import ModelShape
 from galvatron._plan import Plan, plan_of
-from galvatron._samples import Samples
+from galvatron._samples import ENDLESS, Samples
 from galvatron._specs import spec_of
 from galvatron.errors import ConfigError
 
@@ -21,9 +21,15 @@ _DEFAULT_SEED = 1234
 PlanLike = Plan | str | PathLike[str] | Mapping[str, Any]
 
 
-class JobOptions(ModelNumbers, total=False):
+class JobOptions(ModelShape, total=False):
     """Options of train() and evaluate(), named as those of `galvatron train`."""
 
+    vocab_size: int | str
+    """ "auto": as many tokens as the data and their tokenizer have."""
+    vocab_multiple: int
+    """What vocab_size="auto" is made up to a multiple of; 1."""
+    num_classes: int | str
+    """Of an image model; "auto": as many as the image arrays have."""
     init_from: str | PathLike[str]
     """Hugging Face checkpoint folder whose weights are the first ones; without it they are random."""
     seq_length: int
@@ -122,6 +128,11 @@ def data_path(data: Any, settings: dict[str, Any]) -> bool:
         return False
     settings["data"] = str(data)
     return True
+
+
+def require_an_end(size: int, data: Any, what: str) -> None:
+    if size == ENDLESS:
+        raise ConfigError(f"[data] {type(data).__name__} does not say how many samples it has; say how many {what}")
 
 
 def sample_maker(parts: Mapping[str, Any], settings: dict[str, Any]) -> Callable[[str, int], Samples]:

@@ -27,8 +27,8 @@ _UNITS = {
 }
 
 
-class ModelNumbers(TypedDict, total=False):
-    """Numbers of a model that are not those of its config (docs/cli.md, Models)."""
+class ModelShape(TypedDict, total=False):
+    """Numbers of a model that are not those of its config, but for its vocabulary (docs/cli.md, Models)."""
 
     num_layers: int
     """Transformer blocks; of T5, in each of its stacks."""
@@ -38,9 +38,14 @@ class ModelNumbers(TypedDict, total=False):
     num_kv_heads: int
     head_size: int
     intermediate_size: int
-    vocab_size: int
     max_positions: int
     """Tokens of the longest sequence."""
+
+
+class ModelNumbers(ModelShape, total=False):
+    """Numbers of a model that are not those of its config."""
+
+    vocab_size: int
 
 
 def described(*descriptions: str) -> Callable[[Function], Function]:
@@ -136,7 +141,7 @@ def _default(option: dict[str, Any]) -> object:
     kind: str = option["type"]
     if text == "":
         return False if kind == "bool" else _UNSET
-    if kind in ("int", "float"):
+    if kind in ("int", "float") or (kind == "int | str" and text.isdigit()):
         return json.loads(text)
     if kind == "bool":
         return text == "true"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,8 +66,14 @@ class StepRecord(Record):
     """Most that tensors took on this rank's device during the step."""
     mfu: float | None
     """Model FLOPs utilisation; only where the device's peak is known."""
+    images_per_second: float | None
+    """Of image models."""
     valid_loss: float | None
     """Where this step was followed by an evaluation."""
+    valid_perplexity: float | None
+    """exp(valid_loss), of models of text."""
+    valid_accuracy: float | None
+    """Part of the evaluation's labels that the model foretold."""
     skipped: bool | None
     """True where the step was left out: something was not finite, or no label counted."""
     samples: list[int] | None
@@ -137,7 +142,12 @@ class RunSummary(Record):
     ranks: list[RankMemory]
     step_seconds: StepSeconds
     tokens_per_second: float
+    images_per_second: float | None
     loss: LossRange
+    valid_perplexity: float | None
+    """Of the last evaluation, of models of text."""
+    valid_accuracy: float | None
+    """Of the last evaluation."""
     losses: list[float]
     """Of each step: the mean over all labels of its global batch."""
     options: dict[str, Any]
@@ -175,6 +185,10 @@ class EvaluationSummary(Record):
     world_size: int
     loss: float
     """Mean over all labels."""
+    perplexity: float
+    """exp(loss), of models of text."""
+    accuracy: float
+    """Part of the labels that the model foretold."""
     labels: int
     """That counted."""
     samples: int
@@ -183,15 +197,11 @@ class EvaluationSummary(Record):
     tokens_per_second: float
     ranks: list[RankMemory]
 
-    @property
-    def perplexity(self) -> float:
-        """exp(loss), of models of text."""
-        return math.exp(self.loss)
-
     def _words(self) -> str:
         return (
-            f"{self.model}: loss {self.loss:.4f} over {counted(self.labels, 'label')} of "
-            f"{counted(self.samples, 'sample')}, {self.tokens_per_second:.0f} tokens/s"
+            f"{self.model}: loss {self.loss:.4f}, accuracy {100 * self.accuracy:.1f} % over "
+            f"{counted(self.labels, 'label')} of {counted(self.samples, 'sample')}, "
+            f"{self.tokens_per_second:.0f} tokens/s"
         )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from galvatron._auto_plan import AutoPlanOptions, auto_plan
 from galvatron._binding import core
-from galvatron._jobs import JobOptions, PlanLike, data_path, job_settings, plan_path, sample_maker
+from galvatron._jobs import JobOptions, PlanLike, data_path, job_settings, plan_path, require_an_end, sample_maker
 from galvatron._options import check_callable, described, to_json
 from galvatron._planning import Profile
 from galvatron._records import RunSummary, StepRecord
 from galvatron.errors import ConfigError
+from galvatron.metrics.loggers import Logger
+from galvatron.metrics.told import Told
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -65,10 +67,17 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     run_dir: str | PathLike[str]
     """Folder for metrics.jsonl, plan.json, summary.json and trace.json."""
     metrics: str | PathLike[str]
+    csv: str | PathLike[str]
+    """The same as metrics as a table."""
+    metrics_port: int
+    """Port on this machine where Prometheus reads the figures of the run; 0: a free one."""
     trace: str | PathLike[str]
+    trace_steps: str
+    """Steps to trace instead of the last: "10..12,20"."""
     eval_interval: int
     """Steps between evaluations; 0: none."""
-    eval_batches: int
+    eval_batches: int | str
+    """Global batches of an evaluation, none twice; "all", or 0: all samples once."""
     save: str | PathLike[str]
     """Folder of checkpoints."""
     save_interval: int
@@ -96,6 +105,7 @@ def train(
     profile: Profile = None,
     cluster: str | PathLike[str] | None = None,
     on_step: Callable[[StepRecord], object] | None = None,
+    loggers: Sequence[Logger] = (),
     **options: Unpack[TrainOptions],
 ) -> RunSummary:
     """Trains in this process and returns what a run leaves behind.
@@ -118,6 +128,10 @@ def train(
     `on_step`: called on every rank after each step with its line of metrics.jsonl: a dict whose items are attributes,
     too (`step`, `loss`, `lr`, `tokens_per_second`, `memory_bytes`, ...: StepRecord).
 
+    `loggers`: told on rank 0 of the run, its steps and its end: galvatron.metrics.TensorBoard(folder),
+    galvatron.metrics.WandB(project), or anything with their start(), log() and finish(). One that fails is named, and
+    training goes on without it.
+
     Returns the content of summary.json, with `losses`, one per step: the mean over all labels of the global batch. Its
     items are attributes, too (RunSummary).
 
@@ -126,12 +140,15 @@ def train(
     SystemExit(75).
     """
     check_callable(on_step, "on_step")
+    told = Told(loggers)
     given_plan = None if plan == "auto" else plan
     machine: dict[str, Any] = {"memory": memory, "hardware": hardware, "profile": profile, "cluster": cluster}
     with job_settings(model, given_plan, options) as (settings, scratch):
         maker = None
         if not data_path(data, settings):
             maker = sample_maker({"train": data} | ({} if valid_data is None else {"valid": valid_data}), settings)
+            if valid_data is not None and settings.get("eval_batches") in (0, "all"):
+                require_an_end(maker("valid", 0).size, valid_data, "eval_batches an evaluation has")
         elif valid_data is not None:
             raise ConfigError("[data] token files are divided by split; valid_data goes with data from Python")
         if plan == "auto":
@@ -139,7 +156,10 @@ def train(
         else:
             _refuse_without_auto(settings, machine)
         hear = None if on_step is None else lambda line: on_step(StepRecord._of(json.loads(line)))
-        return RunSummary._read(core.train(to_json(settings), maker, hear))
+        try:
+            return RunSummary._read(core.train(to_json(settings), maker, hear, told.hear if loggers else None))
+        finally:
+            told.finish()
 
 
 def _refuse_without_auto(settings: Mapping[str, Any], machine: Mapping[str, Any]) -> None:

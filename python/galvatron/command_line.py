@@ -68,6 +68,13 @@ def data_tool() -> int:
     return main()
 
 
+def metrics_tool() -> int:
+    """`galvatron-metrics`."""
+    from galvatron.metrics.cli import main
+
+    return main()
+
+
 def parse_bytes(text: str) -> int:
     """A size in bytes: "16GiB" and "16G" are binary, "80GB" decimal, a bare number is bytes."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B|)\s*", text, re.IGNORECASE)

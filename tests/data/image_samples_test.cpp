@@ -151,7 +151,8 @@ TEST_F(ImagePair, RefusesWhatDoesNotFitInOneSentence) {
   EXPECT_EQ(refusal(options(), {1, kHeight, kWidth, 3}),
             "[data] " + prefix_ +
                 ".labels.npy gives image 3 the class 3, the model has classes "
-                "0 .. 2; choose a model with more (num_labels)");
+                "0 .. 2; --num-classes auto has as many as the data, and a config says them as "
+                "num_labels");
   EXPECT_EQ(refusal(options("0,1")), "[data] --split 0,1 leaves the train part of " + prefix_ +
                                          " empty: there are 40 images");
   ImageSamplesOptions wrong = options();

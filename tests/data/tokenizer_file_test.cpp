@@ -35,6 +35,17 @@ TEST_F(TokenizerFile, UnigramVocabulariesAreLists) {
   EXPECT_EQ(find("y"), std::nullopt);
 }
 
+TEST_F(TokenizerFile, ItsVocabularyEndsBehindTheLargestId) {
+  write(R"({"added_tokens": [{"id": 7, "content": "[MASK]"}],
+            "model": {"type": "BPE", "vocab": {"a": 0, "b": 3}}})");
+  EXPECT_EQ(vocabulary_size(path_), 8);
+  write(R"({"model": {"type": "Unigram", "vocab": [["<pad>", 0], ["</s>", 0], ["x", -3.5]]}})");
+  EXPECT_EQ(vocabulary_size(path_), 3);
+  write(R"({"model": {"vocab": {}}})");
+  EXPECT_EQ(config_error_of([&] { vocabulary_size(path_); }),
+            "[data] " + path_ + " is a tokenizer without tokens");
+}
+
 TEST_F(TokenizerFile, AFolderStandsForItsFile) {
   write(R"({"model": {"vocab": {"a": 5}}})");
   EXPECT_EQ(find_token(std::filesystem::path(path_).parent_path(), "a"), 5);

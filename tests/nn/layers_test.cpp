@@ -1,7 +1,9 @@
 // The parts of a Transformer layer against torch's own operators, in fp64.
 #include <gtest/gtest.h>
 
+#include "galvatron/base/partition.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/comm/world.h"
 #include "galvatron/nn/counter_random.h"
 #include "galvatron/nn/cross_entropy.h"
 #include "galvatron/nn/dropout.h"
@@ -92,6 +94,42 @@ TEST(LinearCrossEntropy, ManyChunksEqualOne) {
   const auto a = torch::autograd::grad({ours}, {weight});
   const auto b = torch::autograd::grad({torchs}, {weight});
   expect_close(a[0], b[0], 1e-10);
+}
+
+// Scores as three ranks have them that divide the vocabulary.
+at::Tensor divided_scores(const at::Tensor& hidden, const at::Tensor& weight,
+                          const at::Tensor& labels) {
+  const at::Tensor out = at::zeros({3, 2}, at::kDouble);
+  comm::run_rank_threads(3, [&](comm::World& world) {
+    const Range rows = chunk(weight.size(0), 3, world.rank());
+    out[world.rank()].copy_(linear_scores(hidden, weight.narrow(0, rows.begin, rows.size()), {},
+                                          labels, rows.begin, weight.size(0), world.all()));
+  });
+  EXPECT_TRUE(at::equal(out[0], out[1]) && at::equal(out[0], out[2]));
+  return out[0];
+}
+
+TEST(LinearScores, CountLabelsWithTheHighestLogitHoweverTheVocabularyIsDivided) {
+  const at::Tensor hidden = random({130, 6}, 1).detach(), weight = random({11, 6}, 2).detach();
+  const at::Tensor logits = at::linear(hidden, weight);
+  at::Tensor labels = logits.argmax(1);
+  labels.narrow(0, 0, 60).add_(1).remainder_(11);
+  labels.narrow(0, 100, 7).fill_(kIgnoreLabel);
+  const at::Tensor alone = linear_scores(hidden, weight, {}, labels, 0, 11, comm::Group());
+  EXPECT_EQ(alone[1].item<double>(), 130 - 60 - 7);
+  expect_close(alone[0],
+               at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, kIgnoreLabel), 1e-10);
+  const at::Tensor divided = divided_scores(hidden, weight, labels);
+  expect_close(divided[0], alone[0], 1e-10);
+  EXPECT_EQ(divided[1].item<double>(), alone[1].item<double>());
+}
+
+TEST(LinearScores, OfEqualLogitsTheFirstCounts) {
+  const at::Tensor hidden = at::ones({11, 1}, at::kDouble), weight = at::ones({11, 1}, at::kDouble);
+  const at::Tensor labels = at::arange(11);
+  EXPECT_EQ(linear_scores(hidden, weight, {}, labels, 0, 11, comm::Group())[1].item<double>(), 1);
+  EXPECT_EQ(divided_scores(hidden, weight, labels)[1].item<double>(), 1);
+  EXPECT_EQ(divided_scores(hidden, weight, at::full({11}, 4))[1].item<double>(), 0);
 }
 
 TEST(Recomputed, SameValueAndGradient) {

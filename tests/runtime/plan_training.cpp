@@ -181,7 +181,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
           result.grad_norms.push_back(numbers.grad_norm);
         }
         HashedInputs tokens(job, job.steps);
-        const double evaluation = engine.evaluate(tokens);
+        const runtime::Scores evaluation = engine.evaluate(tokens);
         if (world.rank() == 0) result.evaluation = evaluation;
         collect(engine, parameters, false);
       },
@@ -212,7 +212,8 @@ Difference difference(const TrainingResult& expected, const TrainingResult& actu
     compare(expected.grad_norms[i], actual.grad_norms[i],
             "gradient norm of step " + std::to_string(i));
   }
-  compare(expected.evaluation, actual.evaluation, "evaluation loss");
+  compare(expected.evaluation.loss, actual.evaluation.loss, "evaluation loss");
+  compare(expected.evaluation.accuracy, actual.evaluation.accuracy, "accuracy");
   compare_maps(expected.first_gradients, actual.first_gradients, "gradient");
   compare_maps(expected.parameters, actual.parameters, "parameter");
   return worst;

@@ -37,7 +37,7 @@ struct TrainingResult {
   std::vector<double> grad_norms;
   std::map<std::string, at::Tensor> first_gradients;  // whole, by full name, before clipping
   std::map<std::string, at::Tensor> parameters;       // whole, after the last step
-  double evaluation = 0;                              // loss after the last step, without dropout
+  runtime::Scores evaluation;                         // after the last step, without dropout
 };
 
 // One step on a rank, of inputs that are a function of the job and the step's number (from 0).

@@ -18,17 +18,17 @@ const Api& api() {
   return kApi;
 }
 
-HttpRequest post(const std::string& path, const std::string& body) {
+http::Request post(const std::string& path, const std::string& body) {
   return {"POST", path, "", {{"Content-Type", "application/json"}}, body};
 }
 
 Json answer_of(const std::string& path, const Json& body, int status = 200) {
-  const HttpAnswer answer = api().answer(post(path, body.dump()));
+  const http::Answer answer = api().answer(post(path, body.dump()));
   EXPECT_EQ(answer.status, status) << answer.body;
   return Json::parse(answer.body);
 }
 
-std::vector<Json> lines_heard(const HttpAnswer& answer) {
+std::vector<Json> lines_heard(const http::Answer& answer) {
   EXPECT_EQ(answer.status, 200) << answer.body;
   std::vector<Json> out;
   if (answer.stream) {
@@ -60,7 +60,7 @@ Json plan_request(const plan::Plan& plan) {
 }
 
 TEST(Api, BeginsWithWhatIsKnown) {
-  const HttpAnswer answer = api().answer({"GET", "/api/start", "", {}, ""});
+  const http::Answer answer = api().answer({"GET", "/api/start", "", {}, ""});
   const Json start = Json::parse(answer.body);
   EXPECT_EQ(start["version"], "1.2.3");
   EXPECT_EQ(start["models"].size(), spec::preset_names().size());
@@ -163,17 +163,17 @@ TEST(Api, FrontierAndSweep) {
 
 TEST(Api, AsManySearchesAsThereArePlaces) {
   const std::string body = Json{{"question", Json::parse(kQuestion)}}.dump();
-  const HttpAnswer first = api().answer(post("/api/search", body));
+  const http::Answer first = api().answer(post("/api/search", body));
   EXPECT_EQ(api().answer(post("/api/search", body)).status, 429);
   EXPECT_EQ(lines_heard(first).back().contains("result"), true);
   // Its place is free with its answer.
   EXPECT_EQ(api().answer(post("/api/search", body)).status, 429);
-  const_cast<HttpAnswer&>(first).stream = nullptr;
+  const_cast<http::Answer&>(first).stream = nullptr;
   EXPECT_EQ(api().answer(post("/api/search", body)).status, 200);
 }
 
 TEST(Api, RefusesByTheHead) {
-  const auto status_of = [](const HttpRequest& head) {
+  const auto status_of = [](const http::Request& head) {
     const auto refusal = api().refusal(head);
     return refusal ? refusal->status : 200;
   };
@@ -206,12 +206,12 @@ TEST(Api, SaysWhatIsWrongWithARequest) {
         "{\"question\": {\"model\": \"gpt2\", \"options\": {\"memory\": -1}}}"}) {
     for (const std::string& path : api().paths()) {
       if (path == "/api/start" || path.starts_with("/api/run/")) continue;
-      const HttpAnswer answer = api().answer(post(path, body));
+      const http::Answer answer = api().answer(post(path, body));
       EXPECT_EQ(answer.status, 400) << path << " " << body << " " << answer.body;
       EXPECT_NE(Json::parse(answer.body)["error"]["sentence"], "");
     }
   }
-  const HttpAnswer deep = api().answer(post("/api/plan", std::string(1'000'000, '[')));
+  const http::Answer deep = api().answer(post("/api/plan", std::string(1'000'000, '[')));
   EXPECT_EQ(deep.status, 400);
 }
 

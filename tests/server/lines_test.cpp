@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // The lines of an answer whose reader takes so many and leaves.
-std::vector<std::string> lines_of(const HttpAnswer& answer, std::size_t most = 1000) {
+std::vector<std::string> lines_of(const http::Answer& answer, std::size_t most = 1000) {
   std::vector<std::string> out;
   answer.stream([&](std::string_view piece) {
     if (out.size() == most) return false;

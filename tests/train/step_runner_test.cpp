@@ -19,7 +19,7 @@ namespace {
 // What became of some steps.
 struct Outcome {
   std::vector<double> losses, norms;
-  double evaluation = 0;
+  runtime::Scores evaluation;
   at::Tensor logits;  // of the whole batch, in order
 };
 
@@ -91,7 +91,8 @@ void expect_same(const plan::Plan& plan) {
     EXPECT_NEAR(found.losses[i], one_rank.losses[i], 1e-9);
     EXPECT_NEAR(found.norms[i], one_rank.norms[i], 1e-9);
   }
-  EXPECT_NEAR(found.evaluation, one_rank.evaluation, 1e-9);
+  EXPECT_NEAR(found.evaluation.loss, one_rank.evaluation.loss, 1e-9);
+  EXPECT_EQ(found.evaluation.accuracy, one_rank.evaluation.accuracy);
   EXPECT_LT((found.logits - one_rank.logits).abs().max().item<double>(), 1e-9);
 }
 
@@ -152,7 +153,7 @@ TEST(StepRunner, ShorterSamplesOfARankArePadded) {
     StepRunner runner(tiny_gpt(), make_plan(1, {}, 1, 1, spec::Precision::kFp64), world,
                       {kSeed, kSeqLength, true});
     for (std::size_t i = 0; i < 2; ++i) {
-      alone[i] = runner.evaluate(parts[i]);
+      alone[i] = runner.evaluate(parts[i]).loss;
       logits_alone[i] = runner.logits(parts[i]);
     }
   });
@@ -161,7 +162,7 @@ TEST(StepRunner, ShorterSamplesOfARankArePadded) {
     StepRunner runner(tiny_gpt(), make_plan(2, {}, 1, 1, spec::Precision::kFp64), world,
                       {kSeed, kSeqLength, true});
     const auto rank = static_cast<std::size_t>(world.rank());
-    together[rank] = runner.evaluate(parts[rank]);
+    together[rank] = runner.evaluate(parts[rank]).loss;
     logits_together[rank] = runner.logits(parts[rank]);
   });
   const double mean = (alone[0] * 4 * 15 + alone[1] * 4 * 10) / (4 * 25);

@@ -2,6 +2,7 @@
 #include "galvatron/train/trainer.h"
 
 #include <mutex>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -285,6 +286,32 @@ TEST(Timeline, HoldsEveryRanksLastStep) {
       if (event["cat"] == "forward") ++forwards[event["tid"].get<int>()];
     }
     EXPECT_EQ(forwards, (std::map<int, int>{{0, 4}, {1, 4}}));
+  });
+}
+
+TEST(Trainer, TracesTheStepsThatWereNamed) {
+  const spec::ModelSpec model = tiny_gpt();
+  const plan::Plan plan = make_plan(2, {}, 2, 4);
+  comm::run_rank_threads(2, [&](comm::World& world) {
+    use_test_threads();
+    const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
+    runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
+    TrainerOptions options = make_options(6);
+    options.trace_steps = StepRanges::parse("5,2..3", "trace_steps");
+    Trainer trainer(engine, samples, nullptr, options);
+    trainer.run(nullptr);
+    EXPECT_EQ(trainer.last_traced(), 5);
+    std::map<std::int64_t, int> forwards;
+    for (const runtime::TraceEvent& event : engine.trace().events()) {
+      if (event.category == "forward") ++forwards[event.step];
+    }
+    EXPECT_EQ(forwards, (std::map<std::int64_t, int>{{2, 4}, {3, 4}, {5, 4}}));
+    const OrderedJson timeline = gather_timeline(world, engine.trace(), plan);
+    std::set<std::int64_t> steps;
+    for (const auto& event : timeline["traceEvents"]) {
+      if (event["ph"] == "X") steps.insert(event["args"]["step"].get<std::int64_t>());
+    }
+    EXPECT_EQ(steps, (std::set<std::int64_t>{2, 3, 5}));
   });
 }
 

@@ -57,6 +57,35 @@ TEST(RunView, ShowsTheValidationLoss) {
   EXPECT_FALSE(view["metrics"].contains("valid_loss"));
 }
 
+TEST(RunView, ShowsWhatEvaluationsSayBesideTheLoss) {
+  RunTexts texts = run_of_four_steps();
+  OrderedJson last = step_line(5);
+  last["images_per_second"] = 640;
+  last["valid_loss"] = 2.5;
+  last["valid_accuracy"] = 0.75;
+  texts.files[kRunMetrics] += last.dump() + "\n";
+  const OrderedJson view = run_seen(texts);
+  EXPECT_EQ(view["evaluations"].dump(),
+            R"({"step":[5],"validation_loss":[2.5],"validation_accuracy":[0.75]})");
+  EXPECT_EQ(fact(view, "validation accuracy"), "0.75");
+  EXPECT_EQ(view["metrics"]["images_per_second"].back(), 640);
+  EXPECT_FALSE(view["metrics"].contains("valid_accuracy"));
+}
+
+TEST(RunView, OfSeveralTracedStepsTheLastIsDrawn) {
+  const auto timeline_of = [](const std::string& events) {
+    RunTexts texts = run_of_four_steps();
+    texts.files["trace.json"] = R"({"traceEvents": [)" + events + "]}";
+    return run_seen(texts)["timeline"].dump();
+  };
+  const std::string
+      third = R"({"ph": "X", "cat": "forward", "ts": 0, "dur": 9, "tid": 0, "args": {"step": 3}})",
+      fourth =
+          R"({"ph": "X", "cat": "backward", "ts": 9, "dur": 5, "tid": 0, "args": {"step": 4}})";
+  EXPECT_EQ(timeline_of(third + "," + fourth), timeline_of(fourth));
+  EXPECT_NE(timeline_of(third), timeline_of(fourth));
+}
+
 TEST(RunView, NamesTheKindsOfLayersAlsoOfAModelThatIsNoPreset) {
   const OrderedJson layers = run_seen(run_of_four_steps())["plan"]["layers"];
   ASSERT_EQ(layers.size(), 14u);

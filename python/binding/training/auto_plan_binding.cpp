@@ -45,7 +45,7 @@ class AutoPlan {
     const py::gil_scoped_release release;
     if (environment_.world_size > 1) comm::prepare_process();
     const train::PreparedJob inputs = train::prepare_inputs(job);
-    train::check_outputs(inputs.job, inputs.resume);
+    train::check_outputs(inputs);
     profiles_.binary = binary;
     profiles_.library_path = library_path;
     profiles_.model = inputs.job.model_source();

@@ -94,8 +94,11 @@ double forward_backward(OwningRunner& runner, const std::map<std::string, at::Te
   return runner.forward_backward(to_part(inputs));
 }
 
-double evaluate(OwningRunner& runner, const std::map<std::string, at::Tensor>& inputs) {
-  return runner.evaluate(to_part(inputs));
+// Loss and accuracy.
+std::pair<double, double> evaluate(OwningRunner& runner,
+                                   const std::map<std::string, at::Tensor>& inputs) {
+  const runtime::Scores scores = runner.evaluate(to_part(inputs));
+  return {scores.loss, scores.accuracy};
 }
 
 std::optional<at::Tensor> logits(OwningRunner& runner,

@@ -33,7 +33,8 @@ namespace {
 }
 
 std::string train(const std::string& options, const std::optional<py::function>& make_samples,
-                  const std::optional<py::function>& on_step) {
+                  const std::optional<py::function>& on_step,
+                  const std::optional<py::function>& on_first_rank) {
   train::TrainJob job;
   read_job(options, train::train_options(job), "train", job);
   take_samples(make_samples, job);
@@ -46,6 +47,16 @@ std::string train(const std::string& options, const std::optional<py::function>&
     if (on_step) (*on_step)(train::to_json_line(record));
   };
   listener.on_note = print_note;
+  const auto tell = [&](const char* what, const std::string& text) {
+    const py::gil_scoped_acquire acquire;
+    (*on_first_rank)(what, text);
+  };
+  if (on_first_rank) {
+    listener.on_start = [&](const OrderedJson& run) { tell("start", run.dump()); };
+    listener.on_first_rank = [&](const train::StepRecord& record) {
+      tell("step", train::to_json_line(record));
+    };
+  }
 
   const py::gil_scoped_release release;
   const comm::LaunchEnvironment environment = next_environment();
@@ -91,7 +102,8 @@ void bind_training(py::module_& module) {
     train::TrainJob job;
     return describe_in_python_words(train::train_options(job));
   });
-  module.def("train", &train, py::arg("options"), py::arg("make_samples"), py::arg("on_step"));
+  module.def("train", &train, py::arg("options"), py::arg("make_samples"), py::arg("on_step"),
+             py::arg("on_first_rank"));
   module.def("evaluate_options", [] {
     train::TrainJob job;
     train::EvaluationRequest request;

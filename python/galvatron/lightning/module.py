@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from galvatron import _model
 from galvatron._binding import core, planner
-from galvatron._inputs import NEXT_TOKEN, InputReader, named_batch
+from galvatron._inputs import IGNORED_LABEL, NEXT_TOKEN, InputReader, named_batch
 from galvatron._model import Model
 from galvatron._options import ModelNumbers, to_json
 from galvatron._specs import spec_of
@@ -28,25 +28,32 @@ LightningModule: Any = pytorch.LightningModule
 
 
 class StepOutput(Mapping[str, Tensor]):
-    """What a call of the module gives: `.loss`, also as ["loss"]."""
+    """What a call of the module gives: `.loss`, also as ["loss"]; where nothing is learned from it also `.accuracy`,
+    the part of the labels that the model foretold."""
 
-    def __init__(self, loss: Tensor) -> None:
-        self.loss = loss
+    def __init__(self, loss: Tensor, accuracy: Tensor | None = None) -> None:
+        self._items = {"loss": loss} | ({} if accuracy is None else {"accuracy": accuracy})
 
     def __getitem__(self, name: str) -> Tensor:
-        if name == "loss":
-            return self.loss
-        raise KeyError(name)
+        return self._items[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("loss",))
+        return iter(self._items)
 
     def __len__(self) -> int:
-        return 1
+        return len(self._items)
+
+    @property
+    def loss(self) -> Tensor:
+        return self._items["loss"]
 
     def __getattr__(self, name: str) -> Any:
         if name == "logits":
             raise AttributeError("a call gives the loss; logits are self.logits(batch), in evaluation and prediction")
+        if name == "accuracy":
+            if name in self._items:
+                return self._items[name]
+            raise AttributeError("a training step has no accuracy; a call in evaluation has")
         raise AttributeError(f"StepOutput has no attribute '{name}'")
 
 
@@ -145,8 +152,9 @@ class GalvatronModule(LightningModule):
             named.setdefault("labels", named["input_ids"])
         strategy = self._engine_strategy()
         if strategy is not None:
-            return StepOutput(strategy.run_forward(self, named))
-        return StepOutput(self._plain()(**named)["loss"])
+            return StepOutput(*strategy.run_forward(self, named))
+        found = self._plain()(**named)
+        return StepOutput(found.loss, None if self.training else self._accuracy(found.logits, named))
 
     def logits(self, batch: Any = None, /, **inputs: Any) -> Tensor:
         """Of the samples of this rank's batch, without gradients: [samples, tokens, vocabulary] or [samples, classes].
@@ -167,14 +175,16 @@ class GalvatronModule(LightningModule):
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
-        loss = self(batch).loss
-        self.log("val_loss", loss, prog_bar=True)
-        return loss
+        found = self(batch)
+        self.log("val_loss", found.loss, prog_bar=True)
+        self.log("val_accuracy", found.accuracy)
+        return found.loss
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
-        loss = self(batch).loss
-        self.log("test_loss", loss)
-        return loss
+        found = self(batch)
+        self.log("test_loss", found.loss)
+        self.log("test_accuracy", found.accuracy)
+        return found.loss
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         return self.logits(batch)
@@ -207,6 +217,14 @@ class GalvatronModule(LightningModule):
         trainer = self._trainer if getattr(self, "_trainer", None) is not None else None
         strategy = None if trainer is None else trainer.strategy
         return strategy if isinstance(strategy, GalvatronStrategy) else None
+
+    def _accuracy(self, logits: Tensor, named: Mapping[str, Tensor]) -> Tensor:
+        read = self.reader.read(dict(named))
+        labels = read.get("labels", read.get("classes"))
+        assert labels is not None
+        labels = labels.to(logits.device)
+        counts = labels != IGNORED_LABEL
+        return ((logits.argmax(-1) == labels) & counts).sum() / counts.sum()
 
     def _named(self, batch: Any) -> dict[str, Tensor]:
         return named_batch(batch, self.reader.names)

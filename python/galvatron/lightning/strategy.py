@@ -365,11 +365,13 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
     def handles_gradient_accumulation(self) -> bool:
         return True
 
-    def run_forward(self, module: GalvatronModule, named: Mapping[str, Tensor]) -> Tensor:
+    def run_forward(self, module: GalvatronModule, named: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """The loss; and, where nothing is learned from it, the part of the labels that were foretold."""
         inputs = model_inputs(module, named, answers=True)
         trains = module.training and torch.is_grad_enabled() and module.trainer.training
         if not trains:
-            return torch.tensor(self.runner.evaluate(inputs), device=self.root_device)
+            scores = self.runner.evaluate(inputs)
+            return torch.tensor(scores[0], device=self.root_device), torch.tensor(scores[1], device=self.root_device)
         if self._loss is not None:
             raise ConfigError(
                 "[lightning] training_step called self(batch) twice: a step has one forward and backward; put the "
@@ -381,7 +383,7 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
         # A leaf: what the returned loss is made of it, its gradient says.
         self._loss = torch.tensor(loss, device=self.root_device, dtype=torch.float64).to(torch.get_default_dtype())
         self._loss.requires_grad_()
-        return self._loss
+        return self._loss, None
 
     def _check_batch(self, samples: int, trainer: Any) -> None:
         """Against the batch that somebody has said; the last of an epoch may be smaller."""

@@ -102,7 +102,9 @@ void ImageSamples::check_labels(const spec::ImageSpec& image) const {
   const auto first = wrong[0].item<std::int64_t>();
   throw ConfigError("[data] ", labels_.path().string(), " gives image ", first, " the class ",
                     labels[first].item<std::int64_t>(), ", the model has classes 0 .. ",
-                    image.num_classes - 1, "; choose a model with more (num_labels)");
+                    image.num_classes - 1,
+                    "; --num-classes auto has as many as the data, and a config says them as "
+                    "num_labels");
 }
 
 at::Tensor ImageSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,

@@ -56,7 +56,7 @@ void check_corpus_info(const IndexedDataset& dataset, std::int64_t vocab_size) {
     throw ConfigError("[data] ", dataset.prefix(), " was made with a vocabulary of ",
                       info->vocab_size, ", the model has ", vocab_size,
                       "; choose a model with at least as many, or make one (--vocab-size ",
-                      round_up(info->vocab_size, kVocabMultiple), ")");
+                      round_up(info->vocab_size, kVocabMultiple), ", or auto)");
   }
 }
 

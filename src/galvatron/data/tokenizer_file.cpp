@@ -1,5 +1,6 @@
 #include "galvatron/data/tokenizer_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <functional>
@@ -93,6 +94,19 @@ std::optional<std::int64_t> find_token(const std::filesystem::path& path, const 
   const Json json = read_tokenizer(path);
   if (const auto added = find_added(json.value("added_tokens", Json::array()), text)) return added;
   return find_in_vocabulary(json["model"].value("vocab", Json()), text);
+}
+
+std::int64_t vocabulary_size(const std::filesystem::path& path) {
+  const Json json = read_tokenizer(path);
+  std::int64_t size = 0;
+  for_each_token(json["model"].value("vocab", Json()),
+                 [&](const std::string&, std::int64_t id) { size = std::max(size, id + 1); });
+  for (const Json& token : json.value("added_tokens", Json::array())) {
+    if (token.is_object())
+      size = std::max(size, whole_number(token.value("id", Json())).value_or(-1) + 1);
+  }
+  if (size == 0) throw ConfigError("[data] ", path.string(), " is a tokenizer without tokens");
+  return size;
 }
 
 WordPieces read_word_pieces(const std::filesystem::path& path, std::int64_t vocab_size) {

@@ -13,6 +13,10 @@ namespace galvatron::data {
 // file or a folder that holds one. ConfigError when it is missing or no tokenizer.
 std::optional<std::int64_t> find_token(const std::filesystem::path& path, const std::string& text);
 
+// One more than its largest id, added tokens included. ConfigError as above, and for one that has
+// no tokens.
+std::int64_t vocabulary_size(const std::filesystem::path& path);
+
 // Which tokens begin or end inside a word, by id.
 struct WordPieces {
   std::vector<bool> begins_inside, ends_inside;

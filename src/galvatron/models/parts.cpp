@@ -196,9 +196,9 @@ at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH,
   const at::Tensor &weight = params[weight_], &bias = param_or_none(params, bias_);
   if (call.logits) return nn::linear_logits(hidden_BTH, weight, bias, softcap_);
   const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
-  return nn::linear_cross_entropy(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
-                                  call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_,
-                                  tp_, softcap_);
+  const auto loss = call.scores ? &nn::linear_scores : &nn::linear_cross_entropy;
+  return loss(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
+              call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_, tp_, softcap_);
 }
 
 }  // namespace galvatron::models

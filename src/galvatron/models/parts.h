@@ -106,7 +106,7 @@ class VocabularyOutput {
  public:
   VocabularyOutput(const spec::ModelSpec& model, const spec::LayerSpec& layer,
                    const nn::LayerPlacement& placement);
-  // The sum of losses, or the logits [B, T, V / tp] where the call asks for them.
+  // The sum of losses, or the logits [B, T, V / tp] or scores where the call asks for them.
   at::Tensor operator()(const at::Tensor& hidden_BSH, const std::vector<at::Tensor>& params,
                         const nn::LayerCall& call) const;
 

@@ -1,6 +1,7 @@
 #include "galvatron/nn/cross_entropy.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "galvatron/base/logit_rows.h"
 #include "galvatron/base/partition.h"
@@ -26,23 +27,43 @@ at::Tensor cap_logits(at::Tensor& logits, double cap, bool want_slope) {
   return slope;
 }
 
-// What one chunk of tokens gives: its loss, and d loss / d logits in place of the logits (undefined
-// without gradient).
+// What one chunk of tokens gives: its loss, and what is wanted beside it: d loss / d logits in
+// place of the logits, or how many labels have the highest logit.
+enum class Beside { kNothing, kGradient, kCorrect };
 struct ChunkLoss {
   at::Tensor loss_sum;
-  at::Tensor grad_logits;
+  at::Tensor grad_logits, correct;
 };
+
+// Row of the highest logit in the whole vocabulary: the first of equal ones.
+at::Tensor best_row(const at::Tensor& own_maximum, const at::Tensor& own_column,
+                    const at::Tensor& maximum, std::int64_t first_row, const comm::Group& group) {
+  const at::Tensor behind_all = at::full_like(own_column, std::numeric_limits<std::int64_t>::max());
+  at::Tensor best = at::where(own_maximum.eq(maximum), own_column + first_row, behind_all).neg();
+  group.all_reduce(best, comm::Reduction::kMax);
+  return best.neg_();
+}
 
 // Softmax statistics need two numbers per token from all ranks: the maximum, and the sum of
 // exponentials beside the label's logit (Megatron-LM's vocab-parallel cross entropy, with its last
 // two reductions in one).
 ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std::int64_t first_row,
-                     const comm::Group& group, bool with_grad) {
+                     const comm::Group& group, Beside wanted) {
   at::Tensor logits = logits_in;
-  at::Tensor maximum = logits.amax(1, /*keepdim=*/true);
-  group.all_reduce(maximum, comm::Reduction::kMax);
-  logits.sub_(maximum);
+  ChunkLoss out;
   const at::Tensor ignored = labels.eq(kIgnoreLabel);
+  at::Tensor maximum;
+  if (wanted == Beside::kCorrect) {
+    const auto [own, column] = logits.max(1, /*keepdim=*/true);
+    maximum = own.clone();
+    group.all_reduce(maximum, comm::Reduction::kMax);
+    const at::Tensor best = best_row(own, column, maximum, first_row, group).squeeze(1);
+    out.correct = best.eq(labels).logical_and_(ignored.logical_not()).sum();
+  } else {
+    maximum = logits.amax(1, /*keepdim=*/true);
+    group.all_reduce(maximum, comm::Reduction::kMax);
+  }
+  logits.sub_(maximum);
   const at::Tensor local = labels - first_row;
   const at::Tensor mine =
       local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(ignored.logical_not());
@@ -54,9 +75,8 @@ ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std:
   at::sum_out(sums, logits, at::IntArrayRef{1});
   group.all_reduce(statistics);
   const at::Tensor counted = ignored.logical_not().to(logits.scalar_type());
-  ChunkLoss out;
   out.loss_sum = statistics[1].log().sub_(statistics[0]).mul_(counted).sum();
-  if (with_grad) {
+  if (wanted == Beside::kGradient) {
     logits.mul_((counted / statistics[1]).unsqueeze(1));
     logits.scatter_add_(1, column, mine.to(logits.scalar_type()).neg().unsqueeze(1));
     out.grad_logits = logits;
@@ -88,8 +108,8 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
       const at::Tensor rows = hidden.narrow(0, begin, count);
       at::Tensor logits = logits_of(rows, weight, bias).to(wide);
       const at::Tensor slope = softcap > 0 ? cap_logits(logits, softcap, with_grad) : at::Tensor();
-      const ChunkLoss part =
-          chunk_loss(logits, labels.narrow(0, begin, count), first_row, group, with_grad);
+      const ChunkLoss part = chunk_loss(logits, labels.narrow(0, begin, count), first_row, group,
+                                        with_grad ? Beside::kGradient : Beside::kNothing);
       loss.add_(part.loss_sum);
       if (!with_grad) continue;
       if (slope.defined()) part.grad_logits.mul_(slope);
@@ -138,6 +158,26 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& w
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
   return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row,
                                    vocab_size, group, softcap, at::GradMode::is_enabled());
+}
+
+at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
+                         const at::Tensor& bias, const at::Tensor& labels_M, std::int64_t first_row,
+                         std::int64_t vocab_size, const comm::Group& group, double softcap) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t tokens = hidden_MH.size(0),
+                     step = cross_entropy_chunk(vocab_size, group.size());
+  const at::ScalarType wide = wide_type(hidden_MH);
+  // Counts beyond 2^24 have no place in fp32.
+  at::Tensor scores = at::zeros({2}, hidden_MH.options().dtype(at::kDouble));
+  for (std::int64_t begin = 0; begin < tokens; begin += step) {
+    const std::int64_t count = std::min(step, tokens - begin);
+    at::Tensor logits = logits_of(hidden_MH.narrow(0, begin, count), weight, bias).to(wide);
+    if (softcap > 0) cap_logits(logits, softcap, /*want_slope=*/false);
+    const ChunkLoss part =
+        chunk_loss(logits, labels_M.narrow(0, begin, count), first_row, group, Beside::kCorrect);
+    scores.add_(at::stack({part.loss_sum.to(at::kDouble), part.correct.to(at::kDouble)}));
+  }
+  return scores;
 }
 
 at::Tensor linear_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,

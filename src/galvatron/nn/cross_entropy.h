@@ -19,6 +19,12 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& w
                                 std::int64_t first_row, std::int64_t vocab_size,
                                 const comm::Group& group, double softcap = 0);
 
+// [sum of losses, labels that have the highest logit], without a gradient. Of equal logits the
+// first counts, however the vocabulary is divided.
+at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
+                         const at::Tensor& bias, const at::Tensor& labels_M, std::int64_t first_row,
+                         std::int64_t vocab_size, const comm::Group& group, double softcap = 0);
+
 // The logits that the loss is of: [M, rows]. With `softcap` x becomes cap * tanh(x / cap).
 at::Tensor linear_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,
                          double softcap = 0);

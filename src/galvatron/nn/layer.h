@@ -59,6 +59,7 @@ struct LayerCall {
   SequenceSplit context;  // of the second stream, where there is one: T5's encoder output
   bool training = true;   // dropout on
   bool logits = false;    // the head returns logits [B, T, V / tp] instead of the loss
+  bool scores = false;    // the head returns [sum of losses, labels foretold] instead of the loss
   Inputs inputs;
   DocumentInputs documents;  // of `sequence` and `context`
 };
@@ -84,7 +85,8 @@ class Layer {
  public:
   virtual ~Layer() = default;
   // `params`: this rank's parts. The first layer gets no activations. The last returns the sum of
-  // its token losses, a scalar, equal on all its tp ranks; each of them must run its backward.
+  // its token losses, a scalar, or what the call asks for in its place, equal on all its tp ranks;
+  // each of them must run its backward.
   virtual Activations forward(const std::vector<at::Tensor>& params, const Activations& x,
                               const LayerCall& call) const = 0;
 };

@@ -134,7 +134,7 @@ LayerBytes LayerBench::measure_bytes(std::int64_t samples) {
   runner_->backward(kMicrobatch, grad);
   runner_->add_gradients();
   out.backward_workspace = meter.peak() - before - out.activation;
-  if (is_head()) runner_->take_loss_sum();
+  if (is_head()) runner_->take_sums();
   return out;
 }
 
@@ -156,7 +156,7 @@ LayerTimes LayerBench::run_once(const nn::Activations& x, std::int64_t samples) 
       options_.device);
   if (is_head()) {
     out.backward = std::max(Milliseconds{}, out.backward - out.forward);
-    runner_->take_loss_sum();
+    runner_->take_sums();
   }
   return out;
 }

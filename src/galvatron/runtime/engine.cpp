@@ -53,7 +53,7 @@ struct Engine::State {
       : model(m), plan(p), world(&w), options(o) {}
 
   void build(const LayerFactory& make_layer);
-  double mean_loss(InputSource& input);
+  Scores mean_scores(InputSource& input);
 };
 
 void Engine::State::build(const LayerFactory& make_layer) {
@@ -81,11 +81,13 @@ void Engine::State::build(const LayerFactory& make_layer) {
                                              std::move(runners), std::move(numbered), trace);
 }
 
-double Engine::State::mean_loss(InputSource& input) {
-  at::Tensor total = at::full({1}, executor->take_loss_sum(),
-                              at::TensorOptions().dtype(at::kDouble).device(world->device()));
+Scores Engine::State::mean_scores(InputSource& input) {
+  const LossSums sums = executor->take_sums();
+  at::Tensor total = at::tensor({sums.loss, sums.correct}, at::kDouble).to(world->device());
   world->all().all_reduce(total);
-  return total.item<double>() / input.num_labels();
+  total = total.cpu();
+  return {total[0].item<double>() / input.num_labels(),
+          total[1].item<double>() / input.num_labels()};
 }
 
 Engine::Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
@@ -108,12 +110,12 @@ double Engine::forward_backward(InputSource& input, std::int64_t step, double lo
   for (const auto& unit : state_->units) unit->start_step();
   state_->executor->run(input, step, loss_scale / input.num_labels());
   for (const auto& unit : state_->units) unit->finish_step();
-  return state_->mean_loss(input);
+  return state_->mean_scores(input).loss;
 }
 
-double Engine::evaluate(InputSource& input) {
+Scores Engine::evaluate(InputSource& input) {
   state_->executor->evaluate(input);
-  return state_->mean_loss(input);
+  return state_->mean_scores(input);
 }
 
 at::Tensor Engine::logits(InputSource& input, const std::vector<Range>& wanted) {

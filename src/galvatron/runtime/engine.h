@@ -37,6 +37,12 @@ class InputSource {
 using LayerFactory = std::function<std::unique_ptr<nn::Layer>(const spec::ModelSpec&, int index,
                                                               const nn::LayerPlacement&)>;
 
+// Of an evaluation, over the labels that count.
+struct Scores {
+  double loss = 0;      // mean
+  double accuracy = 0;  // part of them with the highest logit
+};
+
 struct EngineOptions {
   std::uint64_t seed = 0;
   std::int64_t seq_length = 0;
@@ -65,8 +71,8 @@ class Engine {
   // Forward and backward of all microbatches; gradients are of loss_scale times the mean loss over
   // the global batch. Returns the mean loss, equal on every rank. `step` addresses dropout masks.
   double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
-  // Mean loss without gradients or dropout. Returns the same on every rank.
-  double evaluate(InputSource& input);
+  // Without gradients or dropout. Returns the same on every rank.
+  Scores evaluate(InputSource& input);
   // Logits [samples, tokens, vocabulary], or [samples, classes], of the samples of the global batch
   // that this rank asks for, without gradients or dropout. `wanted`: what each rank asks for, by
   // rank. No answers are fetched. Collective.

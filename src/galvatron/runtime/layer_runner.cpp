@@ -158,11 +158,15 @@ nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerC
   return y;
 }
 
-double LayerRunner::take_loss_sum() {
+LossSums LayerRunner::take_sums() {
   // One synchronisation with the device a step, not one a microbatch.
-  for (const at::Tensor& loss : losses_) loss_sum_ += loss.item<double>();
+  for (const at::Tensor& loss : losses_) {
+    const bool has_scores = loss.dim() == 1;
+    sums_.loss += (has_scores ? loss[0] : loss).item<double>();
+    if (has_scores) sums_.correct += loss[1].item<double>();
+  }
   losses_.clear();
-  return loss_sum_;
+  return sums_;
 }
 
 }  // namespace galvatron::runtime

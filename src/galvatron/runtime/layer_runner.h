@@ -26,6 +26,12 @@ struct ParamRef {
   int slot = 0;
 };
 
+// Over labels that count, fp64.
+struct LossSums {
+  double loss = 0;
+  double correct = 0;  // labels with the highest logit; only of evaluations
+};
+
 struct LayerRunnerOptions {
   const spec::ModelSpec* model = nullptr;
   int layer = 0;
@@ -69,12 +75,12 @@ class LayerRunner {
   // Without keeping anything.
   nn::Activations evaluate(const nn::Activations& x, const nn::LayerCall& call);
 
-  // Sum of token losses of the microbatches since start_step(), fp64. Only of the loss layer.
+  // Sums over the microbatches since start_step(). Only of the loss layer.
   void start_step() {
-    loss_sum_ = 0;
+    sums_ = {};
     losses_.clear();
   }
-  double take_loss_sum();
+  LossSums take_sums();
 
  private:
   struct Saved {
@@ -95,8 +101,8 @@ class LayerRunner {
   std::vector<ParamUnit*> units_;  // distinct
   std::map<int, Saved> saved_;
   std::vector<at::Tensor> gradients_;  // of params_, between backward() and add_gradients()
-  std::vector<at::Tensor> losses_;
-  double loss_sum_ = 0;
+  std::vector<at::Tensor> losses_;     // a loss, or an evaluation's scores, of each microbatch
+  LossSums sums_;
 };
 
 }  // namespace galvatron::runtime

@@ -113,6 +113,7 @@ void StageExecutor::run(InputSource& input, std::int64_t step, double loss_scale
 void StageExecutor::evaluate(InputSource& input) {
   StepContext context{&input};
   context.training = false;
+  context.scores = true;
   run_steps(evaluation_steps_, context);
 }
 
@@ -125,12 +126,12 @@ std::vector<at::Tensor> StageExecutor::logits(InputSource& input) {
   return std::move(logits_);
 }
 
-double StageExecutor::take_loss_sum() {
+LossSums StageExecutor::take_sums() {
   LayerRunner& last = *runners_.back();
-  if (!last.computes_loss()) return 0;
-  const double sum = last.take_loss_sum();
+  if (!last.computes_loss()) return {};
+  const LossSums sums = last.take_sums();
   last.start_step();
-  return last.loss_counts() ? sum : 0;
+  return last.loss_counts() ? sums : LossSums{};
 }
 
 void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
@@ -257,6 +258,7 @@ nn::LayerCall StageExecutor::make_call(int layer, int microbatch, const StepCont
       runner(layer).make_call(plan_.samples_of_microbatch(microbatch), context.first_sample);
   call.training = context.training;
   call.logits = context.logits;
+  call.scores = context.scores;
   add_inputs(call, layer, context);
   add_documents(call, layer, context);
   return call;

@@ -35,8 +35,8 @@ class StageExecutor {
   void evaluate(InputSource& input);
   // Logits of the last layer, one tensor for each microbatch; none on ranks without it.
   std::vector<at::Tensor> logits(InputSource& input);
-  // Sum of the token losses that count on this rank, since the last call.
-  double take_loss_sum();
+  // Sums of what counts on this rank, since the last call.
+  LossSums take_sums();
 
  private:
   // Activations under way between stages, stream by stream.
@@ -50,6 +50,7 @@ class StageExecutor {
     double loss_scale = 1;
     bool training = true;
     bool logits = false;
+    bool scores = false;
   };
 
   // Activations or gradients of one microbatch on their way to one chunk.

@@ -5,7 +5,7 @@
 namespace galvatron::runtime {
 
 Trace::Scope::Scope(Trace& trace, std::string name, const char* category) : trace_(trace) {
-  if (trace_.enabled_) event_ = {std::move(name), category, now_seconds(), 0};
+  if (trace_.enabled_) event_ = {std::move(name), category, now_seconds(), 0, trace_.step_};
 }
 
 Trace::Scope::~Scope() {

@@ -1,5 +1,6 @@
 // What ran when on this rank: for the timeline of a step.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,11 +11,16 @@ struct TraceEvent {
   std::string category;  // forward, backward, communication, optimizer
   double start = 0;      // seconds of the monotonic clock, comparable between ranks of one machine
   double end = 0;
+  std::int64_t step = 0;  // of the run
 };
 
 class Trace {
  public:
-  void enable(bool on) { enabled_ = on; }
+  // `step`: what is recorded from here on is of it.
+  void enable(bool on, std::int64_t step = 0) {
+    enabled_ = on;
+    step_ = step;
+  }
   bool enabled() const { return enabled_; }
   void clear() { events_.clear(); }
   const std::vector<TraceEvent>& events() const { return events_; }
@@ -34,6 +40,7 @@ class Trace {
 
  private:
   bool enabled_ = false;
+  std::int64_t step_ = 0;
   std::vector<TraceEvent> events_;
 };
 

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kApi = "/api/";
 constexpr const char *kGet = "GET", *kPost = "POST";
 
-bool is_json(const HttpRequest& request) {
+bool is_json(const http::Request& request) {
   const std::string* type = request.header("Content-Type");
   return type != nullptr && lower_case(type->substr(0, type->find(';'))) == "application/json";
 }
@@ -37,8 +37,8 @@ std::string shown(const std::string& path) {
   return path.substr(0, kShown);
 }
 
-HttpAnswer wrong_method(const std::string& path, const std::string& method) {
-  HttpAnswer out = failure_answer(405, fmt::format("{} is asked by {}", path, method));
+http::Answer wrong_method(const std::string& path, const std::string& method) {
+  http::Answer out = failure_answer(405, fmt::format("{} is asked by {}", path, method));
   out.headers.push_back({"Allow", method == kGet ? "GET, HEAD" : method});
   return out;
 }
@@ -102,13 +102,13 @@ const Api::Endpoint* Api::find(const std::string& path) const {
   return found == endpoints_.end() ? nullptr : &*found;
 }
 
-HttpAnswer Api::no_such(const std::string& path) const {
+http::Answer Api::no_such(const std::string& path) const {
   std::vector<std::string> known = paths();
   for (const PageAsset& asset : page_assets()) known.emplace_back(asset.path);
   return failure_answer(404, "there is no " + shown(path) + did_you_mean(shown(path), known));
 }
 
-std::optional<HttpAnswer> Api::refusal(const HttpRequest& head) const {
+std::optional<http::Answer> Api::refusal(const http::Request& head) const {
   const Endpoint* endpoint = find(head.path);
   if (endpoint == nullptr && head.path.starts_with(kApi)) return no_such(head.path);
   const std::string wanted = endpoint == nullptr ? kGet : endpoint->method;
@@ -119,7 +119,7 @@ std::optional<HttpAnswer> Api::refusal(const HttpRequest& head) const {
   return failure_answer(415, head.path + " takes JSON: Content-Type: application/json");
 }
 
-HttpAnswer Api::answer(const HttpRequest& request) const {
+http::Answer Api::answer(const http::Request& request) const {
   const Endpoint* endpoint = find(request.path);
   if (endpoint == nullptr) {
     auto page = page_answer(request);
@@ -167,13 +167,13 @@ OrderedJson Api::run_now(const fs::path& folder) const {
   return views::run_view(views::read_run(texts));
 }
 
-HttpAnswer Api::start() const {
-  HttpAnswer out = json_answer(nullptr);
+http::Answer Api::start() const {
+  http::Answer out = json_answer(nullptr);
   out.body = start_;
   return out;
 }
 
-HttpAnswer Api::run(const Json& id) const {
+http::Answer Api::run(const Json& id) const {
   for (std::size_t i = 0; i < files_.size(); ++i) {
     if (id != std::to_string(i) || fs::is_regular_file(files_[i])) continue;
     return json_answer(run_now(files_[i]));
@@ -189,7 +189,7 @@ std::shared_ptr<const void> Api::take_place() const {
   return nullptr;
 }
 
-HttpAnswer Api::search(std::function<void(Lines& lines)> work) const {
+http::Answer Api::search(std::function<void(Lines& lines)> work) const {
   std::shared_ptr<const void> place = take_place();
   if (!place) {
     return failure_answer(429, count_text(limits_.searches, "search") +

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "galvatron/base/json.h"
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
 namespace galvatron::server {
 
@@ -30,9 +30,9 @@ class Api {
   Api& operator=(const Api&) = delete;
 
   // Of a head: why its body need not be read. nullopt: it may be.
-  std::optional<HttpAnswer> refusal(const HttpRequest& head) const;
+  std::optional<http::Answer> refusal(const http::Request& head) const;
   // Any thread, several at a time.
-  HttpAnswer answer(const HttpRequest& request) const;
+  http::Answer answer(const http::Request& request) const;
 
   std::vector<std::string> paths() const;
 
@@ -40,22 +40,22 @@ class Api {
   struct Endpoint {
     std::string method;
     std::string path;  // may end in "{id}": then what stands there is the request
-    std::function<HttpAnswer(const Json& request)> answer;
+    std::function<http::Answer(const Json& request)> answer;
     bool takes_files = false;  // their whole texts
   };
 
   void add_endpoints();
   const Endpoint* find(const std::string& path) const;
-  HttpAnswer no_such(const std::string& path) const;
+  http::Answer no_such(const std::string& path) const;
 
   std::string start_text(const std::string& version) const;
   OrderedJson opened(const std::filesystem::path& path) const;
   OrderedJson run_now(const std::filesystem::path& folder) const;
-  HttpAnswer start() const;
+  http::Answer start() const;
   // Of a file of the command line, read anew.
-  HttpAnswer run(const Json& id) const;
+  http::Answer run(const Json& id) const;
   // A search in one of the places that there are; 429 without one.
-  HttpAnswer search(std::function<void(class Lines& lines)> work) const;
+  http::Answer search(std::function<void(class Lines& lines)> work) const;
   std::shared_ptr<const void> take_place()
       const;  // held as long as it lives; nullptr: none is free
 

@@ -39,15 +39,15 @@ OrderedJson failure_json(const std::string& sentence) {
   return {{"error", {{"sentence", one_line(sentence)}}}};
 }
 
-HttpAnswer json_answer(const OrderedJson& body, int status) {
-  HttpAnswer out;
+http::Answer json_answer(const OrderedJson& body, int status) {
+  http::Answer out;
   out.status = status;
   out.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
   out.body = dump_utf8(body);
   return out;
 }
 
-HttpAnswer failure_answer(int status, const std::string& sentence) {
+http::Answer failure_answer(int status, const std::string& sentence) {
   return json_answer(failure_json(sentence), status);
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "galvatron/base/json.h"
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
 namespace galvatron::server {
 
@@ -17,7 +17,7 @@ Failure failure_of(const std::exception& error);
 OrderedJson failure_json(const std::string& sentence);
 
 // Of an answer in JSON: one that no cache keeps.
-HttpAnswer json_answer(const OrderedJson& body, int status = 200);
-HttpAnswer failure_answer(int status, const std::string& sentence);
+http::Answer json_answer(const OrderedJson& body, int status = 200);
+http::Answer failure_answer(int status, const std::string& sentence);
 
 }  // namespace galvatron::server

@@ -13,7 +13,7 @@ constexpr double kHeartbeat = 1.0;  // a reader who is gone is noticed by writin
 
 }  // namespace
 
-Lines::Lines(const WritePiece& write, double seconds)
+Lines::Lines(const http::WritePiece& write, double seconds)
     : write_(write), end_(now_seconds() + seconds), sent_(now_seconds() - kHeartbeat) {}
 
 bool Lines::send(const OrderedJson& line) {
@@ -42,10 +42,10 @@ void Lines::end(const OrderedJson& line) {
   send(line);
 }
 
-HttpAnswer line_answer(double seconds, std::function<void(Lines& lines)> work) {
-  HttpAnswer out;
+http::Answer line_answer(double seconds, std::function<void(Lines& lines)> work) {
+  http::Answer out;
   out.headers = {{"Content-Type", "application/x-ndjson"}, {"Cache-Control", "no-store"}};
-  out.stream = [seconds, work = std::move(work)](const WritePiece& write) {
+  out.stream = [seconds, work = std::move(work)](const http::WritePiece& write) {
     Lines lines(write, seconds);
     try {
       work(lines);

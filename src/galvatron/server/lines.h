@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "galvatron/base/json.h"
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
 namespace galvatron::server {
 
@@ -12,7 +12,7 @@ namespace galvatron::server {
 class Lines {
  public:
   // `seconds`: after so many nobody waits any longer.
-  Lines(const WritePiece& write, double seconds);
+  Lines(const http::WritePiece& write, double seconds);
 
   // Sends it, or keeps it for later where the last one was just sent. Is the answer still wanted?
   // False for good once the reader is gone or the time is over.
@@ -26,7 +26,7 @@ class Lines {
  private:
   bool send(const OrderedJson& line);
 
-  const WritePiece& write_;
+  const http::WritePiece& write_;
   const double end_;
   std::mutex mutex_;  // of what follows
   OrderedJson latest_;
@@ -37,6 +37,6 @@ class Lines {
 // The answer that `work` gives line by line. What `work` throws becomes the last line; `work` may
 // throw Abandoned where its answer is no longer wanted.
 struct Abandoned {};
-HttpAnswer line_answer(double seconds, std::function<void(Lines& lines)> work);
+http::Answer line_answer(double seconds, std::function<void(Lines& lines)> work);
 
 }  // namespace galvatron::server

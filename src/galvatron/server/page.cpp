@@ -25,8 +25,8 @@ constexpr const char* kNoPage =
     "<code>make build</code> then the binary with it. The API is here: "
     "<a href=\"/openapi.json\">/openapi.json</a>.";
 
-HttpAnswer short_page(int status, const std::string& paragraph) {
-  HttpAnswer out;
+http::Answer short_page(int status, const std::string& paragraph) {
+  http::Answer out;
   out.status = status;
   out.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-store"}};
   out.body =
@@ -49,11 +49,11 @@ std::string escaped(const std::string& text) {
 
 }  // namespace
 
-std::optional<HttpAnswer> page_answer(const HttpRequest& request) {
+std::optional<http::Answer> page_answer(const http::Request& request) {
   const bool is_page = request.path == "/" || request.path == kIndex;
   const PageAsset* asset = find_asset(is_page ? kIndex : request.path);
   if (asset == nullptr) return is_page ? std::optional(short_page(200, kNoPage)) : std::nullopt;
-  HttpAnswer out;
+  http::Answer out;
   const bool keeps = request.path.starts_with(kHashed);
   out.headers = {{"Content-Type", std::string(asset->content_type)},
                  {"Cache-Control", keeps ? "public, max-age=31536000, immutable" : "no-cache"}};
@@ -65,17 +65,17 @@ std::optional<HttpAnswer> page_answer(const HttpRequest& request) {
   return out;
 }
 
-HttpAnswer sentence_page(int status, const std::string& sentence) {
+http::Answer sentence_page(int status, const std::string& sentence) {
   return short_page(status, escaped(sentence));
 }
 
-void add_security_headers(HttpAnswer& answer) {
-  for (const HttpHeader& header : {HttpHeader{"Content-Security-Policy", kContentPolicy},
-                                   {"X-Content-Type-Options", "nosniff"},
-                                   {"X-Frame-Options", "DENY"},
-                                   {"Referrer-Policy", "no-referrer"},
-                                   {"Cross-Origin-Opener-Policy", "same-origin"},
-                                   {"Cross-Origin-Resource-Policy", "same-origin"}}) {
+void add_security_headers(http::Answer& answer) {
+  for (const http::Header& header : {http::Header{"Content-Security-Policy", kContentPolicy},
+                                     {"X-Content-Type-Options", "nosniff"},
+                                     {"X-Frame-Options", "DENY"},
+                                     {"Referrer-Policy", "no-referrer"},
+                                     {"Cross-Origin-Opener-Policy", "same-origin"},
+                                     {"Cross-Origin-Resource-Policy", "same-origin"}}) {
     answer.headers.push_back(header);
   }
 }

@@ -16,9 +16,9 @@ ApiLimits api_limits(const VisualizerOptions& options) {
   return {.seconds = options.seconds, .searches = num_cores()};
 }
 
-HttpLimits http_limits(const VisualizerOptions& options) {
+http::Limits http_limits(const VisualizerOptions& options) {
   const ApiLimits api = api_limits(options);
-  HttpLimits out;
+  http::Limits out;
   out.body_bytes = static_cast<std::size_t>(api.request.value);
   out.workers = std::max(2, num_cores());
   out.streams = api.searches;
@@ -32,7 +32,7 @@ std::vector<std::filesystem::path> files_of(const VisualizerOptions& options) {
   return {options.files.begin(), options.files.end()};
 }
 
-HttpAnswer secured(HttpAnswer answer) {
+http::Answer secured(http::Answer answer) {
   add_security_headers(answer);
   return answer;
 }
@@ -55,15 +55,15 @@ OptionList visualizer_options(VisualizerOptions& options) {
 }
 
 Visualizer::Visualizer(const VisualizerOptions& options, const std::string& version)
-    : access_{options.host, 0, is_local_host(options.host) ? "" : make_token()},
+    : access_{options.host, 0, http::is_local_host(options.host) ? "" : http::make_token()},
       api_(files_of(options), api_limits(options), version, options.watches),
       http_(options.host, options.port, http_limits(options), handlers()) {
   access_.port = http_.port();
 }
 
-HttpHandlers Visualizer::handlers() {
-  HttpHandlers out;
-  out.admit = [this](const HttpRequest& head) -> std::optional<HttpAnswer> {
+http::Handlers Visualizer::handlers() {
+  http::Handlers out;
+  out.admit = [this](const http::Request& head) -> std::optional<http::Answer> {
     if (const auto refusal = refused(access_, head)) {
       const bool is_person = head.accepts("Accept", "text/html");
       return secured(is_person ? sentence_page(refusal->status, refusal->sentence)
@@ -74,7 +74,7 @@ HttpHandlers Visualizer::handlers() {
     if (refusal) add_security_headers(*refusal);
     return refusal;
   };
-  out.answer = [this](const HttpRequest& request) { return secured(api_.answer(request)); };
+  out.answer = [this](const http::Request& request) { return secured(api_.answer(request)); };
   out.refuse = [](int status, const std::string& sentence) {
     return secured(failure_answer(status, sentence));
   };

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "galvatron/base/option.h"
-#include "galvatron/server/access.h"
+#include "galvatron/http/access.h"
+#include "galvatron/http/server.h"
 #include "galvatron/server/api.h"
-#include "galvatron/server/http_server.h"
 
 namespace galvatron::server {
 
@@ -31,18 +31,18 @@ class Visualizer {
   Visualizer(const VisualizerOptions& options, const std::string& version);
 
   // To open in a browser; with the token where the machine can be reached from others.
-  std::string address() const { return address_of(access_); }
+  std::string address() const { return http::address_of(access_); }
   int port() const { return access_.port; }
 
   void run(bool signals) { http_.run(signals); }
   void stop() { http_.stop(); }
 
  private:
-  HttpHandlers handlers();
+  http::Handlers handlers();
 
-  Access access_;
+  http::Access access_;
   Api api_;
-  HttpServer http_;
+  http::Server http_;
 };
 
 }  // namespace galvatron::server

@@ -10,9 +10,11 @@
 #include "galvatron/runtime/unit_builder.h"
 #include "galvatron/train/checkpoint_files.h"
 #include "galvatron/train/checkpoint_folder.h"
+#include "galvatron/train/data_fit.h"
 #include "galvatron/train/durable_file.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_job.h"
+#include "galvatron/train/train_options.h"
 #include "galvatron/train/weights.h"
 
 namespace galvatron::train {
@@ -50,6 +52,19 @@ fs::path tokenizer_of(const CheckpointIndex& index, const CheckpointExport& requ
   return find_tokenizer(job);
 }
 
+// What the run's data said of images, where they are still there.
+void describe_images_of(const CheckpointIndex& index, const spec::ModelSpec& model,
+                        ExportOptions& out) {
+  if (!index.options.is_object()) return;
+  TrainJob job;
+  const OptionList list = train_options(job);
+  for (const char* name : {"data", "image_mean", "image_std"}) {
+    if (index.options.contains(name))
+      list.read(Json{{name, Json(index.options.at(name))}}, "checkpoint");
+  }
+  describe_images(job, model, out);
+}
+
 // Master weights are fp64 or fp32; old checkpoints do not say which.
 at::ScalarType stored_type(const StateFiles& files, const std::string& entry,
                            const std::vector<std::int64_t>& shape) {
@@ -77,6 +92,7 @@ ExportedCheckpoint export_one(const fs::path& checkpoint, const CheckpointExport
   ExportOptions options;
   options.dtype = runtime::compute_scalar_type(request.precision);
   options.tokenizer = tokenizer_of(index, request);
+  describe_images_of(index, model, options);
   save_parameters(
       model,
       [&](const spec::LayerSpec& layer, const spec::ParamSpec& param) {

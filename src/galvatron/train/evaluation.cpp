@@ -1,6 +1,7 @@
 #include "galvatron/train/evaluation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
@@ -47,15 +48,19 @@ EvaluationSummary evaluate(runtime::Engine& engine, const data::SampleSource& sa
   const double started = now_seconds();
   EvaluationSummary out;
   out.batches = num_batches == 0 ? all : std::min(num_batches, all);
-  double sum = 0, labels = 0;
+  double sum = 0, correct = 0, labels = 0;
   for (std::int64_t i = 0; i < out.batches; ++i) {
     BatchInput batch(once, global_batch, i * global_batch);
     if (batch.num_labels() == 0) continue;  // no mean
-    sum += engine.evaluate(batch) * batch.num_labels();
+    const runtime::Scores scores = engine.evaluate(batch);
+    sum += scores.loss * batch.num_labels();
+    correct += scores.accuracy * batch.num_labels();
     labels += batch.num_labels();
   }
   if (labels == 0) throw ConfigError("[data] no label counts in the samples to evaluate on");
   out.loss = sum / labels;
+  out.accuracy = correct / labels;
+  if (engine.model().task != spec::Task::kImageClasses) out.perplexity = std::exp(out.loss);
   out.labels = static_cast<std::int64_t>(labels);
   out.samples = std::min(out.batches * global_batch, once.size());
   out.tokens = out.samples * once.seq_length();
@@ -67,16 +72,19 @@ OrderedJson evaluation_to_json(const EvaluationSummary& summary, const plan::Pla
   OrderedJson ranks = OrderedJson::array();
   for (std::size_t rank = 0; rank < summary.peak_memory.size(); ++rank)
     ranks.push_back({{"rank", rank}, {"peak_memory_bytes", summary.peak_memory[rank].value}});
-  return {{"model", plan.model},
-          {"device", summary.device},
-          {"world_size", plan.world_size},
-          {"loss", summary.loss},
-          {"labels", summary.labels},
-          {"samples", summary.samples},
-          {"batches", summary.batches},
-          {"seconds", summary.seconds},
-          {"tokens_per_second", static_cast<double>(summary.tokens) / summary.seconds},
-          {"ranks", ranks}};
+  OrderedJson out{{"model", plan.model},
+                  {"device", summary.device},
+                  {"world_size", plan.world_size},
+                  {"loss", summary.loss}};
+  if (summary.perplexity) out["perplexity"] = *summary.perplexity;
+  out["accuracy"] = summary.accuracy;
+  out["labels"] = summary.labels;
+  out["samples"] = summary.samples;
+  out["batches"] = summary.batches;
+  out["seconds"] = summary.seconds;
+  out["tokens_per_second"] = static_cast<double>(summary.tokens) / summary.seconds;
+  out["ranks"] = ranks;
+  return out;
 }
 
 }  // namespace galvatron::train

@@ -1,6 +1,7 @@
-// The loss of a model on data that it does not learn from, each sample once.
+// What a model makes of data that it does not learn from, each sample once.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@
 namespace galvatron::train {
 
 struct EvaluationSummary {
-  double loss = 0;  // mean over all labels
+  double loss = 0;                   // mean over all labels
+  double accuracy = 0;               // part of the labels that the model foretold
+  std::optional<double> perplexity;  // exp(loss), of models of text
   std::int64_t labels = 0;
   std::int64_t samples = 0;
   std::int64_t batches = 0;
@@ -28,7 +31,8 @@ struct EvaluationSummary {
 EvaluationSummary evaluate(runtime::Engine& engine, const data::SampleSource& samples,
                            std::int64_t num_batches);
 
-// {"model", "device", "world_size", "loss", "labels", "samples", "batches", "seconds",
+// {"model", "device", "world_size", "loss", "perplexity", "accuracy", "labels", "samples",
+// "batches", "seconds",
 //  "tokens_per_second", "ranks": [{"rank", "peak_memory_bytes"}]}.
 OrderedJson evaluation_to_json(const EvaluationSummary& summary, const plan::Plan& plan);
 

@@ -99,6 +99,18 @@ std::optional<std::string> run_of_run_folder(const fs::path& run_dir) {
   return JsonReader(json, (run_dir / kRunFile).string()).get_string_or("run", "");
 }
 
+void refuse_idle_trace_steps(const TrainJob& job) {
+  const StepRanges& steps = job.trainer.trace_steps;
+  if (steps.empty()) return;
+  if (steps.last() > job.trainer.num_steps) {
+    throw ConfigError("[train] --trace-steps ", steps.text(), ", but the run has ",
+                      job.trainer.num_steps, " steps; name steps up to that, or give more --steps");
+  }
+  if (!trace_path(job).empty()) return;
+  throw ConfigError("[train] --trace-steps ", steps.text(),
+                    " has no place for the trace: give --run-dir, or --trace FILE");
+}
+
 void refuse_used_places(const TrainJob& job, const ResumePoint& resume) {
   refuse_idle_save_options(job);
   refuse_other_latest(job);
@@ -106,8 +118,11 @@ void refuse_used_places(const TrainJob& job, const ResumePoint& resume) {
   refuse_used_save(job, resume, goes_on);
   refuse_used_run_dir(job, resume, goes_on);
   // Lines of a run that was cut off before its first checkpoint stay: keep_old_metrics().
-  if (!goes_on && job.resume != kAutoResume && holds_something(job.metrics))
+  const bool keeps_lines = goes_on || job.resume == kAutoResume;
+  if (!keeps_lines && holds_something(job.metrics))
     throw ConfigError("[train] --metrics ", job.metrics, " holds another run", kWayOut);
+  if (!keeps_lines && holds_something(job.csv))
+    throw ConfigError("[train] --csv ", job.csv, " holds another run", kWayOut);
   if (!goes_on && !job.export_dir.empty() &&
       holds_something(fs::path(job.export_dir) / "config.json"))
     throw ConfigError("[train] --export ", job.export_dir, " holds another run's weights", kWayOut);
@@ -130,29 +145,33 @@ std::string new_run_id() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+fs::path trace_path(const TrainJob& job) {
+  return output_path(job.trace, job.run_dir, "trace.json");
+}
+
 fs::path metrics_path(const TrainJob& job) {
   return output_path(job.metrics, job.run_dir, kMetricsFile);
+}
+
+OrderedJson run_start(const PreparedJob& prepared, const std::string& run) {
+  return {{"format", kRunFormat},
+          {"version", 1},
+          {"run", run},
+          {"model", prepared.model.name},
+          {"world_size", prepared.plan.world_size},
+          {"options", options_to_json(prepared)},
+          {"versions", versions()}};
 }
 
 void write_run_start(const PreparedJob& prepared, const std::string& run) {
   const TrainJob& job = prepared.job;
   if (job.run_dir.empty()) return;
-  const OrderedJson json{{"format", kRunFormat},
-                         {"version", 1},
-                         {"run", run},
-                         {"model", prepared.model.name},
-                         {"world_size", prepared.plan.world_size},
-                         {"options", options_to_json(prepared)},
-                         {"versions", versions()}};
-  write_durably(fs::path(job.run_dir) / kRunFile, json.dump(2) + "\n");
+  write_durably(fs::path(job.run_dir) / kRunFile, run_start(prepared, run).dump(2) + "\n");
   plan::write_plan(fs::path(job.run_dir) / "plan.json", prepared.plan);
 }
 
-void write_run_end(const PreparedJob& prepared, const RunSummary& summary,
-                   const OrderedJson& timeline) {
+void write_run_end(const PreparedJob& prepared, const RunSummary& summary) {
   const TrainJob& job = prepared.job;
-  const fs::path trace = output_path(job.trace, job.run_dir, "trace.json");
-  if (!trace.empty() && !summary.stopped) write_file_atomically(trace, timeline.dump() + "\n");
   if (job.run_dir.empty()) return;
   write_json_file(fs::path(job.run_dir) / kSummaryFile,
                   summary_to_json(summary, options_to_json(prepared)));

@@ -9,6 +9,9 @@
 
 namespace galvatron::train {
 
+// ConfigError where steps to trace are named that the run does not have, or no place for them.
+void refuse_idle_trace_steps(const TrainJob& job);
+
 // ConfigError where a folder or file holds what another run left: nothing of it is overwritten.
 // A run that goes on may write where it wrote before.
 void refuse_used_places(const TrainJob& job, const ResumePoint& resume);
@@ -25,11 +28,14 @@ std::filesystem::path metrics_path(const TrainJob& job);
 // now, "metrics-1.jsonl"; empty: there are none.
 std::filesystem::path keep_old_metrics(const std::filesystem::path& metrics);
 
-// What can be said before the first step: run.json (id, command's options, versions) and plan.json.
+// Where the Chrome trace goes; empty: nowhere.
+std::filesystem::path trace_path(const TrainJob& job);
+
+// What can be said before the first step: id, command's options, versions; and that with the plan
+// as run.json and plan.json.
+OrderedJson run_start(const PreparedJob& prepared, const std::string& run);
 void write_run_start(const PreparedJob& prepared, const std::string& run);
-// What is known at the end: summary.json, and the trace of the last step unless the run was
-// stopped.
-void write_run_end(const PreparedJob& prepared, const RunSummary& summary,
-                   const OrderedJson& timeline);
+// What is known at the end: summary.json.
+void write_run_end(const PreparedJob& prepared, const RunSummary& summary);
 
 }  // namespace galvatron::train

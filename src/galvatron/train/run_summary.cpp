@@ -39,6 +39,17 @@ std::string range_text(Bytes least, Bytes most) {
   return low == high ? high : low + " - " + high;
 }
 
+// "2.1234 (perplexity 8.36, accuracy 51.2 %)".
+std::string validation_text(const RunSummary& summary) {
+  std::vector<std::string> more;
+  if (summary.last_valid_perplexity)
+    more.push_back(fmt::format("perplexity {:.4g}", *summary.last_valid_perplexity));
+  if (summary.last_valid_accuracy)
+    more.push_back(fmt::format("accuracy {:.1f} %", 100 * *summary.last_valid_accuracy));
+  return fmt::format("{:.4f}{}", *summary.last_valid_loss,
+                     more.empty() ? "" : fmt::format(" ({})", fmt::join(more, ", ")));
+}
+
 std::string saves_line(const SaveFigures& saves) {
   const auto seconds = [](double value) {
     return to_text(Milliseconds{value * kMillisecondsPerSecond});
@@ -86,11 +97,17 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
   out.num_steps = static_cast<std::int64_t>(records.size());
   out.step_seconds = median_seconds(records);
   out.tokens_per_second = static_cast<double>(records.back().tokens) / out.step_seconds;
+  if (records.back().images)
+    out.images_per_second = static_cast<double>(*records.back().images) / out.step_seconds;
   out.first_loss = records.front().loss;
   out.last_loss = records.back().loss;
   out.last_step = records.back().step;
   for (const StepRecord& record : records) {
-    if (record.valid_loss) out.last_valid_loss = record.valid_loss;
+    if (record.valid_loss) {
+      out.last_valid_loss = record.valid_loss;
+      out.last_valid_perplexity = record.valid_perplexity;
+      out.last_valid_accuracy = record.valid_accuracy;
+    }
     if (record.skipped) ++out.skipped_steps;
   }
   return out;
@@ -123,6 +140,12 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
       {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
       {"tokens_per_second", summary.tokens_per_second},
       {"loss", loss}};
+  const auto add = [&out](const char* name, const std::optional<double>& value) {
+    if (value) out[name] = *value;
+  };
+  add("images_per_second", summary.images_per_second);
+  add("valid_perplexity", summary.last_valid_perplexity);
+  add("valid_accuracy", summary.last_valid_accuracy);
   const SaveFigures& saves = summary.saves;
   if (saves.count > 0) {
     out["checkpoints"] = {{"count", saves.count},
@@ -160,9 +183,12 @@ std::string summary_table(const RunSummary& summary) {
   if (!summary.why_unpredicted.empty()) {
     out += fmt::format("              no prediction: {}\n", summary.why_unpredicted);
   }
-  out += fmt::format("  throughput  {:.0f} tokens/s\n", summary.tokens_per_second);
+  out += fmt::format("  throughput  {:.0f} tokens/s", summary.tokens_per_second);
+  if (summary.images_per_second)
+    out += fmt::format(", {:.0f} images/s", *summary.images_per_second);
+  out += "\n";
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
-  if (summary.last_valid_loss) out += fmt::format(", validation {:.4f}", *summary.last_valid_loss);
+  if (summary.last_valid_loss) out += ", validation " + validation_text(summary);
   if (summary.saves.count > 0) out += "\n" + saves_line(summary.saves);
   if (summary.skipped_steps > 0)
     out += fmt::format("\n  left out    {}", counted(summary.skipped_steps, "step", "steps"));

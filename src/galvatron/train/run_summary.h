@@ -35,9 +35,10 @@ struct RunSummary {
   std::int64_t num_steps = 0;   // of this process
   double step_seconds = 0;      // median, without the first step where there are others
   double tokens_per_second = 0;
+  std::optional<double> images_per_second;  // of image models
   double first_loss = 0;
   double last_loss = 0;
-  std::optional<double> last_valid_loss;
+  std::optional<double> last_valid_loss, last_valid_perplexity, last_valid_accuracy;
   std::int64_t skipped_steps = 0;  // left out: StepRecord::skipped
   std::int64_t last_step = 0;      // of the run, counted from its first start
   bool stopped = false;            // before its last step, by a signal
@@ -52,7 +53,8 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 
 // {"model", "device", "world_size", "ranks": [{"rank", "stage", "peak_memory_bytes",
 // "predicted_memory_bytes"}],
-//  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last"},
+//  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last",
+//  "valid"}, "valid_perplexity", "valid_accuracy", "images_per_second" where there are such,
 //  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds", and
 //  "copy_bytes" of asynchronous ones} and "skipped_steps" where there are some, and "stopped_after"
 //  where it was stopped.

@@ -138,14 +138,14 @@ bool StepRunner::update(double learning_rate) {
   return finite && !overflowed;
 }
 
-double StepRunner::evaluate(const BatchPart& mine) {
+runtime::Scores StepRunner::evaluate(const BatchPart& mine) {
   const Inside inside(*this);
   GatheredBatch batch(engine_->model(), plan(), world_, mine, /*answers=*/true);
   require_labels(batch);
   set_shape(batch);
-  double loss = 0;
-  guarded([&] { loss = engine_->evaluate(batch); });
-  return loss;
+  runtime::Scores scores;
+  guarded([&] { scores = engine_->evaluate(batch); });
+  return scores;
 }
 
 at::Tensor StepRunner::logits(const BatchPart& mine) {

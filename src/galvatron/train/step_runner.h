@@ -55,7 +55,7 @@ class StepRunner {
   bool update(double learning_rate);
 
   // --- without gradients and dropout ---
-  double evaluate(const BatchPart& mine);
+  runtime::Scores evaluate(const BatchPart& mine);
   // Of the samples that this rank has read. Ranks without a sample take part with an empty `mine`;
   // undefined where no rank has one.
   at::Tensor logits(const BatchPart& mine);

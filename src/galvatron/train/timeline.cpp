@@ -16,7 +16,7 @@ constexpr double kMicroseconds = 1e6;  // per second
 std::string events_text(const runtime::Trace& trace) {
   Json events = Json::array();
   for (const runtime::TraceEvent& event : trace.events()) {
-    events.push_back({event.name, event.category, event.start, event.end});
+    events.push_back({event.name, event.category, event.start, event.end, event.step});
   }
   return events.dump();
 }
@@ -53,7 +53,8 @@ OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace,
                         {"ts", (start - origin) * kMicroseconds},
                         {"dur", (end - start) * kMicroseconds},
                         {"pid", 0},
-                        {"tid", rank}});
+                        {"tid", rank},
+                        {"args", {{"step", event[4].get<std::int64_t>()}}}});
     }
   }
   return {{"displayTimeUnit", "ms"}, {"traceEvents", events}};

@@ -1,4 +1,4 @@
-// The timeline of one step, all ranks together, as a Chrome trace (chrome://tracing, Perfetto,
+// The timeline of steps, all ranks together, as a Chrome trace (chrome://tracing, Perfetto,
 // galvatron report).
 #pragma once
 #include "galvatron/base/json.h"
@@ -9,9 +9,9 @@
 namespace galvatron::train {
 
 // {"displayTimeUnit": "ms", "traceEvents": [{"name", "cat", "ph": "X", "ts", "dur", "pid": 0,
-// "tid": rank}, ...]}, times in microseconds since the first event. One thread per rank, named
-// "rank 3 (stage 1)", or "rank 3 (stages 1, 3)" when stages are interleaved. Clocks of different
-// machines are not aligned. Collective; the same on every rank.
+// "tid": rank, "args": {"step"}}, ...]}, times in microseconds since the first event. One thread
+// per rank, named "rank 3 (stage 1)", or "rank 3 (stages 1, 3)" when stages are interleaved. Clocks
+// of different machines are not aligned. Collective; the same on every rank.
 OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace,
                             const plan::Plan& plan);
 

@@ -11,6 +11,7 @@
 #include "galvatron/plan/checkpoint_share.h"
 #include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/plan/recorded_question.h"
+#include "galvatron/train/data_fit.h"
 #include "galvatron/train/durable_file.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
@@ -25,12 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kDefaultSeqLength = 1024;
-
-spec::ModelSpec load_model(const TrainJob& job) {
-  if (job.model.empty() && job.init_from.empty())
-    throw ConfigError("[train] give --model or --init-from");
-  return spec::load_model(job.model_source(), job.overrides);
-}
 
 spec::Precision fast_precision(const std::string& device) {
   return spec::fast_precision(device == "auto" ? comm::pick_device(device).str() : device);
@@ -93,6 +88,14 @@ void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
                     "; leave --documents away");
 }
 
+// Of the validation samples.
+void refuse_endless_evaluation(const TrainJob& job) {
+  const TrainerOptions& trainer = job.trainer;
+  if (job.data != kSyntheticData || trainer.eval_interval == 0 || trainer.eval_batches > 0) return;
+  throw ConfigError(
+      "[train] synthetic data have no end; say how many --eval-batches an evaluation has");
+}
+
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part) {
   refuse_documents(job, model);
@@ -127,9 +130,10 @@ void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
 
 }  // namespace
 
-ExportOptions export_options(const TrainJob& job) {
+ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model) {
   ExportOptions options;
   options.tokenizer = find_tokenizer(job);
+  describe_images(job, model, options);
   return options;
 }
 
@@ -145,8 +149,9 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   out.job = asked;
   out.resume = find_resume_point(asked);
   take_options(out.resume, out.job);
+  fit_to_data(out.job);
   const TrainJob& job = out.job;
-  out.model = load_model(job);
+  out.model = load_job_model(job);
   if (!job.init_from.empty()) out.new_head = check_weights(out.model, job.init_from);
   refuse_other_length(job, out.model);
   out.seq_length = out.model.choose_seq_length(job.seq_length, kDefaultSeqLength);
@@ -154,6 +159,7 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   decay_schedule(job.trainer);
   ParamGroups(job.trainer.param_groups, out.model);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
+  refuse_endless_evaluation(job);
   if (job.trainer.eval_interval > 0)
     out.valid = make_samples(job, out.model, out.seq_length, job.evaluated);
   out.data_prints = data_prints(job, out.model);
@@ -171,23 +177,26 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   BatchRamp(job.trainer.batch_rampup, out.plan.global_batch, out.plan.num_microbatches);
   check_resume(out.resume, out);
-  check_outputs(job, out.resume);
+  check_outputs(out);
   check_room(out);
   return out;
 }
 
-void check_outputs(const TrainJob& job, const ResumePoint& resume) {
+void check_outputs(const PreparedJob& prepared) {
+  const TrainJob& job = prepared.job;
   const auto try_folder = [](const std::string& wish, const fs::path& folder, const char* option) {
     if (!wish.empty()) require_writable_folder(folder, option);
   };
+  refuse_idle_trace_steps(job);
   if (fs::is_directory(job.save_dir)) SaveLock(job.save_dir, kSaveLockPatience);
-  refuse_used_places(job, resume);
+  refuse_used_places(job, prepared.resume);
   try_folder(job.run_dir, job.run_dir, "--run-dir");
   try_folder(job.metrics, fs::path(job.metrics).parent_path(), "--metrics");
+  try_folder(job.csv, fs::path(job.csv).parent_path(), "--csv");
   try_folder(job.trace, fs::path(job.trace).parent_path(), "--trace");
   try_folder(job.save_dir, job.save_dir, "--save");
   if (job.export_dir.empty()) return;
-  check_export(job.export_dir, export_options(job));
+  check_export(job.export_dir, export_options(job, prepared.model));
   require_writable_folder(parent_of(job.export_dir), "--export");
 }
 

@@ -46,6 +46,12 @@ struct TrainJob {
   // Preset name, config.json or folder; empty: init_from's config.
   std::string model;
   spec::ModelOverrides overrides;  // numbers of it that are not the config's
+  // Its vocabulary becomes the data's (fit_to_data), made up to a multiple of `vocab_multiple`.
+  bool fits_vocabulary = false;
+  std::int64_t vocab_multiple = 1;
+  // Of image models in the place of the config's, or as many as the data have.
+  std::optional<std::int64_t> num_classes;
+  bool fits_classes = false;
   // A Hugging Face checkpoint folder whose weights are the first ones; empty: random ones.
   std::string init_from;
   // Which of the two says what the model is.
@@ -87,12 +93,14 @@ struct TrainJob {
 
   // Where metrics.jsonl, plan.json, summary.json and trace.json go; empty: nowhere.
   std::string run_dir;
-  std::string metrics;             // instead of run_dir/metrics.jsonl
-  std::string trace;               // instead of run_dir/trace.json
-  std::string save_dir;            // folder of checkpoints; empty: none
-  std::int64_t save_interval = 0;  // steps between them; 0: only after the last step
-  bool async_save = false;         // training goes on while they are written
-  KeepOptions keep;                // which of them stay
+  std::string metrics;              // instead of run_dir/metrics.jsonl
+  std::string csv;                  // the same as rows of a table; empty: none
+  std::optional<int> metrics_port;  // of a page for Prometheus on rank 0; 0: a free one
+  std::string trace;                // instead of run_dir/trace.json
+  std::string save_dir;             // folder of checkpoints; empty: none
+  std::int64_t save_interval = 0;   // steps between them; 0: only after the last step
+  bool async_save = false;          // training goes on while they are written
+  KeepOptions keep;                 // which of them stay
   // A checkpoint, or a folder of them, to go on from; "auto": save_dir, or anew where there is none
   // yet; empty: start anew.
   std::string resume;
@@ -129,20 +137,23 @@ PreparedJob prepare_inputs(const TrainJob& job);
 PreparedJob prepare(const TrainJob& job, int world_size);
 // Makes the folders that the run writes to, and tries to write there. ConfigError where it cannot,
 // or where another run has left something.
-void check_outputs(const TrainJob& job, const ResumePoint& resume);
+void check_outputs(const PreparedJob& prepared);
 
 // Batch and precision where no plan says them.
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length);
 
 // How the final weights are exported.
-ExportOptions export_options(const TrainJob& job);
+ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model);
 
 // Files that hold the model's data, behind their PREFIX.
 std::vector<std::string> data_suffixes(const spec::ModelSpec& model);
 
 // Who hears of a run while it goes on.
 struct RunListener {
-  Trainer::OnStep on_step;  // on every rank
+  Trainer::OnStep on_step;        // on every rank
+  Trainer::OnStep on_first_rank;  // the same, on rank 0
+  // The content of run.json, on rank 0 before the first step.
+  std::function<void(const OrderedJson&)> on_start;
   // One line for the user, on rank 0: what the run goes on from, a checkpoint that could not be
   // written.
   std::function<void(const std::string&)> on_note;

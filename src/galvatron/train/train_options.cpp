@@ -9,6 +9,8 @@
 namespace galvatron::train {
 namespace {
 
+constexpr std::int64_t kMostNumber = 1 << 30;  // of tokens and classes
+
 void add_model_options(OptionList& list, TrainJob& job) {
   list.group(kModelOptions);
   list.path("model", job.model, "Preset name, config.json, or a folder that holds one");
@@ -36,6 +38,37 @@ void add_model_options(OptionList& list, TrainJob& job) {
              "Tokens per sample; default: what the model allows, at most 1024")
       .says_default();
   list.seed("seed", job.seed, "Seed of first weights, dropout and data order");
+}
+
+// A number, or "auto" for what the data have.
+Option fitted_to_data(Option option, bool& fits) {
+  option.kind = OptionKind::kAmount;  // a number or a text
+  option.placeholder = "N|auto";
+  option.parse = [parse_number = option.parse, &fits](const std::string& text,
+                                                      const std::string& shown) {
+    fits = text == "auto";
+    if (!fits) parse_number(text, shown);
+  };
+  return option;
+}
+
+void add_model_numbers(OptionList& list, TrainJob& job) {
+  OptionList numbers = spec::model_override_options(job.overrides);
+  OptionList fitted;
+  fitted.group(spec::kOverrideOptions);
+  Option& vocabulary = fitted.count("vocab-size", job.overrides.vocab_size, {1, kMostNumber},
+                                    "Tokens of the vocabulary; auto: as many as the data and "
+                                    "their tokenizer have");
+  vocabulary = fitted_to_data(vocabulary, job.fits_vocabulary);
+  fitted.count("vocab-multiple", job.vocab_multiple, {1, kMostNumber},
+               "What --vocab-size auto is made up to a multiple of");
+  Option& classes =
+      fitted.count("num-classes", job.num_classes, {2, kMostNumber},
+                   "Classes of an image model; auto: as many as the data have. Another number than "
+                   "that of --init-from begins with a random head");
+  classes = fitted_to_data(classes, job.fits_classes);
+  list.append(numbers.without({"vocab-size"}));
+  list.append(fitted);
 }
 
 void add_image_options(OptionList& list, data::ImageTransform& images) {
@@ -139,15 +172,52 @@ void add_optimizer_options(OptionList& list, TrainerOptions& trainer) {
              "ends the run");
 }
 
+// A number that "all" stands for, too.
+void all_is_zero(Option& option) {
+  option.kind = OptionKind::kAmount;  // a number or a text
+  option.placeholder = "N|all";
+  option.parse = [parse_number = option.parse](const std::string& text, const std::string& shown) {
+    parse_number(text == "all" ? "0" : text, shown);
+  };
+}
+
+auto trace_steps_setter(TrainJob& job) {
+  return [&job](const std::string& text, const std::string& shown) {
+    job.trainer.trace_steps = StepRanges::parse(text, shown);
+  };
+}
+
+// "--trace steps=10..12" says which steps, and leaves the place as it is.
+void take_trace_steps(Option& trace, TrainJob& job) {
+  trace.parse = [set_place = trace.parse, set_steps = trace_steps_setter(job)](
+                    const std::string& text, const std::string& shown) {
+    const std::string key = "steps=";
+    if (!text.starts_with(key)) return set_place(text, shown);
+    set_steps(text.substr(key.size()), shown + " " + key);
+  };
+}
+
 void add_output_options(OptionList& list, TrainJob& job) {
+  constexpr int kMostPort = 65535;
   list.group(kOutputOptions);
   list.path("run-dir", job.run_dir,
             "Folder for metrics.jsonl, plan.json, summary.json and trace.json");
   list.path("metrics", job.metrics, "One JSON line per step; default: in --run-dir");
-  list.path("trace", job.trace, "Chrome trace of the last step, all ranks; default: in --run-dir");
+  list.path("csv", job.csv, "The same as a table, one row per step");
+  list.count("metrics-port", job.metrics_port, {0, kMostPort},
+             "Port on this machine where Prometheus reads the figures of the run, at /metrics; 0: "
+             "a free one");
+  take_trace_steps(
+      list.path("trace", job.trace,
+                "Chrome trace of the last step, all ranks; default: in --run-dir. steps=10..12,20 "
+                "chooses steps, as --trace-steps does"),
+      job);
+  list.text("trace-steps", "STEPS", "Steps to trace instead of the last, such as 10..12,20",
+            trace_steps_setter(job), [&job] { return job.trainer.trace_steps.text(); });
   list.count("eval-interval", job.trainer.eval_interval, {.min = 0},
              "Steps between evaluations on the validation split; 0: none");
-  list.count("eval-batches", job.trainer.eval_batches, {.min = 1}, "Global batches per evaluation");
+  all_is_zero(list.count("eval-batches", job.trainer.eval_batches, {.min = 0},
+                         "Global batches per evaluation, none twice; all, or 0: the whole split"));
   list.path("save", job.save_dir, "Folder of checkpoints; one is written after the last step");
   list.count("save-interval", job.save_interval, {.min = 0},
              "Steps between checkpoints; 0: only the last");
@@ -189,7 +259,7 @@ std::string dashed(std::string name) {
 OptionList train_options(TrainJob& job) {
   OptionList list;
   add_model_options(list, job);
-  list.append(spec::model_override_options(job.overrides));
+  add_model_numbers(list, job);
   add_image_options(list, job.images);
   add_plan_options(list, job);
   add_optimizer_options(list, job.trainer);
@@ -217,8 +287,8 @@ OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
   OptionList list = training.without(left_out);
   list.group(kEvaluationOptions);
   list.choice("part", job.evaluated, "The part of the data to evaluate on, as split says");
-  list.count("batches", request.num_batches, {.min = 0},
-             "Global batches to evaluate; 0: all samples once");
+  all_is_zero(list.count("batches", request.num_batches, {.min = 0},
+                         "Global batches to evaluate; all, or 0: all samples once"));
   return list;
 }
 

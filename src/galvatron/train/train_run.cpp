@@ -15,9 +15,11 @@
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
+#include "galvatron/train/metrics_server.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/save_lock.h"
+#include "galvatron/train/step_files.h"
 #include "galvatron/train/timeline.h"
 #include "galvatron/train/train_job.h"
 #include "galvatron/train/train_options.h"
@@ -63,6 +65,7 @@ OrderedJson facts_of(const PreparedJob& prepared, const ResumePoint& resume) {
   const TrainJob& job = prepared.job;
   out["option eval_interval"] = job.trainer.eval_interval;
   out["option eval_batches"] = job.trainer.eval_batches;
+  out["option trace_steps"] = job.trainer.trace_steps.text();
   out["option max_bad_steps"] = job.trainer.max_bad_steps;
   out["option save_interval"] = job.save_interval;
   out["option save"] = job.save_dir.empty() ? "not given" : "given";
@@ -165,7 +168,7 @@ class Run {
                     trainer_options(prepared_, world_.device()));
     load(engine, trainer, "a new run with the weights of ");
     start_files(engine, trainer);
-    trainer.run([&](const StepRecord& record) { after_step(record, trainer); });
+    trainer.run([&](const StepRecord& record) { after_step(record, engine, trainer); });
     RunSummary summary = end(engine, trainer);
     return summary;
   }
@@ -234,23 +237,24 @@ class Run {
                           prepared_.data_prints, job_.keep};
     all_or_none(world_, [&] {
       if (!is_first()) return;
+      open_metrics_server(facts.run);
       write_run_start(prepared_, facts.run);
-      open_metrics(trainer.steps_done());
+      step_files_.emplace(job_, trainer.steps_done(),
+                          [this](const std::string& line) { note(line); });
     });
+    if (is_first() && listener_.on_start) listener_.on_start(run_start(prepared_, facts.run));
     keep_flight(facts.run);
     if (job_.save_dir.empty()) return;
     writer_.emplace(job_.save_dir, engine, trainer, std::move(facts), job_.async_save);
   }
 
-  void open_metrics(std::int64_t steps_done) {
-    const fs::path path = metrics_path(job_);
-    if (path.empty()) return;
-    if (steps_done == 0) {
-      const fs::path kept = keep_old_metrics(path);
-      if (!kept.empty())
-        note("the lines of a run that left no checkpoint are kept in " + kept.string());
-    }
-    metrics_.emplace(path, steps_done);
+  void open_metrics_server(const std::string& run) {
+    if (!job_.metrics_port) return;
+    metrics_server_.emplace(
+        *job_.metrics_port,
+        RunFacts{run, prepared_.model.name, spec::to_text(prepared_.plan.precision),
+                 device_text(world_.device()), world_.size(), job_.trainer.num_steps});
+    note("figures for Prometheus are at " + metrics_server_->address());
   }
 
   bool saves_after(std::int64_t step, bool last) const {
@@ -265,25 +269,23 @@ class Run {
     retry_step_ = retry_after_ = 0;
   }
 
-  void after_step(const StepRecord& record, const Trainer& trainer) {
+  void after_step(const StepRecord& record, runtime::Engine& engine, const Trainer& trainer) {
     const auto scope = files("telling of the step");  // to whoever listens
     records_.push_back(record);
-    if (metrics_) write_metrics(record);
+    if (step_files_) step_files_->write(record);
+    if (metrics_server_) metrics_server_->tell(record);
+    if (record.step == trainer.last_traced()) write_trace(engine);
     if (writer_) save(record.step, record.step == job_.trainer.num_steps || trainer.stopped());
     if (listener_.on_step) listener_.on_step(record);
+    if (is_first() && listener_.on_first_rank) listener_.on_first_rank(record);
   }
 
-  // Lines that a full disk does not take are written when it does.
-  void write_metrics(const StepRecord& record) {
-    try {
-      metrics_->write(record);
-      metrics_wait_ = false;
-    } catch (const RuntimeFailure& failure) {
-      if (!metrics_wait_)
-        note(fmt::format("{}; training goes on, and the lines are kept until it can",
-                         failure.what()));
-      metrics_wait_ = true;
-    }
+  // Of the steps that are traced, once the last of them is done. Collective.
+  void write_trace(runtime::Engine& engine) {
+    const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
+    if (step_files_ && !engine.trace().events().empty()) step_files_->write_trace(timeline);
+    engine.trace().clear();
+    trace_is_written_ = true;
   }
 
   void save(std::int64_t step, bool last) {
@@ -321,7 +323,7 @@ class Run {
 
   RunSummary end(runtime::Engine& engine, Trainer& trainer) {
     const auto scope = files("writing the results");
-    const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
+    if (!trace_is_written_) write_trace(engine);  // stopped before
     RunSummary summary = summarize(prepared_.plan, device_text(world_.device()), records_,
                                    gather_peak_memory(world_, trainer.peak_memory()));
     summary.layer_names = prepared_.model.layer_names();
@@ -333,17 +335,17 @@ class Run {
     }
     if (writer_ && job_.async_save) add_copies(summary);
     if (!job_.export_dir.empty() && !summary.stopped)
-      export_weights(engine, job_.export_dir, export_options(job_));
+      export_weights(engine, job_.export_dir, export_options(job_, prepared_.model));
     summary.failure = last_failure_;
-    if (is_first()) write_end_files(summary, timeline);
+    if (is_first()) write_end_files(summary);
     return summary;
   }
 
   // Also on a full disk all else is told, and written where it can be.
-  void write_end_files(RunSummary& summary, const OrderedJson& timeline) {
+  void write_end_files(RunSummary& summary) {
     try {
-      if (metrics_) metrics_->finish();
-      write_run_end(prepared_, summary, timeline);
+      if (step_files_) step_files_->finish();
+      write_run_end(prepared_, summary);
     } catch (const std::exception& failure) {
       if (summary.failure.empty()) summary.failure = failure.what();
     }
@@ -356,8 +358,9 @@ class Run {
   ResumePoint resume_;
   std::optional<SaveLock> lock_;  // of rank 0
   std::optional<CheckpointWriter> writer_;
-  std::optional<MetricsFile> metrics_;  // of rank 0
-  bool metrics_wait_ = false;           // for a disk that takes them
+  std::optional<StepFiles> step_files_;          // of rank 0
+  std::optional<MetricsServer> metrics_server_;  // of rank 0
+  bool trace_is_written_ = false;
   std::vector<StepRecord> records_;
   std::string last_failure_;  // the last checkpoint could not be written
   // Where one could not be written: when to try again, and how many steps that was put off.

@@ -38,12 +38,12 @@ void Trainer::run(const OnStep& on_step) {
     const bool last = number == options_.num_steps;
     const bool evaluates =
         options_.eval_interval > 0 && (last || number % options_.eval_interval == 0);
-    engine_.trace().enable(last);
+    engine_.trace().enable(traces(number), number);
     engine_.world().flight().set_step(number);
     guard_step(engine_.world(), number, [&] {
       StepRecord record = step();
       engine_.trace().enable(false);
-      if (evaluates) record.valid_loss = evaluate();
+      if (evaluates) take_evaluation(record);
       stopped_ = stop_is_due_ && !last;
       if (on_step) on_step(record);
     });
@@ -80,6 +80,7 @@ StepRecord Trainer::step_of_batch() {
   record.step = steps_done() + 1;
   set_progress(record.step, samples_consumed() + plan.global_batch);
   record.tokens = plan.global_batch * samples_.seq_length();
+  if (engine_.model().task == spec::Task::kImageClasses) record.images = plan.global_batch;
   record.memory = meter.peak();
   record.seconds = now_seconds() - started;
   record.mfu = mfu(record);
@@ -120,14 +121,11 @@ void Trainer::update(StepRecord& record) {
   update_weights(record.lr, clip_factor(record.grad_norm, options_.max_grad_norm) / scale);
 }
 
-double Trainer::evaluate() {
-  const std::int64_t global_batch = engine_.plan().global_batch;
-  double sum = 0;
-  for (std::int64_t i = 0; i < options_.eval_batches; ++i) {
-    BatchInput batch(*valid_, global_batch, i * global_batch);
-    sum += engine_.evaluate(batch);
-  }
-  return sum / static_cast<double>(options_.eval_batches);
+void Trainer::take_evaluation(StepRecord& record) {
+  const EvaluationSummary found = evaluate();
+  record.valid_loss = found.loss;
+  record.valid_perplexity = found.perplexity;
+  record.valid_accuracy = found.accuracy;
 }
 
 std::optional<double> Trainer::mfu(const StepRecord& record) const {

@@ -9,8 +9,10 @@
 #include "galvatron/data/sample_source.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/train/batch_ramp.h"
+#include "galvatron/train/evaluation.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
+#include "galvatron/train/step_ranges.h"
 #include "galvatron/train/train_state.h"
 
 namespace galvatron::train {
@@ -31,8 +33,10 @@ struct TrainerOptions {
   std::int64_t max_bad_steps = 0;
   // Steps between evaluations on the validation samples, also after the last step; 0: none.
   std::int64_t eval_interval = 0;
-  // Global batches of an evaluation.
+  // Global batches of an evaluation; 0: all samples once.
   std::int64_t eval_batches = 4;
+  // Steps that are recorded in engine.trace(); none: the last.
+  StepRanges trace_steps;
   // FLOPs per second of one device, for metrics' mfu; 0: unknown.
   double peak_flops = 0;
   // Asked in every step: whether this rank shall leave. When any rank says so, all stop after the
@@ -54,20 +58,29 @@ class Trainer : public TrainState {
   // Steps from steps_done() + 1 to the last, or until stopped(); `on_step` hears of each, on every
   // rank. A failure
   // drops the groups, so that the other ranks fail at once, and leaves as RuntimeFailure "step N:
-  // ...". The last step is recorded in engine.trace().
+  // ...". Of the steps that are traced on_step finds all so far in engine.trace().
   void run(const OnStep& on_step);
   // One step, without the care for failures.
   StepRecord step();
-  // Mean loss over the validation samples' first eval_batches batches. Collective.
-  double evaluate();
+  // Of the first eval_batches batches of the validation samples, none of them twice. Collective.
+  EvaluationSummary evaluate() { return train::evaluate(engine_, *valid_, options_.eval_batches); }
 
+  // The last step that is traced.
+  std::int64_t last_traced() const {
+    return options_.trace_steps.empty() ? options_.num_steps : options_.trace_steps.last();
+  }
   bool stopped() const { return stopped_; }  // before the last step, because a rank wanted to
   // Most memory that tensors took on this rank in any step so far.
   Bytes peak_memory() const { return peak_memory_; }
 
  private:
+  bool traces(std::int64_t step) const {
+    return options_.trace_steps.empty() ? step == options_.num_steps
+                                        : options_.trace_steps.contains(step);
+  }
   StepRecord step_of_batch();
   void update(StepRecord& record);
+  void take_evaluation(StepRecord& record);
   bool is_left_out(const StepRecord& record);
   std::optional<double> mfu(const StepRecord& record) const;
 

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/spec/model_spec.h"
@@ -45,6 +46,9 @@ struct ExportOptions {
   // A tokenizer.json, or a folder whose tokenizer files are copied; empty for none.
   std::filesystem::path tokenizer;
   Bytes max_shard{5'000'000'000};
+  // Of images: what its config calls the classes, in their order; empty: as it is.
+  std::vector<std::string> class_names = {};
+  OrderedJson preprocessor = nullptr;  // preprocessor_config.json; null: none
 };
 
 // ConfigError when `folder` cannot become an export: it is a file, or holds anything that an export

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -129,8 +130,22 @@ std::string hf_dtype(at::ScalarType dtype) {
   }
 }
 
-OrderedJson export_config(const spec::ModelSpec& model, at::ScalarType dtype) {
+void name_classes(OrderedJson& config, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  config.erase("num_labels");  // id2label has as many
+  OrderedJson names_of = OrderedJson::object(), ids_of = OrderedJson::object();
+  for (std::size_t id = 0; id < names.size(); ++id) {
+    names_of[std::to_string(id)] = names[id];
+    ids_of[names[id]] = id;
+  }
+  config["id2label"] = std::move(names_of);
+  config["label2id"] = std::move(ids_of);
+}
+
+OrderedJson export_config(const spec::ModelSpec& model, const ExportOptions& options) {
+  const at::ScalarType dtype = options.dtype;
   OrderedJson config = OrderedJson::parse(model.config.dump());
+  name_classes(config, options.class_names);
   config["architectures"] = {models::hf_architecture(model)};
   config["dtype"] = hf_dtype(dtype);
   config["torch_dtype"] = hf_dtype(dtype);  // its name before transformers 4.56
@@ -174,8 +189,10 @@ class ExportFolder {
  public:
   ExportFolder(const spec::ModelSpec& model, const fs::path& folder, const ExportOptions& options)
       : model_(model), temporary_(plain_path(folder)) {
-    write_json_file(temporary_.path() / "config.json", export_config(model, options.dtype));
+    write_json_file(temporary_.path() / "config.json", export_config(model, options));
     copy_tokenizer(options.tokenizer, temporary_.path());
+    if (!options.preprocessor.is_null())
+      write_json_file(temporary_.path() / "preprocessor_config.json", options.preprocessor);
     writer_ = std::make_unique<models::SafetensorsWriter>(
         temporary_.path() / "model.safetensors", export_tensors(model, options.dtype),
         models::SafetensorsWriterOptions{.max_shard = options.max_shard});

@@ -18,9 +18,10 @@ namespace fs = std::filesystem;
 
 constexpr const char *kRunStart = "run.json", *kRunPlan = "plan.json",
                      *kRunSummary = "summary.json", *kRunTrace = "trace.json";
-constexpr std::array kMetricNames = {"loss",         "grad_norm", "lr",
-                                     "tokens",       "seconds",   "tokens_per_second",
-                                     "memory_bytes", "mfu",       "valid_loss"};
+constexpr std::array kMetricNames = {"loss",         "grad_norm",         "lr",
+                                     "tokens",       "seconds",           "tokens_per_second",
+                                     "memory_bytes", "images_per_second", "mfu",
+                                     "valid_loss",   "valid_perplexity",  "valid_accuracy"};
 // Of a file: a report of more would open in no browser.
 constexpr std::int64_t kLargest = std::int64_t{256} << 20;
 
@@ -141,13 +142,21 @@ void read_summary(const TolerantReader& reader, Run& run) {
   run.summary = std::move(out);
 }
 
-// Complete events only.
+// Of several traced steps the last.
+std::int64_t traced_step(const TolerantReader& entry) {
+  return entry.object("args").integer("step").value_or(0);
+}
+
+// Complete events of one step.
 void read_trace(const TolerantReader& reader, Run& run) {
   constexpr double kMicroseconds = 1000;  // of a millisecond
   std::vector<TracedEvent> out;
   double begin = 0;
-  for (const TolerantReader& entry : reader.objects("traceEvents")) {
-    if (entry.text("ph") != "X") continue;
+  const std::vector<TolerantReader> entries = reader.objects("traceEvents");
+  std::int64_t step = 0;
+  for (const TolerantReader& entry : entries) step = std::max(step, traced_step(entry));
+  for (const TolerantReader& entry : entries) {
+    if (entry.text("ph") != "X" || traced_step(entry) != step) continue;
     const double start = entry.number("ts").value_or(0), length = entry.number("dur").value_or(0);
     begin = out.empty() ? start : std::min(begin, start);
     const double microbatch = entry.object("args").number("microbatch").value_or(-1);

@@ -1,6 +1,7 @@
 #include "galvatron/views/run_view.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -22,6 +23,18 @@ namespace {
 constexpr std::size_t kMostSteps = 20'000;
 // A run that has written no step for so long, and for so many of its steps, has come to an end.
 constexpr double kLongestSilence = 120, kSilentSteps = 20;
+
+// Metrics of evaluations, and what they are called on the page.
+constexpr std::array kOfEvaluations = {
+    std::pair{"valid_loss", "validation_loss"},
+    std::pair{"valid_perplexity", "validation_perplexity"},
+    std::pair{"valid_accuracy", "validation_accuracy"},
+};
+
+std::string spaced(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
 
 // Of a metric what steps have; empty: none has it.
 std::vector<double> known_values(const Run& run, const char* name) {
@@ -92,7 +105,7 @@ std::string option_text(const Run& run, const char* key) {
 
 class Facts {
  public:
-  void add(const char* name, const std::string& text) {
+  void add(const std::string& name, const std::string& text) {
     if (!text.empty()) facts_.push_back({{"name", name}, {"text", text}});
   }
   OrderedJson take() { return std::move(facts_); }
@@ -141,7 +154,8 @@ OrderedJson facts_view(const Run& run) {
   facts.add("optimizer", option_text(run, "optimizer"));
   facts.add("steps", fmt::format("{} to {}", run.steps.front(), run.steps.back()));
   facts.add("loss", first_and_last_loss(run, "loss"));
-  facts.add("validation loss", first_and_last_loss(run, "valid_loss"));
+  for (const auto& [metric, shown] : kOfEvaluations)
+    facts.add(spaced(shown), first_and_last_loss(run, metric));
   facts.add("folder", run.folder);
   return facts.take();
 }
@@ -177,7 +191,7 @@ OrderedJson metrics_view(const Run& run) {
   OrderedJson out;
   for (const std::size_t i : drawn) out["step"].push_back(run.steps[i]);
   for (const auto& [name, column] : run.metrics) {
-    if (name == "valid_loss") continue;
+    if (name.starts_with("valid_")) continue;
     OrderedJson& values = out[name] = OrderedJson::array();
     for (const std::size_t i : drawn) values.push_back(value_or_null(column[i]));
   }
@@ -191,7 +205,10 @@ OrderedJson evaluations_view(const Run& run) {
   for (std::size_t i = 0; i < run.steps.size(); ++i) {
     if (!losses->second[i]) continue;
     out["step"].push_back(run.steps[i]);
-    out["validation_loss"].push_back(*losses->second[i]);
+    for (const auto& [metric, shown] : kOfEvaluations) {
+      const auto column = run.metrics.find(metric);
+      if (column != run.metrics.end()) out[shown].push_back(value_or_null(column->second[i]));
+    }
   }
   return out;
 }

@@ -220,10 +220,17 @@ def test_groups_may_differ_in_the_decay_of_vectors():
 
 def test_a_module_trains_under_any_other_strategy_too(tmp_path):
     data = make_data("gpt2", tmp_path / "data.pt", 8)
-    losses = []
+    tokens = torch.load(data)["input_ids"]
+    losses, accuracies = [], []
     for strategy in ({"strategy": GalvatronStrategy()}, {}):
         module = GalvatronModule(CONFIGS["gpt2"], lr=1e-2, weight_decay=0.2)
         trainer = Trainer(max_steps=3, devices=1, use_distributed_sampler=False, **strategy, **QUIET)
         trainer.fit(module, loader({"data": data, "batch_size": 4}))
-        losses.append(trainer.validate(module, loader({"data": data, "batch_size": 4}), verbose=False)[0]["val_loss"])
+        found = trainer.validate(module, loader({"data": data, "batch_size": 4}), verbose=False)[0]
+        logits = torch.cat(trainer.predict(module, loader({"data": data, "batch_size": 4})))
+        foretold = (logits[:, :-1].argmax(-1) == tokens[:, 1:]).float().mean().item()
+        assert found["val_accuracy"] == pytest.approx(foretold, rel=1e-5)
+        losses.append(found["val_loss"])
+        accuracies.append(found["val_accuracy"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert accuracies[0] == pytest.approx(accuracies[1], rel=1e-5)

@@ -165,10 +165,13 @@ export const pictures = {
 export const pictureNames: Table = {
   loss: { en: "Loss", zh: "损失" },
   validation_loss: { en: "Validation loss", zh: "验证损失" },
+  validation_perplexity: { en: "Validation perplexity", zh: "验证困惑度" },
+  validation_accuracy: { en: "Validation accuracy", zh: "验证准确率" },
   grad_norm: { en: "Gradient norm", zh: "梯度范数" },
   lr: { en: "Learning rate", zh: "学习率" },
   tokens: { en: "Tokens of a step", zh: "每步 token 数" },
   tokens_per_second: { en: "Tokens per second", zh: "每秒 token 数" },
+  images_per_second: { en: "Images per second", zh: "每秒图像数" },
   seconds: { en: "Seconds of a step", zh: "每步秒数" },
   memory_bytes: { en: "Memory of tensors, rank 0", zh: "张量显存，rank 0" },
   mfu: { en: "MFU", zh: "MFU" },

@@ -107,9 +107,12 @@ void refuse_contradictions(const TrainCommand& options, const RankLaunch& launch
 }
 
 std::string progress_text(const train::StepRecord& record) {
-  std::string text = fmt::format("loss {:.4f}  {:.0f} tok/s  {}", record.loss,
-                                 record.tokens_per_second(), to_text(record.memory));
+  const auto images = record.images_per_second();
+  const std::string speed = images ? fmt::format("{:.0f} img/s", *images)
+                                   : fmt::format("{:.0f} tok/s", record.tokens_per_second());
+  std::string text = fmt::format("loss {:.4f}  {}  {}", record.loss, speed, to_text(record.memory));
   if (record.valid_loss) text += fmt::format("  valid {:.4f}", *record.valid_loss);
+  if (record.valid_accuracy) text += fmt::format(" ({:.1f} %)", 100 * *record.valid_accuracy);
   return text;
 }
 
@@ -178,8 +181,11 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   const bool is_first = world.rank() == 0;
   ProgressBar bar("training", is_first ? prepared.job.trainer.num_steps : 0);
   const train::RunListener listener{
-      [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); },
-      [&](const std::string& line) { bar.note(line); }};
+      .on_step =
+          [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); },
+      .on_first_rank = nullptr,
+      .on_start = nullptr,
+      .on_note = [&](const std::string& line) { bar.note(line); }};
   const train::RunSummary summary = train::run(prepared, world, listener);
   bar.finish();
   return report_end(options, summary, is_first);
@@ -209,7 +215,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   options.job.plan.clear();
   const train::PreparedJob inputs = train::prepare_inputs(options.job);
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
-  train::check_outputs(job, inputs.resume);
+  train::check_outputs(inputs);
   AutoPlanRequest request = auto_plan_request(options, job, launch);
   request.profiles.job = train::job_spec(job, inputs.seq_length);
   int code = 0;

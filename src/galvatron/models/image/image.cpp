@@ -26,13 +26,14 @@ class ImageHead : public nn::Layer {
                           const nn::LayerCall& call) const override {
     const at::Tensor pooled_BSH = pooling_ == Pooling::kMean ? mean_token(x[0], params, call)
                                                              : first_token(x[0], params, call);
-    if (groups_.ulysses.rank() > 0) return {no_loss(pooled_BSH)};
+    if (groups_.ulysses.rank() > 0) return {no_loss(pooled_BSH, call.scores)};
     const at::Tensor& weight = params[weight_];
     const at::Tensor& bias = params[bias_];
     const at::Tensor pooled_BH = pooled_BSH.squeeze(1);
     if (call.logits) return {at::linear(pooled_BH, weight, bias)};
-    return {nn::linear_cross_entropy(pooled_BH, weight, bias, call.inputs.classes_B, first_class_,
-                                     num_classes_, groups_.tp)};
+    const auto loss = call.scores ? &nn::linear_scores : &nn::linear_cross_entropy;
+    return {loss(pooled_BH, weight, bias, call.inputs.classes_B, first_class_, num_classes_,
+                 groups_.tp, /*softcap=*/0)};
   }
 
  private:
@@ -56,7 +57,8 @@ class ImageHead : public nn::Layer {
   }
 
   // Zero with a graph: the backward of the pooling needs every rank.
-  static at::Tensor no_loss(const at::Tensor& pooled) {
+  static at::Tensor no_loss(const at::Tensor& pooled, bool scores) {
+    if (scores) return at::zeros({2}, pooled.options().dtype(at::kDouble));
     const at::ScalarType wide = pooled.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     return pooled.narrow(1, 0, 0).sum().to(wide);
   }

@@ -52,18 +52,20 @@ function stepsOf(columns: Record<string, Column>): number[] {
   return finite(columns.step).map((step, i) => step ?? i + 1);
 }
 
-/** Of evaluations: all but the step. */
-function evaluated(run: RunView): string[] {
+/** Of evaluations: their losses, or all else but the step. */
+function evaluated(run: RunView, losses: boolean): string[] {
   return Object.keys(run.evaluations).filter(
-    (name) => name !== "step" && hasValues(run.evaluations[name]),
+    (name) =>
+      name !== "step" && name.endsWith("_loss") === losses && hasValues(run.evaluations[name]),
   );
 }
 
-/** Metrics that have a picture of their own, in the order of the file. */
+/** Metrics that have a picture of their own, in the order of the file; then those of evaluations. */
 export function otherMetrics(run: RunView): string[] {
-  return Object.keys(run.metrics).filter(
+  const ofSteps = Object.keys(run.metrics).filter(
     (name) => !["step", "loss", "seconds", "tokens"].includes(name) && hasValues(run.metrics[name]),
   );
+  return [...ofSteps, ...evaluated(run, false)];
 }
 
 function plotOf(
@@ -114,7 +116,7 @@ export function lossPlot(
       series.push({ ...raw, name: words.t("smoothed_of", { name }), values, width: 2.5 });
     }
   }
-  evaluated(run).forEach((metric, i) => {
+  evaluated(run, true).forEach((metric, i) => {
     const values = at(evaluationSteps, finite(run.evaluations[metric]));
     const color = i === 0 ? "part-activations" : "part-gradients";
     series.push({ name: nameOf(words.language, metric), color, text, values, points: true });
@@ -125,11 +127,13 @@ export function lossPlot(
 
 /** Null: the metric has no value. */
 export function metricPlot(run: RunView, metric: string, words: Words): Plot | null {
-  const values = finite(run.metrics[metric]);
+  const points = !(metric in run.metrics);
+  const columns = points ? run.evaluations : run.metrics;
+  const values = finite(columns[metric]);
   if (!hasValues(values)) return null;
   const title = nameOf(words.language, metric);
-  const series = { name: title, color: "part-parameters", values, text: textOf(metric) };
-  return plotOf(title, metric, stepsOf(run.metrics), [series], false, words);
+  const series = { name: title, color: "part-parameters", values, text: textOf(metric), points };
+  return plotOf(title, metric, stepsOf(columns), [series], false, words);
 }
 
 /** Columns that a plot draws, a row for each x. */

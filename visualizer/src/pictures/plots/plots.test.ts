@@ -116,6 +116,21 @@ test("a logarithmic scale has no place for 0 and below", () => {
   drawn(none);
 });
 
+test("evaluations beside the loss have pictures of their own, at their steps", () => {
+  const some = run(
+    { step: [1, 2, 3, 4], loss: [4, 3, 2, 1] },
+    { step: [2, 4], validation_loss: [2.5, 1.5], validation_accuracy: [0.25, 0.75] },
+  );
+  expect(otherMetrics(some)).toEqual(["validation_accuracy"]);
+  const plot = metricPlot(some, "validation_accuracy", words);
+  expect(plot?.title).toBe("Validation accuracy");
+  expect(plot?.x).toEqual([2, 4]);
+  expect(plot?.series[0]?.values).toEqual([0.25, 0.75]);
+  expect(drawn(plot)).toContain("<circle");
+  const loss = lossPlot(some, 0, false, words);
+  expect(loss?.series.map(({ name }) => name)).toEqual(["Loss", "Validation loss"]);
+});
+
 test("other metrics: those with values, a constant one with room around it", () => {
   const some = run({
     step: [1, 2],

@@ -1,11 +1,11 @@
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
 #include <algorithm>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/option.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
 std::string trimmed(const std::string& text) {
@@ -18,24 +18,24 @@ bool is_no_weight(const std::string& parameter) {
   return parameter.starts_with("q=0") && parameter.find_first_not_of("0.", 2) == std::string::npos;
 }
 
-bool has_name(const HttpHeader& header, std::string_view name) {
+bool has_name(const Header& header, std::string_view name) {
   return lower_case(header.name) == lower_case(name);
 }
 
 }  // namespace
 
-const std::string* HttpRequest::header(std::string_view name) const {
+const std::string* Request::header(std::string_view name) const {
   const auto found = std::find_if(headers.begin(), headers.end(),
-                                  [&](const HttpHeader& one) { return has_name(one, name); });
+                                  [&](const Header& one) { return has_name(one, name); });
   return found == headers.end() ? nullptr : &found->value;
 }
 
-int HttpRequest::count_headers(std::string_view name) const {
-  return static_cast<int>(std::count_if(
-      headers.begin(), headers.end(), [&](const HttpHeader& one) { return has_name(one, name); }));
+int Request::count_headers(std::string_view name) const {
+  return static_cast<int>(std::count_if(headers.begin(), headers.end(),
+                                        [&](const Header& one) { return has_name(one, name); }));
 }
 
-bool HttpRequest::accepts(std::string_view name, std::string_view value) const {
+bool Request::accepts(std::string_view name, std::string_view value) const {
   const std::string* list = header(name);
   if (list == nullptr) return false;
   for (const std::string& entry : split_list(lower_case(*list))) {
@@ -47,4 +47,4 @@ bool HttpRequest::accepts(std::string_view name, std::string_view value) const {
   return false;
 }
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

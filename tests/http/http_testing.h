@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-namespace galvatron::server {
+namespace galvatron::http {
 
 // Of an answer: its status (0: none came), headers in lower case, and body, joined from its chunks.
 struct Heard {
@@ -42,4 +42,4 @@ std::string post_request(int port, const std::string& path, const std::string& b
 // One request on a connection of its own.
 Heard ask(int port, const std::string& request);
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 
-struct HttpLimits {
+struct Limits {
   std::size_t header_bytes = std::size_t{16} << 10;  // request line included
   std::size_t body_bytes = std::size_t{16} << 20;
   int connections = 64;
@@ -27,20 +27,21 @@ struct HttpLimits {
 };
 
 // Called from several threads at once. They throw nothing.
-struct HttpHandlers {
+struct Handlers {
   // Of a head, before its body is read: an answer refuses the request.
-  std::function<std::optional<HttpAnswer>(const HttpRequest& head)> admit;
-  std::function<HttpAnswer(const HttpRequest& request)> answer;
+  std::function<std::optional<Answer>(const Request& head)> admit;
+  std::function<Answer(const Request& request)> answer;
   // Says why the server itself does not answer: a request that is none, or exceeds a limit.
-  std::function<HttpAnswer(int status, const std::string& sentence)> refuse;
+  std::function<Answer(int status, const std::string& sentence)> refuse;
 };
 
-class HttpServer {
+class Server {
  public:
-  // Listens from here on. `port` 0: a free one. ConfigError for a port in use and for a host that
-  // is none of this machine's.
-  HttpServer(const std::string& host, int port, HttpLimits limits, HttpHandlers handlers);
-  ~HttpServer();
+  // Listens from here on. `port` 0: a free one. ConfigError for a port in use, which `option` says,
+  // and for a host that is none of this machine's.
+  Server(const std::string& host, int port, Limits limits, Handlers handlers,
+         const std::string& option = "--port");
+  ~Server();
 
   int port() const;
   // Answers until stop(); with `signals` also until SIGINT or SIGTERM, of which a second one ends
@@ -55,4 +56,4 @@ class HttpServer {
   std::unique_ptr<Connections> connections_;
 };
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

@@ -1,4 +1,4 @@
-#include "server/http_testing.h"
+#include "http/http_testing.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 
 #include "galvatron/base/error.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
 constexpr int kSeconds = 20;  // nothing that is tested takes so long
@@ -118,4 +118,4 @@ Heard ask(int port, const std::string& request) {
   return talk.hear();
 }
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

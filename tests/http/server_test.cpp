@@ -1,4 +1,4 @@
-#include "galvatron/server/http_server.h"
+#include "galvatron/http/server.h"
 
 #include <atomic>
 #include <thread>
@@ -6,15 +6,15 @@
 #include <gtest/gtest.h>
 
 #include "config_error.h"
-#include "server/http_testing.h"
+#include "http/http_testing.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
 using namespace std::chrono_literals;
 
-HttpAnswer text_answer(int status, const std::string& text) {
-  HttpAnswer out;
+Answer text_answer(int status, const std::string& text) {
+  Answer out;
   out.status = status;
   out.body = text;
   return out;
@@ -23,10 +23,10 @@ HttpAnswer text_answer(int status, const std::string& text) {
 // Says back what it was asked; "/stream" counts until its reader is gone.
 class Echo {
  public:
-  explicit Echo(HttpLimits limits = {})
+  explicit Echo(Limits limits = {})
       : server_("127.0.0.1", 0, limits,
-                {.admit = [this](const HttpRequest& head) { return admit(head); },
-                 .answer = [this](const HttpRequest& request) { return answer(request); },
+                {.admit = [this](const Request& head) { return admit(head); },
+                 .answer = [this](const Request& request) { return answer(request); },
                  .refuse = [](int status,
                               const std::string& why) { return text_answer(status, why); }}),
         thread_([this] { server_.run(/*signals=*/false); }) {}
@@ -37,15 +37,15 @@ class Echo {
   std::atomic<bool> ended = false;
 
  private:
-  static std::optional<HttpAnswer> admit(const HttpRequest& head) {
+  static std::optional<Answer> admit(const Request& head) {
     if (head.path != "/refused") return std::nullopt;
     return text_answer(403, "no");
   }
 
-  HttpAnswer answer(const HttpRequest& request) {
+  Answer answer(const Request& request) {
     if (request.path == "/slow") std::this_thread::sleep_for(3s);
-    HttpAnswer out = text_answer(200, request.method + " " + request.path + "?" + request.query +
-                                          " " + std::to_string(request.body.size()));
+    Answer out = text_answer(200, request.method + " " + request.path + "?" + request.query + " " +
+                                      std::to_string(request.body.size()));
     if (request.path == "/stream") {
       out.stream = [this](const WritePiece& write) {
         while (write("piece\n")) {
@@ -63,11 +63,11 @@ class Echo {
     return out;
   }
 
-  HttpServer server_;
+  Server server_;
   std::jthread thread_;
 };
 
-TEST(HttpServer, AnswersSeveralRequestsOfOneConnection) {
+TEST(Server, AnswersSeveralRequestsOfOneConnection) {
   Echo echo;
   Talk talk(echo.port());
   for (const char* path : {"/a", "/b?x=1"}) {
@@ -80,7 +80,7 @@ TEST(HttpServer, AnswersSeveralRequestsOfOneConnection) {
   EXPECT_EQ(talk.hear().body, "POST /c? 4");
 }
 
-TEST(HttpServer, HeadHasNoBody) {
+TEST(Server, HeadHasNoBody) {
   Echo echo;
   Talk talk(echo.port());
   talk.say("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -91,8 +91,8 @@ TEST(HttpServer, HeadHasNoBody) {
   EXPECT_EQ(talk.hear().body, "GET /next? 0");
 }
 
-TEST(HttpServer, RefusesWhatIsTooLarge) {
-  HttpLimits limits;
+TEST(Server, RefusesWhatIsTooLarge) {
+  Limits limits;
   limits.header_bytes = 4096;
   limits.body_bytes = 1000;
   Echo echo(limits);
@@ -112,7 +112,7 @@ TEST(HttpServer, RefusesWhatIsTooLarge) {
   EXPECT_EQ(ask(echo.port(), get_request(echo.port(), "/" + std::string(5000, 'p'))).status, 431);
 }
 
-TEST(HttpServer, RefusesWhatIsNoRequest) {
+TEST(Server, RefusesWhatIsNoRequest) {
   Echo echo;
   for (const char* bytes :
        {"hello\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/9\r\n\r\n",
@@ -127,7 +127,7 @@ TEST(HttpServer, RefusesWhatIsNoRequest) {
   }
 }
 
-TEST(HttpServer, RefusesByTheHeadAlone) {
+TEST(Server, RefusesByTheHeadAlone) {
   Echo echo;
   // The body is announced and never sent.
   const Heard heard =
@@ -136,8 +136,8 @@ TEST(HttpServer, RefusesByTheHeadAlone) {
   EXPECT_EQ(heard.headers.at("connection"), "close");
 }
 
-TEST(HttpServer, WaitsForNobody) {
-  HttpLimits limits;
+TEST(Server, WaitsForNobody) {
+  Limits limits;
   limits.transfer = 1s;
   limits.answer = 1s;
   Echo echo(limits);
@@ -146,8 +146,8 @@ TEST(HttpServer, WaitsForNobody) {
   EXPECT_EQ(ask(echo.port(), get_request(echo.port(), "/slow")).status, 503);
 }
 
-TEST(HttpServer, SaysWhenTooManyAsk) {
-  HttpLimits limits;
+TEST(Server, SaysWhenTooManyAsk) {
+  Limits limits;
   limits.connections = 1;
   Echo echo(limits);
   Talk first(echo.port());
@@ -155,7 +155,7 @@ TEST(HttpServer, SaysWhenTooManyAsk) {
   EXPECT_EQ(first.hear().status, 200);
   EXPECT_EQ(ask(echo.port(), get_request(echo.port(), "/a")).status, 503);
 
-  HttpLimits busy;
+  Limits busy;
   busy.workers = 1;
   busy.waiting = 0;
   Echo slow(busy);
@@ -166,7 +166,7 @@ TEST(HttpServer, SaysWhenTooManyAsk) {
   EXPECT_EQ(waiting.hear().status, 200);
 }
 
-TEST(HttpServer, StreamsPieceByPiece) {
+TEST(Server, StreamsPieceByPiece) {
   Echo echo;
   Talk talk(echo.port());
   talk.say(get_request(echo.port(), "/three"));
@@ -174,7 +174,7 @@ TEST(HttpServer, StreamsPieceByPiece) {
   for (const char* piece : {"one\n", "two\n", "three\n", ""}) EXPECT_EQ(talk.hear_chunk(), piece);
 }
 
-TEST(HttpServer, StreamEndsWithItsReader) {
+TEST(Server, StreamEndsWithItsReader) {
   Echo echo;
   {
     Talk talk(echo.port());
@@ -186,7 +186,7 @@ TEST(HttpServer, StreamEndsWithItsReader) {
   EXPECT_TRUE(echo.ended);
 }
 
-TEST(HttpServer, StopEndsStreamsAndConnections) {
+TEST(Server, StopEndsStreamsAndConnections) {
   auto echo = std::make_unique<Echo>();
   Talk idle(echo->port()), talk(echo->port());
   talk.say(get_request(echo->port(), "/stream"));
@@ -195,15 +195,14 @@ TEST(HttpServer, StopEndsStreamsAndConnections) {
   EXPECT_EQ(idle.hear().status, 0);
 }
 
-TEST(HttpServer, SaysWhatKeepsItFromListening) {
+TEST(Server, SaysWhatKeepsItFromListening) {
   Echo echo;
-  const std::string sentence =
-      config_error_of([&] { HttpServer("127.0.0.1", echo.port(), {}, {}); });
+  const std::string sentence = config_error_of([&] { Server("127.0.0.1", echo.port(), {}, {}); });
   EXPECT_NE(sentence.find("is in use"), std::string::npos) << sentence;
-  const std::string host = config_error_of([] { HttpServer("no.such.host.invalid", 0, {}, {}); });
+  const std::string host = config_error_of([] { Server("no.such.host.invalid", 0, {}, {}); });
   EXPECT_NE(host.find("no.such.host.invalid"), std::string::npos) << host;
-  EXPECT_NE(config_error_of([] { HttpServer("192.0.2.1", 0, {}, {}); }), "");
+  EXPECT_NE(config_error_of([] { Server("192.0.2.1", 0, {}, {}); }), "");
 }
 
 }  // namespace
-}  // namespace galvatron::server
+}  // namespace galvatron::http

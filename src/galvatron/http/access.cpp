@@ -1,4 +1,4 @@
-#include "galvatron/server/access.h"
+#include "galvatron/http/access.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/option.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
 constexpr std::string_view kTokenKey = "token=";
@@ -95,7 +95,7 @@ bool same_secret(std::string_view a, std::string_view b) {
 // Cookies are of a host, whatever the port.
 std::string cookie_name(const Access& access) { return fmt::format("galvatron_{}", access.port); }
 
-bool has_token(const Access& access, const HttpRequest& request) {
+bool has_token(const Access& access, const Request& request) {
   constexpr std::string_view kBearer = "Bearer ";
   const std::string* authorization = request.header("Authorization");
   if (authorization != nullptr && authorization->starts_with(kBearer) &&
@@ -115,7 +115,7 @@ bool has_token(const Access& access, const HttpRequest& request) {
   return false;
 }
 
-bool brings_token(const Access& access, const HttpRequest& request) {
+bool brings_token(const Access& access, const Request& request) {
   return !access.token.empty() && request.method == "GET" && request.path == "/" &&
          request.query.starts_with(kTokenKey) &&
          same_secret(std::string_view(request.query).substr(kTokenKey.size()), access.token);
@@ -140,7 +140,7 @@ std::string make_token() {
   return out;
 }
 
-std::optional<Refusal> refused(const Access& access, const HttpRequest& request) {
+std::optional<Refusal> refused(const Access& access, const Request& request) {
   const std::string* host = request.header("Host");
   if (host == nullptr || request.count_headers("Host") > 1 || !knows_host(access, *host)) {
     return Refusal{403, fmt::format("the request is for another host than {}:{}",
@@ -158,9 +158,9 @@ std::optional<Refusal> refused(const Access& access, const HttpRequest& request)
                  "visualize` printed"};
 }
 
-std::optional<HttpAnswer> welcomed(const Access& access, const HttpRequest& request) {
+std::optional<Answer> welcomed(const Access& access, const Request& request) {
   if (!brings_token(access, request)) return std::nullopt;
-  HttpAnswer out;
+  Answer out;
   out.status = 303;
   out.headers = {{"Location", "/"},
                  {"Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/",
@@ -168,4 +168,4 @@ std::optional<HttpAnswer> welcomed(const Access& access, const HttpRequest& requ
   return out;
 }
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

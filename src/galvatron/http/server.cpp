@@ -1,4 +1,4 @@
-#include "galvatron/server/http_server.h"
+#include "galvatron/http/server.h"
 
 #include <algorithm>
 #include <atomic>
@@ -18,16 +18,16 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/units.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = beast::http;
+namespace beast_http = beast::http;
 using tcp = asio::ip::tcp;
 using boost::system::error_code;
 using Task = asio::awaitable<void>;
-using Parser = http::request_parser<http::string_body>;
+using Parser = beast_http::request_parser<beast_http::string_body>;
 
 constexpr int kHttp11 = 11;
 constexpr std::size_t kDrainPiece = std::size_t{64} << 10;
@@ -36,9 +36,9 @@ constexpr std::chrono::seconds kDrainTime{2};
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
-HttpRequest head_of(const Parser& parser) {
+Request head_of(const Parser& parser) {
   const auto& message = parser.get();
-  HttpRequest out;
+  Request out;
   out.method = std::string(message.method_string());
   const std::string target(message.target());
   const std::size_t mark = std::min(target.find('?'), target.size());
@@ -51,30 +51,30 @@ HttpRequest head_of(const Parser& parser) {
 }
 
 template <typename Body>
-http::response<Body> response_of(const HttpAnswer& answer, bool keep_alive) {
-  http::response<Body> out;
+beast_http::response<Body> response_of(const Answer& answer, bool keep_alive) {
+  beast_http::response<Body> out;
   out.version(kHttp11);
   out.result(static_cast<unsigned>(answer.status));
-  for (const HttpHeader& header : answer.headers) out.insert(header.name, header.value);
+  for (const Header& header : answer.headers) out.insert(header.name, header.value);
   out.keep_alive(keep_alive);
   return out;
 }
 
 // What is wrong with a request that could not be read, and its status; 0: nobody is there to hear.
-std::pair<int, std::string> why_unread(const error_code& error, const HttpLimits& limits) {
+std::pair<int, std::string> why_unread(const error_code& error, const Limits& limits) {
   const auto size = [](std::size_t bytes) {
     return to_text(Bytes{static_cast<std::int64_t>(bytes)});
   };
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+  if (error == beast_http::error::header_limit || error == beast_http::error::buffer_overflow) {
     return {431, "the head of the request has more than " + size(limits.header_bytes)};
   }
-  if (error == http::error::body_limit) {
+  if (error == beast_http::error::body_limit) {
     return {413, "the request has more than " + size(limits.body_bytes) +
                      ": leave out what the question does not need"};
   }
   if (error == beast::error::timeout) return {408, "the request did not arrive in time"};
-  if (error.category() == make_error_code(http::error::bad_method).category() &&
-      error != http::error::end_of_stream && error != http::error::partial_message) {
+  if (error.category() == make_error_code(beast_http::error::bad_method).category() &&
+      error != beast_http::error::end_of_stream && error != beast_http::error::partial_message) {
     return {400, "this is no HTTP/1.1 request: " + error.message()};
   }
   return {0, ""};
@@ -121,9 +121,10 @@ class ReadingTime {
   std::shared_ptr<bool> is_over_;
 };
 
-class HttpServer::Connections {
+class Server::Connections {
  public:
-  Connections(const std::string& host, int port, HttpLimits limits, HttpHandlers handlers)
+  Connections(const std::string& host, int port, Limits limits, Handlers handlers,
+              const std::string& option)
       : limits_(limits),
         handlers_(std::move(handlers)),
         acceptor_(loop_),
@@ -131,7 +132,7 @@ class HttpServer::Connections {
         workers_(static_cast<std::size_t>(limits.workers)),
         streamers_(static_cast<std::size_t>(limits.streams)),
         waiting_(limits.workers + limits.waiting) {
-    listen_at(host, port);
+    listen_at(host, port, option);
   }
 
   int port() const { return acceptor_.local_endpoint().port(); }
@@ -162,10 +163,10 @@ class HttpServer::Connections {
   struct Awaited {
     explicit Awaited(asio::io_context& loop) : ready(loop) {}
     asio::steady_timer ready;
-    std::optional<HttpAnswer> answer;
+    std::optional<Answer> answer;
   };
 
-  void listen_at(const std::string& host, int port) {
+  void listen_at(const std::string& host, int port, const std::string& option) {
     error_code error;
     const auto found = tcp::resolver(loop_).resolve(host, std::to_string(port), error);
     if (error || found.empty()) {
@@ -179,7 +180,8 @@ class HttpServer::Connections {
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (!error) return;
     if (error == asio::error::address_in_use) {
-      throw ConfigError("--port ", port, " is in use: give another, or --port 0 for a free one");
+      throw ConfigError(option, " ", port, " is in use: give another, or ", option,
+                        " 0 for a free one");
     }
     throw ConfigError("cannot listen at ", host, " port ", port, ": ", error.message());
   }
@@ -223,7 +225,7 @@ class HttpServer::Connections {
     connection.stream.socket().set_option(tcp::no_delay(true), ignored);
     open_.insert(&connection);
     if (static_cast<int>(open_.size()) > limits_.connections) {
-      const HttpAnswer busy = handlers_.refuse(503, "too many connections: try again");
+      const Answer busy = handlers_.refuse(503, "too many connections: try again");
       co_await send(connection, busy, false, false);
       co_await drain(connection);
     } else {
@@ -249,12 +251,13 @@ class HttpServer::Connections {
     }
     {
       const ReadingTime time(loop_, connection.stream, limits_.transfer);
-      co_await http::async_read_header(connection.stream, connection.buffer, parser, into(error));
+      co_await beast_http::async_read_header(connection.stream, connection.buffer, parser,
+                                             into(error));
       error = time.why(error);
     }
     if (error) co_return co_await refuse_unread(connection, error);
-    HttpRequest request = head_of(parser);
-    std::optional<HttpAnswer> refusal = refused_by_head(parser, request);
+    Request request = head_of(parser);
+    std::optional<Answer> refusal = refused_by_head(parser, request);
     if (refusal) {
       const bool whole = parser.is_done();
       const bool keeps = whole && parser.keep_alive();
@@ -268,8 +271,7 @@ class HttpServer::Connections {
     co_return co_await answer(connection, request, parser.keep_alive());
   }
 
-  std::optional<HttpAnswer> refused_by_head(const Parser& parser,
-                                            const HttpRequest& request) const {
+  std::optional<Answer> refused_by_head(const Parser& parser, const Request& request) const {
     if (parser.get().version() != kHttp11) return handlers_.refuse(400, "only HTTP/1.1 is spoken");
     if (!request.path.starts_with('/')) {
       return handlers_.refuse(400, "the target of a request begins with '/'");
@@ -279,34 +281,33 @@ class HttpServer::Connections {
 
   Task read_body(Connection& connection, Parser& parser, error_code& error) {
     const ReadingTime time(loop_, connection.stream, limits_.transfer);
-    if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+    if (beast::iequals(parser.get()[beast_http::field::expect], "100-continue")) {
       const std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(connection.stream, asio::buffer(go_on), into(error));
       if (error) co_return;
     }
-    co_await http::async_read(connection.stream, connection.buffer, parser, into(error));
+    co_await beast_http::async_read(connection.stream, connection.buffer, parser, into(error));
     error = time.why(error);
   }
 
   asio::awaitable<bool> refuse_unread(Connection& connection, const error_code& error) {
     const auto [status, sentence] = why_unread(error, limits_);
     if (status == 0) co_return false;
-    const HttpAnswer refusal = handlers_.refuse(status, sentence);
+    const Answer refusal = handlers_.refuse(status, sentence);
     co_await send(connection, refusal, false, false);
     co_await drain(connection);
     co_return false;
   }
 
-  asio::awaitable<bool> answer(Connection& connection, const HttpRequest& request,
-                               bool keep_alive) {
+  asio::awaitable<bool> answer(Connection& connection, const Request& request, bool keep_alive) {
     const auto awaited = std::make_shared<Awaited>(loop_);
     if (!waiting_.take()) {
-      const HttpAnswer busy = handlers_.refuse(503, "too many questions at a time: try again");
+      const Answer busy = handlers_.refuse(503, "too many questions at a time: try again");
       co_return co_await send(connection, busy, keep_alive, false);
     }
     awaited->ready.expires_after(limits_.answer);
     asio::post(workers_, [this, awaited, request] {
-      auto answer = std::make_shared<HttpAnswer>(handlers_.answer(request));
+      auto answer = std::make_shared<Answer>(handlers_.answer(request));
       waiting_.give_back();
       asio::post(loop_, [awaited, answer] {
         awaited->answer = std::move(*answer);
@@ -326,19 +327,19 @@ class HttpServer::Connections {
   }
 
   // Is the connection good for another request?
-  asio::awaitable<bool> send(Connection& connection, const HttpAnswer& answer, bool keep_alive,
+  asio::awaitable<bool> send(Connection& connection, const Answer& answer, bool keep_alive,
                              bool only_head) {
-    auto response = response_of<http::string_body>(answer, keep_alive && !ending_);
+    auto response = response_of<beast_http::string_body>(answer, keep_alive && !ending_);
     response.body() = answer.body;
     response.prepare_payload();
-    http::response_serializer<http::string_body> serializer(response);
+    beast_http::response_serializer<beast_http::string_body> serializer(response);
     serializer.split(only_head);
     connection.stream.expires_after(limits_.transfer);
     error_code error;
     if (only_head) {
-      co_await http::async_write_header(connection.stream, serializer, into(error));
+      co_await beast_http::async_write_header(connection.stream, serializer, into(error));
     } else {
-      co_await http::async_write(connection.stream, serializer, into(error));
+      co_await beast_http::async_write(connection.stream, serializer, into(error));
     }
     co_return !error && response.keep_alive();
   }
@@ -355,13 +356,13 @@ class HttpServer::Connections {
     }
   }
 
-  Task send_stream(Connection& connection, HttpAnswer& answer) {
-    auto response = response_of<http::empty_body>(answer, false);
+  Task send_stream(Connection& connection, Answer& answer) {
+    auto response = response_of<beast_http::empty_body>(answer, false);
     response.chunked(true);
-    http::response_serializer<http::empty_body> serializer(response);
+    beast_http::response_serializer<beast_http::empty_body> serializer(response);
     connection.stream.expires_after(limits_.transfer);
     error_code error;
-    co_await http::async_write_header(connection.stream, serializer, into(error));
+    co_await beast_http::async_write_header(connection.stream, serializer, into(error));
     asio::steady_timer finished(loop_, asio::steady_timer::time_point::max());
     bool whole = false;
     asio::post(streamers_, [&, stream = std::move(answer.stream), gone = bool(error)]() mutable {
@@ -374,7 +375,7 @@ class HttpServer::Connections {
     });
     while (!whole) co_await finished.async_wait(into(error));
     connection.stream.expires_after(limits_.transfer);
-    const auto last = http::make_chunk_last();
+    const auto last = beast_http::make_chunk_last();
     co_await asio::async_write(connection.stream, last, into(error));
   }
 
@@ -385,15 +386,15 @@ class HttpServer::Connections {
 
   asio::awaitable<bool> send_piece(Connection& connection, std::string_view piece) {
     if (ending_) co_return false;
-    const auto chunk = http::make_chunk(asio::const_buffer(piece.data(), piece.size()));
+    const auto chunk = beast_http::make_chunk(asio::const_buffer(piece.data(), piece.size()));
     connection.stream.expires_after(limits_.transfer);
     error_code error;
     co_await asio::async_write(connection.stream, chunk, into(error));
     co_return !error;
   }
 
-  HttpLimits limits_;
-  HttpHandlers handlers_;
+  Limits limits_;
+  Handlers handlers_;
   asio::io_context loop_{1};
   tcp::acceptor acceptor_;
   asio::signal_set signals_;
@@ -403,12 +404,14 @@ class HttpServer::Connections {
   bool ending_ = false;
 };
 
-HttpServer::HttpServer(const std::string& host, int port, HttpLimits limits, HttpHandlers handlers)
-    : connections_(std::make_unique<Connections>(host, port, limits, std::move(handlers))) {}
-HttpServer::~HttpServer() = default;
+Server::Server(const std::string& host, int port, Limits limits, Handlers handlers,
+               const std::string& option)
+    : connections_(std::make_unique<Connections>(host, port, limits, std::move(handlers), option)) {
+}
+Server::~Server() = default;
 
-int HttpServer::port() const { return connections_->port(); }
-void HttpServer::run(bool signals) { connections_->run(signals); }
-void HttpServer::stop() { connections_->stop(); }
+int Server::port() const { return connections_->port(); }
+void Server::run(bool signals) { connections_->run(signals); }
+void Server::stop() { connections_->stop(); }
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

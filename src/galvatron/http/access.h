@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
-#include "galvatron/server/http.h"
+#include "galvatron/http/message.h"
 
-namespace galvatron::server {
+namespace galvatron::http {
 
 struct Access {
   std::string host = "127.0.0.1";  // that the server listens at
@@ -31,10 +31,10 @@ struct Refusal {
   std::string sentence;
 };
 // nullopt: the request may be answered.
-std::optional<Refusal> refused(const Access& access, const HttpRequest& request);
+std::optional<Refusal> refused(const Access& access, const Request& request);
 
 // What answers the address that the user was given: it keeps the token as a cookie, and the address
 // that the browser shows is without it. nullopt: the request is another.
-std::optional<HttpAnswer> welcomed(const Access& access, const HttpRequest& request);
+std::optional<Answer> welcomed(const Access& access, const Request& request);
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

@@ -1,19 +1,19 @@
-#include "galvatron/server/access.h"
+#include "galvatron/http/access.h"
 
 #include <gtest/gtest.h>
 
-namespace galvatron::server {
+namespace galvatron::http {
 namespace {
 
-HttpRequest request_with(std::vector<HttpHeader> headers) {
-  HttpRequest out;
+Request request_with(std::vector<Header> headers) {
+  Request out;
   out.method = "GET";
   out.path = "/";
   out.headers = std::move(headers);
   return out;
 }
 
-int refused_status(const Access& access, std::vector<HttpHeader> headers) {
+int refused_status(const Access& access, std::vector<Header> headers) {
   const auto refusal = refused(access, request_with(std::move(headers)));
   return refusal ? refusal->status : 0;
 }
@@ -48,7 +48,7 @@ TEST(Access, TokenFromOtherMachines) {
   const Access access{"0.0.0.0", 8000, make_token()};
   EXPECT_EQ(access.token.size(), 32U);
   EXPECT_NE(access.token, make_token());
-  const HttpHeader host{"Host", "machine.example:8000"};
+  const Header host{"Host", "machine.example:8000"};
   EXPECT_EQ(refused_status(access, {host}), 401);
   EXPECT_EQ(refused_status(access, {host, {"Authorization", "Bearer " + access.token}}), 0);
   EXPECT_EQ(refused_status(access, {host, {"Authorization", "Bearer x" + access.token}}), 401);
@@ -67,7 +67,7 @@ TEST(Access, TheGivenAddressBringsTheToken) {
   for (const char* here : {"0.0.0.0", "127.", "::"}) {
     EXPECT_EQ(address.find(std::string("http://") + here), std::string::npos) << address;
   }
-  HttpRequest request = request_with({{"Host", "machine.example:8000"}});
+  Request request = request_with({{"Host", "machine.example:8000"}});
   request.query = "token=0123456789abcdef";
   EXPECT_FALSE(refused(access, request));
   const auto answer = welcomed(access, request);
@@ -94,4 +94,4 @@ TEST(Access, AddressOfThisMachine) {
 }
 
 }  // namespace
-}  // namespace galvatron::server
+}  // namespace galvatron::http

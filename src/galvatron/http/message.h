@@ -5,17 +5,17 @@
 #include <string_view>
 #include <vector>
 
-namespace galvatron::server {
+namespace galvatron::http {
 
-struct HttpHeader {
+struct Header {
   std::string name, value;
 };
 
-struct HttpRequest {
+struct Request {
   std::string method;  // "GET", as it was sent
   std::string path;    // of the target, not decoded; begins with '/'
   std::string query;   // behind the '?'
-  std::vector<HttpHeader> headers;
+  std::vector<Header> headers;
   std::string body;
 
   // Names count without case; nullptr: there is none.
@@ -28,12 +28,12 @@ struct HttpRequest {
 // Sends a piece; false: whoever asked is gone, and no further one is wanted.
 using WritePiece = std::function<bool(std::string_view piece)>;
 
-struct HttpAnswer {
+struct Answer {
   int status = 200;
-  std::vector<HttpHeader> headers;
+  std::vector<Header> headers;
   std::string body;
   // In the place of the body, piece by piece, on a thread of its own. Empty: the body counts.
   std::function<void(const WritePiece& write)> stream;
 };
 
-}  // namespace galvatron::server
+}  // namespace galvatron::http

@@ -1,0 +1,5 @@
+import sys
+
+from galvatron.metrics.cli import main
+
+sys.exit(main())
