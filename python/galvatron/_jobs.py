@@ -36,6 +36,8 @@ class JobOptions(ModelNumbers, total=False):
     """Of first weights, dropout and the order of the data; 1234."""
     split: str
     """Weights of training, validation and test samples of a token file; "969,30,1"."""
+    text_field: str
+    """Field of JSON lines, or column of Parquet files, that are data; "text"."""
     documents: str
     """Of a token file: "joined", "masked" or "packed"; "joined"."""
     mask_token: str | int
@@ -71,6 +73,9 @@ class JobOptions(ModelNumbers, total=False):
     """Checkpoint to go on from, or to evaluate; of a folder, the latest; train(): "auto": that of `save`, or a new
     run."""
     tokenizer: str | PathLike[str]
+    """Makes tokens of text, and goes into `export`."""
+    data_cache: str | PathLike[str]
+    """Where text becomes tokens; "tokens" in ~/.cache/galvatron."""
 
 
 @contextmanager
@@ -116,11 +121,11 @@ def _model_path(model: Any, scratch: Path) -> str:
     return str(path)
 
 
-def data_path(data: Any, settings: dict[str, Any]) -> bool:
+def data_path(data: Any, settings: dict[str, Any], option: str = "data") -> bool:
     """Whether the data are files or synthetic, which the C++ side reads."""
     if not isinstance(data, (str, PathLike)):
         return False
-    settings["data"] = str(data)
+    settings[option] = str(data)
     return True
 
 

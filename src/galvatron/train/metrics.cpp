@@ -39,6 +39,7 @@ std::string to_json_line(const StepRecord& record) {
                    {"lr", record.lr},
                    {"tokens", record.tokens},
                    {"seconds", record.seconds},
+                   {"data_wait_seconds", record.data_wait_seconds},
                    {"tokens_per_second", record.tokens_per_second()},
                    {"memory_bytes", record.memory.value}};
   if (record.mfu) line["mfu"] = *record.mfu;

@@ -11,6 +11,7 @@
 #include "galvatron/train/batch_ramp.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
+#include "galvatron/train/read_ahead.h"
 #include "galvatron/train/train_state.h"
 
 namespace galvatron::train {
@@ -67,6 +68,7 @@ class Trainer : public TrainState {
 
  private:
   StepRecord step_of_batch();
+  ReadAhead& reader();
   void update(StepRecord& record);
   bool is_left_out(const StepRecord& record);
   std::optional<double> mfu(const StepRecord& record) const;
@@ -78,7 +80,8 @@ class Trainer : public TrainState {
   LrSchedule lr_;
   DecaySchedule weight_decay_;
   BatchRamp batch_ramp_;
-  std::int64_t bad_steps_ = 0;  // in a row
+  std::optional<ReadAhead> reader_;  // from the first step on
+  std::int64_t bad_steps_ = 0;       // in a row
   bool stop_is_due_ = false, stopped_ = false;
   Bytes peak_memory_;
 };
