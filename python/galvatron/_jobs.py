@@ -47,6 +47,8 @@ class JobOptions(ModelNumbers, total=False):
     image_mean: float | list[float]
     """Taken off each pixel of image arrays; one number, or one for each channel."""
     image_std: float | list[float]
+    random_crop: float
+    """Train on random parts of at least this share of an image, scaled to the model's size; 0: images have that."""
     # One strategy for all layers, without a plan.
     tp_degree: int
     tp_consecutive: bool

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,14 +85,13 @@ class StreamRows:
     (state_dict) goes on from there; others are read from the start once more.
     """
 
-    def __init__(self, data: Iterable[Any], names: Sequence[str], seed: int) -> None:
+    def __init__(self, data: Any, names: Sequence[str], seed: int) -> None:
         self._data = data
         self._names = names
         self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
-        self._has_state = all(hasattr(data, name) for name in ("state_dict", "load_state_dict", "set_epoch"))
-        self._has_state = self._has_state and not isinstance(data, DataLoader)
-        self._stream: Any = data
-        self._at_start: Any = self._stream.state_dict() if self._has_state else None
+        says_where = all(hasattr(data, name) for name in ("state_dict", "load_state_dict", "set_epoch"))
+        self._has_state = says_where and not isinstance(data, DataLoader)
+        self._at_start = self._data.state_dict() if self._has_state else None
         self._seed = seed
         self._known: _StreamPlace | None = None
         self.size = _samples_of_epoch(data)
@@ -118,7 +117,7 @@ class StreamRows:
         if self._next < number:
             self.read([number - 1], number)
         try:
-            state = json.dumps(self._stream.state_dict())
+            state = json.dumps(self._data.state_dict())
         except (TypeError, ValueError):
             return None
         # Code that draws at random would draw something else.
@@ -139,7 +138,7 @@ class StreamRows:
         """Not where the first sample behind it is another one: a shuffle's buffer is not a part of a stream's state."""
         self._known = None
         self._restart()
-        self._stream.load_state_dict(json.loads(place.state))
+        self._data.load_state_dict(json.loads(place.state))
         self._next, self._epoch = place.number, place.epoch - 1
         self._begin_epoch()
         (sample,) = self._next_samples()
@@ -147,7 +146,7 @@ class StreamRows:
             out[self._next] = sample
             self._next += 1
         else:
-            self._stream.load_state_dict(self._at_start)
+            self._data.load_state_dict(self._at_start)
             self._restart()
 
     def _begin_epoch(self) -> None:

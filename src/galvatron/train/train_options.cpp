@@ -52,6 +52,10 @@ void add_image_options(OptionList& list, data::ImageTransform& images) {
   list.numbers("image-std", images.std, {0, kMost}, "What a pixel is divided by then");
   list.count("crop-padding", images.crop_padding, {0, 4096},
              "Train on random parts of images with black borders of so many pixels");
+  list.number(
+      "random-crop", images.random_crop, {0, 1},
+      "Train on random parts of at least this share of an image, scaled to the model's size "
+      "(0.08 is usual); evaluations take the middle; 0: images have the model's size");
   list.flag("flip", images.flip, "Train on mirrored images every other time");
 }
 
