@@ -50,7 +50,8 @@ class CountedSamples : public data::SampleSource {
   mutable std::atomic<std::int64_t> reads{0}, reads_ahead{0}, most{0};
   mutable std::atomic<bool> hears_signals{false};
   std::thread::id asker = std::this_thread::get_id();
-  std::int64_t bad = -1, pause = 0;
+  std::int64_t bad = -1;
+  std::atomic<std::int64_t> pause{0};
   bool ahead = true;
 };
 
@@ -79,21 +80,26 @@ TEST(ReadAhead, HandsOutWhatIsAskedFor) {
   EXPECT_FALSE(samples.hears_signals);
 }
 
-TEST(ReadAhead, WhatTakesLongerThanAStepWaitsLess) {
+void wait_for_batches(const CountedSamples& samples, std::int64_t batches) {
+  while (samples.reads < 4 * batches) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+TEST(ReadAhead, WhatWaitsIsBoundedAndNeedsNoWaiting) {
+  constexpr auto kAhead = static_cast<std::int64_t>(ReadAhead::kBatchesAhead);
   CountedSamples samples;
   samples.pause = 3000;
   ReadAhead reader(samples, kBatch, 100 * kBatch);
   take_step(reader.batch(0), 0);
-  const double at_first = reader.waited();
+  EXPECT_GE(reader.waited(), 4 * 0.003);
   take_step(reader.batch(kBatch), kBatch);
-  // The thread has all the time that it needs.
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  wait_for_batches(samples, 2 + kAhead);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(samples.reads, 4 * (2 + kAhead));
+  samples.pause = 1'000'000;  // of the batches that nobody waits for
   take_step(reader.batch(2 * kBatch), 2 * kBatch);
-  EXPECT_GE(at_first, 4 * 0.003);
-  EXPECT_LT(reader.waited(), at_first / 2);
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  const std::int64_t batches = 3 + ReadAhead::kBatchesAhead;
-  EXPECT_EQ(samples.reads, batches * 4) << "what waits is bounded";
+  EXPECT_LT(reader.waited(), 1);
+  EXPECT_LE(samples.reads, 4 * (2 + kAhead) + 1);
+  samples.pause = 0;
 }
 
 TEST(ReadAhead, AJumpAndOtherQuestionsAreAnsweredAsWell) {

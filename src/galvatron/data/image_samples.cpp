@@ -85,14 +85,14 @@ void ImageSamples::check_images(const spec::ImageSpec& image) const {
                       "; images are [N, channels, height, width] of uint8 or float32");
   }
   if (shape[1] == image.channels && shape[2] == image.height && shape[3] == image.width) return;
-  const bool is_cut = transform_.random_crop > 0 && shape[2] > 0 && shape[3] > 0;
-  if (shape[1] == image.channels && is_cut) return;
-  throw ConfigError("[data] ", images_.path().string(), " holds images of ",
-                    size_text(shape[1], shape[2], shape[3]),
-                    " (channels x height x width), the model takes ",
-                    size_text(image.channels, image.height, image.width),
-                    "; prepare them with galvatron-data images in that size, or train on random "
-                    "parts of them (--random-crop 0.08)");
+  const bool is_of_other_size = shape[1] == image.channels && shape[2] > 0 && shape[3] > 0;
+  if (is_of_other_size && transform_.random_crop > 0) return;
+  throw ConfigError(
+      "[data] ", images_.path().string(), " holds images of ",
+      size_text(shape[1], shape[2], shape[3]), " (channels x height x width), the model takes ",
+      size_text(image.channels, image.height, image.width),
+      "; prepare them with galvatron-data images in that size",
+      is_of_other_size ? ", or train on random parts of them (--random-crop 0.08)" : "");
 }
 
 void ImageSamples::check_labels(const spec::ImageSpec& image) const {

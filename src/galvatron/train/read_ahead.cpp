@@ -76,8 +76,8 @@ runtime::InputSource& ReadAhead::batch(std::int64_t consumed) {
     // A batch from which nothing was asked for (no label counted) foretells nothing.
     if (!asked_.empty()) foreseen_ = asked_;
     next_ = ahead_.empty() ? consumed + global_batch_ : ahead_.back()->consumed + global_batch_;
+    consumed_ = consumed;
   }
-  consumed_ = consumed;
   waited_ = 0;
   num_labels_.reset();
   asked_.clear();
@@ -94,8 +94,12 @@ void ReadAhead::start() {
 void ReadAhead::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    // The batch that is handed out may be among those ahead; it does not wait any more.
-    changed_.wait(lock, [&] { return stops_ || (ahead_.size() <= kBatchesAhead && next_ < end_); });
+    // The batch that is handed out may be among them; it does not wait any more.
+    const auto waits = [&](const auto& batch) { return batch->consumed > consumed_; };
+    changed_.wait(lock, [&] {
+      const auto waiting = static_cast<std::size_t>(std::ranges::count_if(ahead_, waits));
+      return stops_ || (waiting < kBatchesAhead && next_ < end_);
+    });
     if (stops_) return;
     const auto batch = std::make_shared<Batch>();
     batch->consumed = next_;
