@@ -42,6 +42,8 @@ class JobOptions(ModelShape, total=False):
     """Of first weights, dropout and the order of the data; 1234."""
     split: str
     """Weights of training, validation and test samples of a token file; "969,30,1"."""
+    text_field: str
+    """Field of JSON lines, or column of Parquet files, that are data; "text"."""
     documents: str
     """Of a token file: "joined", "masked" or "packed"; "joined"."""
     mask_token: str | int
@@ -51,6 +53,8 @@ class JobOptions(ModelShape, total=False):
     image_mean: float | list[float]
     """Taken off each pixel of image arrays; one number, or one for each channel."""
     image_std: float | list[float]
+    random_crop: float
+    """Train on random parts of at least this share of an image, scaled to the model's size; 0: images have that."""
     # One strategy for all layers, without a plan.
     tp_degree: int
     tp_consecutive: bool
@@ -77,6 +81,9 @@ class JobOptions(ModelShape, total=False):
     """Checkpoint to go on from, or to evaluate; of a folder, the latest; train(): "auto": that of `save`, or a new
     run."""
     tokenizer: str | PathLike[str]
+    """Makes tokens of text, and goes into `export`."""
+    data_cache: str | PathLike[str]
+    """Where text becomes tokens; "tokens" in ~/.cache/galvatron."""
 
 
 @contextmanager
@@ -122,11 +129,11 @@ def _model_path(model: Any, scratch: Path) -> str:
     return str(path)
 
 
-def data_path(data: Any, settings: dict[str, Any]) -> bool:
+def data_path(data: Any, settings: dict[str, Any], option: str = "data") -> bool:
     """Whether the data are files or synthetic, which the C++ side reads."""
     if not isinstance(data, (str, PathLike)):
         return False
-    settings["data"] = str(data)
+    settings[option] = str(data)
     return True
 
 

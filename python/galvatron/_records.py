@@ -61,6 +61,8 @@ class StepRecord(Record):
     tokens: int
     """Of this step, all ranks."""
     seconds: float
+    data_wait_seconds: float
+    """Of them, those in which this rank waited for its samples."""
     tokens_per_second: float
     memory_bytes: int
     """Most that tensors took on this rank's device during the step."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import random
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -77,20 +79,30 @@ class MapRows:
 
 
 class StreamRows:
-    """Of an iterable of batches (a DataLoader) or of samples, started anew for each epoch."""
+    """Of an iterable of batches (a DataLoader) or of samples, started anew for each epoch.
 
-    def __init__(self, data: Iterable[Any], names: Sequence[str], seed: int) -> None:
+    What shuffles by epoch (Hugging Face's set_epoch) is told which one it is. A stream that can say where it is
+    (state_dict) goes on from there; others are read from the start once more.
+    """
+
+    def __init__(self, data: Any, names: Sequence[str], seed: int) -> None:
         self._data = data
         self._names = names
         self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
+        says_where = all(hasattr(data, name) for name in ("state_dict", "load_state_dict", "set_epoch"))
+        self._has_state = says_where and not isinstance(data, DataLoader)
+        self._at_start = self._data.state_dict() if self._has_state else None
         self._seed = seed
+        self._known: _StreamPlace | None = None
         self.size = _samples_of_epoch(data)
         self._restart()
 
     def read(self, numbers: Sequence[int], keep_from: int) -> dict[int, Sample]:
-        if numbers[0] < self._next:
-            self._restart()
         out: dict[int, Sample] = {}
+        if self._known and self._next < self._known.number <= keep_from:
+            self._jump(self._known, out)
+        if numbers[0] < self._next and numbers[0] not in out:
+            self._restart()
         while self._next <= numbers[-1]:
             for sample in self._next_samples():
                 if self._next >= keep_from:
@@ -98,18 +110,58 @@ class StreamRows:
                 self._next += 1
         return out
 
+    def place(self, number: int) -> _StreamPlace | None:
+        """Where sample `number` begins, where the stream can say it; what lies before is passed."""
+        if not self._has_state or self._next > number:
+            return None
+        if self._next < number:
+            self.read([number - 1], number)
+        try:
+            state = json.dumps(self._data.state_dict())
+        except (TypeError, ValueError):
+            return None
+        # Code that draws at random would draw something else.
+        return _StreamPlace(number, self._epoch, state, "") if self._randomness.is_untouched() else None
+
+    def begin_at(self, place: _StreamPlace) -> None:
+        """To be used when samples from there on are asked for. It is checked then."""
+        if self._has_state:
+            self._known = place
+
     def _restart(self) -> None:
         self._next = 0
         self._epoch = -1
         self._iterator: Iterator[Any] = iter(())
         self._randomness = Randomness(self._seed)
 
+    def _jump(self, place: _StreamPlace, out: dict[int, Sample]) -> None:
+        """Not where the first sample behind it is another one: a shuffle's buffer is not a part of a stream's state."""
+        self._known = None
+        self._restart()
+        self._data.load_state_dict(json.loads(place.state))
+        self._next, self._epoch = place.number, place.epoch - 1
+        self._begin_epoch()
+        (sample,) = self._next_samples()
+        if digest_of(sample) == place.next_sample:
+            out[self._next] = sample
+            self._next += 1
+        else:
+            self._data.load_state_dict(self._at_start)
+            self._restart()
+
+    def _begin_epoch(self) -> None:
+        self._epoch += 1
+        for one in (self._data, getattr(self._data, "dataset", None)):
+            set_epoch = getattr(one, "set_epoch", None)
+            if set_epoch is not None:
+                set_epoch(self._epoch)
+        self._iterator = iter(self._data)
+
     def _next_samples(self) -> list[Sample]:
         with self._randomness:
             item = next(self._iterator, None)
             if item is None:
-                self._epoch += 1
-                self._iterator = iter(self._data)
+                self._begin_epoch()
                 item = next(self._iterator, None)
         if item is None:
             raise ConfigError(f"[data] the data yields nothing in epoch {self._epoch}; an iterator is read only once")
@@ -117,6 +169,16 @@ class StreamRows:
         if not self._batched:
             return [named]
         return [{key: value[i] for key, value in named.items()} for i in range(len(next(iter(named.values()))))]
+
+
+@dataclass(frozen=True)
+class _StreamPlace:
+    """Between two samples of a stream."""
+
+    number: int  # of the sample behind it
+    epoch: int
+    state: str  # of the stream, as JSON
+    next_sample: str  # digest of the sample behind it
 
 
 class Randomness:
@@ -128,7 +190,16 @@ class Randomness:
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)
-            self._inside = _random_state()
+            self._inside = self._first = _random_state()
+
+    def is_untouched(self) -> bool:
+        """Has nothing been drawn?"""
+        first, inside = self._first, self._inside
+        return (
+            torch.equal(first[0], inside[0])
+            and first[1] == inside[1]
+            and all(np.array_equal(a, b) for a, b in zip(first[2], inside[2], strict=True))
+        )
 
     def __enter__(self) -> None:
         self._outside = _random_state()
@@ -200,12 +271,27 @@ class Samples:
         assert labels is not None
         return float((labels != IGNORED_LABEL).sum())
 
+    def state(self, consumed: int) -> str:
+        """Where the samples behind the first `consumed` are, for go_on_from(); "" where they are found without."""
+        place = self._rows.place(consumed) if isinstance(self._rows, StreamRows) else None
+        if place is None:
+            return ""
+        self._kept.update(self._rows.read([consumed], consumed))
+        return json.dumps(asdict(replace(place, next_sample=digest_of(self._kept[consumed]))))
+
+    def go_on_from(self, consumed: int, state: str) -> None:
+        """What state() said of so many samples. The samples are the same without it."""
+        if not state or not isinstance(self._rows, StreamRows):
+            return
+        try:
+            place = _StreamPlace(**json.loads(state))
+        except (TypeError, ValueError):
+            return
+        if place.number == consumed:
+            self._rows.begin_at(place)
+
     def fingerprint(self) -> str:
-        batch = self._batch(0, min(COMPARED_SAMPLES, self.size))
-        digest = hashlib.sha256()
-        for kind in sorted(batch):
-            digest.update(kind.encode() + batch[kind].contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return digest_of(self._batch(0, min(COMPARED_SAMPLES, self.size)))
 
     def _labels_are_tokens(self) -> bool:
         return self._reader.task == NEXT_TOKEN and "labels" not in self._first() and not self._are_masked()
@@ -288,6 +374,13 @@ class Samples:
                 f"[data] sample {number} has {tokens} tokens, the others {self._seq_length}: give samples of different "
                 "lengths an attention_mask, as tokenizers do, or labels"
             )
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _samples_of_epoch(data: Any) -> int:

@@ -115,12 +115,14 @@ def train(
 
     `model`: preset name, config.json, folder or configuration, with random weights; or a Model, whose weights are the
     first ones and which stays as it is (`export` writes the result); None: that of `init_from`.
-    `data`: the PREFIX of a token file pair, "synthetic", a PyTorch DataLoader, a dataset with len() and [] (PyTorch's
-    or Hugging Face's), or an iterable of samples. Samples and batches are mappings of transformers' names
-    (`input_ids` int64 [T], `labels`, `pixel_values` float [channels, height, width]; other columns are left alone), a
-    tuple in that order, or one tensor. Every rank must be given the same data in the same order and takes its part of
-    each batch by itself. A DataLoader's own batch size does not matter: `global_batch` samples make a step.
-    `valid_data`: the same for evaluations (token files have `split` instead).
+    `data`: the PREFIX of a token file pair, "synthetic", text with a `tokenizer` (a .txt, .jsonl or .parquet file, or a
+    folder of them, which becomes tokens once), a blend of several ("0.7 books 0.3 web"), a PyTorch DataLoader, a
+    dataset with len() and [] (PyTorch's or Hugging Face's), or an iterable of samples. Samples and batches are mappings
+    of transformers' names (`input_ids` int64 [T], `labels`, `pixel_values` float [channels, height, width]; other
+    columns are left alone), a tuple in that order, or one tensor. Every rank must be given the same data in the same
+    order and takes its part of each batch by itself. A DataLoader's own batch size does not matter: `global_batch`
+    samples make a step.
+    `valid_data`: the same for evaluations; of token files without it, the part that `split` says.
     `plan`: a Plan, its file or its content. Without one, one strategy for all layers as the options say. "auto": the
     fastest plan for these ranks, as search() finds it within `memory` of each (bytes, or text such as "16GiB"; default:
     all there is), from `hardware` and `profile`, which are measured where they are not given, or from a `cluster`'s
@@ -149,8 +151,8 @@ def train(
             maker = sample_maker({"train": data} | ({} if valid_data is None else {"valid": valid_data}), settings)
             if valid_data is not None and settings.get("eval_batches") in (0, "all"):
                 require_an_end(maker("valid", 0).size, valid_data, "eval_batches an evaluation has")
-        elif valid_data is not None:
-            raise ConfigError("[data] token files are divided by split; valid_data goes with data from Python")
+        elif valid_data is not None and not data_path(valid_data, settings, "valid_data"):
+            raise ConfigError("[data] data are files and valid_data are not: give both as files or both from Python")
         if plan == "auto":
             settings["plan"] = plan_path(auto_plan(settings, maker, **machine), scratch)
         else:

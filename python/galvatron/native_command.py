@@ -48,4 +48,5 @@ def run_binary(arguments: list[str]) -> None:
         sys.exit(f"galvatron: {failure}")
     path = library_path() if PACKAGE in binary.parents else None
     environment = {**os.environ, "LD_LIBRARY_PATH": path} if path else dict(os.environ)
+    environment.setdefault("GALVATRON_PYTHON", sys.executable)  # tokenizes text that is given as data
     os.execve(binary, [str(binary), *arguments], environment)

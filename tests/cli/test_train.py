@@ -37,7 +37,8 @@ def test_two_ranks_learn_and_leave_their_files(train, tmp_path: Path):
     assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
     assert lines[-1]["valid_loss"] < 0.6 * lines[0]["loss"]
     expected = {"step", "loss", "grad_norm", "lr", "tokens", "seconds", "tokens_per_second", "memory_bytes"}
-    assert set(lines[0]) == expected
+    assert set(lines[0]) == expected | {"data_wait_seconds"}
+    assert all(0 <= line["data_wait_seconds"] < line["seconds"] for line in lines)
     assert lines[0]["tokens"] == 8 * 32
     assert lines[0]["memory_bytes"] > 1 << 20
 

@@ -183,5 +183,42 @@ TEST(SyntheticImages, AreAFunctionOfTheSampleAlone) {
   EXPECT_FALSE(at::equal(all, images_of(SyntheticImages(16, kImage, kTokens, 4), 0, {0, 16})));
 }
 
+TEST_F(ImagePair, RandomPartsAreFunctionsOfSeedEpochAndImage) {
+  write_image_pair(prefix_, kCount, 17, 23, kClasses);
+  ImageSamplesOptions cut = options();
+  cut.transform.random_crop = 0.08;
+  cut.transform.flip = true;
+  const ImageSamples source = samples(cut);
+  const at::Tensor epochs = images_of(source, 0, {0, 2 * kCount});
+  EXPECT_EQ(epochs.sizes(), (std::vector<std::int64_t>{2 * kCount, 1, kHeight, kWidth}));
+  for (const std::int64_t sample : {0, 7, 2 * kCount - 1}) {
+    EXPECT_TRUE(at::equal(images_of(samples(cut), sample, {0, 1})[0], epochs[sample]));
+    EXPECT_EQ(number_of(epochs[sample]) % kClasses,
+              classes_of(source, sample, {0, 1}).item<std::int64_t>());
+  }
+  EXPECT_GE(epochs.min().item<float>(), -1);
+  EXPECT_LE(epochs.max().item<float>(), 1 + 1e-6F);
+  ImageSamplesOptions other = cut;
+  other.seed = 5;
+  EXPECT_FALSE(at::equal(images_of(samples(other), 0, {0, 2 * kCount}), epochs));
+}
+
+TEST_F(ImagePair, EvaluationsTakeTheMiddle) {
+  write_image_pair(prefix_, kCount, 3 * kHeight, 4 * kWidth, kClasses);
+  ImageSamplesOptions cut = options("0,1");
+  cut.part = SplitPart::kValid;
+  EXPECT_NE(refusal(cut).find("or train on random parts of them (--random-crop 0.08)"),
+            std::string::npos);
+  cut.transform.random_crop = 0.5;
+  cut.shuffle = false;
+  const at::Tensor images = images_of(samples(cut), 0, {0, 5});
+  EXPECT_EQ(images.sizes(), (std::vector<std::int64_t>{5, 1, kHeight, kWidth}));
+  // The white corner lies outside the middle 12 x 18 of 12 x 24 pixels.
+  for (std::int64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(number_of(images[i]), i);
+    EXPECT_NEAR(images[i].max().item<float>(), images[i].min().item<float>(), 1e-6);
+  }
+}
+
 }  // namespace
 }  // namespace galvatron::data

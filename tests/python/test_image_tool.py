@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +132,70 @@ def test_an_empty_class_is_named(pets, tmp_path):
     (pets / "fish").mkdir()
     with pytest.raises(ConfigError, match=r"fish holds no pictures"):
         prepare_folder(pets, tmp_path / "pets", ImageOptions())
+
+
+def write_tar(path: Path, files: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def picture_bytes(colour: tuple[int, int, int]) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (12, 12), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def shards(folder: Path, class_of: Callable[[int], dict[str, bytes]]) -> Path:
+    for shard in range(2):
+        files: dict[str, bytes] = {"README": b"no sample"}
+        for i in range(shard * 5, shard * 5 + 5):
+            files[f"train/{i:04}.png"] = picture_bytes((i, 0, 0))
+            files |= {f"train/{i:04}{ending}": content for ending, content in class_of(i).items()}
+        write_tar(folder / f"pets-{shard:06}.tar", files)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("class_of", "classes"),
+    [
+        (lambda i: {".cls": b"%d\n" % (i % 3), ".txt": b"a caption"}, ["0", "1", "2"]),
+        (lambda i: {".json": json.dumps({"label": ["cat", "dog", "emu"][i % 3]}).encode()}, ["cat", "dog", "emu"]),
+    ],
+)
+@pytest.mark.parametrize("given", ["pets", "pets/pets-{000000,000001}", "pets/*.tar"])
+def test_tars_of_webdataset_become_arrays(tmp_path, class_of, classes, given):
+    shards(tmp_path / "pets", class_of)
+    source = tmp_path / given.replace("{000000,000001}", "00000[01].tar")
+    done = run_tool("images", source, "--output", tmp_path / "out", "--size", 8)
+    assert done.returncode == 0, done.stderr
+    images, labels = np.load(tmp_path / "out.images.npy"), np.load(tmp_path / "out.labels.npy")
+    assert sorted(images[:, 0, 0, 0].tolist()) == list(range(10)), "each picture once, mixed"
+    assert (images[:, 0, 0, 0] % 3 == labels).all()
+    assert json.loads((tmp_path / "out.images.json").read_text())["classes"] == classes
+
+
+def test_tars_that_are_none_are_refused_in_one_sentence(tmp_path):
+    def problem(name: str) -> str:
+        done = run_tool("images", tmp_path / name, "--output", tmp_path / "out")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    write_tar(tmp_path / "a.tar", {"1.png": picture_bytes((1, 1, 1))})
+    assert "the picture 1 has no class: a file 1.cls beside it" in problem("a.tar")
+    write_tar(tmp_path / "b.tar", {"1.png": picture_bytes((1, 1, 1)), "1.cls": b"0"})
+    assert "holds pictures of 1 classes" in problem("b.tar")
+    write_tar(tmp_path / "c.tar", {"1.png": b"none", "1.cls": b"0", "2.png": picture_bytes((1, 1, 1)), "2.cls": b"1"})
+    assert "c.tar, 1.png cannot be read as a picture" in problem("c.tar")
+    (tmp_path / "d.tar").write_bytes(b"x" * 2000)
+    assert "cannot be read as a tar file" in problem("d.tar")
+    (tmp_path / "e.tar.gz").write_bytes(gzip.compress((tmp_path / "b.tar").read_bytes()))
+    assert "unpack what is compressed" in problem("e.tar.gz")
+    half = (tmp_path / "c.tar").read_bytes()[:1500]
+    (tmp_path / "f.tar").write_bytes(half)
+    assert "f.tar is cut off behind 1.png" in problem("f.tar")
+    (tmp_path / "f.tar").write_bytes((tmp_path / "c.tar").read_bytes()[:2700])
+    assert "unexpected end of data" in problem("f.tar")

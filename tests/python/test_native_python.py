@@ -58,7 +58,7 @@ def test_help_shows_every_option_with_default_and_unit(name):
     function = getattr(galvatron, name)
     text = pydoc.render_doc(function, renderer=pydoc.plaintext)
     flat = " ".join(text.split())
-    own = {"model", "data", "plan"}
+    own = {"model", "data", "valid_data", "plan"}
     for option in json.loads(FUNCTIONS[name]()):
         if option["name"] in own:
             continue
@@ -191,7 +191,7 @@ def test_the_output_of_a_call_has_attributes():
         ("learning_rate", "that is lr here"),
         ("num_train_epochs", "steps is epochs x samples / global_batch"),
         ("train_dataset", "that is data here"),
-        ("eval_dataset", "from Python, from valid_data"),
+        ("eval_dataset", "from valid_data, or from data as split says"),
         ("output_dir", "that is run_dir here"),
         ("valid_dat", "did you mean 'valid_data'?"),
         ("stepz", "did you mean 'steps'?"),

@@ -23,6 +23,7 @@ StepRecord example() {
   record.lr = 3e-4;
   record.tokens = 512;
   record.seconds = 0.25;
+  record.data_wait_seconds = 0.125;
   record.memory = {1 << 20};
   return record;
 }
@@ -36,7 +37,8 @@ TEST(Metrics, ALineReadsBackToTheBit) {
   EXPECT_EQ(line["tokens"], 512);
   EXPECT_EQ(line["tokens_per_second"].get<double>(), 2048);
   EXPECT_EQ(line["memory_bytes"], 1 << 20);
-  EXPECT_EQ(line.size(), 8U) << "mfu, valid_loss and skipped only where they are known";
+  EXPECT_EQ(line["data_wait_seconds"].get<double>(), 0.125);
+  EXPECT_EQ(line.size(), 9U) << "mfu, valid_loss and skipped only where they are known";
 }
 
 TEST(Metrics, OptionalFigures) {

@@ -39,6 +39,16 @@ bool PythonSamples::says(spec::InputKind kind) const {
   return samples_->attr("says")(input_kind_name(kind)).cast<bool>();
 }
 
+std::string PythonSamples::state(std::int64_t consumed) const {
+  const py::gil_scoped_acquire acquire;
+  return samples_->attr("state")(consumed).cast<std::string>();
+}
+
+void PythonSamples::go_on_from(std::int64_t consumed, const std::string& state) const {
+  const py::gil_scoped_acquire acquire;
+  samples_->attr("go_on_from")(consumed, state);
+}
+
 double PythonSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
   const py::gil_scoped_acquire acquire;
   return samples_->attr("num_labels")(consumed, count).cast<double>();

@@ -16,6 +16,10 @@ class PythonSamples : public data::SampleSource {
   at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                    Range tokens) const override;
   bool says(spec::InputKind kind) const override;
+  std::string state(std::int64_t consumed) const override;
+  void go_on_from(std::int64_t consumed, const std::string& state) const override;
+  // What a DataLoader reads ahead, its workers do; code of the user's runs in the user's thread.
+  bool may_be_read_ahead() const override { return false; }
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
   // Equal for equal first samples: ranks compare it.
   std::string fingerprint() const;

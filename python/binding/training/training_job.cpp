@@ -24,6 +24,8 @@ void read_job(const std::string& text, const OptionList& options, const char* so
   }
   train::refuse_beside_plan(job, given.empty() ? given : "[" + std::string(source) + "] " + given,
                             "plan");
+  const auto python = py::module_::import("sys").attr("executable").cast<std::string>();
+  if (!python.empty()) job.data_tool = {python, "-m", "galvatron.data"};
 }
 
 void take_samples(const std::optional<py::function>& make_samples, train::TrainJob& job) {

@@ -30,6 +30,7 @@ inputs:
   a folder      every such file below it, sorted
   a pattern     'books/**/*.txt' (quote it)
   images, digits as the first word: pictures instead of text; galvatron-data images --help
+  cache as the first word: the pair of a text, made once; galvatron-data cache --help
   stdlib        the source text of this Python's standard library: real text without a download
                 (a folder of that name is written ./stdlib)
 
@@ -179,6 +180,10 @@ def main(argv: list[str] | None = None) -> int:
         from galvatron.data import images_cli
 
         return run_command(f"galvatron-data {words[0]}", lambda: images_cli.run(words))
+    if words[:1] == ["cache"]:
+        from galvatron.data import token_cache_cli
+
+        return token_cache_cli.main(words[1:])
     arguments = make_parser().parse_args(words)
     return run_command("galvatron-data", lambda: run(arguments))
 

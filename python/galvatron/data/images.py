@@ -18,6 +18,8 @@ from galvatron.files import AtomicFiles
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from galvatron.data.tars import TarPicture
+
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 INFO_FORMAT = "galvatron-images"
 INFO_VERSION = 1
@@ -72,6 +74,18 @@ def prepare_folder(folder: Path, output: Path, options: ImageOptions) -> Summary
     return _write(output, arrays, shape, labels, class_names(folder), str(folder))
 
 
+def prepare_tars(tars: list[Path], output: Path, options: ImageOptions) -> Summary:
+    """Writes the pictures of WebDataset's tar files, mixed as those of a folder are."""
+    from galvatron.data.tars import find_samples
+
+    pictures, classes = find_samples(tars, EXTENSIONS)
+    random.Random(options.seed).shuffle(pictures)
+    bar = tqdm(pictures, desc="images", unit="image", disable=not options.show_progress)
+    arrays = (read_picture(picture, options) for picture, _ in bar)
+    labels = [label for _, label in pictures]
+    return _write(output, arrays, (options.channels, *options.size), labels, classes, ", ".join(map(str, tars)))
+
+
 def prepare_digits(output: Path) -> Summary:
     """Writes scikit-learn's handwritten digits: 1,797 real pictures of 8 x 8 that come with the package."""
     try:
@@ -85,14 +99,14 @@ def prepare_digits(output: Path) -> Summary:
     return _write(output, images, images.shape[1:], labels, [str(n) for n in range(10)], "scikit-learn's digits")
 
 
-def read_picture(path: Path, options: ImageOptions) -> np.ndarray:
+def read_picture(path: Path | TarPicture, options: ImageOptions) -> np.ndarray:
     """A picture as bytes [channels, height, width]."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise ConfigError("pictures are read with Pillow, which is not installed: pip install pillow") from None
     try:
-        with Image.open(path) as picture:
+        with Image.open(path if isinstance(path, Path) else path.open()) as picture:
             mode = "L" if options.channels == 1 else "RGB"
             pixels = np.asarray(_resized(_eight_bits(picture).convert(mode), options))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:

@@ -15,6 +15,9 @@ Turn a folder of class folders of pictures into the array files that
 [N, channels, height, width]), PREFIX.labels.npy and PREFIX.images.json (the classes' names).
 
   pets/cat/1.jpg  pets/cat/2.jpg  pets/dog/1.png   ->   classes 0 cat, 1 dog
+
+WebDataset's tar files (a file, a pattern, or a folder of them) do as well: a picture's class is
+in the .cls or .json beside it (0001.jpg, 0001.cls).
 """
 _DIGITS = """\
 Write scikit-learn's handwritten digits: 1,797 real pictures of 8 x 8 pixels in ten classes,
@@ -34,7 +37,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def make_images_parser() -> Parser:
     parser = Parser(prog="galvatron-data images", description=_IMAGES)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds a folder of pictures for each class")
+    parser.add_argument("folder", metavar="FOLDER", help="holds a folder of pictures for each class, or tar files")
     _add_output(parser)
     parser.add_argument("--size", type=parse_size, default="224", help="224 or HEIGHTxWIDTH (default: 224)")
     parser.add_argument("--grey", action="store_true", help="one channel instead of three")
@@ -56,7 +59,8 @@ def _add_output(parser: Parser) -> None:
 
 def run(argv: list[str]) -> None:
     """REQUIRES: argv[0] is "images" or "digits"."""
-    from galvatron.data.images import ImageOptions, prepare_digits, prepare_folder
+    from galvatron.data.images import ImageOptions, prepare_digits, prepare_folder, prepare_tars
+    from galvatron.data.tars import find_tars
 
     is_folder = argv[0] == "images"
     arguments = (make_images_parser() if is_folder else make_digits_parser()).parse_args(argv[1:])
@@ -70,7 +74,11 @@ def run(argv: list[str]) -> None:
             seed=arguments.seed,
             show_progress=sys.stderr.isatty() and not arguments.quiet,
         )
-        summary = prepare_folder(arguments.folder, arguments.output, options)
+        tars = find_tars(arguments.folder)
+        if tars:
+            summary = prepare_tars(tars, arguments.output, options)
+        else:
+            summary = prepare_folder(Path(arguments.folder), arguments.output, options)
     else:
         summary = prepare_digits(arguments.output)
     if not arguments.quiet:

@@ -52,6 +52,8 @@ class ReadOptions:
     column: str = "text"  # of Parquet files
     lines_are_documents: bool = False  # text files: one document per line instead of per file
     replace_invalid_utf8: bool = False  # U+FFFD instead of an error
+    # Option that chooses another field or column, where it is not --field and --column.
+    chosen_by: str | None = None
     max_bytes: int | None = None  # stop before the document that would exceed this much text (UTF-8)
 
 
@@ -192,7 +194,10 @@ def _field_of(text: str, file: SourceFile, number: int, options: ReadOptions) ->
     if not isinstance(record, dict):
         raise ConfigError(f"{place}, is no JSON object but {type(record).__name__}; each line must be an object")
     if name not in record:
-        raise ConfigError(f"{place}, has no field '{name}': it has {', '.join(record)}; choose one with --field")
+        raise ConfigError(
+            f"{place}, has no field '{name}': it has {', '.join(record)}; choose one with "
+            f"{options.chosen_by or '--field'}"
+        )
     value = "" if record[name] is None else record[name]
     if not isinstance(value, str):
         raise ConfigError(f"{place}: the field '{name}' is {type(value).__name__}, not text")
@@ -216,8 +221,11 @@ def _read_python(file: SourceFile, _: ReadOptions) -> Iterator[Document]:
 
 
 def _read_parquet(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
-    import pyarrow
-    import pyarrow.parquet
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise ConfigError(f"{file.path} is Parquet, which pyarrow reads: pip install pyarrow") from None
 
     try:
         table = pyarrow.parquet.ParquetFile(file.path)
@@ -235,7 +243,8 @@ def _check_column(schema, file: SourceFile, options: ReadOptions) -> None:
 
     if options.column not in schema.names:
         raise ConfigError(
-            f"{file.path} has no column '{options.column}': it has {', '.join(schema.names)}; choose one with --column"
+            f"{file.path} has no column '{options.column}': it has {', '.join(schema.names)}; choose one with "
+            f"{options.chosen_by or '--column'}"
         )
     type_ = schema.field(options.column).type
     if pyarrow.types.is_dictionary(type_):

@@ -37,7 +37,12 @@ constexpr std::string_view kRampup = " that is {batch-rampup} with commas: START
 constexpr std::string_view kFreeze =
     " parameters are frozen by their names: {param-group} 'PATTERN:frozen'";
 constexpr std::string_view kEvalData =
-    " evaluations take their samples from {data}, as {split} says; from Python, from {valid-data}";
+    " evaluations take their samples from {valid-data}, or from {data} as {split} says";
+constexpr std::string_view kTestData =
+    " training does not end with a test; galvatron.evaluate() of the Python package evaluates the "
+    "test part of any data";
+constexpr std::string_view kDataList =
+    " a list of weights and names is read from a file by {data} @FILE";
 constexpr std::string_view kParallelism =
     " that is a {plan}, or {pp-degree}, {tp-degree}, {ulysses-degree} and {zero-stage}";
 constexpr std::string_view kNodes =
@@ -75,6 +80,11 @@ constexpr std::array kForeign = {
     ForeignOption{"sequence-parallel", kSequenceParallel},
     ForeignOption{"use-distributed-optimizer", " that is {zero-stage} 1"},
     ForeignOption{"data-path", "data"},
+    ForeignOption{"train-data-path", "data"},
+    ForeignOption{"valid-data-path", "valid-data"},
+    ForeignOption{"test-data-path", kTestData},
+    ForeignOption{"data-args-path", kDataList},
+    ForeignOption{"data-cache-path", "data-cache"},
     ForeignOption{"tokenizer-model", "tokenizer"},
     ForeignOption{"tokenizer-name-or-path", "tokenizer"},
     ForeignOption{"load", "resume"},

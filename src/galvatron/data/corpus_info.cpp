@@ -41,6 +41,7 @@ std::optional<CorpusInfo> read_corpus_info(const std::filesystem::path& prefix) 
   if (reader.has("tokenizer")) {
     JsonReader tokenizer = reader.get_object("tokenizer");
     info.tokenizer = path.parent_path() / tokenizer.get_string("path");
+    info.tokenizer_checksum = tokenizer.get_string_or("sha256", "");
   }
   return info;
 }

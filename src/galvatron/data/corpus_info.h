@@ -16,6 +16,7 @@ struct CorpusInfo {
   std::int64_t end_token_id = 0;
   std::filesystem::path
       tokenizer;  // tokenizer.json, absolute or relative to the working folder; "" where unknown
+  std::string tokenizer_checksum;  // SHA-256 of it; "" where unknown
 };
 
 // nullopt when there is no PREFIX.json; ConfigError when there is one that is damaged.

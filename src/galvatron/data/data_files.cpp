@@ -24,11 +24,6 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-bool is_complete(const std::string& prefix, const std::vector<std::string>& suffixes) {
-  return std::all_of(suffixes.begin(), suffixes.end(),
-                     [&](const std::string& suffix) { return is_file(prefix + suffix); });
-}
-
 // "books" of "books.bin".
 std::optional<std::string> stem(const std::string& name, const std::vector<std::string>& suffixes) {
   for (const std::string& suffix : suffixes) {
@@ -44,7 +39,7 @@ std::vector<std::string> prefixes_in(const fs::path& folder,
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const auto prefix = stem(entry.path().string(), suffixes);
-    if (prefix && is_complete(*prefix, suffixes)) found.insert(*prefix);
+    if (prefix && has_data_files(*prefix, suffixes)) found.insert(*prefix);
   }
   return {found.begin(), found.end()};
 }
@@ -55,7 +50,7 @@ std::string names(const std::string& prefix, const std::vector<std::string>& suf
 
 // What is there instead of the files, and what to give.
 std::string likely_meant(const std::string& prefix, const std::vector<std::string>& suffixes) {
-  if (const auto shorter = stem(prefix, suffixes); shorter && is_complete(*shorter, suffixes))
+  if (const auto shorter = stem(prefix, suffixes); shorter && has_data_files(*shorter, suffixes))
     return fmt::format("is one of two files; give their prefix, {}", *shorter);
   if (is_folder(prefix)) {
     constexpr std::size_t kMost = 5;
@@ -78,9 +73,15 @@ std::string likely_meant(const std::string& prefix, const std::vector<std::strin
 
 }  // namespace
 
-void require_data_files(const fs::path& prefix, const std::vector<std::string>& suffixes) {
-  if (is_complete(prefix.string(), suffixes)) return;
-  throw ConfigError("[data] --data is the PREFIX of ", names("PREFIX", suffixes), "; '",
+bool has_data_files(const std::string& prefix, const std::vector<std::string>& suffixes) {
+  return std::all_of(suffixes.begin(), suffixes.end(),
+                     [&](const std::string& suffix) { return is_file(prefix + suffix); });
+}
+
+void require_data_files(const fs::path& prefix, const std::vector<std::string>& suffixes,
+                        const std::string& option) {
+  if (has_data_files(prefix.string(), suffixes)) return;
+  throw ConfigError("[data] ", option, " is the PREFIX of ", names("PREFIX", suffixes), "; '",
                     prefix.string(), "' ", likely_meant(prefix.string(), suffixes));
 }
 

@@ -6,6 +6,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/scramble.h"
+#include "galvatron/data/random_crop.h"
 
 namespace galvatron::data {
 namespace {
@@ -65,6 +66,8 @@ ImageSamples::ImageSamples(const ImageSamplesOptions& options, const spec::Image
       images_(options.prefix + ".images.npy"),
       labels_(options.prefix + ".labels.npy"),
       transform_(options.transform),
+      height_(image.height),
+      width_(image.width),
       augments_(options.part == SplitPart::kTrain),
       order_{choose_part(images_, options), options.shuffle, options.seed},
       seq_length_(seq_length) {
@@ -82,11 +85,14 @@ void ImageSamples::check_images(const spec::ImageSpec& image) const {
                       "; images are [N, channels, height, width] of uint8 or float32");
   }
   if (shape[1] == image.channels && shape[2] == image.height && shape[3] == image.width) return;
-  throw ConfigError("[data] ", images_.path().string(), " holds images of ",
-                    size_text(shape[1], shape[2], shape[3]),
-                    " (channels x height x width), the model takes ",
-                    size_text(image.channels, image.height, image.width),
-                    "; prepare them with galvatron-data images in that size");
+  const bool is_of_other_size = shape[1] == image.channels && shape[2] > 0 && shape[3] > 0;
+  if (is_of_other_size && transform_.random_crop > 0) return;
+  throw ConfigError(
+      "[data] ", images_.path().string(), " holds images of ",
+      size_text(shape[1], shape[2], shape[3]), " (channels x height x width), the model takes ",
+      size_text(image.channels, image.height, image.width),
+      "; prepare them with galvatron-data images in that size",
+      is_of_other_size ? ", or train on random parts of them (--random-crop 0.08)" : "");
 }
 
 void ImageSamples::check_labels(const spec::ImageSpec& image) const {
@@ -118,7 +124,7 @@ at::Tensor ImageSamples::fetch(spec::InputKind kind, std::int64_t consumed, Rang
   }
   GALV_CHECK(kind == spec::InputKind::kImages, "image samples have images and classes");
   const std::vector<std::int64_t>& shape = images_.shape();
-  return stack(run, {shape[1], shape[2], shape[3], 0},
+  return stack(run, {shape[1], height_, width_, 0},
                [&](std::int64_t sample) { return load(sample); });
 }
 
@@ -126,7 +132,7 @@ at::Tensor ImageSamples::load(std::int64_t sample) const {
   const at::Tensor stored = images_.view()[order_.index_in_file(sample)];
   at::Tensor image = stored.to(at::kFloat);
   if (images_.type() == at::kByte) image = image.div(255);
-  if (augments_) image = augment(image, sample);
+  image = augments_ ? augment(image, sample) : fit(image);
   return image.sub(channel_numbers(transform_.mean)).div_(channel_numbers(transform_.std));
 }
 
@@ -139,7 +145,16 @@ at::Tensor ImageSamples::augment(const at::Tensor& image_CHW, std::int64_t sampl
     random = scramble(random);
     return static_cast<std::int64_t>(random % static_cast<std::uint64_t>(count));
   };
+  const auto draw_share = [&] {  // of [0, 1)
+    random = scramble(random);
+    return static_cast<double>(random >> 11) * 0x1p-53;
+  };
   at::Tensor image = image_CHW;
+  if (transform_.random_crop > 0) {
+    const CropWindow window =
+        random_window(image.size(1), image.size(2), transform_.random_crop, draw_share);
+    image = scaled_part(image, window, height_, width_);
+  }
   if (transform_.crop_padding > 0) {
     const std::int64_t p = transform_.crop_padding;
     const at::Tensor padded = at::constant_pad_nd(image, {p, p, p, p});
@@ -147,6 +162,12 @@ at::Tensor ImageSamples::augment(const at::Tensor& image_CHW, std::int64_t sampl
     image = padded.narrow(1, top, image.size(1)).narrow(2, left, image.size(2));
   }
   return transform_.flip && draw(2) == 1 ? image.flip({2}) : image;
+}
+
+at::Tensor ImageSamples::fit(const at::Tensor& image_CHW) const {
+  const std::int64_t height = image_CHW.size(1), width = image_CHW.size(2);
+  if (height == height_ && width == width_) return image_CHW;
+  return scaled_part(image_CHW, middle_window(height, width, height_, width_), height_, width_);
 }
 
 double ImageSamples::num_labels(std::int64_t, std::int64_t count) const {

@@ -20,6 +20,9 @@ struct ImageTransform {
   // which a random part of the image's size is cut; and a mirrored image every other time.
   std::int64_t crop_padding = 0;
   bool flip = false;
+  // Images of any size: training takes random parts of at least this share of their area, scaled to
+  // the model's size, evaluations the middle; 0: images have the model's size.
+  double random_crop = 0;
 };
 
 struct ImageSamplesOptions {
@@ -51,10 +54,12 @@ class ImageSamples : public SampleSource {
   void check_labels(const spec::ImageSpec& image) const;
   at::Tensor load(std::int64_t sample) const;
   at::Tensor augment(const at::Tensor& image_CHW, std::int64_t sample) const;
+  at::Tensor fit(const at::Tensor& image_CHW) const;
 
   std::string prefix_;
   NpyArray images_, labels_;
   ImageTransform transform_;
+  std::int64_t height_, width_;  // the model's
   bool augments_;
   EpochOrder order_;
   std::int64_t seq_length_;

@@ -2,6 +2,7 @@
 // endless row of samples. One class for each task.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -30,6 +31,13 @@ class SampleSource {
                            Range tokens) const = 0;
   // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions)?
   virtual bool says(spec::InputKind) const { return false; }
+  // May another thread fetch() at the same time, and what is due later?
+  virtual bool may_be_read_ahead() const { return true; }
+  // Where those are that come behind the first `consumed`, for a source whose samples are found one
+  // behind the other; "" where each is found alone. What go_on_from() makes of it is no promise: a
+  // source that cannot use it finds the samples from the start.
+  virtual std::string state(std::int64_t) const { return ""; }
+  virtual void go_on_from(std::int64_t, const std::string&) const {}
   // Labels that count in the `count` samples after the first `consumed`.
   virtual double num_labels(std::int64_t consumed, std::int64_t count) const = 0;
 

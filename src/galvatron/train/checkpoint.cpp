@@ -135,6 +135,8 @@ CheckpointIndex index_of(runtime::Engine& engine, TrainState& state, const Check
   out.model_config = engine.model().config;
   out.options = facts.options;
   out.data = facts.data;
+  if (facts.samples_state && engine.world().rank() == 0)
+    out.samples_state = facts.samples_state(out.samples_consumed);
   out.plan = plan::plan_to_json(engine.plan());
   return out;
 }

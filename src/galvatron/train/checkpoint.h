@@ -30,6 +30,8 @@ struct CheckpointFacts {
   OrderedJson options = OrderedJson::object();  // CheckpointIndex has their meaning
   OrderedJson data = OrderedJson::object();
   KeepOptions keep = {};
+  // Of the data, behind so many samples: CheckpointIndex::samples_state. Rank 0 is asked.
+  std::function<std::string(std::int64_t)> samples_state = {};
 };
 
 // A disk that is full, read-only or gone, of any rank: nothing was changed in the folder.

@@ -82,6 +82,7 @@ void read_version3(JsonReader& reader, CheckpointIndex& out) {
     print.get_int("bytes", 0, kMaxCount);
     print.get_string("checksum");
   }
+  out.samples_state = reader.get_string_or("samples_state", "");
   for (const char* key : {"versions", "checksum"}) reader.ignore(key);
   if (reader.get_int("checksum_block", 1, kMaxCount) != kChecksumBlock)
     throw ConfigError(reader.source(), " has checksums of blocks of another size");
@@ -115,26 +116,27 @@ CheckpointIndex parse_index(std::string_view text, const std::string& source) {
 std::string index_text(const CheckpointIndex& index) {
   OrderedJson files = OrderedJson::array();
   for (const FileRecord& file : index.files) files.push_back(file_json(file));
-  const OrderedJson json{{"format", kFormat},
-                         {"version", kCheckpointVersion},
-                         {"run", index.run},
-                         {"model", index.model},
-                         {"seq_length", index.seq_length},
-                         {"steps_done", index.steps_done},
-                         {"samples_consumed", index.samples_consumed},
-                         {"global_batch", index.global_batch},
-                         {"precision", spec::to_text(index.precision.value())},
-                         {"optimizer", index.optimizer},
-                         {"optimizer_steps", index.optimizer_steps},
-                         {"loss_scale", index.scaler.scale},
-                         {"good_steps", index.scaler.good_steps},
-                         {"versions", versions()},
-                         {"options", index.options},
-                         {"data", index.data},
-                         {"model_config", index.model_config},
-                         {"plan", index.plan},
-                         {"checksum_block", kChecksumBlock},
-                         {"files", std::move(files)}};
+  OrderedJson json{{"format", kFormat},
+                   {"version", kCheckpointVersion},
+                   {"run", index.run},
+                   {"model", index.model},
+                   {"seq_length", index.seq_length},
+                   {"steps_done", index.steps_done},
+                   {"samples_consumed", index.samples_consumed},
+                   {"global_batch", index.global_batch},
+                   {"precision", spec::to_text(index.precision.value())},
+                   {"optimizer", index.optimizer},
+                   {"optimizer_steps", index.optimizer_steps},
+                   {"loss_scale", index.scaler.scale},
+                   {"good_steps", index.scaler.good_steps},
+                   {"versions", versions()},
+                   {"options", index.options},
+                   {"data", index.data},
+                   {"model_config", index.model_config},
+                   {"plan", index.plan},
+                   {"checksum_block", kChecksumBlock}};
+  if (!index.samples_state.empty()) json["samples_state"] = index.samples_state;
+  json["files"] = std::move(files);
   std::string text = json.dump(2);
   text.resize(text.size() - std::string_view("\n}").size());
   return text + seal_of(text);

@@ -43,6 +43,7 @@ struct CheckpointIndex {
   OrderedJson model_config;       // as ModelSpec::config
   OrderedJson options;            // of the run, by their names in Python
   OrderedJson data;               // {suffix: {"bytes", "checksum"}} of the data's files
+  std::string samples_state;      // SampleSource::state() behind samples_consumed
   OrderedJson plan;               // that it was written under; any other can go on from it
   std::vector<FileRecord> files;
 };

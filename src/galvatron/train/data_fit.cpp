@@ -14,6 +14,8 @@
 #include "galvatron/data/npy_array.h"
 #include "galvatron/data/tokenizer_file.h"
 #include "galvatron/spec/span_corruption.h"
+#include "galvatron/train/job_samples.h"
+#include "galvatron/train/text_cache.h"
 #include "galvatron/train/text_samples.h"
 
 namespace galvatron::train {
@@ -31,17 +33,25 @@ void refuse_auto(const TrainJob& job, const char* option, const char* way_out) {
   throw ConfigError("[train] ", option, " auto follows the data, and ", what, "; ", way_out);
 }
 
-// Tokens that the text may have.
-std::int64_t text_vocabulary(const TrainJob& job) {
+// Tokens that a token pair has.
+std::int64_t pair_vocabulary(const std::string& prefix) {
+  data::require_data_files(prefix, {".bin", ".idx"});
+  if (const auto info = data::read_corpus_info(prefix)) return info->vocab_size;
+  const data::IndexedDataset dataset(prefix);
+  if (dataset.num_tokens() == 0) return 0;
+  return dataset.most_extreme_token({0, dataset.num_tokens()}).id + 1;
+}
+
+// Tokens that the text may have. What is text still will be tokenized by the job's tokenizer.
+std::int64_t text_vocabulary(const TrainJob& job, const spec::ModelSpec& model) {
   std::int64_t out = 0;
   if (const fs::path tokenizer = find_tokenizer(job); !tokenizer.empty())
     out = data::vocabulary_size(tokenizer);
   if (!are_files(job)) return out;
-  data::require_data_files(job.data, {".bin", ".idx"});
-  if (const auto info = data::read_corpus_info(job.data)) return std::max(out, info->vocab_size);
-  const data::IndexedDataset dataset(job.data);
-  if (dataset.num_tokens() == 0) return out;
-  return std::max(out, dataset.most_extreme_token({0, dataset.num_tokens()}).id + 1);
+  for (const std::string& name : data_names(job, model)) {
+    if (!is_text(name)) out = std::max(out, pair_vocabulary(name));
+  }
+  return out;
 }
 
 bool tokenizer_has(const TrainJob& job, std::initializer_list<const char*> names) {
@@ -78,7 +88,7 @@ void fit_vocabulary(TrainJob& job) {
                       model.vocab_size, " tokens that ", job.init_from,
                       " brings; leave it away, or begin with random weights");
   }
-  std::int64_t vocabulary = text_vocabulary(job);
+  std::int64_t vocabulary = text_vocabulary(job, model);
   if (vocabulary == 0 || job.data == kSyntheticData)
     refuse_auto(job, "--vocab-size", "give a number, or the --tokenizer of the data");
   if (model.task == spec::Task::kMaskedTokens) add_mask_token(job, vocabulary);
@@ -90,10 +100,10 @@ void fit_vocabulary(TrainJob& job) {
   job.overrides.vocab_size = round_up(vocabulary, job.vocab_multiple);
 }
 
-std::vector<std::string> names_of_classes(const TrainJob& job) {
-  const fs::path path = job.data + ".images.json";
+std::vector<std::string> names_of_classes(const std::string& prefix) {
+  const fs::path path = prefix + ".images.json";
   std::error_code error;
-  if (!are_files(job) || !fs::exists(path, error)) return {};
+  if (!fs::exists(path, error)) return {};
   const Json json = read_json_file(path);
   JsonReader reader(json, path.string());
   std::vector<std::string> out;
@@ -108,11 +118,25 @@ std::vector<std::string> names_of_classes(const TrainJob& job) {
 
 void fit_classes(TrainJob& job) {
   if (!are_files(job)) refuse_auto(job, "--num-classes", "give a number");
-  const auto named = static_cast<std::int64_t>(names_of_classes(job).size());
-  const data::NpyArray labels(job.data + ".labels.npy");
-  const at::Tensor all = labels.view();
-  const std::int64_t used = all.numel() == 0 ? 0 : all.max().item().toLong() + 1;
-  job.num_classes = std::max<std::int64_t>({2, named, used});
+  TrainJob unfitted = job;
+  unfitted.num_classes.reset();
+  std::int64_t classes = 2;
+  for (const std::string& name : data_names(job, load_job_model(unfitted))) {
+    const auto named = static_cast<std::int64_t>(names_of_classes(name).size());
+    const data::NpyArray labels(name + ".labels.npy");
+    const at::Tensor all = labels.view();
+    const std::int64_t used = all.numel() == 0 ? 0 : all.max().item().toLong() + 1;
+    classes = std::max({classes, named, used});
+  }
+  job.num_classes = classes;
+}
+
+// Of a blend those that all its parts agree on.
+std::vector<std::string> common_names(const std::vector<std::string>& data) {
+  std::vector<std::string> out = names_of_classes(data.front());
+  const bool agree = std::ranges::all_of(
+      data, [&](const std::string& name) { return names_of_classes(name) == out; });
+  return agree ? out : std::vector<std::string>{};
 }
 
 // One number for each channel.
@@ -144,11 +168,12 @@ void fit_to_data(TrainJob& job) {
 }
 
 void describe_images(const TrainJob& job, const spec::ModelSpec& model, ExportOptions& out) {
+  if (model.task != spec::Task::kImageClasses || !are_files(job)) return;
+  const std::vector<std::string> data = data_names(job, model);
   std::error_code error;
-  const std::string pixels = job.data + ".images.npy";
-  if (model.task != spec::Task::kImageClasses || !are_files(job) || !fs::exists(pixels, error))
-    return;
-  std::vector<std::string> names = names_of_classes(job);
+  if (data.empty() || !fs::exists(data.front() + ".images.npy", error)) return;
+  const std::string pixels = data.front() + ".images.npy";
+  std::vector<std::string> names = common_names(data);
   if (static_cast<std::int64_t>(names.size()) == model.image.num_classes)
     out.class_names = std::move(names);
   constexpr int kBilinear = 2;  // in Pillow

@@ -83,6 +83,8 @@ const std::vector<MetricColumn>& metric_columns() {
       {"lr", "Learning rate", true, [](Step s) -> Value { return s.lr; }},
       {"tokens", "Tokens of the step, all ranks", true, [](Step s) -> Value { return s.tokens; }},
       {"seconds", "Seconds that the step took", true, [](Step s) -> Value { return s.seconds; }},
+      {"data_wait_seconds", "Seconds of the step in which rank 0 waited for its samples", true,
+       [](Step s) -> Value { return s.data_wait_seconds; }},
       {"tokens_per_second", "Tokens per second in the step, all ranks", true,
        [](Step s) -> Value { return s.tokens_per_second(); }},
       {"memory_bytes", "Most bytes that tensors took on rank 0 during the step", true,

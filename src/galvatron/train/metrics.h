@@ -17,9 +17,10 @@ struct StepRecord {
   double loss = 0;        // mean over the labels of the global batch, before this step's update
   double grad_norm = 0;   // of all gradients, before clipping
   double lr = 0;
-  std::int64_t tokens = 0;  // of this step, all ranks
-  double seconds = 0;       // of this step
-  Bytes memory;             // most that tensors took on this rank's device during the step
+  std::int64_t tokens = 0;       // of this step, all ranks
+  double seconds = 0;            // of this step
+  double data_wait_seconds = 0;  // of them, those in which this rank waited for its samples
+  Bytes memory;                  // most that tensors took on this rank's device during the step
   std::optional<std::int64_t> images;  // of this step, all ranks; only of image models
   std::optional<double>
       mfu;  // model FLOPs utilisation in [0, 1]; only where the device's peak is known
@@ -52,10 +53,9 @@ struct MetricColumn {
 const std::vector<MetricColumn>& metric_columns();
 
 // {"step": 1, "loss": ..., "grad_norm": ..., "lr": ..., "tokens": ..., "seconds": ...,
-// "tokens_per_second": ...,
-//  "memory_bytes": ...}, numbers in full double precision; a number that is not finite is null.
-// What only some steps have is left out in the others. A step that was left out has "skipped": true
-// and "samples": [begin, end).
+// "data_wait_seconds": ..., "tokens_per_second": ..., "memory_bytes": ...}, numbers in full double
+// precision; a number that is not finite is null. What only some steps have is left out in the
+// others. A step that was left out has "skipped": true and "samples": [begin, end).
 std::string to_json_line(const StepRecord& record);
 
 // The names of all columns; and their values, "" for none and for what is not finite. "samples" is

@@ -12,7 +12,7 @@
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/checkpoint_folder.h"
-#include "galvatron/train/text_samples.h"
+#include "galvatron/train/job_samples.h"
 #include "galvatron/train/train_job.h"
 #include "galvatron/train/train_options.h"
 
@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Where things are: may change from one host and one day to another.
-constexpr std::array<std::string_view, 3> kPlaces = {"model", "init_from", "data"};
+constexpr std::array<std::string_view, 4> kPlaces = {"model", "init_from", "data", "valid_data"};
 // Of a config.json, what says nothing about the model.
 constexpr std::array<std::string_view, 5> kIdleConfigKeys = {
     "_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures"};
@@ -57,16 +57,38 @@ void refuse_other_model(const ResumePoint& resume, const spec::ModelSpec& model)
                     "(--load-weights-only)");
 }
 
+constexpr const char* kOtherDataWayOut =
+    "; give it the same data, or start anew from its weights (--load-weights-only)";
+
+// Which parts there are: without what may be missing, and what is compared by itself.
+std::string parts_text(const Json& prints) {
+  std::vector<std::string> names;
+  for (const auto& [name, print] : prints.items()) {
+    if (name != kTokenizerPrint && !name.ends_with(kBlendWeights)) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 void refuse_other_data(const ResumePoint& resume, const OrderedJson& prints) {
   const Json then(resume.index.data), now(prints);
+  const std::string checkpoint = resume.checkpoint().string();
+  if (const std::string was = parts_text(then), is = parts_text(now);
+      !was.empty() && !is.empty() && was != is) {
+    throw ConfigError("[checkpoint] ", checkpoint, " was trained on the files ", was,
+                      ", this data has ", is, kOtherDataWayOut);
+  }
   for (const auto& [file, print] : now.items()) {
     const Json* was = find_value(then, file);
     if (was == nullptr || *was == print) continue;
+    if (file.ends_with(kBlendWeights)) {
+      throw ConfigError("[checkpoint] ", checkpoint, " was trained on a blend of the weights ",
+                        was->at("checksum").get<std::string>(), ", this one has ",
+                        print.at("checksum").get<std::string>(), kOtherDataWayOut);
+    }
     throw ConfigError(
-        "[checkpoint] ", resume.checkpoint().string(), " was trained on other data: its ", file,
-        " had ", was->at("bytes").dump(), " bytes (", value_text(&was->at("checksum")),
-        "), this one has ", print.at("bytes").dump(), " (", value_text(&print.at("checksum")),
-        "); give it the same data, or start anew from its weights (--load-weights-only)");
+        "[checkpoint] ", checkpoint, " was trained on other data: its ", file, " had ",
+        was->at("bytes").dump(), " bytes (", value_text(&was->at("checksum")), "), this one has ",
+        print.at("bytes").dump(), " (", value_text(&print.at("checksum")), ")", kOtherDataWayOut);
   }
 }
 
@@ -175,20 +197,6 @@ void check_resume(ResumePoint& resume, const PreparedJob& prepared) {
   refuse_other_model(resume, prepared.model);
   refuse_other_data(resume, prepared.data_prints);
   refuse_other_batch(resume, prepared);
-}
-
-OrderedJson data_prints(const TrainJob& job, const spec::ModelSpec& model) {
-  OrderedJson out = OrderedJson::object();
-  if (job.data == kSyntheticData || job.make_samples) return out;
-  const auto add = [&](const std::string& name, const fs::path& path) {
-    const FilePrint print = file_print(path);
-    out[name] = {{"bytes", print.bytes}, {"checksum", print.checksum}};
-  };
-  for (const std::string& suffix : data_suffixes(model)) add(suffix, job.data + suffix);
-  fs::path tokenizer = find_tokenizer(job);
-  if (!tokenizer.empty() && fs::is_directory(tokenizer)) tokenizer /= "tokenizer.json";
-  if (!tokenizer.empty() && fs::exists(tokenizer)) add("tokenizer", tokenizer);
-  return out;
 }
 
 std::string changed_options(const ResumePoint& resume, const OrderedJson& options) {

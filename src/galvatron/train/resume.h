@@ -39,10 +39,6 @@ void take_options(const ResumePoint& resume, TrainJob& job);
 // goes on to the next candidate where it is damaged.
 void check_resume(ResumePoint& resume, const PreparedJob& prepared);
 
-// {".bin": {"bytes", "checksum"}, ...} of the files that the samples are made of; empty for samples
-// that need none.
-OrderedJson data_prints(const TrainJob& job, const spec::ModelSpec& model);
-
 // What the user should know of options that differ from the checkpoint's and change what is
 // learned: one line, "" for none.
 std::string changed_options(const ResumePoint& resume, const OrderedJson& options);

@@ -14,6 +14,7 @@
 #include "galvatron/data/synthetic_samples.h"
 #include "galvatron/data/token_samples.h"
 #include "galvatron/data/tokenizer_file.h"
+#include "galvatron/train/job_samples.h"
 
 namespace galvatron::train {
 namespace {
@@ -169,8 +170,9 @@ std::unique_ptr<data::SampleSource> make_text_samples(const TrainJob& job,
 
 fs::path find_tokenizer(const TrainJob& job) {
   if (!job.tokenizer.empty()) return job.tokenizer;
-  if (job.data != kSyntheticData && !job.make_samples) {
-    const auto corpus = data::read_corpus_info(job.data);
+  const std::string name = first_data_name(job);
+  if (!name.empty() && name != kSyntheticData) {
+    const auto corpus = data::read_corpus_info(name);
     if (corpus && !corpus->tokenizer.empty() && fs::exists(corpus->tokenizer))
       return corpus->tokenizer;
   }

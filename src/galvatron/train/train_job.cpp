@@ -5,14 +5,13 @@
 #include "galvatron/base/error.h"
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/torch_headers.h"
-#include "galvatron/data/data_files.h"
-#include "galvatron/data/image_samples.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/plan/checkpoint_share.h"
 #include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/plan/recorded_question.h"
 #include "galvatron/train/data_fit.h"
 #include "galvatron/train/durable_file.h"
+#include "galvatron/train/job_samples.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
 #include "galvatron/train/save_lock.h"
@@ -62,49 +61,13 @@ void take_plan_file(PreparedJob& out) {
   if (!out.why_unpredicted.empty()) out.plan.search = {};  // it foretold another run
 }
 
-std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec::ModelSpec& model,
-                                                std::int64_t seq_length, data::SplitPart part) {
-  if (job.data == kSyntheticData) {
-    constexpr std::int64_t kSyntheticImages = 1 << 20;
-    // The parts of synthetic data differ in their seed.
-    const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
-    return std::make_unique<data::SyntheticImages>(kSyntheticImages, model.image, seq_length, seed);
-  }
-  return std::make_unique<data::ImageSamples>(
-      data::ImageSamplesOptions{job.data, job.split, part, job.shuffle, job.seed, job.images},
-      model.image, seq_length);
-}
-
-void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
-  if (job.documents == data::DocumentMode::kJoined) return;
-  const char* why = nullptr;
-  if (job.data == kSyntheticData) why = "synthetic data have none";
-  if (job.make_samples) why = "samples say it themselves, by attention_mask or position_ids";
-  if (model.task == spec::Task::kImageClasses) why = "images have none";
-  if (model.task == spec::Task::kSequenceToSequence)
-    why = "the gaps of span corruption are made in one row of all texts";
-  if (why == nullptr) return;
-  throw ConfigError("[train] documents cannot be ", enum_text(job.documents), " here: ", why,
-                    "; leave --documents away");
-}
-
 // Of the validation samples.
 void refuse_endless_evaluation(const TrainJob& job) {
   const TrainerOptions& trainer = job.trainer;
-  if (job.data != kSyntheticData || trainer.eval_interval == 0 || trainer.eval_batches > 0) return;
+  const std::string& data = job.valid_data.empty() ? job.data : job.valid_data;
+  if (data != kSyntheticData || trainer.eval_interval == 0 || trainer.eval_batches > 0) return;
   throw ConfigError(
       "[train] synthetic data have no end; say how many --eval-batches an evaluation has");
-}
-
-std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
-                                                 std::int64_t seq_length, data::SplitPart part) {
-  refuse_documents(job, model);
-  if (job.make_samples) return job.make_samples(model, seq_length, part);
-  data::parse_split(job.split);
-  const bool images = model.task == spec::Task::kImageClasses;
-  if (job.data != kSyntheticData) data::require_data_files(job.data, data_suffixes(model));
-  return images ? make_images(job, model, seq_length, part)
-                : make_text_samples(job, model, seq_length, part);
 }
 
 // A disk that cannot take a single checkpoint is known before the first step.
@@ -137,11 +100,6 @@ ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model) 
   return options;
 }
 
-std::vector<std::string> data_suffixes(const spec::ModelSpec& model) {
-  if (model.task == spec::Task::kImageClasses) return {".images.npy", ".labels.npy"};
-  return {".bin", ".idx"};
-}
-
 PreparedJob prepare_inputs(const TrainJob& asked) {
   asked.trainer.optimizer.check();
   require_pinning(asked.pin);
@@ -158,8 +116,11 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   LrSchedule(job.trainer.lr, job.trainer.num_steps);
   decay_schedule(job.trainer);
   ParamGroups(job.trainer.param_groups, out.model);
+  tokenize_data(out.job, out.model);
   out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
   refuse_endless_evaluation(job);
+  if (!out.resume.starts_anew() && !job.load_weights_only)
+    out.samples->go_on_from(out.resume.index.samples_consumed, out.resume.index.samples_state);
   if (job.trainer.eval_interval > 0)
     out.valid = make_samples(job, out.model, out.seq_length, job.evaluated);
   out.data_prints = data_prints(job, out.model);

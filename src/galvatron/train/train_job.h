@@ -67,8 +67,15 @@ struct TrainJob {
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
   std::optional<spec::Precision> precision;  // else the plan's, or what is fast on `device`
 
-  // PREFIX of a token file pair, or of a pair of image arrays for image models, or "synthetic".
+  // PREFIX of a token file pair, or of a pair of image arrays for image models, "synthetic", text
+  // (text_cache.h), or a blend of them: data/data_list.h.
   std::string data = kSyntheticData;
+  // The same for evaluations, and then all of `data` is for training; empty: the part of `data`
+  // that `split` says.
+  std::string valid_data;
+  std::string text_field = "text";     // of JSON lines and Parquet files that are `data`
+  std::string data_cache;              // where text becomes tokens; empty: default_data_cache()
+  std::vector<std::string> data_tool;  // galvatron-data as a command; empty: it is looked for
   // Makes them instead, where it is set; `data` is then a name for the record.
   SampleMaker make_samples;
   std::string split = "969,30,1";
@@ -126,7 +133,7 @@ struct PreparedJob {
   std::int64_t seq_length = 0;
   std::unique_ptr<data::SampleSource> samples;
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
-  OrderedJson data_prints;                    // resume.h
+  OrderedJson data_prints;                    // job_samples.h
   ResumePoint resume;
 };
 
@@ -144,9 +151,6 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length);
 
 // How the final weights are exported.
 ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model);
-
-// Files that hold the model's data, behind their PREFIX.
-std::vector<std::string> data_suffixes(const spec::ModelSpec& model);
 
 // Who hears of a run while it goes on.
 struct RunListener {

@@ -19,8 +19,13 @@ void add_model_options(OptionList& list, TrainJob& job) {
             "random");
   list.path("data", job.data,
             "PREFIX of PREFIX.bin and PREFIX.idx, for image models of PREFIX.images.npy and "
-            "PREFIX.labels.npy; or 'synthetic'")
+            "PREFIX.labels.npy; text (.txt, .jsonl, .parquet, a folder of them), with a tokenizer; "
+            "'synthetic'; or a blend of several, \"0.7 A 0.3 B\" or @FILE")
       .required();
+  list.path("valid-data", job.valid_data,
+            "The same for evaluations; all of data is for training then, and nothing is split");
+  list.text("text-field", job.text_field,
+            "Field of JSON lines, or column of Parquet files, that holds the text");
   list.text("split", job.split, "Weights of training, validation and test samples");
   list.on_off("shuffle", job.shuffle,
               "New order of samples in each epoch; false: the order of the file");
@@ -80,6 +85,10 @@ void add_image_options(OptionList& list, data::ImageTransform& images) {
   list.numbers("image-std", images.std, {0, kMost}, "What a pixel is divided by then");
   list.count("crop-padding", images.crop_padding, {0, 4096},
              "Train on random parts of images with black borders of so many pixels");
+  list.number(
+      "random-crop", images.random_crop, {0, 1},
+      "Train on random parts of at least this share of an image, scaled to the model's size "
+      "(0.08 is usual); evaluations take the middle; 0: images have the model's size");
   list.flag("flip", images.flip, "Train on mirrored images every other time");
 }
 
@@ -232,9 +241,12 @@ void add_output_options(OptionList& list, TrainJob& job) {
   list.flag("load-weights-only", job.load_weights_only,
             "Begin a new run with the weights of --resume");
   list.path("export", job.export_dir, "Hugging Face folder of the final weights");
-  list.path("tokenizer", job.tokenizer,
-            "tokenizer.json or folder that goes into --export; default: the data's, or "
-            "--init-from's");
+  list.path(
+      "tokenizer", job.tokenizer,
+      "tokenizer.json or folder that makes tokens of text and goes into --export; default: the "
+      "data's, or --init-from's");
+  list.path("data-cache", job.data_cache,
+            "Where text becomes tokens; default: tokens in ~/.cache/galvatron");
 }
 
 void add_limit_options(OptionList& list, comm::Limits& limits) {
@@ -277,11 +289,12 @@ OptionList train_options(TrainJob& job) {
 }
 
 OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
-  Names left_out = {"shuffle", "crop-padding", "flip"};
+  Names left_out = {"shuffle", "crop-padding", "flip", "valid-data"};
   const OptionList training = train_options(job);
   for (const Option& option : training.all()) {
     const bool is_of_training = option.group == kOptimizerOptions || option.group == kOutputOptions;
-    if (is_of_training && option.name != "resume" && option.name != "tokenizer")
+    if (is_of_training && option.name != "resume" && option.name != "tokenizer" &&
+        option.name != "data-cache")
       left_out.push_back(option.name);
   }
   OptionList list = training.without(left_out);

@@ -15,6 +15,7 @@
 #include "galvatron/train/checkpoint.h"
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
+#include "galvatron/train/job_samples.h"
 #include "galvatron/train/metrics_server.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
@@ -60,7 +61,9 @@ OrderedJson facts_of(const PreparedJob& prepared, const ResumePoint& resume) {
   OrderedJson out = versions();
   const OrderedJson options = options_to_json(prepared);
   for (const auto& [name, value] : options.items()) {
-    if (name != "model" && name != "init_from" && name != "data") out["option " + name] = value;
+    const bool is_place =
+        name == "model" || name == "init_from" || name == "data" || name == "valid_data";
+    if (!is_place) out["option " + name] = value;
   }
   const TrainJob& job = prepared.job;
   out["option eval_interval"] = job.trainer.eval_interval;
@@ -167,6 +170,7 @@ class Run {
     Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
                     trainer_options(prepared_, world_.device()));
     load(engine, trainer, "a new run with the weights of ");
+    for (const std::string& line : blend_notes(prepared_)) note(line);
     start_files(engine, trainer);
     trainer.run([&](const StepRecord& record) { after_step(record, engine, trainer); });
     RunSummary summary = end(engine, trainer);
@@ -233,8 +237,13 @@ class Run {
 
   void start_files(runtime::Engine& engine, Trainer& trainer) {
     const auto scope = files("starting the run's files");
-    CheckpointFacts facts{run_id(), prepared_.seq_length, options_to_json(prepared_),
-                          prepared_.data_prints, job_.keep};
+    CheckpointFacts facts{
+        run_id(),
+        prepared_.seq_length,
+        options_to_json(prepared_),
+        prepared_.data_prints,
+        job_.keep,
+        [this](std::int64_t consumed) { return prepared_.samples->state(consumed); }};
     all_or_none(world_, [&] {
       if (!is_first()) return;
       open_metrics_server(facts.run);

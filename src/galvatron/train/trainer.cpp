@@ -1,6 +1,8 @@
 #include "galvatron/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
@@ -68,7 +70,8 @@ StepRecord Trainer::step_of_batch() {
 
   StepRecord record;
   record.lr = lr_.at(steps_done());
-  BatchInput batch(samples_, plan.global_batch, samples_consumed());
+  ReadAhead& samples = reader();
+  runtime::InputSource& batch = samples.batch(samples_consumed());
   // Without a label that counts there is nothing to learn, and no mean.
   record.skipped = batch.num_labels() == 0;
   if (!record.skipped) {
@@ -82,10 +85,22 @@ StepRecord Trainer::step_of_batch() {
   record.tokens = plan.global_batch * samples_.seq_length();
   if (engine_.model().task == spec::Task::kImageClasses) record.images = plan.global_batch;
   record.memory = meter.peak();
+  record.data_wait_seconds = samples.waited();
   record.seconds = now_seconds() - started;
   record.mfu = mfu(record);
   peak_memory_ = std::max(peak_memory_, record.memory);
   return record;
+}
+
+ReadAhead& Trainer::reader() {
+  const std::int64_t batch = engine_.plan().global_batch;
+  if (!reader_ || reader_->global_batch() != batch) {  // it may have grown
+    const std::int64_t left = options_.num_steps - steps_done();
+    const std::int64_t most =
+        (std::numeric_limits<std::int64_t>::max() - samples_consumed()) / batch;
+    reader_.emplace(samples_, batch, samples_consumed() + std::min(left, most) * batch);
+  }
+  return *reader_;
 }
 
 bool Trainer::is_left_out(const StepRecord& record) {

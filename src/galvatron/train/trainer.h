@@ -12,6 +12,7 @@
 #include "galvatron/train/evaluation.h"
 #include "galvatron/train/lr_schedule.h"
 #include "galvatron/train/metrics.h"
+#include "galvatron/train/read_ahead.h"
 #include "galvatron/train/step_ranges.h"
 #include "galvatron/train/train_state.h"
 
@@ -79,6 +80,7 @@ class Trainer : public TrainState {
                                         : options_.trace_steps.contains(step);
   }
   StepRecord step_of_batch();
+  ReadAhead& reader();
   void update(StepRecord& record);
   void take_evaluation(StepRecord& record);
   bool is_left_out(const StepRecord& record);
@@ -91,7 +93,8 @@ class Trainer : public TrainState {
   LrSchedule lr_;
   DecaySchedule weight_decay_;
   BatchRamp batch_ramp_;
-  std::int64_t bad_steps_ = 0;  // in a row
+  std::optional<ReadAhead> reader_;  // from the first step on
+  std::int64_t bad_steps_ = 0;       // in a row
   bool stop_is_due_ = false, stopped_ = false;
   Bytes peak_memory_;
 };
