@@ -132,7 +132,7 @@ class Instance:
                 a["gathered"] + (b["gathered"] if b else 0) + a["forward_workspace"],
                 before + (b["reducing"] if b else 0) + backward_bytes(a),
             ]
-            if b:
+            if b and (i + 2 == len(costs) or a["gathered"] > b["gathered"]):
                 behind = 0 if i + 2 == len(costs) else b["reducing"]
                 moments.append(b["activation"] + a["gathered"] + behind + backward_bytes(b))
             peak = max(peak, kept + max(moments))
@@ -165,6 +165,8 @@ class PathProgram(Program):
         self.add_nodes()
         self.add_arcs()
         self.inner = {key: self.add_inner(key) for key in self.node}
+        self.next_pair_knows: dict[tuple[int, int, int, int], int] = {}  # (i, s, c, c')
+        self.add_pairs()
         self.tie_groups()
         self.add_objective()
         for stage in range(instance.stages):
@@ -216,6 +218,18 @@ class PathProgram(Program):
             terms[arc] = terms.get(arc, 0) - 1
         self.row(terms, 0)
         return inner
+
+    def add_pairs(self) -> None:
+        """At most 1 where the pair's second layer is not the last and gathers no less than the first: then its moments
+        are those of the next pair."""
+        for (layer, stage, c, after, d), arc in self.arcs.items():
+            first, second = self.instance.candidates(layer)[c], self.instance.candidates(layer + 1)[d]
+            if after != stage or first["gathered"] > second["gathered"]:
+                continue
+            known = self.column(upper=1)
+            self.row({known: 1, arc: -1}, high=0)
+            self.row({known: 1, **dict.fromkeys(self.to_stage[(layer + 1, stage, d)], -1)}, high=0)
+            self.next_pair_knows[(layer, stage, c, d)] = known
 
     def tie_groups(self) -> None:
         groups = self.instance.data["groups"]
@@ -303,6 +317,15 @@ class PathProgram(Program):
                     (arc, cost["activation"] + backward_ways(cost)[way])
                     for cost, key in behind
                     for arc in self.from_stage[key]
+                ),
+                *(
+                    (
+                        self.next_pair_knows[(layer, stage, a[2], b[2])],
+                        -(of_a["gathered"] + of_b["reducing"] + of_b["activation"] + max(0, backward_ways(of_b)[way])),
+                    )
+                    for of_a, a in here
+                    for of_b, b in behind
+                    if (layer, stage, a[2], b[2]) in self.next_pair_knows
                 ),
             )
 

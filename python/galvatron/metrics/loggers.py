@@ -18,6 +18,7 @@ FIGURES = {
     "lr": "train/lr",
     "tokens": "train/tokens",
     "seconds": "speed/step_seconds",
+    "data_wait_seconds": "speed/data_wait_seconds",
     "tokens_per_second": "speed/tokens_per_second",
     "images_per_second": "speed/images_per_second",
     "mfu": "speed/mfu",
