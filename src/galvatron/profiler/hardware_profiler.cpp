@@ -81,10 +81,14 @@ class HardwareProfiler {
     out_.contention = measure_contention(world_, load, out_.ranks_per_node);
     tell("overlap of compute and communication");
     out_.overlap_slowdown = measure_overlap(world_, load);
-    for (const spec::OptimizerSpec& optimizer : spec::optimizers()) measure_update(optimizer);
-    // By now every kind of code has run once; the large buffers are not there yet.
+    measure_update(spec::default_optimizer());
+    // By now every kind of code has run once; the large buffers, and what only other optimizers
+    // need, are not there yet.
     const auto beside = static_cast<double>(memory_beside_tensors(world_.device()).value);
     out_.memory_reserve = {static_cast<std::int64_t>(agreement_.max(beside))};
+    for (const spec::OptimizerSpec& optimizer : spec::optimizers()) {
+      if (optimizer.name != spec::default_optimizer().name) measure_update(optimizer);
+    }
   }
 
   void measure_update(const spec::OptimizerSpec& optimizer) {
