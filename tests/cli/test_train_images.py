@@ -108,6 +108,18 @@ def test_images_of_a_wrong_size_are_told(galvatron, digits, tmp_path: Path):
     assert "--image-std 0 must be above 0" in message
 
 
+def test_an_export_needs_no_list_of_data(galvatron, digits, tmp_path: Path):
+    """What says how to prepare pictures is left out where the list that names the data is gone."""
+    (tmp_path / "list").write_text(f"1 {digits}\n")
+    done = galvatron("train", "--model", "vit-tiny", "--data", "@list", "--steps", 1, "--save", "save")
+    assert done.returncode == 0, done.stderr
+    for name in ("with", "without"):
+        done = galvatron("export", "save", "--output", name)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name / "preprocessor_config.json").exists() == (name == "with")
+        (tmp_path / "list").unlink(missing_ok=True)
+
+
 def test_degrees_that_do_not_divide_a_stage_are_told(galvatron, digits):
     """Two heads in Swin's first stage, four in the second."""
     common = ["train", "--model", "swin-tiny", "--data", digits, "--nproc", 4]

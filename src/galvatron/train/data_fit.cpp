@@ -169,7 +169,12 @@ void fit_to_data(TrainJob& job) {
 
 void describe_images(const TrainJob& job, const spec::ModelSpec& model, ExportOptions& out) {
   if (model.task != spec::Task::kImageClasses || !are_files(job)) return;
-  const std::vector<std::string> data = data_names(job, model);
+  std::vector<std::string> data;
+  try {
+    data = data_names(job, model);
+  } catch (const ConfigError&) {  // of a checkpoint whose list of data is gone
+    return;
+  }
   std::error_code error;
   if (data.empty() || !fs::exists(data.front() + ".images.npy", error)) return;
   const std::string pixels = data.front() + ".images.npy";
