@@ -63,11 +63,9 @@ Border make_border(const CostInputs& inputs, const CostTables& tables, int layer
   return border;
 }
 
-// Microbatches are even parts of the batch, the larger ones spread among the others.
 void add_received(CostTables& tables, const CostInputs& inputs) {
   const MicrobatchSizes sizes =
       microbatch_sizes(inputs.job.global_batch, tables.shape.num_microbatches);
-  tables.num_small = sizes.num_small;
   // Of one microbatch alone nothing is posted while it comes back.
   if (tables.shape.pp_degree == 1 || tables.shape.num_microbatches == 1) return;
   tables.received_in_front.assign(tables.cost.size(), 0);
@@ -163,6 +161,7 @@ CostTables tables_without_candidates(const CostInputs& inputs, const PipelineSha
     tables.type_of_layer.push_back(layer.type);
   }
   tables.reserve_bytes = inputs.hardware.memory_reserve.value;
+  tables.num_small = microbatch_sizes(inputs.job.global_batch, shape.num_microbatches).num_small;
   for (const int layer : inputs.model.tied_layers()) {
     tables.tied_types.insert(inputs.model.layer(layer).type);
   }
@@ -273,19 +272,11 @@ namespace {
 // One stage with one microbatch in flight, at the moment of its peak.
 struct StagePeak {
   std::int64_t state_bytes = 0;
-  std::int64_t activation_bytes = 0;  // of all its layers
-  std::int64_t kept_bytes = 0;        // of those up to the layer that runs at the peak
+  KeptBytes kept;               // of all its layers
+  std::int64_t kept_bytes = 0;  // of those up to the layer that runs at the peak
   std::int64_t transient_bytes = 0;
   int layer = 0;
 };
-
-std::int64_t kept_by_stage(const CostTables& tables, std::span<const int> choice, Range layers,
-                           int in_flight) {
-  std::int64_t sum = 0;
-  for (std::int64_t i = layers.begin; i < layers.end; ++i)
-    sum += tables.kept(chosen(tables, choice, i), in_flight);
-  return sum;
-}
 
 StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Range layers) {
   StagePeak peak;
@@ -294,14 +285,14 @@ StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Rang
     const LayerCost& layer = chosen(tables, choice, i);
     const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
     peak.state_bytes += layer.state_bytes;
-    peak.activation_bytes += layer.activation_bytes;
+    peak.kept += layer;
     const std::int64_t transient =
         transient_bytes(layer, next, i == layers.begin, i + 2 == layers.end);
-    if (peak.activation_bytes + transient <= newest) continue;
-    newest = peak.activation_bytes + transient;
+    if (peak.kept.large + transient <= newest) continue;
+    newest = peak.kept.large + transient;
     peak.layer = static_cast<int>(i);
     peak.transient_bytes = transient;
-    peak.kept_bytes = peak.activation_bytes;
+    peak.kept_bytes = peak.kept.large;
   }
   return peak;
 }
@@ -328,9 +319,9 @@ MemoryPeak rank_memory_peak(const CostTables& tables, std::span<const int> choic
   std::int64_t most = -1;
   for (const FlightMoment& moment : moments) {
     const StagePeak& running = peaks[static_cast<std::size_t>(moment.running)];
-    std::int64_t activations = running.kept_bytes - running.activation_bytes;
+    std::int64_t activations = running.kept_bytes - running.kept.large;
     for (std::size_t c = 0; c < peaks.size(); ++c) {
-      activations += kept_by_stage(tables, choice, stages[c], moment.in_flight[c]);
+      activations += tables.kept(peaks[c].kept, moment.in_flight[c]);
     }
     if (activations + running.transient_bytes <= most) continue;
     most = activations + running.transient_bytes;

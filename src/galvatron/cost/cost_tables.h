@@ -17,19 +17,18 @@
 //
 //   interleaved: pipeline_time.h
 //
-//   memory(s) = reserve + receive(s) + sum state_bytes + sum kept(q) - sum activation_bytes +
-//   V(first) V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the
-//   last = 0
+//   memory(s) = reserve + receive(s) + sum state_bytes + kept(q) - kept(1) + V(first)
+//   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
 //
-// q = microbatches_in_flight(s), of which kept(q) is what they keep: q * activation_bytes where
-// microbatches are equal. receive(s): a posted border tensor. V is the peak over time while the
-// newest microbatch goes forward and comes back: layer i has beside it what the layers before i
-// keep, and transient_bytes() more. Under the interleaved schedule the stages s of a pipeline rank
-// are together in its memory: at a moment when n_c microbatches are in flight in chunk c, and chunk
-// r runs,
+// q = microbatches_in_flight(s), of which kept(q) is what they keep of all layers:
+// q * sum activation_bytes where microbatches are equal. receive(s): a posted border tensor. V is
+// the peak over time while the newest microbatch goes forward and comes back: layer i has beside it
+// what the layers before i keep, and transient_bytes() more. Under the interleaved schedule the
+// stages s of a pipeline rank are together in its memory: at a moment when n_c microbatches are in
+// flight in chunk c, and chunk r runs,
 //
-//   memory = reserve + max_s receive(s) + sum_s state_bytes + sum_c sum kept(n_c)
-//            - sum activation_bytes of r + V(first of r),   the largest over flight_moments()
+//   memory = reserve + max_s receive(s) + sum_s state_bytes + sum_c kept(n_c)
+//            - kept(1) of r + V(first of r),   the largest over flight_moments()
 //
 // which for one chunk is the formula above. A plan is feasible when memory <= budget everywhere.
 // PlanCost reports exactly these numbers.
@@ -60,6 +59,16 @@ struct LayerCost {
   std::int64_t forward_workspace_bytes = 0;
   std::int64_t backward_workspace_bytes = 0;  // parameter gradients included
   int layout = 0;                             // index into CostTables::layouts
+};
+
+// By a microbatch of either size: of a layer, or of several.
+struct KeptBytes {
+  std::int64_t large = 0, small = 0;
+  KeptBytes& operator+=(const LayerCost& layer) {
+    large += layer.activation_bytes;
+    small += layer.small_activation_bytes;
+    return *this;
+  }
 };
 
 // What layer `a` and the next layer `b` of its stage need beside the activations up to `a`, at the
@@ -131,10 +140,10 @@ struct CostTables {
     return static_cast<int>(
         largest_chunk(static_cast<std::int64_t>(in_flight) * (m - num_small), m));
   }
-  // What so many in a row keep of a layer.
-  std::int64_t kept(const LayerCost& layer, int in_flight) const {
+  // What so many in a row keep, of which one of either size keeps so much.
+  std::int64_t kept(KeptBytes of_one, int in_flight) const {
     const int large = large_among(in_flight);
-    return large * layer.activation_bytes + (in_flight - large) * layer.small_activation_bytes;
+    return large * of_one.large + (in_flight - large) * of_one.small;
   }
   // One of the two directions at a time. Of a stage by the types of its first and last layer.
   std::int64_t receive_bytes(int first_type, int last_type) const {

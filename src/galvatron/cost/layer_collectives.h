@@ -18,7 +18,7 @@ struct LayerCollective {
   bool of_tp = true;
 };
 
-// Of one microbatch on the rank that holds most, the larger of groups of one left out.
+// Of one microbatch on the rank that holds most; groups of one have none.
 struct LayerCollectives {
   std::vector<LayerCollective> forward;
   // With the forward that recomputation runs again, and all of the head's, which runs there.

@@ -17,7 +17,7 @@ LayerStates unit_states(const plan::UnitSpec& unit, int zero_stage, const spec::
   out.parameters = {compute * (zero >= 3 ? part : all)};
   if (compute != state) out.master = {state * part};
   out.gradients = {state * (zero >= 2 ? part : all)};
-  out.optimizer = {state * unit.state_elements(*job.optimizer, unit.sharers(zero_stage))};
+  out.optimizer = {state * unit.state_elements(*job.optimizer, unit.slices(zero_stage))};
   return out;
 }
 

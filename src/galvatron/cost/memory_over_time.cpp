@@ -80,20 +80,20 @@ class MomentList {
   }
   struct Chunk {
     Range layers;
-    std::int64_t kept = 0;                      // of one microbatch, the largest
+    KeptBytes kept;                             // of one microbatch
     std::vector<std::vector<Transient>> pairs;  // moments of each layer and the one behind it
   };
   const Chunk& chunk(int index) const { return chunks_[static_cast<std::size_t>(index)]; }
   Range layers(int index) const { return chunk(index).layers; }
-  std::int64_t kept_by_chunk(int index) const { return chunk(index).kept; }
+  std::int64_t kept_by_chunk(int index) const { return chunk(index).kept.large; }
   const std::vector<Transient>& moments_of_pair(int index, std::int64_t a) const {
     return chunk(index).pairs[static_cast<std::size_t>(a - layers(index).begin)];
   }
 
   void add_chunk(Range range) {
-    Chunk& out = chunks_.emplace_back(Chunk{range, 0, {}});
+    Chunk& out = chunks_.emplace_back(Chunk{range, {}, {}});
     for (auto a = range.begin; a < range.end; ++a) {
-      out.kept += layer_cost(a).activation_bytes;
+      out.kept += layer_cost(a);
       const bool last = a + 1 == range.end;
       out.pairs.push_back(transients(layer_cost(a), last ? nullptr : &layer_cost(a + 1),
                                      a == range.begin, a + 2 == range.end));
@@ -103,9 +103,7 @@ class MomentList {
   std::int64_t kept_by_all() const {
     std::int64_t sum = 0;
     for (std::size_t c = 0; c < in_flight_.size(); ++c) {
-      const Range range = layers(static_cast<int>(c));
-      for (auto i = range.begin; i < range.end; ++i)
-        sum += made_.tables.kept(layer_cost(i), in_flight_[c]);
+      sum += made_.tables.kept(chunks_[c].kept, in_flight_[c]);
     }
     return sum;
   }

@@ -96,8 +96,8 @@ std::vector<UnitSpec> param_units(const spec::ModelSpec& model, const Plan& plan
 }
 
 std::int64_t UnitSpec::state_elements(const spec::OptimizerSpec& optimizer,
-                                      std::int64_t sharers) const {
-  const std::int64_t part = (elements + sharers - 1) / sharers;
+                                      std::int64_t slices) const {
+  const std::int64_t part = (elements + slices - 1) / slices;
   if (optimizer.factors) return std::min(part, elements - table_elements) + factor_elements;
   const auto all = static_cast<std::int64_t>(optimizer.states.size()),
              fewer = static_cast<std::int64_t>(optimizer.not_of_matrices.size());

@@ -44,14 +44,15 @@ struct UnitSpec {
   int zero_stage(int of_layer) const { return never_sharded ? 0 : of_layer; }
   // Elements whose optimizer states a rank keeps.
   std::int64_t owned(int zero_stage_of_layer) const {
-    return zero_stage(zero_stage_of_layer) == 0 ? elements : elements / shards.size;
+    return elements / slices(zero_stage_of_layer);
   }
-  // Of all states of an optimizer, on the rank that keeps most: the last one, of `sharers` that
-  // divide them evenly.
-  std::int64_t state_elements(const spec::OptimizerSpec& optimizer, std::int64_t sharers) const;
-  std::int64_t sharers(int zero_stage_of_layer) const {
+  // Ranks that each keep another part of the states.
+  std::int64_t slices(int zero_stage_of_layer) const {
     return zero_stage(zero_stage_of_layer) == 0 ? 1 : shards.size;
   }
+  // Of all states of an optimizer, on the rank that keeps most: the last one, of `slices` that
+  // divide them evenly.
+  std::int64_t state_elements(const spec::OptimizerSpec& optimizer, std::int64_t slices) const;
   bool operator==(const UnitSpec&) const = default;
 };
 

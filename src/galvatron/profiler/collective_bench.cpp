@@ -168,7 +168,6 @@ profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupS
   // The making of communicators and connections, before the clock.
   if (const Operation first = operation_of(rounded(sizes[0], shape.size))) first();
   synchronize(world_.device());
-  agreement_.max(0);
   const Deadline deadline(seconds);
   std::vector<profiles::CurvePoint> points;
   for (std::size_t i = 0; i < sizes.size(); ++i) {

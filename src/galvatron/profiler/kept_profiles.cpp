@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "galvatron/base/cache_folder.h"
 #include "galvatron/base/error.h"
 #include "galvatron/profiles/provenance.h"
 #include "galvatron/spec/model_spec.h"
@@ -143,11 +144,6 @@ int KeptProfiles::have_model() const {
   return code;
 }
 
-std::string default_cache_dir() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache && *cache) return fs::path(cache) / "galvatron";
-  const char* home = std::getenv("HOME");
-  return home && *home ? fs::path(home) / ".cache" / "galvatron" : fs::path("profiles");
-}
+std::string default_cache_dir() { return cache_folder().value_or("profiles"); }
 
 }  // namespace galvatron::profiler

@@ -154,13 +154,12 @@ std::vector<Range> matrix_rows(const ParamSpec& matrix) {
 }
 
 double matrix_flops(const ParamSpec& matrix) {
-  constexpr double kSteps = 5;
   double flops = 0;
   for (const Range& rows : matrix_rows(matrix)) {
     const auto [few, many] = std::minmax({rows.size(), matrix.shape[1]});
     const auto m = static_cast<double>(few), n = static_cast<double>(many);
     // X X^T, its square, and their sum times X; a multiply-add each.
-    flops += kSteps * (4 * m * m * n + 2 * m * m * m);
+    flops += kOrthogonalSteps * (4 * m * m * n + 2 * m * m * m);
   }
   return flops;
 }

@@ -50,8 +50,9 @@ struct OptimizerSpec {
   double relative_time() const;
 };
 
-// FLOPs that make a matrix orthogonal: five steps of Newton and Schulz, all segments of a fused one
-// (q, k, v) by themselves.
+// Of Newton and Schulz, that make a matrix orthogonal.
+inline constexpr int kOrthogonalSteps = 5;
+// FLOPs of them, all segments of a fused matrix (q, k, v) by themselves.
 double matrix_flops(const ParamSpec& matrix);
 // Rows of the matrices that a parameter is: one, or those of its segments.
 std::vector<Range> matrix_rows(const ParamSpec& matrix);

@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where things are: may change from one host and one day to another.
 constexpr std::array<std::string_view, 4> kPlaces = {"model", "init_from", "data", "valid_data"};
 // Of a config.json, what says nothing about the model.
 constexpr std::array<std::string_view, 5> kIdleConfigKeys = {
@@ -166,7 +165,7 @@ void take_options(const ResumePoint& resume, TrainJob& job) {
     const bool is_number = option.group == spec::kOverrideOptions && !is_settled(job, name);
     const bool is_taken =
         option.group == kModelOptions || option.group == kImageOptions || is_number;
-    if (!is_taken || is_among(kPlaces, name)) continue;
+    if (!is_taken || is_place(name)) continue;
     const Json *was = find_value(then, name), *is = find_value(now, name);
     if (was != nullptr && is != nullptr && *was == *is) continue;
     if (is_settled(job, name)) {
@@ -199,13 +198,15 @@ void check_resume(ResumePoint& resume, const PreparedJob& prepared) {
   refuse_other_batch(resume, prepared);
 }
 
+bool is_place(const std::string& option) { return is_among(kPlaces, option); }
+
 std::string changed_options(const ResumePoint& resume, const OrderedJson& options) {
   if (resume.starts_anew() || resume.index.options.is_null()) return "";
   const Json now(options), then(resume.index.options);
   std::vector<std::string> changes;
   for (const auto& [name, value] : now.items()) {
     const Json* was = find_value(then, name);
-    if (is_among(kPlaces, name) || was == nullptr || *was == value) continue;
+    if (is_place(name) || was == nullptr || *was == value) continue;
     changes.push_back(
         fmt::format("--{} {} -> {}", dashed(name), value_text(was), value_text(&value)));
   }

@@ -39,6 +39,10 @@ void take_options(const ResumePoint& resume, TrainJob& job);
 // goes on to the next candidate where it is damaged.
 void check_resume(ResumePoint& resume, const PreparedJob& prepared);
 
+// Does the option, by its name in Python, say where things are, which may change from one host and
+// one day to another?
+bool is_place(const std::string& option);
+
 // What the user should know of options that differ from the checkpoint's and change what is
 // learned: one line, "" for none.
 std::string changed_options(const ResumePoint& resume, const OrderedJson& options);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "galvatron/base/cache_folder.h"
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
 #include "galvatron/base/shell_word.h"
@@ -151,10 +152,7 @@ std::string tokenize(const std::string& text, const TrainJob& job, const std::st
 }  // namespace
 
 std::string default_data_cache() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache && *cache) return fs::path(cache) / "galvatron" / "tokens";
-  const char* home = std::getenv("HOME");
-  return fs::path(home && *home ? home : ".") / ".cache" / "galvatron" / "tokens";
+  return cache_folder().value_or("./.cache/galvatron") / "tokens";
 }
 
 bool is_text(const std::string& name) {

@@ -61,9 +61,7 @@ OrderedJson facts_of(const PreparedJob& prepared, const ResumePoint& resume) {
   OrderedJson out = versions();
   const OrderedJson options = options_to_json(prepared);
   for (const auto& [name, value] : options.items()) {
-    const bool is_place =
-        name == "model" || name == "init_from" || name == "data" || name == "valid_data";
-    if (!is_place) out["option " + name] = value;
+    if (!is_place(name)) out["option " + name] = value;
   }
   const TrainJob& job = prepared.job;
   out["option eval_interval"] = job.trainer.eval_interval;

@@ -39,7 +39,8 @@ LayerOption make_option(const cost::CostTables& tables, const cost::LayerCost& l
     out.time += layer.once_ms;
     out.once = 0;
   }
-  out.fixed = layer.state_bytes + tables.kept(layer, in_flight) - layer.activation_bytes;
+  out.fixed = layer.state_bytes - layer.activation_bytes +
+              tables.kept({layer.activation_bytes, layer.small_activation_bytes}, in_flight);
   out.kept = layer.activation_bytes;
   out.layout = layer.layout;
   out.id = id;

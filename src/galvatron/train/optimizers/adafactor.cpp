@@ -12,16 +12,11 @@
 
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/runtime/slot_box.h"
+#include "galvatron/train/optimizers/elementwise.h"
 #include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::train {
 namespace {
-
-// In fp64, what counts as zero: a share of its own size would make a whole step of what rounding
-// leaves where gradients cancel.
-constexpr double kCancelledGradient = 1e-15;
-// Of a box, for which there is room to compute in.
-constexpr std::int64_t kBoxElements = std::int64_t{1} << 18;
 
 at::Tensor part_of(at::Tensor tensor, const std::vector<Range>& ranges) {
   for (std::size_t d = 0; d < ranges.size(); ++d)
@@ -171,7 +166,7 @@ class Adafactor : public Optimizer {
         if (rows.begin < param.first_row || rows.begin >= param.first_row + param.shape[0])
           continue;
         const std::int64_t count =
-            std::max<std::int64_t>(1, kBoxElements * rows.size() / box.global.numel());
+            std::max<std::int64_t>(1, kElementsAtOnce * rows.size() / box.global.numel());
         for (std::int64_t begin = 0; begin < rows.size(); begin += count) {
           const Range some{begin, std::min(begin + count, rows.size())};
           runtime::Box local = box.local;
@@ -193,8 +188,7 @@ class Adafactor : public Optimizer {
 
   void add_squares(const OwnedBox& box, at::Tensor& weight_sums) const {
     at::Tensor gradient = box.gradient;
-    if (gradient.scalar_type() == at::kDouble)
-      gradient.masked_fill_(gradient.abs() < kCancelledGradient, 0);
+    drop_cancelled(gradient);
     weight_sums[box.param->index].add_(box.weights.to(at::kDouble).square().sum());
     const at::Tensor squares = gradient.to(at::kDouble).square();
     if (box.param->is_vector()) {

@@ -3,18 +3,11 @@
 #include <algorithm>
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/train/optimizers/elementwise.h"
 #include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::train {
 namespace {
-
-// Elements at a time, for which there is room to compute in: a multiple of the blocks that
-// ParamUnit shards by.
-constexpr std::int64_t kElementsAtOnce = std::int64_t{1} << 18;
-
-// In fp64, what counts as zero. Where gradients cancel, as those of a key's bias do in the softmax,
-// rounding is left, and its sign would depend on the order of sums: on the plan.
-constexpr double kCancelled = 1e-15;
 
 class Lion : public Optimizer {
  public:
@@ -40,8 +33,7 @@ class Lion : public Optimizer {
                    double learning_rate, double decay) const {
     const double beta1 = option("beta1"), beta2 = option("beta2");
     at::Tensor direction = (momentum * beta1).add_(gradient, 1 - beta1);
-    if (direction.scalar_type() == at::kDouble)
-      direction.masked_fill_(direction.abs() < kCancelled, 0);
+    drop_cancelled(direction);
     direction.sign_();
     weights.mul_(1 - learning_rate * decay).add_(direction, -learning_rate);
     momentum.mul_(beta2).add_(gradient, 1 - beta2);

@@ -11,12 +11,11 @@
 #include <cmath>
 
 #include "galvatron/comm/torch_headers.h"
-#include "galvatron/train/optimizers/optimizer.h"
+#include "galvatron/train/optimizers/adamw.h"
 
 namespace galvatron::train {
 namespace {
 
-constexpr int kOrthogonalSteps = 5;
 constexpr std::array kOrthogonalTerms = {3.4445, -4.7750, 2.0315};
 constexpr double kLeastNorm = 1e-7;
 // Root of the mean square of AdamW's updates (Liu et al. 2025, arXiv:2502.16982).
@@ -28,7 +27,7 @@ at::Tensor orthogonal(const at::Tensor& matrix) {
   at::Tensor x = tall ? matrix.t() : matrix;
   x = x / x.norm().clamp_min(kLeastNorm);
   const auto [a, b, c] = kOrthogonalTerms;
-  for (int step = 0; step < kOrthogonalSteps; ++step) {
+  for (int step = 0; step < spec::kOrthogonalSteps; ++step) {
     const at::Tensor gram = x.mm(x.t());
     const at::Tensor terms = at::addmm(gram, gram, gram, b, c);
     x = at::addmm(x, terms, x, a, 1);
@@ -88,19 +87,9 @@ at::Tensor direction_of(const runtime::ParamUnit& unit, const MatrixPart& part,
   return made.narrow(part.dim, part.global.begin, part.global.size());
 }
 
-class Muon : public Optimizer {
+class Muon : public AdamW {
  public:
-  using Optimizer::Optimizer;
-
-  void update(UpdateGroup& group, double learning_rate) override {
-    const at::Tensor step = at::full({}, static_cast<double>(num_steps()),
-                                     group.weights[0].options().dtype(at::kFloat));
-    const std::vector<at::Tensor> steps(group.weights.size(), step);
-    at::_fused_adamw_(group.weights, group.gradients, group.states[0], group.states[1], {}, steps,
-                      learning_rate, option("beta1"), option("beta2"), weight_decay(group),
-                      option("adam_eps"), /*amsgrad=*/false, /*maximize=*/false,
-                      group.gradient_divisor);
-  }
+  using AdamW::AdamW;
 
   void update_matrices(runtime::ParamUnit& unit, at::Tensor& momentum,
                        const std::vector<UnitSpan>& spans) override {
