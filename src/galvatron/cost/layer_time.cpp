@@ -127,8 +127,10 @@ class LayerTimer {
   void add_compute(LayerTime& out) const {
     const profiles::LayerMeasurement cost =
         inputs_.profile.lookup(spec_.type, strategy_.tp_degree, work_.profile_samples);
+    // Both profiles' times are those of their machine in some moment.
     const double slowdown =
-        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware));
+        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware)) *
+        profiles::relative_pace(inputs_.profile.provenance, inputs_.hardware.provenance);
     const Milliseconds forward = slowdown * cost.forward;
     out.backward.compute = slowdown * cost.backward;
     if (is(spec::LayerKind::kHead)) {
