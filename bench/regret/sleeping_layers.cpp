@@ -65,11 +65,10 @@ class Sleep : public torch::autograd::Function<Sleep> {
  public:
   // `passes` outlive the graph.
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context,
-                                                const torch::autograd::variable_list& inputs,
-                                                const Passes* passes,
+                                                at::TensorList inputs, const Passes* passes,
                                                 const std::vector<at::IntArrayRef>& shapes) {
     const Clock::time_point start = Clock::now();
-    context->save_for_backward(inputs);
+    context->save_for_backward(inputs.vec());
     context->saved_data["passes"] = reinterpret_cast<std::int64_t>(passes);
     torch::autograd::variable_list out;
     for (const at::IntArrayRef shape : shapes) out.push_back(at::zeros(shape));
@@ -108,7 +107,7 @@ class SleepingLayer : public nn::Layer {
     for (const spec::StreamSpec& stream : spec().outputs) {
       shapes.push_back({call.num_samples, call.sequence.tokens.size(), stream.width});
     }
-    return Sleep::apply(inputs, &passes_of(call),
+    return Sleep::apply(at::TensorList(inputs), &passes_of(call),
                         std::vector<at::IntArrayRef>(shapes.begin(), shapes.end()));
   }
 
@@ -158,7 +157,7 @@ runtime::LayerFactory sleeping_layers(const cost::CostInputs& inputs, const plan
 }
 
 profiles::HardwareProfile rehearsed_hardware(int world_size, int num_nodes) {
-  constexpr profiles::Link kInside{0.3, 16e3}, kBetween{0.6, 4e3};
+  constexpr profiles::Link kInside{0.6, 8e3}, kBetween{1.2, 2e3};
   profiles::HardwareProfile out;
   out.world_size = world_size;
   out.ranks_per_node = world_size / num_nodes;
@@ -167,8 +166,8 @@ profiles::HardwareProfile rehearsed_hardware(int world_size, int num_nodes) {
 }
 
 profiles::ModelProfile rehearsed_profile(const spec::ModelSpec& model, std::int64_t seq_length) {
-  constexpr double kForwardMs = 8, kBackwardMs = 16, kCoreMs = 2;  // of a block and a sample
-  constexpr double kSmall = 0.1, kHead = 0.6;                      // of that
+  constexpr double kForwardMs = 16, kBackwardMs = 32, kCoreMs = 4;  // of a block and a sample
+  constexpr double kSmall = 0.1, kHead = 0.6;                       // of that
   profiles::ModelProfile out;
   out.model = model.name;
   out.seq_length = seq_length;

@@ -17,14 +17,13 @@ namespace galvatron::bench {
 namespace {
 
 constexpr std::int64_t kManySteps = 1'000'000;
-constexpr int kStepsPerTurn = 2;
 
 // One plan's training on this rank.
 class Runner {
  public:
   Runner(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
          const data::SampleSource& samples, const TurnsOptions& options)
-      : world_(world), meter_(world.device()), before_(meter_.current()) {
+      : world_(world), options_(options), meter_(world.device()), before_(meter_.current()) {
     engine_ = std::make_unique<runtime::Engine>(
         model, plan, world, options.layers ? options.layers(plan) : models::make_layer,
         runtime::EngineOptions{options.seed, options.seq_length, true});
@@ -34,13 +33,12 @@ class Runner {
     own_ = meter_.current() - before_;
   }
 
-  // ms of a step of the slowest rank, behind another one: a training's step comes behind its own,
-  // whose memory it takes.
+  // ms of a step of the slowest rank.
   double turn() {
-    step();
+    for (int i = 0; i < options_.warm_steps; ++i) step();
     double ms = 0;
-    for (int i = 0; i < kStepsPerTurn; ++i) ms += step();
-    return ms / kStepsPerTurn;
+    for (int i = 0; i < options_.timed_steps; ++i) ms += step();
+    return ms / options_.timed_steps;
   }
 
   Bytes peak() const {
@@ -61,6 +59,7 @@ class Runner {
   }
 
   comm::World& world_;
+  const TurnsOptions& options_;
   runtime::MemoryMeter meter_;
   Bytes before_, own_, peak_;
   std::unique_ptr<runtime::Engine> engine_;

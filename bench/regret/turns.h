@@ -13,7 +13,10 @@
 namespace galvatron::bench {
 
 struct TurnsOptions {
-  int rounds = 7;   // turns of each plan, of two steps behind a first one
+  int rounds = 7;  // turns of each plan
+  // Steps of a turn: the first ones are not timed. A training's step comes behind its own, whose
+  // memory it takes.
+  int warm_steps = 1, timed_steps = 2;
   int at_once = 8;  // plans whose engines live at the same time, beside the first one's
   std::int64_t seq_length = 0;
   std::uint64_t seed = 1;
