@@ -15,6 +15,11 @@ namespace galvatron::profiler {
 namespace {
 
 constexpr int kLargestDefaultDegree = 8;
+const std::vector<std::int64_t> kFirstSamples = {1, 2, 4};
+constexpr std::int64_t kMostSamples = 64;
+// A sample that takes so little less where there are twice as many is as fast as it gets.
+constexpr double kFlat = 0.95;
+constexpr int kMemoryShare = 4;  // that a layer's measurements may take: one part in so many
 
 // What is wrong with dividing the model by `degree`; nullopt when nothing is.
 std::optional<std::string> problem_with_degree(const spec::ModelSpec& model, int degree,
@@ -52,11 +57,12 @@ std::vector<int> degrees_to_measure(const spec::ModelSpec& model,
 }
 
 std::vector<std::int64_t> samples_to_measure(const ModelProfileOptions& options) {
+  if (options.microbatch_sizes.empty()) return kFirstSamples;
   std::vector<std::int64_t> samples = options.microbatch_sizes;
   std::sort(samples.begin(), samples.end());
   samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
-  if (samples.empty() || samples.front() < 1) {
-    throw ConfigError("[profile] --microbatch-sizes needs at least one size, each at least 1");
+  if (samples.front() < 1) {
+    throw ConfigError("[profile] --microbatch-sizes: each is at least 1");
   }
   return samples;
 }
@@ -76,6 +82,7 @@ class ModelProfiler {
         degrees_(degrees_to_measure(model, options)),
         samples_(samples_to_measure(options)),
         reference_(options.device),
+        memory_(device_memory(options.device, 1)),
         deadline_(options.seconds) {}
 
   profiles::ModelProfile run() {
@@ -148,20 +155,43 @@ class ModelProfiler {
     };
     add(plan::Recompute::kNone);
     if (can_recompute_core(model_.layer(index))) add(plan::Recompute::kSelective);
+    LayerBench* const selective = benches.size() > 1 ? benches[1].get() : nullptr;
     std::vector<profiles::LayerMeasurement> out;
     for (const std::int64_t samples : samples_) {
-      profiles::LayerMeasurement& m = out.emplace_back();
-      m.tp_degree = degree;
-      m.samples = static_cast<double>(samples);
-      const LayerBytes bytes = benches[0]->measure_bytes(samples);
-      m.activation = m.activation_selective = bytes.activation;
-      m.forward_workspace = bytes.forward_workspace;
-      m.backward_workspace = bytes.backward_workspace;
-      if (benches.size() > 1)
-        m.activation_selective = benches[1]->measure_bytes(samples).activation;
+      out.push_back(measure_bytes(degree, samples, *benches[0], selective));
     }
-    add_times(out, *benches[0], benches.size() > 1 ? benches[1].get() : nullptr);
+    while (options_.microbatch_sizes.empty() && is_worth_doubling(out.back(), *benches[0])) {
+      const auto samples = static_cast<std::int64_t>(2 * out.back().samples);
+      out.push_back(measure_bytes(degree, samples, *benches[0], selective));
+    }
+    add_times(out, *benches[0], selective);
     return out;
+  }
+
+  static profiles::LayerMeasurement measure_bytes(int degree, std::int64_t samples,
+                                                  LayerBench& plain, LayerBench* selective) {
+    profiles::LayerMeasurement m;
+    m.tp_degree = degree;
+    m.samples = static_cast<double>(samples);
+    const LayerBytes bytes = plain.measure_bytes(samples);
+    m.activation = m.activation_selective = bytes.activation;
+    m.forward_workspace = bytes.forward_workspace;
+    m.backward_workspace = bytes.backward_workspace;
+    if (selective) m.activation_selective = selective->measure_bytes(samples).activation;
+    return m;
+  }
+
+  // Launches and small matrices make samples dear; is the line beyond `last` still one of these?
+  bool is_worth_doubling(const profiles::LayerMeasurement& last, LayerBench& bench) const {
+    const auto samples = static_cast<std::int64_t>(last.samples);
+    const Bytes next = 2 * (last.activation + last.backward_workspace);
+    if (deadline_.passed() || 2 * samples > kMostSamples || kMemoryShare * next > memory_)
+      return false;
+    const auto ms = [&](std::int64_t count) {
+      const LayerTimes times = bench.time_once(count);
+      return (times.forward + times.backward).value;
+    };
+    return ms(samples) < kFlat * 2 * ms(samples / 2);
   }
 
   // Of one number of samples, over the reference around it.
@@ -222,6 +252,7 @@ class ModelProfiler {
   std::vector<int> degrees_;
   std::vector<std::int64_t> samples_;
   ReferenceLoad reference_;
+  Bytes memory_;
   Deadline deadline_;
   std::vector<double> sums_;     // of the turns of a case
   std::vector<double> spreads_;  // of every case
