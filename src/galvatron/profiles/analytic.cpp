@@ -52,11 +52,13 @@ struct Shape {
     const double half = kernels.matmul_half;
     return 2 * m * n * k * (1 + half / m) * (1 + half / n) * (1 + half / k);
   }
-  // FLOPs over long sequences that take as long as a fused kernel's forward with `keys` a query.
+  // FLOPs over long sequences and many heads that take as long as a fused kernel's forward with
+  // `keys` a query; few heads and tokens leave a part of the device idle, in each of the two
+  // directions another one.
   double fused_attention(double keys) const {
-    return 4 * N() * keys * query() * (1 + kernels.attention_half_keys / keys) *
-           (1 + kernels.attention_half_tokens / (N() * heads()));
+    return 4 * N() * keys * query() * (1 + kernels.attention_half_keys / keys);
   }
+  double idle(double half_tokens) const { return 1 + half_tokens / (N() * heads()); }
 };
 
 struct Work {
@@ -285,9 +287,11 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
     return products / (flops_per_ms * kernels.matmul) +
            traffic / (device.memory_bytes_per_ms * kernels.memory);
   };
-  const double attention = work.attention / (flops_per_ms * kernels.attention_forward);
-  const double attention_backward =
-      kFusedBackward * work.attention / (flops_per_ms * kernels.attention_backward);
+  const double attention = work.attention * shape.idle(kernels.attention_half_tokens) /
+                           (flops_per_ms * kernels.attention_forward);
+  const double attention_backward = kFusedBackward * work.attention *
+                                    shape.idle(kernels.attention_half_tokens_backward) /
+                                    (flops_per_ms * kernels.attention_backward);
   // To gradients so far; what TP does not divide is too little to be counted apart.
   const double adding =
       static_cast<double>(layer.num_params()) / tp_degree * (shape.E + 2 * shape.wide);
@@ -334,6 +338,8 @@ HardwareProfile analytic_hardware_profile(const spec::ClusterSpec& cluster,
   out.device_memory = cluster.device_memory;
   out.memory_reserve = network.memory_reserve;
   out.overlap_slowdown = network.overlap_slowdown;
+  out.tp_overlap = network.tp_overlap;
+  out.gather_overlap = network.gather_overlap;
   const double optimizer_bytes = 4.0 * spec::default_optimizer().words();  // of fp32
   out.optimizer_ns_per_element = optimizer_bytes / device.memory_bytes_per_ms * 1e6;
   out.links = {{"intra_node", network.intra_node}, {"inter_node", network.inter_node}};
