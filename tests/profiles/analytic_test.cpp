@@ -128,8 +128,8 @@ class Sheet : public testing::TestWithParam<std::string> {
   static double block_ms(const DeviceSpec& device, const Json& config, std::int64_t seq_length,
                          int tp_degree, double samples) {
     const spec::ModelSpec model = spec::model_from_config(config, "scaled", {});
-    const LayerMeasurement block = analytic_layer(layer(model, 1), model, seq_length,
-                                                  spec::Precision::kFp16, device, tp_degree, samples);
+    const LayerMeasurement block = analytic_layer(
+        layer(model, 1), model, seq_length, spec::Precision::kFp16, device, tp_degree, samples);
     return (block.forward + block.backward).value;
   }
   static void expect_between(double ratio, double low, double high, const std::string& what) {
@@ -147,8 +147,8 @@ TEST_P(Sheet, GrowsSteadily) {
     for (const std::int64_t seq : {512, 1024, 2048, 4096}) {
       for (const int tp : {1, 2, 4}) {
         for (Json model : {gpt, config}) {
-          const std::string what = fmt::format("{} x {}, tp {}, dropout {}", model["model_type"].dump(),
-                                               seq, tp, dropout);
+          const std::string what = fmt::format("{} x {}, tp {}, dropout {}",
+                                               model["model_type"].dump(), seq, tp, dropout);
           const double once = block_ms(device, model, seq, tp, 2);
           expect_between(block_ms(device, model, seq, tp, 4) / once, 1, 2, what + ", samples");
           expect_between(block_ms(device, model, 2 * seq, tp, 2) / once, 1, 4, what + ", length");
@@ -170,12 +170,11 @@ TEST_P(Sheet, GrowsSteadily) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Sheet, testing::ValuesIn(device_names()),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Devices, Sheet, testing::ValuesIn(device_names()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 // Where no fused kernel runs the scores are written: attention that drops costs memory traffic.
 TEST(AnalyticLayer, AttentionThatDropsWritesItsScores) {
@@ -244,7 +243,7 @@ TEST(AnalyticLayer, HalfPrecisionHalvesActivations) {
 TEST(AnalyticHardware, TakesTheClusterAsItIs) {
   const spec::ClusterSpec cluster{"two nodes", 2, 8, gibibytes(80), "H100"};
   const HardwareProfile profile = analytic_hardware_profile(
-      cluster, flops_only(), {{0.01, 4e8}, {0.02, 5e7}, 1.2, gibibytes(1)});
+      cluster, flops_only(), {{0.01, 4e8}, {0.02, 5e7}, 1.2, 0, 0, gibibytes(1)});
   EXPECT_EQ(profile.world_size, 16);
   EXPECT_EQ(profile.ranks_per_node, 8);
   EXPECT_EQ(profile.device_memory, gibibytes(80));

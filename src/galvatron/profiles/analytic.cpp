@@ -58,7 +58,9 @@ struct Shape {
   double fused_attention(double keys) const {
     return 4 * N() * keys * query() * (1 + kernels.attention_half_keys / keys);
   }
-  double idle(double half_tokens) const { return 1 + half_tokens / (N() * heads()); }
+  double idle(double half_tokens) const {
+    return half_tokens > 0 && heads() > 0 ? 1 + half_tokens / (N() * heads()) : 1;
+  }
 };
 
 struct Work {
@@ -146,10 +148,13 @@ Work block_work(const Shape& s, double parameters) {
     w.attention += s.fused_attention(s.context);
   }
   const bool rotates = !s.layer.rope.inverse_frequencies.empty();
-  w.traffic = w.core_traffic +
-              s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
-                     (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0) + 4 * masks * s.n() * s.H());
+  w.traffic = w.core_traffic + s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
+                                      (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0));
   w.backward_traffic = 2 * w.traffic;
+  // Either way: read, written, and a byte of mask.
+  const double dropped = masks * s.n() * s.H() * (2 * s.E + 1);
+  w.traffic += dropped;
+  w.backward_traffic += dropped;
 
   const double outside = s.n() * ((rows + masks) * s.H() * s.E + 2 * pairs * statistics);
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
@@ -210,7 +215,9 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   const double logits = std::min(rows * vocab, at_once);
   const bool mixed = s.wide != s.E;
   w.products = s.product(rows, vocab, s.H());
-  w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
+  // Passes over the logits (nn/cross_entropy.cpp): made wide, their maximum, shifted, exponentials,
+  // sum, made gradients, made narrow. A third of it is the forward's, as of the products.
+  w.traffic = rows * vocab * (8 * s.wide + (mixed ? 2 * (s.E + s.wide) : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
   const double slopes = s.layer.logit_softcap > 0 ? s.wide : 0;

@@ -123,22 +123,22 @@ Device device_from_json(const Json& json, const std::string& source) {
 
 OrderedJson cluster_to_json(const Cluster& cluster) {
   OrderedJson out = {{"format", "galvatron-cluster"},
-          {"version", 1},
-          {"name", cluster.spec.name},
-          {"provenance", cluster.provenance()},
-          {"num_nodes", cluster.spec.num_nodes},
-          {"devices_per_node", cluster.spec.devices_per_node},
-          {"device",
-           {{"name", cluster.spec.device},
-            {"memory", exact_text(cluster.spec.device_memory)},
-            {"dense_tflops", cluster.dense_tflops},
-            {"matmul_efficiency", cluster.matmul_efficiency},
-            {"memory_gb_per_s", cluster.memory_gb_per_s},
-            {"overhead_us", cluster.overhead_us}}},
-          {"intra_node", sheet_link_to_json(cluster.network.intra_node)},
-          {"inter_node", sheet_link_to_json(cluster.network.inter_node)},
-          {"overlap_slowdown", cluster.network.overlap_slowdown},
-          {"memory_reserve", exact_text(cluster.network.memory_reserve)}};
+                     {"version", 1},
+                     {"name", cluster.spec.name},
+                     {"provenance", cluster.provenance()},
+                     {"num_nodes", cluster.spec.num_nodes},
+                     {"devices_per_node", cluster.spec.devices_per_node},
+                     {"device",
+                      {{"name", cluster.spec.device},
+                       {"memory", exact_text(cluster.spec.device_memory)},
+                       {"dense_tflops", cluster.dense_tflops},
+                       {"matmul_efficiency", cluster.matmul_efficiency},
+                       {"memory_gb_per_s", cluster.memory_gb_per_s},
+                       {"overhead_us", cluster.overhead_us}}},
+                     {"intra_node", sheet_link_to_json(cluster.network.intra_node)},
+                     {"inter_node", sheet_link_to_json(cluster.network.inter_node)},
+                     {"overlap_slowdown", cluster.network.overlap_slowdown},
+                     {"memory_reserve", exact_text(cluster.network.memory_reserve)}};
   if (cluster.network.tp_overlap > 0) out["tp_overlap"] = cluster.network.tp_overlap;
   if (cluster.network.gather_overlap > 0) out["gather_overlap"] = cluster.network.gather_overlap;
   return out;
