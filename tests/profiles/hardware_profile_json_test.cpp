@@ -16,6 +16,8 @@ HardwareProfile example_hardware() {
   out.device_memory = gibibytes(16);
   out.memory_reserve = mebibytes(150);
   out.overlap_slowdown = 1.25;
+  out.tp_overlap = 0.5;
+  out.gather_overlap = 0.75;
   out.contention = {{1, 1}, {8, 4.5}};
   out.optimizer_ns_per_element = 1.5;
   out.other_optimizers_ns = {{"sgd", 1.25}};
@@ -43,6 +45,8 @@ TEST(HardwareProfileJson, RoundTrip) {
   EXPECT_EQ(after.device_memory, gibibytes(16));
   EXPECT_EQ(after.memory_reserve, mebibytes(150));
   EXPECT_EQ(after.overlap_slowdown, 1.25);
+  EXPECT_EQ(after.tp_overlap, 0.5);
+  EXPECT_EQ(after.gather_overlap, 0.75);
   EXPECT_EQ(after.contention, before.contention);
   EXPECT_EQ(after.optimizer_ns_per_element, 1.5);
   EXPECT_EQ(after.other_optimizers_ns, before.other_optimizers_ns);

@@ -158,14 +158,24 @@ class LayerTimer {
     return out;
   }
 
-  // Collectives inside the layer: nothing hides them.
+  // Collectives inside the layer: nothing hides them here. Where something does, a collective
+  // comes in as many pieces as there are ranks, of which one has no product to run beside.
+  double wait(const Waits& waits, PhaseTime& phase) const {
+    const double compute = phase.compute.value;
+    const double pieces = is(spec::LayerKind::kBlock) ? 1 - 1.0 / strategy_.tp_degree : 0;
+    const double beside = inputs_.hardware.tp_overlap * pieces * waits.tp;
+    const double slowed =
+        overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) - compute;
+    phase.exposed = phase.inside = Milliseconds{waits.all - beside + slowed};
+    phase.hidden = Milliseconds{std::max(0.0, beside - slowed)};
+    return waits.tp - beside + slowed;
+  }
+
   void add_layer_collectives(LayerTime& out) const {
     const LayerCollectives list =
         layer_collectives(inputs_, shape_, layer_, strategy_, microbatch_samples_);
-    const Waits forward = waits(list.forward), backward = waits(list.backward);
-    out.forward.exposed = out.forward.inside = Milliseconds{forward.all};
-    out.backward.exposed = out.backward.inside = Milliseconds{backward.all};
-    out.tp = Milliseconds{forward.tp + backward.tp};
+    out.tp = Milliseconds{wait(waits(list.forward), out.forward) +
+                          wait(waits(list.backward), out.backward)};
   }
 
   struct Microbatch {
@@ -220,10 +230,20 @@ class LayerTimer {
     }
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
-    out.parameter_gather = Milliseconds{of_held_units([&](const plan::UnitSpec& unit) {
+    out.parameter_gather = Milliseconds{step_gather(out)};
+  }
+
+  // Where the next forward hides it, all but the first layer's.
+  double step_gather(const LayerTime& out) const {
+    const double all = of_held_units([&](const plan::UnitSpec& unit) {
       const int zero_stage = unit_timer_.zero_stage(unit);
       return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : 0;
-    })};
+    });
+    const double beside = layer_ == 0 ? 0 : inputs_.hardware.gather_overlap * all;
+    const PhaseTime& forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
+    const double compute = forward.compute.value;
+    return all - beside + overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) -
+           compute;
   }
 
   // What is done once a step is done where the unit is held.

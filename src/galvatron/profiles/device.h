@@ -26,7 +26,7 @@ std::vector<std::string> device_names();
 // "devices_per_node", "device": {"name", "memory", "dense_tflops": {"bf16": ...},
 // "matmul_efficiency", "memory_gb_per_s", "overhead_us"}, "intra_node", "inter_node":
 // {"latency_us", "gb_per_s" (of one device, one direction), "provenance"}, "overlap_slowdown",
-// "memory_reserve"}.
+// "tp_overlap", "gather_overlap" (0 where left out), "memory_reserve"}.
 Device device_from_json(const Json& json, const std::string& source);
 
 }  // namespace galvatron::profiles

@@ -167,6 +167,8 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   out.device_memory = Bytes{reader.get_int_or("device_memory_bytes", 0, 0, kMaxBytes)};
   out.memory_reserve = Bytes{reader.get_int_or("memory_reserve_bytes", 0, 0, kMaxBytes)};
   out.overlap_slowdown = reader.get_number_or("overlap_slowdown", 1, 1, kMaxSlowdown);
+  out.tp_overlap = reader.get_number_or("tp_overlap", 0, 0, 1);
+  out.gather_overlap = reader.get_number_or("gather_overlap", 0, 0, 1);
   out.contention = read_contention(reader);
   out.optimizer_ns_per_element = reader.get_number_or("optimizer_ns_per_element", 0, 0, 1e9);
   out.other_optimizers_ns = read_optimizers(reader);
@@ -197,6 +199,8 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
                      {"overlap_slowdown", profile.overlap_slowdown},
                      {"compute_contention", contention},
                      {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  if (profile.tp_overlap > 0) out["tp_overlap"] = profile.tp_overlap;
+  if (profile.gather_overlap > 0) out["gather_overlap"] = profile.gather_overlap;
   if (!profile.extrapolated.empty()) out["extrapolated"] = profile.extrapolated;
   for (const auto& [name, ns] : profile.other_optimizers_ns)
     out["other_optimizers_ns_per_element"][name] = ns;
