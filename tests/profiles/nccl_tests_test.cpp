@@ -154,7 +154,7 @@ TEST(NcclTests, WhatIsWrongIsNamedWithItsLine) {
   has(replaced(text, "20.0102", "20.x"), "'20.x' where a number belongs");
   has(replaced(text, "10757.4", "20757.4"), "are not the");
   has(replaced(text, "      0  20.0102", "      7  20.0102"), "7 wrong values");
-  has(replaced(text, "values : 0 OK", "values : 3 FAILED"), "reduces wrongly");
+  has(replaced(text, "values : 0 OK", "values : 3 FAILED"), "computes wrongly");
   has(replaced(text, "# Out of bounds",
                "node0: Test NCCL failure common.cu:1005 'unhandled system error'\n# Out of bounds"),
       "the run failed: \"node0: Test NCCL failure");

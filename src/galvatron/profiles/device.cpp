@@ -63,6 +63,13 @@ std::optional<Device> find_reported_device(const std::string& reported) {
   return found;
 }
 
+bool may_be_same_device(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  if (a.starts_with("cpu") && b.starts_with("cpu")) return a == "cpu" || b == "cpu";
+  const auto one = find_reported_device(a), other = find_reported_device(b);
+  return one && other && one->name == other->name;
+}
+
 double peak_flops(const std::string& reported, spec::Precision precision) {
   const std::optional<Device> device = find_reported_device(reported);
   if (!device) return 0;

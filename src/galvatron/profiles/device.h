@@ -20,6 +20,9 @@ bool knows_device(const std::string& name);
 // By the name that its driver reports ("NVIDIA H100 80GB HBM3"), or that a profile has; nullopt
 // where the table does not know it, as for every CPU.
 std::optional<Device> find_reported_device(const std::string& reported);
+// Whether two names, of drivers, profiles or data sheets, may be of one device: a CPU that does not
+// say which it is may be any.
+bool may_be_same_device(const std::string& a, const std::string& b);
 // Dense FLOPs per second of that device; 0 where it is not known.
 double peak_flops(const std::string& reported, spec::Precision precision);
 std::vector<Device> named_devices();  // all, by name

@@ -46,7 +46,8 @@ double median_time(std::vector<double> values) {
 }
 
 // Small messages vary; a large one that takes twice as long is of another machine or a busy one.
-void check_agreement(const CurveKey& key, std::int64_t size, const std::vector<MeasuredTime>& times) {
+void check_agreement(const CurveKey& key, std::int64_t size,
+                     const std::vector<MeasuredTime>& times) {
   constexpr double kMostRatio = 2;
   if (Bytes{size} < mebibytes(1)) return;
   const auto [least, most] = std::minmax_element(
@@ -78,8 +79,8 @@ std::vector<CurvePoint> without_disturbed(const CurveKey& key, std::vector<Curve
   std::reverse(kept.begin(), kept.end());
   std::reverse(left_out.begin(), left_out.end());
   if (static_cast<double>(left_out.size()) > kMostShare * static_cast<double>(points.size())) {
-    throw ConfigError("[nccl-tests] ", curve_name(key), ": ", left_out.size(), " of ", points.size(),
-                      " sizes took longer than a larger one (",
+    throw ConfigError("[nccl-tests] ", curve_name(key), ": ", left_out.size(), " of ",
+                      points.size(), " sizes took longer than a larger one (",
                       fmt::format("{}", fmt::join(left_out, ", ")),
                       "); the machine was busy or a link is faulty, measure again");
   }
