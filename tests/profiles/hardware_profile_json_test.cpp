@@ -126,5 +126,31 @@ TEST(HardwareProfileJson, ATableNeedsPointsOrABandwidth) {
   EXPECT_NE(hardware_refusal(json).find("neither"), std::string::npos) << hardware_refusal(json);
 }
 
+TEST(HardwareProfileJson, TimesThatCannotBeAreRefusedWithTheWayOut) {
+  const auto refusal = [](double small, double large) {
+    Json json = as_json(example_hardware());
+    json["collectives"][0]["points"] = {{{"bytes", 1024}, {"ms", small}},
+                                        {{"bytes", 1 << 20}, {"ms", large}}};
+    return hardware_refusal(json);
+  };
+  EXPECT_EQ(refusal(0.5, 1), "");
+  EXPECT_EQ(refusal(2, 1), "");  // noise
+  EXPECT_NE(refusal(0, 1).find("collectives[0]: 0 ms for 1024 bytes"), std::string::npos);
+  const std::string disturbed = refusal(50, 1);
+  EXPECT_NE(disturbed.find("1024 bytes took 50 ms, and 1.04858e+06 only 1"), std::string::npos)
+      << disturbed;
+  EXPECT_NE(disturbed.find("or measure again"), std::string::npos);
+}
+
+TEST(HardwareProfileJson, CurvesOfOneSizeAreSaidOnce) {
+  Json json = as_json(example_hardware());
+  json["collectives"][0]["points"].erase(1);
+  const HardwareProfile once = hardware_profile_from_json(json, "hw.json");
+  ASSERT_EQ(once.extrapolated.size(), 1);
+  EXPECT_NE(once.extrapolated[0].find("1 of 2 collectives: measured with one size"),
+            std::string::npos);
+  EXPECT_EQ(hardware_profile_from_json(as_json(once), "again").extrapolated, once.extrapolated);
+}
+
 }  // namespace
 }  // namespace galvatron::profiles

@@ -8,6 +8,7 @@
 namespace galvatron::cost {
 namespace {
 
+using plan::StepKind;
 using profiles::Collective;
 using profiles::GroupShape;
 
@@ -31,15 +32,19 @@ class UnitTimer {
 
   // Parameters made whole.
   double gather(const plan::UnitSpec& unit) const {
-    return time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
+    const StepKind kind = zero_stage(unit) >= 3 ? StepKind::kZero : StepKind::kParameters;
+    return factor(kind) *
+           time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
   }
   double reduce(const plan::UnitSpec& unit) const {
     const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
-    return time(kind, group(unit.shards), unit.elements * state_bytes_);
+    return factor(zero_stage(unit) >= 2 ? StepKind::kZero : StepKind::kGradients) *
+           time(kind, group(unit.shards), unit.elements * state_bytes_);
   }
   double spread(const plan::UnitSpec& unit) const {
     if (zero_stage(unit) == 0) return 0;
-    return time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
+    return factor(StepKind::kGradients) *
+           time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
   }
   // Ranks that divide the work on whole matrices.
   const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
@@ -71,10 +76,13 @@ class UnitTimer {
   }
   // The owned parts of gradients are summed.
   double tie(const plan::UnitSpec& unit) const {
-    return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
+    if (!unit.has_twins) return 0;
+    return factor(StepKind::kGradients) *
+           time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_);
   }
 
  private:
+  double factor(StepKind kind) const { return inputs_.factors[kind]; }
   double time(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
   }
@@ -118,6 +126,7 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
+  double factor(StepKind kind) const { return inputs_.factors[kind]; }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
@@ -132,15 +141,16 @@ class LayerTimer {
         inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware)) *
         profiles::relative_pace(inputs_.profile.provenance, inputs_.hardware.provenance);
     const Milliseconds forward = slowdown * cost.forward;
-    out.backward.compute = slowdown * cost.backward;
+    const double backward = factor(StepKind::kBackward), again = factor(StepKind::kRecompute);
+    out.backward.compute = backward * slowdown * cost.backward;
     if (is(spec::LayerKind::kHead)) {
-      out.backward.compute += forward;
+      out.backward.compute += backward * forward;
       return;
     }
-    out.forward.compute = forward;
-    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = forward;
+    out.forward.compute = factor(StepKind::kForward) * forward;
+    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = again * forward;
     if (strategy_.recompute == plan::Recompute::kSelective) {
-      out.recompute = slowdown * cost.selective_recompute;
+      out.recompute = again * slowdown * cost.selective_recompute;
     }
     out.backward.compute += out.recompute;
   }
@@ -151,7 +161,8 @@ class LayerTimer {
   Waits waits(const std::vector<LayerCollective>& list) const {
     Waits out;
     for (const LayerCollective& one : list) {
-      const double ms = one.count * collective(one.kind, one.group, one.bytes);
+      const double ms = factor(one.of_tp ? StepKind::kTp : StepKind::kUlysses) * one.count *
+                        collective(one.kind, one.group, one.bytes);
       out.all += ms;
       if (one.of_tp) out.tp += ms;
     }
@@ -267,7 +278,9 @@ class LayerTimer {
     return of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.tie(unit); });
   }
 
-  double optimizer_ms() const {
+  double optimizer_ms() const { return factor(StepKind::kOptimizer) * plain_optimizer_ms(); }
+
+  double plain_optimizer_ms() const {
     const double elements = of_held_units(
         [&](const plan::UnitSpec& unit) { return static_cast<double>(unit_timer_.owned(unit)); });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
@@ -371,7 +384,8 @@ Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shap
   const int among = exchanging_ranks(from, to, shape.ranks_per_stage);
   // A full exchange moves (n - 1) / n of a rank's bytes; this one moves moved_share of them.
   const double like = static_cast<double>(bytes) * moved_share(from, to) * among / (among - 1);
-  return inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
+  return inputs.factors[StepKind::kLayoutChange] *
+         inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
                                     Bytes{static_cast<std::int64_t>(like)});
 }
 
@@ -379,7 +393,8 @@ Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape&
                                   std::int64_t samples) {
   const Bytes all = border_bytes(inputs, layer, {}, samples);
   const std::int64_t bytes = largest_chunk(all.value, shape.ranks_per_stage);
-  return inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
+  return inputs.factors[StepKind::kTransfer] *
+         inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
                                     Bytes{bytes});
 }
 

@@ -51,6 +51,8 @@ struct PlanCost {
   // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
   // + bubble = step_time. step_parts() (step_parts.h) tells the parts apart.
   int slowest_rank = 0;
+  plan::StepKinds kinds;       // in milliseconds: step_time told apart, of that rank
+  plan::StepKinds factors{1};  // those of the inputs
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum

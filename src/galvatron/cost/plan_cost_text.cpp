@@ -32,6 +32,15 @@ OrderedJson layer_to_json(const LayerRow& row) {
   return out;
 }
 
+// By names; without what is as `usual`.
+OrderedJson kinds_to_json(const plan::StepKinds& kinds, double usual) {
+  OrderedJson out = OrderedJson::object();
+  for (const plan::StepKind kind : enum_values<plan::StepKind>()) {
+    if (kinds[kind] != usual) out[enum_text(kind)] = kinds[kind];
+  }
+  return out;
+}
+
 std::string percent(Milliseconds part, Milliseconds whole) {
   return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
 }
@@ -66,17 +75,21 @@ OrderedJson plan_cost_to_json(const PlanCost& cost) {
   OrderedJson stages = OrderedJson::array(), layers = OrderedJson::array();
   for (const StageCost& stage : cost.stages) stages.push_back(stage_to_json(stage));
   for (const LayerRow& row : cost.layers) layers.push_back(layer_to_json(row));
-  return {{"optimizer", cost.optimizer},
-          {"step_ms", cost.step_time.value},
-          {"simulated_step_ms", cost.simulated_time.value},
-          {"tokens_per_second", cost.tokens_per_second},
-          {"compute_ms", cost.compute.value},
-          {"exposed_communication_ms", cost.exposed_communication.value},
-          {"hidden_communication_ms", cost.hidden_communication.value},
-          {"bubble_ms", cost.bubble.value},
-          {"peak_memory_bytes", cost.peak_memory().value},
-          {"stages", stages},
-          {"layers", layers}};
+  OrderedJson out = {{"optimizer", cost.optimizer},
+                     {"step_ms", cost.step_time.value},
+                     {"simulated_step_ms", cost.simulated_time.value},
+                     {"tokens_per_second", cost.tokens_per_second},
+                     {"compute_ms", cost.compute.value},
+                     {"exposed_communication_ms", cost.exposed_communication.value},
+                     {"hidden_communication_ms", cost.hidden_communication.value},
+                     {"bubble_ms", cost.bubble.value},
+                     {"slowest_rank", cost.slowest_rank},
+                     {"parts_ms", kinds_to_json(cost.kinds, 0)},
+                     {"peak_memory_bytes", cost.peak_memory().value},
+                     {"stages", stages},
+                     {"layers", layers}};
+  if (cost.factors != plan::StepKinds(1)) out["calibration"] = kinds_to_json(cost.factors, 1);
+  return out;
 }
 
 OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget) {

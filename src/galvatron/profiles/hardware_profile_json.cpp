@@ -111,6 +111,7 @@ CollectiveTable read_table(JsonReader reader) {
     throw ConfigError("[profile] ", reader.source(),
                       " has neither points nor bandwidth_bytes_per_ms; give one of them");
   }
+  require_plausible_times(points, reader.source(), "bytes");
   table.curve = points.empty() ? Curve(Line{latency, 1 / bandwidth}) : Curve(std::move(points));
   reader.finish();
   return table;
@@ -132,6 +133,19 @@ std::vector<CollectiveTable> read_tables(JsonReader& profile) {
     tables.push_back(std::move(table));
   }
   return tables;
+}
+
+// Said of a file that does not say it yet.
+void note_single_sizes(HardwareProfile& profile) {
+  int alone = 0;
+  for (const CollectiveTable& table : profile.tables) alone += table.curve.points().size() == 1;
+  if (alone == 0) return;
+  const std::string note = detail::concat(
+      alone, " of ", profile.tables.size(),
+      " collectives: measured with one size, what others take is guessed; measure again with more "
+      "--seconds");
+  auto& said = profile.extrapolated;
+  if (std::find(said.begin(), said.end(), note) == said.end()) said.push_back(note);
 }
 
 OrderedJson link_to_json(const Link& link) {
@@ -175,6 +189,7 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   out.links = read_links(reader);
   out.tables = read_tables(reader);
   reader.finish();
+  note_single_sizes(out);
   return out;
 }
 
