@@ -161,9 +161,10 @@ def _read(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
         "csv": _read_table,
         "python": _read_python,
     }
+    errors: tuple[type[Exception], ...] = (OSError, zlib.error, *decompression_errors())
     try:
         yield from readers[file.format](file, options)
-    except (OSError, zlib.error, *decompression_errors()) as error:
+    except errors as error:
         raise ConfigError(f"cannot read {file.path}: {getattr(error, 'strerror', None) or error}") from None
 
 
