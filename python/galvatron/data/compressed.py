@@ -32,7 +32,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     ConfigError where nothing here reads this compression, OSError for what cannot be opened.
     """
     kind = compression_of(path.name)
-    if not kind:
+    if not kind and path.is_file():  # a pipe is read once
         with path.open("rb") as file:
             begin = file.read(len(max(_BEGINNINGS, key=len)))
         kind = next((name for bytes_, name in _BEGINNINGS.items() if begin.startswith(bytes_)), "")

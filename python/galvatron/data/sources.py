@@ -127,7 +127,7 @@ def _source_file(path: Path, format: str) -> SourceFile:
     except OSError as error:
         target = f" (it is a link to {os.readlink(path)})" if path.is_symlink() else ""
         raise ConfigError(f"cannot read {path}: {error.strerror}{target}") from None
-    if size < _LARGEST_POINTER and is_lfs_pointer(path):
+    if path.is_file() and size < _LARGEST_POINTER and is_lfs_pointer(path):
         raise ConfigError(lfs_sentence(path))
     known = _format_of(path) if format == "auto" else format
     if known is None:
@@ -192,6 +192,8 @@ def _read_json(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
 
 
 def _json_is_in_lines(file: SourceFile, options: ReadOptions) -> bool:
+    if not file.path.is_file():  # a pipe is read once
+        return True
     with open_bytes(file.path) as raw:
         for number, line in enumerate(raw, 1):
             text = _decode(line, file, number, options)
