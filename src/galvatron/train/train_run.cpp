@@ -26,6 +26,7 @@
 #include "galvatron/train/train_options.h"
 #include "galvatron/train/versions.h"
 #include "galvatron/train/weights.h"
+#include "galvatron/train/weights_reading.h"
 
 namespace galvatron::train {
 namespace {
@@ -127,7 +128,10 @@ class Run {
     agree();
     note(pin_rank(job_.pin, world_));
     const bool from_weights = begins_with_weights();
-    if (from_weights) note(new_head_note(prepared_.new_head, job_.init_from));
+    if (from_weights) {
+      note(new_head_note(prepared_.new_head, job_.init_from));
+      note(left_out_note(prepared_.model, job_.init_from));
+    }
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
     return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});

@@ -19,10 +19,19 @@ namespace fs = std::filesystem;
 
 constexpr const char *kRunStart = "run.json", *kRunPlan = "plan.json",
                      *kRunSummary = "summary.json", *kRunTrace = "trace.json";
-constexpr std::array kMetricNames = {"loss",         "grad_norm",         "lr",
-                                     "tokens",       "seconds",           "tokens_per_second",
-                                     "memory_bytes", "images_per_second", "mfu",
-                                     "valid_loss",   "valid_perplexity",  "valid_accuracy"};
+constexpr std::array kMetricNames = {"loss",
+                                     "grad_norm",
+                                     "lr",
+                                     "tokens",
+                                     "seconds",
+                                     "tokens_per_second",
+                                     "memory_bytes",
+                                     "images_per_second",
+                                     "mfu",
+                                     "valid_loss",
+                                     "valid_perplexity",
+                                     "valid_accuracy",
+                                     "data_wait_seconds"};
 // Of a file: a report of more would open in no browser.
 constexpr std::int64_t kLargest = std::int64_t{256} << 20;
 
