@@ -254,6 +254,7 @@ std::optional<plan::StepKind> StageExecutor::kind_of_wait(const comm::FlightEntr
 }
 
 void StageExecutor::finish_sends() {
+  if (sending_.empty()) return;
   const Trace::Scope scope(trace_, "finish sends", "communication",
                            enum_text(plan::StepKind::kTransfer));
   for (comm::Pending& pending : sending_) pending.wait();
