@@ -367,7 +367,7 @@ TEST(LaunchEnvironment, RefusalsNameTheVariable) {
       {{{"OMPI_COMM_WORLD_RANK", "1"},
         {"OMPI_COMM_WORLD_SIZE", "4"},
         {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}},
-       "MASTER_ADDR is not set, but the MPI ranks run on several nodes"},
+       "MASTER_ADDR is not set, but the ranks of mpi run on several nodes"},
   };
   for (const auto& [variables, expected] : cases) {
     const std::string message = refusal(variables);
