@@ -176,6 +176,7 @@ class SweepOptions(SpaceOptions, total=False):
     """Of one device: ["24GiB", "40GiB"], or "16GiB:80GiB:8GiB"."""
     hardware: str | PathLike[str]
     profile: str | PathLike[str]
+    calibration: str | PathLike[str]
 
 
 @described(planner.sweep_options())

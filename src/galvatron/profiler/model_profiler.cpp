@@ -232,6 +232,11 @@ class ModelProfiler {
       if (selective)
         measured[i].selective_recompute = {std::max(0.0, median(std::move(all[i].again)))};
     }
+    // Fewer samples never take longer than more: what says so was disturbed.
+    for (std::size_t i = measured.size() - 1; i > 0; --i) {
+      measured[i - 1].forward = std::min(measured[i - 1].forward, measured[i].forward);
+      measured[i - 1].backward = std::min(measured[i - 1].backward, measured[i].backward);
+    }
   }
 
   // Of numbers in units of the reference.
