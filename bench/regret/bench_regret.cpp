@@ -31,7 +31,7 @@ struct Options {
   std::int64_t layers = 0;
   std::int64_t seq_length = 128, global_batch = 8;
   std::string precision = "fp32";
-  std::string folder = "regret";  // of profiles and the verdict
+  std::string folder = "build/regret";  // of profiles and the verdict
   bool keep_profiles = false;
   bool rehearse = false;
   int nodes = 4;  // that are rehearsed

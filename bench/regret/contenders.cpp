@@ -1,7 +1,6 @@
 #include "regret/contenders.h"
 
 #include <algorithm>
-#include <limits>
 #include <random>
 #include <set>
 

@@ -84,7 +84,7 @@ OrderedJson plan_cost_to_json(const PlanCost& cost);
 // is a budget, and "prediction", which is plan_cost_to_json() without the layers.
 OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget);
 
-// More stages than these are shown in one row where neighbours are alike.
+// Of more stages than these, tables show several in one row.
 inline constexpr int kStagesOneByOne = 8;
 
 // Readable table: stages with times and memory bars against `budget` (0: none), then the split of

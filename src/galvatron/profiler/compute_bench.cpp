@@ -17,12 +17,7 @@ constexpr int kContentionRounds = 101;
 constexpr double kOverlapMs = 20;
 constexpr int kOverlapRounds = 15;
 
-struct LoadShape {
-  std::int64_t tokens, hidden, inner;
-  at::ScalarType type;
-};
-
-LoadShape load_shape(c10::Device device) {
+ComputeLoad::Shape busy_shape(c10::Device device) {
   if (device.is_cuda()) return {4096, 4096, 16384, at::kBFloat16};
   return {256, 512, 2048, at::kFloat};
 }
@@ -54,8 +49,9 @@ at::Tensor sized_message(const comm::World& world) {
 
 }  // namespace
 
-ComputeLoad::ComputeLoad(c10::Device device) {
-  const LoadShape shape = load_shape(device);
+ComputeLoad::ComputeLoad(c10::Device device) : ComputeLoad(device, busy_shape(device)) {}
+
+ComputeLoad::ComputeLoad(c10::Device device, const Shape& shape) {
   const auto options = at::TensorOptions().dtype(shape.type).device(device);
   input_ = at::full({shape.tokens, shape.hidden}, 0.5, options);
   up_ = at::full({shape.inner, shape.hidden}, 0.01, options);

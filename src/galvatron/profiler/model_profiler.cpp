@@ -204,6 +204,7 @@ class ModelProfiler {
   void add_times(std::vector<profiles::LayerMeasurement>& measured, LayerBench& plain,
                  LayerBench* selective) {
     std::vector<Readings> all(measured.size());
+    std::vector<double> sums;  // of the turns
     const auto once = [&] {
       double sum = 0, before = reference_.read();
       for (std::size_t i = 0; i < measured.size(); ++i) {
@@ -220,12 +221,11 @@ class ModelProfiler {
         before = reference_.read();
         all[i].again.push_back(2 / (before + between) * backward - all[i].backward.back());
       }
-      sums_.push_back(sum);
+      sums.push_back(sum);
       return sum;
     };
-    sums_.clear();
     measure_until_stable(once, {}, Deadline(next_share()));
-    spreads_.push_back(relative_spread(sums_));
+    spreads_.push_back(relative_spread(std::move(sums)));
     for (std::size_t i = 0; i < measured.size(); ++i) {
       measured[i].forward = {median(std::move(all[i].forward))};
       measured[i].backward = {median(std::move(all[i].backward))};
@@ -259,7 +259,6 @@ class ModelProfiler {
   ReferenceLoad reference_;
   Bytes memory_;
   Deadline deadline_;
-  std::vector<double> sums_;     // of the turns of a case
   std::vector<double> spreads_;  // of every case
   LoadOfOthers load_;
   int num_parts_ = 0, parts_done_ = 0;

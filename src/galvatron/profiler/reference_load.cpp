@@ -6,37 +6,19 @@
 namespace galvatron::profiler {
 namespace {
 
-struct LoadShape {
-  std::int64_t tokens, hidden, inner;
-  at::ScalarType type;
-};
-
-LoadShape load_shape(c10::Device device) {
+ComputeLoad::Shape short_shape(c10::Device device) {
   if (device.is_cuda()) return {2048, 2048, 8192, at::kBFloat16};
   return {64, 256, 1024, at::kFloat};
 }
 
 }  // namespace
 
-ReferenceLoad::ReferenceLoad(c10::Device device) {
-  const LoadShape shape = load_shape(device);
-  const auto options = at::TensorOptions().dtype(shape.type).device(device);
-  input_ = at::full({shape.tokens, shape.hidden}, 0.5, options);
-  up_ = at::full({shape.inner, shape.hidden}, 0.01, options);
-  down_ = at::full({shape.hidden, shape.inner}, 0.01, options);
-  run();
-}
-
-void ReferenceLoad::run() const {
-  const at::NoGradGuard no_grad;
-  const at::Tensor inner = at::gelu(at::linear(input_, up_));
-  at::layer_norm(input_ + at::linear(inner, down_), {input_.size(1)});
-}
+ReferenceLoad::ReferenceLoad(c10::Device device) : load_(device, short_shape(device)) { run(); }
 
 // Whatever ran before has left its own data in the caches.
 double ReferenceLoad::read() {
   run();
-  readings_.push_back(compute_time_of([this] { run(); }, input_.device()).value);
+  readings_.push_back(compute_time_of([this] { run(); }, load_.device()).value);
   return readings_.back();
 }
 

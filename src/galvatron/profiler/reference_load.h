@@ -2,11 +2,11 @@
 // changes both alike: what is kept of a measurement is its ratio to the load, times what the load
 // took typically.
 #pragma once
-#include <functional>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
+
+#include "galvatron/profiler/compute_bench.h"
 
 namespace galvatron::profiler {
 
@@ -15,14 +15,14 @@ class ReferenceLoad {
   explicit ReferenceLoad(c10::Device device);
 
   // About a millisecond of products and passes over memory, on this rank.
-  void run() const;
+  void run() const { load_.run(1); }
   // One reading, in ms, which is kept.
   double read();
   // Of all readings the median. REQUIRES: there is one.
   double typical_ms() const;
 
  private:
-  at::Tensor input_, up_, down_;
+  ComputeLoad load_;
   std::vector<double> readings_;
 };
 

@@ -183,7 +183,7 @@ void read_trace(const TolerantReader& reader, Run& run) {
       time->value = (time->value - begin) / kMicroseconds;
   }
   run.events = std::move(out);
-  run.trace = OrderedJson::parse(reader.value().dump());
+  run.trace = OrderedJson(reader.value());
 }
 
 }  // namespace
