@@ -107,6 +107,8 @@ class SpaceOptions(MachineOptions, ModelNumbers, total=False):
     """Seconds after which it ends with the best plan so far and its gap; default: none."""
     simplicity: float
     """Share of the step by which a plan of fewer runs of layers may be slower than the best; default 0.001."""
+    simulate_within: float
+    """Plans slower by at most this share are simulated, and the fastest is chosen; default 0.05, 0: by the formula."""
 
 
 class SearchOptions(SpaceOptions, total=False):

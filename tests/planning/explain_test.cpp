@@ -45,7 +45,7 @@ Answered answer(const std::string& cluster, const SearchRequest& request) {
 }
 
 double searched_ms(const Cluster& cluster, const SearchRequest& request) {
-  return prepare(cluster, request).run().best->cost.step_time.value;
+  return prepare(cluster, request).run().best_by_formula().cost.step_time.value;
 }
 
 const ShadowPrice& price_of(const Explanation& explanation, const std::string& change) {

@@ -227,6 +227,60 @@ TEST(Search, TheSameQuestionHasTheSameAnswer) {
   }
 }
 
+// Here the formula says too much of interleaved stages (cost/pipeline_time.h).
+TEST(Search, TakesThePlanWhoseSimulatedStepIsShortest) {
+  const profiles::Cluster cluster = profiles::load_cluster("8xA100-40G");
+  const spec::ModelSpec model = spec::load_model("llama-13b");
+  const spec::JobSpec job{2048, 64, spec::Precision::kBf16};
+  const profiles::DeviceSpec device = cluster.device(job.precision);
+  const auto hardware = profiles::analytic_hardware_profile(cluster.spec, device, cluster.network);
+  const auto profile =
+      profiles::analytic_model_profile(model, job.seq_length, job.precision, device);
+  const auto search = [&](double within) {
+    SearchOptions options = with_memory(gibibytes(36));
+    options.simulate_within = within;
+    options.num_runners_up = 3;
+    return search_best_plan({model, job, hardware, profile}, options);
+  };
+  const SearchResult formula = search(0), both = search(0.05);
+  ASSERT_TRUE(formula.best && both.best && both.by_formula);
+  EXPECT_FALSE(formula.by_formula);
+  EXPECT_EQ(formula.certificate.simulated, 0);
+  EXPECT_GT(both.certificate.simulated, 1);
+  EXPECT_EQ(plan::plan_to_json(both.best_by_formula().plan),
+            plan::plan_to_json(formula.best->plan));
+  EXPECT_LT(both.best->simulated_ms_per_sample(), formula.best->simulated_ms_per_sample());
+  EXPECT_GT(both.best->ms_per_sample(), formula.best->ms_per_sample());
+  EXPECT_LE(both.best->cost.peak_memory(), gibibytes(36));
+  EXPECT_EQ(plan::check_plan(both.best->plan, model, {8, 2048}), std::nullopt);
+  // What was proven is of the formula's best.
+  EXPECT_EQ(both.certificate.value, formula.certificate.value);
+  EXPECT_EQ(both.certificate.lower_bound, formula.certificate.lower_bound);
+  EXPECT_EQ(both.certificate.simulated_value, both.best->simulated_ms_per_sample());
+  EXPECT_EQ(both.certificate.simulated_of_formula, formula.best->simulated_ms_per_sample());
+  for (const FoundPlan& other : both.runners_up) {
+    EXPECT_GE(other.simulated_ms_per_sample(), both.best->simulated_ms_per_sample());
+    EXPECT_NE(plan::plan_to_json(other.plan), plan::plan_to_json(both.best->plan));
+  }
+}
+
+TEST(Search, TheSimulationNeverTakesAWorsePlan) {
+  for (const std::int64_t batch : {8, 24}) {
+    const PlanningExample example("gpt2-1.5b", 8, batch, 1024, 4);
+    for (const std::int64_t gib : {5, 8, 14, 40}) {
+      SearchOptions options = with_memory(gibibytes(gib));
+      const SearchResult formula = example.search(options);
+      options.simulate_within = 0.1;
+      const SearchResult both = example.search(options);
+      ASSERT_EQ(both.best.has_value(), formula.best.has_value()) << gib;
+      if (!both.best) continue;
+      EXPECT_LE(both.best->simulated_ms_per_sample(), formula.best->simulated_ms_per_sample());
+      EXPECT_EQ(both.certificate.value, formula.certificate.value);
+      EXPECT_LE(both.best->cost.peak_memory(), gibibytes(gib));
+    }
+  }
+}
+
 TEST(BudgetSearch, AnswersAsASearchPerBudgetInAnyOrder) {
   const PlanningExample example("gpt2", 8, 16, 512);
   const cost::CostInputs inputs = example.inputs();

@@ -14,6 +14,7 @@ inline SearchOptions with_memory(Bytes memory) {
   options.memory = memory;
   options.num_runners_up = 0;
   options.simplicity = 0;
+  options.simulate_within = 0;
   return options;
 }
 

@@ -295,29 +295,40 @@ class BaselineTuner {
   std::map<std::array<int, 4>, std::vector<cost::FlightMoment>> moments_;
 };
 
-double gain_over(const Baseline& baseline, const search::FoundPlan& found) {
-  return baseline.found.ms_per_sample() / found.ms_per_sample() - 1;
+double ms_per_sample(const search::FoundPlan& found, StepFigure by) {
+  return by == StepFigure::kFormula ? found.ms_per_sample() : found.simulated_ms_per_sample();
 }
 
-std::string gain_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found) {
-  const Baseline* best = best_baseline(baselines);
+double gain_over(const Baseline& baseline, const search::FoundPlan& found, StepFigure by) {
+  return ms_per_sample(baseline.found, by) / ms_per_sample(found, by) - 1;
+}
+
+std::string gain_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found,
+                      StepFigure by) {
+  const Baseline* best = best_baseline(baselines, by);
   if (best == nullptr) return "  the plan found fits; none of these does\n";
-  const double percent = 100 * gain_over(*best, found);
+  const double percent = 100 * gain_over(*best, found, by);
+  const bool simulated = by == StepFigure::kSimulation;
+  const char* how = simulated ? ", simulated" : "";
   if (percent < -100 * search::SearchOptions{}.simplicity) {
-    return fmt::format(
-        "  {} takes {:.2f} % less time than the plan found; it is outside the space searched\n",
-        best->name, -percent);
+    return fmt::format("  {} takes {:.2f} % less time than the plan found{}{}\n", best->name,
+                       -percent, how,
+                       simulated ? "; by the formula it is not the best of its shape"
+                                 : "; it is outside the space searched");
   }
   if (percent < 0.005) {
-    return fmt::format("  the plan found is no faster than the best of these, {}\n", best->name);
+    return fmt::format("  the plan found is no faster than the best of these, {}{}\n", best->name,
+                       how);
   }
-  return fmt::format("  the plan found does {:.2f} % more tokens/s than the best of these, {}\n",
-                     percent, best->name);
+  return fmt::format("  the plan found does {:.2f} % more tokens/s than the best of these, {}{}\n",
+                     percent, best->name, how);
 }
 
 // `found`: nullptr where nothing was.
-std::string table_text(const std::vector<Baseline>& baselines, const search::FoundPlan* found) {
-  TextTable table({"by hand", "step", "tokens/s", "memory", found ? "step is" : "", "tuned to"});
+std::string table_text(const std::vector<Baseline>& baselines, const search::FoundPlan* found,
+                       StepFigure by) {
+  const char* beside_head = by == StepFigure::kFormula ? "step is" : "simulated is";
+  TextTable table({"by hand", "step", "tokens/s", "memory", found ? beside_head : "", "tuned to"});
   table.align(4, TextTable::Align::kLeft);
   table.align(5, TextTable::Align::kLeft);
   for (const Baseline& one : baselines) {
@@ -330,7 +341,8 @@ std::string table_text(const std::vector<Baseline>& baselines, const search::Fou
       continue;
     }
     const std::string beside =
-        found ? search::percent_more(one.found.ms_per_sample(), found->ms_per_sample()) : "fits";
+        found ? search::percent_more(ms_per_sample(one.found, by), ms_per_sample(*found, by))
+              : "fits";
     table.add_row({one.name, galvatron::to_text(cost.step_time),
                    fmt::format("{:.0f}", cost.tokens_per_second),
                    galvatron::to_text(cost.peak_memory()), beside, tuned});
@@ -363,35 +375,41 @@ std::vector<Baseline> find_baselines(const cost::CostInputs& inputs, Bytes memor
   return out;
 }
 
-const Baseline* best_baseline(const std::vector<Baseline>& baselines) {
+StepFigure chosen_by(const search::SearchResult& result) {
+  return result.by_formula ? StepFigure::kSimulation : StepFigure::kFormula;
+}
+
+const Baseline* best_baseline(const std::vector<Baseline>& baselines, StepFigure by) {
   const Baseline* best = nullptr;
   for (const Baseline& one : baselines) {
     if (!one.fits()) continue;
-    if (!best || one.found.ms_per_sample() < best->found.ms_per_sample()) best = &one;
+    if (!best || ms_per_sample(one.found, by) < ms_per_sample(best->found, by)) best = &one;
   }
   return best;
 }
 
-std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found) {
-  return table_text(baselines, &found) + gain_text(baselines, found);
+std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found,
+                    StepFigure by) {
+  return table_text(baselines, &found, by) + gain_text(baselines, found, by);
 }
 
 std::string to_text(const std::vector<Baseline>& baselines) {
   const Baseline* best = best_baseline(baselines);
   const std::string verdict =
       best ? best->name + " fits; it is outside the space searched" : "none of these fits either";
-  return table_text(baselines, nullptr) + "  " + verdict + "\n";
+  return table_text(baselines, nullptr, StepFigure::kFormula) + "  " + verdict + "\n";
 }
 
 OrderedJson baselines_to_json(const std::vector<Baseline>& baselines,
-                              const search::FoundPlan& found) {
+                              const search::FoundPlan& found, StepFigure by) {
   OrderedJson plans = OrderedJson::array();
   for (const Baseline& one : baselines) plans.push_back(baseline_to_json(one));
   OrderedJson out = {{"plans", plans}, {"best", nullptr}, {"gain", nullptr}};
-  if (const Baseline* best = best_baseline(baselines)) {
+  if (const Baseline* best = best_baseline(baselines, by)) {
     out["best"] = best->name;
-    out["gain"] = gain_over(*best, found);
+    out["gain"] = gain_over(*best, found, by);
   }
+  out["compared_by"] = by == StepFigure::kFormula ? "formula" : "simulation";
   return out;
 }
 

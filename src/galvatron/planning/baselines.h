@@ -26,17 +26,24 @@ struct Baseline {
 // `memory`: of one device, the reserve included.
 std::vector<Baseline> find_baselines(const cost::CostInputs& inputs, Bytes memory);
 
+// What plans are compared by.
+enum class StepFigure { kFormula, kSimulation };
+// What the plan was chosen by: the simulation where it overruled the formula.
+StepFigure chosen_by(const search::SearchResult& result);
+
 // The fastest that fits; nullptr: none does.
-const Baseline* best_baseline(const std::vector<Baseline>& baselines);
+const Baseline* best_baseline(const std::vector<Baseline>& baselines,
+                              StepFigure by = StepFigure::kFormula);
 
 // One row each, then what `found` gains over the best of them.
-std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found);
+std::string to_text(const std::vector<Baseline>& baselines, const search::FoundPlan& found,
+                    StepFigure by = StepFigure::kFormula);
 // Where the search found none: what each of them lacks.
 std::string to_text(const std::vector<Baseline>& baselines);
 
 // {"plans": [{"name", "fits", "missing_bytes", "step_ms", ...}], "best": name or null, "gain":
-// samples/s of `found` over those of the best, less 1, or null}.
+// samples/s of `found` over those of the best, less 1, or null, "compared_by"}.
 OrderedJson baselines_to_json(const std::vector<Baseline>& baselines,
-                              const search::FoundPlan& found);
+                              const search::FoundPlan& found, StepFigure by = StepFigure::kFormula);
 
 }  // namespace galvatron::planning

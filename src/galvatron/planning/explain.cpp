@@ -182,12 +182,18 @@ std::string loss_line(const RunnerUpLoss& loss, const search::SearchResult& resu
   const bool same_batch = other.plan.global_batch == best.plan.global_batch;
   const std::string batch =
       same_batch ? "" : fmt::format(", global batch {}", other.plan.global_batch);
-  const Milliseconds per_sample{ms_per_sample(loss.more, best)};
-  return fmt::format("{} ({}{}): {} more per {}, {}{}",
-                     search::percent_more(other.ms_per_sample(), best.ms_per_sample()),
+  const Milliseconds more = same_batch ? loss.more : Milliseconds{ms_per_sample(loss.more, best)};
+  const std::string simulated =
+      result.certificate.simulated == 0
+          ? ""
+          : ", simulated " + search::percent_more(other.simulated_ms_per_sample(),
+                                                  best.simulated_ms_per_sample());
+  return fmt::format("{}{} ({}{}): {} {} per {}, {}{}",
+                     search::percent_more(other.ms_per_sample(), best.ms_per_sample()), simulated,
                      search::shape_text(other.plan), batch,
-                     to_text(same_batch ? loss.more : per_sample), same_batch ? "step" : "sample",
-                     bytes_text(loss.more_bytes), slowest_rank_text(other));
+                     to_text(Milliseconds{std::abs(more.value)}), more.value < 0 ? "less" : "more",
+                     same_batch ? "step" : "sample", bytes_text(loss.more_bytes),
+                     slowest_rank_text(other));
 }
 
 std::vector<RunnerUpLoss> runner_up_losses(const PreparedSearch& prepared,
@@ -206,7 +212,7 @@ Explanation explain(const PreparedSearch& prepared, const search::SearchResult& 
   out.parts = parts_of(prepared, best);
   std::stable_sort(out.parts.begin(), out.parts.end(),
                    [](const StepPart& a, const StepPart& b) { return a.time > b.time; });
-  out.prices = shadow_prices(prepared, best);
+  out.prices = shadow_prices(prepared, result.best_by_formula());
   out.losses = runner_up_losses(prepared, result);
   out.left_out = left_out(prepared);
   return out;

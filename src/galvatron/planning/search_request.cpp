@@ -27,6 +27,7 @@ search::SearchOptions engine_options(const SearchRequest& request) {
   options.num_runners_up = request.num_runners_up;
   options.time_limit = request.time_limit;
   options.simplicity = request.simplicity;
+  options.simulate_within = request.simulate_within;
   options.space.uneven_stages = !request.even_stages;
   const auto allow = [&](const std::string& text) {
     search::add_constraint(options.space, text, true);
@@ -84,6 +85,10 @@ OptionList search_options(SearchRequest& request) {
   list.number(
       "simplicity", request.simplicity, {.min = 0, .max = 1},
       "Share of the step by which a plan of fewer runs of layers may be slower than the best");
+  list.number(
+      "simulate-within", request.simulate_within, {.min = 0, .max = 1},
+      "Plans slower by at most this share are simulated, and the fastest of them is chosen; "
+      "0: by the formula alone");
   list.group("Output");
   list.count("runners-up", request.num_runners_up, {0, kMostRunnersUp}, "How many runner-ups");
   return list;

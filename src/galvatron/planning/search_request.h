@@ -21,6 +21,7 @@ struct SearchRequest {
   bool even_stages = false;
   std::optional<double> time_limit;  // seconds; unset: none
   double simplicity = search::SearchOptions{}.simplicity;
+  double simulate_within = search::SearchOptions{}.simulate_within;
   int num_runners_up = 3;
 };
 

@@ -95,6 +95,7 @@ std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
     if (!improvement.applies(prepared.question)) continue;
     PreparedSearch improved = prepared;
     improved.options.num_runners_up = 0;
+    improved.options.simulate_within = 0;
     improvement.apply(improved);
     ShadowPrice& price = out.emplace_back(
         ShadowPrice{improvement.change, at_least(improved, improved.run(), best), 0, false});

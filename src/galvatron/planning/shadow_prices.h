@@ -15,7 +15,8 @@ struct ShadowPrice {
 };
 
 // Of what the machine has: one GiB of memory, any amount of it, twice the bandwidth between nodes,
-// twice that inside them. `best`: what prepared.run() found; nothing found is slower. Each search
+// twice that inside them. `best`: what prepared.run() found by the formula, which all of it is
+// compared by; nothing found is slower. Each search
 // keeps to the options, a time limit among them.
 std::vector<ShadowPrice> shadow_prices(const PreparedSearch& prepared,
                                        const search::FoundPlan& best);

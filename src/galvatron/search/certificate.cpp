@@ -3,6 +3,21 @@
 #include <fmt/format.h>
 
 namespace galvatron::search {
+namespace {
+
+std::string simulated_text(const Certificate& certificate) {
+  if (certificate.simulated == 0) return "";
+  std::string out =
+      fmt::format("  {} simulated: the best takes {:.6g} ms per sample",
+                  count_text(certificate.simulated, "plan"), certificate.simulated_value);
+  if (certificate.simulated_value != certificate.simulated_of_formula) {
+    out += fmt::format(", the best by the formula {:.6g} ms (--simulate-within 0 shows that one)",
+                       certificate.simulated_of_formula);
+  }
+  return out + "\n";
+}
+
+}  // namespace
 
 std::string to_text(const Certificate& certificate) {
   std::string out = fmt::format(
@@ -30,6 +45,7 @@ std::string to_text(const Certificate& certificate) {
         fmt::format("  simplified: {} runs of layers instead of {}, {:+.2g} %\n", certificate.runs,
                     certificate.runs_before, 100 * certificate.simplicity_cost);
   }
+  out += simulated_text(certificate);
   if (!certificate.ended_by.empty()) {
     out += fmt::format("  ended by {}: what it had not looked at counts with its bound\n",
                        certificate.ended_by);

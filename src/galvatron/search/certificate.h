@@ -36,6 +36,11 @@ struct Certificate {
   int runs = 0, runs_before = 0;
   double simplicity_cost = 0;
 
+  // Plans that were simulated (options.simulate_within), 0: the formula decided. Of the plan that
+  // is shown, and of the formula's best: the simulated step per sample, ms.
+  std::int64_t simulated = 0;
+  double simulated_value = 0, simulated_of_formula = 0;
+
   // What ended it before its time: "--time-limit after 5 s"; empty: nothing.
   std::string ended_by;
 

@@ -9,7 +9,7 @@
 namespace galvatron::search {
 namespace {
 
-// Branches that one shape may take, and all together.
+// Branches that a shape may take to say what it needs, and all of a search together.
 constexpr std::int64_t kShapeBranches = 200'000;
 constexpr std::int64_t kMostBranches = 2'000'000;
 
@@ -53,7 +53,7 @@ std::optional<ShapeAnswer> InterleavedCandidate::advance(const Effort& effort, S
   InterleavedSolver solver(tables(), shape(), layers_per_stage_, budget());
   ShapeAnswer answer;
   answer.choice =
-      solver.solve(effort.cutoff * shared().samples(), kShapeBranches, effort.interrupted);
+      solver.solve(effort.cutoff * shared().samples(), effort.branches, effort.interrupted);
   spent.branches += solver.work();
   if (!solver.complete()) {
     const double raised = std::max(bound, solver.lower_bound() / shared().samples());

@@ -106,6 +106,16 @@ std::string to_text(const FoundPlan& found, Bytes budget) {
   return plan_table(found) + "\n" + cost::plan_cost_table(found.cost, found.plan, budget);
 }
 
+std::string chosen_text(const SearchResult& result) {
+  if (!result.by_formula) return "";
+  const FoundPlan &best = *result.best, &other = *result.by_formula;
+  return fmt::format(
+      "  chosen by its simulated step, {}: that of the formula's best plan ({}, step {}) is {} "
+      "longer (--simulate-within 0 takes that one)\n",
+      to_text(best.cost.simulated_time), shape_text(other.plan), to_text(other.cost.step_time),
+      percent_more(other.simulated_ms_per_sample(), best.simulated_ms_per_sample()));
+}
+
 std::string to_text(const ClosestMiss& miss, Bytes budget) {
   return fmt::format(
       "nothing fits in {}: the leanest plan needs {} ({} bytes) on its fullest device ({} "
@@ -138,11 +148,15 @@ OrderedJson search_to_json(const SearchResult& result, Bytes budget) {
                         {"interleaved_given_up", certificate.interleaved_given_up},
                         {"runs", certificate.runs},
                         {"runs_before", certificate.runs_before},
-                        {"simplicity_cost", certificate.simplicity_cost}};
+                        {"simplicity_cost", certificate.simplicity_cost},
+                        {"simulated", certificate.simulated},
+                        {"simulated_ms_per_sample", certificate.simulated_value},
+                        {"simulated_ms_per_sample_of_formula", certificate.simulated_of_formula}};
   if (!certificate.ended_by.empty()) out["certificate"]["ended_by"] = certificate.ended_by;
   out["runners_up"] = OrderedJson::array();
   for (const FoundPlan& other : result.runners_up) {
     out["runners_up"].push_back({{"ms_per_sample", other.ms_per_sample()},
+                                 {"simulated_ms_per_sample", other.simulated_ms_per_sample()},
                                  {"pp_degree", other.plan.pipeline.degree},
                                  {"schedule", plan::to_text(other.plan.pipeline.schedule)},
                                  {"num_microbatches", other.plan.num_microbatches},

@@ -25,6 +25,8 @@ std::string plan_table(const FoundPlan& found);
 
 // The plan, its stages' memory against the budget, where the step's time goes.
 std::string to_text(const FoundPlan& found, Bytes budget);
+// One line where the simulation overruled the formula, else nothing.
+std::string chosen_text(const SearchResult& result);
 // One sentence: how much the leanest plan needs.
 std::string to_text(const ClosestMiss& miss, Bytes budget);
 // One sentence: that nothing fits, or that time was over first. REQUIRES: it found no plan.

@@ -16,6 +16,13 @@ constexpr std::int64_t kExactWork = 100'000'000;
 constexpr std::int64_t kRunnerUpWork = 100'000'000;  // all of them
 // Enumerated shapes so much slower than the best plan are runners-up, where any are wanted.
 constexpr double kEnumeratedSlack = 1.02;
+// The closed formula of interleaved stages is up to so much above their simulation
+// (cost/pipeline_time.h): further than the others they are worth a look.
+constexpr double kInterleavedExcess = 1.25;
+// What choosing by simulation may take: enumerations and their branches, plans, and the steps of
+// their lists, layers times microbatches.
+constexpr int kMostReopened = 6, kMostSimulated = 24;
+constexpr std::int64_t kReopenedBranches = 5'000, kMostSimulatedSteps = 100'000;
 
 // A plan of a shape; the best of the shape or of a part of it.
 struct Solution {
@@ -50,6 +57,9 @@ class Search {
       return std::move(result_);
     }
     certificate.timed("prediction", [&] { finish(); });
+    if (inputs_.options().simulate_within > 0) {
+      certificate.timed("simulation", [&] { choose_by_simulation(); });
+    }
     certificate.timed("runners-up", [&] { find_runners_up(); });
     certificate.nodes = work_.nodes;
     return std::move(result_);
@@ -177,14 +187,16 @@ class Search {
   }
 
   // Of all that are near enough to the best the one of fewest runs; of equal ones the fastest.
-  FoundPlan simplest() const {
+  FoundPlan simplest() {
     FoundPlan out = describe(solutions_.front());
+    shown_ = solutions_.front().shape;
     for (std::size_t i = 1; i < solutions_.size(); ++i) {
       if (solutions_[i].ms_per_sample() > best_ * slack()) break;
       FoundPlan other = solutions_[i].shape->describe(solutions_[i].answer, slack() * best_);
       if (other.num_runs() >= out.num_runs()) continue;
       other.runs_before = std::max(out.runs_before, out.num_runs());
       out = std::move(other);
+      shown_ = solutions_[i].shape;
     }
     return out;
   }
@@ -212,6 +224,77 @@ class Search {
     certificate.value = best_;
     const bool exact = lower_bound_ >= best_ * (1 - 10 * kRounding);
     certificate.lower_bound = exact ? best_ : lower_bound_;
+  }
+
+  // From where on by the formula the simulation is not asked.
+  double simulated_below(const ShapeCandidate& shape) const {
+    return best_ * (1 + inputs_.options().simulate_within) *
+           (shape.wants_cutoff() ? kInterleavedExcess : 1);
+  }
+
+  // Plans of the shapes that may be better when simulated, as far as they are found at no more
+  // work than the answer took.
+  void look_for_near_plans() {
+    const std::int64_t most =
+        work_.comparisons + std::clamp(work_.comparisons, kRunnerUpWork / 50, kRunnerUpWork);
+    while (!queue_.empty() && work_.comparisons < most && !pace_.over() &&
+           queue_.front().bound < simulated_below(*queue_.front().shape)) {
+      ShapeCandidate& shape = pop();
+      if (has_plan(shape)) continue;
+      advance(shape, {.best = best_,
+                      .cutoff = simulated_below(shape),
+                      .exact_work = kRunnerUpWork / 10,
+                      .thorough = false,
+                      .interrupted = pace_.interrupted()});
+    }
+    std::vector<ShapeCandidate*> enumerations;
+    for (const auto& shape : shapes_) {
+      if (!shape->wants_cutoff() || has_plan(*shape)) continue;
+      shape->reopen();
+      if (shape->bound() < simulated_below(*shape)) enumerations.push_back(shape.get());
+    }
+    std::stable_sort(enumerations.begin(), enumerations.end(),
+                     [](const auto* a, const auto* b) { return a->bound() < b->bound(); });
+    enumerations.resize(std::min<std::size_t>(enumerations.size(), kMostReopened));
+    for (ShapeCandidate* shape : enumerations) {
+      if (pace_.over()) break;
+      auto answer = shape->advance({.best = best_,
+                                    .cutoff = simulated_below(*shape),
+                                    .branches = kReopenedBranches,
+                                    .interrupted = pace_.interrupted()},
+                                   work_);
+      if (answer) solutions_.push_back({shape, std::move(*answer)});
+    }
+    sort_solutions();
+  }
+
+  // The formula's best plan and the best of each shape near it, by their simulated steps. Another
+  // one is taken for more than simplicity would give away.
+  void choose_by_simulation() {
+    look_for_near_plans();
+    Certificate& certificate = result_.certificate;
+    FoundPlan chosen = *result_.best;
+    const double of_formula = chosen.simulated_ms_per_sample();
+    certificate.simulated = 1;
+    std::int64_t steps = 0;
+    for (const Solution* one : best_of_shapes()) {
+      const ShapeCandidate& shape = *one->shape;
+      if (&shape == shown_ || one->ms_per_sample() >= simulated_below(shape)) continue;
+      steps += static_cast<std::int64_t>(inputs_.num_layers()) * shape.shape().num_microbatches;
+      if (certificate.simulated == kMostSimulated || steps > kMostSimulatedSteps || pace_.over()) {
+        break;
+      }
+      FoundPlan plan = describe(*one);
+      ++certificate.simulated;
+      const double taken = plan.simulated_ms_per_sample();
+      if (taken >= chosen.simulated_ms_per_sample() || taken * slack() >= of_formula) continue;
+      if (!result_.by_formula) result_.by_formula = std::move(result_.best);
+      chosen = std::move(plan);
+      shown_ = one->shape;
+    }
+    certificate.simulated_value = chosen.simulated_ms_per_sample();
+    certificate.simulated_of_formula = of_formula;
+    result_.best = std::move(chosen);
   }
 
   // The best plan of each shape that has one, in the order of `solutions_`.
@@ -244,9 +327,11 @@ class Search {
                       .interrupted = pace_.interrupted()});
     }
     sort_solutions();
-    const std::vector<const Solution*> shown = best_of_shapes();
-    for (std::size_t i = 1; i < std::min(shown.size(), enough); ++i) {
-      result_.runners_up.push_back(describe(*shown[i]));
+    for (const Solution* other : best_of_shapes()) {
+      const bool is_best = other == &solutions_.front() && !result_.by_formula;
+      if (other->shape == shown_ || is_best) continue;
+      if (result_.runners_up.size() + 1 == enough) break;
+      result_.runners_up.push_back(describe(*other));
     }
   }
 
@@ -281,9 +366,10 @@ class Search {
   std::vector<Entry> queue_;  // a heap, lowest bound first
   std::int64_t num_pushed_ = 0;
   std::vector<Solution> solutions_;
-  double best_;                     // ms per sample
-  double at_work_ = 0;              // bound of the shape that is asked at the moment
-  double lower_bound_ = kInfinity;  // of all shapes, when the search ends
+  const ShapeCandidate* shown_ = nullptr;  // of result_.best
+  double best_;                            // ms per sample
+  double at_work_ = 0;                     // bound of the shape that is asked at the moment
+  double lower_bound_ = kInfinity;         // of all shapes, when the search ends
   SearchWork work_;
   SearchResult result_;
 };

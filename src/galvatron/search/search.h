@@ -34,6 +34,10 @@ struct SearchOptions {
   // By how much of its step a plan may be slower than the best one, if it has fewer runs of layers
   // that are treated alike. 0: the best plan as it is.
   double simplicity = 1e-3;
+  // The best plan of each shape that takes at most so much longer by the formula is simulated, and
+  // the one whose simulated step is shortest is chosen; interleaved shapes, of which the formula
+  // says too much, are looked at further. 0: the formula decides.
+  double simulate_within = 0.05;
   // By how much of its step the best plan may be missed, so that the search ends sooner: the
   // certificate's gap says by how much at most it was.
   double tolerance = 0;
@@ -63,6 +67,9 @@ struct FoundPlan {
   double ms_per_sample() const {
     return cost.step_time.value / static_cast<double>(plan.global_batch);
   }
+  double simulated_ms_per_sample() const {
+    return cost.simulated_time.value / static_cast<double>(plan.global_batch);
+  }
 };
 
 // When nothing fits: the plan that needs the least memory.
@@ -74,10 +81,14 @@ struct ClosestMiss {
 };
 
 struct SearchResult {
-  std::optional<FoundPlan> best;            // nullopt: nothing fits, or nothing was found in time
-  std::vector<FoundPlan> runners_up;        // ascending step time per sample
+  std::optional<FoundPlan> best;        // nullopt: nothing fits, or nothing was found in time
+  std::optional<FoundPlan> by_formula;  // what the formula chose, where the simulation chose best
+  std::vector<FoundPlan> runners_up;    // ascending step time per sample
   std::optional<ClosestMiss> closest_miss;  // nothing fits, and one was found
   Certificate certificate;
+
+  // The plan of the certificate's value, but for what simplicity cost. REQUIRES: there is one.
+  const FoundPlan& best_by_formula() const { return by_formula ? *by_formula : *best; }
 };
 
 // `inputs`: hardware and model profile, job; the job's global_batch is one of global_batches.

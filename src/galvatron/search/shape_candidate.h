@@ -17,11 +17,12 @@ namespace galvatron::search {
 
 // What one step may look for, and at what price.
 struct Effort {
-  double best = kInfinity;      // of the plans found so far; ms per sample
-  double cutoff = kInfinity;    // plans from here on are of no use; ms per sample
-  std::int64_t exact_work = 0;  // comparisons of labels in one attempt
-  bool thorough = true;         // false: what takes more is left aside
-  bool hasty = false;           // any plan is welcome, soon
+  double best = kInfinity;          // of the plans found so far; ms per sample
+  double cutoff = kInfinity;        // plans from here on are of no use; ms per sample
+  std::int64_t exact_work = 0;      // comparisons of labels in one attempt
+  std::int64_t branches = 200'000;  // of an enumeration
+  bool thorough = true;             // false: what takes more is left aside
+  bool hasty = false;               // any plan is welcome, soon
   const std::function<bool()>* interrupted = nullptr;  // says when to break off
   bool is_over() const { return interrupted && (*interrupted)(); }
 };
@@ -61,6 +62,8 @@ class ShapeCandidate {
   // One step: bound() rises, or a plan below the cutoff comes out that is the best of some part
   // (any plan in haste), or it breaks off and is as it was.
   virtual std::optional<ShapeAnswer> advance(const Effort& effort, SearchWork& spent) = 0;
+  // An enumeration is as if it had not been asked: for another cutoff. What was found stands.
+  virtual void reopen() {}
   // Is it an enumeration, which only a known plan keeps short? Then it comes after all others.
   virtual bool wants_cutoff() const = 0;
 

@@ -18,6 +18,7 @@ std::optional<search::FoundPlan> leanest_plan(planning::PreparedSearch prepared,
   options.space.pp_degrees.only = {miss.pp_degree};
   options.space.num_microbatches.only = {miss.num_microbatches};
   options.num_runners_up = 0;
+  options.simulate_within = 0;
   options.closest_miss_below = {};
   return prepared.run().best;
 }
@@ -47,7 +48,8 @@ std::string SearchAnswer::text() const {
   const planning::Question& question = prepared.question;
   std::string out = to_text(best, memory()) +
                     to_text(planning::throughput(question, best.plan, best.cost), question) +
-                    extrapolated_text(question, best.plan) + "\n" + to_text(baselines, best);
+                    extrapolated_text(question, best.plan) + search::chosen_text(result) + "\n" +
+                    to_text(baselines, best, planning::chosen_by(result));
   if (explanation) out += to_text(*explanation, result, memory());
   return out;
 }
@@ -55,7 +57,8 @@ std::string SearchAnswer::text() const {
 plan::Plan SearchAnswer::best_plan() const {
   plan::Plan plan = result.best->plan;
   plan.search = planning::search_to_json(prepared.question, result);
-  plan.search["baselines"] = planning::baselines_to_json(baselines, *result.best);
+  plan.search["baselines"] =
+      planning::baselines_to_json(baselines, *result.best, planning::chosen_by(result));
   plan::record_question(plan, prepared.question.inputs(plan.global_batch).job);
   return plan;
 }
