@@ -311,10 +311,11 @@ std::string gain_text(const std::vector<Baseline>& baselines, const search::Foun
   const bool simulated = by == StepFigure::kSimulation;
   const char* how = simulated ? ", simulated" : "";
   if (percent < -100 * search::SearchOptions{}.simplicity) {
-    return fmt::format("  {} takes {:.2f} % less time than the plan found{}{}\n", best->name,
-                       -percent, how,
-                       simulated ? "; by the formula it is not the best of its shape"
-                                 : "; it is outside the space searched");
+    return fmt::format(
+        "  {} takes {:.2f} % less time than the plan found{}; it is outside the space "
+        "searched{}\n",
+        best->name, -percent, how,
+        simulated ? ", or not the best of its shape by the formula" : "");
   }
   if (percent < 0.005) {
     return fmt::format("  the plan found is no faster than the best of these, {}{}\n", best->name,

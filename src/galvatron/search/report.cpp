@@ -110,10 +110,11 @@ std::string chosen_text(const SearchResult& result) {
   if (!result.by_formula) return "";
   const FoundPlan &best = *result.best, &other = *result.by_formula;
   return fmt::format(
-      "  chosen by its simulated step, {}: that of the formula's best plan ({}, step {}) is {} "
+      "  chosen by its simulated step, {}: that of the formula's best plan ({}, step {}) is {:.2f} "
+      "% "
       "longer (--simulate-within 0 takes that one)\n",
       to_text(best.cost.simulated_time), shape_text(other.plan), to_text(other.cost.step_time),
-      percent_more(other.simulated_ms_per_sample(), best.simulated_ms_per_sample()));
+      100 * (other.simulated_ms_per_sample() / best.simulated_ms_per_sample() - 1));
 }
 
 std::string to_text(const ClosestMiss& miss, Bytes budget) {

@@ -295,6 +295,11 @@ class Search {
     certificate.simulated_value = chosen.simulated_ms_per_sample();
     certificate.simulated_of_formula = of_formula;
     result_.best = std::move(chosen);
+    // Those found further away than any runner-up that was enumerated before are none.
+    std::erase_if(solutions_, [&](const Solution& one) {
+      return one.shape->wants_cutoff() && one.shape != shown_ &&
+             one.ms_per_sample() >= best_ * kEnumeratedSlack;
+    });
   }
 
   // The best plan of each shape that has one, in the order of `solutions_`.
