@@ -62,7 +62,7 @@ test("its figures are the command line's to the last digit", async ({
     text?.replace(/^ +shapes .*$/m, "").trimEnd();
   // The reasons come after the plan.
   await expect
-    .poll(async () => timeless(await shown.textContent()), { timeout: 15_000 })
+    .poll(async () => timeless(await shown.textContent()), { timeout: 60_000 })
     .toBe(timeless(said));
 });
 
