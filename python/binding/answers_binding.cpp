@@ -29,11 +29,12 @@ struct MachineTexts {
   std::optional<Text> hardware, profile;
   std::optional<std::string> cluster;
 
-  planning::MachineKnowledge knowledge() const {
+  planning::MachineKnowledge knowledge(const std::string& calibration) const {
     planning::MachineKnowledge out;
     if (hardware) out.hardware = to_hardware(*hardware);
     if (profile) out.profile = to_profile(*profile);
     if (cluster) out.cluster = profiles::load_cluster(*cluster);
+    if (!calibration.empty()) out.calibration = planning::read_calibration(calibration);
     return out;
   }
 };
@@ -66,9 +67,11 @@ template <typename Request, OptionList (*options_of)(Request&)>
 struct Arguments {
   Request request;
   spec::ModelOverrides overrides;
+  std::string calibration;  // file
 
   OptionList options() {
     OptionList list = spec::model_override_options(overrides);
+    list.append(planning::calibration_options(calibration));
     list.append(options_of(request));
     return list;
   }
@@ -142,7 +145,7 @@ class AnsweredSearch {
     SearchArguments arguments;
     arguments.options().read(from_text(options, "search"), "search");
     return planning::prepare_search(arguments.request, adapted(model, arguments.overrides),
-                                    machine.knowledge());
+                                    machine.knowledge(arguments.calibration));
   }
 
   static search::WatchProgress watch_by(SharedObject hear) {
@@ -181,7 +184,8 @@ Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& o
   const MachineTexts machine = {hardware, profile, cluster};
   const planning::PricedPlan priced =
       planning::price_plan(arguments.request, to_plan(plan_text),
-                           adapted(model, arguments.overrides), machine.knowledge(), "the plan");
+                           adapted(model, arguments.overrides),
+                           machine.knowledge(arguments.calibration), "the plan");
   const auto throughput = planning::throughput(priced.question, priced.plan, priced.cost);
   return OrderedJson{{"cost", cost::plan_cost_to_json(priced.cost)},
                      {"question", question_to_json(priced.question, priced.plan.global_batch)},

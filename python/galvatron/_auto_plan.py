@@ -22,6 +22,8 @@ class AutoPlanOptions(TypedDict, total=False):
     """Where it keeps the profiles that it searches with."""
     refresh: bool
     """Measure again what is kept there."""
+    calibration: str | PathLike[str]
+    """Factors of a run's parts over their prediction, written by `galvatron report RUN --calibrate FILE`."""
 
 
 def auto_plan(

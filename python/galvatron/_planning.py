@@ -57,6 +57,8 @@ class MachineOptions(TypedDict, total=False):
     """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
     tokens: int | str
     """Of the whole training, such as "1T": the answer says how many days it takes."""
+    calibration: str | PathLike[str]
+    """Factors of a run's parts over their prediction, written by `galvatron report RUN --calibrate FILE`."""
     inter_node: str
     """Network of one node, all its devices together: "25GB/s", or in bits "200Gb/s"; default, as for the options
     below: what the cluster has."""
@@ -178,7 +180,6 @@ class SweepOptions(SpaceOptions, total=False):
     """Of one device: ["24GiB", "40GiB"], or "16GiB:80GiB:8GiB"."""
     hardware: str | PathLike[str]
     profile: str | PathLike[str]
-    calibration: str | PathLike[str]
 
 
 @described(planner.sweep_options())

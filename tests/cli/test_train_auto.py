@@ -14,6 +14,10 @@ AUTO = ["train", "--model", "gpt2-tiny", "--seq-length", 32, "--precision", "fp3
 AUTO += ["--nproc", 2, "--plan", "auto", "--run-dir", "run", "--cache-dir", "cache"]
 
 
+def plan_precision(folder: Path) -> str:
+    return json.loads((folder / "run" / "plan.json").read_text())["precision"]
+
+
 def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     result = galvatron(*AUTO, "--memory", "1GiB")
     assert result.returncode == 0, result.stderr
@@ -36,6 +40,16 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "third" / "plan.json").read_text())["model"] == "gpt2-tiny(num_layers=1)"
     assert result.stderr.count("using cache/") == 1
+
+    # What an earlier run's parts have over their prediction.
+    hardware = json.loads(next((tmp_path / "cache").glob("hardware-*")).read_text())
+    origin = {"run": "run", "device": hardware["device"], "world_size": 2, "precision": plan_precision(tmp_path)}
+    calibration = {"format": "galvatron-calibration", "version": 1, "origin": origin, "factors": {"backward": 3.0}}
+    (tmp_path / "calibration.json").write_text(json.dumps(calibration))
+    result = galvatron(*AUTO, "--memory", "1GiB", "--calibration", "calibration.json", "--run-dir", "fourth")
+    assert result.returncode == 0, result.stderr
+    plan = json.loads((tmp_path / "fourth" / "plan.json").read_text())
+    assert plan["search"]["prediction"]["calibration"] == {"backward": 3.0}
 
     # The plan is searched for the optimizer that trains, and foretells only that.
     result = galvatron(*AUTO, "--memory", "1GiB", "--optimizer", "sgd", "--run-dir", "second")
@@ -91,6 +105,12 @@ def test_refresh_belongs_to_auto(galvatron):
     result = galvatron("train", "--model", "gpt2-tiny", "--data", "synthetic", "--refresh")
     assert result.returncode == 2
     assert "--refresh belongs to --plan auto" in result.stderr
+
+
+def test_calibration_belongs_to_auto(galvatron):
+    result = galvatron("train", "--model", "gpt2-tiny", "--data", "synthetic", "--calibration", "run.json")
+    assert result.returncode == 2
+    assert "--calibration belongs to --plan auto" in result.stderr
 
 
 def test_memory_belongs_to_auto(galvatron):

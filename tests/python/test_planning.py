@@ -136,6 +136,21 @@ def test_simulate_takes_what_search_takes(found):
     assert priced.fits and not tight.fits
 
 
+def test_a_calibration_corrects_search_and_simulate(found, tmp_path):
+    origin = {"run": "run", "date": "2026-11-30", "model": "llama2-7b", "device": "A100-40G", "world_size": 16}
+    calibration = {"format": "galvatron-calibration", "version": 1, "origin": {**origin, "precision": "bf16"}}
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({**calibration, "factors": {"forward": 2.0, "backward": 2.0}}))
+    slower = galvatron.search("llama2-7b", **QUESTION, runners_up=0, calibration=path)
+    assert slower.prediction.step_ms > 1.5 * galvatron.search("llama2-7b", **QUESTION, runners_up=0).prediction.step_ms
+    assert "corrected by run" in str(slower.question)
+    again = galvatron.simulate("llama2-7b", slower.plan, cluster=CLUSTER, calibration=path)
+    assert again.step_ms == pytest.approx(slower.prediction.step_ms, rel=1e-12)
+    path.write_text(json.dumps({**calibration, "origin": {**origin, "precision": "fp32"}, "factors": {}}))
+    with pytest.raises(galvatron.ConfigError, match="measured in fp32, the question is of bf16"):
+        galvatron.search("llama2-7b", **QUESTION, calibration=path)
+
+
 def test_plans_of_galvatron2_are_read(tmp_path):
     theirs = tmp_path / "theirs.json"
     theirs.write_text(json.dumps({

@@ -20,6 +20,7 @@ namespace {
 struct ProfileRequest {
   std::string cache_dir = profiler::default_cache_dir();
   bool refresh = false;
+  std::string calibration;
 
   OptionList options() {
     OptionList list;
@@ -27,6 +28,8 @@ struct ProfileRequest {
     list.path("cache-dir", cache_dir,
               "Where plan=\"auto\" keeps the profiles that it searches with");
     list.flag("refresh", refresh, "plan=\"auto\" measures again what is kept there");
+    list.path("calibration", calibration,
+              "Factors of a run's parts over their prediction that plan=\"auto\" searches with");
     return list;
   }
 };
@@ -56,18 +59,20 @@ class AutoPlan {
     profiles_.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
     profiles_.cache_dir = request.cache_dir;
     profiles_.refresh = request.refresh;
+    calibration_ = request.calibration;
     model_ = inputs.model;
   }
 
   const spec::ModelSpec& model() const { return model_; }
   bool is_first() const { return environment_.rank == 0; }
   Text question() const {
-    return OrderedJson{{"world_size", profiles_.world_size},
+    OrderedJson out = {{"world_size", profiles_.world_size},
                        {"seq_length", profiles_.job.seq_length},
                        {"global_batch", profiles_.job.global_batch},
                        {"precision", spec::to_text(profiles_.job.precision)},
-                       {"optimizer", profiles_.job.optimizer->name}}
-        .dump();
+                       {"optimizer", profiles_.job.optimizer->name}};
+    if (!calibration_.empty()) out["calibration"] = calibration_;
+    return out.dump();
   }
 
   std::string hardware() const {
@@ -98,6 +103,7 @@ class AutoPlan {
 
   comm::LaunchEnvironment environment_;
   profiler::KeptProfiles profiles_;
+  std::string calibration_;
   spec::ModelSpec model_;
 };
 

@@ -143,7 +143,13 @@ OptionList machine_options(MachineFiles& files) {
   list.text("cluster", files.cluster,
             "Data sheet for what is not measured: a name, a file, or "
             "NODESxDEVICESxDEVICE:NETWORK such as 2x8xA100-40G:25GB/s (galvatron clusters)");
-  list.path("calibration", files.calibration,
+  list.append(calibration_options(files.calibration));
+  return list;
+}
+
+OptionList calibration_options(std::string& file) {
+  OptionList list;
+  list.path("calibration", file,
             "Factors that a run's measured parts have over their prediction, written by galvatron "
             "report --calibrate");
   return list;

@@ -20,6 +20,8 @@ struct MachineFiles {
   std::string calibration;  // file of report --calibrate
 };
 OptionList machine_options(MachineFiles& files);
+// The last of them alone.
+OptionList calibration_options(std::string& file);
 
 // What is known about the machine: measured profiles, or a data sheet in the place of those that
 // are not there.

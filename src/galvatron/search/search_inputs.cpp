@@ -52,7 +52,7 @@ void SearchInputs::check_seq_length() const {
 cost::CostInputs SearchInputs::of_batch(std::int64_t global_batch) const {
   spec::JobSpec job = inputs_.job;
   job.global_batch = global_batch;
-  return {inputs_.model, job, hardware_, inputs_.profile};
+  return {inputs_.model, job, hardware_, inputs_.profile, inputs_.factors};
 }
 
 const SearchInputs::Strategies& SearchInputs::strategies(int ranks_per_stage) {

@@ -51,6 +51,7 @@ struct TrainCommand {
   std::optional<Bytes> memory;  // for --plan auto
   std::string cache_dir = profiler::default_cache_dir();
   bool refresh = false;
+  std::string calibration;
   int max_restarts = 0;
   bool searches_plan = false;  // --plan auto
   const CLI::App* app = nullptr;
@@ -65,6 +66,9 @@ OptionList options_of(TrainCommand& command) {
   list.bytes("memory", command.memory, "Of one rank, for --plan auto; default: all there is");
   list.path("cache-dir", command.cache_dir, "Where --plan auto keeps its profiles");
   list.flag("refresh", command.refresh, "--plan auto measures again what is kept there");
+  list.path("calibration", command.calibration,
+            "Factors of a run's parts over their prediction, of galvatron report --calibrate, that "
+            "--plan auto searches with");
   list.group(train::kRankOptions);
   add_rank_options(list, command.ranks, kMostRanks);
   list.count("max-restarts", command.max_restarts, {0, kMostRestarts},
@@ -97,12 +101,16 @@ void refuse_contradictions(const TrainCommand& options, const RankLaunch& launch
                             "--plan");
   const bool is_rank = launch.is_rank;  // whose "auto" has become a file
   refuse_restarts(options, launch);
-  if (options.memory && options.job.plan != kAutoPlan && !is_rank) {
+  if (is_rank || options.job.plan == kAutoPlan) return;
+  if (options.memory) {
     throw ConfigError(
         "--memory is the budget of --plan auto; a plan that is given has no use for it");
   }
-  if (options.refresh && options.job.plan != kAutoPlan && !is_rank) {
+  if (options.refresh) {
     throw ConfigError("--refresh belongs to --plan auto, which measures what it searches with");
+  }
+  if (!options.calibration.empty()) {
+    throw ConfigError("--calibration belongs to --plan auto, which searches with it");
   }
 }
 
@@ -204,6 +212,7 @@ AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::Trai
   profiles.cache_dir = options.cache_dir;
   profiles.refresh = options.refresh;
   request.memory = options.memory;
+  request.calibration = options.calibration;
   request.output =
       std::filesystem::path(job.run_dir.empty() ? options.cache_dir : job.run_dir) / "plan.json";
   return request;

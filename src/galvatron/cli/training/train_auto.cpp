@@ -33,6 +33,8 @@ int search_plan(const AutoPlanRequest& request) {
   search.insert(search.end(), overrides.begin(), overrides.end());
   if (request.memory)
     search.insert(search.end(), {"--memory", std::to_string(request.memory->value)});
+  if (!request.calibration.empty())
+    search.insert(search.end(), {"--calibration", request.calibration});
   return profiler::run_galvatron(profiles.binary, search);
 }
 

@@ -15,6 +15,7 @@ struct AutoPlanRequest {
   profiler::KeptProfiles profiles;  // with model, job and ranks
   // Memory of one rank; unset: all that the hardware profile says.
   std::optional<Bytes> memory;
+  std::string calibration;  // file; empty: none
   // Plan file to write.
   std::string output;
 };
