@@ -182,10 +182,9 @@ Text simulate(const spec::ModelSpec& model, const Text& plan_text, const Text& o
   SimulateArguments arguments;
   arguments.options().read(from_text(options, "simulate"), "simulate");
   const MachineTexts machine = {hardware, profile, cluster};
-  const planning::PricedPlan priced =
-      planning::price_plan(arguments.request, to_plan(plan_text),
-                           adapted(model, arguments.overrides),
-                           machine.knowledge(arguments.calibration), "the plan");
+  const planning::PricedPlan priced = planning::price_plan(
+      arguments.request, to_plan(plan_text), adapted(model, arguments.overrides),
+      machine.knowledge(arguments.calibration), "the plan");
   const auto throughput = planning::throughput(priced.question, priced.plan, priced.cost);
   return OrderedJson{{"cost", cost::plan_cost_to_json(priced.cost)},
                      {"question", question_to_json(priced.question, priced.plan.global_batch)},
