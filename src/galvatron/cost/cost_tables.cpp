@@ -252,8 +252,10 @@ StageNumbers stage_numbers(const CostTables& tables, std::span<const int> choice
   const auto transfer_ms = [&](std::int64_t layer) {
     return tables.border(static_cast<int>(layer)).transfer_ms;
   };
-  out.forward_ms = stage > 0 ? transfer_ms(layers.begin) : 0;
-  out.backward_ms = stage < tables.shape.num_stages() - 1 ? transfer_ms(layers.end) : 0;
+  out.forward_wait_ms = stage > 0 ? transfer_ms(layers.begin) : 0;
+  out.backward_wait_ms = stage < tables.shape.num_stages() - 1 ? transfer_ms(layers.end) : 0;
+  out.forward_ms = out.forward_wait_ms;
+  out.backward_ms = out.backward_wait_ms;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
     const double transition =

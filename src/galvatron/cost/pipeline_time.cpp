@@ -35,22 +35,33 @@ double simulated_steps_ms(const PipelineShape& shape, std::span<const StageNumbe
 }  // namespace
 
 void ChunkNumbers::add(const StageNumbers& stage, int times) {
-  sum_ms += times * (stage.forward_ms + stage.backward_ms);
-  forward_ms = std::max(forward_ms, stage.forward_ms);
-  backward_ms = std::max(backward_ms, stage.backward_ms);
-  both_ms = std::max(both_ms, stage.forward_ms + stage.backward_ms);
+  const double forward = stage.forward_ms - stage.forward_wait_ms;
+  const double backward = stage.backward_ms - stage.backward_wait_ms;
+  sum_ms += times * (forward + backward);
+  forward_ms = std::max(forward_ms, forward);
+  backward_ms = std::max(backward_ms, backward);
+  both_ms = std::max(both_ms, forward + backward);
+  waits_ms += times * (stage.forward_wait_ms + stage.backward_wait_ms);
+  longest_wait_ms = std::max({longest_wait_ms, stage.forward_wait_ms, stage.backward_wait_ms});
+}
+
+int border_waits(const PipelineShape& shape) {
+  const bool by_chunk =
+      plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestOfEachChunk;
+  return by_chunk ? 1 : shape.num_microbatches;
 }
 
 double interleaved_steps_ms(const PipelineShape& shape, std::span<const ChunkNumbers> chunks) {
-  double sum = 0, slowest = 0, period = 0, ramp = 0;
+  double sum = 0, slowest = 0, period = 0, ramp = 0, waits = 0;
   for (const ChunkNumbers& chunk : chunks) {
     sum += chunk.count * chunk.sum_ms;
-    slowest = std::max(slowest, chunk.both_ms);
-    period += chunk.count * (chunk.forward_ms + chunk.backward_ms);
+    slowest = std::max({slowest, chunk.both_ms, chunk.longest_wait_ms});
+    period += chunk.count * std::max(chunk.forward_ms + chunk.backward_ms, chunk.longest_wait_ms);
     ramp = std::max(ramp, chunk.sum_ms - chunk.both_ms);
+    waits += chunk.count * chunk.waits_ms;
   }
   const int m = shape.num_microbatches;
-  return m < shape.pp_degree ? sum + (m - 1) * slowest : m * period + ramp;
+  return waits + (m < shape.pp_degree ? sum + (m - 1) * slowest : m * period + ramp);
 }
 
 double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
@@ -62,7 +73,9 @@ double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers
   std::vector<ChunkNumbers> chunks;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     if (i == 0 || (by_chunk && i % p == 0)) chunks.emplace_back();
-    chunks.back().add(stages[i]);
+    StageNumbers stage = stages[i];
+    if (!by_chunk) stage.forward_wait_ms = stage.backward_wait_ms = 0;
+    chunks.back().add(stage);
   }
   if (by_chunk) return interleaved_steps_ms(shape, chunks) + once;
   const ChunkNumbers all = chunks.empty() ? ChunkNumbers{} : chunks.front();

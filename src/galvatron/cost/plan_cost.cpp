@@ -93,7 +93,9 @@ void split_step_time(PlanCost& cost, const PipelineShape& shape) {
           m * (time.forward.hidden + time.backward.hidden).value + time.gradient_sync.hidden.value;
     }
     for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
-      exposed += m * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
+      const double transfers = cost.stages[static_cast<std::size_t>(stage)].transfers.value;
+      exposed += border_waits(shape) * transfers;
+      hidden += (m - border_waits(shape)) * transfers;
     }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
     cost.slowest_rank = pp_rank;
@@ -126,7 +128,8 @@ void tell_kinds(PlanCost& cost, const PipelineShape& shape) {
     kinds[kLayoutChange] += m * row.transition.value;
   }
   for (int stage = cost.slowest_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
-    kinds[kTransfer] += m * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
+    kinds[kTransfer] +=
+        border_waits(shape) * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
   }
   kinds[kBubble] = cost.bubble.value;
 }

@@ -18,7 +18,7 @@ constexpr std::int64_t kRunnerUpWork = 100'000'000;  // all of them
 constexpr double kEnumeratedSlack = 1.02;
 // The closed formula of interleaved stages is up to so much above their simulation
 // (cost/pipeline_time.h): further than the others they are worth a look.
-constexpr double kInterleavedExcess = 1.25;
+constexpr double kInterleavedExcess = 1.1;
 // What choosing by simulation may take: enumerations and their branches, plans, and the steps of
 // their lists, layers times microbatches.
 constexpr int kMostReopened = 6, kMostSimulated = 24;

@@ -139,7 +139,8 @@ double InterleavedSolver::change_ms(const std::pair<int, int>& types) const {
 
 double InterleavedSolver::time_bound() {
   for (std::size_t c = 0; c < classes_.size(); ++c) {
-    cost::StageNumbers out{classes_[c].in_ms, classes_[c].out_ms, 0};
+    const double in = classes_[c].in_ms, away = classes_[c].out_ms;
+    cost::StageNumbers out{in, away, 0, in, away};
     for (std::size_t type = 0; type < types_.size(); ++type) {
       const double n = classes_[c].layers[type];
       if (n == 0) continue;
