@@ -193,13 +193,13 @@ TEST(SimulateLowered, CollectivesOfALayerKeepTheLaneWaiting) {
   EXPECT_DOUBLE_EQ(simulate(lowered.lists, {times}, lowered.traffic).total.value, 6 + 5 + 5 + 3);
 }
 
-// What is sent to the stage before waits for the last layer's reduction, as in the executor.
+// What is sent to the stage before waits for no reduction, as in the executor.
 TEST(SimulateLowered, AListThatNamesTransfersSendsWhereItSays) {
   const LoweredPipeline lowered(1, 0, 2);
   const Timeline timeline = simulate(lowered.lists, {stage(1, 2), stage(1, 2)}, lowered.traffic);
   // Stage 1: 1 to 4, reductions of layer 3 beside layer 2 and until 5, of layer 2 until 7.
-  EXPECT_EQ(of_stage(timeline, 0), "F0@0 B0@7 reduce 1@8 reduce 0@10 ");
-  EXPECT_DOUBLE_EQ(timeline.total.value, 12);
+  EXPECT_EQ(of_stage(timeline, 0), "F0@0 B0@4 reduce 1@5 reduce 0@7 ");
+  EXPECT_DOUBLE_EQ(timeline.total.value, 9);
 }
 
 TEST(SimulateLowered, ATieWaitsForAllThatHoldACopy) {

@@ -180,7 +180,7 @@ TEST(CheckSchedule, TheTinyLists) {
             "G:0 F0:0 X:0 G:0 sA0 pG0 F1:0 X:0 G:0 sA1 pG1 rG0 B0:0 X:0 A0:0 R0:0 wR:0 G:0 rG1 "
             "B1:0 X:0 A1:0 R1:0 wR:0 T:0");
   EXPECT_EQ(to_text(Tiny().lists()[1]),
-            "pA0 rA0 F0:1 pA1 B0:1 A0:1 sG0 rA1 F1:1 B1:1 A1:1 R:0 wR:0 sG1 T:0");
+            "pA0 rA0 F0:1 pA1 B0:1 A0:1 sG0 rA1 F1:1 B1:1 A1:1 R:0 sG1 wR:0 T:0");
 }
 
 TEST(CheckSchedule, SaysWhatIsWrongWithTheWayThroughAStage) {

@@ -47,13 +47,16 @@ class ReductionPass {
       out_.push_back(step);
       if (step.action != Action::kBackward) continue;
       reduce(step);
+      const bool ends = ends_stage(step, parts_);
+      // The stage in front does not wait for reductions.
+      for (const Action action : {Action::kMoveGradient, Action::kSendGradient}) {
+        const bool is_next = i + 1 < steps_.size() && steps_[i + 1].action == action;
+        if (ends && is_next) out_.push_back(steps_[++i]);
+      }
       const bool continues = behind != nullptr && same_stage_step(*behind, step);
       if (continues) finish(*behind);
       behind = &step;
-      if (!ends_stage(step, parts_)) continue;
-      const bool moves = i + 1 < steps_.size() && steps_[i + 1].action == Action::kMoveGradient;
-      if (moves) out_.push_back(steps_[++i]);
-      finish(step);
+      if (ends) finish(step);
     }
     for (std::size_t unit = 0; unit < parts_.units.size(); ++unit) {
       if (under_way_[unit]) finish_unit({}, unit);
@@ -148,7 +151,8 @@ class GatherPass {
   // Steps of a layer's gradients, in front of which nothing is gathered.
   static bool belongs_behind(const Step& step) {
     return step.action == Action::kAddGradients || step.action == Action::kReduce ||
-           step.action == Action::kFinishReduce || step.action == Action::kMoveGradient;
+           step.action == Action::kFinishReduce || step.action == Action::kMoveGradient ||
+           step.action == Action::kSendGradient;
   }
 
   void gather(const Step& of, int layer) {

@@ -47,9 +47,10 @@ std::vector<Step> split_layers(const std::vector<Step>& steps, const RankParts& 
 
 // Gradients are added up after a layer's backward, and reduced as soon as they are whole: of a unit
 // that reduces each microbatch then, of another when its last layer has done its last microbatch.
-// The reductions of a layer are finished behind the next one's, and a stage's at its end; ties come
-// last, in the order of their names, which all pipeline ranks share.
-//   B0:1 A0:1 R0:1 B0:0 A0:0 R0:0 wR:1 wR:0 T:0
+// The reductions of a layer are finished behind the next one's, and a stage's at its end, when its
+// gradient is on its way; ties come last, in the order of their names, which all pipeline ranks
+// share.
+//   B0:1 A0:1 R0:1 B0:0 A0:0 R0:0 sG0 wR:1 wR:0 T:0
 std::vector<Step> add_reductions(const std::vector<Step>& steps, const RankParts& parts);
 
 // Units are whole from kGather to kFree. A layer starts the gathers of its own, where still due,
