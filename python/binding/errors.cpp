@@ -1,4 +1,5 @@
 #include "galvatron/base/error.h"
+#include "galvatron/base/user_path.h"
 
 #include "bindings.h"
 #include "python_words.h"
@@ -22,6 +23,8 @@ void translate(std::exception_ptr raised) {
     raise("RuntimeFailure", error);
   } catch (const InternalError& error) {
     raise("InternalError", error);
+  } catch (const std::filesystem::filesystem_error& error) {
+    raise("ConfigError", ConfigError(path_problem(error)));
   }
 }
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 IGNORED_LABEL = -100
 
+# Of datasets of chats (TRL, tokenizers): 1 where a token is to be learned.
+LABEL_MASKS = ("completion_mask", "assistant_masks")
+
+# What others call labels, or give in their place, of which nothing says how they lie beside the inputs.
+_FOREIGN_LABELS = (
+    "target", "targets", "target_ids", "lm_labels", "masked_lm_labels", "loss_mask", "fine_label", "coarse_label", "y",
+)  # fmt: skip
+
 # What callers pass beside the inputs, and the one value that changes nothing.
 _CONSTANT_INPUTS = {"token_type_ids": 0}
 
@@ -40,7 +48,8 @@ class InputReader:
             return ["pixel_values", "labels"]
         if self.task == SEQUENCE_TO_SEQUENCE:
             return ["input_ids", "labels", "decoder_input_ids", "attention_mask", "decoder_attention_mask"]
-        return ["input_ids", "labels", "attention_mask", *(["position_ids"] if self._takes_positions else [])]
+        masks = LABEL_MASKS if self.task == NEXT_TOKEN else ()
+        return ["input_ids", "labels", "attention_mask", *(["position_ids"] if self._takes_positions else []), *masks]
 
     @property
     def _takes_positions(self) -> bool:
@@ -60,9 +69,8 @@ class InputReader:
         _check_constant(given)
         given = {name: value for name, value in given.items() if name in self.names}
         if self.task == IMAGE_CLASSES:
-            self._check_images(given)
-            return _renamed(given, {"pixel_values": "images", "labels": "classes"})
-        out = {name: value.long() for name, value in given.items()}
+            return _renamed(self._images(given), {"pixel_values": "images", "labels": "classes"})
+        out = {name: _whole(name, value) for name, value in given.items()}
         positions, tokens = out.get("position_ids"), out.get("input_ids")
         if positions is not None and tokens is not None and len(positions) == 1:
             out["position_ids"] = positions.expand(len(tokens), -1)
@@ -109,14 +117,43 @@ class InputReader:
             there_are = f"the vocabulary of '{spec.name}' has {spec.vocab_size}"
             _check_range(name, value, spec.vocab_size, "token", there_are)
 
-    def _check_images(self, given: Mapping[str, torch.Tensor]) -> None:
+    def _images(self, given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Checked, with numbers of classes as labels."""
         spec = self._spec
         images, classes = given.get("pixel_values"), given.get("labels")
-        if images is not None and list(images.shape[1:]) != spec.image_shape:
-            shape = ", ".join(map(str, spec.image_shape))
+        if images is not None:
+            self._check_pixels(images)
+        if classes is None:
+            return dict(given)
+        classes = self._class_numbers(classes)
+        _check_range("labels", classes, spec.num_classes, "class", f"'{spec.name}' has {spec.num_classes}")
+        return {**given, "labels": classes}
+
+    def _check_pixels(self, images: torch.Tensor) -> None:
+        if list(images.shape[1:]) != self._spec.image_shape:
+            shape = ", ".join(map(str, self._spec.image_shape))
             raise ConfigError(f"[model] pixel_values is {list(images.shape)}, must be [samples, {shape}]")
-        if classes is not None:
-            _check_range("labels", classes, spec.num_classes, "class", f"'{spec.name}' has {spec.num_classes}")
+        if not images.is_floating_point():
+            raise ConfigError(
+                f"[model] pixel_values is {images.dtype}: scale it as the model's image processor does (divided by "
+                "255, less the mean, by the standard deviation)"
+            )
+        if not bool(torch.isfinite(images).all()):
+            raise ConfigError("[model] pixel_values holds values that are not finite (nan or inf)")
+
+    def _class_numbers(self, labels: torch.Tensor) -> torch.Tensor:
+        """int64 [samples] of what says the same: a column of them, one-hot rows, other types."""
+        classes = self._spec.num_classes
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if labels.ndim == 2 and labels.shape[1] == classes and _is_one_hot(labels):
+            labels = labels.argmax(dim=1)
+        if labels.ndim != 1:
+            raise ConfigError(
+                f"[model] labels is {list(labels.shape)}: an image has one class, a number from 0 to {classes - 1}; "
+                "several of them, or a part of each, is not supported"
+            )
+        return labels.long() if labels.dtype == torch.bool else _whole("labels", labels)
 
     def _check_shapes(self, given: Mapping[str, torch.Tensor]) -> None:
         """One label and one number of each mask for each token."""
@@ -162,17 +199,60 @@ KINDS = {
 NEXT_TOKEN, SEQUENCE_TO_SEQUENCE, IMAGE_CLASSES = "next-token", "sequence-to-sequence", "image-classes"
 
 
-def named_batch(batch: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:
-    """What a DataLoader yields, by input names: a mapping as it is, a tuple in the order of `names`, or one tensor."""
+def named_batch(batch: Any, names: Sequence[str], *, learns: bool = False) -> dict[str, torch.Tensor]:
+    """What a DataLoader yields, by input names: a mapping as it is, a tuple in the order of `names`, or one tensor.
+
+    `learns`: ConfigError where what is to be learned has another name."""
     if isinstance(batch, Mapping) or hasattr(batch, "keys"):
-        aliases = {"label": "labels", "image": "pixel_values"}
+        aliases = {"label": "labels", "label_ids": "labels", "image": "pixel_values"}
         renamed = {aliases.get(str(key), str(key)): batch[key] for key in batch.keys()}  # noqa: SIM118
-        return {key: _tensor(key, value) for key, value in renamed.items() if key in names or key in _CONSTANT_INPUTS}
+        given = {key: value for key, value in renamed.items() if value is not None}
+        if learns and "labels" not in given:
+            _refuse_foreign_labels(given)
+        known = {key: _tensor(key, value) for key, value in given.items() if key in names or key in _CONSTANT_INPUTS}
+        return _with_counted_labels(known)
     if isinstance(batch, (torch.Tensor, str)) or not isinstance(batch, Sequence):
         return {names[0]: _tensor(names[0], batch)}
     if batch and isinstance(batch[0], int):  # the token ids of one sample
         return {names[0]: _tensor(names[0], batch)}
     return {name: _tensor(name, value) for name, value in zip(names, batch, strict=False)}
+
+
+def _refuse_foreign_labels(given: Mapping[str, Any]) -> None:
+    for name in _FOREIGN_LABELS:
+        if name in given and not isinstance(given[name], str):
+            raise ConfigError(
+                f"[data] a sample has '{name}' and no 'labels': rename it (in text each token has a label, itself, "
+                "or -100 where it is not to be learned), or take it out"
+            )
+
+
+def _with_counted_labels(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without LABEL_MASKS: labels of -100 where they are 0."""
+    masks = {name: batch[name] for name in LABEL_MASKS if name in batch}
+    labels = batch.get("labels", batch.get("input_ids"))
+    if not masks or labels is None:
+        return batch
+    for name, mask in masks.items():
+        if mask.shape != labels.shape:
+            raise ConfigError(
+                f"[data] {name} is {list(mask.shape)}, the tokens {list(labels.shape)}; there is one for each token"
+            )
+        labels = labels.masked_fill(mask == 0, IGNORED_LABEL)
+    return {**{name: value for name, value in batch.items() if name not in masks}, "labels": labels}
+
+
+def _whole(name: str, value: torch.Tensor) -> torch.Tensor:
+    """As int64."""
+    if value.dtype == torch.bool and name not in MASKS:
+        raise ConfigError(f"[model] {name} are True or False; numbers are needed here")
+    if value.is_floating_point() and bool((wrong := value != value.round()).any()):
+        raise ConfigError(f"[model] {name} holds {float(value[wrong][0]):g}, which is no whole number")
+    return value.long()
+
+
+def _is_one_hot(rows: torch.Tensor) -> bool:
+    return bool((((rows == 0) | (rows == 1)).all()) and (rows.sum(dim=1) == 1).all())
 
 
 def _tensor(name: str, value: Any) -> torch.Tensor:
@@ -203,7 +283,9 @@ def _check_range(name: str, value: torch.Tensor, end: int, what: str, there_are:
     if name == "labels":
         wrong &= value != IGNORED_LABEL
     if bool(wrong.any()):
-        raise ConfigError(f"[model] {name} holds {what} {int(value[wrong][0])}; {there_are}")
+        first = int(value[wrong][0])
+        hint = f" ({IGNORED_LABEL} is not learned)" if name == "labels" and first < 0 else ""
+        raise ConfigError(f"[model] {name} holds {what} {first}; {there_are}{hint}")
 
 
 def _check_constant(batch: Mapping[str, torch.Tensor]) -> None:

@@ -20,6 +20,7 @@ from galvatron._options import ModelNumbers, described, to_json
 from galvatron._records import Record
 from galvatron._specs import preset_names, spec_of
 from galvatron.errors import ConfigError
+from galvatron.files import user_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -271,7 +272,7 @@ def _load(
 def weights_folder(model: object) -> Path | None:
     if not isinstance(model, (str, PathLike)):
         return None
-    folder = Path(model)
+    folder = user_path(model)
     # A folder of a preset's name is somebody's own where it has a configuration (spec::load_model).
     if not folder.is_dir() or (str(model) in preset_names() and not (folder / "config.json").exists()):
         return None

@@ -66,7 +66,7 @@ class MapRows:
         places = [self._place(number) for number in numbers]
         many = getattr(self._data, "__getitems__", None)
         items = many(places) if many else [self._data[place] for place in places]
-        return {n: named_batch(item, self._names) for n, item in zip(numbers, items, strict=True)}
+        return {n: named_batch(item, self._names, learns=True) for n, item in zip(numbers, items, strict=True)}
 
     def _place(self, number: int) -> int:
         epoch, place = divmod(number, self.size)
@@ -165,7 +165,7 @@ class StreamRows:
                 item = next(self._iterator, None)
         if item is None:
             raise ConfigError(f"[data] the data yields nothing in epoch {self._epoch}; an iterator is read only once")
-        named = named_batch(item, self._names)
+        named = named_batch(item, self._names, learns=True)
         if not self._batched:
             return [named]
         return [{key: value[i] for key, value in named.items()} for i in range(len(next(iter(named.values()))))]
@@ -345,6 +345,8 @@ class Samples:
         if task == IMAGE_CLASSES:
             return out
         self._check_length(number, sample)
+        if task != SEQUENCE_TO_SEQUENCE:
+            _check_labels(number, out)
         lengths = dict.fromkeys(KINDS, length)
         if task == SEQUENCE_TO_SEQUENCE:
             target = self._spec.target_length(length)
@@ -374,6 +376,18 @@ class Samples:
                 f"[data] sample {number} has {tokens} tokens, the others {self._seq_length}: give samples of different "
                 "lengths an attention_mask, as tokenizers do, or labels"
             )
+
+
+def _check_labels(number: int, sample: Sample) -> None:
+    labels, tokens = sample["labels"], sample["input_ids"]
+    if labels.ndim == 0:
+        raise ConfigError(
+            f"[data] labels of sample {number} is one number, {labels.item()}; a text has one for each token"
+        )
+    if len(labels) != len(tokens):
+        raise ConfigError(
+            f"[data] sample {number} has {len(labels)} labels and {len(tokens)} input_ids; there is one for each token"
+        )
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -52,6 +52,15 @@ class AtomicFiles:
         self._temporaries.clear()
 
 
+def user_text(named: str) -> str:
+    """What a path means: "~/x", where no shell has put the home folder in its place, or "file:///x"."""
+    return named.removeprefix("file://") if named.startswith("file:///") else os.path.expanduser(named)
+
+
+def user_path(named: str | os.PathLike[str]) -> Path:
+    return Path(user_text(os.fspath(named)))
+
+
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -60,7 +60,7 @@ TEST_F(JsonFile, ChecksumFollowsTheContent) {
 }
 
 TEST(ParseJson, RefusesTruncatedAndHostileText) {
-  for (const std::string text : {"", "{", "{\"a\": }", "[1, 2", "nul"}) {
+  for (const std::string text : {"{", "{\"a\": }", "[1, 2", "nul"}) {
     EXPECT_NE(config_error_of([&] { parse_json(text, "x.json"); }).find("x.json is not valid JSON"),
               std::string::npos)
         << text;
@@ -167,6 +167,17 @@ TEST_F(JsonFile, WritingReplacesFilesAloneAndWhatALinkNames) {
               std::string::npos);
   }
   EXPECT_TRUE(fs::is_fifo(folder_ / "pipe"));
+}
+
+TEST(ParseJson, SaysWhatAFileIsInstead) {
+  const auto said = [](std::string_view text) {
+    return config_error_of([&] { parse_json(text, "x.json"); });
+  };
+  EXPECT_EQ(said(" \n"), "[json] x.json is empty");
+  EXPECT_NE(said("version https://git-lfs.github.com/spec/v1\n").find("git lfs pull"),
+            std::string::npos);
+  EXPECT_NE(said("<!DOCTYPE html>").find("is no JSON but a web page"), std::string::npos);
+  EXPECT_NE(said("{'a': 1}").find("x.json is not valid JSON"), std::string::npos);
 }
 
 }  // namespace

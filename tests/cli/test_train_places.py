@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import BINARY
 
 SMALL = ["--model", "gpt2-tiny", "--seq-length", 32, "--steps", 4, "--precision", "fp32"]
 RUN = ["train", *SMALL, "--data", "synthetic", "--nproc", 2]
@@ -100,3 +101,60 @@ def test_an_index_that_is_none_of_ours(galvatron, tmp_path: Path):
     (tmp_path / "save" / "step-000004" / "checkpoint.json").write_text('{"format": "of somebody else"}')
     said = refusal(galvatron(*RUN, "--resume", "save/step-000004"))
     assert "step-000004 is damaged" in said and "is no checkpoint" in said
+
+
+ONE = ["train", *SMALL[:4], "--steps", 1, "--precision", "fp32", "--data", "synthetic"]
+
+
+def test_home_where_no_shell_puts_it(galvatron, tmp_path: Path):
+    home = tmp_path / "home"
+    home.mkdir()
+    result = galvatron(*ONE, "--run-dir=~/run", "--save=~/save", f"--export=file://{home}/out", HOME=str(home))
+    assert result.returncode == 0, result.stderr
+    assert (home / "run/summary.json").exists() and (home / "out/model.safetensors").exists()
+    assert (home / "save/latest").exists() and not (tmp_path / "~").exists()
+    assert galvatron(*ONE, "--init-from=~/out", HOME=str(home)).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--run-dir", "--save", "--export", "--metrics", "--data"])
+def test_an_address_is_no_folder(galvatron, tmp_path: Path, option: str):
+    said = refusal(galvatron(*ONE, option, "s3://bucket/place"))
+    assert "s3://bucket" in said and "is an address (s3)" in said and "mount it" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--run-dir", "--save", "--export", "--metrics", "--init-from", "--data"])
+def test_a_name_that_is_too_long(galvatron, option: str):
+    refusal(galvatron(*ONE, option, "x" * 300))
+    refusal(galvatron(*ONE, option, "x/" * 3000))
+
+
+def test_an_export_of_a_long_name_is_tried_before_training(galvatron, tmp_path: Path):
+    said = refusal(galvatron(*ONE, "--export", "x" * 252))  # written beside its place, under a longer name
+    assert "File name too long" in said
+    assert galvatron(*ONE, "--export", "x" * 240).returncode == 0
+    assert (tmp_path / ("x" * 240) / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [("--run-dir", "out"), ("--save", "./out/"), ("--metrics", "out/m.jsonl"), ("--csv", "out/m.csv")],
+)
+def test_an_export_has_its_folder_for_itself(galvatron, tmp_path: Path, option: str, place: str):
+    said = refusal(galvatron(*ONE, "--export", "out", option, place))
+    assert f"{option} {place} lies in --export out" in said and "such as out/export" in said
+    assert galvatron(*ONE, "--export", "out/export", option, place).returncode == 0
+    assert (tmp_path / "out/export/model.safetensors").exists()
+
+
+def test_a_link_to_nowhere(galvatron, tmp_path: Path):
+    (tmp_path / "run").symlink_to("/scratch/gone")
+    said = refusal(galvatron(*ONE, "--run-dir", "run"))
+    assert "it is a link to /scratch/gone, which is not there" in said
+
+
+def test_a_folder_that_is_gone(galvatron, tmp_path: Path):
+    (tmp_path / "gone").mkdir()
+    start = f"cd gone && rmdir ../gone && exec {BINARY} train --model gpt2-tiny --data synthetic --steps 1"
+    result = subprocess.run(["sh", "-c", start], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "change to one that is there" in refusal(result)

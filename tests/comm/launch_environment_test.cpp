@@ -328,6 +328,13 @@ TEST(LaunchEnvironment, SchedulersListTheFirstHost) {
 
 Variables step(const Variables& variables) { return with(variables, "SLURM_STEP_ID", "0"); }
 
+// What notebooks and trainers leave behind.
+TEST(LaunchEnvironment, OneRankNeedsNoNumber) {
+  const LaunchEnvironment found = read({{"WORLD_SIZE", "1"}});
+  EXPECT_EQ(found.rank, 0);
+  EXPECT_EQ(found.world_size, 1);
+}
+
 TEST(LaunchEnvironment, RefusalsNameTheVariable) {
   const std::vector<std::pair<Variables, std::string>> cases{
       {without(kTorchrun, "RANK"), "RANK is not set, but WORLD_SIZE is"},

@@ -10,6 +10,7 @@
 #include "galvatron/comm/torch_headers.h"
 
 #include "comm/launcher_variables.h"
+#include "config_error.h"
 
 namespace galvatron::comm {
 namespace {
@@ -66,6 +67,15 @@ TEST(Store, BeatsAndVerdictAreThoseOfTheLastMeeting) {
   EXPECT_EQ(find_beat(*hosted.store, 1)->host, host_name());
   EXPECT_FALSE(find_beat(*hosted.store, 2));
   EXPECT_EQ(find_verdict(*hosted.store), "");
+}
+
+TEST(Store, RanksOfDifferentWorldSizesSaySo) {
+  const HostedStore hosted = host_store(0, seconds(30));
+  auto rank_0 = std::async(std::launch::async,
+                           [&] { return join_store(rank_of(0, 2, hosted.port), seconds(30)); });
+  EXPECT_EQ(config_error_of([&] { join_store(rank_of(1, 3, hosted.port), seconds(30)); }),
+            "[launch] WORLD_SIZE is 3 for rank 1 and 2 for rank 0: give all the same");
+  rank_0.get();
 }
 
 TEST(Store, ANameThatCannotBeResolvedCostsNoTime) {

@@ -144,5 +144,42 @@ TEST(Plan, RefusesWhatItCannotExpress) {
       "--schedule 1f1b");
 }
 
+// As searches write them that give degrees of TP and Ulysses side by side.
+Json later() {
+  return Json::parse(R"({
+    "global_bsz": 16, "chunks": 4, "pp_size": 2, "throughput": 16.03, "time": 0.99,
+    "embedding_lmhead_dp_size": 2, "embedding_lmhead_tp_size": 1, "embedding_lmhead_sp_size": 2,
+    "embedding_lmhead_cp_size": 1, "embedding_lmhead_dp_type": "zero3", "default_dp_type": "zero2",
+    "dp_size_enc": "2,2,4", "tp_size_enc": "2,1,1", "sp_size_enc": "1,2,1", "cp_size_enc": "1,1,1",
+    "checkpoint_enc": "1,0,0", "dp_type_enc": "0,1,1"})");
+}
+
+TEST(Plan, ReadsLaterNames) {
+  const Json usual = Json::parse(R"({
+    "pp_deg": 2, "tp_sizes_enc": "2,2,1", "tp_consecutive_flags": "1,1,1", "dp_types_enc": "0,1,1",
+    "use_sp": "0,1,0", "checkpoint": "1,0,0", "world_size": 8, "global_bsz": 16, "chunks": 4,
+    "default_dp_type": "zero2", "vtp": 2, "vsp": 1, "vocab_sdp": 1})");
+  EXPECT_EQ(plan_from_json(later(), "later.json"), plan_from_json(usual, "usual.json"));
+  const auto refusal = [](const char* key, const Json& value) {
+    Json json = later();
+    json[key] = value;
+    return config_error_of([&] { plan_from_json(json, "later.json"); });
+  };
+  const std::tuple<const char*, Json, const char*> wrong[] = {
+      {"sp_size_enc", "2,2,1", "both TP 2 and Ulysses 2"},
+      {"sp_size_enc", "1,2", "has 2 entries, tp_size_enc 3"},
+      {"cp_size_enc", "2,1,1", "a degree other than 1"},
+      {"embedding_lmhead_dp_type", "fsdp", "embedding_lmhead_dp_type"},
+      {"speed", 3, "speed"}};
+  for (const auto& [key, value, words] : wrong)
+    EXPECT_NE(refusal(key, value).find(words), std::string::npos) << refusal(key, value);
+}
+
+TEST(Plan, TakesBlanksAsPythonDoes) {
+  Json json = recorded();
+  json["tp_sizes_enc"] = "2, 2, 1 ,4";
+  EXPECT_EQ(plan_from_json(json, "plan.json"), plan_from_json(recorded(), "plan.json"));
+}
+
 }  // namespace
 }  // namespace galvatron::galvatron2

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <limits>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -208,6 +209,33 @@ TEST_F(ProfilesTest, SaysWhatAFitLacks) {
                    {kCompute, "layertype_0_bsz*_seq2048 has 2 batch sizes", "at least 8"}));
   query_.seq_length = 4096;
   EXPECT_TRUE(says(read_error(), {"4096"}));
+}
+
+TEST_F(ProfilesTest, SaysWhichWayAFileIsRead) {
+  const auto lengths = [](Json& json) {
+    json = Json::object();
+    for (const int length : {1024, 2048, 4096})
+      json[fmt::format("layertype_0_bsz1_seq{}", length)] = length / 500.0;
+  };
+  EXPECT_TRUE(says(after(kCompute, lengths), {"--time-profile-mode sequence"}));
+  const auto one_batch = [](Json& json) { json = {{"layertype_0_bsz8_seq2048", 4.3}}; };
+  EXPECT_TRUE(says(after(kCompute, one_batch), {"--time-profile-mode static"}));
+  const auto flat = [](Json& json) { json = {{"layertype_0", 4.3}, {"layertype_other", 6.2}}; };
+  EXPECT_TRUE(says(after(kCompute, flat), {"no key names batch size and length"}));
+  const auto without_sp = [](Json& json) {
+    json["layertype_0"] = json["layertype_0_sp"];
+    json.erase("layertype_0_sp");
+  };
+  EXPECT_TRUE(says(after(kMemory, without_sp), {"layertype_0_sp", "use --no-sequence-parallel"}));
+  query_.precision = spec::Precision::kFp16;
+  EXPECT_TRUE(says(read_error(), {"memory_profiling_fp16", "it has --precision bf16"}));
+}
+
+// Profiles of attention and MLP, which its runtime reads, are no models.
+TEST_F(ProfilesTest, PartsOfALayerAreNoModel) {
+  const std::string part = "memory_profiling_bf16_llama2-7b_attention.json";
+  fs::copy_file(folder_ / kMemory, folder_ / part);
+  EXPECT_EQ(read_profiles(query_).model, "llama2-7b");
 }
 
 TEST(Modes, HintAtTheRightWord) {

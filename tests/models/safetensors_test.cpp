@@ -173,6 +173,39 @@ TEST_F(SafetensorsTest, SaysWhatAFolderLacks) {
   EXPECT_NE(folder_problem().find("convert its pytorch_model.bin"), std::string::npos);
 }
 
+TEST_F(SafetensorsTest, SaysWhatLiesInThePlaceOfWeights) {
+  write_raw("{}", 0);
+  fs::create_directories(folder_ / "weights");
+  fs::rename(file_, folder_ / "weights" / "model.safetensors");
+  EXPECT_NE(folder_problem().find("is weights below it meant?"), std::string::npos);
+  fs::remove_all(folder_ / "weights");
+  std::ofstream(folder_ / "model.safetensors.incomplete") << "x";
+  EXPECT_NE(folder_problem().find("a download that did not end"), std::string::npos);
+  fs::remove(folder_ / "model.safetensors.incomplete");
+  fs::create_symlink("../blobs/1", file_);
+  EXPECT_NE(folder_problem().find("it is a link to ../blobs/1, which is not there"),
+            std::string::npos);
+  fs::remove(file_);
+  std::ofstream(file_) << "<!DOCTYPE html><html>";
+  EXPECT_NE(file_problem().find("a web page"), std::string::npos);
+}
+
+TEST_F(SafetensorsTest, OfSeveralSetsOfShardsTakesTransformers) {
+  write_shards();
+  fs::remove(folder_ / "model.safetensors.index.json");
+  for (const int part : {1, 2}) {
+    fs::copy_file(folder_ / fmt::format("model-0000{}-of-00002.safetensors", part),
+                  folder_ / fmt::format("consolidated-0000{}-of-00002.safetensors", part));
+  }
+  EXPECT_EQ(SafetensorsReader(folder_).names(), (std::vector<std::string>{"a", "b", "c"}));
+  fs::copy_file(folder_ / "model-00001-of-00002.safetensors",
+                folder_ / "model-00001-of-00001.safetensors");
+  EXPECT_NE(folder_problem().find("holds several sets of weights, model-*-of-00001.safetensors "
+                                  "and model-*-of-00002.safetensors"),
+            std::string::npos)
+      << folder_problem();
+}
+
 TEST_F(SafetensorsTest, RefusesHeadersThatCannotBe) {
   std::ofstream(file_) << "short";
   EXPECT_EQ(file_problem(), "[weights] F has 5 bytes: it is truncated");

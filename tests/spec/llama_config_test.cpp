@@ -143,7 +143,7 @@ TEST(ModelFromConfig, RefusesOtherFamilies) {
   for (const char* known : {"bert", "gpt2", "llama", "mistral", "qwen2", "qwen3", "t5"})
     EXPECT_NE(text.find(known), std::string::npos) << text;
   EXPECT_EQ(config_error_of([] { model_from_config(Json::object(), "my-model"); }),
-            "[json] my-model: key 'model_type' is missing");
+            "[model] my-model says no model_type: is it the config.json of a model?");
 }
 
 }  // namespace

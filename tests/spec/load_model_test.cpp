@@ -4,6 +4,7 @@
 #include <random>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "galvatron/spec/model_spec.h"
@@ -256,6 +257,60 @@ TEST_F(ModelFolder, ErrorsNameTheFile) {
               load_model((folder_ / "odd.json").string());
             }).find("(in " + (folder_ / "odd.json").string() + ")"),
             std::string::npos);
+}
+
+TEST_F(ModelFolder, SaysWhatIsMeantInstead) {
+  const auto said = [&](const std::string& name) {
+    return config_error_of([&] { load_model((folder_ / name).string()); });
+  };
+  write("run/checkpoint-500/config.json", kLlama);
+  write("run/checkpoint-1000/config.json", kLlama);
+  EXPECT_NE(said("run").find("is checkpoint-1000 or checkpoint-500 below it meant?"),
+            std::string::npos)
+      << said("run");
+  fs::create_directories(folder_ / "snapshot");
+  fs::create_symlink("../../blobs/1", folder_ / "snapshot" / "config.json");
+  EXPECT_NE(said("snapshot").find("it is a link to ../../blobs/1, which is not there"),
+            std::string::npos);
+  fs::create_symlink("gone", folder_ / "latest");
+  EXPECT_NE(said("latest").find("it is a link to gone"), std::string::npos);
+  const std::string pipe = (folder_ / "pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_NE(said("pipe").find("write it to a file"), std::string::npos);
+}
+
+TEST_F(ModelFolder, IsFoundAtHome) {
+  const std::string before = std::getenv("HOME") ? std::getenv("HOME") : "";
+  setenv("HOME", folder_.c_str(), 1);
+  write("my-llama/config.json", kLlama);
+  EXPECT_EQ(load_model("~/my-llama").num_blocks(), 2);
+  setenv("HOME", before.c_str(), 1);
+}
+
+// Of a model of pictures and text, of another program, of nobody knows what.
+TEST(ModelFromConfig, SaysWhatAConfigLacks) {
+  const auto said = [](const char* text) {
+    return config_error_of([&] { model_from_config(Json::parse(text), "mine"); });
+  };
+  EXPECT_NE(said(R"({"model_type": "mistral3", "text_config": {"model_type": "mistral"}})")
+                .find("make its text_config ('mistral') a config.json"),
+            std::string::npos);
+  EXPECT_EQ(said(R"({"model_type": "llava", "text_config": {"model_type": "mamba"}})")
+                .find("text_config"),
+            std::string::npos);
+  EXPECT_NE(said(R"({"n_layer": 2, "n_embd": 32, "n_head": 4})").find("\"model_type\": \"gpt2\""),
+            std::string::npos);
+  EXPECT_NE(said(R"({"d_model": 32, "d_kv": 8})").find("\"model_type\": \"t5\""),
+            std::string::npos);
+  EXPECT_EQ(said(R"({"train_batch_size": 4})"),
+            "[model] mine says no model_type: is it the config.json of a model?");
+  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+    Json config = {{"model_type", "llama"}, {"num_hidden_layers", 2}, {key, {{"bits", 4}}}};
+    EXPECT_NE(config_error_of([&] { model_from_config(config, "mine"); }).find(key),
+              std::string::npos);
+    config[key] = Json::object();
+    EXPECT_EQ(config_error_of([&] { model_from_config(config, "mine"); }), "");
+  }
 }
 
 TEST(LoadModel, SuggestsTheNearestThreePresets) {

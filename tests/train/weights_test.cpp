@@ -1,6 +1,7 @@
 #include "galvatron/train/weights.h"
 
 #include <fstream>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -110,6 +111,38 @@ TEST_F(WeightsTest, NoRankHangsWhenRankZeroCannotExport) {
   ASSERT_EQ(messages.size(), 3u);
   for (const std::string& message : messages)
     EXPECT_NE(message.find("cannot export to"), std::string::npos) << message;
+}
+
+TEST_F(WeightsTest, RefusesWhatIsNoNumber) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const plan::Plan plan = make_plan(model, 2, 1, {.zero_stage = 3});
+  on_engine(model, make_plan(model, 1, 1, {}), 1, [&](runtime::Engine& engine) {
+    const at::NoGradGuard no_grad;
+    engine.units().front()->master().fill_(std::numeric_limits<float>::infinity());
+    export_weights(engine, folder_ / "out");
+  });
+  const auto load = [&] { whole_parameters(model, plan, 1, folder_ / "out"); };
+  EXPECT_NE(config_error_of(load).find("holds values that are not finite"), std::string::npos)
+      << config_error_of(load);
+}
+
+TEST_F(WeightsTest, SaysHowTheyWereSaved) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const auto said = [&](const std::vector<models::TensorInfo>& tensors) {
+    models::SafetensorsWriter writer(folder_ / "model.safetensors", tensors);
+    for (const models::TensorInfo& info : tensors) writer.write(info.name, at::ones(info.shape));
+    writer.finish();
+    return config_error_of([&] { check_weights(model, folder_ / "model.safetensors"); });
+  };
+  const std::string wte = "transformer.wte.weight";
+  EXPECT_NE(said({{wte, at::kFloat, {0}}}).find("zero_to_fp32.py"), std::string::npos);
+  EXPECT_NE(said({{"transformer.h.0.attn.c_attn.lora_A.default.weight", at::kFloat, {4}}})
+                .find("merge_and_unload()"),
+            std::string::npos);
+  EXPECT_NE(said({{"transformer.h.0.attn.c_attn.qweight", at::kFloat, {4}}}).find("quantised"),
+            std::string::npos);
+  EXPECT_NE(said({{"_flat_param", at::kFloat, {4}}}).find("full state dict"), std::string::npos);
+  EXPECT_EQ(said({{wte, at::kFloat, {3}}}).find("saved"), std::string::npos);
 }
 
 TEST_F(WeightsTest, CheckExportTellsBeforehand) {

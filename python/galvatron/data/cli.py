@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from galvatron import __version__
 from galvatron.command_line import (
@@ -16,6 +15,7 @@ from galvatron.command_line import (
     positive_int,
     run_command,
 )
+from galvatron.files import user_path, user_text
 
 # Of sources.py, which is not loaded for a page of help.
 FORMATS = ("text", "jsonl", "parquet", "arrow", "csv")
@@ -49,16 +49,20 @@ Nothing is written unless everything is: a run that fails or is stopped leaves t
 
 def make_parser() -> Parser:
     parser = Parser(prog="galvatron-data", description=_DESCRIPTION, epilog=_EXAMPLES)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, patterns, or the word stdlib")
+    parser.add_argument(
+        "inputs", nargs="+", type=user_text, metavar="INPUT", help="files, folders, patterns, or the word stdlib"
+    )
     parser.add_argument(
         "--output",
         required=True,
-        type=Path,
+        type=user_path,
         metavar="PREFIX",
         help="writes PREFIX.bin, .idx and .json",
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--tokenizer", type=Path, metavar="PATH", help="a Hugging Face tokenizer.json or its folder")
+    which.add_argument(
+        "--tokenizer", type=user_path, metavar="PATH", help="a Hugging Face tokenizer.json or its folder"
+    )
     which.add_argument(
         "--train-bpe",
         type=positive_int,
@@ -113,7 +117,7 @@ def make_parser() -> Parser:
         metavar="SIZE",
         help="train the BPE on the first so much of the input (default: 512MiB)",
     )
-    tokens.add_argument("--tokenizer-output", type=Path, metavar="PATH", help="where a trained BPE is saved")
+    tokens.add_argument("--tokenizer-output", type=user_path, metavar="PATH", help="where a trained BPE is saved")
     tokens.add_argument("--workers", type=positive_int, metavar="N", help="threads (default: one per core)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.add_argument("--version", action="version", version=f"galvatron {__version__}")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from galvatron.command_line import ConfigError, Parser, positive_int
+from galvatron.files import user_path
 
 _IMAGES = """\
 Turn a folder of class folders of pictures into the array files that
@@ -53,7 +54,9 @@ def make_digits_parser() -> Parser:
 
 
 def _add_output(parser: Parser) -> None:
-    parser.add_argument("--output", required=True, type=Path, metavar="PREFIX", help="what the files' names begin with")
+    parser.add_argument(
+        "--output", required=True, type=user_path, metavar="PREFIX", help="what the files' names begin with"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
 
 

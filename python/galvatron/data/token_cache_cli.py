@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from galvatron.command_line import EXIT_CONFIG, ConfigError, Parser, positive_int, run_command
+from galvatron.files import user_path
 
 
 def make_parser() -> Parser:
@@ -14,8 +14,10 @@ def make_parser() -> Parser:
         description="Print the PREFIX of the token pair of a text; it is made where the cache has none of it.",
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or patterns")
-    parser.add_argument("--tokenizer", required=True, type=Path, metavar="PATH", help="tokenizer.json or its folder")
-    parser.add_argument("--cache", required=True, type=Path, metavar="DIR", help="where tokens are kept")
+    parser.add_argument(
+        "--tokenizer", required=True, type=user_path, metavar="PATH", help="tokenizer.json or its folder"
+    )
+    parser.add_argument("--cache", required=True, type=user_path, metavar="DIR", help="where tokens are kept")
     parser.add_argument("--field", default="text", help="field of JSON lines, or column of Parquet files")
     parser.add_argument("--workers", type=positive_int, metavar="N", help="threads (default: one per core)")
     return parser

@@ -7,10 +7,10 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from galvatron import __version__
 from galvatron.command_line import ConfigError, Parser, run_command
+from galvatron.files import user_path
 from galvatron.metrics.follow import Line, Place, follow, whole_lines
 from galvatron.metrics.loggers import Logger, TensorBoard, WandB
 
@@ -33,17 +33,19 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"galvatron {__version__}")
     kinds = parser.add_subparsers(dest="kind", parser_class=Parser, required=True, metavar="tensorboard|wandb")
     common = Parser(add_help=False)
-    common.add_argument("run", type=Path, metavar="RUN", help="folder of a run, or its metrics file")
+    common.add_argument("run", type=user_path, metavar="RUN", help="folder of a run, or its metrics file")
     common.add_argument("--follow", action="store_true", help="go on while the run does, until it has ended")
     common.add_argument("--until-input-ends", action="store_true", help="with --follow: or standard input has")
     common.add_argument("--quiet", action="store_true", help="print nothing")
     board = kinds.add_parser("tensorboard", parents=[common], help="event files")
-    board.add_argument("--output", type=Path, metavar="DIR", help="folder of event files; default: RUN/tensorboard")
+    board.add_argument(
+        "--output", type=user_path, metavar="DIR", help="folder of event files; default: RUN/tensorboard"
+    )
     wandb = kinds.add_parser("wandb", parents=[common], help="a run of Weights & Biases")
     wandb.add_argument("--project", default="galvatron", help="default: galvatron")
     wandb.add_argument("--name", help="of the run; default: W&B chooses one")
     wandb.add_argument("--offline", action="store_true", help="keep it in --output; `wandb sync` sends it later")
-    wandb.add_argument("--output", type=Path, metavar="DIR", help="where W&B keeps its files; default: RUN")
+    wandb.add_argument("--output", type=user_path, metavar="DIR", help="where W&B keeps its files; default: RUN")
     return parser
 
 

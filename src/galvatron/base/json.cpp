@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_content.h"
 #include "galvatron/base/foreign_options.h"
 
 namespace galvatron {
@@ -25,10 +26,24 @@ std::string reason_of(const Json::exception& error) {
 
 constexpr int kMaxDepth = 64;
 
+[[noreturn]] void fail_to_parse(std::string_view text, const std::string& source,
+                                const Json::exception& error) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw ConfigError("[json] ", source, " is empty");
+  const std::string content = foreign_content(text);
+  if (!content.empty()) throw ConfigError("[json] ", source, " is no JSON but ", content);
+  throw ConfigError("[json] ", source, " is not valid JSON: ", reason_of(error));
+}
+
 std::string read_whole_file(const std::filesystem::path& path, Bytes limit) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     throw ConfigError("[file] ", path.string(), " is a folder; a file is needed here");
+  }
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw ConfigError("[file] ", path.string(),
+                      " is a pipe or a device, which can be read once only; write it to a file");
   }
   const auto size = std::filesystem::file_size(path, error);
   if (error) throw ConfigError("[file] cannot read ", path.string(), ": ", error.message());
@@ -80,7 +95,7 @@ Json parse_json(std::string_view text, const std::string& source) {
       return true;
     });
   } catch (const Json::exception& error) {
-    throw ConfigError("[json] ", source, " is not valid JSON: ", reason_of(error));
+    fail_to_parse(text, source, error);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/base/utf8.h"
 
 namespace galvatron {
@@ -178,6 +179,9 @@ Option& OptionList::text(const std::string& name, std::string& value, const std:
 Option& OptionList::path(const std::string& name, std::string& value, const std::string& help) {
   Option& option = text(name, value, help, "PATH");
   option.kind = OptionKind::kPath;
+  option.parse = [parse_text = option.parse](const std::string& text, const std::string& shown) {
+    parse_text(user_path(text), shown);
+  };
   return option;
 }
 

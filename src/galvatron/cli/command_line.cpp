@@ -12,6 +12,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/foreign_options.h"
 #include "galvatron/base/json.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/cli/help_formatter.h"
 
 namespace galvatron::cli {
@@ -189,6 +190,16 @@ std::string sentence(const CLI::ParseError& error) {
   return text;
 }
 
+// Libraries look for their files from there, and say nothing of it when they fail.
+void require_current_folder() {
+  std::error_code error;
+  std::filesystem::current_path(error);
+  if (error) {
+    throw ConfigError("the folder that this was started in cannot be read (", error.message(),
+                      "): change to one that is there");
+  }
+}
+
 int fail(int exit_code, const std::string& sentence) {
   std::fflush(stdout);
   std::fprintf(stderr, "galvatron: error: %s\n", sentence.c_str());
@@ -207,6 +218,8 @@ int run_guarded(const std::function<int()>& command,
     return fail(kExitRuntimeFailure, error.what());
   } catch (const InternalError& error) {
     return fail(kExitInternalError, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(kExitBadInput, path_problem(error));
   } catch (const std::exception& error) {
     return fail(kExitInternalError, reason(error));
   }
@@ -308,6 +321,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     throw ConfigError("there is no command '", first, "'",
                       hint.empty() ? "; see galvatron --help" : hint);
   }
+  require_current_folder();
   if (is_forwarded(first)) return forwarded_.at(first)();
   return parse_and_run(first, {arguments_.begin() + 1, arguments_.end()});
 }

@@ -6,11 +6,13 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/base/user_path.h"
 
 namespace galvatron::cli {
 
 void require_writable(const std::string& path, const std::string& option) {
   namespace fs = std::filesystem;
+  refuse_address(path, option);
   std::error_code error;
   const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
   fs::create_directories(folder, error);

@@ -72,6 +72,7 @@ int search_galvatron2(const SearchCommand& command) {
   require_option(command.overrides.hidden_size.has_value(), "--hidden-size", why);
   require_option(command.request.question.seq_length > 0, "--seq-length", why);
   require_option(command.request.question.memory.has_value(), "--memory", why);
+  planning::require_unit(command.request.question.memory);
   require_option(!command.request.global_batch.empty(), "--global-batch", why);
   if (!command.request.allow.empty() || !command.request.forbid.empty()) {
     throw ConfigError(

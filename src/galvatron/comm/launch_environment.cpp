@@ -64,10 +64,18 @@ void refuse_unstarted_ranks(const LaunchEnvironment& environment) {
                     "torchrun");
 }
 
+constexpr const char* kHalf =
+    "WORLD_SIZE is: set both for each rank (torchrun does), or unset it for a run of this process "
+    "alone";
+constexpr const char* kOtherHalf =
+    "RANK is: set both for each rank (torchrun does), or unset it for a run of this process alone";
+
 LaunchEnvironment from_torchrun() {
   LaunchEnvironment environment;
-  environment.rank = require(rank_number("RANK"), "RANK", "WORLD_SIZE is");
-  environment.world_size = require(rank_count("WORLD_SIZE"), "WORLD_SIZE", "RANK is");
+  const auto rank = rank_number("RANK"), size = rank_count("WORLD_SIZE");
+  // One rank needs no number: notebooks and trainers leave WORLD_SIZE=1 behind.
+  environment.rank = size == 1 && !rank ? 0 : require(rank, "RANK", kHalf);
+  environment.world_size = require(size, "WORLD_SIZE", kOtherHalf);
   const auto local_size = rank_count("LOCAL_WORLD_SIZE"), local_rank = rank_number("LOCAL_RANK");
   environment.knows_local_rank = local_size || local_rank;
   const bool alone_here = !environment.knows_local_rank && is_pod();
@@ -81,8 +89,11 @@ LaunchEnvironment from_torchrun() {
   environment.store_is_hosted = ours || variable_text("TORCHELASTIC_USE_AGENT_STORE") == "True";
   check(environment, "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE");
   if (environment.world_size > 1) {
-    environment.master_addr = require(master_addr(), "MASTER_ADDR", "WORLD_SIZE is above 1");
-    environment.master_port = require(master_port(), "MASTER_PORT", "WORLD_SIZE is above 1");
+    environment.master_addr =
+        require(master_addr(), "MASTER_ADDR",
+                "WORLD_SIZE is above 1: set it to the name or address of rank 0's machine");
+    environment.master_port = require(master_port(), "MASTER_PORT",
+                                      "WORLD_SIZE is above 1: set it to a free port of rank 0's");
   }
   return environment;
 }

@@ -121,6 +121,7 @@ class Reception {
       out.prefix = environment_.rank == 0 ? receive_all() : be_received();
       const std::string hosts = take(store_, out.prefix + "/go");
       for (const Json& host : Json::parse(hosts)) out.hosts.push_back(host.get<std::string>());
+      require_same_size(static_cast<int>(out.hosts.size()));
     } catch (const c10::DistStoreError&) {
       fail_absent();
     } catch (const c10::Error& error) {
@@ -150,6 +151,12 @@ class Reception {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
     return std::max(left, std::chrono::milliseconds(1));
+  }
+
+  void require_same_size(int of_rank_0) const {
+    if (of_rank_0 == environment_.world_size) return;
+    throw ConfigError("[launch] WORLD_SIZE is ", environment_.world_size, " for rank ",
+                      environment_.rank, " and ", of_rank_0, " for rank 0: give all the same");
   }
 
   // The first beat is there before anybody looks for it.
@@ -250,6 +257,10 @@ HostedStore host_store(int port, std::chrono::milliseconds timeout) {
     const int actual = store->getPort();
     return {std::move(store), actual};
   } catch (const std::exception& error) {
+    if (short_reason(error).find("EACCES") != std::string::npos) {
+      throw ConfigError("[launch] port ", port,
+                        " is not for everybody: choose one above 1023 (MASTER_PORT)");
+    }
     if (short_reason(error).find("in use") == std::string::npos) {
       throw ConfigError("[launch] cannot serve the store on port ", port, ": ",
                         short_reason(error));

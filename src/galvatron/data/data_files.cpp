@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/user_path.h"
 
 namespace galvatron::data {
 namespace {
@@ -81,6 +82,7 @@ bool has_data_files(const std::string& prefix, const std::vector<std::string>& s
 void require_data_files(const fs::path& prefix, const std::vector<std::string>& suffixes,
                         const std::string& option) {
   if (has_data_files(prefix.string(), suffixes)) return;
+  refuse_address(prefix.string(), detail::concat("[data] ", option));
   throw ConfigError("[data] ", option, " is the PREFIX of ", names("PREFIX", suffixes), "; '",
                     prefix.string(), "' ", likely_meant(prefix.string(), suffixes));
 }

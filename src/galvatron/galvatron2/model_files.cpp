@@ -1,6 +1,8 @@
 // computation_profiling_* and memory_profiling_*.
+#include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,6 +13,13 @@ namespace galvatron::galvatron2 {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kSequenceParallel = "_sp";
+
+// Of a part of a layer alone, for the profiler's own use.
+bool is_part(const std::string& model) {
+  return model.ends_with("_attention") || model.ends_with("_mlp");
+}
 
 // Model names of "{kind}_{precision}_{model}[_all].json" in the folder.
 std::set<std::string> models_of(const std::vector<std::string>& names, const std::string& prefix) {
@@ -23,9 +32,20 @@ std::set<std::string> models_of(const std::vector<std::string>& names, const std
     if (model.size() > 4 && model.compare(model.size() - 4, 4, "_all") == 0) {
       model.resize(model.size() - 4);
     }
-    models.insert(model);
+    if (!is_part(model)) models.insert(model);
   }
   return models;
+}
+
+// Models that are there at another precision, as the end of a sentence.
+std::string other_precisions(const std::vector<std::string>& names, const std::string& asked) {
+  std::vector<std::string> found;
+  for (const std::string precision : {"fp32", "fp16", "bf16"}) {
+    if (precision != asked &&
+        !models_of(names, fmt::format("memory_profiling_{}_", precision)).empty())
+      found.push_back(precision);
+  }
+  return found.empty() ? "" : fmt::format("; it has --precision {}", fmt::join(found, " or "));
 }
 
 // Does a memory profile say anything about layers? Files of raw measurements alone do not.
@@ -62,6 +82,15 @@ Sweep read_sweep(const Json& json, const std::string& file, const std::string& t
   return sweep;
 }
 
+// The mode that a sweep which is none of batch sizes was made for.
+std::string other_mode(const Sweep& sweep, int seq) {
+  if (sweep.empty()) return "; profile the model anew: no key names batch size and length";
+  const auto is_long = [](const auto& item) { return item.second.contains(1); };
+  if (std::count_if(sweep.begin(), sweep.end(), is_long) > 2)
+    return "; its lengths are for --time-profile-mode sequence";
+  return sweep.contains(seq) ? "; use --time-profile-mode static" : "";
+}
+
 TimeLine fit_batches(const Sweep& sweep, int seq, const std::string& file,
                      const std::string& type) {
   const auto it = sweep.find(seq);
@@ -69,8 +98,8 @@ TimeLine fit_batches(const Sweep& sweep, int seq, const std::string& file,
   if (count < kPointsOfABatchFit) {
     fail_profile(file,
                  fmt::format("{}_bsz*_seq{} has {} batch sizes; time profile mode 'batch' needs at "
-                             "least {}",
-                             type, seq, count, kPointsOfABatchFit));
+                             "least {}{}",
+                             type, seq, count, kPointsOfABatchFit, other_mode(sweep, seq)));
   }
   std::vector<FitPoint> points;
   for (const auto& [bsz, ms] : it->second) points.push_back({double(bsz), bsz * ms});
@@ -147,6 +176,16 @@ void require_one_layer_type(const Json& json, const std::string& file) {
   }
 }
 
+// Its keys end in _sp where they were measured with Megatron sequence parallelism.
+std::string other_parallelism(const Json& json, const std::string& key) {
+  const bool asked = key.ends_with(kSequenceParallel);
+  const std::string plain = asked ? key.substr(0, key.size() - kSequenceParallel.size()) : key;
+  const std::string other = asked ? plain : plain + std::string(kSequenceParallel);
+  if (!json.contains(other)) return "";
+  return fmt::format("; '{}' is there: {} --no-sequence-parallel", other,
+                     asked ? "use" : "leave away");
+}
+
 // A memory entry at the length asked for: (value, scale of what grows with the length).
 struct LengthEntry {
   const Json* value = nullptr;
@@ -157,7 +196,8 @@ struct LengthEntry {
 LengthEntry entry_of_length(const Json& json, const std::string& file, const std::string& key,
                             std::int64_t wanted, MemoryMode mode, bool shortest = false) {
   const auto it = json.find(key);
-  if (it == json.end() || !it->is_object()) fail_profile(file, "key '" + key + "' is missing");
+  if (it == json.end() || !it->is_object())
+    fail_profile(file, "key '" + key + "' is missing" + other_parallelism(json, key));
   if (mode == MemoryMode::kStatic) {
     const auto entry = it->find(std::to_string(wanted));
     if (entry == it->end()) {
@@ -208,8 +248,8 @@ std::string model_name(const ProfileQuery& query, const std::vector<std::string>
   throw ConfigError(
       "[galvatron2 profile] ", query.directory.string(),
       found.empty()
-          ? fmt::format(" has no memory_profiling_{}_{{model}}_all.json with layer entries",
-                        precision)
+          ? fmt::format(" has no memory_profiling_{}_{{model}}_all.json with layer entries{}",
+                        precision, other_precisions(names, precision))
           : fmt::format(" holds profiles of {}; say which with --model", fmt::join(found, ", ")));
 }
 
@@ -227,7 +267,7 @@ void read_memory(const ProfileQuery& query, Profiles& out) {
   const fs::path path = model_file(query.directory, prefix, out.model);
   const Json json = read_required(path);
   const std::string file = path.string();
-  const std::string suffix = query.sequence_parallel ? "_sp" : "";
+  const std::string suffix(query.sequence_parallel ? kSequenceParallel : "");
   const std::string layer_key = "layertype_0" + suffix;
   if (json.contains("layertype_1" + suffix)) require_one_layer_type(json, file);
   const auto entry = [&](const std::string& key, bool shortest = false) {

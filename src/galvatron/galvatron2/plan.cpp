@@ -1,8 +1,11 @@
 #include "galvatron/galvatron2/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,13 +22,19 @@ constexpr int kMaxLayers = 1 << 16;
   throw ConfigError("[galvatron2 plan] ", source, ": ", problem);
 }
 
+// Python's int() takes " 1".
+std::string without_blanks(const std::string& word) {
+  const std::size_t begin = word.find_first_not_of(' '), end = word.find_last_not_of(' ');
+  return begin == std::string::npos ? "" : word.substr(begin, end - begin + 1);
+}
+
 // "1,1,2" of one key.
 std::vector<int> read_list(JsonReader& reader, const std::string& key, int min, int max) {
   std::vector<int> out;
   const std::string text = reader.get_string(key);
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
+    const std::string word = without_blanks(text.substr(begin, end - begin));
     const bool digits = !word.empty() && word.size() <= 9 &&
                         word.find_first_not_of("0123456789") == std::string::npos;
     const int value = digits ? std::stoi(word) : -1;
@@ -53,6 +62,65 @@ std::vector<int> read_layer_list(JsonReader& reader, const std::string& key, std
     fail_plan(reader.source(),
               fmt::format("key '{}' has {} entries, tp_sizes_enc {}", key, out.size(), count));
   }
+  return out;
+}
+
+// Later searches write degrees of TP and of Ulysses side by side, and every key by another name.
+constexpr std::array<std::pair<const char*, const char*>, 5> kLaterNames = {
+    {{"pp_deg", "pp_size"},
+     {"dp_types_enc", "dp_type_enc"},
+     {"checkpoint", "checkpoint_enc"},
+     {"cp_sizes_enc", "cp_size_enc"},
+     {"vcp", "embedding_lmhead_cp_size"}}};
+
+// One degree, and whether it is Ulysses'.
+std::pair<int, int> one_degree(int tp, int ulysses, const std::string& source) {
+  if (tp > 1 && ulysses > 1) {
+    fail_plan(source, fmt::format("a layer has both TP {} and Ulysses {}; one of them is to be 1",
+                                  tp, ulysses));
+  }
+  return {std::max(tp, ulysses), ulysses > 1 ? 1 : 0};
+}
+
+// What is implied by the others, and what the search thought of the plan, is left away.
+Json with_usual_names(const Json& written, const std::string& source) {
+  JsonReader reader(written, source);
+  Json out = Json::object();
+  for (const auto& [usual, later] : kLaterNames) {
+    if (reader.has(later)) out[usual] = reader.get(later);
+  }
+  for (const char* key :
+       {"global_bsz", "chunks", "pp_division", "pipeline_type", "world_size", "default_dp_type"}) {
+    if (reader.has(key)) out[key] = reader.get(key);
+  }
+  const std::vector<int> tp = read_list(reader, "tp_size_enc", 1, kMaxDegree);
+  const std::vector<int> ulysses = read_list(reader, "sp_size_enc", 1, kMaxDegree);
+  if (tp.size() != ulysses.size()) {
+    fail_plan(source, fmt::format("key 'sp_size_enc' has {} entries, tp_size_enc {}",
+                                  ulysses.size(), tp.size()));
+  }
+  std::vector<int> degrees, flags;
+  for (std::size_t i = 0; i < tp.size(); ++i) {
+    const auto [degree, flag] = one_degree(tp[i], ulysses[i], source);
+    degrees.push_back(degree), flags.push_back(flag);
+  }
+  out["tp_sizes_enc"] = fmt::format("{}", fmt::join(degrees, ","));
+  out["use_sp"] = fmt::format("{}", fmt::join(flags, ","));
+  out["tp_consecutive_flags"] =
+      fmt::format("{}", fmt::join(std::vector<int>(degrees.size(), 1), ","));
+  const std::vector<int> replicas = read_list(reader, "dp_size_enc", 1, kMaxDegree);
+  const std::int64_t stages = reader.get_int("pp_size", 1, kMaxDegree);
+  if (!out.contains("world_size")) out["world_size"] = stages * replicas[0] * degrees[0];
+  const auto vocabulary = [&](const char* key) {
+    return static_cast<int>(reader.get_int_or(key, 1, 1, kMaxDegree));
+  };
+  std::tie(out["vtp"], out["vsp"]) = one_degree(vocabulary("embedding_lmhead_tp_size"),
+                                                vocabulary("embedding_lmhead_sp_size"), source);
+  const std::string vocabulary_zero =
+      reader.get_choice_or("embedding_lmhead_dp_type", "ddp", {"ddp", "zero2", "zero3"});
+  out["vocab_sdp"] = vocabulary_zero == "zero3" ? 1 : 0;
+  for (const char* key : {"throughput", "time", "embedding_lmhead_dp_size"}) reader.ignore(key);
+  reader.finish();
   return out;
 }
 
@@ -180,6 +248,11 @@ Strategy their_strategy(const plan::LayerStrategy& strategy, std::size_t layer) 
 
 }  // namespace
 
+bool has_later_names(const Json& plan) {
+  return plan.is_object() && plan.contains("pp_size") && plan.contains("tp_size_enc") &&
+         plan.contains("sp_size_enc");
+}
+
 std::string to_text(const Strategy& strategy) {
   plan::LayerStrategy like;
   like.tp_degree = strategy.tp_degree();
@@ -204,7 +277,8 @@ std::vector<int> default_stages(int num_layers, int pp_degree) {
   return stages;
 }
 
-Plan plan_from_json(const Json& json, const std::string& source, int world_size) {
+Plan plan_from_json(const Json& written, const std::string& source, int world_size) {
+  const Json json = has_later_names(written) ? with_usual_names(written, source) : written;
   JsonReader reader(json, source);
   Plan plan;
   const auto in_file = reader.get_int_or("world_size", 0, 1, kMaxDegree);

@@ -54,6 +54,9 @@ int count_transitions(const Plan& plan);
 // Remainder layers go to the last stage. REQUIRES: 1 <= pp_degree <= num_layers.
 std::vector<int> default_stages(int num_layers, int pp_degree);
 
+// Is it written by a search whose keys are pp_size, tp_size_enc, sp_size_enc?
+bool has_later_names(const Json& plan);
+
 // plan::Plan JSON. `world_size` fills in where the file has none (v2.4.0); 0: the file must have
 // it. ConfigError for anything out of range, contradictory or unknown.
 Plan read_plan(const std::filesystem::path& path, int world_size = 0);

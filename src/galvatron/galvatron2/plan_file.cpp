@@ -41,8 +41,8 @@ OptionList plan_fact_options(PlanFacts& facts) {
 }
 
 bool is_galvatron2_plan(const Json& plan) {
-  return plan.is_object() && !plan.contains("format") && plan.contains("pp_deg") &&
-         plan.contains("tp_sizes_enc");
+  if (!plan.is_object() || plan.contains("format")) return false;
+  return (plan.contains("pp_deg") && plan.contains("tp_sizes_enc")) || has_later_names(plan);
 }
 
 spec::ModelSpec model_of_plan(const std::string& path, const PlanFacts& facts) {

@@ -7,6 +7,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/safetensors_header.h"
 
@@ -47,6 +48,7 @@ void check_shards_exist(const fs::path& folder, const std::set<std::string>& sha
 // model-00001-of-00003.safetensors and its brothers where all are there, whose index is not.
 std::vector<fs::path> shards_without_index(const fs::path& folder) {
   static const std::regex shard(R"((.*-)([0-9]{5})(-of-([0-9]{5})\.safetensors))");
+  static const std::string kUsual = "model-";  // transformers' own, beside others such as Mistral's
   std::map<std::string, std::vector<fs::path>> found;  // by what all of them have in common
   std::map<std::string, std::size_t> counts;
   std::error_code ignored;
@@ -54,9 +56,17 @@ std::vector<fs::path> shards_without_index(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     std::smatch match;
     if (!std::regex_match(name, match, shard)) continue;
-    const std::string common = match[1].str() + match[3].str();
+    const std::string common = match[1].str() + "*" + match[3].str();
     found[common].push_back(entry.path());
     counts[common] = std::stoul(match[4]);
+  }
+  const auto is_usual = [](const auto& set) { return set.first.starts_with(kUsual); };
+  if (std::any_of(found.begin(), found.end(), is_usual))
+    std::erase_if(found, [&](const auto& set) { return !is_usual(set); });
+  if (found.size() > 1) {
+    throw ConfigError("[weights] ", folder.string(), " holds several sets of weights, ",
+                      found.begin()->first, " and ", found.rbegin()->first,
+                      ": leave one of them there");
   }
   for (auto& [common, shards] : found) {
     if (shards.size() != counts[common]) {
@@ -67,6 +77,14 @@ std::vector<fs::path> shards_without_index(const fs::path& folder) {
     return shards;
   }
   return {};
+}
+
+bool holds_safetensors(const fs::path& folder) {
+  std::error_code error;
+  const fs::directory_iterator entries(folder, error);
+  return !error && std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    return entry.path().extension() == ".safetensors";
+  });
 }
 
 // What lies in the place of weights, and what makes some of it.
@@ -92,6 +110,11 @@ std::string what_is_there(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     const std::string ending = entry.path().extension().string();
+    const std::string link = broken_link_text(entry.path());
+    if (!link.empty()) return "; " + name + " is no file" + link;
+    if (ending == ".incomplete" || ending == ".part" || ending == ".aria2" || ending == ".download")
+      return "; " + name + " is of a download that did not end: fetch it anew";
+    if (holds_safetensors(entry.path())) return "; is " + name + " below it meant?";
     if (ending == ".gguf" || ending == ".pth" || ending == ".pt")
       return "; " + name + " has to be converted to safetensors, by transformers' scripts";
     if (ending == ".safetensors") others += (others.empty() ? "" : " or ") + name;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/foreign_content.h"
 #include "galvatron/base/json.h"
 
 namespace galvatron::models {
@@ -119,14 +120,12 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   if (size < kLengthBytes) {
     throw ConfigError("[weights] ", source, " has ", size, " bytes: it is truncated");
   }
-  const std::string_view begin(reinterpret_cast<const char*>(file.data()), file.size());
-  if (begin.starts_with("version https://git-lfs")) {
-    throw ConfigError("[weights] ", source,
-                      " is a pointer of Git LFS, not the weights: fetch them with git lfs pull");
-  }
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof(length));
   if (length > static_cast<std::uint64_t>(kMaxHeaderBytes)) {
+    const std::string content =
+        foreign_content({reinterpret_cast<const char*>(file.data()), file.size()});
+    if (!content.empty()) throw ConfigError("[weights] ", source, " is ", content);
     throw ConfigError("[weights] ", source, " announces a header of ", length,
                       " bytes, more than the ", kMaxHeaderBytes,
                       " that the format allows: it is no safetensors file");

@@ -93,11 +93,7 @@ void choose_memory(const QuestionRequest& request, bool is_measured, Question& o
         "[search] --memory is missing: the hardware profile does not say how much a "
         "device has");
   }
-  if (request.memory && *request.memory < kibibytes(1)) {
-    throw ConfigError("[search] --memory ", request.memory->value, " is ",
-                      count_text(request.memory->value, "byte"),
-                      "; write the unit, such as 24GiB or 80GB");
-  }
+  require_unit(request.memory);
   out.memory_given = request.memory.value_or(out.hardware.device_memory);
   out.margin = choose_margin(request, is_measured);
   out.margin_is_given = request.memory_margin.has_value();
@@ -116,6 +112,12 @@ std::int64_t usual_seq_length(const spec::ModelSpec& model) {
 
 Bytes MemoryMargin::of(Bytes memory) const {
   return whole_bytes(share * static_cast<double>(memory.value)) + bytes;
+}
+
+void require_unit(std::optional<Bytes> memory) {
+  if (!memory || *memory >= kibibytes(1)) return;
+  throw ConfigError("[search] --memory ", memory->value, " is ", count_text(memory->value, "byte"),
+                    "; write the unit, such as 24GiB or 80GB");
 }
 
 MemoryMargin parse_margin(const std::string& text, const std::string& what) {

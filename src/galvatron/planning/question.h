@@ -41,6 +41,9 @@ struct MemoryMargin {
   Bytes of(Bytes memory) const;
   bool operator==(const MemoryMargin&) const = default;
 };
+// ConfigError for memory that has been given without its unit.
+void require_unit(std::optional<Bytes> memory);
+
 // "5%", "2GiB", "0". ConfigError otherwise.
 MemoryMargin parse_margin(const std::string& text, const std::string& what);
 std::string to_text(const MemoryMargin& margin);

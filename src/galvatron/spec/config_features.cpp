@@ -9,10 +9,13 @@ namespace galvatron::spec {
 
 Activation parse_activation(const std::string& text, const std::string& key,
                             const std::string& source) {
-  static const std::array<std::pair<const char*, Activation>, 7> kNames = {{
+  static const std::array<std::pair<const char*, Activation>, 10> kNames = {{
       {"gelu", Activation::kGelu},
+      {"gelu_python", Activation::kGelu},
+      {"gelu_accurate", Activation::kGeluTanh},
       {"gelu_fast", Activation::kGeluTanh},
       {"gelu_new", Activation::kGeluTanh},
+      {"gelu_python_tanh", Activation::kGeluTanh},
       {"gelu_pytorch_tanh", Activation::kGeluTanh},
       {"relu", Activation::kRelu},
       {"silu", Activation::kSilu},
@@ -56,10 +59,11 @@ std::int64_t read_padding_token(const Json& config, JsonReader& reader, std::int
 }
 
 void refuse_common_features(const Json& config, const std::string& source) {
-  const auto it = config.find("quantization_config");
-  if (it != config.end() && !it->is_null()) {
-    refuse_feature(source, "quantization_config", "{...}",
-                   "; use the checkpoint with its original weights");
+  // Of transformers, of compressed-tensors, of MLX.
+  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+    const auto it = config.find(key);
+    if (it == config.end() || it->is_null() || it->empty()) continue;
+    refuse_feature(source, key, "{...}", "; use the checkpoint with its original weights");
   }
 }
 

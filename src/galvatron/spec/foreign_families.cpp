@@ -112,7 +112,7 @@ ForeignFamily guess_family(const Json& config) {
     if (is_set(config, key)) return {"", "llama", kExperts};
   }
   constexpr std::string_view kUnknown = "nobody has told us what its layers are";
-  if (is_set(config, "is_encoder_decoder")) return {"", "t5", kUnknown};
+  if (is_set(config, "is_encoder_decoder") || is_set(config, "d_kv")) return {"", "t5", kUnknown};
   if (is_set(config, "image_size")) return {"", "vit", kUnknown};
   if (is_set(config, "rms_norm_eps") || is_set(config, "num_key_value_heads"))
     return {"", "llama", kUnknown};
@@ -146,6 +146,13 @@ std::string foreign_family_hint(const std::string& model_type, const Json& confi
                    [&](const ForeignFamily& one) { return one.model_type == model_type; });
   const ForeignFamily family = found == kFamilies.end() ? guess_family(config) : *found;
   return family.why.empty() ? "" : why_not(family);
+}
+
+std::string likely_type_hint(const Json& config) {
+  const std::string_view nearest = guess_family(config).nearest;
+  if (nearest.empty()) return ": is it the config.json of a model?";
+  return fmt::format(": add it, such as \"model_type\": \"{}\", which has keys like these",
+                     nearest);
 }
 
 std::string foreign_name_hint(const std::string& name) {

@@ -13,6 +13,10 @@ namespace galvatron::spec {
 // own keys; "" where they say nothing either.
 std::string foreign_family_hint(const std::string& model_type, const Json& config);
 
+// ": add it, such as "model_type": "gpt2", ...", the end of the sentence that refuses a config
+// without a model_type.
+std::string likely_type_hint(const Json& config);
+
 // "; falcon models are not supported: ...", where the name of a model begins with that of such a
 // family ("tiiuae/falcon-7b"); else "".
 std::string foreign_name_hint(const std::string& name);

@@ -7,6 +7,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/own_folder.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/base/utf8.h"
 #include "galvatron/spec/config_features.h"
 #include "galvatron/spec/config_keys.h"
@@ -98,15 +99,49 @@ void refuse_foreign_config(const Json& config, const std::string& name) {
                     ", not of transformers: get the model in transformers' form");
 }
 
+// Of a model of several media whose text part is one of ours.
+std::string text_part_hint(const Json& config) {
+  for (const char* key : {"text_config", "llm_config", "language_config"}) {
+    const auto part = config.find(key);
+    if (part == config.end() || !part->is_object()) continue;
+    const auto type = part->find("model_type");
+    if (type == part->end() || !type->is_string() || !model_types().contains(*type)) continue;
+    return fmt::format(
+        "; its text part alone works: make its {} ('{}') a config.json, in a folder with the same "
+        "weights",
+        key, type->get<std::string>());
+  }
+  return "";
+}
+
 const ModelType& type_of(const Json& config, const std::string& name) {
   refuse_foreign_config(config, name);
-  const std::string type = JsonReader(config, name, Nulls::kAbsent).get_string("model_type");
+  JsonReader reader(config, name, Nulls::kAbsent);
+  if (!reader.has("model_type"))
+    throw ConfigError("[model] ", name, " says no model_type", likely_type_hint(config));
+  const std::string type = reader.get_string("model_type");
   const auto known = model_types().find(type);
   if (known != model_types().end()) return known->second;
   refuse_feature(
       name, "model_type", "'" + type + "'",
-      fmt::format("{}; supported are {} (docs/own_models.md)", foreign_family_hint(type, config),
-                  fmt::join(model_type_names(), ", ")));
+      fmt::format("{}{}; supported are {} (docs/own_models.md)", foreign_family_hint(type, config),
+                  text_part_hint(config), fmt::join(model_type_names(), ", ")));
+}
+
+// "; is checkpoint-500 below it meant?" of those with a config.json, or "".
+std::string folders_below(const fs::path& folder) {
+  constexpr std::size_t kMost = 3;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (fs::exists(entry.path() / "config.json", error))
+      names.push_back(entry.path().filename().string());
+  }
+  if (names.empty()) return "";
+  std::sort(names.begin(), names.end());
+  const bool more = names.size() > kMost;
+  names.resize(std::min(names.size(), kMost));
+  return fmt::format("; is {}{} below it meant?", fmt::join(names, " or "), more ? ", ..." : "");
 }
 
 // Without a config.json: other things that people call a model's folder.
@@ -115,7 +150,8 @@ const ModelType& type_of(const Json& config, const std::string& name) {
     std::error_code ignored;
     return fs::exists(folder / name, ignored);
   };
-  std::string hint = "no config.json";
+  const std::string kNoConfig = "no config.json";
+  std::string hint = kNoConfig;
   if (has("snapshots")) {
     hint += "; it is a hub's cache: give the folder below its snapshots/";
   } else if (has("checkpoint.json")) {
@@ -133,6 +169,9 @@ const ModelType& type_of(const Json& config, const std::string& name) {
   } else if (has("model_index.json")) {
     hint += "; it is a pipeline of several models: give the folder of one";
   }
+  const std::string link = broken_link_text(folder / "config.json");
+  if (!link.empty()) hint = "no config.json that can be read" + link;
+  if (hint == kNoConfig) hint += folders_below(folder);
   throw ConfigError("[model] the folder ", folder.string(), " has ", hint);
 }
 
@@ -196,7 +235,8 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-ModelSpec load_model(const std::string& model, const ModelOverrides& overrides) {
+ModelSpec load_model(const std::string& named, const ModelOverrides& overrides) {
+  const std::string model = user_path(named);
   if (model.empty()) throw ConfigError("[model] no model is named; give a preset or a config.json");
   std::error_code error;
   const fs::path path = model;
@@ -208,6 +248,8 @@ ModelSpec load_model(const std::string& model, const ModelOverrides& overrides) 
     return load_file(path / "config.json", overrides);
   }
   if (fs::exists(path, error)) return load_file(path, overrides);
+  const std::string link = broken_link_text(path);
+  if (!link.empty()) throw ConfigError("[model] '", model, "' cannot be read", link);
   throw ConfigError("[model] '", model, "' ", unknown_model_hint(model, preset_names()),
                     hub_cache_hint(model));
 }

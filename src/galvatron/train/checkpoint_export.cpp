@@ -131,6 +131,7 @@ ExportedCheckpoint export_checkpoint(const CheckpointExport& request) {
                       " holds weights already: name another --output, or give --overwrite");
   }
   require_writable_folder(parent_of(request.output), "--output");
+  try_export(request.output);
   std::vector<std::string> notes;
   if (!found.note.empty()) notes.push_back(found.note);
   for (std::size_t i = 0;; ++i) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/user_path.h"
 
 namespace galvatron::train {
 namespace {
@@ -84,11 +85,13 @@ std::filesystem::path parent_of(const std::filesystem::path& folder) {
 
 void require_writable_folder(const std::filesystem::path& folder, const std::string& option) {
   const std::filesystem::path path = folder.empty() ? "." : folder;
+  refuse_address(path.string(), detail::concat("[train] ", option));
   std::error_code error;
   std::filesystem::create_directories(path, error);
   const auto refuse = [&](const std::string& reason) {
+    const std::string link = broken_link_text(path);
     throw ConfigError("[train] ", option, ": cannot write into ", path.string(),
-                      reason.empty() ? "" : ": " + reason);
+                      reason.empty() || !link.empty() ? link : ": " + reason);
   };
   if (!std::filesystem::is_directory(path)) refuse(error ? error.message() : "");
   // Ranks of several hosts may try at once.

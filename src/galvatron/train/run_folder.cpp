@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/durable_file.h"
@@ -87,6 +89,27 @@ void refuse_used_run_dir(const TrainJob& job, const ResumePoint& resume, bool go
   refuse_unless_same_run("--run-dir", job.run_dir, *theirs, resume);
 }
 
+// The export takes the place of its folder as a whole: nothing else may be written there.
+void refuse_export_around(const TrainJob& job) {
+  if (job.export_dir.empty()) return;
+  const fs::path exported = plain_path(job.export_dir);
+  const std::pair<const char*, const std::string*> others[] = {{"--run-dir", &job.run_dir},
+                                                               {"--save", &job.save_dir},
+                                                               {"--metrics", &job.metrics},
+                                                               {"--csv", &job.csv},
+                                                               {"--trace", &job.trace}};
+  for (const auto& [option, place] : others) {
+    if (place->empty()) continue;
+    const fs::path other = plain_path(*place);
+    const auto [end, unused] =
+        std::mismatch(exported.begin(), exported.end(), other.begin(), other.end());
+    if (end != exported.end()) continue;
+    throw ConfigError("[train] ", option, " ", *place, " lies in --export ", job.export_dir,
+                      ", which holds weights alone: name another --export, such as ",
+                      (fs::path(job.export_dir) / "export").string());
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> run_of_run_folder(const fs::path& run_dir) {
@@ -114,6 +137,7 @@ void refuse_idle_trace_steps(const TrainJob& job) {
 void refuse_used_places(const TrainJob& job, const ResumePoint& resume) {
   refuse_idle_save_options(job);
   refuse_other_latest(job);
+  refuse_export_around(job);
   const bool goes_on = !resume.starts_anew() && !job.load_weights_only;
   refuse_used_save(job, resume, goes_on);
   refuse_used_run_dir(job, resume, goes_on);

@@ -159,6 +159,7 @@ void check_outputs(const PreparedJob& prepared) {
   if (job.export_dir.empty()) return;
   check_export(job.export_dir, export_options(job, prepared.model));
   require_writable_folder(parent_of(job.export_dir), "--export");
+  try_export(job.export_dir);
 }
 
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {

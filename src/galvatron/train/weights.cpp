@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -43,7 +44,7 @@ class Differences {
       if (items.size() > kMaxListed) text += fmt::format(" and {} more", items.size() - kMaxListed);
     }
     throw ConfigError("[weights] ", reader.path().string(), " does not fit model '", model.name,
-                      "': ", text);
+                      "': ", text, how_they_were_saved(reader));
   }
 
  private:
@@ -285,6 +286,25 @@ void for_each_own_parameter(runtime::Engine& engine, const Visit& visit) {
   }
 }
 
+// Weights that were too large for fp16 when they were saved, or that a run left behind when it fell
+// apart: their loss would be no number either.
+void require_finite(runtime::Engine& engine, const StoredWeights& reader) {
+  for_each_own_parameter(engine, [&](const runtime::ParamHandle& handle,
+                                     const std::vector<HfTensor>& tensors) {
+    runtime::ParamUnit& unit = *handle.unit;
+    const runtime::ParamSlot& slot = unit.slots()[static_cast<std::size_t>(handle.slot)];
+    const Range own = intersect({slot.offset, slot.offset + slot.numel}, unit.owned());
+    if (own.empty()) return;
+    const at::Tensor values = unit.master().narrow(0, own.begin - unit.owned().begin, own.size());
+    // The sum needs no memory; it may be infinite of values that are not.
+    if (std::isfinite(values.sum().item<double>())) return;
+    if (at::isfinite(values).all().item<bool>()) return;
+    throw ConfigError("[weights] ", reader.path().string(), ": ", tensors.front().names[0],
+                      " holds values that are not finite (nan or inf): take a checkpoint from "
+                      "before, or one in bf16 or fp32");
+  });
+}
+
 // Of the pipeline rank that holds the parameter, the ranks whose parts make it whole: one for each
 // tp rank.
 std::vector<int> part_holders(const plan::Plan& plan, int layer, const spec::ParamSpec& param) {
@@ -391,46 +411,6 @@ StoredWeights::StoredWeights(const spec::ModelSpec& model, const std::filesystem
   });
 }
 
-void StoredWeights::rename(const std::function<std::string(const std::string&)>& renamed) {
-  std::map<std::string, std::string> out;
-  for (const auto& [name, stored] : stored_names_) {
-    if (!out.emplace(renamed(name), stored).second) {
-      throw ConfigError("[weights] ", path().string(), ": '", stored,
-                        "' and another tensor both are '", renamed(name), "'");
-    }
-  }
-  stored_names_ = std::move(out);
-}
-
-std::vector<std::string> StoredWeights::names() const {
-  std::vector<std::string> out;
-  for (const auto& [name, stored] : stored_names_) out.push_back(name);
-  return out;
-}
-
-const TensorInfo* StoredWeights::find(const std::string& name) const {
-  const auto it = stored_names_.find(name);
-  return it == stored_names_.end() ? nullptr : reader_.find(it->second);
-}
-
-at::Tensor StoredWeights::view(const std::string& name) const {
-  return reader_.view(stored_names_.at(name));
-}
-
-std::string StoredWeights::promised_shard(const std::string& name) const {
-  return reader_.promised_shard(prefix_ + name);
-}
-
-std::string left_out_note(const spec::ModelSpec& model, const std::filesystem::path& path) {
-  const StoredWeights weights(model, path);
-  std::set<std::string> modules;
-  for (const std::string& name : weights.left_out())
-    modules.insert(name.substr(0, name.find('.', first_part(name).size() + 1)));
-  if (modules.empty()) return "";
-  return fmt::format("{} has {} tensors that this model does not: {} left out", path.string(),
-                     weights.left_out().size(), fmt::join(modules, ", "));
-}
-
 std::vector<std::string> check_weights(const spec::ModelSpec& model,
                                        const std::filesystem::path& path) {
   const std::set<std::string> is_new = check_weights(model, StoredWeights(model, path));
@@ -456,6 +436,7 @@ std::vector<std::string> load_weights(runtime::Engine& engine, const std::filesy
         if (is_new.contains(tensors.front().names[0])) return;
         load_parameter(stored, tensors, *handle.unit, handle.slot, handle.unit->master());
       });
+  require_finite(engine, reader);
   engine.publish();
   return {is_new.begin(), is_new.end()};
 }

@@ -55,6 +55,9 @@ struct ExportOptions {
 // would not have written, or the tokenizer is missing. Call it before the training, not after.
 void check_export(const std::filesystem::path& folder, const ExportOptions& options = {});
 
+// ConfigError when the folder beside `folder` that an export is written to first cannot be made.
+void try_export(const std::filesystem::path& folder);
+
 // Writes a folder that transformers loads with from_pretrained. Collective; the files are written
 // by rank 0, beside their place, and appear at the end all at once, in place of an earlier export.
 // Holds one whole parameter on rank 0 and one layer's part on the others.

@@ -15,6 +15,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/json.h"
+#include "galvatron/base/user_path.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/models/safetensors.h"
@@ -45,12 +46,6 @@ bool is_export_file(const fs::path& path) {
   if (name == "config.json" || name == "model.safetensors.index.json") return true;
   if (name.starts_with("model") && name.ends_with(".safetensors")) return true;
   return std::find(kTokenizerFiles.begin(), kTokenizerFiles.end(), name) != kTokenizerFiles.end();
-}
-
-// "out/" and links to folders as what they mean.
-fs::path plain_path(const fs::path& folder) {
-  const fs::path path = fs::weakly_canonical(fs::absolute(folder));
-  return path.has_filename() ? path : path.parent_path();
 }
 
 // Of a mounted volume or a bind mount.
@@ -246,11 +241,14 @@ std::unique_ptr<ExportFolder> open_export(runtime::Engine& engine, const fs::pat
 }  // namespace
 
 void check_export(const fs::path& folder, const ExportOptions& options) {
+  refuse_address(folder.string(), "[weights] the export's folder");
   check_folder(plain_path(folder));
   if (!options.tokenizer.empty() && !fs::exists(options.tokenizer)) {
     throw ConfigError("[weights] there is no tokenizer at ", options.tokenizer.string());
   }
 }
+
+void try_export(const fs::path& folder) { const TemporaryFolder beside(plain_path(folder)); }
 
 void save_weights(const spec::ModelSpec& model, const HfTensorSource& tensor,
                   const fs::path& folder, const ExportOptions& options) {

@@ -38,6 +38,10 @@ class StoredWeights {
   std::vector<std::string> left_out_;
 };
 
+// What their names and shapes tell of how they were saved, and what makes whole weights of them, as
+// the end of a sentence: "; an adapter (LoRA) lies in them: merge it with merge_and_unload()".
+std::string how_they_were_saved(const StoredWeights& reader);
+
 // "DIR has 2 tensors that this model does not: score.weight left out"; empty for none.
 std::string left_out_note(const spec::ModelSpec& model, const std::filesystem::path& path);
 
