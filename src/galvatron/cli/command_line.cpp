@@ -193,8 +193,8 @@ std::string sentence(const CLI::ParseError& error) {
 // Libraries look for their files from there, and say nothing of it when they fail.
 void require_current_folder() {
   std::error_code error;
-  std::filesystem::current_path(error);
-  if (error) {
+  const std::filesystem::path folder = std::filesystem::current_path(error);
+  if (error || folder.empty()) {
     throw ConfigError("the folder that this was started in cannot be read (", error.message(),
                       "): change to one that is there");
   }
