@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/blocked_attention.h"
 #include "galvatron/nn/counter_random.h"
 
 #include "config_error.h"
@@ -47,6 +48,32 @@ at::Tensor written_out(const Qkv& x, const AttentionCore& core) {
   }
   scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
   return at::matmul(scores.softmax(-1), x.v.repeat_interleave(2, 1));
+}
+
+// With a bias, and dropout of the samples from `first_sample` on.
+at::Tensor written_out_with(const Qkv& x, const AttentionCore& core, const at::Tensor& bias,
+                            std::int64_t first_sample) {
+  const std::int64_t length = x.q.size(2);
+  at::Tensor scores = at::matmul(x.q, x.k.repeat_interleave(2, 1).transpose(2, 3)) * core.scale;
+  if (core.softcap > 0) scores = (scores / core.softcap).tanh() * core.softcap;
+  scores = scores + bias;
+  const at::Tensor ones = at::ones({length, length}, at::kBool);
+  at::Tensor hidden = at::zeros_like(ones);
+  if (core.causal) hidden = hidden.logical_or(ones.triu(1));
+  if (core.sliding_window > 0) hidden = hidden.logical_or(ones.tril(-core.sliding_window));
+  at::Tensor kept =
+      scores.masked_fill(hidden, -std::numeric_limits<double>::infinity()).softmax(-1);
+  if (core.dropout.p > 0) {
+    const auto places = [](std::int64_t first, std::int64_t count, at::IntArrayRef shape) {
+      return at::arange(first, first + count).view(shape);
+    };
+    const at::Tensor row = places(first_sample, x.q.size(0), {-1, 1, 1, 1}),
+                     head = places(core.heads.begin, core.heads.size(), {-1, 1, 1}),
+                     query = places(0, length, {-1, 1}), key = places(0, length, {-1});
+    const at::Tensor index = ((row * core.num_heads + head) * length + query) * length + key;
+    kept = kept * keep_mask(index, core.dropout.key, core.dropout.p) / (1 - core.dropout.p);
+  }
+  return at::matmul(kept, x.v.repeat_interleave(2, 1));
 }
 
 void expect_equal(const Qkv& x, const AttentionCore& core) {
@@ -94,6 +121,61 @@ TEST(SlidingWindow, HoldsBesideDropout) {
   const at::Tensor same = attend(x.q, x.k, far, {}, core, call);
   EXPECT_TRUE(at::equal(out.select(2, length - 1), same.select(2, length - 1)));
   EXPECT_FALSE(at::equal(out.select(2, 2), same.select(2, 2)));
+}
+
+// --- blocks ---
+
+// Over everything that keeps attention out of a fused kernel, in one block and in several.
+TEST(BlockedAttention, EqualsWhatIsWrittenOut) {
+  for (const std::int64_t length : {1, 13, 520}) {
+    const Qkv x(length);
+    at::Tensor bias = at::empty({1, 4, length, length}, at::kDouble);
+    fill_normal(bias.data_ptr<double>(), bias.numel(), 9, 0, 1);
+    bias.requires_grad_(true);
+    const std::vector<AttentionCore> cores = {
+        {.scale = 0.7},
+        {.scale = 0.7, .causal = true},
+        {.scale = 0.7, .causal = true, .sliding_window = 100},
+        {.scale = 0.7, .causal = true, .softcap = 1.5},
+        {.scale = 0.7, .dropout = {0.3, 17}},
+        {.scale = 0.7, .causal = true, .sliding_window = 7, .softcap = 1.5, .dropout = {0.3, 17}}};
+    for (AttentionCore core : cores) {
+      core.num_heads = 6, core.heads = {1, 5};
+      LayerCall call;
+      call.first_sample = 3, call.num_samples = 2;
+      SCOPED_TRACE(testing::Message() << length << " tokens, causal " << core.causal << ", cap "
+                                      << core.softcap << ", p " << core.dropout.p);
+      const at::Tensor ours = blocked_attention(x.q, x.k, x.v, bias, {}, core, call);
+      const at::Tensor expected = written_out_with(x, core, bias, call.first_sample);
+      const auto a = torch::autograd::grad({ours}, {x.q, x.k, x.v, bias}, {x.grad}),
+                 b = torch::autograd::grad({expected}, {x.q, x.k, x.v, bias}, {x.grad});
+      EXPECT_LE((ours - expected).abs().max().item<double>(), 1e-12);
+      for (std::size_t i = 0; i < a.size(); ++i)
+        EXPECT_LE((a[i] - b[i]).abs().max().item<double>(), 1e-11) << i;
+    }
+  }
+}
+
+TEST(BlockedAttention, InHalfPrecisionIsAsGoodAsItsNumbers) {
+  const Qkv x(520);
+  const AttentionCore core{
+      .scale = 0.7, .causal = true, .dropout = {0.3, 17}, .num_heads = 4, .heads = {0, 4}};
+  LayerCall call;
+  call.num_samples = 2;
+  const auto gradients = [&](at::ScalarType type) {
+    std::vector<at::Tensor> in;
+    for (const at::Tensor& t : {x.q, x.k, x.v})
+      in.push_back(t.detach().to(at::kBFloat16).to(type).requires_grad_(true));
+    const at::Tensor out = blocked_attention(in[0], in[1], in[2], {}, {}, core, call);
+    auto all = torch::autograd::grad({out}, in, {x.grad.to(at::kBFloat16).to(type)});
+    all.push_back(out.detach());
+    return all;
+  };
+  const auto narrow = gradients(at::kBFloat16), exact = gradients(at::kDouble);
+  for (std::size_t i = 0; i < narrow.size(); ++i) {
+    const at::Tensor error = (narrow[i].to(at::kDouble) - exact[i]).norm() / exact[i].norm();
+    EXPECT_LT(error.item<double>(), 6e-3) << i;
+  }
 }
 
 // --- documents ---
