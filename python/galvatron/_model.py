@@ -275,7 +275,19 @@ def weights_folder(model: object) -> Path | None:
     # A folder of a preset's name is somebody's own where it has a configuration (spec::load_model).
     if not folder.is_dir() or (str(model) in preset_names() and not (folder / "config.json").exists()):
         return None
-    if not any(folder.glob("*.safetensors*")):
+    # Of these the reader of weights says what to do.
+    others = (
+        "adapter_config.json",
+        "*.h5",
+        "*.msgpack",
+        "checkpoint.json",
+        "snapshots",
+        "*.bin",
+        "*.gguf",
+        "*.pth",
+        "*.pt",
+    )
+    if not any(any(folder.glob(pattern)) for pattern in ("*.safetensors*", *others)):
         raise ConfigError(
             f"[weights] {folder} holds no safetensors; for random weights name its file: {folder / 'config.json'}"
         )

@@ -78,6 +78,10 @@ class MachineOptions(TypedDict, total=False):
     """Fixed cost of one layer's forward or backward."""
     overlap_slowdown: float
     """How much slower compute and communication run beside each other: 1 is not at all."""
+    tp_overlap: float
+    """Share of tensor parallelism's collectives that hide behind products: 0 is waiting, as this runtime does."""
+    gather_overlap: float
+    """Share of ZeRO-1's and 2's gathers that hide behind the next forward: 0 is waiting, as this runtime does."""
 
 
 class SpaceOptions(MachineOptions, ModelNumbers, total=False):
@@ -172,6 +176,7 @@ class SweepOptions(SpaceOptions, total=False):
     """Of one device: ["24GiB", "40GiB"], or "16GiB:80GiB:8GiB"."""
     hardware: str | PathLike[str]
     profile: str | PathLike[str]
+    calibration: str | PathLike[str]
 
 
 @described(planner.sweep_options())

@@ -58,3 +58,19 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Does Git LFS keep the content elsewhere, because nobody has pulled it?"""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS_BEGIN)) == _LFS_BEGIN
+    except OSError:
+        return False
+
+
+def lfs_sentence(path: Path) -> str:
+    return f"{path} is a pointer of Git LFS, not the file: fetch it with git lfs pull"
+
+
+_LFS_BEGIN = b"version https://git-lfs"

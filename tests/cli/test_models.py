@@ -65,3 +65,42 @@ def test_galvatron2_takes_two_of_them(galvatron):
     assert "--hidden-size is missing" in refusal(galvatron(*arguments))
     message = refusal(galvatron(*arguments, *rest, "--num-heads", 32))
     assert "--num-heads belongs to our own cost model" in message
+
+
+LLAMA = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize(
+    "files, sentence",
+    [
+        ({"snapshots/abc/config.json": LLAMA}, "it is a hub's cache: give the folder below its snapshots/"),
+        ({"checkpoint.json": {}}, "it is a checkpoint of a run: go on with --resume"),
+        ({"adapter_config.json": {}}, "it is an adapter (LoRA): merge it"),
+        ({"params.json": {}}, "weights as their makers train them"),
+        ({"model_index.json": {}}, "it is a pipeline of several models"),
+        ({"config.json": {"dim": 8, "n_layers": 2}}, "of LLaMA's makers (params.json), not of transformers"),
+        ({"config.json": {"architecture": "vit", "pretrained_cfg": {}}}, "a config of timm, not of transformers"),
+        ({"config.json": {"_class_name": "UNet"}}, "a config of diffusers, not of transformers"),
+    ],
+)
+def test_folders_of_other_kinds_are_told(files, sentence, galvatron, tmp_path):
+    for name, content in files.items():
+        (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "m" / name).write_text(json.dumps(content))
+    assert sentence in refusal(galvatron("models", tmp_path / "m"))
+
+
+def test_a_config_without_a_type_is_of_its_architecture(galvatron, tmp_path):
+    old = {key: value for key, value in LLAMA.items() if key != "model_type"}
+    (tmp_path / "config.json").write_text(json.dumps(old | {"architectures": ["LlamaForCausalLM"]}))
+    assert json.loads(output(galvatron("models", tmp_path, "--json")))["family"] == "llama"
+    (tmp_path / "config.json").write_text(json.dumps(old | {"architectures": ["XForY"]}))
+    assert "'model_type' is missing" in refusal(galvatron("models", tmp_path))
+
+
+def test_a_name_in_the_hubs_cache_is_found(galvatron, tmp_path, monkeypatch):
+    snapshot = tmp_path / "hub/models--org--tiny/snapshots/abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text(json.dumps(LLAMA))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert f"the hub's cache has it: give {snapshot}" in refusal(galvatron("models", "org/tiny"))

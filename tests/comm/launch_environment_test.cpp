@@ -259,6 +259,73 @@ TEST(LaunchEnvironment, OpenMpiAndHydra) {
   EXPECT_EQ(hydra.master_port, 77);
 }
 
+struct LauncherCase {
+  const char* launcher;
+  Variables variables;
+};
+
+TEST(LaunchEnvironment, LaunchersOfOtherSchedulers) {
+  const std::vector<LauncherCase> cases = {
+      {"jsrun",
+       {{"JSM_NAMESPACE_RANK", "5"},
+        {"JSM_NAMESPACE_SIZE", "8"},
+        {"JSM_NAMESPACE_LOCAL_RANK", "1"},
+        {"JSM_NAMESPACE_LOCAL_SIZE", "4"}}},
+      {"pals",
+       {{"PALS_RANKID", "5"},
+        {"PMI_SIZE", "8"},
+        {"PMI_RANK", "5"},
+        {"PALS_LOCAL_RANKID", "1"},
+        {"PALS_LOCAL_SIZE", "4"}}},
+      {"flux",
+       {{"FLUX_TASK_RANK", "5"},
+        {"FLUX_JOB_SIZE", "8"},
+        {"FLUX_JOB_NNODES", "2"},
+        {"FLUX_TASK_LOCAL_ID", "1"},
+        {"PMI_RANK", "5"},
+        {"PMI_SIZE", "8"}}},
+      {"mvapich",
+       {{"MV2_COMM_WORLD_RANK", "5"},
+        {"MV2_COMM_WORLD_SIZE", "8"},
+        {"MV2_COMM_WORLD_LOCAL_RANK", "1"},
+        {"MV2_COMM_WORLD_LOCAL_SIZE", "4"}}},
+      {"horovod",
+       {{"HOROVOD_RANK", "5"},
+        {"HOROVOD_SIZE", "8"},
+        {"HOROVOD_LOCAL_RANK", "1"},
+        {"HOROVOD_LOCAL_SIZE", "4"}}},
+  };
+  for (const auto& [launcher, variables] : cases) {
+    const LaunchEnvironment found = read(with(variables, "MASTER_ADDR", "n01"));
+    EXPECT_EQ(found.launcher, launcher);
+    EXPECT_EQ(found.rank, 5) << launcher;
+    EXPECT_EQ(found.world_size, 8) << launcher;
+    EXPECT_EQ(found.local_rank, 1) << launcher;
+    EXPECT_EQ(found.local_world_size, 4) << launcher;
+    EXPECT_EQ(found.master_addr, "n01") << launcher;
+    EXPECT_NE(refusal(variables).find("MASTER_ADDR is not set"), std::string::npos) << launcher;
+  }
+}
+
+TEST(LaunchEnvironment, SchedulersListTheFirstHost) {
+  const std::string file = ::testing::TempDir() + "pbs_nodes";
+  std::ofstream(file) << "\nx1000c0s0b0n0.site\nx1000c0s0b0n0.site\nx1000c0s1b0n0.site\n";
+  const Variables pals{{"PALS_RANKID", "3"},
+                       {"PALS_LOCAL_RANKID", "1"},
+                       {"PALS_LOCAL_SIZE", "2"},
+                       {"PBS_NODEFILE", file}};
+  const LaunchEnvironment found = read(pals);
+  EXPECT_EQ(found.master_addr, "x1000c0s0b0n0.site");
+  EXPECT_EQ(found.world_size, 4);  // of two machines, where nothing says it
+  const Variables open_mpi{{"OMPI_COMM_WORLD_RANK", "3"},
+                           {"OMPI_COMM_WORLD_SIZE", "4"},
+                           {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                           {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                           {"PE_HOSTFILE", file}};
+  EXPECT_EQ(read(open_mpi).master_addr, "x1000c0s0b0n0.site");
+  EXPECT_NE(refusal(without(pals, "PBS_NODEFILE")).find("PALS_SIZE is not set"), std::string::npos);
+}
+
 Variables step(const Variables& variables) { return with(variables, "SLURM_STEP_ID", "0"); }
 
 TEST(LaunchEnvironment, RefusalsNameTheVariable) {
@@ -300,7 +367,7 @@ TEST(LaunchEnvironment, RefusalsNameTheVariable) {
       {{{"OMPI_COMM_WORLD_RANK", "1"},
         {"OMPI_COMM_WORLD_SIZE", "4"},
         {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}},
-       "MASTER_ADDR is not set, but the MPI ranks run on several nodes"},
+       "MASTER_ADDR is not set, but the ranks of mpi run on several nodes"},
   };
   for (const auto& [variables, expected] : cases) {
     const std::string message = refusal(variables);

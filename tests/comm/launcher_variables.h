@@ -32,8 +32,10 @@ class LauncherVariables {
 
  private:
   static bool is_launcher_variable(const std::string& name) {
-    for (const char* prefix : {"SLURM_", "OMPI_", "PMI_", "MPI_", "TORCHELASTIC_", "MASTER_",
-                               "LOCAL_", "PET_", "PMIX_", "KUBERNETES_"}) {
+    for (const char* prefix :
+         {"SLURM_", "OMPI_",    "PMI_",        "MPI_", "TORCHELASTIC_", "MASTER_", "LOCAL_",
+          "PET_",   "PMIX_",    "KUBERNETES_", "JSM_", "PALS_",         "FLUX_",   "MV2_",
+          "MVP_",   "HOROVOD_", "PBS_",        "LSB_", "COBALT_",       "PE_"}) {
       if (name.starts_with(prefix)) return true;
     }
     return name == "RANK" || name == "WORLD_SIZE" || name == "GALVATRON_LAUNCHER" ||

@@ -146,6 +146,41 @@ TEST(LayerTime, TensorParallelCollectives) {
   EXPECT_NEAR(selective.backward.compute.value, 8 + 1, kEps);
 }
 
+// In two pieces, of which one has a product to run beside; what sticks out of it is waited for.
+TEST(LayerTime, TensorParallelCollectivesHideWhereTheSystemDoesThat) {
+  Example example;
+  const LayerTime waits = time_of(example, kBlock, {.tp_degree = 2});
+  example.hardware.tp_overlap = 1;
+  const LayerTime hides = time_of(example, kBlock, {.tp_degree = 2});
+  EXPECT_NEAR(hides.forward.exposed.value, waits.forward.exposed.value / 2, kEps);
+  EXPECT_NEAR(hides.forward.hidden.value, waits.forward.exposed.value / 2, kEps);
+  EXPECT_NEAR(hides.backward.exposed.value, waits.backward.exposed.value / 2, kEps);
+  EXPECT_NEAR(hides.tp.value, waits.tp.value / 2, kEps);
+  EXPECT_NEAR(time_of(example, kHead, {.tp_degree = 2}).backward.exposed.value,
+              time_of(Example(), kHead, {.tp_degree = 2}).backward.exposed.value, kEps);
+  example.hardware.overlap_slowdown = 1.5;
+  EXPECT_NEAR(time_of(example, kBlock, {.tp_degree = 2}).forward.exposed.value,
+              waits.forward.exposed.value * 0.75, kEps);
+  example.hardware.overlap_slowdown = 1;
+  example.hardware.links["intra_node"].bandwidth_bytes_per_ms = kBandwidth / 50;
+  const double all = 50 * waits.forward.exposed.value;
+  ASSERT_GT(all / 2, 4);
+  EXPECT_NEAR(time_of(example, kBlock, {.tp_degree = 2}).forward.exposed.value, all - 4, kEps);
+}
+
+TEST(LayerTime, GathersBehindTheOptimizerHideInTheNextForward) {
+  Example example;
+  const LayerTime waits = time_of(example, kBlock, {.zero_stage = 1});
+  const LayerTime first = time_of(example, kEmbedding, {.zero_stage = 1});
+  ASSERT_GT(waits.parameter_gather.value, 0);
+  ASSERT_LT(waits.parameter_gather, waits.forward.compute);
+  example.hardware.gather_overlap = 0.75;
+  EXPECT_NEAR(time_of(example, kBlock, {.zero_stage = 1}).parameter_gather.value,
+              waits.parameter_gather.value / 4, kEps);
+  EXPECT_EQ(time_of(example, kEmbedding, {.zero_stage = 1}).parameter_gather,
+            first.parameter_gather);
+}
+
 TEST(LayerTime, UlyssesExchanges) {
   const Example example;
   // Two samples of 32 tokens: qkv 12 heads, context 4 heads, of 16 each.

@@ -112,5 +112,38 @@ TEST(Machine, AWorldThatNothingIsKnownAboutIsRefused) {
             std::string::npos);
 }
 
+TEST(Machine, LayersAndRanksAreOfOneDevice) {
+  MachineKnowledge knowledge;
+  knowledge.hardware = measured_node();
+  knowledge.profile = measured_layers();
+  knowledge.profile->device = "NVIDIA A100 80GB SXM";
+  EXPECT_TRUE(ask(knowledge, "", "{}").hardware.extrapolated.empty());
+  knowledge.profile->device = "NVIDIA H100 PCIe";
+  const auto said = ask(knowledge, "", "{}").hardware.extrapolated;
+  ASSERT_EQ(said.size(), 1);
+  EXPECT_EQ(said[0], "layers: measured on NVIDIA H100 PCIe, collectives on NVIDIA A100-SXM4-80GB");
+  knowledge.profile->device = "cpu: Some Processor";
+  EXPECT_NE(config_error_of([&] { ask(knowledge, "", "{}"); }).find("measure both on one machine"),
+            std::string::npos);
+}
+
+TEST(Machine, ACalibrationIsCountedInAndSaid) {
+  MachineKnowledge knowledge;
+  const Question plain = ask(knowledge, "8xA100", "{}");
+  knowledge.calibration.emplace();
+  knowledge.calibration->device = "NVIDIA A100-SXM4-80GB";
+  knowledge.calibration->precision = plain.job.precision;
+  knowledge.calibration->run = "runs/first";
+  knowledge.calibration->factors[plan::StepKind::kForward] = 1.5;
+  const Question calibrated = ask(knowledge, "8xA100", "{}");
+  EXPECT_EQ(calibrated.inputs().factors[plan::StepKind::kForward], 1.5);
+  EXPECT_EQ(calibrated.inputs(8).factors[plan::StepKind::kForward], 1.5);
+  ASSERT_FALSE(calibrated.hardware.extrapolated.empty());
+  EXPECT_NE(calibrated.hardware.extrapolated[0].find("corrected by runs/first"), std::string::npos);
+  EXPECT_NE(
+      config_error_of([&] { ask(knowledge, "8xH100", "{}"); }).find("leave --calibration out"),
+      std::string::npos);
+}
+
 }  // namespace
 }  // namespace galvatron::planning

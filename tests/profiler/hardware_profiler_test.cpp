@@ -111,7 +111,7 @@ TEST(ProfileHardware, EveryCurveHasALargeMessage) {
     for (const Collective collective :
          {Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter,
           Collective::kAllToAll, Collective::kPointToPoint}) {
-      const auto table = bench.measure(collective, {2, 1}, mebibytes(64), /*seconds=*/0);
+      const auto table = bench.measure({{collective, {2, 1}}}, mebibytes(64), /*seconds=*/0)[0];
       EXPECT_GE(table.curve.points().size(), 4U);
       EXPECT_GE(table.curve.points().back().x, 2.0 * 1024 * 1024);
     }

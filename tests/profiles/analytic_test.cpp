@@ -1,6 +1,11 @@
 #include "galvatron/profiles/analytic.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "galvatron/profiles/device.h"
 
 namespace galvatron::profiles {
 namespace {
@@ -108,6 +113,69 @@ TEST(KernelRates, AreThoseOfTheGeneration) {
   EXPECT_EQ(kernel_rates("a device of next year"), kernel_rates("Ascend 910B 64GB"));
 }
 
+TEST(KernelRates, FewHeadsIdleInEachDirectionByThemselves) {
+  KernelRates rates;
+  rates.attention_half_tokens_backward = 2048 * 32;
+  const LayerMeasurement plain = block_of_7b({}, 2048, 1, 1), idle = block_of_7b(rates, 2048, 1, 1);
+  const double attention = plain.selective_recompute.value;
+  EXPECT_NEAR(idle.forward.value, plain.forward.value, 1e-9);
+  EXPECT_NEAR(idle.backward.value, plain.backward.value + 2.5 * attention, 1e-9);
+}
+
+// No cliffs on any named device: what grows takes longer, never many times longer.
+class Sheet : public testing::TestWithParam<std::string> {
+ protected:
+  static double block_ms(const DeviceSpec& device, const Json& config, std::int64_t seq_length,
+                         int tp_degree, double samples) {
+    const spec::ModelSpec model = spec::model_from_config(config, "scaled", {});
+    const LayerMeasurement block = analytic_layer(
+        layer(model, 1), model, seq_length, spec::Precision::kFp16, device, tp_degree, samples);
+    return (block.forward + block.backward).value;
+  }
+  static void expect_between(double ratio, double low, double high, const std::string& what) {
+    EXPECT_GE(ratio, low - 1e-9) << what;
+    EXPECT_LE(ratio, high + 1e-9) << what;
+  }
+};
+
+TEST_P(Sheet, GrowsSteadily) {
+  const DeviceSpec device = find_device(GetParam()).node.device(spec::Precision::kFp16);
+  Json config = spec::load_model("llama2-7b").config;
+  for (const double dropout : {0.0, 0.1}) {
+    Json gpt = spec::load_model("gpt2-1.5b").config;
+    gpt["attn_pdrop"] = dropout;
+    for (const std::int64_t seq : {512, 1024, 2048, 4096}) {
+      for (const int tp : {1, 2, 4}) {
+        for (Json model : {gpt, config}) {
+          const std::string what = fmt::format("{} x {}, tp {}, dropout {}",
+                                               model["model_type"].dump(), seq, tp, dropout);
+          const double once = block_ms(device, model, seq, tp, 2);
+          expect_between(block_ms(device, model, seq, tp, 4) / once, 1, 2, what + ", samples");
+          expect_between(block_ms(device, model, 2 * seq, tp, 2) / once, 1, 4, what + ", length");
+          if (model["model_type"] != "gpt2" || tp < 4) {
+            expect_between(once / block_ms(device, model, seq, 2 * tp, 2), 1, 2, what + ", tp");
+          }
+          const std::string width = model.contains("n_embd") ? "n_embd" : "hidden_size";
+          const std::string heads = model.contains("n_head") ? "n_head" : "num_attention_heads";
+          Json wide = model;
+          for (const std::string& key : {width, heads}) wide[key] = 2 * model[key].get<int>();
+          if (model.contains("intermediate_size"))
+            wide["intermediate_size"] = 2 * model["intermediate_size"].get<int>();
+          if (model.contains("num_key_value_heads"))
+            wide["num_key_value_heads"] = 2 * model["num_key_value_heads"].get<int>();
+          expect_between(block_ms(device, wide, seq, tp, 2) / once, 1.3, 4, what + ", width");
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Sheet, testing::ValuesIn(device_names()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
 // Where no fused kernel runs the scores are written: attention that drops costs memory traffic.
 TEST(AnalyticLayer, AttentionThatDropsWritesItsScores) {
   Json config = spec::load_model("gpt2-1.5b").config;
@@ -175,7 +243,7 @@ TEST(AnalyticLayer, HalfPrecisionHalvesActivations) {
 TEST(AnalyticHardware, TakesTheClusterAsItIs) {
   const spec::ClusterSpec cluster{"two nodes", 2, 8, gibibytes(80), "H100"};
   const HardwareProfile profile = analytic_hardware_profile(
-      cluster, flops_only(), {{0.01, 4e8}, {0.02, 5e7}, 1.2, gibibytes(1)});
+      cluster, flops_only(), {{0.01, 4e8}, {0.02, 5e7}, 1.2, 0, 0, gibibytes(1)});
   EXPECT_EQ(profile.world_size, 16);
   EXPECT_EQ(profile.ranks_per_node, 8);
   EXPECT_EQ(profile.device_memory, gibibytes(80));

@@ -101,5 +101,13 @@ TEST(Device, NamesTheKeyThatAFileLacks) {
             "[cluster] mine.json: aliases are strings");
 }
 
+TEST(Device, IsTheSameByAnyOfItsNames) {
+  EXPECT_TRUE(may_be_same_device("NVIDIA H100 80GB HBM3", "NVIDIA H100 80GB SXM"));
+  EXPECT_TRUE(may_be_same_device("cpu", "cpu: Some Processor"));
+  EXPECT_FALSE(may_be_same_device("cpu: Some Processor", "cpu: Another"));
+  EXPECT_FALSE(may_be_same_device("NVIDIA H100 PCIe", "NVIDIA H100 80GB HBM3"));
+  EXPECT_FALSE(may_be_same_device("cpu", "NVIDIA H100 80GB HBM3"));
+}
+
 }  // namespace
 }  // namespace galvatron::profiles

@@ -16,6 +16,8 @@ HardwareProfile example_hardware() {
   out.device_memory = gibibytes(16);
   out.memory_reserve = mebibytes(150);
   out.overlap_slowdown = 1.25;
+  out.tp_overlap = 0.5;
+  out.gather_overlap = 0.75;
   out.contention = {{1, 1}, {8, 4.5}};
   out.optimizer_ns_per_element = 1.5;
   out.other_optimizers_ns = {{"sgd", 1.25}};
@@ -43,6 +45,8 @@ TEST(HardwareProfileJson, RoundTrip) {
   EXPECT_EQ(after.device_memory, gibibytes(16));
   EXPECT_EQ(after.memory_reserve, mebibytes(150));
   EXPECT_EQ(after.overlap_slowdown, 1.25);
+  EXPECT_EQ(after.tp_overlap, 0.5);
+  EXPECT_EQ(after.gather_overlap, 0.75);
   EXPECT_EQ(after.contention, before.contention);
   EXPECT_EQ(after.optimizer_ns_per_element, 1.5);
   EXPECT_EQ(after.other_optimizers_ns, before.other_optimizers_ns);
@@ -120,6 +124,32 @@ TEST(HardwareProfileJson, ATableNeedsPointsOrABandwidth) {
   json["collectives"][0].erase("points");
   json["collectives"][0].erase("bandwidth_bytes_per_ms");
   EXPECT_NE(hardware_refusal(json).find("neither"), std::string::npos) << hardware_refusal(json);
+}
+
+TEST(HardwareProfileJson, TimesThatCannotBeAreRefusedWithTheWayOut) {
+  const auto refusal = [](double small, double large) {
+    Json json = as_json(example_hardware());
+    json["collectives"][0]["points"] = {{{"bytes", 1024}, {"ms", small}},
+                                        {{"bytes", 1 << 20}, {"ms", large}}};
+    return hardware_refusal(json);
+  };
+  EXPECT_EQ(refusal(0.5, 1), "");
+  EXPECT_EQ(refusal(2, 1), "");  // noise
+  EXPECT_NE(refusal(0, 1).find("collectives[0]: 0 ms for 1024 bytes"), std::string::npos);
+  const std::string disturbed = refusal(50, 1);
+  EXPECT_NE(disturbed.find("1024 bytes took 50 ms, and 1.04858e+06 only 1"), std::string::npos)
+      << disturbed;
+  EXPECT_NE(disturbed.find("or measure again"), std::string::npos);
+}
+
+TEST(HardwareProfileJson, CurvesOfOneSizeAreSaidOnce) {
+  Json json = as_json(example_hardware());
+  json["collectives"][0]["points"].erase(1);
+  const HardwareProfile once = hardware_profile_from_json(json, "hw.json");
+  ASSERT_EQ(once.extrapolated.size(), 1);
+  EXPECT_NE(once.extrapolated[0].find("1 of 2 collectives: measured with one size"),
+            std::string::npos);
+  EXPECT_EQ(hardware_profile_from_json(as_json(once), "again").extrapolated, once.extrapolated);
 }
 
 }  // namespace

@@ -76,5 +76,23 @@ TEST(ModelProfileJson, RefusesAbsurdValues) {
       << model_refusal(json);
 }
 
+TEST(ModelProfileJson, RefusesTimesThatNobodyMeasured) {
+  Json json = as_json(example_model());
+  Json& list = json["layer_types"][1]["measurements"];
+  const Json one = list[0];
+  list = Json::array();
+  for (const int samples : {1, 2}) {
+    list.push_back(one);
+    list.back()["samples"] = samples;
+  }
+  EXPECT_EQ(model_refusal(json), "");
+  list[0]["forward_ms"] = 1e4;
+  EXPECT_NE(model_refusal(json).find("layer_types[1]: 1 samples took"), std::string::npos)
+      << model_refusal(json);
+  list[0]["forward_ms"] = list[0]["backward_ms"] = 0;
+  EXPECT_NE(model_refusal(json).find("0 ms for 1 samples"), std::string::npos)
+      << model_refusal(json);
+}
+
 }  // namespace
 }  // namespace galvatron::profiles

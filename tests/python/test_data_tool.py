@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import signal
 import struct
@@ -147,6 +149,122 @@ class TestTokens:
         assert [file.path.name for file in corpus.files] == ["b.txt", "a.txt"]
 
 
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+DOCUMENTS = ["one layer", "two words", "three more words"]
+LINES = "".join(json.dumps({"text": text}) + "\n" for text in DOCUMENTS)
+RECORDS = [{"text": text} for text in DOCUMENTS]
+BOM = b"\xef\xbb\xbf"
+
+
+def table_bytes(kind: str) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    sink = pyarrow.BufferOutputStream()
+    if kind == "arrow":
+        table = pyarrow.table({"text": DOCUMENTS})
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    elif kind == "bytes":
+        pyarrow.parquet.write_table(pyarrow.table({"text": [text.encode() for text in DOCUMENTS]}), sink)
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({"meta": RECORDS}), sink)
+    return sink.getvalue().to_pybytes()
+
+
+class TestTextsAsTheyAre:
+    """Corpora as tools and systems leave them; docs/dev/wild_reports.md says which reports they are of."""
+
+    @pytest.mark.parametrize(
+        "name, content, options",
+        [
+            ("bom.jsonl", BOM + LINES.encode(), []),
+            ("joined.jsonl", BOM + LINES[:22].encode() + BOM + LINES[22:].encode(), []),
+            ("crlf.jsonl", LINES.replace("\n", "\r\n"), []),
+            ("zeros.jsonl", LINES.encode() + b"\0" * 64, []),
+            ("array.json", json.dumps(RECORDS), []),
+            ("pretty.json", json.dumps(RECORDS, indent=2), []),
+            ("array.jsonl", json.dumps(RECORDS), []),
+            ("objects.json", "\n".join(json.dumps(record, indent=1) for record in RECORDS), []),
+            ("wrapped.json", json.dumps({"version": 1, "data": RECORDS}), ["--field", "data.text"]),
+            ("deep.jsonl", "".join(json.dumps({"a": r}) + "\n" for r in RECORDS), ["--field", "a.text"]),
+            ("dot.jsonl", LINES.replace('"text"', '"a.text"'), ["--field", "a.text"]),
+            ("lines.jsonl.bz2", bz2.compress(LINES.encode()), []),
+            ("lines.jsonl.xz", lzma.compress(LINES.encode()), []),
+            ("packed.jsonl", gzip.compress(LINES.encode()), []),
+            ("table.csv", "id,text\n" + "".join(f'{i},"{t}"\n' for i, t in enumerate(DOCUMENTS)), []),
+            ("excel.csv", BOM + ("id;text\n" + "".join(f"1;{t}\n" for t in DOCUMENTS)).encode(), []),
+            ("table.tsv", "text\tid\n" + "".join(f"{t}\t1\n" for t in DOCUMENTS), []),
+            ("bytes.parquet", "bytes", []),
+            ("struct.parquet", "struct", ["--column", "meta.text"]),
+            ("saved.arrow", "arrow", []),
+        ],
+    )
+    def test_are_the_same_documents(self, name, content, options, data_tool, tmp_path, tokenizer_file):
+        if content in ("bytes", "struct", "arrow"):
+            content = table_bytes(content)
+        path = write(tmp_path / "in" / name, content)
+        code, _, err = data_tool(path, "--output", tmp_path / "c", "--tokenizer", tokenizer_file, *options)
+        assert (code, err) == (0, "")
+        assert documents_of(tmp_path / "c") == expected_tokens(tokenizer_file, DOCUMENTS)
+
+    @pytest.mark.parametrize(
+        "name, content, sentence",
+        [
+            ("a.jsonl", LINES.encode("utf-16"), "but UTF-16: convert it with iconv -f UTF-16 -t UTF-8"),
+            ("a.jsonl", "version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file"),
+            ("a.json", json.dumps(RECORDS, indent=2)[:-20], "record 3, is not valid JSON"),
+            ("a.json", json.dumps(RECORDS)[:-1], "ends inside of its array: it is cut off"),
+            ("a.json", json.dumps(RECORDS) + "[]", "goes on behind the end of its array"),
+            ("a.jsonl", '{"meta": {"text": "x"}}\n', "it has meta.text; choose one with --field"),
+            ("a.jsonl", '{"text": [{"role": "user", "content": "x"}]}\n', "chats are trained on from Python"),
+            ("a.csv", "1,one\n", "has no column 'text': it has 1, one; choose one with --column"),
+            ("a.csv", "id,text\n1\n", "line 2, has 1 columns; 'text' is number 2"),
+            ("a.zip", b"PK\3\4", "has the unknown extension '.zip'"),
+        ],
+    )
+    def test_or_one_sentence(self, name, content, sentence, data_tool, tmp_path, tokenizer_file):
+        path = write(tmp_path / name, content)
+        code, _, err = data_tool(path, "--output", tmp_path / "c", "--tokenizer", tokenizer_file)
+        assert code == 2 and sentence in err and err.count("\n") == 1
+
+    def test_folders_follow_links_and_leave_clutter(self, tmp_path):
+        write(tmp_path / "far/b.txt", "b")
+        write(tmp_path / "in/a.txt", "a")
+        write(tmp_path / "in/._a.txt", b"\0\5")
+        write(tmp_path / "in/__MACOSX/c.txt", "c")
+        (tmp_path / "in/linked").symlink_to(tmp_path / "far")
+        (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+        names = [file.path.name for file in Corpus.find([str(tmp_path / "in")]).files]
+        assert names == ["a.txt", "b.txt"]
+        (tmp_path / "in/lost.txt").symlink_to("/nowhere/lost.txt")
+        with pytest.raises(ConfigError, match="it is a link to /nowhere/lost"):
+            Corpus.find([str(tmp_path / "in")])
+
+    @pytest.mark.parametrize(
+        "name, content",
+        [
+            ("special_tokens_map.json", {"eos_token": {"content": "layer"}}),
+            ("config.json", {"eos_token_id": ["ID", 0]}),
+        ],
+    )
+    def test_files_beside_the_tokenizer_say_how_documents_end(self, name, content, data_tool, tmp_path, tokenizer_file):
+        tokenizer = load_tokenizer(tokenizer_file)
+        tokenizer.add_special_tokens(["layer"])
+        end = tokenizer.token_to_id("layer")
+        (tmp_path / "t").mkdir()
+        tokenizer.save(str(tmp_path / "t/tokenizer.json"))
+        (tmp_path / "t" / name).write_text(json.dumps(content).replace('"ID"', str(end)))
+        path = write(tmp_path / "a.txt", "one")
+        assert data_tool(path, "--output", tmp_path / "c", "--tokenizer", tmp_path / "t")[0] == 0
+        assert documents_of(tmp_path / "c")[0][-1] == end
+
+
 class TestFormat:
     def test_the_golden_pair_is_written_and_read_to_the_byte(self, tmp_path):
         """The same pair is read by the C++ tests: tests/data/indexed_dataset_test.cpp."""
@@ -234,7 +352,7 @@ class TestBadInput:
         ("name", "content", "says"),
         [
             ("a.jsonl", b'{"text": "a"}\n{"text"\n', "line 2, is not valid JSON"),
-            ("a.jsonl", b"[1, 2]\n", "line 1, is no JSON object but list"),
+            ("a.jsonl", b"[1, 2]\n", "record 1, is no JSON object but int"),
             ("a.jsonl", b'{"text": "\\ud800"}\n', "half a character"),
             ("a.jsonl", b'{"text": "ok"}\n{"text": "\xff"}\n', "is not UTF-8 text (line 2, byte 10 is 0xff)"),
             ("a.txt", b"caf\xe9", "is not UTF-8 text (byte 3 is 0xe9)"),

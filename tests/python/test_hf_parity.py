@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import warnings
@@ -333,6 +334,82 @@ def test_a_backbone_gets_a_new_head(family, references, tmp_path):
     assert all(torch.equal(state[name].double(), value.double()) for name, value in backbone.items() if name in state)
     head = next(name for name in tensors if name.startswith(heads))
     assert torch.isfinite(state[head]).all()
+
+
+def as_saved(reference, folder, rename, extra=()):
+    """The reference's weights under other names, with more tensors beside them."""
+    folder.mkdir()
+    shutil.copy(reference.folder / "config.json", folder)
+    tensors = load_file(reference.folder / "model.safetensors")
+    renamed = {rename(name): value for name, value in tensors.items()}
+    save_file(renamed | {name: torch.ones(3) for name in extra}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: "module." + name,
+        lambda name: "_orig_mod." + name,
+        lambda name: "module._orig_mod." + name,
+        lambda name: "base_model.model." + name,
+        lambda name: "language_model." + name,
+        lambda name: "model." + name,
+        lambda name: name.replace("layers.0.", "layers.0._checkpoint_wrapped_module."),
+    ],
+)
+def test_what_held_a_model_is_taken_off_its_names(rename, references, probe, tmp_path):
+    reference = references("llama")
+    folder = as_saved(reference, tmp_path / "hf", rename)
+    assert torch.equal(probe(reference, folder)["logits"], probe(reference)["logits"])
+
+
+def test_other_parts_and_heads_are_left_out_and_said(references, tmp_path):
+    reference = references("llama")
+    plain = galvatron.load(reference.folder).state_dict()
+    headed = as_saved(reference, tmp_path / "score", lambda name: name, ["score.weight", "v_head.summary.bias"])
+    with pytest.warns(
+        UserWarning, match="has 2 tensors that this model does not: score.weight, v_head.summary left out"
+    ):
+        found = galvatron.load(headed).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in plain.items())
+    seeing = as_saved(
+        reference,
+        tmp_path / "seeing",
+        lambda name: name.replace("model.", "model.language_model.", 1),
+        ["model.vision_tower.layers.0.weight"],
+    )
+    with pytest.warns(UserWarning, match="1 tensors that this model does not: model.vision_tower left out"):
+        found = galvatron.load(seeing).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in plain.items())
+
+
+def test_shards_without_an_index(references, probe, tmp_path):
+    reference = references("llama")
+    hf_models.random_model("llama").save_pretrained(tmp_path / "hf", max_shard_size="60KB")
+    (tmp_path / "hf/model.safetensors.index.json").unlink()
+    assert torch.equal(probe(reference, tmp_path / "hf")["logits"], probe(reference)["logits"])
+    sorted((tmp_path / "hf").glob("*.safetensors"))[1].unlink()
+    assert "get the others, and model.safetensors.index.json" in refusal(tmp_path / "hf", reference, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, content, sentence",
+    [
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("adapter_config.json", b"{}", "it is an adapter (LoRA): merge it"),
+        ("tf_model.h5", b"", "from_tf=True"),
+        ("model-Q4_K_M.gguf", b"", "model-Q4_K_M.gguf has to be converted"),
+        ("model.fp16.safetensors", b"", "is model.fp16.safetensors meant?"),
+        ("checkpoint.json", b"{}", "it is a checkpoint of a run"),
+    ],
+)
+def test_what_lies_there_instead_of_weights_is_told(name, content, sentence, references, tmp_path):
+    (tmp_path / "hf").mkdir()
+    shutil.copy(references("llama").folder / "config.json", tmp_path / "hf")
+    (tmp_path / "hf" / name).write_bytes(content)
+    with pytest.raises(galvatron.ConfigError, match=re.escape(sentence)):
+        galvatron.load(tmp_path / "hf")
 
 
 def test_a_truncated_checkpoint_is_told(references, tmp_path):

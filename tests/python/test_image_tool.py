@@ -199,3 +199,53 @@ def test_tars_that_are_none_are_refused_in_one_sentence(tmp_path):
     assert "f.tar is cut off behind 1.png" in problem("f.tar")
     (tmp_path / "f.tar").write_bytes((tmp_path / "c.tar").read_bytes()[:2700])
     assert "unexpected end of data" in problem("f.tar")
+
+
+def test_pictures_are_as_a_viewer_shows_them(tmp_path):
+    """Upright, a drawing on white where it is transparent, floats with their shades, the first of several frames."""
+
+    def read(name: str) -> np.ndarray:
+        return read_picture(tmp_path / name, ImageOptions(size=(4, 4)))
+
+    held = Image.new("RGB", (4, 8))
+    held.paste((255, 255, 255), (0, 0, 4, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    held.save(tmp_path / "phone.png", exif=exif)
+    turned = read("phone.png")
+    assert turned[:, :, 3].min() == 255 and turned[:, :, 0].max() == 0
+    drawing = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    drawing.putpixel((1, 1), (0, 0, 0, 255))
+    drawing.save(tmp_path / "logo.png")
+    assert (read("logo.png") == 0).sum() == 3 and (read("logo.png") == 255).sum() == 45
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "floats.tif")
+    assert (read("floats.tif") == 128).all()
+    frames = [Image.new("RGB", (4, 4), (shade,) * 3) for shade in (200, 10)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert (read("moving.gif") == 200).all()
+    Image.new("CMYK", (4, 4), (0, 0, 0, 255)).save(tmp_path / "print.jpg")
+    assert read("print.jpg").max() < 5
+
+
+def test_clutter_is_no_picture_and_parts_are_no_classes(pets, tmp_path):
+    (pets / "cat/._0.png").write_bytes(b"\0\5\x16\7")
+    (pets / "__MACOSX").mkdir()
+    (pets / "cat/phone.heic").write_bytes(b"x")
+    done = run_tool("images", pets, "--output", tmp_path / "p", "--size", "4")
+    assert done.returncode == 0 and "10 of 3 x 4 x 4 bytes" in done.stdout
+    assert "left out what is no picture by its name: 1 of .heic, 1 of .txt" in done.stderr
+    for part in ("train", "val"):
+        paint(tmp_path / f"parts/{part}/cat/1.png", (1, 1, 1))
+    done = run_tool("images", tmp_path / "parts", "--output", tmp_path / "p")
+    assert done.returncode == 2 and "parts of a data set, not classes" in done.stderr
+
+
+def test_damaged_pictures_are_one_sentence(pets, tmp_path):
+    for content, sentence in (
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        (b"<html>404</html>", "cannot be read as a picture"),
+        (b"", "cannot be read as a picture"),
+    ):
+        (pets / "cat/broken.jpg").write_bytes(content)
+        done = run_tool("images", pets, "--output", tmp_path / "p", "--size", "4")
+        assert done.returncode == 2 and sentence in done.stderr and done.stderr.count("\n") == 1

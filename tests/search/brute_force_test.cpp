@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/search/interleaved_candidate.h"
 #include "galvatron/search/report.h"
 #include "galvatron/search/search.h"
 #include "galvatron/search/solvers/tolerance.h"
@@ -116,8 +117,8 @@ std::optional<ScoredPlan> score(const PlanningExample& example, int world_size,
   return ScoredPlan{cost.step_time.value, cost.peak_memory};
 }
 
-// Every interleaved plan of even stages with one strategy for all layers of a type, TP on
-// neighbours.
+// Every interleaved plan of even stages, or of as many blocks beside the ends, with one strategy
+// for all layers of a type, TP on neighbours.
 void add_interleaved_plans(const PlanningExample& example, const SearchOptions& options,
                            int world_size, std::vector<ScoredPlan>& out) {
   const int num_layers = example.model.num_layers();
@@ -138,10 +139,13 @@ void add_interleaved_plans(const PlanningExample& example, const SearchOptions& 
           for (const spec::LayerSpec& layer : example.model.layers) {
             layers.push_back(of_type[static_cast<std::size_t>(layer.type)]);
           }
-          const plan::Pipeline pipeline{p, plan::ScheduleKind::kInterleaved,
-                                        plan::even_stages(num_layers, stages)};
-          const auto scored = score(example, world_size, m, pipeline, layers);
-          if (scored) out.push_back(*scored);
+          for (const auto& layout :
+               {plan::even_stages(num_layers, stages), stages_beside_ends(num_layers, stages)}) {
+            if (layout.empty()) continue;
+            const plan::Pipeline pipeline{p, plan::ScheduleKind::kInterleaved, layout};
+            const auto scored = score(example, world_size, m, pipeline, layers);
+            if (scored) out.push_back(*scored);
+          }
         });
       }
     }

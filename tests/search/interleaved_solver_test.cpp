@@ -1,7 +1,10 @@
 #include "galvatron/search/solvers/interleaved_solver.h"
 
+#include <numeric>
+
 #include <gtest/gtest.h>
 
+#include "galvatron/search/interleaved_candidate.h"
 #include "galvatron/search/solvers/tolerance.h"
 
 #include "search/random_tables.h"
@@ -17,13 +20,18 @@ struct Picked {
 };
 
 // One candidate for each type, priced by the cost tables' own formulas.
-Picked price(const cost::CostTables& tables, const std::vector<int>& of_type) {
+Picked price(const cost::CostTables& tables, const std::vector<int>& layout,
+             const std::vector<int>& of_type) {
   std::vector<int> choice;
   for (const int type : tables.type_of_layer) {
     choice.push_back(of_type[static_cast<std::size_t>(type)]);
   }
   const int num_stages = tables.shape.num_stages();
-  const auto layers_of = [&](int stage) { return chunk(tables.num_layers(), num_stages, stage); };
+  const auto layers_of = [&](int stage) {
+    const auto begin = layout.begin(), here = begin + stage;
+    const std::int64_t first = std::accumulate(begin, here, 0);
+    return Range{first, first + *here};
+  };
   std::vector<cost::StageNumbers> numbers;
   for (int stage = 0; stage < num_stages; ++stage) {
     numbers.push_back(cost::stage_numbers(tables, choice, layers_of(stage), stage));
@@ -52,11 +60,11 @@ bool is_allowed(const cost::CostTables& tables, const std::vector<int>& of_type)
   return true;
 }
 
-std::vector<Picked> all_choices(const cost::CostTables& tables) {
+std::vector<Picked> all_choices(const cost::CostTables& tables, const std::vector<int>& layout) {
   std::vector<Picked> out;
   std::vector<int> of_type(tables.cost.size(), 0);
   while (true) {
-    if (is_allowed(tables, of_type)) out.push_back(price(tables, of_type));
+    if (is_allowed(tables, of_type)) out.push_back(price(tables, layout, of_type));
     std::size_t t = 0;
     while (t < of_type.size() && ++of_type[t] == static_cast<int>(tables.cost[t].size())) {
       of_type[t++] = 0;
@@ -68,7 +76,7 @@ std::vector<Picked> all_choices(const cost::CostTables& tables) {
 TEST(InterleavedSolver, EqualsEveryChoice) {
   constexpr std::uint64_t kSeed = 21;
   Random random{std::mt19937_64(kSeed)};
-  int found = 0, none = 0;
+  int found = 0, none = 0, even = 0, beside = 0;
   for (int round = 0; round < 400; ++round) {
     const int layers = random.whole(4, 10);
     RandomModel model = round % 2 == 0 ? decoder_model(layers - 2) : mixed_model(random, layers, 4);
@@ -77,7 +85,11 @@ TEST(InterleavedSolver, EqualsEveryChoice) {
     tables.shape = {p, 4, random.whole(1, 7), plan::ScheduleKind::kInterleaved,
                     random.whole(2, layers / p)};
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << ", round " << round);
-    const std::vector<Picked> all = all_choices(tables);
+    const int num_stages = tables.shape.num_stages();
+    std::vector<int> layout = stages_beside_ends(layers, num_stages);
+    (layout.empty() ? even : beside)++;
+    if (layout.empty()) layout = plan::even_stages(layers, num_stages);
+    const std::vector<Picked> all = all_choices(tables, layout);
     std::int64_t leanest = std::numeric_limits<std::int64_t>::max(), fullest = 0;
     for (const Picked& one : all) {
       leanest = std::min(leanest, one.bytes);
@@ -90,20 +102,25 @@ TEST(InterleavedSolver, EqualsEveryChoice) {
     for (const Picked& one : all) {
       if (one.bytes <= budget) best = std::min(best, one.step_ms);
     }
-    InterleavedSolver shape(tables, tables.shape, budget);
+    InterleavedSolver shape(tables, tables.shape, layout, budget);
     const std::vector<int> choice = shape.solve(kInfinity, kNoLimit);
     ASSERT_EQ(choice.empty(), best == kInfinity);
     ++(choice.empty() ? none : found);
     if (!choice.empty()) {
       EXPECT_DOUBLE_EQ(shape.step_ms(), best);
       // Nothing is below its own best.
-      EXPECT_TRUE(InterleavedSolver(tables, tables.shape, budget).solve(best, kNoLimit).empty());
+      EXPECT_TRUE(
+          InterleavedSolver(tables, tables.shape, layout, budget).solve(best, kNoLimit).empty());
     }
-    EXPECT_EQ(InterleavedSolver(tables, tables.shape, budget).least_bytes(leanest + 1, kNoLimit),
-              leanest);
-    EXPECT_EQ(InterleavedSolver(tables, tables.shape, budget).least_bytes(leanest, kNoLimit),
-              leanest);
+    EXPECT_EQ(
+        InterleavedSolver(tables, tables.shape, layout, budget).least_bytes(leanest + 1, kNoLimit),
+        leanest);
+    EXPECT_EQ(
+        InterleavedSolver(tables, tables.shape, layout, budget).least_bytes(leanest, kNoLimit),
+        leanest);
   }
+  EXPECT_GT(even, 100);
+  EXPECT_GT(beside, 30);
   EXPECT_GT(found, 100);
   EXPECT_GT(none, 3);
 }

@@ -22,7 +22,7 @@ struct PlanningExample {
     cluster.devices_per_node = std::min(world_size, ranks_per_node);
     cluster.num_nodes = world_size / cluster.devices_per_node;
     const profiles::DeviceSpec device{"a100", 312e9, 0.5, 1.5e9, 0.02, {}};
-    const profiles::NetworkSpec network{{0.01, 250e6}, {0.02, 20e6}, 1.1, gibibytes(1)};
+    const profiles::NetworkSpec network{{0.01, 250e6}, {0.02, 20e6}, 1.1, 0, 0, gibibytes(1)};
     hardware = profiles::analytic_hardware_profile(cluster, device, network);
     profile = profiles::analytic_model_profile(model, seq_length, job.precision, device);
   }

@@ -11,6 +11,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/train/timeline.h"
 
 #include "test_threads.h"
@@ -287,6 +288,42 @@ TEST(Timeline, HoldsEveryRanksLastStep) {
     }
     EXPECT_EQ(forwards, (std::map<int, int>{{0, 4}, {1, 4}}));
   });
+}
+
+TEST(Timeline, TellsWhatItsCollectivesAreFor) {
+  using enum plan::StepKind;
+  const spec::ModelSpec model = tiny_gpt();
+  const auto parts_of = [&](const plan::Plan& plan) {
+    plan::TracedStep found;
+    comm::run_rank_threads(plan.world_size, [&](comm::World& world) {
+      use_test_threads();
+      const data::NextTokenSamples samples = synthetic_samples(model, kSeed);
+      runtime::Engine engine(model, plan, world, models::make_layer, {kSeed, kSeqLength, true});
+      Trainer trainer(engine, samples, nullptr, make_options(2));
+      trainer.run(nullptr);
+      const auto step = plan::traced_step(gather_timeline(world, engine.trace(), plan), plan, 0);
+      if (world.rank() == 0) found = step.value();
+    });
+    EXPECT_TRUE(found.tells_collectives);
+    EXPECT_GT(found.ms[kForward], 0);
+    EXPECT_GT(found.ms[kBackward], 0);
+    EXPECT_GT(found.ms[kOptimizer], 0);
+    EXPECT_EQ(found.num_steps, 1);
+    return found.ms;
+  };
+  const plan::StepKinds tp = parts_of(make_plan(2, {.tp_degree = 2}, 1, 2));
+  EXPECT_GT(tp[kTp], 0);
+  EXPECT_EQ(tp[kUlysses] + tp[kZero] + tp[kTransfer] + tp[kRecompute], 0);
+  const plan::StepKinds ulysses = parts_of(make_plan(2, {.ulysses_degree = 2}, 1, 2));
+  EXPECT_GT(ulysses[kUlysses], 0);
+  EXPECT_EQ(ulysses[kTp], 0);
+  const plan::StepKinds zero =
+      parts_of(make_plan(2, {.zero_stage = 3, .recompute = plan::Recompute::kFull}, 1, 2));
+  EXPECT_GT(zero[kZero], 0);
+  EXPECT_GT(zero[kRecompute], 0);
+  const plan::StepKinds pipeline = parts_of(make_plan(2, {}, 2, 4));
+  EXPECT_GT(pipeline[kTransfer] + pipeline[kBubble], 0);
+  EXPECT_EQ(pipeline[kTp], 0);
 }
 
 TEST(Trainer, TracesTheStepsThatWereNamed) {

@@ -9,6 +9,7 @@
 #include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/param_unit.h"
 #include "galvatron/train/weights.h"
+#include "galvatron/train/weights_reading.h"
 
 namespace galvatron::binding {
 namespace {
@@ -172,7 +173,7 @@ std::string OneRankModel::load(const std::vector<at::Tensor>& parameters,
                                const std::filesystem::path& folder) const {
   const at::NoGradGuard no_grad;
   const std::vector<std::string> is_new = train::check_weights(model_, folder);
-  const models::SafetensorsReader reader(folder);
+  const train::StoredWeights reader(model_, folder);
   for (const Parameter& parameter : parameters_) {
     for (std::size_t i = 0; i < parameter.tensors.size(); ++i) {
       const std::vector<std::string>& names = parameter.tensors[i].names;
@@ -183,7 +184,9 @@ std::string OneRankModel::load(const std::vector<at::Tensor>& parameters,
       target.copy_(reader.view(*stored));
     }
   }
-  return train::new_head_note(is_new, folder);
+  const std::string new_head = train::new_head_note(is_new, folder);
+  const std::string left_out = train::left_out_note(model_, folder);
+  return new_head + (new_head.empty() || left_out.empty() ? "" : "; ") + left_out;
 }
 
 void OneRankModel::save(const std::vector<at::Tensor>& parameters,

@@ -17,6 +17,8 @@ from galvatron.command_line import (
     run_command,
 )
 
+# Of sources.py, which is not loaded for a page of help.
+FORMATS = ("text", "jsonl", "parquet", "arrow", "csv")
 _DESCRIPTION = """\
 Turn text into a token file pair that `galvatron train --data PREFIX` reads.
 
@@ -26,7 +28,8 @@ what the tokens mean: vocabulary, tokenizer, documents, tokens, sources.
 
 _EXAMPLES = """\
 inputs:
-  a file        .txt .md .rst .py (one document each), .jsonl .json, .parquet; also with .gz after it
+  a file        .txt .md .rst .py (one document each), .jsonl .json, .parquet .arrow, .csv .tsv;
+                text, JSON and CSV also with .gz, .bz2, .xz or .zst after it
   a folder      every such file below it, sorted
   a pattern     'books/**/*.txt' (quote it)
   images, digits as the first word: pictures instead of text; galvatron-data images --help
@@ -65,19 +68,19 @@ def make_parser() -> Parser:
     reading = parser.add_argument_group("reading")
     reading.add_argument(
         "--format",
-        choices=("auto", "text", "jsonl", "parquet"),
+        choices=("auto", *FORMATS),
         default="auto",
         help="default: by the extension",
     )
     reading.add_argument(
         "--field",
         default="text",
-        help="field of each JSON line that holds the text (default: text)",
+        help="field of each JSON record that holds the text (default: text); meta.text is a field of a field",
     )
     reading.add_argument(
         "--column",
         default="text",
-        help="column of Parquet files that holds the text (default: text)",
+        help="column of Parquet, Arrow and CSV files that holds the text (default: text)",
     )
     reading.add_argument(
         "--documents",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +15,19 @@ import numpy as np
 from tqdm import tqdm
 
 from galvatron.command_line import ConfigError
-from galvatron.files import AtomicFiles
+from galvatron.data.folders import files_below, is_clutter
+from galvatron.files import AtomicFiles, is_lfs_pointer, lfs_sentence
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from galvatron.data.tars import TarPicture
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+EXTENSIONS = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
+}
+_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 INFO_FORMAT = "galvatron-images"
 INFO_VERSION = 1
 # No larger array is made before the first picture is read.
@@ -50,17 +57,32 @@ def find_classes(folder: Path) -> list[tuple[Path, int]]:
     classes = class_names(folder)
     if len(classes) < 2:
         raise ConfigError(f"{folder} has {len(classes)} folders of pictures; a class each, at least two are needed")
+    if {name.lower() for name in classes} <= _PARTS:
+        raise ConfigError(
+            f"{folder} holds {', '.join(classes)}: parts of a data set, not classes; make each by itself, and give the "
+            "second one to --valid-data"
+        )
     pictures = []
     for number, name in enumerate(classes):
-        found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        files = files_below(folder / name)
+        found = [path for path in files if path.suffix.lower() in EXTENSIONS]
         if not found:
-            raise ConfigError(f"{folder / name} holds no pictures ({', '.join(sorted(EXTENSIONS))})")
+            others = sorted({path.suffix or path.name for path in files})
+            only = f", only {', '.join(others[:5])}" if others else ""
+            raise ConfigError(f"{folder / name} holds no pictures ({', '.join(sorted(EXTENSIONS))}){only}")
         pictures += [(path, number) for path in found]
     return pictures
 
 
 def class_names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_clutter(path.name))
+
+
+def left_out(folder: Path) -> dict[str, int]:
+    """How many files of each ending are passed over, because nothing here reads pictures of that name."""
+    files = (path for name in class_names(folder) for path in files_below(folder / name))
+    endings = (path.suffix.lower() for path in files)
+    return dict(Counter(ending or "no ending" for ending in endings if ending not in EXTENSIONS))
 
 
 def prepare_folder(folder: Path, output: Path, options: ImageOptions) -> Summary:
@@ -100,30 +122,61 @@ def prepare_digits(output: Path) -> Summary:
 
 
 def read_picture(path: Path | TarPicture, options: ImageOptions) -> np.ndarray:
-    """A picture as bytes [channels, height, width]."""
+    """A picture as bytes [channels, height, width], as a viewer shows it: upright, the first frame, on white."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise ConfigError("pictures are read with Pillow, which is not installed: pip install pillow") from None
     try:
-        with Image.open(path if isinstance(path, Path) else path.open()) as picture:
-            mode = "L" if options.channels == 1 else "RGB"
-            pixels = np.asarray(_resized(_eight_bits(picture).convert(mode), options))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ConfigError(f"{path} cannot be read as a picture: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF data and of pictures that are merely large
+            with Image.open(path if isinstance(path, Path) else path.open()) as picture:
+                picture.load()
+                mode = "L" if options.channels == 1 else "RGB"
+                pixels = np.asarray(_resized(_on_white(_eight_bits(_upright(picture))).convert(mode), options))
+    except Exception as error:  # damaged files make the library raise nearly anything
+        if isinstance(path, Path) and is_lfs_pointer(path):
+            raise ConfigError(lfs_sentence(path)) from None
+        raise ConfigError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from None
     return pixels[None] if options.channels == 1 else pixels.transpose(2, 0, 1)
 
 
+def _upright(picture: Image) -> Image:
+    """Cameras note how they were held. Where the note is damaged there is none."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:
+        return picture
+
+
 def _eight_bits(picture: Image) -> Image:
-    """Grey pictures of 16 bits keep their shades: convert() would make all above 255 white."""
+    """Grey pictures of 16 bits and of floats keep their shades: convert() would make all above 255 white."""
     from PIL import Image
 
-    if not picture.mode.startswith("I"):
+    if not picture.mode.startswith("I") and picture.mode != "F":
         return picture
-    shades = np.asarray(picture, dtype=np.float64)
-    if picture.mode == "I" and shades.max(initial=0) <= 255:
+    shades = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+    largest = shades.max(initial=0)
+    if picture.mode == "I" and largest <= 255:
         return picture
-    return Image.fromarray(np.clip(np.rint(shades / 257), 0, 255).astype(np.uint8))
+    white = 65535.0
+    if picture.mode == "F" and largest <= 255:
+        white = 1.0 if largest <= 1 else 255.0
+    return Image.fromarray(np.clip(np.rint(shades * (255 / white)), 0, 255).astype(np.uint8))
+
+
+def _on_white(picture: Image) -> Image:
+    """What is transparent often hides black: a drawing would vanish in it."""
+    from PIL import Image
+
+    has_alpha = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+    if not has_alpha:
+        return picture
+    coloured = picture.convert("RGBA")
+    white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, coloured)
 
 
 def _resized(picture: Image, options: ImageOptions) -> Image:

@@ -59,7 +59,7 @@ def _add_output(parser: Parser) -> None:
 
 def run(argv: list[str]) -> None:
     """REQUIRES: argv[0] is "images" or "digits"."""
-    from galvatron.data.images import ImageOptions, prepare_digits, prepare_folder, prepare_tars
+    from galvatron.data.images import ImageOptions, left_out, prepare_digits, prepare_folder, prepare_tars
     from galvatron.data.tars import find_tars
 
     is_folder = argv[0] == "images"
@@ -79,6 +79,10 @@ def run(argv: list[str]) -> None:
             summary = prepare_tars(tars, arguments.output, options)
         else:
             summary = prepare_folder(Path(arguments.folder), arguments.output, options)
+            others = left_out(Path(arguments.folder))
+            if others:
+                kinds = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items()))
+                print(f"galvatron-data images: left out what is no picture by its name: {kinds}", file=sys.stderr)
     else:
         summary = prepare_digits(arguments.output)
     if not arguments.quiet:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
-import gzip
-import json
+import io
 import os
 import sysconfig
 import tokenize
@@ -12,9 +12,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from galvatron.command_line import ConfigError
+from galvatron.data import tables
+from galvatron.data.compressed import COMPRESSIONS, decompression_errors, open_bytes, without_compression
+from galvatron.data.folders import files_below
+from galvatron.data.json_records import begins_like_lines, is_blank, parse_line, texts_of_field, whole_records
+from galvatron.files import is_lfs_pointer, lfs_sentence
 
 STDLIB = "stdlib"
 FORMAT_OF_EXTENSION = {
@@ -28,10 +33,15 @@ FORMAT_OF_EXTENSION = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
 }
-FORMATS = ("text", "jsonl", "parquet")
+FORMATS = ("text", "jsonl", "parquet", "arrow", "csv")
 # Folders of the standard library that hold no library: tests, installed packages, caches.
 _STDLIB_LEAVES_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+_LARGEST_POINTER = 1024  # bytes
 
 
 class Document(NamedTuple):
@@ -48,8 +58,8 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    field: str = "text"  # of each JSON line
-    column: str = "text"  # of Parquet files
+    field: str = "text"  # of each JSON record; "meta.text" is a field of a field
+    column: str = "text"  # of Parquet, Arrow and CSV files
     lines_are_documents: bool = False  # text files: one document per line instead of per file
     replace_invalid_utf8: bool = False  # U+FFFD instead of an error
     # Option that chooses another field or column, where it is not --field and --column.
@@ -97,7 +107,7 @@ class Corpus:
 def _matching_files(text: str, format: str) -> list[SourceFile]:
     path = Path(text)
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+        files = files_below(path)
         if format == "auto":
             files = [file for file in files if _format_of(file) is not None]
         if not files:
@@ -115,18 +125,21 @@ def _source_file(path: Path, format: str) -> SourceFile:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        target = f" (it is a link to {os.readlink(path)})" if path.is_symlink() else ""
+        raise ConfigError(f"cannot read {path}: {error.strerror}{target}") from None
+    if path.is_file() and size < _LARGEST_POINTER and is_lfs_pointer(path):
+        raise ConfigError(lfs_sentence(path))
     known = _format_of(path) if format == "auto" else format
     if known is None:
         raise ConfigError(
             f"{path} has the unknown extension '{path.suffix}'; known are {', '.join(FORMAT_OF_EXTENSION)} "
-            f"(and .gz after them), or say what it is with --format"
+            f"(and {', '.join(COMPRESSIONS)} after them), or say what it is with --format"
         )
     return SourceFile(path, known, size)
 
 
 def _format_of(path: Path) -> str | None:
-    name = path.name.lower().removesuffix(".gz")
+    name = without_compression(path.name.lower())
     return FORMAT_OF_EXTENSION.get(os.path.splitext(name)[1])
 
 
@@ -142,74 +155,100 @@ def _stdlib_files() -> list[SourceFile]:
 def _read(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
     readers = {
         "text": _read_text,
-        "jsonl": _read_jsonl,
-        "parquet": _read_parquet,
+        "jsonl": _read_json,
+        "parquet": _read_table,
+        "arrow": _read_table,
+        "csv": _read_table,
         "python": _read_python,
     }
+    errors: tuple[type[Exception], ...] = (OSError, zlib.error, *decompression_errors())
     try:
         yield from readers[file.format](file, options)
-    except (OSError, EOFError, zlib.error) as error:
+    except errors as error:
         raise ConfigError(f"cannot read {file.path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _read_text(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
-    with _open(file) as raw:
+    with open_bytes(file.path) as raw:
         for number, line in enumerate(raw if options.lines_are_documents else [raw.read()], 1):
             text = _decode(line, file, number, options)
             yield Document(text.rstrip("\r\n") if options.lines_are_documents else text, len(line))
 
 
-def _read_jsonl(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
-    with _open(file) as raw:
+def _read_json(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
+    with open_bytes(file.path) as raw:
+        in_lines = _json_is_in_lines(file, options)
+        if not in_lines:
+            yield from _read_whole_json(file, raw, options)
+            return
         for number, line in enumerate(raw, 1):
             text = _decode(line, file, number, options)
-            if not text.isspace():
-                yield Document(_field_of(text, file, number, options), len(line))
+            if not is_blank(text):
+                place = f"{file.path}, line {number}"
+                size = len(line)
+                for document in _texts_of(parse_line(text, place), place, options):
+                    yield Document(document, size)
+                    size = 0
 
 
-def _open(file: SourceFile) -> IO[bytes]:
-    if file.path.name.lower().endswith(".gz"):
-        return cast(IO[bytes], gzip.open(file.path, "rb"))
-    return file.path.open("rb")
+def _json_is_in_lines(file: SourceFile, options: ReadOptions) -> bool:
+    if not file.path.is_file():  # a pipe is read once
+        return True
+    with open_bytes(file.path) as raw:
+        for number, line in enumerate(raw, 1):
+            text = _decode(line, file, number, options)
+            if not is_blank(text):
+                return begins_like_lines(text)
+    return True
 
 
-def _decode(raw: bytes, file: SourceFile, number: int, options: ReadOptions) -> str:
-    encoding = "utf-8-sig" if number == 1 else "utf-8"
+def _read_whole_json(file: SourceFile, raw: IO[bytes], options: ReadOptions) -> Iterator[Document]:
+    errors = "replace" if options.replace_invalid_utf8 else "strict"
+    before = 0
+    # The position is that of the compressed bytes where there are some: all is known by the end.
+    with io.TextIOWrapper(raw, encoding="utf-8-sig", errors=errors) as text:
+        try:
+            for number, record in whole_records(text, str(file.path)):
+                place = f"{file.path}, record {number}"
+                for document in _texts_of(record, place, options):
+                    now = raw.tell()
+                    yield Document(document, now - before)
+                    before = now
+        except UnicodeDecodeError as error:
+            raise _not_utf8(file, error, "") from None
+
+
+def _texts_of(record: Any, place: str, options: ReadOptions) -> Iterator[str]:
+    for text in texts_of_field(record, options.field, place, options.chosen_by or "--field"):
+        yield _whole_characters(text, place, options)
+
+
+def _whole_characters(text: str, place: str, options: ReadOptions) -> str:
     try:
-        return raw.decode(encoding, "replace" if options.replace_invalid_utf8 else "strict")
-    except UnicodeDecodeError as error:
-        place = f"line {number}, " if number > 1 else ""
-        raise ConfigError(
-            f"{file.path} is not UTF-8 text ({place}byte {error.start} is 0x{error.object[error.start]:02x}); "
-            f"convert it, or pass --invalid-utf8 replace"
-        ) from None
-
-
-def _field_of(text: str, file: SourceFile, number: int, options: ReadOptions) -> str:
-    place, name = f"{file.path}, line {number}", options.field
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{place}, is not valid JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise ConfigError(f"{place}, is no JSON object but {type(record).__name__}; each line must be an object")
-    if name not in record:
-        raise ConfigError(
-            f"{place}, has no field '{name}': it has {', '.join(record)}; choose one with "
-            f"{options.chosen_by or '--field'}"
-        )
-    value = "" if record[name] is None else record[name]
-    if not isinstance(value, str):
-        raise ConfigError(f"{place}: the field '{name}' is {type(value).__name__}, not text")
-    try:
-        value.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:  # JSON may spell half a character: "\\ud800"
         if not options.replace_invalid_utf8:
             raise ConfigError(
-                f"{place}: the field '{name}' holds half a character; pass --invalid-utf8 replace"
+                f"{place}: the field '{options.field}' holds half a character; pass --invalid-utf8 replace"
             ) from None
-        value = value.encode("utf-8", "replace").decode("utf-8")
-    return value
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _decode(raw: bytes, file: SourceFile, number: int, options: ReadOptions) -> str:
+    try:
+        # Files with a byte order mark that were joined have one in their middle too.
+        return raw.decode("utf-8-sig", "replace" if options.replace_invalid_utf8 else "strict")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(file, error, f"line {number}, " if number > 1 else "") from None
+
+
+def _not_utf8(file: SourceFile, error: UnicodeDecodeError, place: str) -> ConfigError:
+    raw = error.object
+    found = f"{file.path} is not UTF-8 text ({place}byte {error.start} is 0x{raw[error.start]:02x})"
+    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return ConfigError(f"{found} but UTF-16: convert it with iconv -f UTF-16 -t UTF-8")
+    return ConfigError(f"{found}; convert it, or pass --invalid-utf8 replace")
 
 
 def _read_python(file: SourceFile, _: ReadOptions) -> Iterator[Document]:
@@ -220,34 +259,13 @@ def _read_python(file: SourceFile, _: ReadOptions) -> Iterator[Document]:
         raise ConfigError(f"cannot read {file.path}: {error}") from None
 
 
-def _read_parquet(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise ConfigError(f"{file.path} is Parquet, which pyarrow reads: pip install pyarrow") from None
-
-    try:
-        table = pyarrow.parquet.ParquetFile(file.path)
-        _check_column(table.schema_arrow, file, options)
-        per_row = file.size // max(1, table.metadata.num_rows)
-        for batch in table.iter_batches(batch_size=1024, columns=[options.column]):
-            for value in batch.column(0).to_pylist():
-                yield Document(value or "", per_row)
-    except pyarrow.ArrowException as error:
-        raise ConfigError(f"cannot read {file.path} as Parquet: {str(error).splitlines()[0]}") from None
-
-
-def _check_column(schema, file: SourceFile, options: ReadOptions) -> None:
-    import pyarrow
-
-    if options.column not in schema.names:
-        raise ConfigError(
-            f"{file.path} has no column '{options.column}': it has {', '.join(schema.names)}; choose one with "
-            f"{options.chosen_by or '--column'}"
-        )
-    type_ = schema.field(options.column).type
-    if pyarrow.types.is_dictionary(type_):
-        type_ = type_.value_type
-    if not (pyarrow.types.is_string(type_) or pyarrow.types.is_large_string(type_)):
-        raise ConfigError(f"{file.path}: the column '{options.column}' holds {type_}, not text")
+def _read_table(file: SourceFile, options: ReadOptions) -> Iterator[Document]:
+    chosen_by = options.chosen_by or "--column"
+    if file.format == "csv":
+        errors = "replace" if options.replace_invalid_utf8 else "strict"
+        with open_bytes(file.path) as raw:
+            rows = tables.csv_column(file.path, raw, options.column, chosen_by, errors)
+            yield from (Document(*row) for row in rows)
+        return
+    read = tables.parquet_column if file.format == "parquet" else tables.arrow_column
+    yield from (Document(*row) for row in read(file.path, options.column, chosen_by))

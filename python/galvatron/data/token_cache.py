@@ -20,8 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from galvatron.command_line import ConfigError, bytes_text
+from galvatron.data.compressed import compression_of
 from galvatron.data.sources import Corpus, ReadOptions
-from galvatron.data.tokenizer import tokenizer_file
+from galvatron.data.tokenizer import END_TOKEN_FILES, tokenizer_file
 from galvatron.files import sha256_of
 
 _LAYOUT = 1  # of an entry
@@ -96,7 +97,7 @@ def _fingerprint(corpus: Corpus, tokenizer: Path, sums: Checksums) -> str:
     try:
         facts = {
             "layout": _LAYOUT,
-            "texts": [[file.format, _compression(file.path), sums.of(file.path)] for file in corpus.files],
+            "texts": [[file.format, compression_of(file.path.name), sums.of(file.path)] for file in corpus.files],
             "reading": [corpus.options.field, corpus.options.column, corpus.options.lines_are_documents],
             "tokenizer": sums.of(tokenizer),
             "end": _end_of_document(tokenizer),
@@ -107,14 +108,10 @@ def _fingerprint(corpus: Corpus, tokenizer: Path, sums: Checksums) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def _compression(path: Path) -> str:
-    return "gz" if path.name.lower().endswith(".gz") else ""
-
-
 def _end_of_document(tokenizer: Path) -> str:
     """What decides it beside the tokenizer's own file."""
-    config = tokenizer.with_name("tokenizer_config.json")
-    return config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
+    beside = (tokenizer.with_name(name) for name in END_TOKEN_FILES)
+    return "".join(file.read_text(encoding="utf-8", errors="replace") for file in beside if file.is_file())
 
 
 def _make(corpus: Corpus, tokenizer: Path, entry: Path, say: Say) -> None:
@@ -135,8 +132,9 @@ def _make(corpus: Corpus, tokenizer: Path, entry: Path, say: Say) -> None:
         half.mkdir()
         own = half / "tokenizer.json"
         shutil.copyfile(tokenizer, own)
-        if (config := tokenizer.with_name("tokenizer_config.json")).is_file():
-            shutil.copyfile(config, half / config.name)
+        for name in END_TOKEN_FILES:
+            if (beside := tokenizer.with_name(name)).is_file():
+                shutil.copyfile(beside, half / name)
         summary = prepare(
             corpus, PrepareOptions(output=half / _PREFIX, tokenizer=own, show_progress=sys.stderr.isatty())
         )

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from galvatron.command_line import ConfigError
+from galvatron.files import is_lfs_pointer, lfs_sentence
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,6 +19,18 @@ TRAINED_END_TOKEN = "<|endoftext|>"
 SMALLEST_BPE = 257  # every byte and the end-of-document token
 # How well-known tokenizers spell the end of a text, tried in this order when nothing names it.
 _USUAL_END_TOKENS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "[SEP]")
+# Files beside it that say how a document ends.
+END_TOKEN_FILES = ("tokenizer_config.json", "special_tokens_map.json", "config.json")
+# Files of tokenizers that transformers turns into a tokenizer.json.
+_OTHER_TOKENIZERS = (
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+    "tekken.json",
+    "tokenizer.tiktoken",
+)
 
 
 @dataclass(frozen=True)
@@ -30,9 +43,11 @@ def tokenizer_file(path: Path) -> Path:
     """The tokenizer.json that `path` means: a file, or a folder that holds one. Raises ConfigError."""
     file = path / "tokenizer.json" if path.is_dir() else path
     if file.is_file():
+        if is_lfs_pointer(file):
+            raise ConfigError(lfs_sentence(file))
         return file
     if path.is_dir():
-        others = [name for name in ("tokenizer.model", "vocab.json", "vocab.txt") if (path / name).exists()]
+        others = [name for name in _OTHER_TOKENIZERS if (path / name).exists()]
         hint = f" (only {others[0]}: load it with transformers and save_pretrained() it again)" if others else ""
         raise ConfigError(f"the folder {path} holds no tokenizer.json{hint}")
     raise ConfigError(
@@ -46,7 +61,7 @@ def load_tokenizer(file: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8-sig"))
     except Exception as error:  # the library raises bare Exception
         raise ConfigError(f"{file} is no Hugging Face tokenizer file: {error}") from None
     # A tokenizer saved for inference may cut or pad what it is given.
@@ -82,8 +97,8 @@ def vocab_size_of(tokenizer: Tokenizer) -> int:
 
 
 def find_end_token(tokenizer: Tokenizer, file: Path, wanted: str | None) -> EndToken:
-    """`wanted`, else the eos_token of tokenizer_config.json beside `file`, else a usual one. Raises ConfigError."""
-    candidates = [wanted] if wanted is not None else [*_configured_end_token(file), *_USUAL_END_TOKENS]
+    """`wanted`, else what the files beside `file` say, else a usual one. Raises ConfigError."""
+    candidates = [wanted] if wanted is not None else [*_configured_end_token(tokenizer, file), *_USUAL_END_TOKENS]
     for text in candidates:
         if (id := tokenizer.token_to_id(text)) is not None:
             return EndToken(text, id)
@@ -92,13 +107,26 @@ def find_end_token(tokenizer: Tokenizer, file: Path, wanted: str | None) -> EndT
     raise ConfigError(f"the tokenizer {file} does not say which token ends a document; name it with --end-token")
 
 
-def _configured_end_token(file: Path) -> list[str]:
+def _configured_end_token(tokenizer: Tokenizer, file: Path) -> list[str]:
+    """What the files beside say, the nearest first: the text of the token, or the model's eos_token_id."""
+    out = []
+    *token_files, model_file = END_TOKEN_FILES
+    for name in token_files:
+        value = _json_beside(file, name).get("eos_token")
+        text = value.get("content") if isinstance(value, dict) else value
+        out += [text] if isinstance(text, str) else []
+    ids = _json_beside(file, model_file).get("eos_token_id")
+    id_ = ids[0] if isinstance(ids, list) and ids else ids
+    known = tokenizer.id_to_token(id_) if isinstance(id_, int) and id_ >= 0 else None
+    return out if known is None else [*out, known]
+
+
+def _json_beside(file: Path, name: str) -> dict[str, Any]:
     try:
-        value = json.loads((file.parent / "tokenizer_config.json").read_text(encoding="utf-8"))["eos_token"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
-    text = value.get("content") if isinstance(value, dict) else value
-    return [text] if isinstance(text, str) else []
+        content = json.loads((file.parent / name).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def use_threads(count: int | None) -> None:

@@ -272,6 +272,19 @@ CLI::App& CommandLine::add(const std::string& name, const std::string& examples,
 
 void CommandLine::forward(const std::string& name, Run run) { forwarded_[name] = std::move(run); }
 
+void CommandLine::keep(const std::string& name, const std::string& option) {
+  kept_[name] = "--" + option;
+}
+
+bool CommandLine::is_forwarded(const std::string& name) const {
+  if (!forwarded_.contains(name)) return false;
+  const auto option = kept_.find(name);
+  return option == kept_.end() ||
+         std::none_of(arguments_.begin(), arguments_.end(), [&](const std::string& argument) {
+           return option_name(argument) == option->second;
+         });
+}
+
 int CommandLine::run(int argc, const char* const* argv) {
   arguments_.assign(argv + std::min(argc, 1), argv + argc);
   if (arguments_.empty()) {
@@ -295,7 +308,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     throw ConfigError("there is no command '", first, "'",
                       hint.empty() ? "; see galvatron --help" : hint);
   }
-  if (const auto found = forwarded_.find(first); found != forwarded_.end()) return found->second();
+  if (is_forwarded(first)) return forwarded_.at(first)();
   return parse_and_run(first, {arguments_.begin() + 1, arguments_.end()});
 }
 

@@ -62,6 +62,8 @@ class CommandLine {
   CLI::App& add(const std::string& name, const std::string& examples, Run run);
   // A command whose arguments are somebody else's: `run` finds them in arguments().
   void forward(const std::string& name, Run run);
+  // Such a command, where it is given `option`, runs here as add() described it.
+  void keep(const std::string& name, const std::string& option);
 
   // Parses and runs. ConfigError for anything that is wrong with the arguments.
   int run(int argc, const char* const* argv);
@@ -71,10 +73,12 @@ class CommandLine {
   const std::vector<std::string>& arguments() const { return arguments_; }
 
  private:
+  bool is_forwarded(const std::string& name) const;
   int parse_and_run(const std::string& name, const std::vector<std::string>& arguments);
 
   CLI::App app_;
   std::map<std::string, Run> runs_, forwarded_;
+  std::map<std::string, std::string> kept_;  // option by command
   std::vector<std::string> arguments_;
 };
 

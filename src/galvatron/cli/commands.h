@@ -26,5 +26,7 @@ void add_clusters_command(CommandLine& line);
 void add_sweep_command(CommandLine& line);
 void add_visualize_command(CommandLine& line);
 void add_report_command(CommandLine& line);
+// profile-hardware where it reads measurements instead of making them.
+void add_nccl_tests_command(CommandLine& line);
 
 }  // namespace galvatron::cli

@@ -1,5 +1,6 @@
 // The binary. It holds the planning half; commands of the training half load that first.
 #include "galvatron/cli/commands.h"
+#include "galvatron/cli/nccl_tests.h"
 #include "galvatron/cli/training_half.h"
 
 namespace galvatron::cli {
@@ -16,6 +17,8 @@ int run(int argc, const char* const* argv) {
   add_sweep_command(line);
   add_visualize_command(line);
   add_report_command(line);
+  add_nccl_tests_command(line);
+  line.keep("profile-hardware", kFromNcclTests);
   for (const CommandEntry& entry : kCommands) {
     if (entry.trains) {
       line.forward(entry.name,

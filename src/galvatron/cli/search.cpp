@@ -34,6 +34,7 @@ OrderedJson record_inputs(const planning::MachineFiles& machine) {
   if (!machine.hardware.empty()) out["hardware"] = file_checksum(machine.hardware);
   if (!machine.profile.empty()) out["profile"] = file_checksum(machine.profile);
   if (!machine.cluster.empty()) out["cluster"] = machine.cluster;
+  if (!machine.calibration.empty()) out["calibration"] = file_checksum(machine.calibration);
   return out;
 }
 

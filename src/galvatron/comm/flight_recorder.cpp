@@ -86,10 +86,34 @@ void FlightRecorder::end(std::int64_t number) {
   if (FlightEntry* entry = find(number)) entry->ended = now;
 }
 
-void FlightRecorder::wait_for(std::int64_t number) {
+void FlightRecorder::listen(const void* who, OnWait on_wait) {
   const std::lock_guard lock(mutex_);
-  waits_ = number >= 0;
-  if (!waits_) return;
+  listener_ = who;
+  on_wait_ = std::move(on_wait);
+}
+
+void FlightRecorder::stop_listening(const void* who) {
+  const std::lock_guard lock(mutex_);
+  if (listener_ != who) return;
+  listener_ = nullptr;
+  on_wait_ = nullptr;
+}
+
+void FlightRecorder::wait_for(std::int64_t number) {
+  std::unique_lock lock(mutex_);
+  const bool waited = std::exchange(waits_, number >= 0);
+  if (on_wait_ && waits_) wait_began_ = now_seconds();
+  if (!waits_) {
+    if (!on_wait_ || !waited || wait_began_ == 0) return;
+    const FlightEntry entry = waits_for_;
+    const double begin = std::exchange(wait_began_, 0);
+    const std::vector<int> ranks = entry.group >= 0
+                                       ? groups_[static_cast<std::size_t>(entry.group)].ranks
+                                       : std::vector<int>{};
+    const OnWait on_wait = on_wait_;
+    lock.unlock();  // it may ask
+    return on_wait(entry, ranks, begin, now_seconds());
+  }
   const FlightEntry* entry = find(number);
   waits_for_ = entry ? *entry : FlightEntry{.number = number, .kind = "a collective"};
 }

@@ -2,6 +2,7 @@
 // ranks that watch over each other, and what it did last, for whoever asks why a job ended.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,6 +42,12 @@ class FlightRecorder {
 
   // The rank's own thread waits for entry `number`, or, with -1, for none any more.
   void wait_for(std::int64_t number);
+  // While somebody listens: hears of every time in which that thread was held up by an entry, on
+  // that thread; `ranks`: of its group. Who listened before hears no more.
+  using OnWait = std::function<void(const FlightEntry& entry, const std::vector<int>& ranks,
+                                    double begin, double end)>;
+  void listen(const void* who, OnWait on_wait);
+  void stop_listening(const void* who);  // where it is still who listens
   // ... works on entry `number` of a layer or of files.
   void work_on(std::int64_t number, bool on_files);
 
@@ -100,6 +107,9 @@ class FlightRecorder {
   std::int64_t step_ = 0;
   FlightEntry waits_for_;  // a copy: the ring may have moved on
   bool waits_ = false;
+  OnWait on_wait_;
+  const void* listener_ = nullptr;
+  double wait_began_ = 0;
   std::int64_t works_on_ = -1;
   bool on_files_ = false;
 };

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <regex>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/address.h"
@@ -143,43 +146,105 @@ std::optional<LaunchEnvironment> from_slurm() {
   return environment;
 }
 
-struct MpiNames {
+// What one kind of launcher calls the places of its ranks.
+struct LauncherNames {
+  const char* launcher;
   const char* rank;
   const char* size;
   const char* local_rank;
   const char* local_size;
+  const char* job;  // what tells two jobs on one machine apart
 };
-constexpr MpiNames kOpenMpi{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                            "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"};
-constexpr MpiNames kHydra{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
+constexpr LauncherNames kOpenMpi{"mpi",
+                                 "OMPI_COMM_WORLD_RANK",
+                                 "OMPI_COMM_WORLD_SIZE",
+                                 "OMPI_COMM_WORLD_LOCAL_RANK",
+                                 "OMPI_COMM_WORLD_LOCAL_SIZE",
+                                 "PMIX_NAMESPACE"};
+constexpr LauncherNames kHydra{
+    "mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "PMIX_NAMESPACE"};
+// jsrun of LSF, aprun's successor of PBS on Cray machines, Flux, MVAPICH and Horovod.
+constexpr LauncherNames kOthers[] = {
+    {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_LOCAL_RANK",
+     "JSM_NAMESPACE_LOCAL_SIZE", "LSB_JOBID"},
+    {"pals", "PALS_RANKID", "PALS_SIZE", "PALS_LOCAL_RANKID", "PALS_LOCAL_SIZE", "PALS_APID"},
+    {"flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", "FLUX_TASK_LOCAL_ID", "", "FLUX_JOB_ID"},
+    {"mvapich", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_RANK",
+     "MV2_COMM_WORLD_LOCAL_SIZE", "PBS_JOBID"},
+    {"mvapich", "MVP_COMM_WORLD_RANK", "MVP_COMM_WORLD_SIZE", "MVP_COMM_WORLD_LOCAL_RANK",
+     "MVP_COMM_WORLD_LOCAL_SIZE", "PBS_JOBID"},
+    {"horovod", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE", ""}};
 
-// Two jobs on one machine differ in their name spaces.
-int mpi_port() {
-  const auto job = variable_text("PMIX_NAMESPACE");
+int mpi_port(const LauncherNames& names) {
+  const auto job = variable_text(names.job);
   return job ? port_of_job(std::hash<std::string>{}(*job)) : kMpiPort;
 }
 
-std::optional<LaunchEnvironment> from_mpi(const MpiNames& names) {
+// Ranks on this machine, where it is said: Flux counts the machines only.
+int local_size_of(const LauncherNames& names, int world_size) {
+  if (const auto count = *names.local_size ? rank_count(names.local_size) : std::nullopt)
+    return *count;
+  const int nodes = rank_count("FLUX_JOB_NNODES").value_or(1);
+  return names.launcher == std::string("flux") ? (world_size + nodes - 1) / nodes : world_size;
+}
+
+// First words of the lines of a scheduler's file, each once, in their order.
+std::vector<std::string> hosts_in(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> hosts;
+  for (std::string line; std::getline(file, line);) {
+    std::string host;
+    std::istringstream(line) >> host;
+    if (!host.empty() && std::find(hosts.begin(), hosts.end(), host) == hosts.end())
+      hosts.push_back(host);
+  }
+  return hosts;
+}
+
+// The first machine of the job, as schedulers list it. Of LSF's jsrun it is one without ranks.
+std::optional<std::string> first_scheduled_host(const LauncherNames& names) {
+  if (names.launcher == std::string("jsrun")) return std::nullopt;
+  for (const char* name : {"PBS_NODEFILE", "COBALT_NODEFILE", "LSB_DJOB_RANKFILE", "PE_HOSTFILE"}) {
+    const auto file = variable_text(name);
+    const std::vector<std::string> hosts = file ? hosts_in(*file) : std::vector<std::string>();
+    if (!hosts.empty()) return read_host(hosts.front(), name);
+  }
+  return slurm_first_host();
+}
+
+// PALS itself says how many ranks a machine has, and its PMI how many there are.
+std::optional<int> size_of(const LauncherNames& names) {
+  if (const auto size = rank_count(names.size)) return size;
+  if (names.launcher != std::string("pals") || !variable_text(names.rank)) return std::nullopt;
+  if (const auto size = rank_count(kHydra.size)) return size;
+  const auto here = rank_count(names.local_size);
+  const auto file = variable_text("PBS_NODEFILE");
+  const std::size_t nodes = file ? hosts_in(*file).size() : 0;
+  return here && nodes > 0 ? std::optional(*here * static_cast<int>(nodes)) : std::nullopt;
+}
+
+std::optional<LaunchEnvironment> from_mpi(const LauncherNames& names) {
   const auto rank = rank_number(names.rank);
-  const auto size = rank_count(names.size);
+  const auto size = size_of(names);
   if (!rank && !size) return std::nullopt;
   LaunchEnvironment environment;
-  environment.launcher = "mpi";
-  environment.rank = require(rank, names.rank, "the number of MPI ranks is");
-  environment.world_size = require(size, names.size, "the MPI rank is");
-  environment.local_world_size = rank_count(names.local_size).value_or(environment.world_size);
+  environment.launcher = names.launcher;
+  environment.rank = require(rank, names.rank, detail::concat(names.size, " is").c_str());
+  environment.world_size = require(size, names.size, detail::concat(names.rank, " is").c_str());
+  environment.local_world_size = local_size_of(names, environment.world_size);
   environment.local_rank =
       rank_number(names.local_rank).value_or(environment.rank % environment.local_world_size);
   check(environment, names.rank, names.size, names.local_rank, names.local_size);
-  const auto address = master_addr();
-  if (!address && environment.local_world_size != environment.world_size) {
-    throw ConfigError(
-        "[launch] MASTER_ADDR is not set, but the MPI ranks run on several nodes: pass the name of "
-        "rank 0's "
-        "(mpirun -x MASTER_ADDR=...)");
+  auto address = master_addr();
+  const bool one_node = environment.local_world_size == environment.world_size;
+  if (!address && !one_node) address = first_scheduled_host(names);
+  if (!address && !one_node) {
+    throw ConfigError("[launch] MASTER_ADDR is not set, but the ranks of ", names.launcher,
+                      " run on several nodes: pass the name of rank 0's (mpirun -x "
+                      "MASTER_ADDR=...)");
   }
   environment.master_addr = address.value_or("127.0.0.1");
-  environment.master_port = master_port().value_or(mpi_port());
+  environment.master_port = master_port().value_or(mpi_port(names));
   return environment;
 }
 
@@ -187,7 +252,11 @@ std::optional<LaunchEnvironment> from_mpi(const MpiNames& names) {
 // other nodes. srun sets PMI_RANK too, but no place on the node.
 std::optional<LaunchEnvironment> from_mpirun() {
   if (const auto mpi = from_mpi(kOpenMpi)) return mpi;
-  return variable_text(kHydra.local_rank) ? from_mpi(kHydra) : std::nullopt;
+  if (variable_text(kHydra.local_rank)) return from_mpi(kHydra);
+  for (const LauncherNames& names : kOthers) {
+    if (variable_text(names.rank)) return from_mpi(names);
+  }
+  return std::nullopt;
 }
 
 // PMIx alone says which rank this is, and not how many there are.

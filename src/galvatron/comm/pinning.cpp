@@ -101,7 +101,8 @@ bool user_sets_threads() {
 
 bool nobody_sets_threads() {
   const std::string launcher = read_launch_environment().launcher;
-  return !variable_text("OMP_NUM_THREADS") && (launcher == "slurm" || launcher == "mpi");
+  return !variable_text("OMP_NUM_THREADS") && !launcher.empty() && launcher != "torchrun" &&
+         launcher != "galvatron";
 }
 
 }  // namespace galvatron::comm

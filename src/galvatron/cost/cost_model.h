@@ -6,6 +6,7 @@
 
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/rank_layout.h"
+#include "galvatron/plan/step_kinds.h"
 #include "galvatron/profiles/hardware_profile.h"
 #include "galvatron/profiles/model_profile.h"
 #include "galvatron/spec/job_spec.h"
@@ -20,6 +21,9 @@ struct CostInputs {
   spec::JobSpec job;
   const profiles::HardwareProfile& hardware;
   const profiles::ModelProfile& profile;
+  // Of a calibration: what each kind of work takes over what the tables say. layer_time.cpp, where
+  // every kind is timed, counts them in; nothing else does.
+  plan::StepKinds factors{1};
 };
 
 // The part of a plan that is common to all its layers.

@@ -8,6 +8,7 @@
 namespace galvatron::cost {
 namespace {
 
+using plan::StepKind;
 using profiles::Collective;
 using profiles::GroupShape;
 
@@ -31,15 +32,19 @@ class UnitTimer {
 
   // Parameters made whole.
   double gather(const plan::UnitSpec& unit) const {
-    return time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
+    const StepKind kind = zero_stage(unit) >= 3 ? StepKind::kZero : StepKind::kParameters;
+    return factor(kind) *
+           time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
   }
   double reduce(const plan::UnitSpec& unit) const {
     const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
-    return time(kind, group(unit.shards), unit.elements * state_bytes_);
+    return factor(zero_stage(unit) >= 2 ? StepKind::kZero : StepKind::kGradients) *
+           time(kind, group(unit.shards), unit.elements * state_bytes_);
   }
   double spread(const plan::UnitSpec& unit) const {
     if (zero_stage(unit) == 0) return 0;
-    return time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
+    return factor(StepKind::kGradients) *
+           time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
   }
   // Ranks that divide the work on whole matrices.
   const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
@@ -71,10 +76,13 @@ class UnitTimer {
   }
   // The owned parts of gradients are summed.
   double tie(const plan::UnitSpec& unit) const {
-    return unit.has_twins ? time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_) : 0;
+    if (!unit.has_twins) return 0;
+    return factor(StepKind::kGradients) *
+           time(Collective::kAllReduce, ends_, owned(unit) * state_bytes_);
   }
 
  private:
+  double factor(StepKind kind) const { return inputs_.factors[kind]; }
   double time(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
   }
@@ -118,6 +126,7 @@ class LayerTimer {
 
  private:
   bool is(spec::LayerKind kind) const { return spec_.kind == kind; }
+  double factor(StepKind kind) const { return inputs_.factors[kind]; }
 
   double collective(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
@@ -127,18 +136,21 @@ class LayerTimer {
   void add_compute(LayerTime& out) const {
     const profiles::LayerMeasurement cost =
         inputs_.profile.lookup(spec_.type, strategy_.tp_degree, work_.profile_samples);
+    // Both profiles' times are those of their machine in some moment.
     const double slowdown =
-        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware));
+        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware)) *
+        profiles::relative_pace(inputs_.profile.provenance, inputs_.hardware.provenance);
     const Milliseconds forward = slowdown * cost.forward;
-    out.backward.compute = slowdown * cost.backward;
+    const double backward = factor(StepKind::kBackward), again = factor(StepKind::kRecompute);
+    out.backward.compute = backward * slowdown * cost.backward;
     if (is(spec::LayerKind::kHead)) {
-      out.backward.compute += forward;
+      out.backward.compute += backward * forward;
       return;
     }
-    out.forward.compute = forward;
-    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = forward;
+    out.forward.compute = factor(StepKind::kForward) * forward;
+    if (strategy_.recompute == plan::Recompute::kFull) out.recompute = again * forward;
     if (strategy_.recompute == plan::Recompute::kSelective) {
-      out.recompute = slowdown * cost.selective_recompute;
+      out.recompute = again * slowdown * cost.selective_recompute;
     }
     out.backward.compute += out.recompute;
   }
@@ -149,21 +161,32 @@ class LayerTimer {
   Waits waits(const std::vector<LayerCollective>& list) const {
     Waits out;
     for (const LayerCollective& one : list) {
-      const double ms = one.count * collective(one.kind, one.group, one.bytes);
+      const double ms = factor(one.of_tp ? StepKind::kTp : StepKind::kUlysses) * one.count *
+                        collective(one.kind, one.group, one.bytes);
       out.all += ms;
       if (one.of_tp) out.tp += ms;
     }
     return out;
   }
 
-  // Collectives inside the layer: nothing hides them.
+  // Collectives inside the layer: nothing hides them here. Where something does, a collective
+  // comes in as many pieces as there are ranks, of which one has no product to run beside.
+  double wait(const Waits& waits, PhaseTime& phase) const {
+    const double compute = phase.compute.value;
+    const double pieces = is(spec::LayerKind::kBlock) ? 1 - 1.0 / strategy_.tp_degree : 0;
+    const double beside = inputs_.hardware.tp_overlap * pieces * waits.tp;
+    const double slowed =
+        overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) - compute;
+    phase.exposed = phase.inside = Milliseconds{waits.all - beside + slowed};
+    phase.hidden = Milliseconds{std::max(0.0, beside - slowed)};
+    return waits.tp - beside + slowed;
+  }
+
   void add_layer_collectives(LayerTime& out) const {
     const LayerCollectives list =
         layer_collectives(inputs_, shape_, layer_, strategy_, microbatch_samples_);
-    const Waits forward = waits(list.forward), backward = waits(list.backward);
-    out.forward.exposed = out.forward.inside = Milliseconds{forward.all};
-    out.backward.exposed = out.backward.inside = Milliseconds{backward.all};
-    out.tp = Milliseconds{forward.tp + backward.tp};
+    out.tp = Milliseconds{wait(waits(list.forward), out.forward) +
+                          wait(waits(list.backward), out.backward)};
   }
 
   struct Microbatch {
@@ -218,10 +241,20 @@ class LayerTimer {
     }
     out.gradient_sync.exposed += Milliseconds{tied_reduction()};
     out.optimizer = Milliseconds{optimizer_ms()};
-    out.parameter_gather = Milliseconds{of_held_units([&](const plan::UnitSpec& unit) {
+    out.parameter_gather = Milliseconds{step_gather(out)};
+  }
+
+  // Where the next forward hides it, all but the first layer's.
+  double step_gather(const LayerTime& out) const {
+    const double all = of_held_units([&](const plan::UnitSpec& unit) {
       const int zero_stage = unit_timer_.zero_stage(unit);
       return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : 0;
-    })};
+    });
+    const double beside = layer_ == 0 ? 0 : inputs_.hardware.gather_overlap * all;
+    const PhaseTime& forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
+    const double compute = forward.compute.value;
+    return all - beside + overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) -
+           compute;
   }
 
   // What is done once a step is done where the unit is held.
@@ -245,7 +278,9 @@ class LayerTimer {
     return of_held_units([&](const plan::UnitSpec& unit) { return unit_timer_.tie(unit); });
   }
 
-  double optimizer_ms() const {
+  double optimizer_ms() const { return factor(StepKind::kOptimizer) * plain_optimizer_ms(); }
+
+  double plain_optimizer_ms() const {
     const double elements = of_held_units(
         [&](const plan::UnitSpec& unit) { return static_cast<double>(unit_timer_.owned(unit)); });
     const int local = std::min(shape_.world_size(), inputs_.hardware.ranks_per_node);
@@ -349,7 +384,8 @@ Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shap
   const int among = exchanging_ranks(from, to, shape.ranks_per_stage);
   // A full exchange moves (n - 1) / n of a rank's bytes; this one moves moved_share of them.
   const double like = static_cast<double>(bytes) * moved_share(from, to) * among / (among - 1);
-  return inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
+  return inputs.factors[StepKind::kLayoutChange] *
+         inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
                                     Bytes{static_cast<std::int64_t>(like)});
 }
 
@@ -357,7 +393,8 @@ Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape&
                                   std::int64_t samples) {
   const Bytes all = border_bytes(inputs, layer, {}, samples);
   const std::int64_t bytes = largest_chunk(all.value, shape.ranks_per_stage);
-  return inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
+  return inputs.factors[StepKind::kTransfer] *
+         inputs.hardware.group_time(Collective::kPointToPoint, {2, shape.ranks_per_stage},
                                     Bytes{bytes});
 }
 

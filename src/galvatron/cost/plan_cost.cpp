@@ -105,6 +105,32 @@ void split_step_time(PlanCost& cost, const PipelineShape& shape) {
   cost.bubble = std::max(cost.bubble, Milliseconds{});
 }
 
+// The slowest rank's split by kinds of work: the split above, told apart further.
+void tell_kinds(PlanCost& cost, const PipelineShape& shape) {
+  using enum plan::StepKind;
+  const double m = shape.num_microbatches;
+  plan::StepKinds& kinds = cost.kinds;
+  for (const LayerRow& row : cost.layers) {
+    if (row.stage % shape.pp_degree != cost.slowest_rank) continue;
+    const LayerTime& time = row.time;
+    const PhaseTime both = PhaseTime(time.forward) += time.backward;
+    kinds[kForward] += m * time.forward.compute.value;
+    kinds[kBackward] += m * (time.backward.compute - time.recompute).value;
+    kinds[kRecompute] += m * time.recompute.value;
+    kinds[kOptimizer] += time.optimizer.value;
+    kinds[kTp] += m * time.tp.value;
+    kinds[kUlysses] += m * (both.inside - time.tp).value;
+    kinds[kZero] += m * (both.exposed - both.inside).value;
+    kinds[kGradients] += time.gradient_sync.exposed.value;
+    kinds[kParameters] += time.parameter_gather.value;
+    kinds[kLayoutChange] += m * row.transition.value;
+  }
+  for (int stage = cost.slowest_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
+    kinds[kTransfer] += m * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
+  }
+  kinds[kBubble] = cost.bubble.value;
+}
+
 }  // namespace
 
 Bytes PlanCost::peak_memory() const {
@@ -152,6 +178,8 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);
   cost.tokens_per_second = cost.step_time.value > 0 ? tokens / cost.step_time.value * 1000 : 0;
   split_step_time(cost, shape);
+  tell_kinds(cost, shape);
+  cost.factors = inputs.factors;
   return cost;
 }
 

@@ -51,6 +51,8 @@ struct PlanCost {
   // Split of step_time, of the pipeline rank that computes longest: compute + exposed communication
   // + bubble = step_time. step_parts() (step_parts.h) tells the parts apart.
   int slowest_rank = 0;
+  plan::StepKinds kinds;       // in milliseconds: step_time told apart, of that rank
+  plan::StepKinds factors{1};  // those of the inputs
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum
@@ -81,6 +83,9 @@ OrderedJson plan_cost_to_json(const PlanCost& cost);
 // What a plan's `search` section says of its cost: "cost_model", "memory_budget_bytes" where there
 // is a budget, and "prediction", which is plan_cost_to_json() without the layers.
 OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget);
+
+// Of more stages than these, tables show several in one row.
+inline constexpr int kStagesOneByOne = 8;
 
 // Readable table: stages with times and memory bars against `budget` (0: none), then the split of
 // the step time.

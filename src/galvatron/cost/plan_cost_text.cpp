@@ -1,4 +1,7 @@
 // PlanCost for machines (JSON) and for people (tables).
+#include <algorithm>
+#include <span>
+
 #include <fmt/format.h>
 
 #include "galvatron/base/table.h"
@@ -32,6 +35,15 @@ OrderedJson layer_to_json(const LayerRow& row) {
   return out;
 }
 
+// By names; without what is as `usual`.
+OrderedJson kinds_to_json(const plan::StepKinds& kinds, double usual) {
+  OrderedJson out = OrderedJson::object();
+  for (const plan::StepKind kind : enum_values<plan::StepKind>()) {
+    if (kinds[kind] != usual) out[enum_text(kind)] = kinds[kind];
+  }
+  return out;
+}
+
 std::string percent(Milliseconds part, Milliseconds whole) {
   return fmt::format("{:.0f} %", whole.value > 0 ? 100 * (part / whole) : 0);
 }
@@ -44,6 +56,17 @@ std::string note_on_schedule(plan::ScheduleKind schedule) {
 }
 
 std::string layers_text(Range layers) { return fmt::format("{}-{}", layers.begin, layers.end - 1); }
+
+// "17.9 ms", or "17.9 ms to 40.8 ms" of several stages.
+std::string times_text(std::span<const StageCost> stages, Milliseconds StageCost::* time) {
+  Milliseconds least = stages.front().*time, most = least;
+  for (const StageCost& stage : stages) {
+    least = std::min(least, stage.*time);
+    most = std::max(most, stage.*time);
+  }
+  const std::string from = to_text(least), to = to_text(most);
+  return from == to ? from : from + " to " + to;
+}
 
 }  // namespace
 
@@ -66,17 +89,21 @@ OrderedJson plan_cost_to_json(const PlanCost& cost) {
   OrderedJson stages = OrderedJson::array(), layers = OrderedJson::array();
   for (const StageCost& stage : cost.stages) stages.push_back(stage_to_json(stage));
   for (const LayerRow& row : cost.layers) layers.push_back(layer_to_json(row));
-  return {{"optimizer", cost.optimizer},
-          {"step_ms", cost.step_time.value},
-          {"simulated_step_ms", cost.simulated_time.value},
-          {"tokens_per_second", cost.tokens_per_second},
-          {"compute_ms", cost.compute.value},
-          {"exposed_communication_ms", cost.exposed_communication.value},
-          {"hidden_communication_ms", cost.hidden_communication.value},
-          {"bubble_ms", cost.bubble.value},
-          {"peak_memory_bytes", cost.peak_memory().value},
-          {"stages", stages},
-          {"layers", layers}};
+  OrderedJson out = {{"optimizer", cost.optimizer},
+                     {"step_ms", cost.step_time.value},
+                     {"simulated_step_ms", cost.simulated_time.value},
+                     {"tokens_per_second", cost.tokens_per_second},
+                     {"compute_ms", cost.compute.value},
+                     {"exposed_communication_ms", cost.exposed_communication.value},
+                     {"hidden_communication_ms", cost.hidden_communication.value},
+                     {"bubble_ms", cost.bubble.value},
+                     {"slowest_rank", cost.slowest_rank},
+                     {"parts_ms", kinds_to_json(cost.kinds, 0)},
+                     {"peak_memory_bytes", cost.peak_memory().value},
+                     {"stages", stages},
+                     {"layers", layers}};
+  if (cost.factors != plan::StepKinds(1)) out["calibration"] = kinds_to_json(cost.factors, 1);
+  return out;
 }
 
 OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget) {
@@ -97,9 +124,15 @@ std::string plan_cost_table(const PlanCost& cost, const plan::Plan& plan, Bytes 
     const StageCost& stage = cost.stages[static_cast<std::size_t>(i)];
     const StageMemory& memory = stage.memory;
     if (i >= degree) {  // its memory is in the row of its pipeline rank's first stage
-      table.add_row({std::to_string(i), layers_text(stage.layers), to_text(stage.forward),
-                     to_text(stage.backward), "", "", "", "", "",
-                     fmt::format("with stage {}", i % degree)});
+      const int last = num_stages > kStagesOneByOne ? num_stages - 1 : i;
+      const std::span these(cost.stages.begin() + i, cost.stages.begin() + last + 1);
+      const std::string stages = last > i ? fmt::format("{}-{}", i, last) : std::to_string(i);
+      table.add_row({stages, layers_text({stage.layers.begin, these.back().layers.end}),
+                     times_text(these, &StageCost::forward),
+                     times_text(these, &StageCost::backward), "", "", "", "", "",
+                     last > i ? "each with stage N mod " + std::to_string(degree)
+                              : fmt::format("with stage {}", i % degree)});
+      i = last;
       continue;
     }
     const double used = whole.value > 0 ? static_cast<double>(memory.total().value) /

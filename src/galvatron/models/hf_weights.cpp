@@ -93,7 +93,7 @@ at::Tensor from_hf(const HfTensor& tensor, const at::Tensor& stored) {
 }
 
 bool is_hf_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 12> kSuffixes = {
+  static constexpr std::array<std::string_view, 13> kSuffixes = {
       ".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", "position_ids",
       // BERT's pooler and next-sentence head, which masked-token training has no use for.
       "pooler.dense.weight", "pooler.dense.bias", "cls.seq_relationship.weight",
@@ -103,7 +103,9 @@ bool is_hf_buffer(const std::string& name) {
       // Early T5 checkpoints carry a bias that no version of the model reads.
       "EncDecAttention.relative_attention_bias.weight",
       // Swin's index tables.
-      ".relative_position_index"};
+      ".relative_position_index",
+      // In the place of patches that were hidden before.
+      "embeddings.mask_token"};
   return std::any_of(kSuffixes.begin(), kSuffixes.end(),
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
 }

@@ -1,6 +1,8 @@
 #include "galvatron/models/safetensors.h"
 
+#include <algorithm>
 #include <cstring>
+#include <regex>
 #include <set>
 
 #include "galvatron/base/error.h"
@@ -42,14 +44,64 @@ void check_shards_exist(const fs::path& folder, const std::set<std::string>& sha
                     " names shards that are not there: ", missing);
 }
 
+// model-00001-of-00003.safetensors and its brothers where all are there, whose index is not.
+std::vector<fs::path> shards_without_index(const fs::path& folder) {
+  static const std::regex shard(R"((.*-)([0-9]{5})(-of-([0-9]{5})\.safetensors))");
+  std::map<std::string, std::vector<fs::path>> found;  // by what all of them have in common
+  std::map<std::string, std::size_t> counts;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    std::smatch match;
+    if (!std::regex_match(name, match, shard)) continue;
+    const std::string common = match[1].str() + match[3].str();
+    found[common].push_back(entry.path());
+    counts[common] = std::stoul(match[4]);
+  }
+  for (auto& [common, shards] : found) {
+    if (shards.size() != counts[common]) {
+      throw ConfigError("[weights] ", folder.string(), " holds ", shards.size(), " of the ",
+                        counts[common], " files ", common, ": get the others, and ", kIndexName);
+    }
+    std::sort(shards.begin(), shards.end());
+    return shards;
+  }
+  return {};
+}
+
+// What lies in the place of weights, and what makes some of it.
+std::string what_is_there(const fs::path& folder) {
+  const auto has = [&](const char* name) { return fs::exists(folder / name); };
+  if (has("adapter_config.json")) {
+    return "; it is an adapter (LoRA): merge it into its model with merge_and_unload() and "
+           "save_pretrained()";
+  }
+  if (has("pytorch_model.bin") || has("pytorch_model.bin.index.json")) {
+    return "; convert its pytorch_model.bin with save_pretrained(..., safe_serialization=True)";
+  }
+  if (has("tf_model.h5") || has("flax_model.msgpack")) {
+    return "; convert its weights with from_pretrained(..., from_tf=True or from_flax=True) and "
+           "save_pretrained()";
+  }
+  if (has("snapshots")) return "; it is a hub's cache: give the folder below its snapshots/";
+  if (has("checkpoint.json"))
+    return "; it is a checkpoint of a run: go on with --resume, or make weights of it with "
+           "galvatron export";
+  std::string others;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const std::string ending = entry.path().extension().string();
+    if (ending == ".gguf" || ending == ".pth" || ending == ".pt")
+      return "; " + name + " has to be converted to safetensors, by transformers' scripts";
+    if (ending == ".safetensors") others += (others.empty() ? "" : " or ") + name;
+  }
+  return others.empty() ? "" : "; is " + others + " meant? Give the file's name, with --model";
+}
+
 [[noreturn]] void fail_no_weights(const fs::path& folder) {
-  const bool pickled = fs::exists(folder / "pytorch_model.bin") ||
-                       fs::exists(folder / "pytorch_model.bin.index.json");
   throw ConfigError("[weights] ", folder.string(), " holds neither ", kFileName, " nor ",
-                    kIndexName,
-                    pickled ? "; convert its pytorch_model.bin with "
-                              "save_pretrained(..., safe_serialization=True)"
-                            : "");
+                    kIndexName, what_is_there(folder));
 }
 
 }  // namespace
@@ -80,7 +132,9 @@ SafetensorsReader::SafetensorsReader(const fs::path& path) : path_(path) {
   } else if (fs::exists(path / kIndexName)) {
     add_shards(path / kIndexName);
   } else {
-    fail_no_weights(path);
+    const std::vector<fs::path> shards = shards_without_index(path);
+    if (shards.empty()) fail_no_weights(path);
+    for (const fs::path& shard : shards) add_file(shard);
   }
 }
 

@@ -119,6 +119,11 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   if (size < kLengthBytes) {
     throw ConfigError("[weights] ", source, " has ", size, " bytes: it is truncated");
   }
+  const std::string_view begin(reinterpret_cast<const char*>(file.data()), file.size());
+  if (begin.starts_with("version https://git-lfs")) {
+    throw ConfigError("[weights] ", source,
+                      " is a pointer of Git LFS, not the weights: fetch them with git lfs pull");
+  }
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof(length));
   if (length > static_cast<std::uint64_t>(kMaxHeaderBytes)) {

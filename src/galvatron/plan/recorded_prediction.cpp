@@ -1,5 +1,6 @@
 #include "galvatron/plan/recorded_prediction.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -31,6 +32,17 @@ void read_step_parts(const OrderedJson& cost, RecordedPrediction& out) {
   for (const auto& [name, key] : kParts) {
     if (const auto time = number(cost, key)) out.step_parts.push_back({name, Milliseconds{*time}});
   }
+}
+
+// Under `key`: numbers by the names of their kinds.
+std::optional<StepKinds> read_kinds(const OrderedJson& cost, const char* key, double otherwise) {
+  const auto found = cost.find(key);
+  if (found == cost.end() || !found->is_object()) return std::nullopt;
+  StepKinds out(otherwise);
+  for (const StepKind kind : enum_values<StepKind>()) {
+    out[kind] = number(*found, enum_text(kind)).value_or(otherwise);
+  }
+  return out;
 }
 
 // nullopt: it does not say the total.
@@ -71,6 +83,11 @@ RecordedPrediction read_prediction(const Plan& plan) {
   RecordedPrediction out;
   out.step_time = Milliseconds{*number(*cost, "step_ms")};
   read_step_parts(*cost, out);
+  out.kinds = read_kinds(*cost, "parts_ms", 0);
+  out.factors = read_kinds(*cost, "calibration", 1).value_or(StepKinds(1));
+  const double degree = std::max(1, plan.pipeline.degree);
+  out.slowest_rank =
+      static_cast<int>(std::clamp(number(*cost, "slowest_rank").value_or(0), 0.0, degree - 1));
   const auto stages = cost->find("stages");
   if (stages != cost->end() && stages->is_array()) read_ranks(*stages, plan.pipeline, out);
   return out;

@@ -8,6 +8,7 @@
 
 #include "galvatron/base/units.h"
 #include "galvatron/plan/plan.h"
+#include "galvatron/plan/step_kinds.h"
 
 namespace galvatron::plan {
 
@@ -15,6 +16,11 @@ struct RecordedPrediction {
   std::optional<Milliseconds> step_time;
   // "compute", "exposed communication", "bubble": those that are there.
   std::vector<std::pair<std::string, Milliseconds>> step_parts;
+  // The same told apart further, of pipeline rank `slowest_rank`, and by which factors of a
+  // calibration it was made; nullopt: an older plan.
+  std::optional<StepKinds> kinds;
+  StepKinds factors{1};
+  int slowest_rank = 0;
   // Per pipeline rank: tensors of its fullest rank, without the reserve; empty when unknown.
   std::vector<Bytes> rank_memory;
   // Of each of them what it consists of, the reserve last: "parameters", "master", ...

@@ -114,6 +114,11 @@ std::string to_text(const Question& question, std::int64_t global_batch, Now now
     out += fmt::format("  {}: {}\n", source.of, profiles::source_text(source.provenance, now));
   }
   for (const std::string& what : extrapolated(question)) out += line_of_extrapolation(what);
+  const profiles::HardwareProfile& hardware = question.hardware;
+  for (const std::string& what :
+       profiles::overlap_texts(hardware.tp_overlap, hardware.gather_overlap)) {
+    out += "  assumed: " + what + "\n";
+  }
   return out;
 }
 

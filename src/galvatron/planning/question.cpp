@@ -62,6 +62,24 @@ profiles::HardwareProfile prepare_hardware(const QuestionRequest& request, const
   return out;
 }
 
+// Layers measured on one device and links on another make no machine.
+void check_devices(Question& question) {
+  const std::string& layers = question.profile.device;
+  const std::string& ranks = question.hardware.device;
+  constexpr const char* kUnnamed = "cpu";
+  if (layers == kUnnamed || ranks == kUnnamed || profiles::may_be_same_device(layers, ranks))
+    return;
+  if (layers.starts_with("cpu") != ranks.starts_with("cpu")) {
+    throw ConfigError("[search] --profile was measured on '", layers, "', --hardware on '", ranks,
+                      "'; measure both on one machine: `galvatron profile-model --device ",
+                      ranks.starts_with("cpu") ? "cpu" : "cuda",
+                      "`, or leave one of them to a "
+                      "--cluster");
+  }
+  question.hardware.extrapolated.push_back(
+      fmt::format("layers: measured on {}, collectives on {}", layers, ranks));
+}
+
 MemoryMargin choose_margin(const QuestionRequest& request, bool is_measured) {
   if (request.memory_margin) return *request.memory_margin;
   if (request.memory) return {};
@@ -125,6 +143,9 @@ OptionList machine_options(MachineFiles& files) {
   list.text("cluster", files.cluster,
             "Data sheet for what is not measured: a name, a file, or "
             "NODESxDEVICESxDEVICE:NETWORK such as 2x8xA100-40G:25GB/s (galvatron clusters)");
+  list.path("calibration", files.calibration,
+            "Factors that a run's measured parts have over their prediction, written by galvatron "
+            "report --calibrate");
   return list;
 }
 
@@ -133,6 +154,7 @@ MachineKnowledge read_machine(const MachineFiles& files) {
   if (!files.cluster.empty()) out.cluster = profiles::load_cluster(files.cluster);
   if (!files.profile.empty()) out.profile = profiles::read_model_profile(files.profile);
   if (!files.hardware.empty()) out.hardware = profiles::read_hardware_profile(files.hardware);
+  if (!files.calibration.empty()) out.calibration = read_calibration(files.calibration);
   return out;
 }
 
@@ -185,7 +207,7 @@ OptionList tokens_option(QuestionRequest& request) {
 cost::CostInputs Question::inputs(std::int64_t global_batch) const {
   spec::JobSpec other = job;
   other.global_batch = global_batch;
-  return {model, other, hardware, profile};
+  return {model, other, hardware, profile, factors};
 }
 
 Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
@@ -202,10 +224,18 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.job.seq_length = choose_length(request, out.model, knowledge);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);
+  if (is_measured) check_devices(out);
   out.peak_flops = cluster ? cluster->device(out.job.precision).flops_per_ms * 1000
                            : profiles::peak_flops(out.hardware.device, out.job.precision);
   out.tokens = request.tokens;
   choose_memory(request, is_measured, out);
+  if (knowledge.calibration) {
+    const std::vector<std::string> said =
+        require_calibration_for(*knowledge.calibration, out.hardware.device,
+                                out.hardware.world_size, out.model.name, out.job.precision);
+    out.hardware.extrapolated.insert(out.hardware.extrapolated.end(), said.begin(), said.end());
+    out.factors = knowledge.calibration->factors;
+  }
   return out;
 }
 

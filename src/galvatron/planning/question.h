@@ -7,15 +7,17 @@
 
 #include "galvatron/base/option.h"
 #include "galvatron/cost/cost_model.h"
+#include "galvatron/planning/calibration.h"
 #include "galvatron/profiles/cluster_overrides.h"
 
 namespace galvatron::planning {
 
 // Where the numbers of the machine come from, as a user names it; empty: not given.
 struct MachineFiles {
-  std::string hardware;  // profile of profile-hardware
-  std::string profile;   // profile of profile-model
-  std::string cluster;   // data sheet: a name, a file or NODESxDEVICESxDEVICE:NETWORK
+  std::string hardware;     // profile of profile-hardware
+  std::string profile;      // profile of profile-model
+  std::string cluster;      // data sheet: a name, a file or NODESxDEVICESxDEVICE:NETWORK
+  std::string calibration;  // file of report --calibrate
 };
 OptionList machine_options(MachineFiles& files);
 
@@ -25,6 +27,7 @@ struct MachineKnowledge {
   std::optional<profiles::HardwareProfile> hardware;
   std::optional<profiles::ModelProfile> profile;
   std::optional<profiles::Cluster> cluster;
+  std::optional<Calibration> calibration;
 };
 // ConfigError for a file that cannot be read, or a name that nobody knows.
 MachineKnowledge read_machine(const MachineFiles& files);
@@ -66,6 +69,7 @@ struct Question {
   spec::JobSpec job;
   profiles::HardwareProfile hardware;  // world_size, memory_reserve: those of the question
   profiles::ModelProfile profile;      // prepared for model and job
+  plan::StepKinds factors{1};          // of a calibration
   // That plans may use of one device, the reserve included; 0 where nobody knows.
   Bytes memory;
   Bytes memory_given;  // by --memory, or what a device has: with the margin
@@ -74,7 +78,7 @@ struct Question {
   double peak_flops = 0;  // dense, of one device in the job's precision, per second; 0: not known
   std::optional<double> tokens;
 
-  cost::CostInputs inputs() const { return {model, job, hardware, profile}; }
+  cost::CostInputs inputs() const { return {model, job, hardware, profile, factors}; }
   // The same with another batch.
   cost::CostInputs inputs(std::int64_t global_batch) const;
 };

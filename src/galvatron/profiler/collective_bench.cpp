@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/torch_headers.h"
@@ -20,11 +22,11 @@ constexpr std::int64_t kLadderFactor = 8;
 // ones.
 constexpr Bytes kAlways = mebibytes(2);
 constexpr std::int64_t kElementBytes = 4;
-// A round is long enough that starting and stopping the clock does not count.
-constexpr double kRoundMs = 5;
-constexpr int kMaxOperationsPerRound = 32;
-constexpr int kRoundsPerBatch = 3, kMaxRounds = 12;
-constexpr double kStableSpread = 0.1;
+// A turn of a small message is several operations; a message that takes long has few turns.
+constexpr double kTurnMs = 3;
+constexpr int kMostPerTurn = 8;
+constexpr double kLongMs = 50;
+constexpr int kFewestTurns = 3, kMostTurns = 40;
 
 // Whole elements for every rank of the group.
 Bytes rounded(Bytes bytes, int group_size) {
@@ -53,6 +55,11 @@ std::vector<GroupShape> pair_shapes(int world_size) {
   return shapes;
 }
 
+std::string to_text(const CollectiveCase& entry) {
+  return fmt::format("{} on {} ranks, stride {}", profiles::to_text(entry.collective),
+                     entry.shape.size, entry.shape.stride);
+}
+
 std::vector<int> group_ranks(GroupShape shape, int rank) {
   const int span = shape.size * shape.stride;
   const int first = rank / span * span + rank % shape.stride;
@@ -68,7 +75,8 @@ std::vector<Bytes> message_sizes(Bytes max_bytes) {
   return sizes;
 }
 
-CollectiveBench::CollectiveBench(comm::World& world) : world_(world), agreement_(world) {
+CollectiveBench::CollectiveBench(comm::World& world)
+    : world_(world), agreement_(world), gap_(world.device()) {
   std::vector<GroupShape> shapes = group_shapes(world.size());
   for (const GroupShape pair : pair_shapes(world.size())) shapes.push_back(pair);
   std::vector<std::vector<int>> sets;
@@ -81,8 +89,14 @@ CollectiveBench::CollectiveBench(comm::World& world) : world_(world), agreement_
   world.create_groups(sets);
 }
 
-CollectiveBench::Operation CollectiveBench::make_operation(Collective collective,
-                                                           const comm::Group& group, Bytes bytes) {
+bool CollectiveBench::takes_part(const CollectiveCase& entry) const {
+  return group_ranks(entry.shape, world_.rank()).back() < world_.size();
+}
+
+CollectiveBench::Operation CollectiveBench::make_operation(const CollectiveCase& entry,
+                                                           Bytes bytes) {
+  if (!takes_part(entry)) return {};
+  const comm::Group group = world_.group(group_ranks(entry.shape, world_.rank()));
   const std::int64_t n = group.size(), count = bytes.value / kElementBytes;
   if (!input_.defined() || input_.numel() < count) {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(world_.device());
@@ -91,7 +105,7 @@ CollectiveBench::Operation CollectiveBench::make_operation(Collective collective
   }
   at::Tensor whole = output_.narrow(0, 0, count), part = output_.narrow(0, 0, count / n);
   const at::Tensor from = input_.narrow(0, 0, count), from_part = input_.narrow(0, 0, count / n);
-  switch (collective) {
+  switch (entry.collective) {
     case Collective::kAllReduce:
       return [=]() mutable { group.all_reduce(whole); };
     case Collective::kAllGather:
@@ -127,63 +141,75 @@ CollectiveBench::Operation CollectiveBench::make_exchange(const comm::Group& pai
   };
 }
 
-double CollectiveBench::time_of_point(const Operation& operation, double seconds) {
-  const c10::Device device = world_.device();
-  const Deadline deadline(seconds);
-  const auto run = [&] {
-    if (operation) operation();
-  };
-  run();  // first use: connections, pages
-  const double once = agreement_.max(time_of(run, device).value);
-  const int per_round =
-      std::clamp(static_cast<int>(std::ceil(kRoundMs / once)), 1, kMaxOperationsPerRound);
-  std::vector<double> rounds;
-  while (static_cast<int>(rounds.size()) < kMaxRounds) {
-    for (int i = 0; i < kRoundsPerBatch; ++i) {
-      const auto round = [&] {
-        for (int j = 0; j < per_round; ++j) run();
-      };
-      rounds.push_back(time_of(round, device).value / per_round);
-    }
-    const bool enough = deadline.passed() || relative_spread(rounds) <= kStableSpread;
-    if (agreement_.mean(enough ? 1 : 0) >= 0.5) break;
+double CollectiveBench::time_of_operation(const Operation& operation, int times) {
+  double ms = 0;
+  for (int i = 0; i < times; ++i) {
+    gap_.run();
+    if (operation) ms += time_of(operation, world_.device()).value;
   }
-  spreads_.push_back(agreement_.mean(relative_spread(rounds)));
-  const double weight = operation ? 1 : 0;
-  return agreement_.sum(weight * median(std::move(rounds))) / agreement_.sum(weight);
+  return ms / times;
+}
+
+double CollectiveBench::agreed(double mine, bool takes_part) const {
+  const double weight = takes_part ? 1 : 0;
+  return agreement_.sum(weight * mine) / agreement_.sum(weight);
 }
 
 double CollectiveBench::typical_spread() const { return spreads_.empty() ? 0 : median(spreads_); }
 
-profiles::CollectiveTable CollectiveBench::measure(Collective collective, GroupShape shape,
-                                                   Bytes max_bytes, double seconds) {
-  const std::vector<int> ranks = group_ranks(shape, world_.rank());
-  const bool takes_part = ranks.back() < world_.size();
-  const comm::Group group = takes_part ? world_.group(ranks) : comm::Group();
-  const double messages = collective == Collective::kPointToPoint ? 2 : 1;
-  const std::vector<Bytes> sizes = message_sizes(max_bytes);
-  const auto operation_of = [&](Bytes bytes) {
-    return takes_part ? make_operation(collective, group, bytes) : Operation();
-  };
-  // The making of communicators and connections, before the clock.
-  if (const Operation first = operation_of(rounded(sizes[0], shape.size))) first();
-  synchronize(world_.device());
-  const Deadline deadline(seconds);
-  std::vector<profiles::CurvePoint> points;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const double left = agreement_.max(deadline.seconds_left());
-    if (sizes[i] > kAlways) {
-      // Warm-up, one timed call and a batch of rounds, of a size that takes in proportion.
-      const double growth = static_cast<double>(sizes[i].value) / points.back().x;
-      const double expected_ms = points.back().y * messages * growth * (2 + kRoundsPerBatch);
-      if (expected_ms > left * 1000) break;
-    }
-    const Bytes bytes = rounded(sizes[i], shape.size);
-    const double ms =
-        time_of_point(operation_of(bytes), left / static_cast<double>(sizes.size() - i));
-    points.push_back({static_cast<double>(bytes.value), ms / messages});
+void CollectiveBench::look_at(const CollectiveCase& entry, Bytes max_bytes, double seconds,
+                              std::vector<Point>& points) {
+  const bool has_part = takes_part(entry);
+  double last_ms = 0;
+  Bytes last;
+  for (const Bytes size : message_sizes(max_bytes)) {
+    const Bytes bytes = rounded(size, entry.shape.size);
+    const double growth = static_cast<double>(bytes.value) / static_cast<double>(last.value);
+    // This look, whose first call pays for connections and pages, and the fewest turns.
+    if (size > kAlways && last_ms * growth * (2 + kFewestTurns) > seconds * 1000) break;
+    const Operation operation = make_operation(entry, bytes);
+    if (operation) operation();
+    last_ms = agreed(time_of_operation(operation, 1), has_part);
+    last = bytes;
+    points.push_back({&entry, bytes, last_ms, {}});
   }
-  return {collective, shape, profiles::Curve(std::move(points))};
+}
+
+std::vector<profiles::CollectiveTable> CollectiveBench::measure(
+    const std::vector<CollectiveCase>& cases, Bytes max_bytes, double seconds,
+    const std::function<void(double, const std::string&)>& progress) {
+  const Deadline deadline(seconds);
+  std::vector<Point> points;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const double left = std::max(0.0, agreement_.max(deadline.seconds_left()));
+    if (progress) progress(1 - left / std::max(seconds, 1e-9), to_text(cases[i]));
+    look_at(cases[i], max_bytes, left / static_cast<double>(cases.size() - i), points);
+  }
+  for (int turn = 0; turn < kMostTurns; ++turn) {
+    const double left = agreement_.max(deadline.seconds_left());
+    if (left <= 0 && turn >= kFewestTurns) break;
+    for (Point& point : points) {
+      if (point.first_ms > kLongMs && turn >= kFewestTurns) continue;
+      if (progress) progress(1 - left / std::max(seconds, 1e-9), to_text(*point.entry));
+      const int times = std::clamp(static_cast<int>(kTurnMs / point.first_ms), 1, kMostPerTurn);
+      const Operation operation = make_operation(*point.entry, point.bytes);
+      point.rounds.push_back(time_of_operation(operation, times));
+    }
+  }
+  std::vector<profiles::CollectiveTable> tables;
+  for (const CollectiveCase& entry : cases) {
+    const double messages = entry.collective == Collective::kPointToPoint ? 2 : 1;
+    std::vector<profiles::CurvePoint> curve;
+    for (const Point& point : points) {
+      if (point.entry != &entry) continue;
+      const bool has_part = takes_part(entry);
+      spreads_.push_back(agreed(has_part ? relative_spread(point.rounds) : 0, has_part));
+      const double ms = agreed(has_part ? median(point.rounds) : 0, has_part);
+      curve.push_back({static_cast<double>(point.bytes.value), ms / messages});
+    }
+    tables.push_back({entry.collective, entry.shape, profiles::Curve(std::move(curve))});
+  }
+  return tables;
 }
 
 }  // namespace galvatron::profiler

@@ -11,19 +11,13 @@
 namespace galvatron::profiler {
 namespace {
 
-// Contention: one rank alone computes this long.
-constexpr double kAloneMs = 100;
-constexpr int kAloneRounds = 7;
-constexpr int kContentionRounds = 3;
-constexpr double kOverlapMs = 60;
-constexpr int kOverlapRounds = 3;
+// One rank alone computes this long.
+constexpr double kContentionMs = 10;
+constexpr int kContentionRounds = 101;
+constexpr double kOverlapMs = 20;
+constexpr int kOverlapRounds = 15;
 
-struct LoadShape {
-  std::int64_t tokens, hidden, inner;
-  at::ScalarType type;
-};
-
-LoadShape load_shape(c10::Device device) {
+ComputeLoad::Shape busy_shape(c10::Device device) {
   if (device.is_cuda()) return {4096, 4096, 16384, at::kBFloat16};
   return {256, 512, 2048, at::kFloat};
 }
@@ -41,14 +35,6 @@ double median_of_rounds(int rounds, const std::function<double()>& measure) {
   return median(std::move(values));
 }
 
-double time_alone(const ComputeLoad& load, int times) {
-  std::vector<double> values;
-  for (int i = 0; i < kAloneRounds; ++i) {
-    values.push_back(compute_time_of([&] { load.run(times); }, load.device()).value);
-  }
-  return lower_quartile(std::move(values));
-}
-
 // fp32 elements of an all-reduce over all ranks that takes about kOverlapMs.
 at::Tensor sized_message(const comm::World& world) {
   const auto options = at::TensorOptions().dtype(at::kFloat).device(world.device());
@@ -63,8 +49,9 @@ at::Tensor sized_message(const comm::World& world) {
 
 }  // namespace
 
-ComputeLoad::ComputeLoad(c10::Device device) {
-  const LoadShape shape = load_shape(device);
+ComputeLoad::ComputeLoad(c10::Device device) : ComputeLoad(device, busy_shape(device)) {}
+
+ComputeLoad::ComputeLoad(c10::Device device, const Shape& shape) {
   const auto options = at::TensorOptions().dtype(shape.type).device(device);
   input_ = at::full({shape.tokens, shape.hidden}, 0.5, options);
   up_ = at::full({shape.inner, shape.hidden}, 0.01, options);
@@ -85,6 +72,7 @@ int ComputeLoad::times_for(double ms) const {
   return std::max(1, static_cast<int>(std::lround(ms / std::max(once, 1e-3))));
 }
 
+// Every round one rank alone, then the counts: the machine's own pace cancels.
 std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
                                                           const ComputeLoad& load,
                                                           int local_ranks) {
@@ -92,20 +80,27 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
   const int local_rank = world.rank() % local_ranks;
   // Calibrated by one rank of a machine while the others wait.
   double calibrated = 0;
-  if (local_rank == 0) calibrated = load.times_for(kAloneMs);
+  if (local_rank == 0) calibrated = load.times_for(kContentionMs);
   const int times = static_cast<int>(agreement.max(calibrated));
-  const double alone = agreement.max(local_rank == 0 ? time_alone(load, times) : 0);
-  std::vector<profiles::ContentionPoint> points = {{1, 1}};
-  for (const int count : counts_up_to(local_ranks)) {
-    if (count == 1) continue;
+  const auto mean_time = [&](int count) {
     const bool computes = local_rank < count;
-    const double together = median_of_rounds(kContentionRounds, [&] {
-      world.all().barrier();
-      const double mine = computes ? time_of([&] { load.run(times); }, world.device()).value : 0;
-      return agreement.sum(mine) / agreement.sum(computes ? 1 : 0);
-    });
-    points.push_back(
-        {static_cast<double>(count), std::max(points.back().slowdown, together / alone)});
+    world.all().barrier();
+    const double mine = computes ? time_of([&] { load.run(times); }, world.device()).value : 0;
+    return agreement.sum(mine) / agreement.sum(computes ? 1 : 0);
+  };
+  const std::vector<int> counts = counts_up_to(local_ranks);
+  std::vector<std::vector<double>> ratios(counts.size());
+  for (int round = 0; round < kContentionRounds; ++round) {
+    const double alone = mean_time(1);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] > 1) ratios[i].push_back(mean_time(counts[i]) / alone);
+    }
+  }
+  std::vector<profiles::ContentionPoint> points = {{1, 1}};
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 1) continue;
+    points.push_back({static_cast<double>(counts[i]),
+                      std::max(points.back().slowdown, median(std::move(ratios[i])))});
   }
   return points;
 }
@@ -114,24 +109,28 @@ double measure_overlap(const comm::World& world, const ComputeLoad& load) {
   if (world.size() == 1) return 1;
   const Agreement agreement(world);
   at::Tensor message = sized_message(world);
-  const auto agreed_time = [&](const std::function<void()>& work) {
-    return median_of_rounds(kOverlapRounds, [&] {
-      world.all().barrier();
-      return agreement.mean(time_of(work, world.device()).value);
-    });
+  const auto time_once = [&](const std::function<void()>& work) {
+    world.all().barrier();
+    return agreement.mean(time_of(work, world.device()).value);
   };
-  const double communication = agreed_time([&] { world.all().all_reduce(message); });
+  const auto agreed_time = [&](const std::function<void()>& work) {
+    return median_of_rounds(3, [&] { return time_once(work); });
+  };
+  const auto communicate = [&] { world.all().all_reduce(message); };
   const double one = agreed_time([&] { load.run(1); });
-  const int times = std::max(1, static_cast<int>(std::lround(communication / one)));
-  const double compute = agreed_time([&] { load.run(times); });
-  const double both = agreed_time([&] {
-    comm::Pending pending = world.all().all_reduce_async(message);
-    load.run(times);
-    pending.wait();
+  const int times = std::max(1, static_cast<int>(std::lround(agreed_time(communicate) / one)));
+  return median_of_rounds(kOverlapRounds, [&] {
+    const double communication = time_once(communicate);
+    const double compute = time_once([&] { load.run(times); });
+    const double both = time_once([&] {
+      comm::Pending pending = world.all().all_reduce_async(message);
+      load.run(times);
+      pending.wait();
+    });
+    const double longer = std::max(compute, communication);
+    const double shorter = std::min(compute, communication);
+    return std::clamp((both - (longer - shorter)) / shorter, 1.0, 2.0);
   });
-  const double longer = std::max(compute, communication);
-  const double shorter = std::min(compute, communication);
-  return std::clamp((both - (longer - shorter)) / shorter, 1.0, 2.0);
 }
 
 // The passes over memory of a training step's end: the norm in short pieces, then the update with

@@ -14,7 +14,13 @@ namespace galvatron::profiler {
 // Work like a Transformer block's: two matrix products and the element-wise work between them.
 class ComputeLoad {
  public:
+  struct Shape {
+    std::int64_t tokens, hidden, inner;
+    at::ScalarType type;
+  };
+  // Of a size that keeps the device busy.
   explicit ComputeLoad(c10::Device device);
+  ComputeLoad(c10::Device device, const Shape& shape);
   void run(int times) const;
   // Calls of run(1) that take about `ms` on this rank.
   int times_for(double ms) const;

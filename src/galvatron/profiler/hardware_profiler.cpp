@@ -7,6 +7,7 @@
 #include "galvatron/profiler/collective_bench.h"
 #include "galvatron/profiler/compute_bench.h"
 #include "galvatron/profiler/machine.h"
+#include "galvatron/profiler/reference_load.h"
 #include "galvatron/profiler/stopwatch.h"
 
 namespace galvatron::profiler {
@@ -15,13 +16,8 @@ namespace {
 using profiles::Collective;
 using profiles::GroupShape;
 
-struct Case {
-  Collective collective;
-  GroupShape shape;
-};
-
-std::vector<Case> cases_of(int world_size) {
-  std::vector<Case> cases;
+std::vector<CollectiveCase> cases_of(int world_size) {
+  std::vector<CollectiveCase> cases;
   for (const GroupShape shape : group_shapes(world_size)) {
     for (const Collective collective : {Collective::kAllReduce, Collective::kAllGather,
                                         Collective::kReduceScatter, Collective::kAllToAll}) {
@@ -34,33 +30,44 @@ std::vector<Case> cases_of(int world_size) {
   return cases;
 }
 
-std::string describe(const Case& entry) {
-  return fmt::format("{} on {} ranks, stride {}", profiles::to_text(entry.collective),
-                     entry.shape.size, entry.shape.stride);
-}
-
 class HardwareProfiler {
  public:
   HardwareProfiler(comm::World& world, const HardwareProfileOptions& options)
-      : world_(world), options_(options), agreement_(world), cases_(cases_of(world.size())) {}
+      : world_(world),
+        options_(options),
+        agreement_(world),
+        reference_(world.device()),
+        cases_(cases_of(world.size())) {}
 
   profiles::HardwareProfile run() {
     measure_machine();
     CollectiveBench collectives(world_);
     measure_compute();
     measure_collectives(collectives);
-    tell("done");
+    const double reference = world_.rank() == 0 ? reference_.typical_ms() : 0;
+    out_.provenance.reference_ms = agreement_.max(reference);
+    if (options_.progress) options_.progress(1, "done");
     return std::move(out_);
   }
 
  private:
-  // Parts of the work beside the collectives, for the progress.
-  static constexpr double kComputeParts = 2;  // beside the optimizers
+  // Of the work, what is not collectives.
+  static constexpr double kComputeShare = 0.1;
 
   void tell(const std::string& what) {
-    const double all =
-        static_cast<double>(cases_.size() + spec::optimizers().size()) + kComputeParts;
-    if (options_.progress) options_.progress(parts_done_++ / all, what);
+    const double parts = 2 + static_cast<double>(spec::optimizers().size());
+    if (options_.progress) options_.progress(kComputeShare * parts_done_ / parts, what);
+    ++parts_done_;
+    read_reference();
+  }
+
+  // Of one rank alone, now and then, while the others wait.
+  void read_reference() {
+    constexpr int kReadings = 10;
+    if (world_.rank() == 0) {
+      for (int i = 0; i < kReadings; ++i) reference_.read();
+    }
+    world_.all().barrier();
   }
 
   void measure_machine() {
@@ -103,14 +110,13 @@ class HardwareProfiler {
   }
 
   void measure_collectives(CollectiveBench& bench) {
-    const Deadline deadline(options_.seconds);
-    for (std::size_t i = 0; i < cases_.size(); ++i) {
-      tell(describe(cases_[i]));
-      const double left = agreement_.max(deadline.seconds_left());
-      const double share = std::max(0.0, left) / static_cast<double>(cases_.size() - i);
-      out_.tables.push_back(
-          bench.measure(cases_[i].collective, cases_[i].shape, options_.max_bytes, share));
-    }
+    out_.tables = bench.measure(cases_, options_.max_bytes, options_.seconds,
+                                [this](double done, const std::string& what) {
+                                  if (!options_.progress) return;
+                                  const double share = kComputeShare + (1 - kComputeShare) * done;
+                                  options_.progress(share, what);
+                                });
+    read_reference();
     if (!cases_.empty()) out_.provenance.spread = bench.typical_spread();
     // Of a mean machine: every one has as many ranks.
     const double ours = agreement_.mean(load_.own_seconds()) * out_.ranks_per_node;
@@ -120,7 +126,8 @@ class HardwareProfiler {
   comm::World& world_;
   const HardwareProfileOptions& options_;
   Agreement agreement_;
-  std::vector<Case> cases_;
+  ReferenceLoad reference_;
+  std::vector<CollectiveCase> cases_;
   LoadOfOthers load_;
   int parts_done_ = 0;
   profiles::HardwareProfile out_;

@@ -3,6 +3,7 @@
 // time goes into communication.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "galvatron/base/units.h"
@@ -33,7 +34,6 @@ struct LayerBytes {
 struct LayerTimes {
   Milliseconds forward;
   Milliseconds backward;
-  double spread = 0;  // relative_spread() of their sum over the repetitions
 };
 
 class LayerBench {
@@ -45,8 +45,8 @@ class LayerBench {
   ~LayerBench();
 
   LayerBytes measure_bytes(std::int64_t samples);
-  // At least three times, until the times agree or `seconds` are over.
-  LayerTimes measure_times(std::int64_t samples, double seconds);
+  // One forward and backward; the first of so many samples warms up.
+  LayerTimes time_once(std::int64_t samples);
 
  private:
   bool is_head() const;
@@ -63,6 +63,7 @@ class LayerBench {
   comm::World world_;
   std::vector<std::unique_ptr<runtime::ParamUnit>> units_;
   std::unique_ptr<runtime::LayerRunner> runner_;
+  std::map<std::int64_t, nn::Activations> timed_inputs_;  // by samples
 };
 
 }  // namespace galvatron::profiler

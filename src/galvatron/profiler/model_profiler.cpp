@@ -9,11 +9,17 @@
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/profiler/layer_bench.h"
 #include "galvatron/profiler/machine.h"
+#include "galvatron/profiler/reference_load.h"
 
 namespace galvatron::profiler {
 namespace {
 
 constexpr int kLargestDefaultDegree = 8;
+const std::vector<std::int64_t> kFirstSamples = {1, 2, 4};
+constexpr std::int64_t kMostSamples = 64;
+// A sample that takes so little less where there are twice as many is as fast as it gets.
+constexpr double kFlat = 0.95;
+constexpr int kMemoryShare = 4;  // that a layer's measurements may take: one part in so many
 
 // What is wrong with dividing the model by `degree`; nullopt when nothing is.
 std::optional<std::string> problem_with_degree(const spec::ModelSpec& model, int degree,
@@ -51,11 +57,12 @@ std::vector<int> degrees_to_measure(const spec::ModelSpec& model,
 }
 
 std::vector<std::int64_t> samples_to_measure(const ModelProfileOptions& options) {
+  if (options.microbatch_sizes.empty()) return kFirstSamples;
   std::vector<std::int64_t> samples = options.microbatch_sizes;
   std::sort(samples.begin(), samples.end());
   samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
-  if (samples.empty() || samples.front() < 1) {
-    throw ConfigError("[profile] --microbatch-sizes needs at least one size, each at least 1");
+  if (samples.front() < 1) {
+    throw ConfigError("[profile] --microbatch-sizes: each is at least 1");
   }
   return samples;
 }
@@ -74,12 +81,14 @@ class ModelProfiler {
         options_(options),
         degrees_(degrees_to_measure(model, options)),
         samples_(samples_to_measure(options)),
+        reference_(options.device),
+        memory_(device_memory(options.device, 1)),
         deadline_(options.seconds) {}
 
   profiles::ModelProfile run() {
     profiles::ModelProfile out;
     const std::vector<std::string> names = model_.type_names();
-    count_parts(static_cast<int>(names.size()));
+    num_parts_ = static_cast<int>(names.size() * degrees_.size());
     out.provenance = measured_here(
         options_.seed, fmt::format("measured in one process, threads: {}", at::get_num_threads()));
     out.model = model_.name;
@@ -89,6 +98,7 @@ class ModelProfiler {
     for (int type = 0; type < static_cast<int>(names.size()); ++type) {
       out.types.push_back(measure_type(type, names[static_cast<std::size_t>(type)]));
     }
+    set_pace(out);
     out.provenance.spread = median(spreads_);
     out.provenance.other_load = load_.cores(load_.own_seconds());
     tell("done");
@@ -98,14 +108,6 @@ class ModelProfiler {
  private:
   static bool can_recompute_core(const spec::LayerSpec& layer) {
     return !plan::recompute_misfit(layer.kind, plan::Recompute::kSelective);
-  }
-
-  void count_parts(int num_types) {
-    for (int type = 0; type < num_types; ++type) {
-      const auto& layer = model_.layer(model_.first_layer_of_type(type));
-      num_parts_ +=
-          static_cast<int>(degrees_.size() * samples_.size()) * (can_recompute_core(layer) ? 2 : 1);
-    }
   }
 
   void tell(const std::string& what) {
@@ -146,34 +148,107 @@ class ModelProfiler {
   }
 
   std::vector<profiles::LayerMeasurement> measure_degree(int index, int degree) {
-    LayerBench bench(model_, bench_options(index, degree, plan::Recompute::kNone));
+    std::vector<std::unique_ptr<LayerBench>> benches;
+    const auto add = [&](plan::Recompute recompute) {
+      benches.push_back(
+          std::make_unique<LayerBench>(model_, bench_options(index, degree, recompute)));
+    };
+    add(plan::Recompute::kNone);
+    if (can_recompute_core(model_.layer(index))) add(plan::Recompute::kSelective);
+    LayerBench* const selective = benches.size() > 1 ? benches[1].get() : nullptr;
     std::vector<profiles::LayerMeasurement> out;
     for (const std::int64_t samples : samples_) {
-      profiles::LayerMeasurement& m = out.emplace_back();
-      m.tp_degree = degree;
-      m.samples = static_cast<double>(samples);
-      const LayerBytes bytes = bench.measure_bytes(samples);
-      const LayerTimes times = bench.measure_times(samples, next_share());
-      spreads_.push_back(times.spread);
-      m.forward = times.forward;
-      m.backward = times.backward;
-      m.activation = m.activation_selective = bytes.activation;
-      m.forward_workspace = bytes.forward_workspace;
-      m.backward_workspace = bytes.backward_workspace;
+      out.push_back(measure_bytes(degree, samples, *benches[0], selective));
     }
-    if (can_recompute_core(model_.layer(index))) {
-      add_selective(index, degree, out);
+    while (options_.microbatch_sizes.empty() && is_worth_doubling(out.back(), *benches[0])) {
+      const auto samples = static_cast<std::int64_t>(2 * out.back().samples);
+      out.push_back(measure_bytes(degree, samples, *benches[0], selective));
     }
+    add_times(out, *benches[0], selective);
     return out;
   }
 
-  void add_selective(int index, int degree, std::vector<profiles::LayerMeasurement>& measured) {
-    LayerBench bench(model_, bench_options(index, degree, plan::Recompute::kSelective));
-    for (profiles::LayerMeasurement& m : measured) {
-      const auto samples = static_cast<std::int64_t>(m.samples);
-      m.activation_selective = bench.measure_bytes(samples).activation;
-      const Milliseconds backward = bench.measure_times(samples, next_share()).backward;
-      m.selective_recompute = std::max(Milliseconds{}, backward - m.backward);
+  static profiles::LayerMeasurement measure_bytes(int degree, std::int64_t samples,
+                                                  LayerBench& plain, LayerBench* selective) {
+    profiles::LayerMeasurement m;
+    m.tp_degree = degree;
+    m.samples = static_cast<double>(samples);
+    const LayerBytes bytes = plain.measure_bytes(samples);
+    m.activation = m.activation_selective = bytes.activation;
+    m.forward_workspace = bytes.forward_workspace;
+    m.backward_workspace = bytes.backward_workspace;
+    if (selective) m.activation_selective = selective->measure_bytes(samples).activation;
+    return m;
+  }
+
+  // Launches and small matrices make samples dear; is the line beyond `last` still one of these?
+  bool is_worth_doubling(const profiles::LayerMeasurement& last, LayerBench& bench) const {
+    const auto samples = static_cast<std::int64_t>(last.samples);
+    const Bytes next = 2 * (last.activation + last.backward_workspace);
+    if (deadline_.passed() || 2 * samples > kMostSamples || kMemoryShare * next > memory_)
+      return false;
+    const auto ms = [&](std::int64_t count) {
+      const LayerTimes times = bench.time_once(count);
+      return (times.forward + times.backward).value;
+    };
+    return ms(samples) < kFlat * 2 * ms(samples / 2);
+  }
+
+  // Of one number of samples, over the reference around it.
+  struct Readings {
+    std::vector<double> forward, backward, again;
+  };
+
+  // All take turns with each other and with the reference. In units of the reference, until run()
+  // knows what it takes.
+  void add_times(std::vector<profiles::LayerMeasurement>& measured, LayerBench& plain,
+                 LayerBench* selective) {
+    std::vector<Readings> all(measured.size());
+    std::vector<double> sums;  // of the turns
+    const auto once = [&] {
+      double sum = 0, before = reference_.read();
+      for (std::size_t i = 0; i < measured.size(); ++i) {
+        const auto samples = static_cast<std::int64_t>(measured[i].samples);
+        const LayerTimes times = plain.time_once(samples);
+        const double between = reference_.read();
+        const double scale = 2 / (before + between);
+        all[i].forward.push_back(scale * times.forward.value);
+        all[i].backward.push_back(scale * times.backward.value);
+        sum += all[i].forward.back() + all[i].backward.back();
+        before = between;
+        if (!selective) continue;
+        const double backward = selective->time_once(samples).backward.value;
+        before = reference_.read();
+        all[i].again.push_back(2 / (before + between) * backward - all[i].backward.back());
+      }
+      sums.push_back(sum);
+      return sum;
+    };
+    measure_until_stable(once, {}, Deadline(next_share()));
+    spreads_.push_back(relative_spread(std::move(sums)));
+    for (std::size_t i = 0; i < measured.size(); ++i) {
+      measured[i].forward = {median(std::move(all[i].forward))};
+      measured[i].backward = {median(std::move(all[i].backward))};
+      if (selective)
+        measured[i].selective_recompute = {std::max(0.0, median(std::move(all[i].again)))};
+    }
+    // Fewer samples never take longer than more: what says so was disturbed.
+    for (std::size_t i = measured.size() - 1; i > 0; --i) {
+      measured[i - 1].forward = std::min(measured[i - 1].forward, measured[i].forward);
+      measured[i - 1].backward = std::min(measured[i - 1].backward, measured[i].backward);
+    }
+  }
+
+  // Of numbers in units of the reference.
+  void set_pace(profiles::ModelProfile& profile) const {
+    const double ms = reference_.typical_ms();
+    profile.provenance.reference_ms = ms;
+    for (profiles::LayerTypeProfile& type : profile.types) {
+      for (profiles::LayerMeasurement& m : type.measurements) {
+        m.forward = ms * m.forward;
+        m.backward = ms * m.backward;
+        m.selective_recompute = ms * m.selective_recompute;
+      }
     }
   }
 
@@ -181,6 +256,8 @@ class ModelProfiler {
   const ModelProfileOptions& options_;
   std::vector<int> degrees_;
   std::vector<std::int64_t> samples_;
+  ReferenceLoad reference_;
+  Bytes memory_;
   Deadline deadline_;
   std::vector<double> spreads_;  // of every case
   LoadOfOthers load_;

@@ -12,7 +12,9 @@ namespace galvatron::profiler {
 struct ModelProfileOptions {
   std::int64_t seq_length = 0;
   spec::Precision precision = spec::Precision::kBf16;
-  std::vector<std::int64_t> microbatch_sizes = {1, 2, 4};  // samples on one rank
+  // Samples on one rank. Empty: 1, 2, 4, and twice as many until the time of a sample no longer
+  // falls, as far as memory and `seconds` allow.
+  std::vector<std::int64_t> microbatch_sizes;
   // Degrees to measure. Empty: the powers of two up to 8 that the model can be divided by.
   std::vector<int> tp_degrees;
   double seconds = 20;  // for the repetitions; every case is measured at least three times

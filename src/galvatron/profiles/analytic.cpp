@@ -62,10 +62,14 @@ struct Shape {
     const double half = device.kernels.matmul_half;
     return 2 * m * n * k * (1 + half / m) * (1 + half / n) * (1 + half / k);
   }
-  // FLOPs over long sequences that take as long as a fused kernel's forward with `keys` a query.
+  // FLOPs over long sequences and many heads that take as long as a fused kernel's forward with
+  // `keys` a query; few heads and tokens leave a part of the device idle, in each of the two
+  // directions another one.
   double fused_attention(double keys) const {
-    return 4 * N() * keys * query() * (1 + device.kernels.attention_half_keys / keys) *
-           (1 + device.kernels.attention_half_tokens / (N() * heads()));
+    return 4 * N() * keys * query() * (1 + device.kernels.attention_half_keys / keys);
+  }
+  double idle(double half_tokens) const {
+    return half_tokens > 0 && heads() > 0 ? 1 + half_tokens / (N() * heads()) : 1;
   }
 };
 
@@ -149,9 +153,12 @@ Work block_work(const Shape& s, double parameters) {
   }
   const bool rotates = !s.layer.rope.inverse_frequencies.empty();
   w.traffic = w.core_traffic + s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
-                                      (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0) +
-                                      2 * dropouts * s.n() * s.H());
+                                      (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0));
   w.backward_traffic = 2 * w.traffic;
+  // Either way: read, written, and on an accelerator a byte of mask.
+  const double dropped = dropouts * s.n() * s.H() * (2 * s.E + (s.on_cpu() ? 0 : 1));
+  w.traffic += dropped;
+  w.backward_traffic += dropped;
 
   const double outside = s.n() * (rows * s.H() * s.E + 2 * pairs * statistics);
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
@@ -211,7 +218,9 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   const double logits = std::min(rows * vocab, at_once);
   const bool mixed = s.wide != s.E;
   w.products = s.product(rows, vocab, s.H());
-  w.traffic = rows * vocab * (3 * s.wide + (mixed ? 2 * s.E : 0)) / 3;
+  // Passes over the logits (nn/cross_entropy.cpp): made wide, their maximum, shifted, exponentials,
+  // sum, made gradients, made narrow. A third of it is the forward's, as of the products.
+  w.traffic = rows * vocab * (8 * s.wide + (mixed ? 2 * (s.E + s.wide) : 0)) / 3;
   w.backward_traffic = 2 * w.traffic;
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
   const double slopes = s.layer.logit_softcap > 0 ? s.wide : 0;
@@ -287,9 +296,11 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
     return products / (flops_per_ms * kernels.matmul) +
            traffic / (device.memory_bytes_per_ms * kernels.memory);
   };
-  const double attention = work.attention / (flops_per_ms * kernels.attention_forward);
-  const double attention_backward =
-      kFusedBackward * work.attention / (flops_per_ms * kernels.attention_backward);
+  const double attention = work.attention * shape.idle(kernels.attention_half_tokens) /
+                           (flops_per_ms * kernels.attention_forward);
+  const double attention_backward = kFusedBackward * work.attention *
+                                    shape.idle(kernels.attention_half_tokens_backward) /
+                                    (flops_per_ms * kernels.attention_backward);
   // To gradients so far; what TP does not divide is too little to be counted apart.
   const double adding =
       static_cast<double>(layer.num_params()) / tp_degree * (shape.E + 2 * shape.wide);
@@ -338,6 +349,8 @@ HardwareProfile analytic_hardware_profile(const spec::ClusterSpec& cluster,
   out.device_memory = cluster.device_memory;
   out.memory_reserve = network.memory_reserve;
   out.overlap_slowdown = network.overlap_slowdown;
+  out.tp_overlap = network.tp_overlap;
+  out.gather_overlap = network.gather_overlap;
   const double optimizer_bytes = 4.0 * spec::default_optimizer().words();  // of fp32
   out.optimizer_ns_per_element = optimizer_bytes / device.memory_bytes_per_ms * 1e6;
   out.links = {{"intra_node", network.intra_node}, {"inter_node", network.inter_node}};

@@ -39,6 +39,7 @@ struct NetworkSpec {
   Link intra_node;
   Link inter_node;
   double overlap_slowdown = 1.1;
+  double tp_overlap = 0, gather_overlap = 0;  // as in HardwareProfile
   Bytes memory_reserve = gibibytes(1);
 };
 HardwareProfile analytic_hardware_profile(const spec::ClusterSpec& cluster,

@@ -35,6 +35,8 @@ struct NodeReader {
   void number(const char* key, double& value, double min, double max) {
     if (!keeps(key)) value = reader.get_number(key, min, max);
   }
+  // Of what few systems do: none where nothing is said.
+  void share(const char* key, double& value) { value = reader.get_number_or(key, value, 0, 1); }
   void bytes(const char* key, Bytes& value) {
     if (!keeps(key)) value = parse_bytes(reader.get_string(key), reader.source() + ": " + key);
   }
@@ -72,6 +74,8 @@ void read_node(NodeReader node, Cluster& out) {
   node.link("intra_node", out.network.intra_node, out.sources.intra_node);
   node.link("inter_node", out.network.inter_node, out.sources.inter_node);
   node.number("overlap_slowdown", out.network.overlap_slowdown, 1, 100);
+  node.share("tp_overlap", out.network.tp_overlap);
+  node.share("gather_overlap", out.network.gather_overlap);
   node.bytes("memory_reserve", out.network.memory_reserve);
 }
 
@@ -118,23 +122,26 @@ Device device_from_json(const Json& json, const std::string& source) {
 }
 
 OrderedJson cluster_to_json(const Cluster& cluster) {
-  return {{"format", "galvatron-cluster"},
-          {"version", 1},
-          {"name", cluster.spec.name},
-          {"provenance", cluster.provenance()},
-          {"num_nodes", cluster.spec.num_nodes},
-          {"devices_per_node", cluster.spec.devices_per_node},
-          {"device",
-           {{"name", cluster.spec.device},
-            {"memory", exact_text(cluster.spec.device_memory)},
-            {"dense_tflops", cluster.dense_tflops},
-            {"matmul_efficiency", cluster.matmul_efficiency},
-            {"memory_gb_per_s", cluster.memory_gb_per_s},
-            {"overhead_us", cluster.overhead_us}}},
-          {"intra_node", sheet_link_to_json(cluster.network.intra_node)},
-          {"inter_node", sheet_link_to_json(cluster.network.inter_node)},
-          {"overlap_slowdown", cluster.network.overlap_slowdown},
-          {"memory_reserve", exact_text(cluster.network.memory_reserve)}};
+  OrderedJson out = {{"format", "galvatron-cluster"},
+                     {"version", 1},
+                     {"name", cluster.spec.name},
+                     {"provenance", cluster.provenance()},
+                     {"num_nodes", cluster.spec.num_nodes},
+                     {"devices_per_node", cluster.spec.devices_per_node},
+                     {"device",
+                      {{"name", cluster.spec.device},
+                       {"memory", exact_text(cluster.spec.device_memory)},
+                       {"dense_tflops", cluster.dense_tflops},
+                       {"matmul_efficiency", cluster.matmul_efficiency},
+                       {"memory_gb_per_s", cluster.memory_gb_per_s},
+                       {"overhead_us", cluster.overhead_us}}},
+                     {"intra_node", sheet_link_to_json(cluster.network.intra_node)},
+                     {"inter_node", sheet_link_to_json(cluster.network.inter_node)},
+                     {"overlap_slowdown", cluster.network.overlap_slowdown},
+                     {"memory_reserve", exact_text(cluster.network.memory_reserve)}};
+  if (cluster.network.tp_overlap > 0) out["tp_overlap"] = cluster.network.tp_overlap;
+  if (cluster.network.gather_overlap > 0) out["gather_overlap"] = cluster.network.gather_overlap;
+  return out;
 }
 
 }  // namespace galvatron::profiles

@@ -39,6 +39,8 @@ void override_links(const ClusterOverrides& overrides, Cluster& cluster) {
     network.inter_node.latency_ms = *overrides.inter_node_latency_us / 1000;
   }
   override_with(overrides.overlap_slowdown, network.overlap_slowdown);
+  override_with(overrides.tp_overlap, network.tp_overlap);
+  override_with(overrides.gather_overlap, network.gather_overlap);
 }
 
 // Its devices on nodes of another size. A network that was given is that of a node of any size.
@@ -122,6 +124,10 @@ OptionList cluster_override_options(ClusterOverrides& overrides) {
               "Fixed cost of one layer's forward or backward, in microseconds");
   list.number("overlap-slowdown", overrides.overlap_slowdown, {1, 100},
               "How much slower compute and communication run beside each other: 1 is not at all");
+  list.number("tp-overlap", overrides.tp_overlap, {0, 1},
+              "Share of tensor parallelism's collectives that hide behind products: 0 is waiting");
+  list.number("gather-overlap", overrides.gather_overlap, {0, 1},
+              "Share of ZeRO-1's and 2's gathers that hide behind the next forward: 0 is waiting");
   return list;
 }
 

@@ -22,6 +22,7 @@ struct ClusterOverrides {
   std::optional<Bandwidth> memory_bandwidth;
   std::optional<double> overhead_us;
   std::optional<double> overlap_slowdown;
+  std::optional<double> tp_overlap, gather_overlap;
 
   // "--inter-node 25GB/s", ... of those that are set.
   std::vector<std::string> given() const;

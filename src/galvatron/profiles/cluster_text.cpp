@@ -61,6 +61,9 @@ std::string to_text(const Cluster& cluster) {
                   to_text(bandwidth_of(network.inter_node)), network.inter_node.latency_ms * 1000));
   add("overlap",
       fmt::format("slows compute and communication {:g} times", network.overlap_slowdown));
+  for (const std::string& text : overlap_texts(network.tp_overlap, network.gather_overlap)) {
+    out += indented("Assumed: " + text);
+  }
   for (const std::string& text : cluster.extrapolated) out += indented("Extrapolated: " + text);
   return out + indented(cluster.provenance());
 }

@@ -46,22 +46,35 @@ bool names_it(const std::string& reported, const std::string& known) {
 
 }  // namespace
 
-double peak_flops(const std::string& reported, spec::Precision precision) {
+std::optional<Device> find_reported_device(const std::string& reported) {
   const std::string plain = plain_name(reported);
-  double peak = 0;
+  std::optional<Device> found;
   std::size_t longest = 0;  // "H100 PCIe" is more than "H100"
   for (Device& device : named_devices()) {
-    std::vector<std::string> names = std::move(device.aliases);
+    std::vector<std::string> names = device.aliases;
     names.push_back(device.name);
     for (const std::string& name : names) {
       const std::string known = plain_name(name);
       if (known.size() <= longest || !names_it(plain, known)) continue;
       longest = known.size();
-      const auto it = device.node.dense_tflops.find(spec::to_text(precision));
-      peak = it == device.node.dense_tflops.end() ? 0 : it->second * 1e12;
+      found = device;
     }
   }
-  return peak;
+  return found;
+}
+
+bool may_be_same_device(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  if (a.starts_with("cpu") && b.starts_with("cpu")) return a == "cpu" || b == "cpu";
+  const auto one = find_reported_device(a), other = find_reported_device(b);
+  return one && other && one->name == other->name;
+}
+
+double peak_flops(const std::string& reported, spec::Precision precision) {
+  const std::optional<Device> device = find_reported_device(reported);
+  if (!device) return 0;
+  const auto it = device->node.dense_tflops.find(spec::to_text(precision));
+  return it == device->node.dense_tflops.end() ? 0 : it->second * 1e12;
 }
 
 std::vector<std::string> device_names() {

@@ -58,6 +58,8 @@ void require_data_sheet(const ClusterOverrides& overrides) {
   of_sheet.devices_per_node.reset();
   of_sheet.device_memory.reset();
   of_sheet.overlap_slowdown.reset();
+  of_sheet.tp_overlap.reset();
+  of_sheet.gather_overlap.reset();
   of_sheet.inter_node.reset();
   of_sheet.inter_node_latency_us.reset();
   const std::vector<std::string> given = of_sheet.given();
@@ -214,6 +216,8 @@ HardwareProfile extended(HardwareProfile measured, int world_size,
   out.world_size = wanted.world_size;
   out.device_memory = overrides.device_memory.value_or(out.device_memory);
   out.overlap_slowdown = overrides.overlap_slowdown.value_or(out.overlap_slowdown);
+  out.tp_overlap = overrides.tp_overlap.value_or(out.tp_overlap);
+  out.gather_overlap = overrides.gather_overlap.value_or(out.gather_overlap);
   return out;
 }
 

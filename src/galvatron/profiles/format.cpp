@@ -1,5 +1,7 @@
 #include "galvatron/profiles/format.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "galvatron/base/error.h"
@@ -26,6 +28,29 @@ const Json& get_list(JsonReader& reader, const std::string& key) {
                       " entries, more than ", kMaxEntries);
   }
   return list;
+}
+
+void require_plausible_times(std::vector<CurvePoint> points, const std::string& source,
+                             const std::string& sizes) {
+  constexpr double kMostRatio = 10;
+  std::sort(points.begin(), points.end(),
+            [](const CurvePoint& a, const CurvePoint& b) { return a.x > b.x; });
+  const CurvePoint* least = nullptr;
+  for (const CurvePoint& point : points) {
+    if (!(point.y > 0)) {
+      throw ConfigError("[profile] ", source, ": 0 ms for ", fmt::format("{:g}", point.x), " ",
+                        sizes,
+                        "; nothing takes no time: take it out of the file, or measure again");
+    }
+    if (least && point.y > kMostRatio * least->y) {
+      throw ConfigError("[profile] ", source, ": ", fmt::format("{:g}", point.x), " ", sizes,
+                        " took ", point.y, " ms, and ", fmt::format("{:g}", least->x), " only ",
+                        least->y,
+                        "; the measurement was disturbed: take the first out of the "
+                        "file, or measure again");
+    }
+    if (!least || point.y < least->y) least = &point;
+  }
 }
 
 std::string entry_source(const JsonReader& reader, const std::string& key, std::size_t index) {

@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "galvatron/base/json.h"
+#include "galvatron/profiles/curve.h"
 
 namespace galvatron::profiles {
 
@@ -18,6 +20,12 @@ void require_format(JsonReader& reader, const std::string& tag);
 
 // The array under `key`, refused when it is longer than kMaxEntries.
 const Json& get_list(JsonReader& reader, const std::string& key);
+
+// Times over sizes as a file has them. ConfigError where one is 0, or more than ten times that of
+// something larger: neither is a measurement, and a curve would carry it to all larger sizes.
+// `sizes`: "bytes".
+void require_plausible_times(std::vector<CurvePoint> points, const std::string& source,
+                             const std::string& sizes);
 
 // "profile.json: collectives[3]"
 std::string entry_source(const JsonReader& reader, const std::string& key, std::size_t index);

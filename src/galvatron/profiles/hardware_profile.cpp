@@ -6,6 +6,8 @@
 #include <limits>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 
 namespace galvatron::profiles {
@@ -174,6 +176,19 @@ double HardwareProfile::compute_slowdown(double ranks) const {
   const ContentionPoint& left = *(right - 1);
   return left.slowdown +
          (right->slowdown - left.slowdown) * (ranks - left.ranks) / (right->ranks - left.ranks);
+}
+
+std::vector<std::string> overlap_texts(double tp_overlap, double gather_overlap) {
+  std::vector<std::string> out;
+  const auto add = [&](double share, const char* what, const char* option) {
+    if (share == 0) return;
+    out.push_back(fmt::format("{:g} % of {}, as in Megatron-Core; this runtime waits ({} 0)",
+                              100 * share, what, option));
+  };
+  add(tp_overlap, "tensor parallelism's collectives hide behind products", "--tp-overlap");
+  add(gather_overlap, "the gathers of ZeRO-1 and 2 hide behind the next forward",
+      "--gather-overlap");
+  return out;
 }
 
 }  // namespace galvatron::profiles

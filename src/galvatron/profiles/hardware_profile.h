@@ -79,6 +79,10 @@ struct HardwareProfile {
   // While compute and communication run beside each other each runs this many times slower: 1 is
   // free overlap, 2 is none.
   double overlap_slowdown = 1;
+  // Shares of what this runtime waits for that run beside compute in other systems: of the
+  // collectives inside a tensor-parallel block, piece by piece beside its products, and of the
+  // gathers of parameters behind the optimizer (ZeRO-1 and 2), beside the next forward.
+  double tp_overlap = 0, gather_overlap = 0;
   std::vector<ContentionPoint> contention;  // ascending ranks; empty: none
   double optimizer_ns_per_element = 0;      // spec::default_optimizer() in fp32, one rank alone
   std::map<std::string, double> other_optimizers_ns;  // the same of others, where measured
@@ -119,9 +123,14 @@ struct HardwareProfile {
   bool crosses_nodes(GroupShape shape) const;
 };
 
+// What is assumed to hide behind compute though this runtime waits for it: a sentence each, with
+// the way out.
+std::vector<std::string> overlap_texts(double tp_overlap, double gather_overlap);
+
 // JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "extrapolated":
 // [...], "device": ..., "world_size": ..., "ranks_per_node", "device_memory_bytes",
-// "memory_reserve_bytes", "overlap_slowdown", "compute_contention": [{"ranks", "slowdown"}],
+// "memory_reserve_bytes", "overlap_slowdown", "tp_overlap", "gather_overlap" (0 where
+// left out), "compute_contention": [{"ranks", "slowdown"}],
 // "optimizer_ns_per_element", "other_optimizers_ns_per_element": {"sgd": ...}, "links":
 // {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
 // [{"operation", "group_size", "stride", "latency_ms", "bandwidth_bytes_per_ms", "points":

@@ -111,6 +111,7 @@ CollectiveTable read_table(JsonReader reader) {
     throw ConfigError("[profile] ", reader.source(),
                       " has neither points nor bandwidth_bytes_per_ms; give one of them");
   }
+  require_plausible_times(points, reader.source(), "bytes");
   table.curve = points.empty() ? Curve(Line{latency, 1 / bandwidth}) : Curve(std::move(points));
   reader.finish();
   return table;
@@ -132,6 +133,19 @@ std::vector<CollectiveTable> read_tables(JsonReader& profile) {
     tables.push_back(std::move(table));
   }
   return tables;
+}
+
+// Said of a file that does not say it yet.
+void note_single_sizes(HardwareProfile& profile) {
+  int alone = 0;
+  for (const CollectiveTable& table : profile.tables) alone += table.curve.points().size() == 1;
+  if (alone == 0) return;
+  const std::string note = detail::concat(
+      alone, " of ", profile.tables.size(),
+      " collectives: measured with one size, what others take is guessed; measure again with more "
+      "--seconds");
+  auto& said = profile.extrapolated;
+  if (std::find(said.begin(), said.end(), note) == said.end()) said.push_back(note);
 }
 
 OrderedJson link_to_json(const Link& link) {
@@ -167,12 +181,15 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   out.device_memory = Bytes{reader.get_int_or("device_memory_bytes", 0, 0, kMaxBytes)};
   out.memory_reserve = Bytes{reader.get_int_or("memory_reserve_bytes", 0, 0, kMaxBytes)};
   out.overlap_slowdown = reader.get_number_or("overlap_slowdown", 1, 1, kMaxSlowdown);
+  out.tp_overlap = reader.get_number_or("tp_overlap", 0, 0, 1);
+  out.gather_overlap = reader.get_number_or("gather_overlap", 0, 0, 1);
   out.contention = read_contention(reader);
   out.optimizer_ns_per_element = reader.get_number_or("optimizer_ns_per_element", 0, 0, 1e9);
   out.other_optimizers_ns = read_optimizers(reader);
   out.links = read_links(reader);
   out.tables = read_tables(reader);
   reader.finish();
+  note_single_sizes(out);
   return out;
 }
 
@@ -197,6 +214,8 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
                      {"overlap_slowdown", profile.overlap_slowdown},
                      {"compute_contention", contention},
                      {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  if (profile.tp_overlap > 0) out["tp_overlap"] = profile.tp_overlap;
+  if (profile.gather_overlap > 0) out["gather_overlap"] = profile.gather_overlap;
   if (!profile.extrapolated.empty()) out["extrapolated"] = profile.extrapolated;
   for (const auto& [name, ns] : profile.other_optimizers_ns)
     out["other_optimizers_ns_per_element"][name] = ns;

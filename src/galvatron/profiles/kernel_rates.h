@@ -15,9 +15,10 @@ struct KernelRates {
   // A product of sides m, n, k takes (1 + half / m) (1 + half / n) (1 + half / k) times as long as
   // its FLOPs say: one short side of this length halves the rate.
   double matmul_half = 0;
-  // Keys of a query, and heads times tokens of a call, at which the fused kernel runs at half.
+  // Keys of a query, and heads times tokens of a call, at which the fused kernel runs at half: a
+  // forward, and a backward.
   double attention_half_keys = 0;
-  double attention_half_tokens = 0;
+  double attention_half_tokens = 0, attention_half_tokens_backward = 0;
   double memory = 1;  // share of the memory bandwidth that element-wise kernels reach
 
   bool operator==(const KernelRates&) const = default;

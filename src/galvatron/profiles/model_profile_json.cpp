@@ -1,3 +1,6 @@
+#include <map>
+#include <vector>
+
 #include "galvatron/base/error.h"
 #include "galvatron/profiles/format.h"
 #include "galvatron/profiles/model_profile.h"
@@ -42,6 +45,11 @@ LayerTypeProfile read_type(JsonReader reader) {
   if (out.measurements.empty()) {
     throw ConfigError("[profile] ", reader.source(), ": 'measurements' is empty");
   }
+  std::map<int, std::vector<CurvePoint>> times;
+  for (const LayerMeasurement& m : out.measurements)
+    times[m.tp_degree].push_back({m.samples, (m.forward + m.backward).value});
+  for (const auto& [degree, points] : times)
+    require_plausible_times(points, reader.source(), "samples");
   return out;
 }
 

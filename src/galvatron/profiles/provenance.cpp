@@ -50,6 +50,11 @@ bool is_unsteady(const Provenance& provenance) {
   return busy || (provenance.spread && *provenance.spread > kUnsteadySpread);
 }
 
+double relative_pace(const Provenance& one, const Provenance& other) {
+  const bool known = one.reference_ms && other.reference_ms && *one.reference_ms > 0;
+  return known && one.host == other.host ? *other.reference_ms / *one.reference_ms : 1;
+}
+
 Now current_time() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
@@ -79,6 +84,7 @@ OrderedJson provenance_to_json(const Provenance& provenance) {
   if (provenance.cores > 0) out["cores"] = provenance.cores;
   if (provenance.other_load) out["other_load"] = *provenance.other_load;
   if (provenance.spread) out["spread"] = *provenance.spread;
+  if (provenance.reference_ms) out["reference_ms"] = *provenance.reference_ms;
   return out;
 }
 
@@ -93,6 +99,7 @@ Provenance read_provenance(JsonReader& profile) {
   out.cores = static_cast<int>(reader.get_int_or("cores", 0, 0, 1'000'000));
   out.other_load = read_number_if_there(reader, "other_load", kMost);
   out.spread = read_number_if_there(reader, "spread", kMost);
+  out.reference_ms = read_number_if_there(reader, "reference_ms", kMost);
   if (reader.has("versions")) {
     JsonReader versions = reader.get_object("versions");
     for (const std::string& name : versions.keys()) {

@@ -24,6 +24,9 @@ struct Provenance {
   // Half the distance between the quartiles of a number's measurements over their median: the
   // median of that over all numbers.
   std::optional<double> spread = {};
+  // What the profiler's reference load (profiler/reference_load.h) took on one rank alone: the
+  // speed of the machine for which the numbers hold.
+  std::optional<double> reference_ms = {};
   bool operator==(const Provenance&) const = default;
 };
 
@@ -34,6 +37,10 @@ bool is_unsteady(const Provenance& provenance);
 
 using Now = std::chrono::sys_seconds;
 Now current_time();
+
+// By how many times the machine was slower for `other` than for `one`; 1 where nobody knows, or
+// where they are of different hosts.
+double relative_pace(const Provenance& one, const Provenance& other);
 
 // Where numbers come from: "measured on host4, 2026-11-20 (8 days ago), other programs on 0.4 of 8
 // cores, spread 1.2 %", of the last two what is known; "from the data sheet of 8xH100".

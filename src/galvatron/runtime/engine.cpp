@@ -6,6 +6,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/plan/step_kinds.h"
 #include "galvatron/runtime/layer_runner.h"
 #include "galvatron/runtime/logits_exchange.h"
 #include "galvatron/runtime/stage_executor.h"
@@ -75,7 +76,7 @@ void Engine::State::build(const LayerFactory& make_layer) {
     for (std::size_t p = 0; p < refs.size(); ++p)
       parameters.push_back({i, &model.layer(i).params[p], refs[p].unit, refs[p].slot});
     runners.push_back(std::make_unique<LayerRunner>(
-        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, &tables},
+        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, &tables, &trace},
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
@@ -119,6 +120,8 @@ void Engine::run_step(InputSource& input, std::int64_t step, double loss_scale) 
   state_->num_labels = input.num_labels();
   for (const auto& unit : state_->units) unit->start_step();
   state_->executor->run(input, step, loss_scale / state_->num_labels);
+  const Trace::Scope scope(state_->trace, "spread gradients", "communication",
+                           enum_text(plan::StepKind::kGradients));
   for (const auto& unit : state_->units) unit->finish_step();
 }
 

@@ -1,11 +1,13 @@
 #include "galvatron/runtime/layer_runner.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <torch/csrc/autograd/engine.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/runtime/layer_call.h"
 
 namespace galvatron::runtime {
@@ -118,6 +120,10 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
   const std::vector<at::Tensor> params = leaves();
   nn::Activations grad_y = grad;
   if (runs_again()) {
+    std::optional<Trace::Scope> scope;
+    if (options_.trace && !computes_loss())
+      scope.emplace(*options_.trace, "forward again", plan::kWaitInside,
+                    enum_text(plan::StepKind::kRecompute));
     at::AutoGradMode with_graph(true);
     saved.call.loss_scale = loss_scale;
     const nn::Activations y = layer_->forward(params, saved.x, saved.call);

@@ -16,6 +16,7 @@
 #include "galvatron/nn/layer.h"
 #include "galvatron/plan/rank_layout.h"
 #include "galvatron/runtime/param_unit.h"
+#include "galvatron/runtime/trace.h"
 #include "galvatron/spec/model_spec.h"
 
 namespace galvatron::runtime {
@@ -33,6 +34,7 @@ struct LayerRunnerOptions {
   int rank = 0;
   std::int64_t seq_length = 0;   // of the model's sequences
   nn::Tables* tables = nullptr;  // of the rank; null: the layer keeps its own
+  Trace* trace = nullptr;        // where there is one, it tells what is computed again
 };
 
 class LayerRunner {

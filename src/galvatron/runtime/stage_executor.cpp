@@ -1,10 +1,14 @@
 #include "galvatron/runtime/stage_executor.h"
 
 #include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/plan/rank_parts.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/runtime/layer_call.h"
 #include "galvatron/runtime/redistribute.h"
 #include "galvatron/runtime/unit_builder.h"
@@ -37,6 +41,12 @@ comm::FlightEntry flight_entry(const Step& step) {
   entry.layer = step.layer;
   entry.microbatch = step.microbatch;
   return entry;
+}
+
+// Of the message in front of `receiving_stage`, alike on both sides: plan/traced_step.h.
+std::string message_name(const Step& step, int receiving_stage) {
+  return fmt::format("{} {} to stage {}", goes_forward(step) ? "activation" : "gradient",
+                     step.microbatch, receiving_stage);
 }
 
 int other(const comm::Group& pair) { return 1 - pair.rank(); }
@@ -86,6 +96,8 @@ StageExecutor::StageExecutor(const spec::ModelSpec& model, const plan::Plan& pla
   training_steps_ = make_steps(/*training=*/true);
   evaluation_steps_ = make_steps(/*training=*/false);
 }
+
+StageExecutor::~StageExecutor() { flight_.stop_listening(this); }
 
 std::vector<Step> StageExecutor::make_steps(bool training) const {
   const plan::Pipeline& pipeline = plan_.pipeline;
@@ -137,10 +149,19 @@ at::Tensor StageExecutor::take_sums() {
 
 void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
   last_documents_ = {};
+  flight_.listen(this, [this](const comm::FlightEntry& entry, const std::vector<int>& ranks,
+                              double begin, double end) {
+    constexpr double kNothing = 2e-6;  // seconds: a call that only starts something
+    if (!trace_.enabled() || end - begin < kNothing) return;
+    if (const auto kind = kind_of_wait(entry, ranks))
+      trace_.add(entry.kind, plan::kWaitInside, begin, end, enum_text(*kind));
+  });
   for (const Step& step : steps) {
     trace_stage(step);
+    running_ = &step;
     run_step(step, context);
   }
+  running_ = nullptr;
   stage_scope_.reset();
   finish_sends();
   flowing_.clear();
@@ -199,8 +220,44 @@ void StageExecutor::trace_stage(const Step& step) {
   traced_ = of;
 }
 
+// Layers' own collectives are those of their TP group, and exchanges; whatever else a layer waits
+// for are its parameters. Behind the list all ranks are waited for.
+std::optional<plan::StepKind> StageExecutor::kind_of_wait(const comm::FlightEntry& entry,
+                                                          const std::vector<int>& ranks) const {
+  using enum plan::StepKind;
+  const std::string_view operation = entry.kind;
+  if (operation == "receive") return std::nullopt;  // receive() says it
+  if (operation == "send") return kTransfer;
+  if (!running_) {
+    const bool is_of_all = static_cast<int>(ranks.size()) == plan_.world_size;
+    return operation == "all_reduce" && is_of_all ? std::optional(kBubble) : std::nullopt;
+  }
+  switch (running_->action) {
+    case Action::kForward:
+    case Action::kBackward:
+      if (operation == "all_to_all") return kUlysses;
+      return ranks == plan_.layout(running_->layer)
+                          .tp_ranks(pp_rank_ * plan_.ranks_per_stage() + rank_in_stage_)
+                 ? kTp
+                 : kZero;
+    case Action::kMoveActivation:
+    case Action::kMoveGradient:
+      return kLayoutChange;
+    case Action::kGather:
+      return kZero;
+    case Action::kReduce:
+    case Action::kFinishReduce:
+      return units_[static_cast<std::size_t>(running_->unit)]->zero_stage() >= 2 ? kZero
+                                                                                 : kGradients;
+    default:
+      return kGradients;
+  }
+}
+
 void StageExecutor::finish_sends() {
-  const Trace::Scope scope(trace_, "finish sends", "communication");
+  if (sending_.empty()) return;
+  const Trace::Scope scope(trace_, "finish sends", "communication",
+                           enum_text(plan::StepKind::kTransfer));
   for (comm::Pending& pending : sending_) pending.wait();
   sending_.clear();
 }
@@ -233,8 +290,8 @@ void StageExecutor::receive(const Step& step) {
   const bool forward = goes_forward(step);
   const auto found = receiving_.find({forward, step.chunk, step.microbatch});
   GALV_CHECK(found != receiving_.end(), "no transfer was posted for microbatch ", step.microbatch);
-  const Trace::Scope scope(trace_, forward ? "wait for activation" : "wait for gradient",
-                           "communication");
+  const Trace::Scope scope(trace_, "wait for " + message_name(step, stage(step)), "communication",
+                           plan::kNeighbour);
   for (comm::Pending& pending : found->second.pending) pending.wait();
   flowing_ = std::move(found->second.streams);
   receiving_.erase(found);
@@ -243,11 +300,13 @@ void StageExecutor::receive(const Step& step) {
 void StageExecutor::send(const Step& step) {
   GALV_CHECK(!flowing_.empty(), "nothing to send for microbatch ", step.microbatch);
   const bool forward = goes_forward(step);
+  const int receiver = stage(step) + (forward ? 1 : -1);
+  const Trace::Scope scope(trace_, "send " + message_name(step, receiver), "communication",
+                           enum_text(plan::StepKind::kTransfer));
   for (std::size_t i = 0; i < flowing_.size(); ++i) {
     const at::Tensor& tensor = flowing_[i];
     if (tensor.numel() == 0) continue;
     const comm::Group& pair = forward ? next_ : previous_;
-    const int receiver = stage(step) + (forward ? 1 : -1);
     sending_.push_back(
         pair.send(tensor.contiguous(), other(pair), tag_of(plan_, step, receiver, i)));
   }

@@ -12,6 +12,7 @@
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/schedule_passes.h"
+#include "galvatron/plan/step_kinds.h"
 #include "galvatron/runtime/engine.h"
 #include "galvatron/runtime/layer_runner.h"
 #include "galvatron/runtime/trace.h"
@@ -24,6 +25,8 @@ class StageExecutor {
                 std::int64_t seq_length, std::vector<std::unique_ptr<LayerRunner>> runners,
                 std::vector<ParamUnit*> units,
                 Trace& trace);  // runners: by chunk, then by layer; units: as plan::rank_units()
+
+  ~StageExecutor();
 
   // Of the sequences from the next step on. REQUIRES: no step is under way.
   void set_seq_length(std::int64_t seq_length);
@@ -86,6 +89,9 @@ class StageExecutor {
   void run_steps(const std::vector<plan::Step>& steps, const StepContext& context);
   void run_step(const plan::Step& step, const StepContext& context);
   void trace_stage(const plan::Step& step);
+  // What a collective is for that is waited for now; nullopt: told elsewhere.
+  std::optional<plan::StepKind> kind_of_wait(const comm::FlightEntry& entry,
+                                             const std::vector<int>& ranks) const;
   void post_receive(const plan::Step& step);
   void forward(const plan::Step& step, const StepContext& context);
   void backward(const plan::Step& step, const StepContext& context);
@@ -115,6 +121,7 @@ class StageExecutor {
   std::vector<comm::Pending> sending_;
   std::optional<Trace::Scope> stage_scope_;
   plan::Step traced_;  // what it is of
+  const plan::Step* running_ = nullptr;
   std::vector<at::Tensor> logits_;
   std::pair<DocumentsKey, nn::DocumentInputs> last_documents_;  // read for a call
 };

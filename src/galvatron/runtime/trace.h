@@ -12,6 +12,9 @@ struct TraceEvent {
   double start = 0;      // seconds of the monotonic clock, comparable between ranks of one machine
   double end = 0;
   std::int64_t step = 0;  // of the run
+  // What its own time counts as: a plan::StepKind's name, or kNeighbour (plan/traced_step.h); "":
+  // as its category says.
+  std::string part = "";
 };
 
 class Trace {
@@ -25,10 +28,13 @@ class Trace {
   void clear() { events_.clear(); }
   const std::vector<TraceEvent>& events() const { return events_; }
 
+  // What has begun and ended already. Does nothing while it is off.
+  void add(std::string name, const char* category, double start, double end, std::string part);
+
   // Records the time from its making to its end.
   class Scope {
    public:
-    Scope(Trace& trace, std::string name, const char* category);
+    Scope(Trace& trace, std::string name, const char* category, std::string part = "");
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;

@@ -15,7 +15,8 @@ std::string to_text(const Certificate& certificate) {
       certificate.nodes);
   if (certificate.interleaved > 0) {
     out += fmt::format(
-        "  interleaved: even stages, one strategy for all layers of a kind, TP on neighbours, "
+        "  interleaved: even stages or even blocks, one strategy for all layers of a kind, TP on "
+        "neighbours, "
         "enumerated; {} shapes, {} pruned by their bound{}\n",
         certificate.interleaved, certificate.interleaved - certificate.interleaved_opened,
         certificate.interleaved_given_up == 0

@@ -16,21 +16,23 @@ constexpr std::int64_t kMostBranches = 2'000'000;
 }  // namespace
 
 InterleavedCandidate::InterleavedCandidate(std::shared_ptr<SharedPipeline> shared,
-                                           const cost::PipelineShape& shape)
-    : ShapeCandidate(std::move(shared), shape), bound_(compute_bound()) {}
+                                           const cost::PipelineShape& shape,
+                                           std::vector<int> layers_per_stage)
+    : ShapeCandidate(std::move(shared), shape),
+      layers_per_stage_(std::move(layers_per_stage)),
+      bound_(compute_bound()) {}
 
 // Computing alone, every layer at its fastest, without what the stages wait for.
 double InterleavedCandidate::compute_bound() const {
-  const int num_stages = shape().num_stages();
   const double slowdown = shared().slowdown(shape());
-  std::vector<cost::StageNumbers> stages(static_cast<std::size_t>(num_stages));
-  for (int stage = 0; stage < num_stages; ++stage) {
-    const Range layers = chunk(inputs().num_layers(), num_stages, stage);
-    for (std::int64_t i = layers.begin; i < layers.end; ++i) {
-      const int type = inputs().model().layers[static_cast<std::size_t>(i)].type;
+  std::vector<cost::StageNumbers> stages;
+  std::size_t layer = 0;
+  for (const int size : layers_per_stage_) {
+    cost::StageNumbers& stage = stages.emplace_back();
+    for (const std::size_t end = layer + static_cast<std::size_t>(size); layer < end; ++layer) {
+      const int type = inputs().model().layers[layer].type;
       // Forward and backward as one: max (f + b) is at most max f + max b.
-      stages[static_cast<std::size_t>(stage)].forward_ms +=
-          slowdown * shared().fastest_compute()[static_cast<std::size_t>(type)];
+      stage.forward_ms += slowdown * shared().fastest_compute()[static_cast<std::size_t>(type)];
     }
   }
   return cost::pipeline_time_ms(shape(), stages) * (1 - kRounding) / shared().samples();
@@ -48,7 +50,7 @@ std::optional<ShapeAnswer> InterleavedCandidate::advance(const Effort& effort, S
     return std::nullopt;
   }
   become(Outcome::kLookedInto);
-  InterleavedSolver solver(tables(), shape(), budget());
+  InterleavedSolver solver(tables(), shape(), layers_per_stage_, budget());
   ShapeAnswer answer;
   answer.choice =
       solver.solve(effort.cutoff * shared().samples(), kShapeBranches, effort.interrupted);
@@ -63,17 +65,18 @@ std::optional<ShapeAnswer> InterleavedCandidate::advance(const Effort& effort, S
   }
   if (!answer.found()) return std::nullopt;
   answer.step_ms = solver.step_ms();
-  answer.layers_per_stage = plan::even_stages(inputs().num_layers(), shape().num_stages());
+  answer.layers_per_stage = layers_per_stage_;
   close_at(ms_per_sample(answer));
   return answer;
 }
 
 std::int64_t InterleavedCandidate::least_bytes_bound() {
-  return InterleavedSolver(tables(), shape(), budget()).least_bytes_bound();
+  return InterleavedSolver(tables(), shape(), layers_per_stage_, budget()).least_bytes_bound();
 }
 
 std::int64_t InterleavedCandidate::least_bytes(std::int64_t below) {
-  return InterleavedSolver(tables(), shape(), budget()).least_bytes(below, kShapeBranches);
+  return InterleavedSolver(tables(), shape(), layers_per_stage_, budget())
+      .least_bytes(below, kShapeBranches);
 }
 
 std::vector<int> interleaved_stages_per_rank(int num_layers, int pp_degree, int fewest) {
@@ -85,6 +88,28 @@ std::vector<int> interleaved_stages_per_rank(int num_layers, int pp_degree, int 
     const bool begins = v == fewest || largest(v - 1) != largest(v);
     const bool ends = v == most || largest(v + 1) != largest(v);
     if (begins || ends) out.push_back(v);
+  }
+  return out;
+}
+
+std::vector<int> stages_beside_ends(int num_layers, int num_stages) {
+  const int num_blocks = num_layers - 2;
+  if (num_blocks < num_stages || num_blocks % num_stages != 0) return {};
+  std::vector<int> sizes(static_cast<std::size_t>(num_stages), num_blocks / num_stages);
+  ++sizes.front();
+  ++sizes.back();
+  return sizes;
+}
+
+std::vector<std::vector<int>> interleaved_layouts(int num_layers, int pp_degree, int fewest) {
+  std::vector<std::vector<int>> out;
+  if (pp_degree == 1) return out;
+  for (const int v : interleaved_stages_per_rank(num_layers, pp_degree, fewest)) {
+    out.push_back(plan::even_stages(num_layers, v * pp_degree));
+  }
+  for (int v = fewest; v <= kMostBesideEnds; ++v) {
+    std::vector<int> beside = stages_beside_ends(num_layers, v * pp_degree);
+    if (!beside.empty()) out.push_back(std::move(beside));
   }
   return out;
 }

@@ -1,6 +1,7 @@
-// A shape of several stages per pipeline rank: even stages, balanced chunks of the layers, and one
-// strategy for all layers of a type, TP on neighbours. Few enough choices to be enumerated with
-// bounds (solvers/interleaved_solver.h), so that its best plan is known exactly.
+// A shape of several stages per pipeline rank: even stages, balanced chunks of the layers or as
+// many blocks on each beside the first and the last layer, and one strategy for all layers of a
+// type, TP on neighbours. Few enough choices to be enumerated with bounds
+// (solvers/interleaved_solver.h), so that its best plan is known exactly.
 #pragma once
 #include <memory>
 #include <vector>
@@ -11,7 +12,8 @@ namespace galvatron::search {
 
 class InterleavedCandidate : public ShapeCandidate {
  public:
-  InterleavedCandidate(std::shared_ptr<SharedPipeline> shared, const cost::PipelineShape& shape);
+  InterleavedCandidate(std::shared_ptr<SharedPipeline> shared, const cost::PipelineShape& shape,
+                       std::vector<int> layers_per_stage);
 
   double bound() const override { return bound_; }
   // Enumerates all of it below the cutoff; where that is too much, what was found stands.
@@ -24,6 +26,7 @@ class InterleavedCandidate : public ShapeCandidate {
   double compute_bound() const;
   void give_up(double bound);
 
+  std::vector<int> layers_per_stage_;
   double bound_;
 };
 
@@ -31,5 +34,15 @@ class InterleavedCandidate : public ShapeCandidate {
 // each size that the largest stage can have: more of the same size add transfers, and leave a layer
 // that takes longer than the others, such as a head, more often alone in its stage.
 std::vector<int> interleaved_stages_per_rank(int num_layers, int pp_degree, int fewest);
+
+// As many blocks on every stage, with the first layer beside those of the first stage and the last
+// beside those of the last, as Megatron lays them; empty where the blocks do not divide so.
+std::vector<int> stages_beside_ends(int num_layers, int num_stages);
+
+// Layers of each stage: balanced chunks for the numbers of stages above, and stages_beside_ends()
+// wherever the blocks divide, up to as many stages on a rank as are used in practice: each further
+// one saves less of the bubble and costs a transfer.
+constexpr int kMostBesideEnds = 4;
+std::vector<std::vector<int>> interleaved_layouts(int num_layers, int pp_degree, int fewest);
 
 }  // namespace galvatron::search

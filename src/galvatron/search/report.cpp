@@ -83,7 +83,22 @@ std::string plan_table(const FoundPlan& found) {
   const PlanRows rows = plan_rows(found.plan, found.layer_names);
   TextTable table(rows.heads);
   table.align(1, TextTable::Align::kLeft);
-  for (const std::vector<std::string>& row : rows.rows) table.add_row(row);
+  const auto& all = rows.rows;
+  const bool many = found.plan.pipeline.num_stages() > cost::kStagesOneByOne;
+  const auto is_alone = [&](std::size_t i) {
+    return (i == 0 || all[i - 1][0] != all[i][0]) &&
+           (i + 1 == all.size() || all[i + 1][0] != all[i][0]);
+  };
+  const auto is_like_next = [&](std::size_t i) {
+    return i + 1 < all.size() && is_alone(i) && is_alone(i + 1) &&
+           std::equal(all[i].begin() + 1, all[i].end(), all[i + 1].begin() + 1);
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<std::string> row = all[i];
+    while (many && is_like_next(i)) ++i;
+    if (row[0] != all[i][0]) row[0] += "-" + all[i][0];
+    table.add_row(row);
+  }
   return table.to_string();
 }
 

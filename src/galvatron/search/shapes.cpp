@@ -43,9 +43,10 @@ void add_schedules(SearchInputs& inputs, SharedPipelines& pipelines, cost::Pipel
   if (!interleaved) return;
   shape.schedule = *interleaved;
   const int fewest = plan::traits(*interleaved).usual_stages_per_rank;
-  for (const int v : interleaved_stages_per_rank(inputs.num_layers(), shape.pp_degree, fewest)) {
-    shape.stages_per_rank = v;
-    out.push_back(std::make_unique<InterleavedCandidate>(shared, shape));
+  for (std::vector<int>& layout :
+       interleaved_layouts(inputs.num_layers(), shape.pp_degree, fewest)) {
+    shape.stages_per_rank = static_cast<int>(layout.size()) / shape.pp_degree;
+    out.push_back(std::make_unique<InterleavedCandidate>(shared, shape, std::move(layout)));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/table.h"
+#include "galvatron/plan/step_comparison.h"
 #include "galvatron/train/gather.h"
 
 namespace galvatron::train {
@@ -192,7 +193,11 @@ std::string summary_table(const RunSummary& summary) {
   if (summary.saves.count > 0) out += "\n" + saves_line(summary.saves);
   if (summary.skipped_steps > 0)
     out += fmt::format("\n  left out    {}", counted(summary.skipped_steps, "step", "steps"));
-  return out + "\n\n" + table.to_string();
+  out += "\n\n" + table.to_string();
+  if (!summary.traced) return out;
+  return out + "\n" +
+         step_comparison_table(compare_step(plan, *summary.traced, summary.prediction),
+                               *summary.traced);
 }
 
 std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine) {

@@ -9,6 +9,7 @@
 #include "galvatron/comm/world.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/recorded_prediction.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/train/metrics.h"
 
 namespace galvatron::train {
@@ -31,9 +32,10 @@ struct RunSummary {
   std::vector<std::string> layer_names;  // of the model, for the table; may be empty
   std::vector<Bytes> peak_memory;        // per rank
   plan::RecordedPrediction prediction;
-  std::string why_unpredicted;  // where a plan's prediction was left out
-  std::int64_t num_steps = 0;   // of this process
-  double step_seconds = 0;      // median, without the first step where there are others
+  std::optional<plan::TracedStep> traced;  // the parts of the steps that were traced
+  std::string why_unpredicted;             // where a plan's prediction was left out
+  std::int64_t num_steps = 0;              // of this process
+  double step_seconds = 0;                 // median, without the first step where there are others
   double tokens_per_second = 0;
   std::optional<double> images_per_second;  // of image models
   double first_loss = 0;

@@ -9,6 +9,7 @@
 #include "galvatron/models/registry.h"
 #include "galvatron/plan/check_plan.h"
 #include "galvatron/train/step_guard.h"
+#include "galvatron/train/weights_reading.h"
 
 namespace galvatron::train {
 namespace {
@@ -169,7 +170,9 @@ void StepRunner::set_optimizer(const spec::OptimizerChoice& choice) {
 std::string StepRunner::load_weights(const std::filesystem::path& folder) {
   const Inside inside(*this);
   const auto scope = comm::FlightRecorder::files(world_.flight(), "reading the first weights");
-  return new_head_note(train::load_weights(*engine_, folder), folder);
+  const std::string new_head = new_head_note(train::load_weights(*engine_, folder), folder);
+  const std::string left_out = left_out_note(engine_->model(), folder);
+  return new_head + (new_head.empty() || left_out.empty() ? "" : "; ") + left_out;
 }
 
 void StepRunner::export_weights(const std::filesystem::path& folder, const ExportOptions& options) {

@@ -26,23 +26,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What galvatron-data knows by its ending (python/galvatron/data/sources.py), each also with .gz.
-constexpr std::array<std::string_view, 9> kTextEndings = {
-    ".txt", ".text", ".md", ".rst", ".jsonl", ".ndjson", ".json", ".parquet", ".pq"};
+// What galvatron-data knows by its ending (python/galvatron/data/sources.py), each also compressed.
+constexpr std::array<std::string_view, 13> kTextEndings = {
+    ".txt",     ".text", ".md",    ".rst",     ".jsonl", ".ndjson", ".json",
+    ".parquet", ".pq",   ".arrow", ".feather", ".csv",   ".tsv"};
+constexpr std::array<std::string_view, 4> kCompressions = {".gz", ".bz2", ".xz", ".zst"};
 constexpr int kRefused = 2, kInterrupted = 130;  // exit codes of galvatron-data
+
+std::string small_ending(const fs::path& name) {
+  std::string ending = name.extension().string();
+  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  return ending;
+}
 
 bool has_text_ending(const fs::path& path) {
   fs::path name = path.filename();
-  if (name.extension() == ".gz") name = name.stem();
-  std::string ending = name.extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::find(kTextEndings, ending) != kTextEndings.end();
+  if (std::ranges::find(kCompressions, small_ending(name)) != kCompressions.end())
+    name = name.stem();
+  return std::ranges::find(kTextEndings, small_ending(name)) != kTextEndings.end();
 }
 
 bool holds_text(const fs::path& folder) {
   std::error_code error;
   bool text = false;
-  for (fs::recursive_directory_iterator file(folder, error), end; file != end && !error;
+  constexpr auto kFollow = fs::directory_options::follow_directory_symlink;
+  for (fs::recursive_directory_iterator file(folder, kFollow, error), end; file != end && !error;
        file.increment(error)) {
     const fs::path& path = file->path();
     if (path.extension() == ".idx" || path.extension() == ".npy") return false;

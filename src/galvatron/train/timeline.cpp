@@ -16,7 +16,7 @@ constexpr double kMicroseconds = 1e6;  // per second
 std::string events_text(const runtime::Trace& trace) {
   Json events = Json::array();
   for (const runtime::TraceEvent& event : trace.events()) {
-    events.push_back({event.name, event.category, event.start, event.end, event.step});
+    events.push_back({event.name, event.category, event.start, event.end, event.step, event.part});
   }
   return events.dump();
 }
@@ -55,6 +55,8 @@ OrderedJson gather_timeline(comm::World& world, const runtime::Trace& trace,
                         {"pid", 0},
                         {"tid", rank},
                         {"args", {{"step", event[4].get<std::int64_t>()}}}});
+      const auto part = event[5].get<std::string>();
+      if (!part.empty()) events.back()["args"]["part"] = part;
     }
   }
   return {{"displayTimeUnit", "ms"}, {"traceEvents", events}};

@@ -26,6 +26,7 @@
 #include "galvatron/train/train_options.h"
 #include "galvatron/train/versions.h"
 #include "galvatron/train/weights.h"
+#include "galvatron/train/weights_reading.h"
 
 namespace galvatron::train {
 namespace {
@@ -127,7 +128,10 @@ class Run {
     agree();
     note(pin_rank(job_.pin, world_));
     const bool from_weights = begins_with_weights();
-    if (from_weights) note(new_head_note(prepared_.new_head, job_.init_from));
+    if (from_weights) {
+      note(new_head_note(prepared_.new_head, job_.init_from));
+      note(left_out_note(prepared_.model, job_.init_from));
+    }
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
     return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
                            {job_.seed, prepared_.seq_length, random});
@@ -291,6 +295,8 @@ class Run {
   void write_trace(runtime::Engine& engine) {
     const OrderedJson timeline = gather_timeline(world_, engine.trace(), prepared_.plan);
     if (step_files_ && !engine.trace().events().empty()) step_files_->write_trace(timeline);
+    traced_ = plan::traced_step(timeline, prepared_.plan,
+                                plan::read_prediction(prepared_.plan).slowest_rank);
     engine.trace().clear();
     trace_is_written_ = true;
   }
@@ -334,6 +340,7 @@ class Run {
     RunSummary summary = summarize(prepared_.plan, device_text(world_.device()), records_,
                                    gather_peak_memory(world_, trainer.peak_memory()));
     summary.layer_names = prepared_.model.layer_names();
+    summary.traced = traced_;
     summary.why_unpredicted = prepared_.why_unpredicted;
     summary.stopped = trainer.stopped();
     if (writer_) {
@@ -368,6 +375,7 @@ class Run {
   std::optional<StepFiles> step_files_;          // of rank 0
   std::optional<MetricsServer> metrics_server_;  // of rank 0
   bool trace_is_written_ = false;
+  std::optional<plan::TracedStep> traced_;
   std::vector<StepRecord> records_;
   std::string last_failure_;  // the last checkpoint could not be written
   // Where one could not be written: when to try again, and how many steps that was put off.

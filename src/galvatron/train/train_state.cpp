@@ -22,7 +22,8 @@ void TrainState::update_weights(double learning_rate, double gradient_factor) {
     const runtime::Trace::Scope scope(engine_.trace(), "optimizer", "optimizer");
     optimizer_->step(learning_rate, gradient_factor);
   }
-  const runtime::Trace::Scope scope(engine_.trace(), "publish weights", "communication");
+  const runtime::Trace::Scope scope(engine_.trace(), "publish weights", "communication",
+                                    enum_text(plan::StepKind::kParameters));
   engine_.publish();
 }
 

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/runtime/memory_meter.h"
 #include "galvatron/train/batch_input.h"
 #include "galvatron/train/step_guard.h"
@@ -43,13 +46,18 @@ void Trainer::run(const OnStep& on_step) {
     engine_.trace().enable(traces(number), number);
     engine_.world().flight().set_step(number);
     guard_step(engine_.world(), number, [&] {
-      StepRecord record = step();
+      StepRecord record = traced_step();
       engine_.trace().enable(false);
       if (evaluates) take_evaluation(record);
       stopped_ = stop_is_due_ && !last;
       if (on_step) on_step(record);
     });
   }
+}
+
+StepRecord Trainer::traced_step() {
+  const runtime::Trace::Scope scope(engine_.trace(), "step", plan::kWholeStep);
+  return step();
 }
 
 // A batch that grows is the plan's only while its step runs: evaluations and checkpoints have that
@@ -71,7 +79,10 @@ StepRecord Trainer::step_of_batch() {
   StepRecord record;
   record.lr = lr_.at(steps_done());
   ReadAhead& samples = reader();
+  std::optional<runtime::Trace::Scope> waits(std::in_place, engine_.trace(), "wait for data",
+                                             plan::kWaitInside, enum_text(plan::StepKind::kData));
   runtime::InputSource& batch = samples.batch(samples_consumed());
+  waits.reset();
   // Without a label that counts there is nothing to learn, and no mean.
   record.skipped = batch.num_labels() == 0;
   if (!record.skipped) {
@@ -124,7 +135,8 @@ void Trainer::update(StepRecord& record) {
   const double scale = loss_scaler().scale();
   optimizer().drop_frozen_gradients();
   {
-    const runtime::Trace::Scope scope(engine_.trace(), "loss and gradient norm", "communication");
+    const runtime::Trace::Scope scope(engine_.trace(), "loss and gradient norm", "communication",
+                                      enum_text(plan::StepKind::kOptimizer));
     const double vote = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
     const runtime::StepTotals totals = engine_.totals(vote);
     record.loss = totals.loss;

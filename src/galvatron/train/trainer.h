@@ -79,6 +79,7 @@ class Trainer : public TrainState {
     return options_.trace_steps.empty() ? step == options_.num_steps
                                         : options_.trace_steps.contains(step);
   }
+  StepRecord traced_step();
   StepRecord step_of_batch();
   ReadAhead& reader();
   void update(StepRecord& record);

@@ -16,12 +16,12 @@
 #include "galvatron/models/hf_weights.h"
 #include "galvatron/models/safetensors.h"
 #include "galvatron/plan/rank_layout.h"
+#include "galvatron/train/weights_reading.h"
 
 namespace galvatron::train {
 namespace {
 
 using models::HfTensor;
-using models::SafetensorsReader;
 using models::TensorInfo;
 
 constexpr std::size_t kMaxListed = 8;
@@ -32,7 +32,7 @@ class Differences {
  public:
   void add(const std::string& kind, const std::string& what) { found_[kind].push_back(what); }
 
-  void raise(const SafetensorsReader& reader, const spec::ModelSpec& model) const {
+  void raise(const StoredWeights& reader, const spec::ModelSpec& model) const {
     if (found_.empty()) return;
     std::string text;
     for (const auto& [kind, items] : found_) {
@@ -50,11 +50,16 @@ class Differences {
   std::map<std::string, std::vector<std::string>> found_;
 };
 
-const TensorInfo* find_first(const SafetensorsReader& reader, const HfTensor& tensor) {
+// The first of its names under which there is one; empty: there is none.
+std::string first_name(const StoredWeights& reader, const HfTensor& tensor) {
   for (const std::string& name : tensor.names) {
-    if (const TensorInfo* info = reader.find(name)) return info;
+    if (reader.find(name)) return name;
   }
-  return nullptr;
+  return "";
+}
+
+const TensorInfo* find_first(const StoredWeights& reader, const HfTensor& tensor) {
+  return reader.find(first_name(reader, tensor));
 }
 
 bool is_weight_type(at::ScalarType dtype) {
@@ -63,34 +68,47 @@ bool is_weight_type(at::ScalarType dtype) {
 }
 
 // Two names of one parameter must not stand for different values.
-void check_copies(const SafetensorsReader& reader, const HfTensor& tensor, const TensorInfo& first,
+void check_copies(const StoredWeights& reader, const HfTensor& tensor, const TensorInfo& first,
                   Differences& differences) {
   for (const std::string& name : tensor.names) {
     const TensorInfo* info = reader.find(name);
     if (info == nullptr || info == &first) continue;
     const bool same = info->dtype == first.dtype && info->shape == first.shape &&
-                      at::equal(reader.view(name), reader.view(first.name));
+                      at::equal(reader.view(name), reader.view(first_name(reader, tensor)));
     if (!same) {
-      differences.add("unlike its copy", name + " (the model ties it to " + first.name + ")");
+      differences.add("unlike its copy",
+                      name + " (the model ties it to " + first.name +
+                          "; with tie_word_embeddings false in its config it has both)");
     }
   }
 }
 
-std::string missing_text(const SafetensorsReader& reader, const std::string& name) {
+std::string missing_text(const StoredWeights& reader, const std::string& name) {
   const std::string shard = reader.promised_shard(name);
   if (shard.empty()) return name;
   return fmt::format("{} (the index says that it is in {}, which does not hold it)", name, shard);
 }
 
-void check_tensor(const SafetensorsReader& reader, const HfTensor& tensor,
+// Where only the number of tokens is another one.
+std::string vocabulary_hint(const TensorInfo& info, const HfTensor& tensor,
+                            const spec::ModelSpec& model) {
+  const bool same_rest = info.shape.size() == tensor.shape.size() &&
+                         std::equal(info.shape.begin() + 1, info.shape.end(),
+                                    tensor.shape.begin() + 1, tensor.shape.end());
+  if (!same_rest || model.vocab_size == 0 || tensor.shape[0] != model.vocab_size) return "";
+  return fmt::format("; --vocab-size {} takes them as they are", info.shape[0]);
+}
+
+void check_tensor(const StoredWeights& reader, const HfTensor& tensor, const spec::ModelSpec& model,
                   Differences& differences) {
   const TensorInfo* info = find_first(reader, tensor);
   if (info == nullptr) {
     differences.add("missing", missing_text(reader, tensor.names[0]));
   } else if (info->shape != tensor.shape) {
-    differences.add("of a wrong shape",
-                    fmt::format("{} (is {}, must be {})", info->name,
-                                models::shape_text(info->shape), models::shape_text(tensor.shape)));
+    differences.add(
+        "of a wrong shape",
+        fmt::format("{} (is {}, must be {}{})", info->name, models::shape_text(info->shape),
+                    models::shape_text(tensor.shape), vocabulary_hint(*info, tensor, model)));
   } else if (!is_weight_type(info->dtype)) {
     differences.add("of a wrong type", fmt::format("{} (is {}, must be F64, F32, BF16 or F16)",
                                                    info->name, models::dtype_name(info->dtype)));
@@ -132,7 +150,7 @@ std::vector<HfTensor> all_tensors(const spec::ModelSpec& model) {
 
 // Of a task that the weights are not of: all of its head, or none of it.
 std::set<std::string> new_tensors(const std::vector<HfTensor>& tensors,
-                                  const SafetensorsReader& reader) {
+                                  const StoredWeights& reader) {
   std::set<std::string> out;
   for (const HfTensor& tensor : tensors) {
     if (!is_task_head(tensor)) continue;
@@ -143,18 +161,66 @@ std::set<std::string> new_tensors(const std::vector<HfTensor>& tensors,
   return out;
 }
 
-std::set<std::string> check_weights(const spec::ModelSpec& model, const SafetensorsReader& reader) {
+std::set<std::string> names_of(const std::vector<HfTensor>& tensors) {
+  std::set<std::string> out;
+  for (const HfTensor& tensor : tensors) out.insert(tensor.names.begin(), tensor.names.end());
+  return out;
+}
+
+std::string first_part(const std::string& name) { return name.substr(0, name.find('.')); }
+
+std::string without_wrappers(const std::string& name) {
+  static constexpr std::array<std::string_view, 4> kAnywhere = {
+      "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."};
+  constexpr std::string_view kLeading = "module.";
+  std::string out = name;
+  for (const std::string_view wrapper : kAnywhere) {
+    for (std::size_t at = out.find(wrapper); at != std::string::npos; at = out.find(wrapper))
+      out.erase(at, wrapper.size());
+  }
+  while (out.starts_with(kLeading)) out.erase(0, kLeading.size());
+  return out;
+}
+
+// What a larger model has before the names of this one: "language_model." of one that sees pictures
+// too, "model." of one that a trainer holds. Empty where there is no such thing.
+std::string outer_prefix(const std::vector<HfTensor>& tensors, const StoredWeights& reader) {
+  std::map<std::string, std::size_t> counts;
+  const std::vector<std::string> stored = reader.names();
+  std::size_t wanted = 0;
+  for (const HfTensor& tensor : tensors) {
+    if (is_task_head(tensor)) continue;
+    if (find_first(reader, tensor) != nullptr) return "";
+    ++wanted;
+    std::set<std::string> seen;
+    for (const std::string& name : tensor.names) {
+      const std::string end = "." + name;
+      for (const std::string& candidate : stored) {
+        if (candidate.ends_with(end))
+          seen.insert(candidate.substr(0, candidate.size() - name.size()));
+      }
+    }
+    for (const std::string& prefix : seen) ++counts[prefix];
+    if (counts.empty()) return "";  // not one has it: no need to look at all
+  }
+  std::string best;
+  for (const auto& [prefix, count] : counts) {
+    if (count == wanted && (best.empty() || prefix.size() < best.size())) best = prefix;
+  }
+  return best;
+}
+
+std::set<std::string> check_weights(const spec::ModelSpec& model, const StoredWeights& reader) {
   const std::vector<HfTensor> tensors = all_tensors(model);
   // A T5 without its output is no backbone: its config says that it has one of its own.
   const bool may_be_backbone = model.family != spec::Family::kT5;
   const std::set<std::string> is_new =
       may_be_backbone ? new_tensors(tensors, reader) : std::set<std::string>();
   Differences differences;
-  std::set<std::string> expected;
   for (const HfTensor& tensor : tensors) {
-    expected.insert(tensor.names.begin(), tensor.names.end());
-    if (!is_new.contains(tensor.names[0])) check_tensor(reader, tensor, differences);
+    if (!is_new.contains(tensor.names[0])) check_tensor(reader, tensor, model, differences);
   }
+  const std::set<std::string> expected = names_of(tensors);
   for (const std::string& name : reader.names()) {
     if (!expected.contains(name) && !models::is_hf_buffer(name))
       differences.add("unexpected", name);
@@ -301,9 +367,73 @@ class WholeParameters {
 
 }  // namespace
 
+StoredWeights::StoredWeights(const spec::ModelSpec& model, const std::filesystem::path& path)
+    : reader_(path) {
+  for (const std::string& name : reader_.names()) stored_names_.emplace(name, name);
+  rename(without_wrappers);
+  const std::vector<HfTensor> tensors = all_tensors(model);
+  const std::set<std::string> expected = names_of(tensors);
+  const std::string prefix = outer_prefix(tensors, *this);
+  std::set<std::string> modules;
+  for (const std::string& name : expected) modules.insert(first_part(name));
+  const auto is_foreign = [&](const std::string& name) {
+    if (expected.contains(name) || models::is_hf_buffer(name)) return false;
+    return prefix.empty() ? !modules.contains(first_part(name)) : !name.starts_with(prefix);
+  };
+  for (const std::string& name : names()) {
+    if (!is_foreign(name)) continue;
+    left_out_.push_back(name);
+    stored_names_.erase(name);
+  }
+  prefix_ = prefix;
+  rename([&](const std::string& name) {
+    return !prefix.empty() && name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+  });
+}
+
+void StoredWeights::rename(const std::function<std::string(const std::string&)>& renamed) {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, stored] : stored_names_) {
+    if (!out.emplace(renamed(name), stored).second) {
+      throw ConfigError("[weights] ", path().string(), ": '", stored,
+                        "' and another tensor both are '", renamed(name), "'");
+    }
+  }
+  stored_names_ = std::move(out);
+}
+
+std::vector<std::string> StoredWeights::names() const {
+  std::vector<std::string> out;
+  for (const auto& [name, stored] : stored_names_) out.push_back(name);
+  return out;
+}
+
+const TensorInfo* StoredWeights::find(const std::string& name) const {
+  const auto it = stored_names_.find(name);
+  return it == stored_names_.end() ? nullptr : reader_.find(it->second);
+}
+
+at::Tensor StoredWeights::view(const std::string& name) const {
+  return reader_.view(stored_names_.at(name));
+}
+
+std::string StoredWeights::promised_shard(const std::string& name) const {
+  return reader_.promised_shard(prefix_ + name);
+}
+
+std::string left_out_note(const spec::ModelSpec& model, const std::filesystem::path& path) {
+  const StoredWeights weights(model, path);
+  std::set<std::string> modules;
+  for (const std::string& name : weights.left_out())
+    modules.insert(name.substr(0, name.find('.', first_part(name).size() + 1)));
+  if (modules.empty()) return "";
+  return fmt::format("{} has {} tensors that this model does not: {} left out", path.string(),
+                     weights.left_out().size(), fmt::join(modules, ", "));
+}
+
 std::vector<std::string> check_weights(const spec::ModelSpec& model,
                                        const std::filesystem::path& path) {
-  const std::set<std::string> is_new = check_weights(model, SafetensorsReader(path));
+  const std::set<std::string> is_new = check_weights(model, StoredWeights(model, path));
   return {is_new.begin(), is_new.end()};
 }
 
@@ -316,10 +446,10 @@ std::string new_head_note(const std::vector<std::string>& names,
 
 std::vector<std::string> load_weights(runtime::Engine& engine, const std::filesystem::path& path) {
   const at::NoGradGuard no_grad;
-  const SafetensorsReader reader(path);
+  const StoredWeights reader(engine.model(), path);
   const std::set<std::string> is_new = check_weights(engine.model(), reader);
   const auto stored = [&](const HfTensor& tensor) {
-    return reader.view(find_first(reader, tensor)->name);
+    return reader.view(first_name(reader, tensor));
   };
   for_each_own_parameter(
       engine, [&](const runtime::ParamHandle& handle, const std::vector<HfTensor>& tensors) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "galvatron/base/error.h"
+#include "galvatron/plan/traced_step.h"
 #include "galvatron/views/tolerant_reader.h"
 
 namespace galvatron::views {
@@ -18,10 +19,19 @@ namespace fs = std::filesystem;
 
 constexpr const char *kRunStart = "run.json", *kRunPlan = "plan.json",
                      *kRunSummary = "summary.json", *kRunTrace = "trace.json";
-constexpr std::array kMetricNames = {"loss",         "grad_norm",         "lr",
-                                     "tokens",       "seconds",           "tokens_per_second",
-                                     "memory_bytes", "images_per_second", "mfu",
-                                     "valid_loss",   "valid_perplexity",  "valid_accuracy"};
+constexpr std::array kMetricNames = {"loss",
+                                     "grad_norm",
+                                     "lr",
+                                     "tokens",
+                                     "seconds",
+                                     "tokens_per_second",
+                                     "memory_bytes",
+                                     "images_per_second",
+                                     "mfu",
+                                     "valid_loss",
+                                     "valid_perplexity",
+                                     "valid_accuracy",
+                                     "data_wait_seconds"};
 // Of a file: a report of more would open in no browser.
 constexpr std::int64_t kLargest = std::int64_t{256} << 20;
 
@@ -157,10 +167,12 @@ void read_trace(const TolerantReader& reader, Run& run) {
   for (const TolerantReader& entry : entries) step = std::max(step, traced_step(entry));
   for (const TolerantReader& entry : entries) {
     if (entry.text("ph") != "X" || traced_step(entry) != step) continue;
+    const std::string category = entry.text("cat");
+    if (category == plan::kWholeStep || category == plan::kWaitInside) continue;  // for the table
     const double start = entry.number("ts").value_or(0), length = entry.number("dur").value_or(0);
     begin = out.empty() ? start : std::min(begin, start);
     const double microbatch = entry.object("args").number("microbatch").value_or(-1);
-    out.push_back({entry.text("cat"),
+    out.push_back({category,
                    {start},
                    {start + std::max(length, 0.0)},
                    static_cast<int>(entry.integer("tid").value_or(0)),
@@ -171,6 +183,7 @@ void read_trace(const TolerantReader& reader, Run& run) {
       time->value = (time->value - begin) / kMicroseconds;
   }
   run.events = std::move(out);
+  run.trace = OrderedJson(reader.value());
 }
 
 }  // namespace

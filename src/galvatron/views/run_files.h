@@ -60,7 +60,8 @@ struct Run {
   Json options;  // of the run; null: not known
   std::optional<plan::Plan> plan;
   std::optional<RecordedSummary> summary;
-  std::optional<std::vector<TracedEvent>> events;
+  std::optional<std::vector<TracedEvent>> events;  // of the picture
+  OrderedJson trace;                               // the whole file; null: there is none
   std::optional<double> seconds_since_step;
   std::vector<std::string> notes;  // what a reader should know about the files
 };

@@ -247,15 +247,6 @@ bool predicts_this_run(const Run& run) {
   return !plan::unlike_recorded(*run.plan, job);
 }
 
-// The prediction that the plan records, where it is of this run.
-std::optional<plan::RecordedPrediction> prediction_of(const Run& run) {
-  if (!run.plan) return std::nullopt;
-  const bool is_of_run =
-      run.summary ? run.summary->predicted_seconds.has_value() : predicts_this_run(run);
-  if (!is_of_run) return std::nullopt;
-  return plan::read_prediction(*run.plan);
-}
-
 OrderedJson predicted_view(const Run& run, const std::optional<plan::RecordedPrediction>& found) {
   std::optional<Milliseconds> step;
   if (found) step = found->step_time;
@@ -358,6 +349,14 @@ OrderedJson options_view(const Json& options) {
 }
 
 }  // namespace
+
+std::optional<plan::RecordedPrediction> prediction_of(const Run& run) {
+  if (!run.plan) return std::nullopt;
+  const bool is_of_run =
+      run.summary ? run.summary->predicted_seconds.has_value() : predicts_this_run(run);
+  if (!is_of_run) return std::nullopt;
+  return plan::read_prediction(*run.plan);
+}
 
 OrderedJson run_view(const Run& run) {
   const auto prediction = prediction_of(run);

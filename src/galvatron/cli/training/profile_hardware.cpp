@@ -5,6 +5,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/cli/nccl_tests.h"
 #include "galvatron/cli/output_file.h"
 #include "galvatron/cli/training/commands.h"
 #include "galvatron/cli/training/rank_launch.h"
@@ -20,7 +21,8 @@ namespace {
 constexpr const char* kHardwareExamples =
     "Examples:\n"
     "  galvatron profile-hardware --nproc 8 --output profiles/hardware.json\n"
-    "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda";
+    "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda\n"
+    "  galvatron profile-hardware --from-nccl-tests *_perf.txt   of a machine that others measured";
 
 struct ProfileHardwareCommand {
   RankOptions ranks;
@@ -29,6 +31,7 @@ struct ProfileHardwareCommand {
   double seconds = 45;
   std::string device = "cpu";
   std::uint64_t seed = 0;
+  NcclTestsCommand tests;
 };
 
 int measure_hardware(const ProfileHardwareCommand& options,
@@ -70,6 +73,7 @@ OptionList options_of(ProfileHardwareCommand& command) {
   list.number("seconds", command.seconds, {1, kMostSeconds},
               "Time for the collectives; sizes that do not fit are left out");
   list.seed("seed", command.seed, "Recorded in the profile");
+  list.append(nccl_tests_options(command.tests));
   list.group("Output");
   list.path("output", command.output, "Profile to write (JSON)");
   return list;
@@ -81,6 +85,14 @@ void add_profile_hardware_command(CommandLine& line) {
   const auto options = std::make_shared<ProfileHardwareCommand>();
   const auto run = [options, &line] {
     require_writable(options->output, "--output");
+    if (!options->tests.files.empty()) {
+      return profile_from_nccl_tests(options->tests, options->output);
+    }
+    if (!options->tests.options.data_sheet.empty() || options->tests.options.devices_per_node > 0) {
+      throw ConfigError(
+          "--data-sheet and --devices-per-node belong to --from-nccl-tests; what is "
+          "measured here needs neither");
+    }
     const RankLaunch launch = plan_launch(options->ranks);
     if (launch.starts_ranks()) return start_ranks(launch, options->ranks, line.arguments()).code;
     return measure_hardware(*options, launch.environment);

@@ -25,7 +25,7 @@ struct ProfileModelCommand {
   spec::ModelOverrides overrides;
   std::int64_t seq_length = 1024;
   std::optional<spec::Precision> precision;  // unset: what is fast on the device
-  std::vector<int> microbatch_sizes = {1, 2, 4};
+  std::vector<int> microbatch_sizes;
   std::vector<int> tp_degrees;
   int nproc = 1;
   std::string device = "cpu";
@@ -75,8 +75,10 @@ OptionList options_of(ProfileModelCommand& command) {
               "Of compute; default: what is fast on --device: bf16 on cuda, fp32 on cpu");
   list.append(spec::model_override_options(command.overrides));
   list.group("Measurement");
-  list.counts("microbatch-sizes", command.microbatch_sizes, {.min = 1},
-              "Samples of a microbatch on one rank");
+  list.counts(
+      "microbatch-sizes", command.microbatch_sizes, {.min = 1},
+      "Samples of a microbatch on one rank; by default 1, 2, 4, and twice as many until the "
+      "time of a sample no longer falls");
   list.counts(
       "tp-degrees", command.tp_degrees, {.min = 1},
       "Tensor-parallel degrees; by default the powers of two up to 8 that divide the model");

@@ -5,14 +5,14 @@
 #include <numeric>
 #include <utility>
 
-#include "galvatron/base/partition.h"
 #include "galvatron/search/solvers/shape_question.h"
 #include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 
 InterleavedSolver::InterleavedSolver(const cost::CostTables& tables,
-                                     const cost::PipelineShape& shape, std::int64_t budget)
+                                     const cost::PipelineShape& shape,
+                                     const std::vector<int>& layers_per_stage, std::int64_t budget)
     : tables_(tables),
       budget_(budget),
       types_(tables.cost.size()),
@@ -22,7 +22,7 @@ InterleavedSolver::InterleavedSolver(const cost::CostTables& tables,
   moments_.resize(static_cast<std::size_t>(shape.pp_degree));
   loads_.resize(static_cast<std::size_t>(shape.pp_degree));
   choice_.resize(tables_.type_of_layer.size());
-  classify();
+  classify(layers_per_stage);
   for (std::size_t type = 0; type < types_.size(); ++type) {
     std::vector<int>& ids = useful_.emplace_back();
     for (int id = 0; id < static_cast<int>(tables_.candidates[type].size()); ++id) {
@@ -80,13 +80,14 @@ int InterleavedSolver::class_of(int stage) {
   return index;
 }
 
-void InterleavedSolver::classify() {
+void InterleavedSolver::classify(const std::vector<int>& layers_per_stage) {
   const int num_stages = tables_.shape.num_stages(), p = tables_.shape.pp_degree;
   std::vector<Members> of_rank(static_cast<std::size_t>(p));
   for (int begin = 0; begin < num_stages; begin += p) {
     ChunkClass made;
     for (int stage = begin; stage < begin + p; ++stage) {
-      stages_.push_back(chunk(tables_.num_layers(), num_stages, stage));
+      const std::int64_t first = stages_.empty() ? 0 : stages_.back().end;
+      stages_.push_back({first, first + layers_per_stage[static_cast<std::size_t>(stage)]});
       class_of_stage_.push_back(class_of(stage));
       ++made.members[class_of_stage_.back()];
       ++of_rank[static_cast<std::size_t>(stage - begin)][class_of_stage_.back()];

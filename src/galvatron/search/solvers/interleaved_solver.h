@@ -18,7 +18,7 @@ class InterleavedSolver {
  public:
   // `tables`: of a shape with the same ranks and microbatches; outlives this.
   InterleavedSolver(const cost::CostTables& tables, const cost::PipelineShape& shape,
-                    std::int64_t budget);
+                    const std::vector<int>& layers_per_stage, std::int64_t budget);
 
   // The fastest choice that fits and is below `cutoff` ms; empty when there is none. Gives up after
   // bounding `max_work` branches, with the best so far.
@@ -61,7 +61,7 @@ class InterleavedSolver {
     std::vector<std::int64_t> layers, kept;
   };
 
-  void classify();
+  void classify(const std::vector<int>& layers_per_stage);
   void order_types();
   int class_of(int stage);
   TypeCost least_cost(std::size_t type, const std::vector<int>& ids) const;

@@ -1,0 +1,20 @@
+// What measurements say of predictions.
+#pragma once
+#include <string>
+
+#include "galvatron/base/json.h"
+
+#include "regret/contenders.h"
+#include "regret/turns.h"
+
+namespace galvatron::bench {
+
+// Table of all plans, then the figures: relative time error, pairs in the right order, regret of
+// the searched plans, memory, and how far the first plan is from itself. `reserve`: of the hardware
+// profile, which no tensor is.
+std::string verdict_text(const Contenders& contenders, const std::vector<Measured>& measured,
+                         Bytes reserve);
+OrderedJson verdict_json(const Contenders& contenders, const std::vector<Measured>& measured,
+                         Bytes reserve);
+
+}  // namespace galvatron::bench
