@@ -120,15 +120,14 @@ TEST(LinearCrossEntropy, DoesNotDependOnHowTheVocabularyIsDivided) {
   expect_close(grad_bias, expected[2]);
 }
 
-// In bf16 the logits' gradient is rounded once; the weight's is a sum in fp32, whatever the scale.
+// In bf16 the logits' gradient is rounded once, without the scale; the weight's is a sum in fp32.
 TEST(LinearCrossEntropy, RoundsGradientsOnce) {
-  const std::int64_t tokens = 4096, vocab = 3000, width = 64;
-  const double scale = 1.0 / 3'000'001;  // no power of two
+  const std::int64_t tokens = 1024, vocab = 30'000, width = 64;
   const at::Tensor hidden = random({tokens, width}, 1).detach().mul(0.1).to(at::kBFloat16),
                    weight = random({vocab, width}, 2).detach().to(at::kBFloat16);
-  const at::Tensor labels = at::arange(tokens) % vocab;
+  const at::Tensor labels = at::arange(tokens) * 7 % vocab;
   ASSERT_LT(cross_entropy_chunk(vocab, 1, c10::kCPU), tokens);
-  const auto gradients = [&](at::ScalarType type) {
+  const auto gradients = [&](at::ScalarType type, double scale) {
     const at::Tensor
         x = hidden.to(type, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true),
         w = weight.to(type, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
@@ -136,16 +135,34 @@ TEST(LinearCrossEntropy, RoundsGradientsOnce) {
     return torch::autograd::grad(
         {linear_cross_entropy(x, w, {}, labels, {0, vocab}, comm::Group(), scale)}, {x, w});
   };
-  const auto narrow = gradients(at::kBFloat16), exact = gradients(at::kDouble);
-  EXPECT_EQ(narrow[1].scalar_type(), at::kFloat);
-  const auto error = [&](std::size_t i) {
-    return ((narrow[i].to(at::kDouble) - exact[i]).norm() / exact[i].norm()).item<double>();
+  for (const double scale : {1.0 / 3, 1.0 / 3'000'001}) {  // no powers of two
+    const auto narrow = gradients(at::kBFloat16, scale), exact = gradients(at::kDouble, scale);
+    EXPECT_EQ(narrow[1].scalar_type(), at::kFloat);
+    for (const std::size_t i : {0, 1}) {
+      const at::Tensor ours = narrow[i].to(at::kDouble);
+      EXPECT_LT(((ours - exact[i]).norm() / exact[i].norm()).item<double>(), 6e-3) << i;
+      // Roundings that lean to one side would show in the sum over all rows, where others cancel.
+      // The labels' own, from -(1 - p) to -1, are the mean probability: 1 / vocab.
+      const at::Tensor size = (ours * exact[i]).sum() / exact[i].square().sum();
+      EXPECT_NEAR(size.item<double>(), 1, 1e-4) << i;
+    }
+  }
+}
+
+// fp16 has no numbers below 6e-8, where most probabilities of a large vocabulary lie.
+TEST(LinearCrossEntropy, KeepsSmallProbabilitiesInFp16) {
+  const std::int64_t tokens = 8, vocab = 20'000, width = 4;
+  const at::Tensor hidden = at::zeros({tokens, width}, at::kHalf);
+  at::Tensor weight = at::ones({vocab, width}, at::kHalf);
+  weight.narrow(0, 0, 1).fill_(4.625);  // the others have a probability of 5e-7
+  const auto gradient_of = [&](at::ScalarType type) {
+    const at::Tensor x = (hidden.to(type) + 1).requires_grad_(true);
+    const at::Tensor loss = linear_cross_entropy(
+        x, weight.to(type), {}, at::zeros({tokens}, at::kLong), {0, vocab}, comm::Group(), 0.7);
+    return torch::autograd::grad({loss}, {x})[0].to(at::kDouble);
   };
-  EXPECT_LT(error(0), 6e-3);
-  EXPECT_LT(error(1), 6e-3);
-  // Roundings that lean to one side would show in the sum over all rows, where others cancel.
-  const at::Tensor size = (narrow[1].to(at::kDouble) * exact[1]).sum() / exact[1].square().sum();
-  EXPECT_NEAR(size.item<double>(), 1, 3e-4);
+  const at::Tensor exact = gradient_of(at::kDouble);
+  EXPECT_LT(((gradient_of(at::kHalf) - exact).norm() / exact.norm()).item<double>(), 2e-3);
 }
 
 TEST(AddProduct, AddsUpInTheTypeOfTheSum) {
@@ -156,18 +173,18 @@ TEST(AddProduct, AddsUpInTheTypeOfTheSum) {
                        b = random({rows, n}, 2).detach().to(narrow);
       const at::ScalarType wide = narrow == at::kDouble ? at::kDouble : at::kFloat;
       at::Tensor sum = at::full({m, n}, std::nan(""), wide);
-      add_product(sum, a, b, IntoSum::kSet);
-      const at::Tensor expected = a.to(at::kDouble).t().mm(b.to(at::kDouble));
+      add_product(sum, a, b, 0.3, IntoSum::kSet);
+      const at::Tensor expected = a.to(at::kDouble).t().mm(b.to(at::kDouble)) * 0.3;
       const double bound = narrow == at::kDouble ? 1e-12 : narrow == at::kFloat ? 1e-4 : 0.1;
       expect_close(sum.to(at::kDouble), expected, bound);
-      add_product(sum, a, b, IntoSum::kAdd);
+      add_product(sum, a, b, 0.3, IntoSum::kAdd);
       expect_close(sum.to(at::kDouble), expected * 2, 2 * bound);
     }
   }
   at::Tensor nothing = at::full({2, 3}, 1.0);
-  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), IntoSum::kAdd);
+  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), 1, IntoSum::kAdd);
   EXPECT_EQ(nothing.sum().item<float>(), 6);
-  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), IntoSum::kSet);
+  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), 1, IntoSum::kSet);
   EXPECT_EQ(nothing.sum().item<float>(), 0);
 }
 

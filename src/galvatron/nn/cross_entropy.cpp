@@ -29,7 +29,7 @@ at::Tensor cap_logits(at::Tensor& logits, double cap, bool want_slope) {
 }
 
 // What one chunk of tokens gives: its loss, and what is wanted beside it: d loss / d logits times a
-// scale in place of the logits, or how many labels have the highest logit.
+// factor in place of the logits, or how many labels have the highest logit.
 enum class Beside { kNothing, kGradient, kCorrect };
 struct ChunkLoss {
   at::Tensor loss_sum;
@@ -82,7 +82,7 @@ at::Tensor own_statistics(at::Tensor& logits, const LabelPlace& label, const Voc
 
 // Megatron-LM's vocab-parallel cross entropy with its three reductions in one exchange.
 ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const VocabularyPart& part,
-                     const comm::Group& group, Beside wanted, double scale) {
+                     const comm::Group& group, Beside wanted, double factor) {
   const LabelPlace label = place_of(labels, part, logits);
   const at::Tensor own = own_statistics(logits, label, part, wanted);
   at::Tensor all = own.unsqueeze(0);  // [ranks, statistics, rows]
@@ -102,8 +102,8 @@ ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const Vocabul
   }
   if (wanted == Beside::kGradient) {
     const at::Tensor share = (own[kMaximum] - maximum).exp_().div_(sum).mul_(label.counts);
-    logits.mul_(share.mul_(scale).unsqueeze(1));
-    logits.scatter_add_(1, label.column, label.mine.mul(-scale).unsqueeze(1));
+    logits.mul_(share.mul_(factor).unsqueeze(1));
+    logits.scatter_add_(1, label.column, label.mine.mul(-factor).unsqueeze(1));
   }
   return out;
 }
@@ -123,8 +123,14 @@ Gradients empty_gradients(const at::Tensor& hidden, const at::Tensor& weight,
   return out;
 }
 
-// The gradient of the logits is scaled before it is rounded to hidden's type, and that of the
-// weight stays in fp32 from the first chunk to whoever adds it up.
+// What the logits' gradients are multiplied by before they are rounded to their products' type,
+// which takes it back: a power of two, so that it changes no rounding, and none becomes larger than
+// it. fp16 has no small numbers.
+double factor_of(at::ScalarType narrow) { return narrow == at::kHalf ? 0x1p15 : 1; }
+
+// The loss's scale is told to the products: times it, the labels' gradients, all nearly -1, would
+// be rounded to one side. The gradient of the weight stays in fp32 from the first chunk to whoever
+// adds it up.
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden,
                             const at::Tensor& weight,
@@ -137,6 +143,7 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     const std::int64_t step =
         cross_entropy_chunk(part.vocab_size, group.size(), hidden.device().type());
     at::Tensor loss = at::zeros({}, hidden.options().dtype(wide));
+    const double factor = factor_of(narrow), alpha = scale / factor;
     Gradients grad;
     if (with_grad) grad = empty_gradients(hidden, weight, bias, wide);
     for (std::int64_t begin = 0; begin < tokens; begin += step) {
@@ -146,15 +153,16 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
       const at::Tensor slope =
           part.softcap > 0 ? cap_logits(logits, part.softcap, with_grad) : at::Tensor();
       const ChunkLoss found = chunk_loss(logits, labels.narrow(0, begin, count), part, group,
-                                         with_grad ? Beside::kGradient : Beside::kNothing, scale);
+                                         with_grad ? Beside::kGradient : Beside::kNothing, factor);
       loss.add_(found.loss_sum);
       if (!with_grad) continue;
       if (slope.defined()) logits.mul_(slope);
-      if (bias.defined()) grad.bias.add_(logits.sum(0));
+      if (bias.defined()) grad.bias.add_(logits.sum(0), alpha);
       const at::Tensor grad_logits = logits.to(narrow);
       at::Tensor grad_rows = grad.hidden.narrow(0, begin, count);
-      at::mm_out(grad_rows, grad_logits, weight);
-      add_product(grad.weight, grad_logits, rows, begin == 0 ? IntoSum::kSet : IntoSum::kAdd);
+      at::addmm_out(grad_rows, grad_rows, grad_logits, weight, /*beta=*/0, alpha);
+      add_product(grad.weight, grad_logits, rows, alpha,
+                  begin == 0 ? IntoSum::kSet : IntoSum::kAdd);
     }
     if (with_grad) ctx->save_for_backward({grad.hidden, grad.weight, grad.bias});
     return loss;
@@ -200,7 +208,7 @@ at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
     at::Tensor logits = logits_of(hidden_MH.narrow(0, begin, count), weight, bias).to(wide);
     if (part.softcap > 0) cap_logits(logits, part.softcap, /*want_slope=*/false);
     const ChunkLoss found = chunk_loss(logits, labels_M.narrow(0, begin, count), part, group,
-                                       Beside::kCorrect, /*scale=*/1);
+                                       Beside::kCorrect, /*factor=*/1);
     scores.add_(at::stack({found.loss_sum.to(at::kDouble), found.correct.to(at::kDouble)}));
   }
   return scores;

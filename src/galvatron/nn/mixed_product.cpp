@@ -34,43 +34,46 @@ bool mkl_takes(const at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) 
          sum.is_contiguous() && most < kLargestInt;
 }
 
-void add_by_mkl(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, IntoSum how) {
+void add_by_mkl(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, double alpha,
+                IntoSum how) {
   const auto as_int = [](std::int64_t value) { return static_cast<int>(value); };
   cblas_gemm_bf16bf16f32(kRowMajor, kTranspose, kNoTranspose, as_int(sum.size(0)),
-                         as_int(sum.size(1)), as_int(a.size(0)), 1, a.const_data_ptr(),
-                         as_int(a.stride(0)), b.const_data_ptr(), as_int(b.stride(0)),
-                         how == IntoSum::kAdd ? 1 : 0, sum.mutable_data_ptr<float>(),
-                         as_int(sum.stride(0)));
+                         as_int(sum.size(1)), as_int(a.size(0)), static_cast<float>(alpha),
+                         a.const_data_ptr(), as_int(a.stride(0)), b.const_data_ptr(),
+                         as_int(b.stride(0)), how == IntoSum::kAdd ? 1 : 0,
+                         sum.mutable_data_ptr<float>(), as_int(sum.stride(0)));
 }
 
-void add_by_blocks(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, IntoSum how) {
+void add_by_blocks(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, double alpha,
+                   IntoSum how) {
   const std::int64_t rows = std::max<std::int64_t>(1, kBlockElements / sum.size(1));
   for (std::int64_t begin = 0; begin < sum.size(0); begin += rows) {
     const std::int64_t count = std::min(rows, sum.size(0) - begin);
     const at::Tensor block = at::mm(a.narrow(1, begin, count).t(), b);
     at::Tensor part = sum.narrow(0, begin, count);
-    how == IntoSum::kAdd ? part.add_(block) : part.copy_(block);
+    how == IntoSum::kAdd ? part.add_(block, alpha) : part.copy_(block).mul_(alpha);
   }
 }
 
 }  // namespace
 
-void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, IntoSum how) {
+void add_product(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, double alpha,
+                 IntoSum how) {
   const at::NoGradGuard no_grad;
   if (sum.numel() == 0) return;
   if (a.size(0) == 0) {
     if (how == IntoSum::kSet) sum.zero_();
     return;
   }
-  const bool adds = how == IntoSum::kAdd;
+  const double beta = how == IntoSum::kAdd ? 1 : 0;
   if (sum.scalar_type() == a.scalar_type()) {
-    adds ? sum.addmm_(a.t(), b) : at::mm_out(sum, a.t(), b);
+    at::addmm_out(sum, sum, a.t(), b, beta, alpha);
   } else if (sum.is_cuda()) {
-    adds ? at::addmm_out(sum, sum, a.t(), b, at::kFloat) : at::mm_out(sum, a.t(), b, at::kFloat);
+    at::addmm_out(sum, sum, a.t(), b, at::kFloat, beta, alpha);
   } else if (mkl_takes(sum, a, b)) {
-    add_by_mkl(sum, a, b, how);
+    add_by_mkl(sum, a, b, alpha, how);
   } else {
-    add_by_blocks(sum, a, b, how);
+    add_by_blocks(sum, a, b, alpha, how);
   }
 }
 
