@@ -6,6 +6,7 @@
 #include "galvatron/base/score_blocks.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/counter_random.h"
+#include "galvatron/nn/score_rows.h"
 
 namespace galvatron::nn {
 namespace {
@@ -90,31 +91,99 @@ struct Operands {
   at::Tensor q, k, v, bias, hidden;
 };
 
-struct Scores {
-  at::Tensor scores;  // [b, n, queries, keys], wide
-  at::Tensor slope;   // of the cap; undefined without one
-};
+constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-Scores scores_of(const Operands& x, const Block& block, const AttentionCore& core,
-                 at::ScalarType wide, bool want_slope) {
+// In the wide type: [b, n, queries, keys].
+at::Tensor products_of(const Operands& x, const Block& block, at::ScalarType wide) {
   const std::int64_t heads = x.q.size(1), key_heads = x.k.size(1);
   const at::Tensor products =
       at::matmul(grouped(x.q, block, key_heads), keys_of(x.k, block).transpose(2, 3));
-  Scores out;
-  at::Tensor scores = by_heads(products, block, heads).to(wide);
-  scores.mul_(core.softcap > 0 ? core.scale / core.softcap : core.scale);
-  if (core.softcap > 0) {
-    scores.tanh_();
-    if (want_slope) out.slope = scores.square().neg_().add_(1);
-    scores.mul_(core.softcap);
+  return by_heads(products, block, heads).to(wide);
+}
+
+// In place. Result: the slope of the cap at each score, if wanted.
+at::Tensor cap_scores(at::Tensor& products, const AttentionCore& core, bool want_slope) {
+  products.mul_(core.softcap > 0 ? core.scale / core.softcap : core.scale);
+  if (core.softcap == 0) return {};
+  products.tanh_();
+  const at::Tensor slope = want_slope ? products.square().neg_().add_(1) : at::Tensor();
+  products.mul_(core.softcap);
+  return slope;
+}
+
+// Of a block: probabilities in place of the products.
+struct Probabilities {
+  at::Tensor values;
+  at::Tensor log_sums;  // [b, n, queries, 1]: of the exponentials
+  at::Tensor slope;     // of the cap, in the backward; undefined without one
+};
+
+bool has_row_kernels(const at::Tensor& products) {
+  return products.is_cpu() && products.scalar_type() == at::kFloat;
+}
+
+// What stands beside the products in a row is added first, and the rule has the rest.
+ScoreRule rule_of(at::Tensor& products, at::Tensor& slope, const Operands& x, const Block& block,
+                  const AttentionCore& core, bool want_slope) {
+  ScoreRule rule{core.scale, core.softcap, core.causal, core.sliding_window,
+                 block.queries.begin - block.keys.begin};
+  if (!x.bias.defined() && !x.hidden.defined()) return rule;
+  slope = cap_scores(products, core, want_slope);
+  if (x.bias.defined()) products.add_(part_of(x.bias, block));
+  if (x.hidden.defined()) products.masked_fill_(part_of(x.hidden, block), kNever);
+  rule.scale = 1, rule.softcap = 0;
+  return rule;
+}
+
+// `log_sums`: known in the backward, else undefined.
+Probabilities probabilities_in_rows(at::Tensor products, const at::Tensor& log_sums,
+                                    const Operands& x, const Block& block,
+                                    const AttentionCore& core) {
+  Probabilities out{products, log_sums, {}};
+  const bool backward = log_sums.defined();
+  const ScoreRule rule = rule_of(products, out.slope, x, block, core, backward);
+  if (!backward) {
+    out.log_sums = softmax_rows(products, rule);
+    return out;
   }
+  if (rule.softcap > 0) out.slope = at::empty_like(products);
+  probability_rows(products, log_sums, rule.softcap > 0 ? out.slope : at::Tensor(), rule);
+  return out;
+}
+
+// The same as torch's operators.
+Probabilities probabilities_of(const Operands& x, const Block& block, const AttentionCore& core,
+                               at::ScalarType wide, const at::Tensor& log_sums) {
+  at::Tensor scores = products_of(x, block, wide);
+  if (has_row_kernels(scores)) return probabilities_in_rows(scores, log_sums, x, block, core);
+  Probabilities out{scores, log_sums, cap_scores(scores, core, log_sums.defined())};
   if (x.bias.defined()) scores.add_(part_of(x.bias, block));
-  constexpr double kNever = -std::numeric_limits<double>::infinity();
   const at::Tensor order = hidden_by_order(block, core, x.q.device());
   if (order.defined()) scores.masked_fill_(order, kNever);
   if (x.hidden.defined()) scores.masked_fill_(part_of(x.hidden, block), kNever);
-  out.scores = scores;
+  if (log_sums.defined()) {
+    scores.sub_(log_sums).exp_();
+    return out;
+  }
+  const at::Tensor most = scores.amax(-1, /*keepdim=*/true);
+  scores.sub_(most).exp_();
+  const at::Tensor sum = scores.sum(-1, /*keepdim=*/true);
+  scores.div_(sum);
+  out.log_sums = sum.log().add_(most);
   return out;
+}
+
+// Gradients of scores before the cap, in place of those of probabilities; `after_cap` is told those
+// behind it, which are a bias' too.
+template <typename AfterCap>
+void to_score_gradients(at::Tensor& grad, const Probabilities& found, const at::Tensor& along,
+                        double scale, bool tells, const AfterCap& after_cap) {
+  if (!tells && has_row_kernels(grad))
+    return score_gradient_rows(grad, found.values, along.contiguous(), found.slope, scale);
+  grad.sub_(along).mul_(found.values);
+  if (tells) after_cap(grad);
+  if (found.slope.defined()) grad.mul_(found.slope);
+  grad.mul_(scale);
 }
 
 // Addressed by places in whole sequences, as if all scores existed.
@@ -153,13 +222,9 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     const at::Tensor sums =
         at::empty({q.size(0), q.size(1), q.size(2), 1}, q.options().dtype(wide));
     for (const Block& block : blocks_of(q, k, call.core)) {
-      at::Tensor scores = scores_of(x, block, call.core, wide, /*want_slope=*/false).scores;
-      const at::Tensor most = scores.amax(-1, /*keepdim=*/true);
-      scores.sub_(most).exp_();
-      const at::Tensor sum = scores.sum(-1, /*keepdim=*/true);
-      queries_of(sums, block).copy_(sum.log().add_(most));
-      scores.div_(sum);
-      const at::Tensor kept = drop(scores, block, call, q.size(2), k.size(2)).to(narrow);
+      const Probabilities found = probabilities_of(x, block, call.core, wide, {});
+      queries_of(sums, block).copy_(found.log_sums);
+      const at::Tensor kept = drop(found.values, block, call, q.size(2), k.size(2)).to(narrow);
       const at::Tensor result = at::matmul(regrouped(kept, key_heads), keys_of(v, block));
       queries_of(out, block).copy_(by_heads(result, block, q.size(1)));
     }
@@ -218,24 +283,23 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     const auto dropped = [&](const at::Tensor& values) {
       return drop(values, block, call, x.q.size(2), x.k.size(2));
     };
-    Scores found = scores_of(x, block, call.core, wide, /*want_slope=*/true);
-    const at::Tensor probabilities = found.scores.sub_(queries_of(sums, block)).exp_();
+    const Probabilities found =
+        probabilities_of(x, block, call.core, wide, queries_of(sums, block).contiguous());
 
     const at::Tensor grad = grouped(grad_out, block, key_heads);
-    const at::Tensor kept = regrouped(dropped(probabilities).to(narrow), key_heads);
+    const at::Tensor kept = regrouped(dropped(found.values).to(narrow), key_heads);
     keys_of(sum.v, block).add_(at::matmul(kept.transpose(2, 3), grad));
     at::Tensor grad_scores = dropped(
         by_heads(at::matmul(grad, keys_of(x.v, block).transpose(2, 3)), block, heads).to(wide));
     // sum_k P dP of a row is its dO . O (FlashAttention, section 3.1), dropout included.
     const at::Tensor along =
         (queries_of(grad_out, block).to(wide) * queries_of(out, block)).sum(-1, /*keepdim=*/true);
-    grad_scores = (grad_scores - along).mul_(probabilities);
-    if (sum.bias.defined()) {
-      at::Tensor part = part_of(sum.bias, block);
-      part.add_(at::sum_to(grad_scores, part.sizes()));
-    }
-    if (found.slope.defined()) grad_scores.mul_(found.slope);
-    const at::Tensor rows = regrouped(grad_scores.mul_(call.core.scale).to(narrow), key_heads);
+    to_score_gradients(grad_scores, found, along, call.core.scale, sum.bias.defined(),
+                       [&](const at::Tensor& behind_cap) {
+                         at::Tensor part = part_of(sum.bias, block);
+                         part.add_(at::sum_to(behind_cap, part.sizes()));
+                       });
+    const at::Tensor rows = regrouped(grad_scores.to(narrow), key_heads);
     queries_of(sum.q, block).copy_(by_heads(at::matmul(rows, keys_of(x.k, block)), block, heads));
     keys_of(sum.k, block).add_(at::matmul(rows.transpose(2, 3), grouped(x.q, block, key_heads)));
   }

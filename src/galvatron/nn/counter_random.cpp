@@ -9,6 +9,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/machine_vectors.h"
 
 namespace galvatron::nn {
 namespace {
@@ -33,43 +34,19 @@ void fill_normal_of(T* out, std::int64_t count, std::uint64_t key, std::int64_t 
 // The top 53 bits as a fraction of 2^53.
 std::int64_t drop_threshold(double p) { return std::llround(p * 0x1p53); }
 
-template <typename T, typename Wide>
-__attribute__((always_inline)) inline void keep_row_of(T* out, const T* x, std::int64_t count,
-                                                       std::uint64_t first, std::uint64_t key,
-                                                       std::uint64_t threshold, Wide scale) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::uint64_t bits = scramble(scramble(first + static_cast<std::uint64_t>(i)) ^ key);
-    const Wide factor = (bits >> 11) >= threshold ? scale : Wide(0);
-    out[i] = static_cast<T>(static_cast<Wide>(x[i]) * factor);
-  }
-}
-
-template <typename T, typename Wide>
-void keep_row(T* out, const T* x, std::int64_t count, std::uint64_t first, std::uint64_t key,
-              std::uint64_t threshold, Wide scale) {
-  keep_row_of(out, x, count, first, key, threshold, scale);
-}
-
 // 64-bit products are vector instructions in AVX-512 alone: four times as fast.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-template <typename T, typename Wide>
-__attribute__((optimize("O3"), target("avx512f,avx512dq,avx512vl,prefer-vector-width=512"))) void
-keep_row_avx512(T* out, const T* x, std::int64_t count, std::uint64_t first, std::uint64_t key,
-                std::uint64_t threshold, Wide scale) {
-  keep_row_of(out, x, count, first, key, threshold, scale);
-}
-template <typename T, typename Wide>
-auto keep_row_of_machine() {
-  static const bool has_avx512 =
-      __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-  return has_avx512 ? &keep_row_avx512<T, Wide> : &keep_row<T, Wide>;
-}
-#else
-template <typename T, typename Wide>
-auto keep_row_of_machine() {
-  return &keep_row<T, Wide>;
-}
-#endif
+struct KeepRow {
+  template <typename T, typename Wide>
+  GALVATRON_INTO_VECTORS static void run(T* __restrict out, const T* __restrict x,
+                                         std::int64_t count, std::uint64_t first, std::uint64_t key,
+                                         std::uint64_t threshold, Wide scale) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::uint64_t bits = scramble(scramble(first + static_cast<std::uint64_t>(i)) ^ key);
+      const Wide factor = (bits >> 11) >= threshold ? scale : Wide(0);
+      out[i] = static_cast<T>(static_cast<Wide>(x[i]) * factor);
+    }
+  }
+};
 
 template <typename T>
 void keep_rows(const at::Tensor& out, const at::Tensor& x, const Places& places, std::uint64_t key,
@@ -78,7 +55,6 @@ void keep_rows(const at::Tensor& out, const at::Tensor& x, const Places& places,
   const T* from = x.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
   using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  const auto row_of = keep_row_of_machine<T, Wide>();
   const std::int64_t rows = x.size(0) * middle * inner;
   at::parallel_for(
       0, rows, std::max<std::int64_t>(1, (1 << 14) / count), [&](auto begin, auto end) {
@@ -86,8 +62,9 @@ void keep_rows(const at::Tensor& out, const at::Tensor& x, const Places& places,
           const std::int64_t first = places.first + row / (middle * inner) * places.strides[0] +
                                      row / inner % middle * places.strides[1] +
                                      row % inner * places.strides[2];
-          row_of(to + row * count, from + row * count, count, static_cast<std::uint64_t>(first),
-                 key, static_cast<std::uint64_t>(threshold), static_cast<Wide>(scale));
+          run_in_vectors<KeepRow>(to + row * count, from + row * count, count,
+                                  static_cast<std::uint64_t>(first), key,
+                                  static_cast<std::uint64_t>(threshold), static_cast<Wide>(scale));
         }
       });
 }

@@ -1,6 +1,13 @@
 #include "galvatron/nn/rotary.h"
 
+#include <algorithm>
+#include <optional>
+#include <type_traits>
+
+#include <ATen/Parallel.h>
+
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/machine_vectors.h"
 
 namespace galvatron::nn {
 namespace {
@@ -8,10 +15,74 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+struct TurnRow {
+  template <typename T, typename Wide>
+  GALVATRON_INTO_VECTORS static void run(T* __restrict out, const T* __restrict x,
+                                         const T* __restrict cosine, const T* __restrict sine,
+                                         std::int64_t half, Wide direction) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const Wide first = static_cast<Wide>(x[i]), second = static_cast<Wide>(x[half + i]),
+                 c = static_cast<Wide>(cosine[i]), s = static_cast<Wide>(sine[i]) * direction;
+      out[i] = static_cast<T>(first * c - second * s);
+      out[half + i] = static_cast<T>(second * c + first * s);
+    }
+  }
+};
+
+// One pass on a CPU. The tables are [L, 1, half] or [B, L, 1, half], contiguous.
+template <typename T>
+void turn_rows(at::Tensor& out, const at::Tensor& x, const at::Tensor& cosine,
+               const at::Tensor& sine, double direction) {
+  using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  const std::int64_t length = x.size(1), heads = x.size(2), size = x.size(3),
+                     half = cosine.size(-1);
+  const bool of_samples = cosine.dim() == 4;
+  const T *from = x.const_data_ptr<T>(), *cosines = cosine.const_data_ptr<T>(),
+          *sines = sine.const_data_ptr<T>();
+  T* to = out.mutable_data_ptr<T>();
+  const std::int64_t grain = std::max<std::int64_t>(1, (1 << 14) / size);
+  at::parallel_for(0, x.size(0) * length * heads, grain, [&](auto begin, auto end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int64_t token = row / heads, sample = token / length, place = token % length;
+      const T* in = from + sample * x.stride(0) + place * x.stride(1) + row % heads * x.stride(2);
+      const std::int64_t angles = (of_samples ? token : place) * half;
+      run_in_vectors<TurnRow>(to + row * size, in, cosines + angles, sines + angles, half,
+                              static_cast<Wide>(direction));
+      std::copy(in + 2 * half, in + size, to + row * size + 2 * half);
+    }
+  });
+}
+
+// nullopt: not for tensors like these.
+std::optional<at::Tensor> turned_on_cpu(const at::Tensor& x_in, const at::Tensor& cosine,
+                                        const at::Tensor& sine, double direction) {
+  if (!x_in.is_cpu()) return std::nullopt;
+  const at::Tensor x = x_in.stride(3) == 1 ? x_in : x_in.contiguous();
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  const at::Tensor c = cosine.contiguous(), s = sine.contiguous();
+  switch (x.scalar_type()) {
+    case at::kDouble:
+      turn_rows<double>(out, x, c, s, direction);
+      return out;
+    case at::kFloat:
+      turn_rows<float>(out, x, c, s, direction);
+      return out;
+    case at::kBFloat16:
+      turn_rows<at::BFloat16>(out, x, c, s, direction);
+      return out;
+    case at::kHalf:
+      turn_rows<at::Half>(out, x, c, s, direction);
+      return out;
+    default:
+      return std::nullopt;
+  }
+}
+
 // In place of three products, a difference, a sum and a copy of everything: four passes, and the
 // same in the backward.
 at::Tensor turned(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine,
                   double direction) {
+  if (const auto out = turned_on_cpu(x, cosine, sine, direction)) return *out;
   const std::int64_t half = cosine.size(-1), rest = x.size(3) - 2 * half;
   const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
   at::Tensor out = at::empty(x.sizes(), x.options());
