@@ -122,32 +122,24 @@ bool has_row_kernels(const at::Tensor& products) {
   return products.is_cpu() && products.scalar_type() == at::kFloat;
 }
 
-// What stands beside the products in a row is added first, and the rule has the rest.
-ScoreRule rule_of(at::Tensor& products, at::Tensor& slope, const Operands& x, const Block& block,
-                  const AttentionCore& core, bool want_slope) {
-  ScoreRule rule{core.scale, core.softcap, core.causal, core.sliding_window,
-                 block.queries.begin - block.keys.begin};
-  if (!x.bias.defined() && !x.hidden.defined()) return rule;
-  slope = cap_scores(products, core, want_slope);
-  if (x.bias.defined()) products.add_(part_of(x.bias, block));
-  if (x.hidden.defined()) products.masked_fill_(part_of(x.hidden, block), kNever);
-  rule.scale = 1, rule.softcap = 0;
-  return rule;
-}
-
 // `log_sums`: known in the backward, else undefined.
-Probabilities probabilities_in_rows(at::Tensor products, const at::Tensor& log_sums,
+Probabilities probabilities_in_rows(const at::Tensor& products, const at::Tensor& log_sums,
                                     const Operands& x, const Block& block,
                                     const AttentionCore& core) {
+  const ScoreRule rule{core.scale, core.softcap, core.causal, core.sliding_window,
+                       block.queries.begin - block.keys.begin};
+  at::Tensor bias = x.bias.defined() ? part_of(x.bias, block) : x.bias;
+  if (x.hidden.defined()) {
+    const at::Tensor hidden = part_of(x.hidden, block);
+    bias = (bias.defined() ? bias : at::zeros({}, products.options())).masked_fill(hidden, kNever);
+  }
   Probabilities out{products, log_sums, {}};
-  const bool backward = log_sums.defined();
-  const ScoreRule rule = rule_of(products, out.slope, x, block, core, backward);
-  if (!backward) {
-    out.log_sums = softmax_rows(products, rule);
+  if (!log_sums.defined()) {
+    out.log_sums = softmax_rows(products, bias, rule);
     return out;
   }
-  if (rule.softcap > 0) out.slope = at::empty_like(products);
-  probability_rows(products, log_sums, rule.softcap > 0 ? out.slope : at::Tensor(), rule);
+  if (core.softcap > 0) out.slope = at::empty_like(products);
+  probability_rows(products, bias, log_sums, out.slope, rule);
   return out;
 }
 
@@ -178,12 +170,17 @@ Probabilities probabilities_of(const Operands& x, const Block& block, const Atte
 template <typename AfterCap>
 void to_score_gradients(at::Tensor& grad, const Probabilities& found, const at::Tensor& along,
                         double scale, bool tells, const AfterCap& after_cap) {
-  if (!tells && has_row_kernels(grad))
-    return score_gradient_rows(grad, found.values, along.contiguous(), found.slope, scale);
-  grad.sub_(along).mul_(found.values);
+  if (has_row_kernels(grad)) {
+    const bool at_once = !tells;
+    score_gradient_rows(grad, found.values, along.contiguous(),
+                        at_once ? found.slope : at::Tensor(), at_once ? scale : 1);
+    if (at_once) return;
+  } else {
+    grad.sub_(along).mul_(found.values);
+  }
   if (tells) after_cap(grad);
   if (found.slope.defined()) grad.mul_(found.slope);
-  grad.mul_(scale);
+  if (scale != 1) grad.mul_(scale);
 }
 
 // Addressed by places in whole sequences, as if all scores existed.
@@ -212,8 +209,9 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const std::optional<at::Tensor>& bias,
                             const std::optional<at::Tensor>& hidden, const CoreCall& call) {
-    const Operands x{q, k, v, bias.value_or(at::Tensor()), hidden.value_or(at::Tensor())};
     const at::ScalarType narrow = q.scalar_type(), wide = wide_of(narrow);
+    const Operands x{q, k, v, widened(bias.value_or(at::Tensor()), wide),
+                     hidden.value_or(at::Tensor())};
     const std::int64_t key_heads = k.size(1);
     // As a projection by tokens wants it.
     const at::Tensor out_BQND =
@@ -228,14 +226,15 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
       const at::Tensor result = at::matmul(regrouped(kept, key_heads), keys_of(v, block));
       queries_of(out, block).copy_(by_heads(result, block, q.size(1)));
     }
-    ctx->save_for_backward({q, k, v, x.bias, x.hidden, out_BQND, sums});
+    ctx->save_for_backward({q, k, v, bias.value_or(at::Tensor()), x.hidden, out_BQND, sums});
     ctx->saved_data["call"] = c10::IValue::make_capsule(c10::make_intrusive<CoreHolder>(call));
     return out_BQND;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const Operands x{saved[0], saved[1], saved[2], saved[3], saved[4]};
+    const Operands x{saved[0], saved[1], saved[2],
+                     widened(saved[3], wide_of(saved[0].scalar_type())), saved[4]};
     const auto capsule = ctx->saved_data["call"].toCapsule();
     const CoreCall call = static_cast<CoreHolder*>(capsule.get())->call;
     const bool wants_bias = x.bias.defined() && ctx->needs_input_grad(3);
@@ -246,7 +245,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     return {sum.q,
             sum.k.to(narrow),
             sum.v.to(narrow),
-            sum.bias.defined() ? sum.bias.to(x.bias.scalar_type()) : at::Tensor(),
+            sum.bias.defined() ? sum.bias.to(saved[3].scalar_type()) : at::Tensor(),
             {},
             {}};
   }
@@ -266,6 +265,9 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
 
   static at::ScalarType wide_of(at::ScalarType type) {
     return type == at::kDouble ? at::kDouble : at::kFloat;
+  }
+  static at::Tensor widened(const at::Tensor& bias, at::ScalarType wide) {
+    return bias.defined() ? bias.to(wide) : bias;
   }
   static at::Tensor queries_of(const at::Tensor& x, const Block& block) {
     return x.narrow(0, block.samples.begin, block.samples.size())

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include <ATen/Parallel.h>
 
@@ -55,19 +56,23 @@ struct RowScale {
   float cap = 0;
 };
 
-// Scores [begin, end) of a row from its products.
-template <bool kCaps>
+// What becomes of a row's products.
+template <bool kCaps, bool kBiased>
 struct ScoreOf {
-  GALVATRON_INTO_VECTORS static float run(float product, const RowScale& scale) {
-    if constexpr (kCaps) return scale.cap * tanh_of(product * scale.of_product);
-    return product * scale.of_product;
+  GALVATRON_INTO_VECTORS static float run(float product, const float* bias, std::int64_t j,
+                                          const RowScale& scale) {
+    float score = product * scale.of_product;
+    if constexpr (kCaps) score = scale.cap * tanh_of(score);
+    if constexpr (kBiased) score += bias[j];
+    return score;
   }
 };
 
-template <bool kCaps>
+template <bool kCaps, bool kBiased>
 struct SoftmaxRow {
-  GALVATRON_INTO_VECTORS static void run(float* __restrict row, std::int64_t count, RowScale scale,
-                                         float* log_sum) {
+  using Score = ScoreOf<kCaps, kBiased>;
+  GALVATRON_INTO_VECTORS static void run(float* __restrict row, const float* __restrict bias,
+                                         std::int64_t count, RowScale scale, float* log_sum) {
     float most[kLanes], sums[kLanes];
     for (std::int64_t l = 0; l < kLanes; ++l) {
       most[l] = -std::numeric_limits<float>::infinity();
@@ -76,13 +81,13 @@ struct SoftmaxRow {
     const std::int64_t whole = count / kLanes * kLanes;
     for (std::int64_t j = 0; j < whole; j += kLanes) {
       for (std::int64_t l = 0; l < kLanes; ++l) {
-        const float score = ScoreOf<kCaps>::run(row[j + l], scale);
+        const float score = Score::run(row[j + l], bias, j + l, scale);
         row[j + l] = score;
         most[l] = score > most[l] ? score : most[l];
       }
     }
     for (std::int64_t j = whole; j < count; ++j) {
-      row[j] = ScoreOf<kCaps>::run(row[j], scale);
+      row[j] = Score::run(row[j], bias, j, scale);
       most[0] = row[j] > most[0] ? row[j] : most[0];
     }
     float highest = most[0];
@@ -105,18 +110,21 @@ struct SoftmaxRow {
   }
 };
 
-template <bool kCaps>
+template <bool kCaps, bool kBiased>
 struct ProbabilityRow {
-  GALVATRON_INTO_VECTORS static void run(float* __restrict row, float* __restrict slope,
-                                         std::int64_t count, RowScale scale, float log_sum) {
+  using Score = ScoreOf<false, kBiased>;
+  GALVATRON_INTO_VECTORS static void run(float* __restrict row, const float* __restrict bias,
+                                         float* __restrict slope, std::int64_t count,
+                                         RowScale scale, float log_sum) {
     for (std::int64_t j = 0; j < count; ++j) {
+      float product = row[j];
       if constexpr (kCaps) {
-        const float part = tanh_of(row[j] * scale.of_product);
+        const float part = tanh_of(product * scale.of_product);
         slope[j] = 1 - part * part;
-        row[j] = exp_of(scale.cap * part - log_sum);
-      } else {
-        row[j] = exp_of(row[j] * scale.of_product - log_sum);
+        product = part;
       }
+      const RowScale rest{kCaps ? scale.cap : scale.of_product, 0};
+      row[j] = exp_of(Score::run(product, bias, j, rest) - log_sum);
     }
   }
 };
@@ -157,6 +165,33 @@ void check_rows(const at::Tensor& x) {
              "rows of scores are contiguous, in fp32, on a CPU");
 }
 
+// Rows of a bias that expands to scores.
+struct BiasRows {
+  at::Tensor whole;
+  BiasRows(const at::Tensor& bias, const at::Tensor& scores) {
+    if (!bias.defined()) return;
+    GALV_CHECK(bias.scalar_type() == at::kFloat && bias.stride(3) == 1, "rows of a bias");
+    whole = bias.expand(scores.sizes());
+  }
+  bool any() const { return whole.defined(); }
+  // nullptr where there is none.
+  const float* row(std::int64_t row) const {
+    if (!any()) return nullptr;
+    const std::int64_t queries = whole.size(2), heads = whole.size(1);
+    return whole.const_data_ptr<float>() + row / queries / heads * whole.stride(0) +
+           row / queries % heads * whole.stride(1) + row % queries * whole.stride(2);
+  }
+};
+
+// Calls what is compiled for rules with and without a cap, and a bias.
+template <typename Call>
+void with_flags(bool caps, bool biased, const Call& call) {
+  if (caps && biased) return call(std::true_type(), std::true_type());
+  if (caps) return call(std::true_type(), std::false_type());
+  if (biased) return call(std::false_type(), std::true_type());
+  call(std::false_type(), std::false_type());
+}
+
 // task(row's number, its query), on several threads.
 template <typename Task>
 void for_rows(const at::Tensor& scores, const Task& task) {
@@ -175,7 +210,7 @@ void hide_others(float* row, const Columns& seen, std::int64_t keys) {
 
 }  // namespace
 
-at::Tensor softmax_rows(const at::Tensor& products, const ScoreRule& rule) {
+at::Tensor softmax_rows(const at::Tensor& products, const at::Tensor& bias, const ScoreRule& rule) {
   check_rows(products);
   const std::int64_t keys = products.size(3);
   const at::Tensor log_sums =
@@ -183,19 +218,22 @@ at::Tensor softmax_rows(const at::Tensor& products, const ScoreRule& rule) {
   float* rows = products.mutable_data_ptr<float>();
   float* logs = log_sums.mutable_data_ptr<float>();
   const RowScale scale = row_scale(rule);
-  for_rows(products, [&](std::int64_t row, std::int64_t query) {
-    const Columns seen = seen_of(rule, query, keys);
-    float* begin = rows + row * keys;
-    hide_others(begin, seen, keys);
-    rule.softcap > 0
-        ? run_in_vectors<SoftmaxRow<true>>(begin + seen.begin, seen.size(), scale, logs + row)
-        : run_in_vectors<SoftmaxRow<false>>(begin + seen.begin, seen.size(), scale, logs + row);
+  const BiasRows biases(bias, products);
+  with_flags(rule.softcap > 0, biases.any(), [&](auto caps, auto biased) {
+    for_rows(products, [&](std::int64_t row, std::int64_t query) {
+      const Columns seen = seen_of(rule, query, keys);
+      float* begin = rows + row * keys;
+      hide_others(begin, seen, keys);
+      const float* of_row = biased ? biases.row(row) + seen.begin : nullptr;
+      run_in_vectors<SoftmaxRow<caps, biased>>(begin + seen.begin, of_row, seen.size(), scale,
+                                               logs + row);
+    });
   });
   return log_sums;
 }
 
-void probability_rows(const at::Tensor& products, const at::Tensor& log_sums,
-                      const at::Tensor& slope, const ScoreRule& rule) {
+void probability_rows(const at::Tensor& products, const at::Tensor& bias,
+                      const at::Tensor& log_sums, const at::Tensor& slope, const ScoreRule& rule) {
   check_rows(products);
   check_rows(log_sums);
   const std::int64_t keys = products.size(3);
@@ -203,18 +241,19 @@ void probability_rows(const at::Tensor& products, const at::Tensor& log_sums,
   float* slopes = slope.defined() ? slope.mutable_data_ptr<float>() : nullptr;
   const float* logs = log_sums.const_data_ptr<float>();
   const RowScale scale = row_scale(rule);
-  for_rows(products, [&](std::int64_t row, std::int64_t query) {
-    const Columns seen = seen_of(rule, query, keys);
-    float* begin = rows + row * keys;
-    hide_others(begin, seen, keys);
-    if (slopes != nullptr) {
-      hide_others(slopes + row * keys, seen, keys);
-      run_in_vectors<ProbabilityRow<true>>(begin + seen.begin, slopes + row * keys + seen.begin,
-                                           seen.size(), scale, logs[row]);
-    } else {
-      run_in_vectors<ProbabilityRow<false>>(begin + seen.begin, static_cast<float*>(nullptr),
-                                            seen.size(), scale, logs[row]);
-    }
+  const BiasRows biases(bias, products);
+  with_flags(slope.defined(), biases.any(), [&](auto caps, auto biased) {
+    for_rows(products, [&](std::int64_t row, std::int64_t query) {
+      const Columns seen = seen_of(rule, query, keys);
+      float* begin = rows + row * keys;
+      hide_others(begin, seen, keys);
+      float* of_slope = caps ? slopes + row * keys : nullptr;
+      if (caps) hide_others(of_slope, seen, keys);
+      const float* of_row = biased ? biases.row(row) + seen.begin : nullptr;
+      run_in_vectors<ProbabilityRow<caps, biased>>(begin + seen.begin, of_row,
+                                                   caps ? of_slope + seen.begin : nullptr,
+                                                   seen.size(), scale, logs[row]);
+    });
   });
 }
 

@@ -8,7 +8,8 @@
 
 namespace galvatron::nn {
 
-// Of a block of scores [b, n, queries, keys]: a score is softcap * tanh(scale * product / softcap).
+// Of a block of scores [b, n, queries, keys]: a score is softcap * tanh(scale * product / softcap),
+// and a bias.
 struct ScoreRule {
   double scale = 1;
   double softcap = 0;       // 0: none
@@ -18,12 +19,13 @@ struct ScoreRule {
 };
 
 // Products become probabilities in place; result [b, n, queries, 1]: the log of each row's sum of
-// exponentials. All tensors here are fp32 and contiguous.
-at::Tensor softmax_rows(const at::Tensor& products, const ScoreRule& rule);
+// exponentials. All tensors here are fp32 and contiguous, but for `bias`: undefined, or fp32 and
+// expands to the products, its rows whole.
+at::Tensor softmax_rows(const at::Tensor& products, const at::Tensor& bias, const ScoreRule& rule);
 
 // The same again, from that log. `slope`: undefined, or becomes d score / d (scale * product).
-void probability_rows(const at::Tensor& products, const at::Tensor& log_sums,
-                      const at::Tensor& slope, const ScoreRule& rule);
+void probability_rows(const at::Tensor& products, const at::Tensor& bias,
+                      const at::Tensor& log_sums, const at::Tensor& slope, const ScoreRule& rule);
 
 // Gradients of probabilities become `scale` times those of scores, times the slope where there is
 // one. along [b, n, queries, 1]: the sum over a row of probability times gradient.
