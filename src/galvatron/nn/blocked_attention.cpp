@@ -267,7 +267,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     return type == at::kDouble ? at::kDouble : at::kFloat;
   }
   static at::Tensor widened(const at::Tensor& bias, at::ScalarType wide) {
-    return bias.defined() ? bias.to(wide) : bias;
+    return bias.defined() ? bias.to(wide).contiguous() : bias;
   }
   static at::Tensor queries_of(const at::Tensor& x, const Block& block) {
     return x.narrow(0, block.samples.begin, block.samples.size())
