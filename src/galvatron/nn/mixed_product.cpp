@@ -15,9 +15,10 @@ void add_by_blocks(at::Tensor& sum, const at::Tensor& a, const at::Tensor& b, do
   const std::int64_t rows = std::max<std::int64_t>(1, kBlockElements / sum.size(1));
   for (std::int64_t begin = 0; begin < sum.size(0); begin += rows) {
     const std::int64_t count = std::min(rows, sum.size(0) - begin);
-    const at::Tensor block = at::mm(a.narrow(1, begin, count).t(), b);
+    at::Tensor block = at::empty({count, sum.size(1)}, a.options());
+    at::addmm_out(block, block, a.narrow(1, begin, count).t(), b, /*beta=*/0, alpha);
     at::Tensor part = sum.narrow(0, begin, count);
-    how == IntoSum::kAdd ? part.add_(block, alpha) : part.copy_(block).mul_(alpha);
+    how == IntoSum::kAdd ? part.add_(block) : part.copy_(block);
   }
 }
 
