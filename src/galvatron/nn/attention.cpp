@@ -56,11 +56,18 @@ at::Tensor window_padding(const at::Tensor& qkv_bias, const LocalHeads& region,
 at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_table,
                           const LocalHeads& heads, const AttentionOptions& options,
                           const LayerCall& call, Range global_heads) {
-  const std::int64_t turning = heads.query + heads.key_value;
-  at::Tensor qk = qkv_BLND.narrow(2, 0, turning);
-  if (!options.rotary.inverse_frequencies.empty()) qk = rotated(qk, options.rotary, call);
-  const at::Tensor q = qk.narrow(2, 0, heads.query), k = qk.narrow(2, heads.query, heads.key_value),
-                   v = qkv_BLND.narrow(2, turning, heads.key_value).transpose(1, 2);
+  // Splits, because their backward is one copy of all parts.
+  std::vector<at::Tensor> parts;
+  if (options.rotary.inverse_frequencies.empty()) {
+    parts = qkv_BLND.split_with_sizes({heads.query, heads.key_value, heads.key_value}, 2);
+  } else {
+    const auto turning =
+        qkv_BLND.split_with_sizes({heads.query + heads.key_value, heads.key_value}, 2);
+    parts = rotated(turning[0], options.rotary, call)
+                .split_with_sizes({heads.query, heads.key_value}, 2);
+    parts.push_back(turning[1]);
+  }
+  const at::Tensor q = parts[0], k = parts[1], v = parts[2].transpose(1, 2);
   const AttentionCore core{options.scale,   options.causal,  options.sliding_window,
                            options.softcap, options.dropout, options.num_heads,
                            global_heads};
