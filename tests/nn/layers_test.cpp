@@ -1,4 +1,7 @@
 // The parts of a Transformer layer against torch's own operators, in fp64.
+#include <cmath>
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include "galvatron/base/partition.h"
@@ -8,9 +11,11 @@
 #include "galvatron/nn/cross_entropy.h"
 #include "galvatron/nn/dropout.h"
 #include "galvatron/nn/layer.h"
+#include "galvatron/nn/mixed_product.h"
 #include "galvatron/nn/norm.h"
 #include "galvatron/nn/recompute.h"
 #include "galvatron/nn/relative_bias.h"
+#include "galvatron/nn/rotary.h"
 
 namespace galvatron::nn {
 namespace {
@@ -54,7 +59,7 @@ TEST(LinearCrossEntropy, CapsLogitsWithTheirGradients) {
   const at::Tensor labels = at::arange(30) % 11;
   const double cap = 1.5;
   const at::Tensor ours =
-      linear_cross_entropy(hidden, weight, bias, labels, 0, 11, comm::Group(), cap);
+      linear_cross_entropy(hidden, weight, bias, labels, {0, 11, cap}, comm::Group());
   const at::Tensor logits = (at::linear(hidden, weight, bias) / cap).tanh() * cap;
   expect_close(linear_logits(hidden, weight, bias, cap), logits);
   const at::Tensor torchs = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum);
@@ -69,25 +74,182 @@ TEST(LinearCrossEntropy, EqualsTorchAndSkipsIgnoredLabels) {
                    bias = random({11}, 3);
   at::Tensor labels = at::arange(130) % 11;
   labels[4] = kIgnoreLabel;
-  const at::Tensor ours = linear_cross_entropy(hidden, weight, bias, labels, 0, 11, comm::Group());
+  const at::Tensor ours =
+      linear_cross_entropy(hidden, weight, bias, labels, {0, 11}, comm::Group(), 0.25);
   const at::Tensor torchs = at::cross_entropy_loss(at::linear(hidden, weight, bias), labels, {},
                                                    at::Reduction::Sum, kIgnoreLabel);
   expect_close(ours, torchs, 1e-10);
-  const auto a =
-      torch::autograd::grad({ours}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
+  const auto a = torch::autograd::grad({ours}, {hidden, weight, bias});
   const auto b =
       torch::autograd::grad({torchs}, {hidden, weight, bias}, {at::full({}, 0.25, at::kDouble)});
   for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i]);
   EXPECT_EQ(a[0][4].abs().sum().item<double>(), 0);
 }
 
+// Loss and gradients as three ranks have them that divide the vocabulary.
+TEST(LinearCrossEntropy, DoesNotDependOnHowTheVocabularyIsDivided) {
+  const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2),
+                   bias = random({11}, 3);
+  at::Tensor labels = at::arange(130) % 11;
+  labels.narrow(0, 20, 30).fill_(kIgnoreLabel);
+  const double scale = 0.125;
+  const at::Tensor whole =
+      linear_cross_entropy(hidden, weight, bias, labels, {0, 11, 2.5}, comm::Group(), scale);
+  const auto expected = torch::autograd::grad({whole}, {hidden, weight, bias});
+  at::Tensor grad_hidden = at::zeros({3, 130, 6}, at::kDouble),
+             grad_weight = at::zeros_like(weight), grad_bias = at::zeros_like(bias),
+             losses = at::zeros({3}, at::kDouble);
+  comm::run_rank_threads(3, [&](comm::World& world) {
+    const Range rows = chunk(11, 3, world.rank());
+    const auto mine = [&](const at::Tensor& x) {
+      return x.detach().narrow(0, rows.begin, rows.size()).requires_grad_(true);
+    };
+    const at::Tensor x = hidden.detach().requires_grad_(true), w = mine(weight), b = mine(bias);
+    const at::Tensor loss =
+        linear_cross_entropy(x, w, b, labels, {rows.begin, 11, 2.5}, world.all(), scale);
+    const auto grads = torch::autograd::grad({loss}, {x, w, b});
+    losses[world.rank()].copy_(loss.detach());
+    grad_hidden[world.rank()].copy_(grads[0]);
+    grad_weight.narrow(0, rows.begin, rows.size()).copy_(grads[1]);
+    grad_bias.narrow(0, rows.begin, rows.size()).copy_(grads[2]);
+  });
+  EXPECT_TRUE(losses.eq(losses[0]).all().item<bool>()) << losses;
+  expect_close(losses[0], whole.detach(), 1e-10);
+  expect_close(grad_hidden.sum(0), expected[0]);
+  expect_close(grad_weight, expected[1]);
+  expect_close(grad_bias, expected[2]);
+}
+
+// In bf16 the logits' gradient is rounded once, without the scale; the weight's is a sum in fp32.
+TEST(LinearCrossEntropy, RoundsGradientsOnce) {
+  const std::int64_t tokens = 512, vocab = 30'000, width = 64;
+  const at::Tensor hidden = random({tokens, width}, 1).detach().mul(0.1).to(at::kBFloat16),
+                   weight = random({vocab, width}, 2).detach().to(at::kBFloat16);
+  const at::Tensor labels = at::arange(tokens) * 7 % vocab;
+  ASSERT_LT(cross_entropy_chunk(vocab, 1, c10::kCPU), tokens);
+  const auto gradients = [&](at::ScalarType type, double scale) {
+    const at::Tensor
+        x = hidden.to(type, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true),
+        w = weight.to(type, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
+    w.set_grad_dtype(std::nullopt);
+    return torch::autograd::grad(
+        {linear_cross_entropy(x, w, {}, labels, {0, vocab}, comm::Group(), scale)}, {x, w});
+  };
+  for (const double scale : {1.0 / 3, 1.0 / 3'000'001}) {  // no powers of two
+    const auto narrow = gradients(at::kBFloat16, scale), exact = gradients(at::kDouble, scale);
+    EXPECT_EQ(narrow[1].scalar_type(), at::kFloat);
+    for (const std::size_t i : {0, 1}) {
+      const at::Tensor ours = narrow[i].to(at::kDouble);
+      EXPECT_LT(((ours - exact[i]).norm() / exact[i].norm()).item<double>(), 6e-3) << i;
+      // Roundings that lean to one side would show in the sum over all rows, where others cancel.
+      // The labels' own, from -(1 - p) to -1, are the mean probability: 1 / vocab.
+      const at::Tensor size = (ours * exact[i]).sum() / exact[i].square().sum();
+      EXPECT_NEAR(size.item<double>(), 1, 1e-4) << i;
+    }
+  }
+}
+
+// fp16 has no numbers below 6e-8, where most probabilities of a large vocabulary lie.
+TEST(LinearCrossEntropy, KeepsSmallProbabilitiesInFp16) {
+  const std::int64_t tokens = 8, vocab = 20'000, width = 4;
+  const at::Tensor hidden = at::zeros({tokens, width}, at::kHalf);
+  at::Tensor weight = at::ones({vocab, width}, at::kHalf);
+  weight.narrow(0, 0, 1).fill_(4.625);  // the others have a probability of 5e-7
+  const auto gradient_of = [&](at::ScalarType type) {
+    const at::Tensor x = (hidden.to(type) + 1).requires_grad_(true);
+    const at::Tensor loss = linear_cross_entropy(
+        x, weight.to(type), {}, at::zeros({tokens}, at::kLong), {0, vocab}, comm::Group(), 0.7);
+    return torch::autograd::grad({loss}, {x})[0].to(at::kDouble);
+  };
+  const at::Tensor exact = gradient_of(at::kDouble);
+  EXPECT_LT(((gradient_of(at::kHalf) - exact).norm() / exact.norm()).item<double>(), 2e-3);
+}
+
+TEST(AddProduct, AddsUpInTheTypeOfTheSum) {
+  for (const at::ScalarType narrow : {at::kDouble, at::kFloat, at::kBFloat16}) {
+    for (const auto& [rows, m, n] :
+         {std::tuple{1, 1, 1}, {7, 3, 5}, {33, 129, 17}, {64, 2000, 700}}) {
+      const at::Tensor a = random({rows, m + 2}, 1).detach().to(narrow).narrow(1, 1, m),
+                       b = random({rows, n}, 2).detach().to(narrow);
+      const at::ScalarType wide = narrow == at::kDouble ? at::kDouble : at::kFloat;
+      at::Tensor sum = at::full({m, n}, std::nan(""), wide);
+      add_product(sum, a, b, 0.3, IntoSum::kSet);
+      const at::Tensor expected = a.to(at::kDouble).t().mm(b.to(at::kDouble)) * 0.3;
+      const double bound = narrow == at::kDouble ? 1e-12 : narrow == at::kFloat ? 1e-4 : 0.1;
+      expect_close(sum.to(at::kDouble), expected, bound);
+      add_product(sum, a, b, 0.3, IntoSum::kAdd);
+      expect_close(sum.to(at::kDouble), expected * 2, 2 * bound);
+    }
+  }
+  at::Tensor nothing = at::full({2, 3}, 1.0);
+  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), 1, IntoSum::kAdd);
+  EXPECT_EQ(nothing.sum().item<float>(), 6);
+  add_product(nothing, at::empty({0, 2}), at::empty({0, 3}), 1, IntoSum::kSet);
+  EXPECT_EQ(nothing.sum().item<float>(), 0);
+}
+
+// --- rotary ---
+
+// As Hugging Face writes it: x cos + rotate_half(x) sin.
+at::Tensor turned_by_halves(const at::Tensor& x, const Rotary& rotary,
+                            const at::Tensor& positions) {
+  const at::Tensor angles =
+      positions.to(at::kDouble).unsqueeze(-1) * at::tensor(rotary.inverse_frequencies, at::kDouble);
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(-2);
+  const std::int64_t half = angles.size(-1);
+  const at::Tensor turning = x.narrow(3, 0, 2 * half);
+  const at::Tensor crossed =
+      at::cat({turning.narrow(3, half, half).neg(), turning.narrow(3, 0, half)}, 3);
+  const at::Tensor out = (turning * both.cos() + crossed * both.sin()) * rotary.scale;
+  return at::cat({out, x.narrow(3, 2 * half, x.size(3) - 2 * half)}, 3);
+}
+
+TEST(Rotary, TurnsPairsWithTheirGradients) {
+  const Rotary rotary{{1, 0.3, 0.01}, 1.25};
+  const at::Tensor all = random({2, 7, 5, 9}, 1), grad = random({2, 7, 3, 9}, 2).detach();
+  const at::Tensor x = all.narrow(2, 1, 3);  // not contiguous, with dims that stay
+  LayerCall call;
+  Tables tables;
+  const auto expect_same = [&](const at::Tensor& positions) {
+    const at::Tensor ours = rotated(x, rotary, call),
+                     plain = turned_by_halves(x, rotary, positions);
+    expect_close(ours, plain, 1e-13);
+    expect_close(torch::autograd::grad({ours}, {all}, {grad})[0],
+                 torch::autograd::grad({plain}, {all}, {grad})[0], 1e-13);
+  };
+  expect_same(at::arange(7));
+  call.tables = &tables;
+  rotated(random({1, 20, 1, 9}, 3), rotary, call);  // a longer table is made
+  expect_same(at::arange(7));
+  call.documents.positions_BL =
+      at::tensor({0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 99}).view({2, 7});
+  expect_same(call.documents.positions_BL);
+}
+
+TEST(Tables, KeepTheLongestOfAKind) {
+  Tables tables;
+  int made = 0;
+  const auto make = [&](std::int64_t length) {
+    ++made;
+    return at::arange(length);
+  };
+  const Tables::Key key{TableKind::kRotary, {1, 2}}, other{TableKind::kRotary, {1, 3}};
+  EXPECT_EQ(tables.get(key, 5, make).numel(), 5);
+  EXPECT_EQ(tables.get(key, 3, make).numel(), 5);
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(tables.get(key, 6, make).numel(), 6);
+  EXPECT_EQ(tables.get(other, 1, make).numel(), 1);
+  EXPECT_EQ(made, 3);
+}
+
 TEST(LinearCrossEntropy, ManyChunksEqualOne) {
   // A vocabulary this large leaves 64 tokens a chunk.
   const std::int64_t vocab = 200'000, tokens = 150;
-  ASSERT_LT(cross_entropy_chunk(vocab, 1), tokens);
+  ASSERT_LT(cross_entropy_chunk(vocab, 1, c10::kCPU), tokens);
   const at::Tensor hidden = random({tokens, 2}, 1), weight = random({vocab, 2}, 2);
   const at::Tensor labels = at::arange(tokens) * 997;
-  const at::Tensor ours = linear_cross_entropy(hidden, weight, {}, labels, 0, vocab, comm::Group());
+  const at::Tensor ours =
+      linear_cross_entropy(hidden, weight, {}, labels, {0, vocab}, comm::Group());
   const at::Tensor torchs =
       at::cross_entropy_loss(at::linear(hidden, weight), labels, {}, at::Reduction::Sum);
   expect_close(ours, torchs, 1e-8);
@@ -103,7 +265,7 @@ at::Tensor divided_scores(const at::Tensor& hidden, const at::Tensor& weight,
   comm::run_rank_threads(3, [&](comm::World& world) {
     const Range rows = chunk(weight.size(0), 3, world.rank());
     out[world.rank()].copy_(linear_scores(hidden, weight.narrow(0, rows.begin, rows.size()), {},
-                                          labels, rows.begin, weight.size(0), world.all()));
+                                          labels, {rows.begin, weight.size(0)}, world.all()));
   });
   EXPECT_TRUE(at::equal(out[0], out[1]) && at::equal(out[0], out[2]));
   return out[0];
@@ -115,7 +277,7 @@ TEST(LinearScores, CountLabelsWithTheHighestLogitHoweverTheVocabularyIsDivided) 
   at::Tensor labels = logits.argmax(1);
   labels.narrow(0, 0, 60).add_(1).remainder_(11);
   labels.narrow(0, 100, 7).fill_(kIgnoreLabel);
-  const at::Tensor alone = linear_scores(hidden, weight, {}, labels, 0, 11, comm::Group());
+  const at::Tensor alone = linear_scores(hidden, weight, {}, labels, {0, 11}, comm::Group());
   EXPECT_EQ(alone[1].item<double>(), 130 - 60 - 7);
   expect_close(alone[0],
                at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, kIgnoreLabel), 1e-10);
@@ -127,7 +289,7 @@ TEST(LinearScores, CountLabelsWithTheHighestLogitHoweverTheVocabularyIsDivided) 
 TEST(LinearScores, OfEqualLogitsTheFirstCounts) {
   const at::Tensor hidden = at::ones({11, 1}, at::kDouble), weight = at::ones({11, 1}, at::kDouble);
   const at::Tensor labels = at::arange(11);
-  EXPECT_EQ(linear_scores(hidden, weight, {}, labels, 0, 11, comm::Group())[1].item<double>(), 1);
+  EXPECT_EQ(linear_scores(hidden, weight, {}, labels, {0, 11}, comm::Group())[1].item<double>(), 1);
   EXPECT_EQ(divided_scores(hidden, weight, labels)[1].item<double>(), 1);
   EXPECT_EQ(divided_scores(hidden, weight, at::full({11}, 4))[1].item<double>(), 0);
 }
@@ -159,7 +321,7 @@ TEST(RelativeBias, IsTheTablesEntryForEachDistanceAndHead) {
   const RelativeBias bias{8, 16, true};
   const std::int64_t length = 7;
   const at::Tensor table = random({8, 6}, 1), grad = random({1, 2, length, length}, 2).detach();
-  const at::Tensor whole = relative_bias(table, bias, {3, 5}, length);
+  const at::Tensor whole = relative_bias(table, bias, {3, 5}, length, {});
   ASSERT_EQ(whole.sizes(), (at::IntArrayRef{1, 2, length, length}));
   const std::vector<std::int64_t> buckets = buckets_of(bias, length);
   at::Tensor expected_grad = at::zeros({8, 6}, at::kDouble);
@@ -241,6 +403,55 @@ TEST(Dropout, KeepsTheMeanAndRestsInEvaluation) {
   EXPECT_NEAR((y == 0).to(at::kDouble).mean().item<double>(), 0.3, 0.01);
   call.training = false;
   EXPECT_TRUE(at::equal(dropout(x, options, call), x));
+}
+
+// The kernel that draws while it multiplies, beside the mask as a tensor.
+TEST(Dropout, KernelDropsWhatTheMaskSays) {
+  const std::uint64_t key = random_key(3, "site");
+  const at::Tensor x = random({3, 2, 5, 37}, 1).detach().transpose(0, 2);  // [5, 2, 3, 37]
+  const Places places{1'000'003, {77'777, 5'000, 41}};
+  const auto steps = [](std::int64_t count, std::int64_t stride) {
+    return at::arange(count) * stride;
+  };
+  const at::Tensor index = (steps(5, 77'777) + 1'000'003).view({-1, 1, 1, 1}) +
+                           steps(2, 5'000).view({-1, 1, 1}) + steps(3, 41).view({-1, 1}) +
+                           steps(37, 1);
+  const at::Tensor keep = keep_mask(index, key, 0.3);
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf}) {
+    const at::Tensor in = x.to(type);
+    const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
+    const at::Tensor expected = (in.to(wide) * (1 / 0.7)).to(type) * keep.to(type);
+    EXPECT_TRUE(at::allclose(kept_and_scaled(in, places, key, 0.3, 1 / 0.7).to(at::kDouble),
+                             expected.to(at::kDouble), 0, type == at::kDouble ? 1e-15 : 0))
+        << type;
+  }
+}
+
+// 1 / (1 - p) rounded to bf16 would be 0.16 % off.
+TEST(Dropout, KeepsTheMeanInHalfPrecision) {
+  const Dropout options{0.1, random_key(3, "site")};
+  const at::Tensor x = random({16, 256, 256}, 1).detach().abs().to(at::kBFloat16);
+  const LayerCall call = call_for({0, 16}, {0, 256}, 256);
+  const at::Tensor y = dropout(x, options, call).to(at::kDouble),
+                   exact = dropout(x.to(at::kDouble), options, call);
+  EXPECT_NEAR((y.sum() / exact.sum()).item<double>(), 1, 1e-4);
+}
+
+TEST(Dropout, BackwardDropsTheSame) {
+  const Dropout options{0.25, random_key(3, "site")};
+  const at::Tensor x = random({4, 10, 6}, 1), grad = random({4, 10, 6}, 2).detach();
+  const at::Tensor y = dropout(x, options, call_for({8, 12}, {0, 10}, 10));
+  expect_close(torch::autograd::grad({y}, {x}, {grad})[0], grad * y.ne(0) / 0.75, 1e-14);
+}
+
+// What accelerators use, drawn here from the CPU's generator.
+TEST(Dropout, SampleMasksDependOnTheGlobalPositionOnly) {
+  const Dropout options{0.25, random_key(3, "site")};
+  const at::Tensor whole = sample_masks(at::empty({4, 10, 6}), {8, 0, 10, 0, 6}, options);
+  EXPECT_NEAR(whole.to(at::kDouble).mean().item<double>(), 0.75, 0.1);
+  const at::Tensor part = sample_masks(at::empty({2, 4, 2}), {9, 3, 10, 1, 6}, options);
+  EXPECT_TRUE(at::equal(part, whole.narrow(0, 1, 2).narrow(1, 3, 4).narrow(2, 1, 2)));
+  EXPECT_FALSE(at::equal(whole[0], whole[1]));
 }
 
 }  // namespace

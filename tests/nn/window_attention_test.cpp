@@ -53,7 +53,7 @@ TEST(WindowBias, IsByOffsetAndOnlyBetweenNeighbours) {
   const WindowOptions options{4, 6, 3, 1};  // padded to 6 x 6
   const std::int64_t size = options.size, across = 2 * size - 1, lines = 6;
   const at::Tensor table = at::rand({across * across, 2}, at::kDouble);
-  const at::Tensor bias = window_bias(table, 1, options);
+  const at::Tensor bias = window_bias(table, 1, options, {});
   ASSERT_EQ(bias.sizes(), (std::vector<std::int64_t>{4, 2, 9, 9}));
   // Line of the grid, by line of the shifted one; the first `shift` lines come last.
   const auto wrapped = [&](std::int64_t line) { return line >= lines - options.shift; };
@@ -71,8 +71,9 @@ TEST(WindowBias, IsByOffsetAndOnlyBetweenNeighbours) {
       }
     }
   }
-  EXPECT_TRUE(at::equal(window_bias(table, 3, options).narrow(0, 8, 4), bias)) << "of every sample";
-  EXPECT_EQ(window_bias(table, 3, {6, 6, 3, 0}).size(0), 1) << "one for all without a shift";
+  EXPECT_TRUE(at::equal(window_bias(table, 3, options, {}).narrow(0, 8, 4), bias))
+      << "of every sample";
+  EXPECT_EQ(window_bias(table, 3, {6, 6, 3, 0}, {}).size(0), 1) << "one for all without a shift";
 }
 
 TEST(DropPath, WholeSamplesSkipOrAreScaled) {

@@ -151,14 +151,13 @@ StepNumbers train_step(const TrainingCase& job, runtime::Engine& engine,
                        train::Optimizer& optimizer, int step,
                        const std::function<void()>& on_gradients) {
   HashedInputs tokens(job, step);
-  StepNumbers out;
-  out.loss = engine.forward_backward(tokens, step);
+  engine.run_step(tokens, step);
   if (on_gradients) on_gradients();
   optimizer.drop_frozen_gradients();
-  out.grad_norm = engine.gradient_norm();
-  optimizer.step(job.learning_rate, train::clip_factor(out.grad_norm, job.max_grad_norm));
+  const runtime::StepTotals totals = engine.totals();
+  optimizer.step(job.learning_rate, train::clip_factor(totals.gradient_norm, job.max_grad_norm));
   engine.publish();
-  return out;
+  return {totals.loss, totals.gradient_norm};
 }
 
 TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::BackendKind backend) {

@@ -247,7 +247,7 @@ bool any_layer(const std::vector<plan::Plan>& plans, Has has) {
 // Two nodes: TP may lie inside them or across. Few tokens, and messages that cost by their size
 // alone, so that both are best somewhere.
 TEST(Search, EqualsEveryPlanOfTwoNodes) {
-  PlanningExample example("gpt2-tiny", 4, 4, 16, 2);
+  PlanningExample example("gpt2-tiny", 4, 4, 32, 2);
   for (auto& [name, link] : example.hardware.links) link.latency_ms = 0;
   SearchOptions options = with_memory({});
   allow(options, {"ulysses_degree=1", "tp_degree=1,2", "zero_stage=0,3", "recompute=none,full",

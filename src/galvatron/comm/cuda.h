@@ -44,6 +44,8 @@ class CudaPlugin {
   virtual void reset_peak_memory(int index) = 0;
   virtual void empty_cache() = 0;
   virtual void synchronize(int index) = 0;
+  // From now on whatever makes the host wait for a device throws: for tests.
+  virtual void forbid_waiting(bool on) = 0;
   virtual std::shared_ptr<World::Factory> make_factory(c10::intrusive_ptr<c10d::Store> store,
                                                        c10::Device device,
                                                        std::chrono::milliseconds timeout) = 0;

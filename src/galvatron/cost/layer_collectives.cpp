@@ -129,14 +129,15 @@ class LayerTraffic {
     tp(out_.backward, Collective::kReduceScatter, inner);
   }
 
-  // Per chunk of rows the maximum, then the sum and the label's logit together.
+  // Per chunk of rows what every rank sees of them: maximum, sum and the label's logit.
   void cross_entropy(std::int64_t rows) {
     const std::int64_t vocab = largest_chunk(spec_.vocab_size(), strategy_.tp_degree);
-    const std::int64_t at_once = std::min(rows, rows_of_logits_at_once(vocab));
+    const bool on_cpu = inputs_.hardware.device.starts_with("cpu");
+    const std::int64_t at_once = std::min(rows, rows_of_logits_at_once(vocab, on_cpu));
     if (at_once == 0) return;
     const auto chunks = static_cast<int>((rows + at_once - 1) / at_once);
-    tp(out_.backward, Collective::kAllReduce, at_once * state_bytes_, chunks);
-    tp(out_.backward, Collective::kAllReduce, 2 * at_once * state_bytes_, chunks);
+    const std::int64_t statistics = 3 * at_once * state_bytes_;
+    tp(out_.backward, Collective::kAllGather, strategy_.tp_degree * statistics, chunks);
   }
 
   void vocabulary_head() {

@@ -121,8 +121,7 @@ AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacem
       .num_kv_heads = shape.num_kv_heads,
       .head_size = shape.head_size,
       .scale = attention_scale(shape),
-      .inverse_frequencies = shape.rope.inverse_frequencies,
-      .rotary_scale = shape.rope.scale,
+      .rotary = {shape.rope.inverse_frequencies, shape.rope.scale},
       .causal = shape.causal,
       .sliding_window = shape.sliding_window,
       .softcap = shape.attention_softcap,
@@ -196,9 +195,11 @@ at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH,
   const at::Tensor &weight = params[weight_], &bias = param_or_none(params, bias_);
   if (call.logits) return nn::linear_logits(hidden_BTH, weight, bias, softcap_);
   const std::int64_t tokens = hidden_BTH.size(0) * hidden_BTH.size(1);
-  const auto loss = call.scores ? &nn::linear_scores : &nn::linear_cross_entropy;
-  return loss(hidden_BTH.reshape({tokens, hidden_BTH.size(2)}), weight, bias,
-              call.inputs.labels_BT.reshape({tokens}), first_row_, vocab_size_, tp_, softcap_);
+  const at::Tensor hidden_MH = hidden_BTH.reshape({tokens, hidden_BTH.size(2)});
+  const at::Tensor labels_M = call.inputs.labels_BT.reshape({tokens});
+  const nn::VocabularyPart part{first_row_, vocab_size_, softcap_};
+  if (call.scores) return nn::linear_scores(hidden_MH, weight, bias, labels_M, part, tp_);
+  return nn::linear_cross_entropy(hidden_MH, weight, bias, labels_M, part, tp_, call.loss_scale);
 }
 
 }  // namespace galvatron::models

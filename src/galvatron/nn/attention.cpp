@@ -17,36 +17,6 @@ struct LocalHeads {
   std::int64_t total() const { return query + 2 * key_value; }
 };
 
-// Of the dims that are turned the first half is paired with the second, as Hugging Face does; those
-// behind them stay. x [B, L, n, D]; tables [L, 1, pairs] or [B, L, 1, pairs].
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
-  const std::int64_t half = cosine.size(-1), rest = x.size(3) - 2 * half;
-  const at::Tensor first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
-  std::vector<at::Tensor> parts = {first * cosine - second * sine, second * cosine + first * sine};
-  if (rest > 0) parts.push_back(x.narrow(3, 2 * half, rest));
-  return at::cat(parts, 3);
-}
-
-struct RotaryTables {
-  at::Tensor cosine, sine;
-};
-
-// positions_BL: undefined where they are 0, 1, ..., length - 1.
-RotaryTables rotary_tables(const AttentionOptions& options, std::int64_t length,
-                           const at::Tensor& positions_BL, const at::Tensor& like) {
-  const bool fp64 = like.scalar_type() == at::kDouble;
-  const auto wide =
-      at::TensorOptions().dtype(fp64 ? at::kDouble : at::kFloat).device(like.device());
-  const at::Tensor frequencies = at::tensor(options.inverse_frequencies, at::kDouble).to(wide);
-  const at::Tensor positions =
-      positions_BL.defined() ? positions_BL.to(wide) : at::arange(length, wide);
-  const at::Tensor angles = positions.unsqueeze(-1) * frequencies;
-  const auto table = [&](const at::Tensor& values) {
-    return values.mul(options.rotary_scale).to(like.scalar_type()).unsqueeze(-2);
-  };
-  return {table(angles.cos()), table(angles.sin())};
-}
-
 // One head is whole on a rank, so its norm needs no other; all heads of a token lie on the ranks of
 // the tensor-parallel group.
 at::Tensor norm_part(const at::Tensor& x_BTND, const at::Tensor& weight,
@@ -86,24 +56,27 @@ at::Tensor window_padding(const at::Tensor& qkv_bias, const LocalHeads& region,
 at::Tensor attention_core(const at::Tensor& qkv_BLND, const at::Tensor& bias_table,
                           const LocalHeads& heads, const AttentionOptions& options,
                           const LayerCall& call, Range global_heads) {
-  at::Tensor q = qkv_BLND.narrow(2, 0, heads.query);
-  at::Tensor k = qkv_BLND.narrow(2, heads.query, heads.key_value);
-  const at::Tensor v =
-      qkv_BLND.narrow(2, heads.query + heads.key_value, heads.key_value).transpose(1, 2);
-  if (!options.inverse_frequencies.empty()) {
-    const RotaryTables tables =
-        rotary_tables(options, qkv_BLND.size(1), call.documents.positions_BL, qkv_BLND);
-    q = rotate(q, tables.cosine, tables.sine);
-    k = rotate(k, tables.cosine, tables.sine);
+  // Splits, because their backward is one copy of all parts.
+  std::vector<at::Tensor> parts;
+  if (options.rotary.inverse_frequencies.empty()) {
+    parts = qkv_BLND.split_with_sizes({heads.query, heads.key_value, heads.key_value}, 2);
+  } else {
+    const auto turning =
+        qkv_BLND.split_with_sizes({heads.query + heads.key_value, heads.key_value}, 2);
+    parts = rotated(turning[0], options.rotary, call)
+                .split_with_sizes({heads.query, heads.key_value}, 2);
+    parts.push_back(turning[1]);
   }
+  const at::Tensor q = parts[0], k = parts[1], v = parts[2].transpose(1, 2);
   const AttentionCore core{options.scale,   options.causal,  options.sliding_window,
                            options.softcap, options.dropout, options.num_heads,
                            global_heads};
   at::Tensor bias;
   if (options.window.active()) {
-    bias = window_bias(bias_table, qkv_BLND.size(0) / options.window.windows(), options.window);
+    bias =
+        window_bias(bias_table, qkv_BLND.size(0) / options.window.windows(), options.window, call);
   } else if (bias_table.defined()) {
-    bias = relative_bias(bias_table, options.relative_bias, global_heads, qkv_BLND.size(1));
+    bias = relative_bias(bias_table, options.relative_bias, global_heads, qkv_BLND.size(1), call);
   }
   return attend(q.transpose(1, 2), k.transpose(1, 2), v, bias, core, call,
                 {call.documents.of_sequence, call.documents.of_sequence})

@@ -1,12 +1,11 @@
 // Self-attention with tensor parallelism over heads and Ulysses over the sequence.
 #pragma once
-#include <vector>
-
 #include <ATen/core/Tensor.h>
 
 #include "galvatron/nn/dropout.h"
 #include "galvatron/nn/layer.h"
 #include "galvatron/nn/relative_bias.h"
+#include "galvatron/nn/rotary.h"
 #include "galvatron/nn/window_attention.h"
 
 namespace galvatron::nn {
@@ -18,12 +17,11 @@ struct AttentionOptions {
   std::int64_t num_heads = 1;  // of the model, not of this rank
   std::int64_t num_kv_heads = 1;
   std::int64_t head_size = 1;
-  double scale = 1;                         // of q.k before the softmax
-  std::vector<double> inverse_frequencies;  // of the pairs of dims that are turned; empty: none
-  double rotary_scale = 1;                  // of cos and sin
-  bool causal = true;                       // else all tokens see all
-  std::int64_t sliding_window = 0;          // tokens that a token sees; 0: all before it
-  double softcap = 0;                       // of the scores (AttentionCore)
+  double scale = 1;                 // of q.k before the softmax
+  Rotary rotary;                    // of queries and keys
+  bool causal = true;               // else all tokens see all
+  std::int64_t sliding_window = 0;  // tokens that a token sees; 0: all before it
+  double softcap = 0;               // of the scores (AttentionCore)
   HeadNorm head_norm = HeadNorm::kNone;
   double head_norm_epsilon = 0;
   double head_norm_offset = 0;  // as of rms_norm

@@ -4,7 +4,10 @@
 #include <limits>
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/blocked_attention.h"
 #include "galvatron/nn/collectives.h"
+#include "galvatron/nn/counter_random.h"
+#include "galvatron/nn/tables.h"
 
 namespace galvatron::nn {
 namespace {
@@ -37,42 +40,41 @@ at::Tensor other_documents(const DocumentPair& pair, std::int64_t queries, std::
   return hidden;
 }
 
-at::Tensor explicit_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                              const at::Tensor& bias, const AttentionCore& core,
-                              const LayerCall& call, const DocumentPair& documents) {
-  const std::int64_t repeat = q.size(1) / k.size(1);
-  at::Tensor scores = at::matmul(q, repeat_heads(k, repeat).transpose(2, 3)).mul(core.scale);
-  if (core.softcap > 0) scores = scores.div(core.softcap).tanh().mul(core.softcap);
-  if (bias.defined()) scores = scores + bias;
-  if (core.causal) {
-    const at::Tensor all = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool));
-    at::Tensor hidden = all.triu(1);
-    if (core.sliding_window > 0) hidden = hidden.logical_or(all.tril(-core.sliding_window));
-    scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
-  }
-  if (documents.queries) {
-    scores = scores.masked_fill(other_documents(documents, q.size(2), k.size(2)).to(q.device()),
-                                -std::numeric_limits<double>::infinity());
-  }
-  const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
-  return at::matmul(
-      attention_dropout(probabilities, core.dropout, call, core.heads, core.num_heads),
-      repeat_heads(v, repeat));
+// Where a kernel that drops by itself takes its numbers from.
+struct KernelDropout {
+  double p = 0;
+  std::uint64_t seed = 0;
+};
+
+// Accelerators drop in the kernel. Its numbers belong to places in the tensors of this call, so the
+// masks are those of the samples and heads that are here together: unlike all else that is random,
+// they depend on the plan. Where torch is to be deterministic all is written out, and they do not.
+bool kernel_drops(const at::Tensor& q) {
+  return !q.is_cpu() && !at::globalContext().deterministicAlgorithms();
+}
+
+KernelDropout kernel_dropout(const AttentionCore& core, const LayerCall& call) {
+  if (!core.dropout.active(call)) return {};
+  const auto place =
+      static_cast<std::uint64_t>(call.first_sample * core.num_heads + core.heads.begin);
+  return {core.dropout.p, scramble(core.dropout.key ^ scramble(place))};
 }
 
 // In one kernel; `mask` is true where a query sees a key, or added to the scores, or undefined.
 at::Tensor fused_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const at::Tensor& mask, bool causal, double scale) {
+                           const at::Tensor& mask, bool causal, double scale,
+                           const KernelDropout& dropout) {
   const std::int64_t repeat = q.size(1) / k.size(1);
   const auto optional_mask = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
   // On CUDA only the half-precision kernels know grouped heads, and none of them with a mask; the
   // fallback would build the score matrix.
   const bool spread =
       repeat > 1 && q.is_cuda() && (q.scalar_type() == at::kFloat || mask.defined());
-  return at::scaled_dot_product_attention(q, spread ? repeat_heads(k, repeat) : k,
-                                          spread ? repeat_heads(v, repeat) : v, optional_mask, 0.0,
-                                          causal, scale, /*enable_gqa=*/repeat > 1 && !spread);
+  if (dropout.p > 0)
+    at::Generator(at::globalContext().defaultGenerator(q.device())).set_current_seed(dropout.seed);
+  return at::scaled_dot_product_attention(
+      q, spread ? repeat_heads(k, repeat) : k, spread ? repeat_heads(v, repeat) : v, optional_mask,
+      dropout.p, causal, scale, /*enable_gqa=*/repeat > 1 && !spread);
 }
 
 // [B, n, begin .. begin + blocks * size, D] -> [B * blocks, n, size, D].
@@ -97,26 +99,32 @@ at::Tensor fold_pairs(const at::Tensor& x, std::int64_t blocks, std::int64_t siz
 // meets its own keys and those of the block before, behind one mask. So no more is computed than
 // two windows for a query, and no mask of the whole sequence exists.
 at::Tensor sliding_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                             const AttentionCore& core) {
+                             const AttentionCore& core, const LayerCall& call) {
   const std::int64_t window = core.sliding_window, length = q.size(2);
   const std::int64_t blocks = length / window - 1, rest = length % window;
+  KernelDropout dropout = kernel_dropout(core, call);
   // Row i is the query `window + i` of the keys' columns.
-  const at::Tensor all = at::ones({window, 2 * window}, q.options().dtype(at::kBool));
-  const at::Tensor mask = all.tril(window).logical_and(all.triu(1));
+  const at::Tensor mask =
+      table(call, {TableKind::kSlidingMask, {static_cast<double>(window)}}, 0, [&](std::int64_t) {
+        const at::Tensor all = at::ones({window, 2 * window}, q.options().dtype(at::kBool));
+        return all.tril(window).logical_and(all.triu(1));
+      });
   std::vector<at::Tensor> parts = {fused_attention(q.narrow(2, 0, window), k.narrow(2, 0, window),
                                                    v.narrow(2, 0, window), {},
-                                                   /*causal=*/true, core.scale)};
+                                                   /*causal=*/true, core.scale, dropout)};
+  dropout.seed = scramble(dropout.seed);  // of other places
   if (blocks > 0) {
     const at::Tensor middle =
         fused_attention(fold_blocks(q, window, blocks, window), fold_pairs(k, blocks, window),
-                        fold_pairs(v, blocks, window), mask, /*causal=*/false, core.scale);
+                        fold_pairs(v, blocks, window), mask, /*causal=*/false, core.scale, dropout);
     parts.push_back(middle.unflatten(0, {q.size(0), blocks}).transpose(1, 2).flatten(2, 3));
   }
   if (rest > 0) {
     const std::int64_t first = length - rest, key = first - window, keys = window + rest;
-    parts.push_back(
-        fused_attention(q.narrow(2, first, rest), k.narrow(2, key, keys), v.narrow(2, key, keys),
-                        mask.narrow(0, 0, rest).narrow(1, 0, keys), /*causal=*/false, core.scale));
+    dropout.seed = scramble(dropout.seed);
+    parts.push_back(fused_attention(
+        q.narrow(2, first, rest), k.narrow(2, key, keys), v.narrow(2, key, keys),
+        mask.narrow(0, 0, rest).narrow(1, 0, keys), /*causal=*/false, core.scale, dropout));
   }
   return at::cat(parts, 2);
 }
@@ -223,21 +231,43 @@ bool are_whole(const std::shared_ptr<const Documents>& documents, std::int64_t l
 
 }  // namespace
 
+namespace {
+
+// No kernel caps scores; the CPU's neither drops nor gives a gradient to a bias.
+bool is_written_out(const at::Tensor& q, const at::Tensor& bias, const AttentionCore& core,
+                    const LayerCall& call) {
+  if (core.softcap > 0) return true;
+  if (core.dropout.active(call) && !kernel_drops(q)) return true;
+  if (!bias.defined()) return false;
+  if (core.sliding_window > 0 && core.sliding_window < q.size(2)) return true;
+  return q.is_cpu() && (core.causal || (at::GradMode::is_enabled() && bias.requires_grad()));
+}
+
+// [B or 1, n, Q, K]: what lies ahead of a query is never seen.
+at::Tensor causal_bias(const at::Tensor& bias, std::int64_t queries, std::int64_t keys) {
+  const at::Tensor ahead = at::ones({queries, keys}, bias.options().dtype(at::kBool)).triu(1);
+  return bias.masked_fill(ahead, -std::numeric_limits<double>::infinity());
+}
+
+}  // namespace
+
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const at::Tensor& bias, const AttentionCore& core, const LayerCall& call,
                   const DocumentPair& documents) {
   if (q.size(0) == 0) return q * nothing_of(k, v, bias);
+  const bool drops = core.dropout.active(call);
   if (!are_whole(documents.queries, q.size(2)) || !are_whole(documents.keys, k.size(2))) {
-    return core.dropout.active(call) ? explicit_attention(q, k, v, bias, core, call, documents)
-                                     : attend_by_document(q, k, v, bias, core, call, documents);
+    if (!drops) return attend_by_document(q, k, v, bias, core, call, documents);
+    const at::Tensor hidden = other_documents(documents, q.size(2), k.size(2)).to(q.device());
+    return blocked_attention(q, k, v, bias, hidden, core, call);
   }
-  // torch refuses a causal mask beside a bias, and no kernel caps scores; with these, or with
-  // dropout, everything is written out.
-  if (core.dropout.active(call) || core.softcap > 0 || (core.causal && bias.defined()))
-    return explicit_attention(q, k, v, bias, core, call, {});
+  if (is_written_out(q, bias, core, call)) return blocked_attention(q, k, v, bias, {}, core, call);
   if (core.sliding_window > 0 && core.sliding_window < q.size(2))
-    return sliding_attention(q, k, v, core);
-  return fused_attention(q, k, v, bias, core.causal, core.scale);
+    return sliding_attention(q, k, v, core, call);
+  // torch refuses a causal mask beside a bias.
+  const bool joins = core.causal && bias.defined();
+  return fused_attention(q, k, v, joins ? causal_bias(bias, q.size(2), k.size(2)) : bias,
+                         core.causal && !joins, core.scale, kernel_dropout(core, call));
 }
 
 }  // namespace galvatron::nn

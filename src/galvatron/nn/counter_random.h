@@ -1,6 +1,7 @@
 // Random numbers that are a function of (key, index) and of nothing else, so that no layout of
 // ranks changes them.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -23,5 +24,17 @@ void fill_normal(float* out, std::int64_t count, std::uint64_t key, std::int64_t
 // True with probability 1 - p for each 64-bit index; a bool tensor of the shape of `index` (int64),
 // on its device.
 at::Tensor keep_mask(const at::Tensor& index, std::uint64_t key, double p);
+
+// The indices of a tensor of four dimensions that is a part of a larger one: first + i strides[0] +
+// j strides[1] + k strides[2] + l for its element [i, j, k, l].
+struct Places {
+  std::int64_t first = 0;
+  std::array<std::int64_t, 3> strides{};
+};
+
+// x times `scale` where keep_mask() of its places is true, else 0; in fp32 or wider, rounded once.
+// x [a, b, c, d] on the CPU; one pass, without a mask.
+at::Tensor kept_and_scaled(const at::Tensor& x, const Places& places, std::uint64_t key, double p,
+                           double scale);
 
 }  // namespace galvatron::nn

@@ -1,12 +1,13 @@
 #include "galvatron/nn/cross_entropy.h"
 
 #include <algorithm>
-#include <limits>
 
+#include "galvatron/base/error.h"
 #include "galvatron/base/logit_rows.h"
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/nn/layer.h"
+#include "galvatron/nn/mixed_product.h"
 
 namespace galvatron::nn {
 namespace {
@@ -27,155 +28,188 @@ at::Tensor cap_logits(at::Tensor& logits, double cap, bool want_slope) {
   return slope;
 }
 
-// What one chunk of tokens gives: its loss, and what is wanted beside it: d loss / d logits in
-// place of the logits, or how many labels have the highest logit.
+// What one chunk of tokens gives: its loss, and what is wanted beside it: d loss / d logits times a
+// factor in place of the logits, or how many labels have the highest logit.
 enum class Beside { kNothing, kGradient, kCorrect };
 struct ChunkLoss {
   at::Tensor loss_sum;
-  at::Tensor grad_logits, correct;
+  at::Tensor correct;
 };
 
-// Row of the highest logit in the whole vocabulary: the first of equal ones.
-at::Tensor best_row(const at::Tensor& own_maximum, const at::Tensor& own_column,
-                    const at::Tensor& maximum, std::int64_t first_row, const comm::Group& group) {
-  const at::Tensor behind_all = at::full_like(own_column, std::numeric_limits<std::int64_t>::max());
-  at::Tensor best = at::where(own_maximum.eq(maximum), own_column + first_row, behind_all).neg();
-  group.all_reduce(best, comm::Reduction::kMax);
-  return best.neg_();
+// Of each row, as one rank sees it: the maximum of its logits, the sum of their exponentials below
+// it, the label's logit, and where the highest lies. One all-gather for a chunk brings together
+// what all ranks see.
+enum Statistic { kMaximum, kSum, kLabel, kBest, kNumStatistics };
+// A row of the vocabulary must be a number of fp32.
+constexpr std::int64_t kMostRows = std::int64_t{1} << 24;
+
+struct LabelPlace {
+  at::Tensor counts;  // in the logits' type: 1 where the label counts
+  at::Tensor mine;    // and lies in this rank's rows
+  at::Tensor column;  // there; 0 elsewhere
+};
+
+LabelPlace place_of(const at::Tensor& labels, const VocabularyPart& part,
+                    const at::Tensor& logits) {
+  const at::Tensor counts = labels.ne(kIgnoreLabel);
+  const at::Tensor local = labels - part.first_row;
+  const at::Tensor mine = local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(counts);
+  return {counts.to(logits.scalar_type()), mine.to(logits.scalar_type()),
+          at::where(mine, local, 0).unsqueeze(1)};
 }
 
-// Softmax statistics need two numbers per token from all ranks: the maximum, and the sum of
-// exponentials beside the label's logit (Megatron-LM's vocab-parallel cross entropy, with its last
-// two reductions in one).
-ChunkLoss chunk_loss(const at::Tensor& logits_in, const at::Tensor& labels, std::int64_t first_row,
-                     const comm::Group& group, Beside wanted) {
-  at::Tensor logits = logits_in;
-  ChunkLoss out;
-  const at::Tensor ignored = labels.eq(kIgnoreLabel);
-  at::Tensor maximum;
+// Leaves the exponentials below this rank's maximum in place of the logits.
+at::Tensor own_statistics(at::Tensor& logits, const LabelPlace& label, const VocabularyPart& part,
+                          Beside wanted) {
+  const std::int64_t rows = logits.size(0);
+  const std::int64_t count = wanted == Beside::kCorrect ? kNumStatistics : kBest;
+  const at::Tensor out = at::empty({count, rows}, logits.options());
   if (wanted == Beside::kCorrect) {
-    const auto [own, column] = logits.max(1, /*keepdim=*/true);
-    maximum = own.clone();
-    group.all_reduce(maximum, comm::Reduction::kMax);
-    const at::Tensor best = best_row(own, column, maximum, first_row, group).squeeze(1);
-    out.correct = best.eq(labels).logical_and_(ignored.logical_not()).sum();
+    GALV_CHECK(part.vocab_size < kMostRows, "a vocabulary of ", part.vocab_size);
+    const auto [maximum, best] = logits.max(1);
+    out[kMaximum].copy_(maximum);
+    out[kBest].copy_(best + part.first_row);
   } else {
-    maximum = logits.amax(1, /*keepdim=*/true);
-    group.all_reduce(maximum, comm::Reduction::kMax);
+    at::Tensor maximum = out[kMaximum];
+    at::amax_out(maximum, logits, at::IntArrayRef{1});
   }
-  logits.sub_(maximum);
-  const at::Tensor local = labels - first_row;
-  const at::Tensor mine =
-      local.ge(0).logical_and_(local.lt(logits.size(1))).logical_and_(ignored.logical_not());
-  const at::Tensor column = at::where(mine, local, at::zeros_like(local)).unsqueeze(1);
-  at::Tensor statistics = at::empty({2, labels.size(0)}, logits.options());
-  statistics[0].copy_(logits.gather(1, column).squeeze(1).mul_(mine));
-  logits.exp_();
-  at::Tensor sums = statistics[1];
+  out[kLabel].copy_(logits.gather(1, label.column).squeeze(1).mul_(label.mine));
+  logits.sub_(out[kMaximum].unsqueeze(1)).exp_();
+  at::Tensor sums = out[kSum];
   at::sum_out(sums, logits, at::IntArrayRef{1});
-  group.all_reduce(statistics);
-  const at::Tensor counted = ignored.logical_not().to(logits.scalar_type());
-  out.loss_sum = statistics[1].log().sub_(statistics[0]).mul_(counted).sum();
+  return out;
+}
+
+// Megatron-LM's vocab-parallel cross entropy with its three reductions in one exchange.
+ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const VocabularyPart& part,
+                     const comm::Group& group, Beside wanted, double factor) {
+  const LabelPlace label = place_of(labels, part, logits);
+  const at::Tensor own = own_statistics(logits, label, part, wanted);
+  at::Tensor all = own.unsqueeze(0);  // [ranks, statistics, rows]
+  if (group.size() > 1) {
+    all = at::empty({group.size(), own.size(0), own.size(1)}, own.options());
+    group.all_gather(all, own);
+  }
+  const at::Tensor maxima = all.select(1, kMaximum), maximum = maxima.amax(0);
+  const at::Tensor sum = (maxima - maximum).exp_().mul_(all.select(1, kSum)).sum(0);
+  ChunkLoss out;
+  out.loss_sum = (sum.log() + maximum).sub_(all.select(1, kLabel).sum(0)).mul_(label.counts).sum();
+  if (wanted == Beside::kCorrect) {
+    // Of equal logits the first row counts.
+    const at::Tensor best =
+        at::where(maxima.eq(maximum), all.select(1, kBest), static_cast<double>(kMostRows)).amin(0);
+    out.correct = best.eq(labels).to(logits.scalar_type()).mul_(label.counts).sum();
+  }
   if (wanted == Beside::kGradient) {
-    logits.mul_((counted / statistics[1]).unsqueeze(1));
-    logits.scatter_add_(1, column, mine.to(logits.scalar_type()).neg().unsqueeze(1));
-    out.grad_logits = logits;
+    const at::Tensor share = (own[kMaximum] - maximum).exp_().div_(sum).mul_(label.counts);
+    logits.mul_(share.mul_(factor).unsqueeze(1));
+    logits.scatter_add_(1, label.column, label.mine.mul(-factor).unsqueeze(1));
   }
   return out;
 }
 
+struct Gradients {
+  at::Tensor hidden, weight, bias;
+};
+
+// For all tokens; those of weight and bias in the logits' type.
+Gradients empty_gradients(const at::Tensor& hidden, const at::Tensor& weight,
+                          const at::Tensor& bias, at::ScalarType wide) {
+  Gradients out;
+  out.hidden = at::empty_like(hidden);
+  out.weight = at::empty(weight.sizes(), weight.options().dtype(wide));
+  if (hidden.size(0) == 0) out.weight.zero_();
+  if (bias.defined()) out.bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
+  return out;
+}
+
+// What the logits' gradients are multiplied by before they are rounded to their products' type,
+// which takes it back: a power of two, so that it changes no rounding, and none becomes larger than
+// it. fp16 has no small numbers.
+double factor_of(at::ScalarType narrow) { return narrow == at::kHalf ? 0x1p15 : 1; }
+
+// The loss's scale is told to the products: times it, the labels' gradients, all nearly -1, would
+// be rounded to one side. The gradient of the weight stays in fp32 from the first chunk to whoever
+// adds it up.
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& hidden,
                             const at::Tensor& weight,
                             const std::optional<at::Tensor>& optional_bias,
-                            const at::Tensor& labels, std::int64_t first_row,
-                            std::int64_t vocab_size, const comm::Group& group, double softcap,
-                            bool with_grad) {
+                            const at::Tensor& labels, const VocabularyPart& part,
+                            const comm::Group& group, double scale, bool with_grad) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
-    const std::int64_t tokens = hidden.size(0),
-                       step = cross_entropy_chunk(vocab_size, group.size());
+    const std::int64_t tokens = hidden.size(0);
+    const std::int64_t step =
+        cross_entropy_chunk(part.vocab_size, group.size(), hidden.device().type());
     at::Tensor loss = at::zeros({}, hidden.options().dtype(wide));
-    at::Tensor grad_hidden, grad_weight, grad_bias;
-    if (with_grad) {
-      grad_hidden = at::empty_like(hidden);
-      grad_weight = at::empty(weight.sizes(), weight.options().dtype(wide));
-      if (tokens == 0) grad_weight.zero_();
-      if (bias.defined()) grad_bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
-    }
+    const double factor = factor_of(narrow), alpha = scale / factor;
+    Gradients grad;
+    if (with_grad) grad = empty_gradients(hidden, weight, bias, wide);
     for (std::int64_t begin = 0; begin < tokens; begin += step) {
       const std::int64_t count = std::min(step, tokens - begin);
       const at::Tensor rows = hidden.narrow(0, begin, count);
       at::Tensor logits = logits_of(rows, weight, bias).to(wide);
-      const at::Tensor slope = softcap > 0 ? cap_logits(logits, softcap, with_grad) : at::Tensor();
-      const ChunkLoss part = chunk_loss(logits, labels.narrow(0, begin, count), first_row, group,
-                                        with_grad ? Beside::kGradient : Beside::kNothing);
-      loss.add_(part.loss_sum);
+      const at::Tensor slope =
+          part.softcap > 0 ? cap_logits(logits, part.softcap, with_grad) : at::Tensor();
+      const ChunkLoss found = chunk_loss(logits, labels.narrow(0, begin, count), part, group,
+                                         with_grad ? Beside::kGradient : Beside::kNothing, factor);
+      loss.add_(found.loss_sum);
       if (!with_grad) continue;
-      if (slope.defined()) part.grad_logits.mul_(slope);
-      if (bias.defined()) grad_bias.add_(part.grad_logits.sum(0));
-      const at::Tensor grad_logits = part.grad_logits.to(narrow);
-      at::Tensor grad_rows = grad_hidden.narrow(0, begin, count);
-      at::mm_out(grad_rows, grad_logits, weight);
-      if (begin == 0) {
-        wide == narrow ? at::mm_out(grad_weight, grad_logits.t(), rows)
-                       : grad_weight.copy_(at::mm(grad_logits.t(), rows));
-      } else if (wide == narrow) {
-        grad_weight.addmm_(grad_logits.t(), rows);
-      } else {
-        grad_weight.add_(at::mm(grad_logits.t(), rows));
-      }
+      if (slope.defined()) logits.mul_(slope);
+      if (bias.defined()) grad.bias.add_(logits.sum(0), alpha);
+      const at::Tensor grad_logits = logits.to(narrow);
+      at::Tensor grad_rows = grad.hidden.narrow(0, begin, count);
+      at::addmm_out(grad_rows, grad_rows, grad_logits, weight, /*beta=*/0, alpha);
+      add_product(grad.weight, grad_logits, rows, alpha,
+                  begin == 0 ? IntoSum::kSet : IntoSum::kAdd);
     }
-    if (with_grad) {
-      if (bias.defined()) grad_bias = grad_bias.to(bias.scalar_type());
-      ctx->save_for_backward({grad_hidden, grad_weight.to(weight.scalar_type()), grad_bias});
-    }
+    if (with_grad) ctx->save_for_backward({grad.hidden, grad.weight, grad.bias});
     return loss;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
-    auto saved = ctx->get_saved_variables();
-    const auto scaled = [&](at::Tensor& grad) {
-      return !grad.defined() ? grad : grad.mul_(grads[0].to(grad.scalar_type()));
-    };
-    // The saved gradients are ours alone, so they are scaled in place. A scale of fp16's range is
-    // applied before rounding matters: loss scaling multiplies by powers of two.
-    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), {}, {}, {}, {}, {}, {}};
+    const at::Tensor& seed = grads[0];
+    const bool is_one = !seed.is_cpu() || seed.to(at::kDouble).const_data_ptr<double>()[0] == 1;
+    GALV_CHECK(is_one, "the scale of a loss's gradients is told in its forward");
+    const auto saved = ctx->get_saved_variables();
+    return {saved[0], saved[1], saved[2], {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree) {
-  return rows_of_logits_at_once(largest_chunk(vocab_size, tp_degree));
+std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree, c10::DeviceType device) {
+  return rows_of_logits_at_once(largest_chunk(vocab_size, tp_degree), device == c10::kCPU);
 }
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
-                                std::int64_t first_row, std::int64_t vocab_size,
-                                const comm::Group& group, double softcap) {
+                                const VocabularyPart& part, const comm::Group& group,
+                                double gradient_scale) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
-  return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, first_row,
-                                   vocab_size, group, softcap, at::GradMode::is_enabled());
+  return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, part, group,
+                                   gradient_scale, at::GradMode::is_enabled());
 }
 
 at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
-                         const at::Tensor& bias, const at::Tensor& labels_M, std::int64_t first_row,
-                         std::int64_t vocab_size, const comm::Group& group, double softcap) {
+                         const at::Tensor& bias, const at::Tensor& labels_M,
+                         const VocabularyPart& part, const comm::Group& group) {
   const at::NoGradGuard no_grad;
-  const std::int64_t tokens = hidden_MH.size(0),
-                     step = cross_entropy_chunk(vocab_size, group.size());
+  const std::int64_t tokens = hidden_MH.size(0);
+  const std::int64_t step =
+      cross_entropy_chunk(part.vocab_size, group.size(), hidden_MH.device().type());
   const at::ScalarType wide = wide_type(hidden_MH);
   // Counts beyond 2^24 have no place in fp32.
   at::Tensor scores = at::zeros({2}, hidden_MH.options().dtype(at::kDouble));
   for (std::int64_t begin = 0; begin < tokens; begin += step) {
     const std::int64_t count = std::min(step, tokens - begin);
     at::Tensor logits = logits_of(hidden_MH.narrow(0, begin, count), weight, bias).to(wide);
-    if (softcap > 0) cap_logits(logits, softcap, /*want_slope=*/false);
-    const ChunkLoss part =
-        chunk_loss(logits, labels_M.narrow(0, begin, count), first_row, group, Beside::kCorrect);
-    scores.add_(at::stack({part.loss_sum.to(at::kDouble), part.correct.to(at::kDouble)}));
+    if (part.softcap > 0) cap_logits(logits, part.softcap, /*want_slope=*/false);
+    const ChunkLoss found = chunk_loss(logits, labels_M.narrow(0, begin, count), part, group,
+                                       Beside::kCorrect, /*factor=*/1);
+    scores.add_(at::stack({found.loss_sum.to(at::kDouble), found.correct.to(at::kDouble)}));
   }
   return scores;
 }

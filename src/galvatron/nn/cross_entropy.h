@@ -2,34 +2,43 @@
 // ranks. Logits exist for a chunk of tokens at a time and are never kept.
 #pragma once
 #include <ATen/core/Tensor.h>
+#include <c10/core/DeviceType.h>
 
 #include "galvatron/comm/group.h"
 
 namespace galvatron::nn {
 
+// Which rows of the vocabulary a rank holds, and what is done with logits.
+struct VocabularyPart {
+  std::int64_t first_row = 0;
+  std::int64_t vocab_size = 0;  // of all ranks
+  double softcap = 0;           // as of linear_logits
+};
+
 // Sum over tokens of -log softmax(linear_logits(hidden, W, b, softcap))[label]; labels equal to
-// kIgnoreLabel do not count. hidden [M, H], labels [M] (int64), weight: rows [first_row, first_row
-// + rows) of the vocabulary; bias: the same rows, or undefined. The scalar (fp64 for fp64, else
-// fp32) is equal on all ranks of `group`. The gradient of hidden is this rank's share: it must be
-// summed over the group, as the backward of gather_sequence does. Gradients are computed in the
-// forward, so the function must be called where they are wanted (grad mode) right before its
-// backward.
+// kIgnoreLabel do not count. hidden [M, H], labels [M] (int64), weight: the rows of `part`; bias:
+// the same rows, or undefined. The scalar (fp64 for fp64, else fp32) is equal on all ranks of
+// `group`. Gradients are of `gradient_scale` times the loss; the weight's and the bias's come in
+// the scalar's type, which the leaves must allow (at::Tensor::set_grad_dtype) or round. The
+// gradient of hidden is this rank's share: it must be summed over the group, as the backward of
+// gather_sequence does. Gradients are computed in the forward, so the function must be called where
+// they are wanted (grad mode) right before its backward, which takes a gradient of 1.
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
-                                std::int64_t first_row, std::int64_t vocab_size,
-                                const comm::Group& group, double softcap = 0);
+                                const VocabularyPart& part, const comm::Group& group,
+                                double gradient_scale = 1);
 
 // [sum of losses, labels that have the highest logit], without a gradient. Of equal logits the
 // first counts, however the vocabulary is divided.
 at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
-                         const at::Tensor& bias, const at::Tensor& labels_M, std::int64_t first_row,
-                         std::int64_t vocab_size, const comm::Group& group, double softcap = 0);
+                         const at::Tensor& bias, const at::Tensor& labels_M,
+                         const VocabularyPart& part, const comm::Group& group);
 
 // The logits that the loss is of: [M, rows]. With `softcap` x becomes cap * tanh(x / cap).
 at::Tensor linear_logits(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias,
                          double softcap = 0);
 
 // Tokens whose logits exist at one time (base/logit_rows.h). Equal on all ranks of a group.
-std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree);
+std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree, c10::DeviceType device);
 
 }  // namespace galvatron::nn

@@ -11,7 +11,8 @@ at::Tensor drop_path(const at::Tensor& x_BSH, const Dropout& options, const Laye
       at::arange(call.first_sample, call.first_sample + x_BSH.size(0),
                  at::TensorOptions().dtype(at::kLong).device(x_BSH.device()));
   const at::Tensor keep = keep_mask(samples, options.key, options.p).view({-1, 1, 1});
-  return x_BSH * keep.to(x_BSH.scalar_type()).mul_(1 / (1 - options.p));
+  // The scale is a scalar: a product with a tensor would round it to the activation's type first.
+  return (x_BSH * keep.to(x_BSH.scalar_type())).mul(1 / (1 - options.p));
 }
 
 }  // namespace galvatron::nn

@@ -25,9 +25,17 @@ at::Tensor dropout(const at::Tensor& x_BSH, const Dropout& options, const LayerC
 at::Tensor region_dropout(const at::Tensor& x_BTF, const Dropout& options, const LayerCall& call,
                           Range features, std::int64_t num_features);
 
-// probabilities [B, N, Q, K] of the heads in `heads` of `num_heads`, over whole sequences; or [B *
-// W, N, Q, K] of the W windows of each sample.
-at::Tensor attention_dropout(const at::Tensor& probabilities, const Dropout& options,
-                             const LayerCall& call, Range heads, std::int64_t num_heads);
+// Where a tensor [B, T, F] lies in all of [samples, length, num_features].
+struct DropPlaces {
+  std::int64_t first_sample = 0;
+  std::int64_t first_token = 0, length = 0;
+  std::int64_t first_feature = 0, num_features = 0;
+};
+
+// True where an element is kept, [B, T, F] like the tensor: what accelerators use in the place of
+// counter_random's masks. A sample's numbers are one run of the device's own generator (Philox), of
+// which every rank takes its part, so that here too no plan changes them; another device may.
+at::Tensor sample_masks(const at::Tensor& like_BTF, const DropPlaces& places,
+                        const Dropout& options);
 
 }  // namespace galvatron::nn

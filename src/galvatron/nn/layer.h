@@ -18,6 +18,7 @@
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/group.h"
 #include "galvatron/nn/documents.h"
+#include "galvatron/nn/tables.h"
 
 namespace galvatron::nn {
 
@@ -58,10 +59,12 @@ struct LayerCall {
   SequenceSplit before;   // of the first stream it gets: another length where it merges patches
   SequenceSplit context;  // of the second stream, where there is one: T5's encoder output
   bool training = true;   // dropout on
+  double loss_scale = 1;  // gradients are of this times the loss
   bool logits = false;    // the head returns logits [B, T, V / tp] instead of the loss
   bool scores = false;    // the head returns [sum of losses, labels foretold] instead of the loss
   Inputs inputs;
   DocumentInputs documents;  // of `sequence` and `context`
+  Tables* tables = nullptr;  // of the rank; null: none are kept
 };
 
 // The ranks that work on a layer with this one. Groups of one cost nothing.
@@ -85,8 +88,8 @@ class Layer {
  public:
   virtual ~Layer() = default;
   // `params`: this rank's parts. The first layer gets no activations. The last returns the sum of
-  // its token losses, a scalar, or what the call asks for in its place, equal on all its tp ranks;
-  // each of them must run its backward.
+  // its token losses, a scalar whose gradients are of loss_scale times it, or what the call asks
+  // for in its place, equal on all its tp ranks; each of them must run its backward.
   virtual Activations forward(const std::vector<at::Tensor>& params, const Activations& x,
                               const LayerCall& call) const = 0;
 };

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/layer.h"
+#include "galvatron/nn/tables.h"
 
 namespace galvatron::nn {
 namespace {
@@ -34,8 +36,15 @@ at::Tensor relative_buckets(const RelativeBias& bias, std::int64_t length) {
 }
 
 at::Tensor relative_bias(const at::Tensor& table, const RelativeBias& bias, Range heads,
-                         std::int64_t length) {
-  const at::Tensor buckets = relative_buckets(bias, length).to(table.device());
+                         std::int64_t length, const LayerCall& call) {
+  const std::vector<double> numbers = {static_cast<double>(bias.num_buckets),
+                                       static_cast<double>(bias.max_distance),
+                                       bias.bidirectional ? 1.0 : 0.0};
+  const at::Tensor all = nn::table(
+      call, {TableKind::kRelativeBuckets, numbers}, length,
+      [&](std::int64_t longest) { return relative_buckets(bias, longest).to(table.device()); });
+  // Distances from -(longest - 1) on, of which those in the middle are wanted.
+  const at::Tensor buckets = all.narrow(0, all.size(0) / 2 - (length - 1), 2 * length - 1);
   const at::Tensor by_distance_nD =
       table.narrow(1, heads.begin, heads.size()).index_select(0, buckets).t();
   // Window w holds the distances of keys 0 .. length - 1 to query length - 1 - w.

@@ -9,6 +9,8 @@
 
 namespace galvatron::nn {
 
+struct LayerCall;
+
 struct RelativeBias {
   std::int64_t num_buckets = 0;   // 0: none
   std::int64_t max_distance = 0;  // from here on all distances share a bucket
@@ -23,6 +25,6 @@ at::Tensor relative_buckets(const RelativeBias& bias, std::int64_t length);
 // table [num_buckets, heads of the model] -> what is added to the scores of the heads in `heads`,
 // [1, n, length, length]. Backward: gradients of these heads' columns, zero in the others.
 at::Tensor relative_bias(const at::Tensor& table, const RelativeBias& bias, Range heads,
-                         std::int64_t length);
+                         std::int64_t length, const LayerCall& call);
 
 }  // namespace galvatron::nn

@@ -1,6 +1,7 @@
 #include "galvatron/nn/window_attention.h"
 
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/layer.h"
 
 namespace galvatron::nn {
 namespace {
@@ -81,11 +82,19 @@ at::Tensor from_windows(const at::Tensor& x_WTND, std::int64_t batch, const Wind
   return grid.narrow(1, 0, o.rows).narrow(2, 0, o.columns).flatten(1, 2);
 }
 
-at::Tensor window_bias(const at::Tensor& table, std::int64_t batch, const WindowOptions& o) {
-  const at::Tensor rows = at::embedding(table, offset_index(o.size, table.device()));
-  const at::Tensor bias = rows.permute({2, 0, 1}).unsqueeze(0);
+at::Tensor window_bias(const at::Tensor& table, std::int64_t batch, const WindowOptions& o,
+                       const LayerCall& call) {
+  const auto size = static_cast<double>(o.size), shift = static_cast<double>(o.shift);
+  const at::Tensor offsets =
+      nn::table(call, {TableKind::kWindowOffsets, {size}}, 0,
+                [&](std::int64_t) { return offset_index(o.size, table.device()); });
+  const at::Tensor bias = at::embedding(table, offsets).permute({2, 0, 1}).unsqueeze(0);
   if (o.shift == 0) return bias;
-  const at::Tensor masked = bias + shift_mask(table, o).unsqueeze(1);
+  const std::vector<double> numbers = {static_cast<double>(o.rows), static_cast<double>(o.columns),
+                                       size, shift, static_cast<double>(table.scalar_type())};
+  const at::Tensor mask = nn::table(call, {TableKind::kWindowMask, numbers}, 0,
+                                    [&](std::int64_t) { return shift_mask(table, o); });
+  const at::Tensor masked = bias + mask.unsqueeze(1);
   return masked.unsqueeze(0).expand({batch, -1, -1, -1, -1}).flatten(0, 1);
 }
 

@@ -7,6 +7,8 @@
 
 namespace galvatron::nn {
 
+struct LayerCall;
+
 struct WindowOptions {
   std::int64_t rows = 0, columns = 0;  // of the grid
   std::int64_t size = 0;               // tokens along one side of a window; 0: no windows
@@ -30,6 +32,7 @@ at::Tensor from_windows(const at::Tensor& x_WTND, std::int64_t batch, const Wind
 // What is added to the scores: [1, N, size^2, size^2], or with a shift [B * windows, N, ...]. The
 // table [(2 * size - 1)^2, N] has a number for each offset between two tokens; tokens that only
 // the shift brought into one window do not see each other.
-at::Tensor window_bias(const at::Tensor& table, std::int64_t batch, const WindowOptions& options);
+at::Tensor window_bias(const at::Tensor& table, std::int64_t batch, const WindowOptions& options,
+                       const LayerCall& call);
 
 }  // namespace galvatron::nn

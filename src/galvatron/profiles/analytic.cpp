@@ -5,6 +5,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/logit_rows.h"
+#include "galvatron/base/score_blocks.h"
 
 namespace galvatron::profiles {
 namespace {
@@ -13,13 +14,14 @@ namespace {
 // tokens inside the TP region, E: bytes of one element.
 struct Shape {
   const spec::TransformerShape& layer;
-  const KernelRates& kernels;
+  const DeviceSpec& device;
   double samples = 0;
   double seq = 0;      // of the layer's own sequence
   double context = 0;  // of the second stream, T5's encoder output
   double tp = 1;
   double E = 4;     // compute precision
   double wide = 4;  // statistics, softmax, loss: at least fp32
+  bool on_cpu() const { return device.name.starts_with("cpu"); }
   double N() const { return samples * seq; }
   double n() const { return N() / tp; }
   double H() const { return static_cast<double>(layer.hidden_size); }
@@ -40,23 +42,31 @@ struct Shape {
   // Scores that exist for a query: the causal half is computed all the same.
   double scores() const { return layer.window.size > 0 ? spec::keys_seen(layer, seq) : seq; }
   double heads() const { return static_cast<double>(layer.num_heads) / tp; }
+  // That exist at a time.
+  double block_of_scores() const {
+    if (!blocked()) return 0;
+    return std::min(N() * heads() * scores(), static_cast<double>(scores_at_once(on_cpu())));
+  }
 
-  // No fused kernel drops probabilities, caps scores, or gives a gradient to a bias: the scores are
-  // written.
+  // No fused kernel caps scores, and few drop probabilities or give a gradient to a bias: in the
+  // data sheets' times the scores are written.
   bool writes_scores() const {
     return layer.attention_dropout > 0 || layer.attention_softcap > 0 ||
            layer.relative_bias.num_buckets > 0 || layer.window.size > 0;
   }
+  // Nor do those of a CPU: there nn/ writes a block of queries' scores at a time, and again in the
+  // backward.
+  bool blocked() const { return layer.attention_softcap > 0 || (on_cpu() && writes_scores()); }
   // FLOPs of large products that take as long as (m, k) x (k, n).
   double product(double m, double n, double k) const {
-    const double half = kernels.matmul_half;
+    const double half = device.kernels.matmul_half;
     return 2 * m * n * k * (1 + half / m) * (1 + half / n) * (1 + half / k);
   }
   // FLOPs over long sequences and many heads that take as long as a fused kernel's forward with
   // `keys` a query; few heads and tokens leave a part of the device idle, in each of the two
   // directions another one.
   double fused_attention(double keys) const {
-    return 4 * N() * keys * query() * (1 + kernels.attention_half_keys / keys);
+    return 4 * N() * keys * query() * (1 + device.kernels.attention_half_keys / keys);
   }
   double idle(double half_tokens) const {
     return half_tokens > 0 && heads() > 0 ? 1 + half_tokens / (N() * heads()) : 1;
@@ -94,16 +104,10 @@ double core_saved(const Shape& s) {
     bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
   // Blocks of q and their results, pairs of blocks of k and v.
   if (s.slides() && !s.writes_scores()) bytes += s.N() * (2 * s.query() + 4 * s.kv()) * s.E;
-  // tanh keeps the capped scores, the product with v a narrow copy of the probabilities.
-  if (s.layer.attention_softcap > 0)
-    bytes += s.N() * s.heads() * s.scores() * (s.wide == s.E ? 1 : 2) * s.E;
-  if (s.layer.attention_dropout > 0) {
-    // Dropout needs the probabilities themselves: softmax result, mask, dropped product.
-    bytes += s.N() * s.heads() * s.scores() * (s.wide + 2 * s.E);
-  } else if (s.writes_scores()) {
-    // The probabilities are kept.
-    bytes += s.N() * s.heads() * s.scores() * s.wide;
-  }
+  // What is added to the scores, made for all samples' windows where a mask differs between them.
+  if (s.layer.relative_bias.num_buckets > 0) bytes += s.heads() * s.scores() * s.scores() * s.E;
+  if (s.layer.window.size > 0)
+    bytes += (s.layer.window.shift > 0 ? s.N() : s.scores()) * s.heads() * s.scores() * s.E;
   return bytes;
 }
 
@@ -132,7 +136,7 @@ Work block_work(const Shape& s, double parameters) {
   // have no sum between them.
   const double pairs = s.layer.norm_place == spec::NormPlace::kAround ? 2 : 1;
   const double rows = 2 * pairs + (s.layer.parallel_residual ? 0 : 1);
-  const double masks = s.layer.residual_dropout > 0 ? 2 : 0;
+  const double dropouts = s.layer.residual_dropout > 0 ? 2 : 0;
   const double up = s.layer.gated_mlp ? 2 * s.inner() : s.inner();
   // silu(gate) * up is one function of ours; other gates keep act(gate) too.
   const bool fused = !s.layer.gated_mlp || s.layer.activation == spec::Activation::kSilu;
@@ -151,38 +155,37 @@ Work block_work(const Shape& s, double parameters) {
   w.traffic = w.core_traffic + s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
                                       (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0));
   w.backward_traffic = 2 * w.traffic;
-  // Either way: read, written, and a byte of mask.
-  const double dropped = masks * s.n() * s.H() * (2 * s.E + 1);
+  // Either way: read, written, and on an accelerator a byte of mask.
+  const double dropped = dropouts * s.n() * s.H() * (2 * s.E + (s.on_cpu() ? 0 : 1));
   w.traffic += dropped;
   w.backward_traffic += dropped;
 
-  const double outside = s.n() * ((rows + masks) * s.H() * s.E + 2 * pairs * statistics);
+  const double outside = s.n() * (rows * s.H() * s.E + 2 * pairs * statistics);
   w.activation_selective = outside + s.N() * (qkv + s.query() + mlp) * s.E;
   // Before and behind its norms, which make a copy.
   if (s.layer.head_norm != spec::HeadNorm::kNone) w.activation_selective += s.N() * qkv * s.E;
   w.activation = w.activation_selective + core_saved(s);
 
   const double whole = s.tp > 1 ? s.N() * s.H() * s.E : 0;  // gathered input, unreduced output
-  w.forward_workspace = 2 * s.n() * s.H() * s.E + 2 * whole;
+  w.forward_workspace = 2 * s.n() * s.H() * s.E + 2 * whole + s.block_of_scores() * (s.wide + s.E);
   // The backward needs most either in the MLP, when everything saved is still there, or at its end,
   // when all weight gradients are.
   const double mlp_gradients = (s.layer.gated_mlp ? 4 : 1) * s.inner() * s.N() * s.E;
   const double early =
       mlp_gradients + s.E * s.inner() * s.H() + 2 * s.n() * s.H() * s.E + 2 * whole;
   const double late = s.E * parameters + 3 * s.n() * s.H() * s.E - w.activation;
-  w.backward_workspace = std::max(early, late);
+  w.backward_workspace = std::max(early, late) + s.block_of_scores() * 2 * (s.wide + s.E);
   return w;
 }
 
 // Patches: a rank makes its own tokens from whole images and keeps the pixels of its patches.
 Work patches_work(const Shape& s, double pixels, double parameters) {
   Work w;
-  const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
   const double patches = s.n() * pixels * s.E, rows = s.n() * s.H() * s.E;
   w.products = s.product(s.n(), s.H(), pixels);
   w.traffic = 2 * patches + 3 * rows;
   w.backward_traffic = 2 * w.traffic;
-  w.activation = w.activation_selective = patches + rows + mask;
+  w.activation = w.activation_selective = patches + rows;
   w.forward_workspace = patches + 2 * rows;
   w.backward_workspace = s.E * parameters + 2 * rows;
   return w;
@@ -190,11 +193,10 @@ Work patches_work(const Shape& s, double pixels, double parameters) {
 
 Work embedding_work(const Shape& s, double parameters) {
   Work w;
-  const double mask = s.layer.embedding_dropout > 0 ? s.n() * s.H() * s.E : 0;
   const double rows = s.N() * s.H() * s.E;
   w.traffic = 2 * rows + 2 * s.n() * s.H() * s.E;
-  w.backward_traffic = 2 * rows + s.E * parameters;          // the dense gradient is zeroed first
-  w.activation = w.activation_selective = s.N() * 8 + mask;  // token ids
+  w.backward_traffic = 2 * rows + s.E * parameters;   // the dense gradient is zeroed first
+  w.activation = w.activation_selective = s.N() * 8;  // token ids
   w.forward_workspace = rows + s.n() * s.H() * s.E;
   w.backward_workspace = s.E * parameters + rows;
   return w;
@@ -211,7 +213,8 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   Work w;
   const double vocab = static_cast<double>(layer.vocab_size()) / s.tp;
   const double rows = tells_classes(layer) ? s.samples : s.N();
-  const double at_once = std::max<double>(kLogitsAtOnce, kFewestLogitRows * vocab);
+  const auto most = static_cast<double>(logits_at_once(s.on_cpu()));
+  const double at_once = std::max(most, kFewestLogitRows * vocab);
   const double logits = std::min(rows * vocab, at_once);
   const bool mixed = s.wide != s.E;
   w.products = s.product(rows, vocab, s.H());
@@ -222,8 +225,7 @@ Work head_work(const Shape& s, const spec::LayerSpec& layer, double parameters) 
   const double hidden = (s.n() + (s.tp > 1 ? 1 : 0) * s.N()) * s.H() * s.E;  // normed, gathered
   const double slopes = s.layer.logit_softcap > 0 ? s.wide : 0;
   w.forward_workspace = hidden + logits * (s.wide + slopes + (mixed ? s.E : 0));
-  w.backward_workspace = w.forward_workspace + s.N() * s.H() * s.E + s.wide * parameters +
-                         (mixed ? s.E * parameters : 0);
+  w.backward_workspace = w.forward_workspace + s.N() * s.H() * s.E + s.wide * parameters;
   return w;
 }
 
@@ -281,7 +283,7 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
   };
   const KernelRates& kernels = device.kernels;
   const Shape shape{layer.shape,
-                    kernels,
+                    device,
                     samples,
                     length(0),
                     length(1),
@@ -306,8 +308,10 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
   out.tp_degree = tp_degree;
   out.samples = samples;
   out.forward = {time(work.products, work.traffic) + attention + device.overhead_ms};
-  out.backward = {time(2 * work.products, work.backward_traffic + adding) + attention_backward +
-                  device.overhead_ms};
+  const double again =
+      shape.blocked() ? work.core_products / 2 : 0;  // scores, before their gradient
+  out.backward = {time(2 * work.products + again, work.backward_traffic + adding) +
+                  attention_backward + device.overhead_ms};
   out.selective_recompute = {time(work.core_products, work.core_traffic) + attention};
   out.activation = whole_bytes(work.activation);
   out.activation_selective = whole_bytes(work.activation_selective);

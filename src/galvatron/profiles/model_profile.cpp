@@ -46,7 +46,7 @@ Fields scale(const Fields& values, const Fields& from, const Fields& to) {
 }
 
 // Its balance of compute to memory traffic decides how element-wise work weighs in the ratios.
-DeviceSpec reference_device() { return {"reference", 1e9, 1, 5e7, 0, {}}; }
+DeviceSpec reference_device(const std::string& name) { return {name, 1e9, 1, 5e7, 0, {}}; }
 
 }  // namespace
 
@@ -174,7 +174,7 @@ LayerMeasurement ModelProfile::lookup(int type, int tp_degree, double samples) c
   const auto& layer = ready.model.layer(ready.model.first_layer_of_type(type));
   const auto analytic = [&](std::int64_t seq, int tp) {
     return to_fields(
-        analytic_layer(layer, ready.model, seq, precision, reference_device(), tp, samples));
+        analytic_layer(layer, ready.model, seq, precision, reference_device(device), tp, samples));
   };
   if (ready.analytic) {
     return analytic_layer(layer, ready.model, ready.seq_length, precision, *ready.analytic,

@@ -49,12 +49,16 @@ struct Engine::State {
   std::vector<std::unique_ptr<ParamUnit>> units;
   std::vector<ParamHandle> parameters;
   std::unique_ptr<StageExecutor> executor;
+  nn::Tables tables;
+  double num_labels = 0;  // of the step that ran last
 
   State(const spec::ModelSpec& m, const plan::Plan& p, comm::World& w, const EngineOptions& o)
       : model(m), plan(p), world(&w), options(o) {}
 
   void build(const LayerFactory& make_layer);
-  Scores mean_scores(InputSource& input);
+  // Adds the squares of all gradients that count on this rank; fp64.
+  void add_squares(at::Tensor& sum) const;
+  std::vector<double> sums_of_all(at::Tensor mine) const;
 };
 
 void Engine::State::build(const LayerFactory& make_layer) {
@@ -72,7 +76,7 @@ void Engine::State::build(const LayerFactory& make_layer) {
     for (std::size_t p = 0; p < refs.size(); ++p)
       parameters.push_back({i, &model.layer(i).params[p], refs[p].unit, refs[p].slot});
     runners.push_back(std::make_unique<LayerRunner>(
-        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, &trace},
+        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, &tables, &trace},
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
@@ -82,13 +86,18 @@ void Engine::State::build(const LayerFactory& make_layer) {
                                              std::move(runners), std::move(numbered), trace);
 }
 
-Scores Engine::State::mean_scores(InputSource& input) {
-  const LossSums sums = executor->take_sums();
-  at::Tensor total = at::tensor({sums.loss, sums.correct}, at::kDouble).to(world->device());
-  world->all().all_reduce(total);
-  total = total.cpu();
-  return {total[0].item<double>() / input.num_labels(),
-          total[1].item<double>() / input.num_labels()};
+void Engine::State::add_squares(at::Tensor& sum) const {
+  for (const auto& unit : units) {
+    if (unit->counts_once()) sum.add_(sum_of_squares(unit->gradient()));
+  }
+}
+
+// One reduction over all ranks, then the numbers themselves.
+std::vector<double> Engine::State::sums_of_all(at::Tensor mine) const {
+  world->all().all_reduce(mine);
+  const at::Tensor sums = mine.cpu();
+  const auto* numbers = sums.const_data_ptr<double>();
+  return {numbers, numbers + sums.numel()};
 }
 
 Engine::Engine(const spec::ModelSpec& model, const plan::Plan& plan, comm::World& world,
@@ -107,20 +116,36 @@ const plan::Plan& Engine::plan() const { return state_->plan; }
 comm::World& Engine::world() { return *state_->world; }
 Trace& Engine::trace() { return state_->trace; }
 
-double Engine::forward_backward(InputSource& input, std::int64_t step, double loss_scale) {
+void Engine::run_step(InputSource& input, std::int64_t step, double loss_scale) {
+  state_->num_labels = input.num_labels();
   for (const auto& unit : state_->units) unit->start_step();
-  state_->executor->run(input, step, loss_scale / input.num_labels());
-  {
-    const Trace::Scope scope(state_->trace, "spread gradients", "communication",
-                             enum_text(plan::StepKind::kGradients));
-    for (const auto& unit : state_->units) unit->finish_step();
-  }
-  return state_->mean_scores(input).loss;
+  state_->executor->run(input, step, loss_scale / state_->num_labels);
+  const Trace::Scope scope(state_->trace, "spread gradients", "communication",
+                           enum_text(plan::StepKind::kGradients));
+  for (const auto& unit : state_->units) unit->finish_step();
+}
+
+StepTotals Engine::totals(double vote) {
+  const at::NoGradGuard no_grad;
+  const auto options = at::TensorOptions().dtype(at::kDouble).device(state_->world->device());
+  at::Tensor sums = at::empty({3}, options);  // losses, squares, votes
+  sums.narrow(0, 0, 1).copy_(state_->executor->take_sums().narrow(0, 0, 1));
+  at::Tensor squares = sums.narrow(0, 1, 1).zero_();
+  state_->add_squares(squares);
+  sums.narrow(0, 2, 1).fill_(vote);
+  const std::vector<double> all = state_->sums_of_all(sums);
+  return {all[0] / state_->num_labels, std::sqrt(all[1]), all[2]};
+}
+
+double Engine::forward_backward(InputSource& input, std::int64_t step, double loss_scale) {
+  run_step(input, step, loss_scale);
+  return state_->sums_of_all(state_->executor->take_sums())[0] / state_->num_labels;
 }
 
 Scores Engine::evaluate(InputSource& input) {
   state_->executor->evaluate(input);
-  return state_->mean_scores(input);
+  const std::vector<double> sums = state_->sums_of_all(state_->executor->take_sums());
+  return {sums[0] / input.num_labels(), sums[1] / input.num_labels()};
 }
 
 at::Tensor Engine::logits(InputSource& input, const std::vector<Range>& wanted) {
@@ -150,19 +175,12 @@ void Engine::publish() {
   for (const auto& unit : state_->units) unit->publish();
 }
 
-double Engine::gradient_norm(double* vote) {
-  const auto options = at::TensorOptions().dtype(at::kDouble).device(state_->world->device());
-  at::Tensor sums = at::zeros({2}, options);  // squares, votes
-  at::Tensor total = sums.narrow(0, 0, 1);
-  if (vote) sums.narrow(0, 1, 1).fill_(*vote);
-  for (const auto& unit : state_->units) {
-    if (!unit->counts_once()) continue;
-    total.add_(sum_of_squares(unit->gradient()));
-  }
-  state_->world->all().all_reduce(sums);
-  sums = sums.cpu();
-  if (vote) *vote = sums[1].item<double>();
-  return std::sqrt(sums[0].item<double>());
+double Engine::gradient_norm() {
+  const at::NoGradGuard no_grad;
+  at::Tensor squares =
+      at::zeros({1}, at::TensorOptions().dtype(at::kDouble).device(state_->world->device()));
+  state_->add_squares(squares);
+  return std::sqrt(state_->sums_of_all(squares)[0]);
 }
 
 int neighbour_rank(const plan::Plan& plan, int rank, int step) {

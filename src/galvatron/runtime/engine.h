@@ -37,6 +37,13 @@ class InputSource {
 using LayerFactory = std::function<std::unique_ptr<nn::Layer>(const spec::ModelSpec&, int index,
                                                               const nn::LayerPlacement&)>;
 
+// Of a step whose gradients are complete.
+struct StepTotals {
+  double loss = 0;           // mean over the labels that count
+  double gradient_norm = 0;  // root of the sum of squares of all gradients, each element once
+  double votes = 0;          // summed over all ranks
+};
+
 // Of an evaluation, over the labels that count.
 struct Scores {
   double loss = 0;      // mean
@@ -69,7 +76,12 @@ class Engine {
   comm::World& world();
 
   // Forward and backward of all microbatches; gradients are of loss_scale times the mean loss over
-  // the global batch. Returns the mean loss, equal on every rank. `step` addresses dropout masks.
+  // the global batch. `step` addresses dropout masks. Reads nothing from the device.
+  void run_step(InputSource& input, std::int64_t step, double loss_scale = 1);
+  // What is to be known of the step that ran, equal on every rank: one reduction, and the only time
+  // in a step that the host waits for the device. Collective.
+  StepTotals totals(double vote = 0);
+  // Runs a step and returns the mean loss alone.
   double forward_backward(InputSource& input, std::int64_t step, double loss_scale = 1);
   // Without gradients or dropout. Returns the same on every rank.
   Scores evaluate(InputSource& input);
@@ -87,9 +99,8 @@ class Engine {
   std::vector<ParamHandle> parameters();
   // Brings every compute copy up to date after the master weights changed. Collective.
   void publish();
-  // Square root of the sum of squares of all gradients, each element once. Equal on every rank.
-  // Collective. `vote`: summed over all ranks along the way, which costs nothing more.
-  double gradient_norm(double* vote = nullptr);
+  // Of totals(), by itself. Collective.
+  double gradient_norm();
 
   Trace& trace();
 

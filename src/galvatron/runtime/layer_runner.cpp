@@ -57,6 +57,7 @@ nn::Activations detached(const nn::Activations& x) {
 LayerRunner::LayerRunner(LayerRunnerOptions options, std::unique_ptr<nn::Layer> layer,
                          std::vector<ParamRef> params)
     : options_(std::move(options)), layer_(std::move(layer)), params_(std::move(params)) {
+  tables_ = options_.tables != nullptr ? options_.tables : &own_tables_;
   set_seq_length(options_.seq_length);
   for (const ParamRef& param : params_) {
     if (std::find(units_.begin(), units_.end(), param.unit) == units_.end())
@@ -76,6 +77,7 @@ nn::LayerCall LayerRunner::make_call(Range samples, std::int64_t first_sample) c
   const Range mine =
       options_.layout.token_rect(options_.rank, samples.size(), options_.seq_length).samples;
   nn::LayerCall call = sequences_;
+  call.tables = tables_;
   call.first_sample = first_sample + samples.begin + mine.begin;
   call.num_samples = mine.size();
   return call;
@@ -123,11 +125,12 @@ nn::Activations LayerRunner::backward(int microbatch, const nn::Activations& gra
       scope.emplace(*options_.trace, "forward again", plan::kWaitInside,
                     enum_text(plan::StepKind::kRecompute));
     at::AutoGradMode with_graph(true);
+    saved.call.loss_scale = loss_scale;
     const nn::Activations y = layer_->forward(params, saved.x, saved.call);
     saved.ends = ends_of(y);
     if (computes_loss()) {
       losses_.push_back(y[0].detach());
-      grad_y = {at::full_like(y[0], loss_scale)};
+      grad_y = {at::ones_like(y[0])};
     }
   }
   std::vector<at::Tensor> inputs = params;
@@ -164,15 +167,13 @@ nn::Activations LayerRunner::evaluate(const nn::Activations& x, const nn::LayerC
   return y;
 }
 
-LossSums LayerRunner::take_sums() {
-  // One synchronisation with the device a step, not one a microbatch.
-  for (const at::Tensor& loss : losses_) {
-    const bool has_scores = loss.dim() == 1;
-    sums_.loss += (has_scores ? loss[0] : loss).item<double>();
-    if (has_scores) sums_.correct += loss[1].item<double>();
-  }
+at::Tensor LayerRunner::take_sums() {
+  const at::NoGradGuard no_grad;
+  if (losses_.empty()) return at::zeros({2}, at::kDouble);
+  at::Tensor sums = at::zeros({2}, losses_[0].options().dtype(at::kDouble));
+  for (const at::Tensor& loss : losses_) sums.narrow(0, 0, loss.dim() == 0 ? 1 : 2).add_(loss);
   losses_.clear();
-  return sums_;
+  return sums;
 }
 
 }  // namespace galvatron::runtime

@@ -27,19 +27,14 @@ struct ParamRef {
   int slot = 0;
 };
 
-// Over labels that count, fp64.
-struct LossSums {
-  double loss = 0;
-  double correct = 0;  // labels with the highest logit; only of evaluations
-};
-
 struct LayerRunnerOptions {
   const spec::ModelSpec* model = nullptr;
   int layer = 0;
   plan::RankLayout layout;
   int rank = 0;
-  std::int64_t seq_length = 0;  // of the model's sequences
-  Trace* trace = nullptr;       // where there is one, it tells what is computed again
+  std::int64_t seq_length = 0;   // of the model's sequences
+  nn::Tables* tables = nullptr;  // of the rank; null: the layer keeps its own
+  Trace* trace = nullptr;        // where there is one, it tells what is computed again
 };
 
 class LayerRunner {
@@ -77,12 +72,10 @@ class LayerRunner {
   // Without keeping anything.
   nn::Activations evaluate(const nn::Activations& x, const nn::LayerCall& call);
 
-  // Sums over the microbatches since start_step(). Only of the loss layer.
-  void start_step() {
-    sums_ = {};
-    losses_.clear();
-  }
-  LossSums take_sums();
+  // Over the microbatches since the last call, fp64 on the device: the sum of losses over labels
+  // that count, and of evaluations how many of these have the highest logit. Only of the loss
+  // layer.
+  at::Tensor take_sums();
 
  private:
   struct Saved {
@@ -104,7 +97,8 @@ class LayerRunner {
   std::map<int, Saved> saved_;
   std::vector<at::Tensor> gradients_;  // of params_, between backward() and add_gradients()
   std::vector<at::Tensor> losses_;     // a loss, or an evaluation's scores, of each microbatch
-  LossSums sums_;
+  nn::Tables own_tables_;
+  nn::Tables* tables_ = nullptr;
 };
 
 }  // namespace galvatron::runtime

@@ -120,7 +120,9 @@ void ParamUnit::make_leaves() {
     // variable_data: its own version counter, so that refilling the flat buffer does not upset
     // saved tensors.
     at::Tensor leaf = compute_.narrow(0, slot.offset, slot.numel).view(slot.shape).variable_data();
-    leaves_.push_back(leaf.requires_grad_(true));
+    leaf.requires_grad_(true);
+    leaf.set_grad_dtype(std::nullopt);  // the head's come in fp32, whatever it computes in
+    leaves_.push_back(leaf);
   }
   if (options_.zero_stage < 3) return;
   set_storage(false);

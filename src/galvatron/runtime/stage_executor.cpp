@@ -138,12 +138,13 @@ std::vector<at::Tensor> StageExecutor::logits(InputSource& input) {
   return std::move(logits_);
 }
 
-LossSums StageExecutor::take_sums() {
+at::Tensor StageExecutor::take_sums() {
   LayerRunner& last = *runners_.back();
-  if (!last.computes_loss()) return {};
-  const LossSums sums = last.take_sums();
-  last.start_step();
-  return last.loss_counts() ? sums : LossSums{};
+  if (last.computes_loss()) {
+    const at::Tensor sums = last.take_sums();
+    if (last.loss_counts()) return sums.to(device_);
+  }
+  return at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(device_));
 }
 
 void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {

@@ -38,8 +38,8 @@ class StageExecutor {
   void evaluate(InputSource& input);
   // Logits of the last layer, one tensor for each microbatch; none on ranks without it.
   std::vector<at::Tensor> logits(InputSource& input);
-  // Sums of what counts on this rank, since the last call.
-  LossSums take_sums();
+  // LayerRunner's sums of what counts on this rank, since the last call; fp64 [2] on the device.
+  at::Tensor take_sums();
 
  private:
   // Activations under way between stages, stream by stream.

@@ -99,7 +99,11 @@ double StepRunner::forward_backward(const BatchPart& mine) {
   gradient_norm_.reset();
   samples_of_step_ = batch.num_samples();
   guarded([&] {
-    loss_ = engine_->forward_backward(batch, steps_done(), state().loss_scaler().scale());
+    const double scale = state().loss_scaler().scale();
+    engine_->run_step(batch, steps_done(), scale);
+    const runtime::StepTotals totals = engine_->totals();
+    loss_ = totals.loss;
+    gradient_norm_ = totals.gradient_norm / scale;
   });
   return loss_;
 }

@@ -86,7 +86,7 @@ StepRecord Trainer::step_of_batch() {
   // Without a label that counts there is nothing to learn, and no mean.
   record.skipped = batch.num_labels() == 0;
   if (!record.skipped) {
-    record.loss = engine_.forward_backward(batch, steps_done(), loss_scaler().scale());
+    engine_.run_step(batch, steps_done(), loss_scaler().scale());
     update(record);
   }
   if (record.skipped) record.samples = {samples_consumed(), samples_consumed() + plan.global_batch};
@@ -135,11 +135,13 @@ void Trainer::update(StepRecord& record) {
   const double scale = loss_scaler().scale();
   optimizer().drop_frozen_gradients();
   {
-    const runtime::Trace::Scope scope(engine_.trace(), "gradient norm", "communication",
+    const runtime::Trace::Scope scope(engine_.trace(), "loss and gradient norm", "communication",
                                       enum_text(plan::StepKind::kOptimizer));
-    double votes = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
-    record.grad_norm = engine_.gradient_norm(&votes) / scale;
-    stop_is_due_ = votes > 0;
+    const double vote = options_.wants_to_stop && options_.wants_to_stop() ? 1 : 0;
+    const runtime::StepTotals totals = engine_.totals(vote);
+    record.loss = totals.loss;
+    record.grad_norm = totals.gradient_norm / scale;
+    stop_is_due_ = totals.votes > 0;
   }
   record.skipped = is_left_out(record);
   if (record.skipped) return;

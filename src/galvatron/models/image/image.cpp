@@ -31,9 +31,11 @@ class ImageHead : public nn::Layer {
     const at::Tensor& bias = params[bias_];
     const at::Tensor pooled_BH = pooled_BSH.squeeze(1);
     if (call.logits) return {at::linear(pooled_BH, weight, bias)};
-    const auto loss = call.scores ? &nn::linear_scores : &nn::linear_cross_entropy;
-    return {loss(pooled_BH, weight, bias, call.inputs.classes_B, first_class_, num_classes_,
-                 groups_.tp, /*softcap=*/0)};
+    const at::Tensor& classes = call.inputs.classes_B;
+    const nn::VocabularyPart part{first_class_, num_classes_};
+    if (call.scores) return {nn::linear_scores(pooled_BH, weight, bias, classes, part, groups_.tp)};
+    return {nn::linear_cross_entropy(pooled_BH, weight, bias, classes, part, groups_.tp,
+                                     call.loss_scale)};
   }
 
  private:

@@ -52,6 +52,11 @@ class Plugin final : public CudaPlugin {
     c10::cuda::set_device(before);
   }
 
+  void forbid_waiting(bool on) override {
+    using Mode = c10::cuda::SyncDebugMode;
+    c10::cuda::warning_state().set_sync_debug_mode(on ? Mode::L_ERROR : Mode::L_DISABLED);
+  }
+
   std::shared_ptr<World::Factory> make_factory(c10::intrusive_ptr<c10d::Store> store,
                                                c10::Device device,
                                                std::chrono::milliseconds timeout) override {
