@@ -238,7 +238,7 @@ class Search {
     const std::int64_t most =
         work_.comparisons + std::clamp(work_.comparisons, kRunnerUpWork / 50, kRunnerUpWork);
     while (!queue_.empty() && work_.comparisons < most && !pace_.over() &&
-           queue_.front().bound < simulated_below(*queue_.front().shape)) {
+           queue_.front().bound < simulated_below(*queue_.front().shape) * (1 - kRounding)) {
       ShapeCandidate& shape = pop();
       if (has_plan(shape)) continue;
       advance(shape, {.best = best_,
