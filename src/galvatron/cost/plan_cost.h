@@ -85,7 +85,7 @@ OrderedJson plan_cost_to_json(const PlanCost& cost);
 OrderedJson prediction_to_json(const PlanCost& cost, Bytes budget);
 
 // Of more stages than these, tables show several in one row.
-inline constexpr int kStagesOneByOne = 8;
+inline constexpr int kStagesOneByOne = 4;
 
 // Readable table: stages with times and memory bars against `budget` (0: none), then the split of
 // the step time.
