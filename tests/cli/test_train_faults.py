@@ -215,7 +215,8 @@ def test_a_full_disk_ends_no_run(start, galvatron, tmp_path: Path):
         (tmp_path / name).mkdir()
     mounts = "mount -t tmpfs -o size=12m none save && mount -t tmpfs -o size=512k none run"
     # A disk without room is refused before the first step: this one fills afterwards.
-    fill = "head -c 500k /dev/zero > run/filler; (sleep 2; head -c 11m /dev/zero > save/filler) &"
+    began = "until [ -s run/metrics.jsonl ]; do sleep 0.02; done"
+    fill = f"head -c 500k /dev/zero > run/filler; ({began}; head -c 11m /dev/zero > save/filler) &"
     arguments = [*MODEL, "--nproc", 2, "--steps", 1500, "--save-interval", 4, "--keep-last", 1, "--save", "save"]
     arguments += ["--run-dir", "run"]
     command = " ".join(map(str, [BINARY, "train", *arguments]))
@@ -225,7 +226,7 @@ def test_a_full_disk_ends_no_run(start, galvatron, tmp_path: Path):
         env=clean_environment(),
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not all(word in said(tmp_path) for word in ("was not written", "cannot write run/metrics.jsonl")):
         assert time.monotonic() < deadline and job.poll() is None, said(tmp_path)
         time.sleep(0.05)
@@ -242,7 +243,7 @@ def test_a_full_disk_ends_no_run(start, galvatron, tmp_path: Path):
         time.sleep(0.05)
     steps = [json.loads(line)["step"] for line in metrics.splitlines()[:200]]
     assert steps == list(range(1, 201))
-    assert job.wait(timeout=60) == 0, said(tmp_path)
+    assert job.wait(timeout=240) == 0, said(tmp_path)
     assert "No space left on device" in said(tmp_path)
 
 

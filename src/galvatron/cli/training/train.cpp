@@ -66,9 +66,10 @@ OptionList options_of(TrainCommand& command) {
   list.bytes("memory", command.memory, "Of one rank, for --plan auto; default: all there is");
   list.path("cache-dir", command.cache_dir, "Where --plan auto keeps its profiles");
   list.flag("refresh", command.refresh, "--plan auto measures again what is kept there");
-  list.path("calibration", command.calibration,
-            "Factors of a run's parts over their prediction, of galvatron report --calibrate, that "
-            "--plan auto searches with");
+  list.path(
+      "calibration", command.calibration,
+      "Factors of a run's parts over their prediction, which galvatron report writes, for the "
+      "search of --plan auto");
   list.group(train::kRankOptions);
   add_rank_options(list, command.ranks, kMostRanks);
   list.count("max-restarts", command.max_restarts, {0, kMostRestarts},
