@@ -56,7 +56,7 @@ def on_a_disk(tmp_path: Path):
             env=clean_environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 
@@ -70,7 +70,7 @@ def galvatron(start):
     def run(*arguments: object, **extra: str) -> subprocess.CompletedProcess:
         process = start(*arguments, **extra)
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=240)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
