@@ -229,10 +229,6 @@ bool are_whole(const std::shared_ptr<const Documents>& documents, std::int64_t l
   });
 }
 
-}  // namespace
-
-namespace {
-
 // No kernel caps scores; the CPU's neither drops nor gives a gradient to a bias.
 bool is_written_out(const at::Tensor& q, const at::Tensor& bias, const AttentionCore& core,
                     const LayerCall& call) {

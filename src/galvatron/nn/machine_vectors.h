@@ -1,6 +1,9 @@
 // Loops over rows that the compiler turns into vector instructions, for every machine and for those
 // with wider ones; which is chosen when they run.
 #pragma once
+#include <string>
+
+#include <ATen/Version.h>
 
 namespace galvatron::nn {
 
@@ -13,14 +16,12 @@ enum class Vectors { kAny, kAvx2, kAvx512 };
                  target("avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")))
 #define GALVATRON_ANY_VECTORS __attribute__((optimize("O3")))
 
+// What torch's own kernels take, ATEN_CPU_CAPABILITY included.
 inline Vectors vectors_of_machine() {
   static const Vectors found = [] {
-    const bool wide = __builtin_cpu_supports("avx512dq") != 0 &&
-                      __builtin_cpu_supports("avx512bw") != 0 &&
-                      __builtin_cpu_supports("avx512vl") != 0;
-    if (wide) return Vectors::kAvx512;
-    const bool middle = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-    return middle ? Vectors::kAvx2 : Vectors::kAny;
+    const std::string capability = at::get_cpu_capability();
+    if (capability == "AVX512") return Vectors::kAvx512;
+    return capability == "AVX2" ? Vectors::kAvx2 : Vectors::kAny;
   }();
   return found;
 }

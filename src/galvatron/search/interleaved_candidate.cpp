@@ -9,8 +9,7 @@
 namespace galvatron::search {
 namespace {
 
-// Branches that a shape may take to say what it needs, and all of a search together.
-constexpr std::int64_t kShapeBranches = 200'000;
+// Branches that all enumerations of a search may take together.
 constexpr std::int64_t kMostBranches = 2'000'000;
 
 }  // namespace

@@ -18,7 +18,9 @@ class InterleavedCandidate : public ShapeCandidate {
   double bound() const override { return bound_; }
   // Enumerates all of it below the cutoff; where that is too much, what was found stands.
   std::optional<ShapeAnswer> advance(const Effort& effort, SearchWork& spent) override;
-  void reopen() override { bound_ = compute_bound(); }
+  void reopen() override {
+    if (bound_ == kInfinity) bound_ = compute_bound();
+  }
   bool wants_cutoff() const override { return true; }
   std::int64_t least_bytes_bound() override;
   std::int64_t least_bytes(std::int64_t below) override;

@@ -16,8 +16,8 @@ constexpr std::int64_t kExactWork = 100'000'000;
 constexpr std::int64_t kRunnerUpWork = 100'000'000;  // all of them
 // Enumerated shapes so much slower than the best plan are runners-up, where any are wanted.
 constexpr double kEnumeratedSlack = 1.02;
-// The closed formula of interleaved stages is up to so much above their simulation
-// (cost/pipeline_time.h): further than the others they are worth a look.
+// The closed formula of interleaved stages may be above their simulation (cost/pipeline_time.h): so
+// much further than the others they are worth a look.
 constexpr double kInterleavedExcess = 1.1;
 // What choosing by simulation may take: enumerations and their branches, plans, and the steps of
 // their lists, layers times microbatches.
@@ -273,8 +273,8 @@ class Search {
   void choose_by_simulation() {
     look_for_near_plans();
     Certificate& certificate = result_.certificate;
-    FoundPlan chosen = *result_.best;
-    const double of_formula = chosen.simulated_ms_per_sample();
+    const double of_formula = result_.best->simulated_ms_per_sample();
+    double least = of_formula;
     certificate.simulated = 1;
     std::int64_t steps = 0;
     for (const Solution* one : best_of_shapes()) {
@@ -287,14 +287,14 @@ class Search {
       FoundPlan plan = describe(*one);
       ++certificate.simulated;
       const double taken = plan.simulated_ms_per_sample();
-      if (taken >= chosen.simulated_ms_per_sample() || taken * slack() >= of_formula) continue;
+      if (taken >= least || taken * slack() >= of_formula) continue;
       if (!result_.by_formula) result_.by_formula = std::move(result_.best);
-      chosen = std::move(plan);
+      result_.best = std::move(plan);
+      least = taken;
       shown_ = one->shape;
     }
-    certificate.simulated_value = chosen.simulated_ms_per_sample();
+    certificate.simulated_value = least;
     certificate.simulated_of_formula = of_formula;
-    result_.best = std::move(chosen);
     // Those found further away than any runner-up that was enumerated before are none.
     std::erase_if(solutions_, [&](const Solution& one) {
       return one.shape->wants_cutoff() && one.shape != shown_ &&

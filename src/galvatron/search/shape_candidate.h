@@ -15,14 +15,17 @@
 
 namespace galvatron::search {
 
+// Branches that an enumeration of one shape may take.
+constexpr std::int64_t kShapeBranches = 200'000;
+
 // What one step may look for, and at what price.
 struct Effort {
-  double best = kInfinity;          // of the plans found so far; ms per sample
-  double cutoff = kInfinity;        // plans from here on are of no use; ms per sample
-  std::int64_t exact_work = 0;      // comparisons of labels in one attempt
-  std::int64_t branches = 200'000;  // of an enumeration
-  bool thorough = true;             // false: what takes more is left aside
-  bool hasty = false;               // any plan is welcome, soon
+  double best = kInfinity;                 // of the plans found so far; ms per sample
+  double cutoff = kInfinity;               // plans from here on are of no use; ms per sample
+  std::int64_t exact_work = 0;             // comparisons of labels in one attempt
+  std::int64_t branches = kShapeBranches;  // of an enumeration
+  bool thorough = true;                    // false: what takes more is left aside
+  bool hasty = false;                      // any plan is welcome, soon
   const std::function<bool()>* interrupted = nullptr;  // says when to break off
   bool is_over() const { return interrupted && (*interrupted)(); }
 };
