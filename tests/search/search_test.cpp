@@ -264,6 +264,28 @@ TEST(Search, TakesThePlanWhoseSimulatedStepIsShortest) {
   }
 }
 
+TEST(Search, RunnersUpDoNotChangeWhatIsChosen) {
+  const profiles::Cluster cluster = profiles::load_cluster("8xA100-40G");
+  const spec::ModelSpec model = spec::load_model("llama2-13b");
+  const profiles::DeviceSpec device = cluster.device(spec::Precision::kBf16);
+  const auto hardware = profiles::analytic_hardware_profile(cluster.spec, device, cluster.network);
+  for (const std::int64_t length : {1000, 2048}) {
+    const spec::JobSpec job{length, 64, spec::Precision::kBf16};
+    const auto profile = profiles::analytic_model_profile(model, length, job.precision, device);
+    for (const std::int64_t gib : {24, 30, 36}) {
+      SearchOptions options;
+      options.memory = gibibytes(gib);
+      const SearchResult with = search_best_plan({model, job, hardware, profile}, options);
+      options.num_runners_up = 0;
+      const SearchResult without = search_best_plan({model, job, hardware, profile}, options);
+      ASSERT_EQ(with.best.has_value(), without.best.has_value()) << gib;
+      if (!with.best) continue;
+      EXPECT_EQ(plan::plan_to_json(with.best->plan), plan::plan_to_json(without.best->plan))
+          << length << " tokens, " << gib << " GiB";
+    }
+  }
+}
+
 TEST(Search, TheSimulationNeverTakesAWorsePlan) {
   for (const std::int64_t batch : {8, 24}) {
     const PlanningExample example("gpt2-1.5b", 8, batch, 1024, 4);

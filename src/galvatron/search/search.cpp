@@ -14,7 +14,8 @@ namespace {
 // Comparisons of labels that one exact attempt at a shape may take.
 constexpr std::int64_t kExactWork = 100'000'000;
 constexpr std::int64_t kRunnerUpWork = 100'000'000;  // all of them
-// Enumerated shapes so much slower than the best plan are runners-up, where any are wanted.
+// Enumerated shapes so much slower than the best plan are runners-up or simulated, where either is
+// wanted.
 constexpr double kEnumeratedSlack = 1.02;
 // The closed formula of interleaved stages may be above their simulation (cost/pipeline_time.h): so
 // much further than the others they are worth a look.
@@ -109,9 +110,12 @@ class Search {
 
   int wanted() const { return inputs_.options().num_runners_up; }
 
-  // From where on plans of the shape are of no use, before runners-up are looked for.
+  // From where on plans of the shape are of no use, before runners-up are looked for. Where plans
+  // are simulated the same with runners-up and without: which plan is chosen does not depend on
+  // them.
   double cutoff_of(const ShapeCandidate& shape) const {
-    if (shape.wants_cutoff() && wanted() > 0) return best_ * kEnumeratedSlack;
+    const bool near_is_useful = wanted() > 0 || inputs_.options().simulate_within > 0;
+    if (shape.wants_cutoff() && near_is_useful) return best_ * kEnumeratedSlack;
     return best_ * (1 - inputs_.options().tolerance);
   }
 
