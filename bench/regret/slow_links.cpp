@@ -1,5 +1,7 @@
 #include "regret/slow_links.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <map>
@@ -23,11 +25,41 @@ void sleep_ms(double ms) {
   std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
 }
 
+// What a rank's operations share.
+class SharedLink {
+ public:
+  // As long as `ms` alone, longer beside others.
+  void occupy(double ms) {
+    ++users_;
+    auto last = std::chrono::steady_clock::now();
+    while (ms > 0) {
+      const int users = users_;
+      sleep_ms(std::min(ms * users, kSliceMs));
+      const auto now = std::chrono::steady_clock::now();
+      ms -= std::chrono::duration<double, std::milli>(now - last).count() / users;
+      last = now;
+    }
+    --users_;
+  }
+
+ private:
+  static constexpr double kSliceMs = 0.5;  // after which it looks who else is there
+  std::atomic<int> users_{0};
+};
+
+struct RankLinks {
+  SharedLink intra_node, inter_node;
+};
+
 // Moves bytes as another backend does and takes its time over it.
 class SlowBackend : public comm::Group::Backend {
  public:
-  SlowBackend(std::shared_ptr<Backend> fast, const profiles::HardwareProfile& links)
-      : Backend(fast->ranks(), fast->rank()), fast_(std::move(fast)), links_(links) {}
+  SlowBackend(std::shared_ptr<Backend> fast, const profiles::HardwareProfile& links,
+              std::shared_ptr<RankLinks> of_rank)
+      : Backend(fast->ranks(), fast->rank()),
+        fast_(std::move(fast)),
+        links_(links),
+        of_rank_(std::move(of_rank)) {}
 
   Pending all_reduce(at::Tensor tensor, comm::Reduction reduction, Mode mode) override {
     const double ms = time(Collective::kAllReduce, tensor);
@@ -100,9 +132,11 @@ class SlowBackend : public comm::Group::Backend {
 
   Pending late(Pending fast, double ms, Mode mode) {
     auto moved = std::make_shared<Pending>(std::move(fast));
-    Pending out(lane_.submit([moved, ms] {
+    const bool crosses = links_.crosses_nodes({size(), stride()});
+    SharedLink& link = crosses ? of_rank_->inter_node : of_rank_->intra_node;
+    Pending out(lane_.submit([moved, ms, &link] {
       moved->wait();
-      sleep_ms(ms);
+      link.occupy(ms);
     }));
     if (mode == Mode::kBlocking) out.wait();
     return out;
@@ -110,6 +144,7 @@ class SlowBackend : public comm::Group::Backend {
 
   std::shared_ptr<Backend> fast_;
   const profiles::HardwareProfile& links_;
+  std::shared_ptr<RankLinks> of_rank_;
   std::map<std::pair<int, int>, comm::SerialWorker> letters_;  // by peer and tag
   comm::SerialWorker lane_;
 };
@@ -119,13 +154,14 @@ class SlowFactory : public comm::World::Factory {
   SlowFactory(std::shared_ptr<Factory> fast, const profiles::HardwareProfile& links)
       : fast_(std::move(fast)), links_(links) {}
   std::shared_ptr<comm::Group::Backend> make(const std::vector<int>& ranks, int rank) override {
-    return std::make_shared<SlowBackend>(fast_->make(ranks, rank), links_);
+    return std::make_shared<SlowBackend>(fast_->make(ranks, rank), links_, of_rank_);
   }
   void abort() noexcept override { fast_->abort(); }
 
  private:
   std::shared_ptr<Factory> fast_;
   const profiles::HardwareProfile& links_;
+  std::shared_ptr<RankLinks> of_rank_ = std::make_shared<RankLinks>();
 };
 
 }  // namespace

@@ -9,7 +9,9 @@
 namespace galvatron::bench {
 
 // Runs `body` on a thread for each rank of the profile. Operations of one group run one after the
-// other; messages between two ranks of one kind too. The first exception of any rank is rethrown.
+// other; messages between two ranks of one kind too. Those of several groups of a rank share its
+// links, inside the node or across: n of them take n times as long. Messages between stages have
+// links of their own. The first exception of any rank is rethrown.
 void run_on_slow_links(const profiles::HardwareProfile& links,
                        const std::function<void(comm::World&)>& body);
 

@@ -128,6 +128,19 @@ TEST(LayerTime, ReductionsAcrossNodesShowWhereComputeIsShort) {
   EXPECT_NEAR(time.gradient_sync.exposed.value, across - left, kEps);
 }
 
+// TP's collectives inside a node leave the links between nodes to the reductions.
+TEST(LayerTime, ReductionsAcrossNodesHideBehindCollectivesInside) {
+  Example example;
+  example.hardware.ranks_per_node = 2;
+  example.hardware.links["inter_node"].bandwidth_bytes_per_ms = kBandwidth / 50;
+  const LayerTime time = time_of(example, kBlock, {.tp_degree = 2});
+  const PhaseTime& sync = time.gradient_sync;
+  ASSERT_GT(time.backward.inside.intra_node.value, 0);
+  ASSERT_EQ(time.backward.inside.inter_node.value, 0);
+  EXPECT_NEAR(sync.hidden.value, time.backward.total().value, kEps);
+  EXPECT_GT(sync.exposed.value, 0);
+}
+
 TEST(LayerTime, TensorParallelCollectives) {
   const Example example;
   // dp 2: two samples a rank, [2, 64, 64] in fp32 in the region, half of it from the other rank.
@@ -244,6 +257,7 @@ TEST(TransitionTime, IsFreeBetweenEqualLayoutsAndSymmetric) {
   const PipelineShape shape{1, 8, 1};
   const auto between = [&](int from, int to) {
     return transition_time(example.inputs(), shape, kBlock, {8 / from, from}, {8 / to, to}, 8)
+        .total()
         .value;
   };
   const double border = 64 * 64 * 4 / kBandwidth;  // 8 samples over 8 ranks
@@ -273,7 +287,8 @@ TEST(TransitionTime, MovesWhatTheRectanglesSay) {
         most = std::max(most, want.samples.size() * want.tokens.size() - kept);
       }
       const double share = static_cast<double>(most) / (16 * 64 / 8);
-      const double time = transition_time(example.inputs(), {1, 8, 1}, kBlock, from, to, 16).value;
+      const double time =
+          transition_time(example.inputs(), {1, 8, 1}, kBlock, from, to, 16).total().value;
       EXPECT_NEAR(time, share * border, 1e-4) << a << " to " << b;
     }
   }

@@ -121,7 +121,7 @@ struct LoweredPipeline {
       for (int layer = first; layer < first + 2; ++layer) {
         one.parts.units.push_back({{layer}, true, true, ""});
       }
-      one.units.assign(2, {{gather_ms}, {reduce_ms}, {}, {}});
+      one.units.assign(2, {{{gather_ms}, {}}, {{reduce_ms}, {}}, {}, {}});
       const auto compute =
           plan::make_schedule(plan::ScheduleKind::k1F1B, rank, 2, num_microbatches);
       lists.push_back(plan::lower(compute, rank, 2, one.parts));
@@ -180,17 +180,28 @@ TEST(SimulateLowered, BothAreSlowerWhileBothRun) {
   }
 }
 
-// Nothing runs beside a layer's own collectives.
-TEST(SimulateLowered, CollectivesOfALayerKeepTheLaneWaiting) {
-  LoweredPipeline lowered(1, 0, 3);
-  lowered.traffic.resize(1);
-  lowered.lists = {plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
-                               lowered.traffic[0].parts)};
-  StageTimes times;
-  const LayerPasses layer{{{{1}, {2}}}, {{{1}, {4}}}};
-  times.layers = {layer, layer};
-  // Forwards 6, backwards 5 and 5; the first reduction hides in 4 of the second, which is alone.
-  EXPECT_DOUBLE_EQ(simulate(lowered.lists, {times}, lowered.traffic).total.value, 6 + 5 + 5 + 3);
+// Two transfers share a link, or each has its own; compute runs beside both.
+TEST(SimulateLowered, CollectivesOfALayerShareTheirLinks) {
+  const auto total = [](const ByLinks& reduce, double compute) {
+    LoweredPipeline lowered(1, 0, 0);
+    lowered.traffic.resize(1);
+    for (UnitTime& unit : lowered.traffic[0].units) unit.reduce = reduce;
+    lowered.lists = {plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
+                                 lowered.traffic[0].parts)};
+    StageTimes times;
+    const ByLinks own{{1}, {}};
+    const LayerPasses layer{{{own, {2}}}, {{own, {compute}}}};
+    times.layers = {layer, layer};
+    return simulate(lowered.lists, {times}, lowered.traffic).total.value;
+  };
+  // Forwards 6, backwards 5 and 5; the first reduction is beside the second backward, the last one
+  // alone.
+  const ByLinks intra{{3}, {}}, inter{{}, {3}};
+  EXPECT_DOUBLE_EQ(total(inter, 4), 6 + 5 + 5 + 3);
+  EXPECT_DOUBLE_EQ(total(intra, 4), 6 + 5 + (5 + 1) + 3);  // of 2 ms both do half
+  // Where nothing is left to compute behind: 3 beside 1 and 1.
+  EXPECT_DOUBLE_EQ(total(inter, 1), 6 + 2 + 3 + 3);
+  EXPECT_DOUBLE_EQ(total(intra, 1), 6 + 2 + (2 + 1 + 1) + 3);
 }
 
 // What is sent to the stage before waits for no reduction, as in the executor.

@@ -34,6 +34,17 @@ TEST(RecordedPrediction, IsReadWithoutTheReserve) {
   EXPECT_EQ(read_prediction(plan).rank_memory, direct.rank_memory);
 }
 
+TEST(RecordedPrediction, KnowsTheSpeedOfItsMachine) {
+  Plan plan = plan_of_a_search();
+  plan.search = {{"prediction", recorded_cost()}};
+  EXPECT_FALSE(read_prediction(plan).reference.has_value());
+  plan.search["question"]["sources"] = {{{"of", "network and device"}, {"reference_ms", 1.5}},
+                                        {{"of", "layers"}, {"reference_ms", 3}}};
+  EXPECT_EQ(read_prediction(plan).reference, Milliseconds{1.5});
+  plan.search["question"]["sources"] = {{{"of", "network and device"}}, 7, {{"reference_ms", 0}}};
+  EXPECT_FALSE(read_prediction(plan).reference.has_value());
+}
+
 TEST(RecordedPrediction, NamesThePartsThatItHas) {
   Plan plan = plan_of_a_search();
   plan.search = recorded_cost();

@@ -50,7 +50,8 @@ TEST(PairShapes, AreTheBordersOfEveryPipeline) {
 
 TEST(MessageSizes, AscendToTheLargest) {
   const std::vector<Bytes> sizes = message_sizes(mebibytes(1));
-  EXPECT_EQ(sizes, (std::vector<Bytes>{kibibytes(4), kibibytes(32), kibibytes(256), mebibytes(1)}));
+  EXPECT_EQ(sizes, (std::vector<Bytes>{kibibytes(1), kibibytes(8), kibibytes(64), kibibytes(512),
+                                       mebibytes(1)}));
   EXPECT_EQ(message_sizes(Bytes{1}).size(), 1U);
 }
 

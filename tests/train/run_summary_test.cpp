@@ -51,6 +51,24 @@ TEST(RunSummary, StandsBesideThePrediction) {
       << summary_table(summary);
 }
 
+TEST(RunSummary, IsReadAtThePaceOfTheDay) {
+  plan::Plan plan = example_plan();
+  plan.search = example_cost();
+  RunSummary summary = summarize(plan, "cpu", example_records(), {{1}, {2}, {3}, {4}});
+  EXPECT_FALSE(summary_to_json(summary, {})["step_seconds"].contains("slowdown"));
+  summary.slowdown = 1.25;
+  EXPECT_EQ(summary_to_json(summary, {})["step_seconds"]["predicted_at_this_pace"], 0.15625);
+  const auto says = [&](const std::string& text) {
+    return summary_table(summary).find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(says("1.25 times as slow as when it was profiled: predicted 156 ms at this pace"));
+  summary.slowdown = 0.8;
+  EXPECT_TRUE(says("1.25 times as fast as when it was profiled: predicted 100 ms at this pace"));
+  summary.slowdown = 1.04;
+  EXPECT_FALSE(says("this pace"));
+  EXPECT_TRUE(summary_to_json(summary, {})["step_seconds"].contains("slowdown"));
+}
+
 TEST(RunSummary, ARankShowsAllItsStages) {
   plan::Plan plan = example_plan();
   plan.pipeline = {2, plan::ScheduleKind::kInterleaved, {2, 1, 1, 3}};

@@ -77,8 +77,9 @@ int report(const ReportCommand& command) {
                                  : command.output;
   require_writable(output, "--output");
   if (!command.calibrate.empty()) require_writable(command.calibrate, "--calibrate");
-  const std::string table = views::run_step_table(run);
-  if (!table.empty()) std::printf("%s\n", table.c_str());
+  for (const std::string& table : {views::run_memory_table(run), views::run_step_table(run)}) {
+    if (!table.empty()) std::printf("%s\n", table.c_str());
+  }
   if (!command.calibrate.empty()) calibrate(command, run);
   const std::string_view page = server::report_page();
   if (page.empty()) {

@@ -103,6 +103,15 @@ LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int l
   return work;
 }
 
+ByLinks by_links(const profiles::HardwareProfile& hardware, profiles::GroupShape shape, double ms) {
+  return hardware.crosses_nodes(shape) ? ByLinks{{}, {ms}} : ByLinks{{ms}, {}};
+}
+
+double left_beside(const ByLinks& communication, const ByLinks& own) {
+  return std::max(0.0, communication.intra_node.value - own.inter_node.value) +
+         std::max(0.0, communication.inter_node.value - own.intra_node.value);
+}
+
 double overlapped_ms(double compute_ms, double communication_ms, double slowdown) {
   const double both = std::min(compute_ms, communication_ms);
   return std::min(slowdown * both + std::abs(compute_ms - communication_ms),

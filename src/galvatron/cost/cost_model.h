@@ -88,6 +88,27 @@ struct LocalWork {
 LocalWork local_work(const CostInputs& inputs, const PipelineShape& shape, int layer,
                      const plan::LayerStrategy& strategy, std::int64_t samples);
 
+// Communication by the slowest links that it uses. What uses links inside nodes does not slow what
+// uses those between them.
+struct ByLinks {
+  Milliseconds intra_node, inter_node;
+  Milliseconds total() const { return intra_node + inter_node; }
+  bool crosses_nodes() const { return inter_node.value > 0; }  // of one collective
+  ByLinks& operator+=(const ByLinks& other) {
+    intra_node += other.intra_node;
+    inter_node += other.inter_node;
+    return *this;
+  }
+};
+constexpr ByLinks operator*(double n, const ByLinks& time) {
+  return {n * time.intra_node, n * time.inter_node};
+}
+// Of a group of this shape.
+ByLinks by_links(const profiles::HardwareProfile& hardware, profiles::GroupShape shape, double ms);
+
+// What is left of communication beside a layer's own collectives: what uses other links has run.
+double left_beside(const ByLinks& communication, const ByLinks& own);
+
 // Compute and communication side by side, each `slowdown` times slower while both run:
 //   slowdown * min(compute, communication) + |compute - communication|, never more than one after
 //   the other.

@@ -50,7 +50,7 @@ Border make_border(const CostInputs& inputs, const CostTables& tables, int layer
   for (const plan::TokenLayout& from : tables.layouts) {
     for (const plan::TokenLayout& to : tables.layouts) {
       const auto time_of = [&](std::int64_t samples) {
-        return transition_time(inputs, tables.shape, layer, from, to, samples).value;
+        return transition_time(inputs, tables.shape, layer, from, to, samples).total().value;
       };
       border.transition_ms.push_back(sizes.mean(time_of(sizes.large), time_of(sizes.small)));
     }

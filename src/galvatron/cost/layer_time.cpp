@@ -31,20 +31,20 @@ class UnitTimer {
   std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
 
   // Parameters made whole.
-  double gather(const plan::UnitSpec& unit) const {
+  ByLinks gather(const plan::UnitSpec& unit) const {
     const StepKind kind = zero_stage(unit) >= 3 ? StepKind::kZero : StepKind::kParameters;
     return factor(kind) *
-           time(Collective::kAllGather, group(unit.shards), unit.elements * compute_bytes_);
+           over_links(Collective::kAllGather, unit.shards, unit.elements * compute_bytes_);
   }
-  double reduce(const plan::UnitSpec& unit) const {
+  ByLinks reduce(const plan::UnitSpec& unit) const {
     const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
     return factor(zero_stage(unit) >= 2 ? StepKind::kZero : StepKind::kGradients) *
-           time(kind, group(unit.shards), unit.elements * state_bytes_);
+           over_links(kind, unit.shards, unit.elements * state_bytes_);
   }
-  double spread(const plan::UnitSpec& unit) const {
-    if (zero_stage(unit) == 0) return 0;
+  ByLinks spread(const plan::UnitSpec& unit) const {
+    if (zero_stage(unit) == 0) return {};
     return factor(StepKind::kGradients) *
-           time(Collective::kAllReduce, group(unit.copies), owned(unit) * state_bytes_);
+           over_links(Collective::kAllReduce, unit.copies, owned(unit) * state_bytes_);
   }
   // Ranks that divide the work on whole matrices.
   const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
@@ -85,6 +85,10 @@ class UnitTimer {
   double factor(StepKind kind) const { return inputs_.factors[kind]; }
   double time(Collective kind, GroupShape group, std::int64_t bytes) const {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
+  }
+
+  ByLinks over_links(Collective kind, const plan::RankLine& line, std::int64_t bytes) const {
+    return by_links(inputs_.hardware, group(line), time(kind, group(line), bytes));
   }
 
   const CostInputs& inputs_;
@@ -156,15 +160,14 @@ class LayerTimer {
   }
 
   struct Waits {
-    double tp = 0, all = 0;
+    ByLinks tp, ulysses;
   };
   Waits waits(const std::vector<LayerCollective>& list) const {
     Waits out;
     for (const LayerCollective& one : list) {
       const double ms = factor(one.of_tp ? StepKind::kTp : StepKind::kUlysses) * one.count *
                         collective(one.kind, one.group, one.bytes);
-      out.all += ms;
-      if (one.of_tp) out.tp += ms;
+      (one.of_tp ? out.tp : out.ulysses) += by_links(inputs_.hardware, one.group, ms);
     }
     return out;
   }
@@ -174,12 +177,16 @@ class LayerTimer {
   double wait(const Waits& waits, PhaseTime& phase) const {
     const double compute = phase.compute.value;
     const double pieces = is(spec::LayerKind::kBlock) ? 1 - 1.0 / strategy_.tp_degree : 0;
-    const double beside = inputs_.hardware.tp_overlap * pieces * waits.tp;
+    const double all = waits.tp.total().value;
+    const double beside = inputs_.hardware.tp_overlap * pieces * all;
     const double slowed =
         overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) - compute;
-    phase.exposed = phase.inside = Milliseconds{waits.all - beside + slowed};
+    const double left = all - beside + slowed;
+    phase.inside = all > 0 ? (left / all) * waits.tp : ByLinks{};
+    phase.inside += waits.ulysses;
+    phase.exposed = phase.inside.total();
     phase.hidden = Milliseconds{std::max(0.0, beside - slowed)};
-    return waits.tp - beside + slowed;
+    return left;
   }
 
   void add_layer_collectives(LayerTime& out) const {
@@ -189,8 +196,19 @@ class LayerTimer {
                           wait(waits(list.backward), out.backward)};
   }
 
+  // What is done once a step is done where the unit is held.
+  template <typename Cost>
+  auto of_held_units(Cost cost) const {
+    decltype(cost(plan::UnitSpec{})) total{};
+    for (const plan::UnitSpec& unit : units_) {
+      if (!unit.held_in_front) total += cost(unit);
+    }
+    return total;
+  }
+
   struct Microbatch {
-    double gather = 0, reduce = 0;
+    ByLinks gather, reduce;
+    ByLinks both() const { return ByLinks(gather) += reduce; }
   };
   Microbatch microbatch_collectives() const {
     Microbatch out;
@@ -205,37 +223,38 @@ class LayerTimer {
   // Every microbatch: ZeRO-3 gathers parameters ahead, ZeRO-2 and 3 reduce gradients behind. The
   // neighbour's compute that hides them is taken to be as long as this layer's own.
   void add_parameter_collectives(LayerTime& out) const {
-    const auto [gather, reduce] = microbatch_collectives();
+    const Microbatch parameters = microbatch_collectives();
     if (layer_ == 0) {
       // Nothing runs before the first layer's forward, nor after its backward.
-      out.forward.exposed += Milliseconds{gather};
-      hide(out.backward, gather);
-      out.backward.exposed += Milliseconds{reduce};
+      out.forward.exposed += parameters.gather.total();
+      hide(out.backward, parameters.gather);
+      out.backward.exposed += parameters.reduce.total();
       return;
     }
-    if (!is(spec::LayerKind::kHead)) hide(out.forward, gather);
-    hide(out.backward, gather + reduce);
+    if (!is(spec::LayerKind::kHead)) hide(out.forward, parameters.gather);
+    hide(out.backward, parameters.both());
   }
 
-  void hide(PhaseTime& phase, double communication) const {
+  // Behind the layer's own collectives on other links, and behind its compute.
+  void hide(PhaseTime& phase, const ByLinks& communication) const {
     const double compute = phase.compute.value;
-    const double together =
-        overlapped_ms(compute, communication, inputs_.hardware.overlap_slowdown);
+    const double together = overlapped_ms(compute, left_beside(communication, phase.inside),
+                                          inputs_.hardware.overlap_slowdown);
     const double exposed = together - compute;
     phase.exposed += Milliseconds{exposed};
-    phase.hidden += Milliseconds{std::max(0.0, communication - exposed)};
+    phase.hidden += Milliseconds{std::max(0.0, communication.total().value - exposed)};
   }
 
   void add_step_costs(LayerTime& out) const {
-    const double sync = step_reduction();
+    const ByLinks sync = step_reduction();
     if (layer_ == 0) {
-      out.gradient_sync.exposed = Milliseconds{sync};
+      out.gradient_sync.exposed = sync.total();
     } else {
       // The last backward hides it with what every backward hides.
-      const auto [gather, reduce] = microbatch_collectives();
-      PhaseTime every{out.backward.compute, {}, {}, {}}, last = every;
-      hide(every, gather + reduce);
-      hide(last, gather + reduce + sync);
+      const ByLinks always = microbatch_collectives().both();
+      PhaseTime every{out.backward.compute, {}, {}, out.backward.inside}, last = every;
+      hide(every, always);
+      hide(last, ByLinks(always) += sync);
       out.gradient_sync.exposed = last.exposed - every.exposed;
       out.gradient_sync.hidden = last.hidden - every.hidden;
     }
@@ -246,31 +265,22 @@ class LayerTimer {
 
   // Where the next forward hides it, all but the first layer's.
   double step_gather(const LayerTime& out) const {
-    const double all = of_held_units([&](const plan::UnitSpec& unit) {
+    const ByLinks all = of_held_units([&](const plan::UnitSpec& unit) {
       const int zero_stage = unit_timer_.zero_stage(unit);
-      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : 0;
+      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : ByLinks{};
     });
-    const double beside = layer_ == 0 ? 0 : inputs_.hardware.gather_overlap * all;
-    const PhaseTime& forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
-    const double compute = forward.compute.value;
-    return all - beside + overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) -
-           compute;
+    const double share = layer_ == 0 ? 0 : inputs_.hardware.gather_overlap;
+    PhaseTime forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
+    forward.exposed = {};
+    hide(forward, share * all);
+    return (1 - share) * all.total().value + forward.exposed.value;
   }
 
-  // What is done once a step is done where the unit is held.
-  template <typename Cost>
-  double of_held_units(Cost cost) const {
-    double total = 0;
-    for (const plan::UnitSpec& unit : units_) {
-      if (!unit.held_in_front) total += cost(unit);
-    }
-    return total;
-  }
-
-  double step_reduction() const {
+  ByLinks step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
-      const double inside = unit_timer_.zero_stage(unit) < 2 ? unit_timer_.reduce(unit) : 0;
-      return inside + unit_timer_.spread(unit);
+      ByLinks out = unit_timer_.spread(unit);
+      if (unit_timer_.zero_stage(unit) < 2) out += unit_timer_.reduce(unit);
+      return out;
     });
   }
 
@@ -369,24 +379,25 @@ Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, 
 UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
                    const plan::LayerStrategy& strategy, const plan::UnitSpec& unit) {
   const UnitTimer timer(inputs, shape, strategy);
-  return {{timer.zero_stage(unit) >= 3 ? timer.gather(unit) : 0},
-          {timer.reduce(unit)},
-          {timer.spread(unit)},
+  return {timer.zero_stage(unit) >= 3 ? timer.gather(unit) : ByLinks{},
+          timer.reduce(unit),
+          timer.spread(unit),
           {timer.tie(unit)}};
 }
 
-Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::TokenLayout& from, const plan::TokenLayout& to,
-                             std::int64_t samples) {
+ByLinks transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                        const plan::TokenLayout& from, const plan::TokenLayout& to,
+                        std::int64_t samples) {
   if (from == to) return {};
   const std::int64_t bytes = std::max(border_bytes(inputs, layer, from, samples).value,
                                       border_bytes(inputs, layer, to, samples).value);
   const int among = exchanging_ranks(from, to, shape.ranks_per_stage);
   // A full exchange moves (n - 1) / n of a rank's bytes; this one moves moved_share of them.
   const double like = static_cast<double>(bytes) * moved_share(from, to) * among / (among - 1);
-  return inputs.factors[StepKind::kLayoutChange] *
-         inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
-                                    Bytes{static_cast<std::int64_t>(like)});
+  const Milliseconds time = inputs.factors[StepKind::kLayoutChange] *
+                            inputs.hardware.group_time(Collective::kAllToAll, {among, 1},
+                                                       Bytes{static_cast<std::int64_t>(like)});
+  return by_links(inputs.hardware, {among, 1}, time.value);
 }
 
 Milliseconds border_transfer_time(const CostInputs& inputs, const PipelineShape& shape, int layer,

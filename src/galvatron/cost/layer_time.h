@@ -14,7 +14,8 @@ struct PhaseTime {
   Milliseconds compute;  // alone, contention included
   Milliseconds exposed;  // communication and slow-down that the rank waits for
   Milliseconds hidden;   // communication that runs beside compute
-  Milliseconds inside;   // of `exposed`: the layer's own collectives, beside which nothing runs
+  ByLinks inside;        // of `exposed`: the layer's own collectives; beside them runs only what
+                         // uses other links
   Milliseconds total() const { return compute + exposed; }
   PhaseTime& operator+=(const PhaseTime& other);
 };
@@ -45,19 +46,19 @@ Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, 
 // What a parameter unit of a layer communicates, apart from what may hide it: the parts that
 // layer_time() puts together.
 struct UnitTime {
-  Milliseconds gather;  // ZeRO-3: before every use
-  Milliseconds reduce;  // ZeRO-2 and 3: every microbatch; else once a step
-  Milliseconds spread;  // once a step: the slice over its copies
-  Milliseconds tie;     // once a step: over pipeline ranks
+  ByLinks gather;    // ZeRO-3: before every use
+  ByLinks reduce;    // ZeRO-2 and 3: every microbatch; else once a step
+  ByLinks spread;    // once a step: the slice over its copies
+  Milliseconds tie;  // once a step: over pipeline ranks
 };
 UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
                    const plan::LayerStrategy& strategy, const plan::UnitSpec& unit);
 
 // Moving a microbatch's border tensor in front of `layer` from one layout to another inside a
 // stage, one direction. 0 when they are equal.
-Milliseconds transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
-                             const plan::TokenLayout& from, const plan::TokenLayout& to,
-                             std::int64_t samples);
+ByLinks transition_time(const CostInputs& inputs, const PipelineShape& shape, int layer,
+                        const plan::TokenLayout& from, const plan::TokenLayout& to,
+                        std::int64_t samples);
 
 // Sending a microbatch's border tensor to the next stage, one direction: every rank sends its part
 // to its twin there. A change of layout comes after that, on the later stage.

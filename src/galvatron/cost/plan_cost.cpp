@@ -14,8 +14,11 @@ Milliseconds mix(Milliseconds a, double share_a, Milliseconds b) {
 }
 
 PhaseTime mix(const PhaseTime& a, double share_a, const PhaseTime& b) {
-  return {mix(a.compute, share_a, b.compute), mix(a.exposed, share_a, b.exposed),
-          mix(a.hidden, share_a, b.hidden), mix(a.inside, share_a, b.inside)};
+  return {mix(a.compute, share_a, b.compute),
+          mix(a.exposed, share_a, b.exposed),
+          mix(a.hidden, share_a, b.hidden),
+          {mix(a.inside.intra_node, share_a, b.inside.intra_node),
+           mix(a.inside.inter_node, share_a, b.inside.inter_node)}};
 }
 
 // The layer's row: means over the step's microbatches.
@@ -33,7 +36,7 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   row.time.backward = mix(large.time.backward, large_share, small.time.backward);
   row.time.recompute = mix(large.time.recompute, large_share, small.time.recompute);
   row.time.tp = mix(large.time.tp, large_share, small.time.tp);
-  row.transition = 2 * mix(large.transition, large_share, small.transition);
+  row.transition = 2 * mix(large.transition.total(), large_share, small.transition.total());
   const auto memory_of = [&](std::int64_t samples) {
     return layer_memory(inputs, shape, layer, plan.strategy(layer), units, samples);
   };
@@ -121,8 +124,8 @@ void tell_kinds(PlanCost& cost, const PipelineShape& shape) {
     kinds[kRecompute] += m * time.recompute.value;
     kinds[kOptimizer] += time.optimizer.value;
     kinds[kTp] += m * time.tp.value;
-    kinds[kUlysses] += m * (both.inside - time.tp).value;
-    kinds[kZero] += m * (both.exposed - both.inside).value;
+    kinds[kUlysses] += m * (both.inside.total() - time.tp).value;
+    kinds[kZero] += m * (both.exposed - both.inside.total()).value;
     kinds[kGradients] += time.gradient_sync.exposed.value;
     kinds[kParameters] += time.parameter_gather.value;
     kinds[kLayoutChange] += m * row.transition.value;

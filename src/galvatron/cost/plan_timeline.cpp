@@ -50,10 +50,10 @@ void add_end(StageTimes& stage, const LayerTime& layer) {
 
 void add_whole(StageTimes& stage, const LayerTimes& layer, const BothSizes& both) {
   add(stage.forward, both.per_microbatch<Milliseconds>(layer, [](const SizedLayer& one) {
-    return one.time.forward.total() + one.transition;
+    return one.time.forward.total() + one.transition.total();
   }));
   add(stage.backward, both.per_microbatch<Milliseconds>(layer, [](const SizedLayer& one) {
-    return one.time.backward.total() + one.transition;
+    return one.time.backward.total() + one.transition.total();
   }));
   add(stage.recompute, both.per_microbatch<Milliseconds>(
                            layer, [](const SizedLayer& one) { return one.time.recompute; }));
@@ -63,14 +63,15 @@ void add_whole(StageTimes& stage, const LayerTimes& layer, const BothSizes& both
 
 void add_passes(StageTimes& stage, const LayerTimes& layer, const BothSizes& both) {
   stage.layers.push_back(
-      {both.per_microbatch<PassTime>(layer,
-                                     [](const SizedLayer& one) -> PassTime {
-                                       const PhaseTime& time = one.time.forward;
-                                       return {time.inside + one.transition, time.compute, {}};
-                                     }),
+      {both.per_microbatch<PassTime>(
+           layer,
+           [](const SizedLayer& one) -> PassTime {
+             const PhaseTime& time = one.time.forward;
+             return {ByLinks(time.inside) += one.transition, time.compute, {}};
+           }),
        both.per_microbatch<PassTime>(layer, [](const SizedLayer& one) -> PassTime {
          const PhaseTime& time = one.time.backward;
-         return {time.inside + one.transition, time.compute, one.time.recompute};
+         return {ByLinks(time.inside) += one.transition, time.compute, one.time.recompute};
        })});
   add_end(stage, layer.large.time);
 }

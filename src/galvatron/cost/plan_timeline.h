@@ -12,7 +12,7 @@ namespace galvatron::cost {
 // A layer in microbatches of one size.
 struct SizedLayer {
   LayerTime time;
-  Milliseconds transition;  // in front of it, one direction
+  ByLinks transition;  // in front of it, one direction
 };
 // Both sizes; alike where there is one.
 struct LayerTimes {

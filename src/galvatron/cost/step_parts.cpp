@@ -63,9 +63,9 @@ class StepPartsSum {
     add(TimePart::kRecompute, LinkKind::kNone, m * time.recompute);
     add(TimePart::kOptimizer, LinkKind::kNone, time.optimizer);
     add(TimePart::kTp, links_of(layout.tp_line()), m * time.tp);
-    add(TimePart::kUlysses, links_of(layout.ulysses_line()), m * (both.inside - time.tp));
+    add(TimePart::kUlysses, links_of(layout.ulysses_line()), m * (both.inside.total() - time.tp));
     add(TimePart::kZero, links_of(units, &plan::UnitSpec::shards),
-        m * (both.exposed - both.inside));
+        m * (both.exposed - both.inside.total()));
     add(TimePart::kGradients, links_of(units, &plan::UnitSpec::replicas),
         time.gradient_sync.exposed);
     add(TimePart::kParameters, links_of(units, &plan::UnitSpec::shards), time.parameter_gather);

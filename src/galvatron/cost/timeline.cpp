@@ -45,9 +45,12 @@ EventKind kind_of(plan::Action compute) {
   }
 }
 
+// Two that share a link.
+constexpr double kHalfPace = 2;
+
 // Collectives of one rank's parameter units, one after the other. The clock stands where the rank
-// has come to: alone they run at their own pace, beside compute both are slower, and beside a
-// layer's own collectives they stand still.
+// has come to: alone they run at their own pace, beside compute both are slower, and so they are
+// beside a layer's own collectives on the same links.
 class Lane {
  public:
   void slow_down(double slowdown) {
@@ -55,10 +58,10 @@ class Lane {
     slowdown_ = std::clamp(slowdown, 1.0, 2.0);
   }
 
-  void add(TimelineEvent event, double length, double now) {
-    if (length <= 0) return;
+  void add(TimelineEvent event, const ByLinks& length, double now) {
+    if (length.total().value <= 0) return;
     run_until(now);
-    jobs_.push_back({std::move(event), length});
+    jobs_.push_back({std::move(event), length.total().value, length.crosses_nodes()});
   }
 
   // When nothing that `waits` for is left. REQUIRES: `now` is not before what was asked before.
@@ -77,14 +80,9 @@ class Lane {
   // A layer from `now` on. When it ends.
   double run_beside(const PassTime& pass, double now) {
     run_until(now);
-    clock_ = now + pass.inside.value;
-    double compute = pass.compute.value;
-    while (compute > 0 && !jobs_.empty()) {
-      const double both = std::min(compute, jobs_.front().left);
-      compute -= both;
-      advance(both, slowdown_);
-    }
-    clock_ += compute;
+    run_beside(pass.inside.intra_node, kHalfPace, 1);
+    run_beside(pass.inside.inter_node, 1, kHalfPace);
+    run_beside(pass.compute, slowdown_, slowdown_);
     return clock_;
   }
 
@@ -94,8 +92,20 @@ class Lane {
   struct Job {
     TimelineEvent event;
     double left = 0;
+    bool crosses_nodes = false;
     bool is_running = false;
   };
+
+  // Something of the rank that slows, and is slowed by, jobs inside and between nodes so much.
+  void run_beside(Milliseconds length, double intra_slowdown, double inter_slowdown) {
+    double left = length.value;
+    while (left > 0 && !jobs_.empty()) {
+      const double both = std::min(left, jobs_.front().left);
+      left -= both;
+      advance(both, jobs_.front().crosses_nodes ? inter_slowdown : intra_slowdown);
+    }
+    clock_ += left;
+  }
 
   void run_until(double now) {
     while (!jobs_.empty() && clock_ < now) advance(std::min(jobs_.front().left, now - clock_), 1);
@@ -338,7 +348,7 @@ class Simulator {
   void add_compute(RankState& state, int stage, const plan::Step& step, double start,
                    const PassTime& pass) {
     const EventKind kind = kind_of(step.action);
-    const Milliseconds computing = Milliseconds{state.free_at - start} - pass.inside;
+    const Milliseconds computing = Milliseconds{state.free_at - start} - pass.inside.total();
     const Milliseconds recompute =
         pass.recompute.value > 0 ? (pass.recompute / pass.compute) * computing : Milliseconds{};
     if (step.layer >= 0 && state.last_event < out_.events.size()) {
@@ -359,9 +369,9 @@ class Simulator {
     return {stage_of(rank, step), step.chunk, kind, step.microbatch, {}, {}, step.unit};
   }
 
-  void communicate(int rank, const plan::Step& step, EventKind kind, Milliseconds length) {
+  void communicate(int rank, const plan::Step& step, EventKind kind, const ByLinks& length) {
     RankState& state = ranks_[index(rank)];
-    state.lane.add(unit_event(rank, step, kind), length.value, state.free_at);
+    state.lane.add(unit_event(rank, step, kind), length, state.free_at);
   }
 
   // Starts when the last of its ranks has come.

@@ -13,12 +13,12 @@
 
 namespace galvatron::cost {
 
-// One way through a layer: its own collectives, beside which nothing runs, then compute.
+// One way through a layer: its own collectives, then compute.
 struct PassTime {
-  Milliseconds inside;
+  ByLinks inside;
   Milliseconds compute;
   Milliseconds recompute = {};  // of `compute`: what a backward computes again
-  Milliseconds total() const { return inside + compute; }
+  Milliseconds total() const { return inside.total() + compute; }
 };
 
 // Vectors have one entry per microbatch, or a single one that holds for all.
@@ -48,7 +48,8 @@ constexpr double kInputGradientShare = 0.5;
 
 // What lowered lists of one pipeline rank need beside. Collectives of its parameter units run on a
 // lane beside compute, one at a time in the order of the list; while both run, both are
-// `overlap_slowdown` times slower.
+// `overlap_slowdown` times slower. Beside a layer's own collectives the lane shares their links,
+// each at half its pace, or has others for itself.
 struct RankTraffic {
   plan::RankParts parts;
   std::vector<UnitTime> units;  // of `parts`; empty: none takes time

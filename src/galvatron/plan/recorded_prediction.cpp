@@ -75,6 +75,19 @@ void read_ranks(const OrderedJson& stages, const Pipeline& pipeline, RecordedPre
   out.rank_parts.resize(out.rank_memory.size());
 }
 
+// Times hold for the speed that the network's machine had; the layers' were brought to it.
+std::optional<Milliseconds> read_reference(const OrderedJson& search) {
+  const auto question = search.find("question");
+  if (question == search.end() || !question->is_object()) return std::nullopt;
+  const auto sources = question->find("sources");
+  if (sources == question->end() || !sources->is_array()) return std::nullopt;
+  for (const OrderedJson& source : *sources) {
+    const auto ms = number(source, "reference_ms");
+    if (ms && *ms > 0) return Milliseconds{*ms};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 RecordedPrediction read_prediction(const Plan& plan) {
@@ -82,6 +95,7 @@ RecordedPrediction read_prediction(const Plan& plan) {
   if (!cost) return {};
   RecordedPrediction out;
   out.step_time = Milliseconds{*number(*cost, "step_ms")};
+  out.reference = read_reference(plan.search);
   read_step_parts(*cost, out);
   out.kinds = read_kinds(*cost, "parts_ms", 0);
   out.factors = read_kinds(*cost, "calibration", 1).value_or(StepKinds(1));

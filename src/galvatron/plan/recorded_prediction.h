@@ -21,6 +21,8 @@ struct RecordedPrediction {
   std::optional<StepKinds> kinds;
   StepKinds factors{1};
   int slowest_rank = 0;
+  // The speed of the machine for which it holds: what the profiler's reference load took there.
+  std::optional<Milliseconds> reference;
   // Per pipeline rank: tensors of its fullest rank, without the reserve; empty when unknown.
   std::vector<Bytes> rank_memory;
   // Of each of them what it consists of, the reserve last: "parameters", "master", ...

@@ -40,7 +40,8 @@ constexpr EnumNames<kNumStepKinds> names_of(StepKind) {
 // Milliseconds of each kind, or factors.
 class StepKinds {
  public:
-  explicit StepKinds(double value = 0) { values_.fill(value); }
+  StepKinds() : StepKinds(0) {}
+  explicit StepKinds(double value) { values_.fill(value); }
   double& operator[](StepKind kind) { return values_[static_cast<std::size_t>(kind)]; }
   double operator[](StepKind kind) const { return values_[static_cast<std::size_t>(kind)]; }
   double sum() const {

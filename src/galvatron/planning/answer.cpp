@@ -156,6 +156,8 @@ OrderedJson question_to_json(const Question& question, std::int64_t global_batch
                               {"note", source.provenance.note},
                               {"host", source.provenance.host},
                               {"date", source.provenance.date}});
+    const auto& reference = source.provenance.reference_ms;
+    if (reference) out["sources"].back()["reference_ms"] = *reference;
   }
   if (const auto texts = extrapolated(question); !texts.empty()) out["extrapolated"] = texts;
   return out;

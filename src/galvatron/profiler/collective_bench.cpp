@@ -16,11 +16,11 @@ namespace {
 using profiles::Collective;
 using profiles::GroupShape;
 
-constexpr Bytes kSmallest = kibibytes(4);
+constexpr Bytes kSmallest = kibibytes(1);
 constexpr std::int64_t kLadderFactor = 8;
 // Measured however little time there is: a line through small messages alone says nothing of large
 // ones.
-constexpr Bytes kAlways = mebibytes(2);
+constexpr Bytes kAlways = mebibytes(4);
 constexpr std::int64_t kElementBytes = 4;
 // A turn of a small message is several operations; a message that takes long has few turns.
 constexpr double kTurnMs = 3;

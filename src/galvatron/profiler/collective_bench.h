@@ -27,7 +27,7 @@ std::vector<profiles::GroupShape> pair_shapes(int world_size);
 // the world.
 std::vector<int> group_ranks(profiles::GroupShape shape, int rank);
 
-// Message sizes to measure, ascending: 4 KiB, eight times as much, ... and `max_bytes`.
+// Message sizes to measure, ascending: 1 KiB, eight times as much, ... and `max_bytes`.
 std::vector<Bytes> message_sizes(Bytes max_bytes);
 
 struct CollectiveCase {
@@ -42,7 +42,7 @@ class CollectiveBench {
   explicit CollectiveBench(comm::World& world);
 
   // A table of each case over message_sizes(max_bytes). Sizes that would take longer than their
-  // share of `seconds` are left out, those up to 2 MiB never. All points take turns until the time
+  // share of `seconds` are left out, those up to 4 MiB never. All points take turns until the time
   // is up, so that a machine that gets slower and faster does so for all of them. Collective.
   // `progress`: share done, and what is measured.
   std::vector<profiles::CollectiveTable> measure(

@@ -29,6 +29,11 @@ std::vector<int> counts_up_to(int most) {
   return counts;
 }
 
+// Of so many rounds a share, at least three.
+int some(int rounds, double share) {
+  return std::max(3, static_cast<int>(std::lround(rounds * share)));
+}
+
 double median_of_rounds(int rounds, const std::function<double()>& measure) {
   std::vector<double> values;
   for (int i = 0; i < rounds; ++i) values.push_back(measure());
@@ -74,8 +79,8 @@ int ComputeLoad::times_for(double ms) const {
 
 // Every round one rank alone, then the counts: the machine's own pace cancels.
 std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
-                                                          const ComputeLoad& load,
-                                                          int local_ranks) {
+                                                          const ComputeLoad& load, int local_ranks,
+                                                          double rounds) {
   const Agreement agreement(world);
   const int local_rank = world.rank() % local_ranks;
   // Calibrated by one rank of a machine while the others wait.
@@ -90,7 +95,7 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
   };
   const std::vector<int> counts = counts_up_to(local_ranks);
   std::vector<std::vector<double>> ratios(counts.size());
-  for (int round = 0; round < kContentionRounds; ++round) {
+  for (int round = 0; round < some(kContentionRounds, rounds); ++round) {
     const double alone = mean_time(1);
     for (std::size_t i = 0; i < counts.size(); ++i) {
       if (counts[i] > 1) ratios[i].push_back(mean_time(counts[i]) / alone);
@@ -105,7 +110,7 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
   return points;
 }
 
-double measure_overlap(const comm::World& world, const ComputeLoad& load) {
+double measure_overlap(const comm::World& world, const ComputeLoad& load, double rounds) {
   if (world.size() == 1) return 1;
   const Agreement agreement(world);
   at::Tensor message = sized_message(world);
@@ -119,7 +124,7 @@ double measure_overlap(const comm::World& world, const ComputeLoad& load) {
   const auto communicate = [&] { world.all().all_reduce(message); };
   const double one = agreed_time([&] { load.run(1); });
   const int times = std::max(1, static_cast<int>(std::lround(agreed_time(communicate) / one)));
-  return median_of_rounds(kOverlapRounds, [&] {
+  return median_of_rounds(some(kOverlapRounds, rounds), [&] {
     const double communication = time_once(communicate);
     const double compute = time_once([&] { load.run(times); });
     const double both = time_once([&] {

@@ -31,14 +31,16 @@ class ComputeLoad {
 };
 
 // Slow-down of the load with 1, 2, 4, ... and all `local_ranks` of a machine computing at once,
-// against one alone; the others wait. Ranks of a machine are consecutive. Collective.
+// against one alone; the others wait. Ranks of a machine are consecutive. `rounds`: over the usual
+// number of them. Collective.
 std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
-                                                          const ComputeLoad& load, int local_ranks);
+                                                          const ComputeLoad& load, int local_ranks,
+                                                          double rounds = 1);
 
 // HardwareProfile::overlap_slowdown: the load beside an all-reduce over all ranks that takes about
 // as long, from 1 (both at full speed) to 2 (as if one after the other). 1 for a world of one.
 // Collective.
-double measure_overlap(const comm::World& world, const ComputeLoad& load);
+double measure_overlap(const comm::World& world, const ComputeLoad& load, double rounds = 1);
 
 // Norm, clipping and update over fp32 states, ns per element, on this rank alone.
 double measure_optimizer(const spec::OptimizerSpec& spec, c10::Device device);

@@ -1,5 +1,7 @@
 #include "galvatron/profiler/hardware_profiler.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "galvatron/comm/torch_headers.h"
@@ -85,9 +87,9 @@ class HardwareProfiler {
   void measure_compute() {
     const ComputeLoad load(world_.device());
     tell("contention of compute");
-    out_.contention = measure_contention(world_, load, out_.ranks_per_node);
+    out_.contention = measure_contention(world_, load, out_.ranks_per_node, options_.rounds);
     tell("overlap of compute and communication");
-    out_.overlap_slowdown = measure_overlap(world_, load);
+    out_.overlap_slowdown = measure_overlap(world_, load, options_.rounds);
     measure_update(spec::default_optimizer());
     // By now every kind of code has run once; the large buffers, and what only other optimizers
     // need, are not there yet.
@@ -109,8 +111,16 @@ class HardwareProfiler {
     }
   }
 
+  // Two tensors of the largest message lie on every rank.
+  Bytes max_bytes() const {
+    constexpr std::int64_t kShare = 16;
+    if (options_.max_bytes) return *options_.max_bytes;
+    if (out_.device_memory.value == 0) return mebibytes(64);
+    return std::min(kLargestMessage, Bytes{out_.device_memory.value / kShare});
+  }
+
   void measure_collectives(CollectiveBench& bench) {
-    out_.tables = bench.measure(cases_, options_.max_bytes, options_.seconds,
+    out_.tables = bench.measure(cases_, max_bytes(), options_.seconds,
                                 [this](double done, const std::string& what) {
                                   if (!options_.progress) return;
                                   const double share = kComputeShare + (1 - kComputeShare) * done;

@@ -26,4 +26,7 @@ class ReferenceLoad {
   std::vector<double> readings_;
 };
 
+// The median of some readings now, of this rank alone.
+double reference_ms_now(c10::Device device);
+
 }  // namespace galvatron::profiler

@@ -189,6 +189,22 @@ void ParamUnit::publish() {
   if (options_.zero_stage > 0) options_.shards.all_gather(compute_, mine);
 }
 
+UnitBytes ParamUnit::held_bytes() const {
+  const auto bytes = [](const at::Tensor& tensor) {
+    return Bytes{tensor.defined() ? static_cast<std::int64_t>(tensor.storage().nbytes()) : 0};
+  };
+  UnitBytes out;
+  out.parameters = bytes(compute_) + bytes(compute_shard_);
+  if (!master_.is_alias_of(compute_)) {
+    const bool same_type = options_.compute_type == options_.state_type;
+    (same_type ? out.parameters : out.master) += bytes(master_);
+  }
+  out.gradients = bytes(owned_gradient_);
+  if (gradient_.defined() && !gradient_.is_alias_of(owned_gradient_))
+    out.gradients += bytes(gradient_);
+  return out;
+}
+
 at::Tensor ParamUnit::gather_owned(const at::Tensor& owned) const {
   if (options_.zero_stage == 0 || options_.shards.size() == 1) return owned;
   at::Tensor flat = at::empty({flat_size_}, owned.options());

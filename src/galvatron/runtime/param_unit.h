@@ -58,6 +58,11 @@ struct UnitOptions {
 void copy_into_global(const ParamSlot& slot, const at::Tensor& local, at::Tensor& global);
 at::Tensor local_from_global(const ParamSlot& slot, const at::Tensor& global);
 
+// What a unit holds between steps.
+struct UnitBytes {
+  Bytes parameters, master, gradients;
+};
+
 class ParamUnit {
  public:
   ParamUnit(UnitOptions options, std::vector<ParamSlot> slots);
@@ -127,6 +132,8 @@ class ParamUnit {
   // that own the same divide it evenly.
   Range written() const;
   std::int64_t flat_size() const { return flat_size_; }
+  // As the cost model tells them apart: master weights of the compute type are the parameters.
+  UnitBytes held_bytes() const;
 
  private:
   void lay_out();

@@ -1,6 +1,7 @@
 #include "galvatron/train/run_summary.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -33,6 +34,24 @@ std::string counted(std::int64_t count, const char* one, const char* many) {
 std::optional<Bytes> predicted_memory(const RunSummary& summary, int pp_rank) {
   if (summary.prediction.rank_memory.empty()) return std::nullopt;
   return summary.prediction.rank_memory.at(static_cast<std::size_t>(pp_rank));
+}
+
+// At the pace that the machine has now.
+std::optional<Milliseconds> predicted_now(const RunSummary& summary) {
+  if (!summary.slowdown || !summary.prediction.step_time) return std::nullopt;
+  return *summary.slowdown * *summary.prediction.step_time;
+}
+
+// "" where the machine is as fast as it was, as far as that can be told.
+std::string pace_line(const RunSummary& summary) {
+  constexpr double kSame = 0.05;
+  const auto now = predicted_now(summary);
+  if (!now || std::abs(*summary.slowdown - 1) < kSame) return "";
+  const bool slower = *summary.slowdown > 1;
+  return fmt::format(
+      "              the machine is {:.2f} times as {} as when it was profiled: predicted {} at "
+      "this pace\n",
+      slower ? *summary.slowdown : 1 / *summary.slowdown, slower ? "slow" : "fast", to_text(*now));
 }
 
 std::string range_text(Bytes least, Bytes most) {
@@ -83,6 +102,19 @@ void add_stage_row(TextTable& table, const RunSummary& summary, int pp_rank) {
        predicted ? to_text(*predicted) : "-", range_text(*least, *most)});
 }
 
+// Of the rank that has most.
+std::string memory_kinds_table(const RunSummary& summary) {
+  if (summary.memory_by_kind.empty()) return "";
+  const auto most = std::max_element(summary.peak_memory.begin(), summary.peak_memory.end());
+  const auto rank = static_cast<std::size_t>(most - summary.peak_memory.begin());
+  const auto pp_rank = static_cast<std::size_t>(summary.plan.pp_rank_of(static_cast<int>(rank)));
+  const auto& parts = summary.prediction.rank_parts;
+  return "\n" +
+         plan::memory_comparison_table(
+             fmt::format("memory of rank {}", rank), summary.memory_by_kind.at(rank),
+             parts.empty() ? std::vector<std::pair<std::string, Bytes>>{} : parts.at(pp_rank));
+}
+
 }  // namespace
 
 RunSummary summarize(const plan::Plan& plan, const std::string& device,
@@ -124,6 +156,10 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
          {"stage", pp_rank},
          {"peak_memory_bytes", summary.peak_memory.at(static_cast<std::size_t>(rank)).value},
          {"predicted_memory_bytes", predicted ? OrderedJson(predicted->value) : OrderedJson()}});
+    if (!summary.memory_by_kind.empty()) {
+      ranks.back()["memory"] =
+          plan::to_json(summary.memory_by_kind.at(static_cast<std::size_t>(rank)));
+    }
     if (summary.plan.pipeline.stages_per_rank() == 1) continue;
     ranks.back()["stages"] = summary.plan.pipeline.stages_of_rank(pp_rank);
   }
@@ -141,6 +177,10 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
       {"step_seconds", {{"measured", summary.step_seconds}, {"predicted", predicted_seconds}}},
       {"tokens_per_second", summary.tokens_per_second},
       {"loss", loss}};
+  if (const auto now = predicted_now(summary)) {
+    out["step_seconds"]["slowdown"] = *summary.slowdown;
+    out["step_seconds"]["predicted_at_this_pace"] = now->value / kMillisecondsPerSecond;
+  }
   const auto add = [&out](const char* name, const std::optional<double>& value) {
     if (value) out[name] = *value;
   };
@@ -181,6 +221,7 @@ std::string summary_table(const RunSummary& summary) {
   out += fmt::format("  step time   predicted {}, measured {}\n",
                      predicted ? to_text(*predicted) : "-",
                      to_text(Milliseconds{summary.step_seconds * kMillisecondsPerSecond}));
+  out += pace_line(summary);
   if (!summary.why_unpredicted.empty()) {
     out += fmt::format("              no prediction: {}\n", summary.why_unpredicted);
   }
@@ -193,7 +234,7 @@ std::string summary_table(const RunSummary& summary) {
   if (summary.saves.count > 0) out += "\n" + saves_line(summary.saves);
   if (summary.skipped_steps > 0)
     out += fmt::format("\n  left out    {}", counted(summary.skipped_steps, "step", "steps"));
-  out += "\n\n" + table.to_string();
+  out += "\n\n" + table.to_string() + memory_kinds_table(summary);
   if (!summary.traced) return out;
   return out + "\n" +
          step_comparison_table(compare_step(plan, *summary.traced, summary.prediction),
@@ -204,6 +245,17 @@ std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine) {
   std::vector<Bytes> out;
   for (const std::string& text : gather_texts(world, std::to_string(mine.value)))
     out.push_back({std::stoll(text)});
+  return out;
+}
+
+std::vector<plan::MeasuredMemory> gather_memory(comm::World& world,
+                                                const plan::MeasuredMemory& mine) {
+  std::vector<plan::MeasuredMemory> out;
+  for (const std::string& text : gather_texts(world, plan::to_json(mine).dump())) {
+    const auto memory = plan::measured_memory_from_json(parse_json(text, "a rank's memory"));
+    GALV_CHECK(memory.has_value(), "no memory in ", text);
+    out.push_back(*memory);
+  }
   return out;
 }
 

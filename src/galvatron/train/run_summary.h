@@ -7,6 +7,7 @@
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
 #include "galvatron/comm/world.h"
+#include "galvatron/plan/memory_comparison.h"
 #include "galvatron/plan/plan.h"
 #include "galvatron/plan/recorded_prediction.h"
 #include "galvatron/plan/traced_step.h"
@@ -29,9 +30,12 @@ struct RunSummary {
   std::string model;
   std::string device;
   plan::Plan plan;
-  std::vector<std::string> layer_names;  // of the model, for the table; may be empty
-  std::vector<Bytes> peak_memory;        // per rank
+  std::vector<std::string> layer_names;              // of the model, for the table; may be empty
+  std::vector<Bytes> peak_memory;                    // per rank
+  std::vector<plan::MeasuredMemory> memory_by_kind;  // per rank; empty: not told apart
   plan::RecordedPrediction prediction;
+  // By how many times the machine was slower than where the prediction comes from.
+  std::optional<double> slowdown;
   std::optional<plan::TracedStep> traced;  // the parts of the steps that were traced
   std::string why_unpredicted;             // where a plan's prediction was left out
   std::int64_t num_steps = 0;              // of this process
@@ -54,8 +58,9 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
                      const std::vector<StepRecord>& records, const std::vector<Bytes>& peak_memory);
 
 // {"model", "device", "world_size", "ranks": [{"rank", "stage", "peak_memory_bytes",
-// "predicted_memory_bytes"}],
-//  "step_seconds": {"measured", "predicted"}, "tokens_per_second", "loss": {"first", "last",
+// "predicted_memory_bytes", "memory": plan::to_json(MeasuredMemory)}],
+//  "step_seconds": {"measured", "predicted"}, with "slowdown" and "predicted_at_this_pace" where
+//  the machine's pace is known there and here, "tokens_per_second", "loss": {"first", "last",
 //  "valid"}, "valid_perplexity", "valid_accuracy", "images_per_second" where there are such,
 //  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds", and
 //  "copy_bytes" of asynchronous ones} and "skipped_steps" where there are some, and "stopped_after"
@@ -66,5 +71,8 @@ std::string summary_table(const RunSummary& summary);
 
 // Peak memory of every rank. Collective.
 std::vector<Bytes> gather_peak_memory(comm::World& world, Bytes mine);
+// What it consists of on every rank. Collective.
+std::vector<plan::MeasuredMemory> gather_memory(comm::World& world,
+                                                const plan::MeasuredMemory& mine);
 
 }  // namespace galvatron::train

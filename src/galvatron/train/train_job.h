@@ -161,6 +161,10 @@ struct RunListener {
   // One line for the user, on rank 0: what the run goes on from, a checkpoint that could not be
   // written.
   std::function<void(const std::string&)> on_note;
+  // What the profiler's reference load takes on this rank alone, in ms: asked of rank 0 before the
+  // first step and after the last one, so that a prediction is read at the pace of the day. Empty,
+  // or given, on every rank.
+  std::function<double()> reference_ms = {};
 };
 
 // Trains on this rank. Collective. Rank 0 writes the files, and every rank its part of a

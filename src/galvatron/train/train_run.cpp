@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -174,9 +175,21 @@ class Run {
     load(engine, trainer, "a new run with the weights of ");
     for (const std::string& line : blend_notes(prepared_)) note(line);
     start_files(engine, trainer);
+    read_pace();
     trainer.run([&](const StepRecord& record) { after_step(record, engine, trainer); });
+    read_pace();
     RunSummary summary = end(engine, trainer);
     return summary;
+  }
+
+  // Rank 0 alone, while the others wait.
+  void read_pace() {
+    const auto reference = plan::read_prediction(prepared_.plan).reference;
+    if (!reference || !listener_.reference_ms) return;
+    const auto scope = files("reading the machine's pace");
+    const std::string ms =
+        broadcast_text(world_, is_first() ? fmt::format("{:.17g}", listener_.reference_ms()) : "");
+    slowdowns_.push_back(std::stod(ms) / reference->value);
   }
 
   comm::FlightRecorder::Scope files(const char* what) const {
@@ -334,14 +347,31 @@ class Run {
       summary.prediction.rank_memory[p] += shares[p];
   }
 
+  plan::MeasuredMemory memory_of(runtime::Engine& engine, Trainer& trainer) const {
+    plan::MeasuredMemory out;
+    for (const runtime::ParamUnit* unit : engine.units()) {
+      const runtime::UnitBytes held = unit->held_bytes();
+      out.parameters += held.parameters;
+      out.master += held.master;
+      out.gradients += held.gradients;
+    }
+    out.optimizer = trainer.optimizer().state_bytes();
+    out.rest = std::max(Bytes{}, trainer.peak_memory() - out.states());
+    return out;
+  }
+
   RunSummary end(runtime::Engine& engine, Trainer& trainer) {
     const auto scope = files("writing the results");
     if (!trace_is_written_) write_trace(engine);  // stopped before
     RunSummary summary = summarize(prepared_.plan, device_text(world_.device()), records_,
                                    gather_peak_memory(world_, trainer.peak_memory()));
+    summary.memory_by_kind = gather_memory(world_, memory_of(engine, trainer));
     summary.layer_names = prepared_.model.layer_names();
     summary.traced = traced_;
     summary.why_unpredicted = prepared_.why_unpredicted;
+    if (!slowdowns_.empty())
+      summary.slowdown = std::accumulate(slowdowns_.begin(), slowdowns_.end(), 0.0) /
+                         static_cast<double>(slowdowns_.size());
     summary.stopped = trainer.stopped();
     if (writer_) {
       summary.checkpoint = writer_->newest().string();
@@ -377,7 +407,8 @@ class Run {
   bool trace_is_written_ = false;
   std::optional<plan::TracedStep> traced_;
   std::vector<StepRecord> records_;
-  std::string last_failure_;  // the last checkpoint could not be written
+  std::vector<double> slowdowns_;  // before the first step and after the last one
+  std::string last_failure_;       // the last checkpoint could not be written
   // Where one could not be written: when to try again, and how many steps that was put off.
   static constexpr std::int64_t kUnderWay = std::numeric_limits<std::int64_t>::max();
   std::int64_t retry_step_ = 0, retry_after_ = 0;

@@ -1,5 +1,9 @@
 #include "galvatron/views/run_comparison.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/views/run_view.h"
 
@@ -19,6 +23,23 @@ std::string run_step_table(const Run& run) {
   const auto measured = traced_of(run, prediction.slowest_rank);
   if (!measured) return "";
   return step_comparison_table(compare_step(*run.plan, *measured, prediction), *measured);
+}
+
+std::string run_memory_table(const Run& run) {
+  if (!run.summary) return "";
+  const RunRank* most = nullptr;
+  for (const RunRank& rank : run.summary->ranks) {
+    if (!rank.memory || !rank.measured_bytes) continue;
+    if (!most || *rank.measured_bytes > *most->measured_bytes) most = &rank;
+  }
+  if (!most) return "";
+  const plan::RecordedPrediction prediction =
+      prediction_of(run).value_or(plan::RecordedPrediction{});
+  const auto stage = static_cast<std::size_t>(std::max(0, most->stage));
+  const auto& parts = prediction.rank_parts;
+  return plan::memory_comparison_table(
+      fmt::format("memory of rank {}", most->rank), *most->memory,
+      stage < parts.size() ? parts[stage] : std::vector<std::pair<std::string, Bytes>>{});
 }
 
 planning::Calibration calibrate(const Run& run, const std::string& date) {

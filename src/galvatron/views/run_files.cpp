@@ -128,7 +128,8 @@ void read_start(const TolerantReader& reader, Run& run) {
 RunRank read_rank(const TolerantReader& entry, std::size_t index) {
   return {static_cast<int>(entry.integer("rank").value_or(static_cast<std::int64_t>(index))),
           static_cast<int>(entry.integer("stage").value_or(0)), entry.number("peak_memory_bytes"),
-          entry.number("predicted_memory_bytes")};
+          entry.number("predicted_memory_bytes"),
+          plan::measured_memory_from_json(entry.object("memory").value())};
 }
 
 void read_summary(const TolerantReader& reader, Run& run) {

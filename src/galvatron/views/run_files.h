@@ -10,6 +10,7 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
+#include "galvatron/plan/memory_comparison.h"
 #include "galvatron/plan/plan.h"
 
 namespace galvatron::views {
@@ -33,6 +34,7 @@ using RunColumn = std::vector<std::optional<double>>;
 struct RunRank {
   int rank = 0, stage = 0;
   std::optional<double> measured_bytes, predicted_bytes;  // of tensors, without the reserve
+  std::optional<plan::MeasuredMemory> memory;             // what was measured consists of
 };
 
 struct RecordedSummary {

@@ -300,7 +300,7 @@ std::vector<RunRank> ranks_so_far(const Run& run,
   std::vector<RunRank> out;
   const int degree = run.plan ? run.plan->pipeline.degree : 1;
   for (int pp_rank = 0; pp_rank < degree; ++pp_rank) {
-    RunRank rank{run.plan ? pp_rank * run.plan->ranks_per_stage() : 0, pp_rank, {}, {}};
+    RunRank rank{run.plan ? pp_rank * run.plan->ranks_per_stage() : 0, pp_rank, {}, {}, {}};
     if (prediction && pp_rank < static_cast<int>(prediction->rank_memory.size())) {
       rank.predicted_bytes =
           static_cast<double>(prediction->rank_memory[static_cast<std::size_t>(pp_rank)].value);

@@ -21,14 +21,16 @@ namespace {
 constexpr const char* kHardwareExamples =
     "Examples:\n"
     "  galvatron profile-hardware --nproc 8 --output profiles/hardware.json\n"
+    "  galvatron profile-hardware --nproc 2 --quick\n"
     "  torchrun --no-python --nproc-per-node 8 galvatron profile-hardware --device cuda\n"
     "  galvatron profile-hardware --from-nccl-tests *_perf.txt   of a machine that others measured";
 
 struct ProfileHardwareCommand {
   RankOptions ranks;
   std::string output = "hardware.json";
-  Bytes max_bytes = mebibytes(64);
-  double seconds = 45;
+  std::optional<Bytes> max_bytes;
+  std::optional<double> seconds;
+  bool quick = false;
   std::string device = "cpu";
   std::uint64_t seed = 0;
   NcclTestsCommand tests;
@@ -46,7 +48,13 @@ int measure_hardware(const ProfileHardwareCommand& options,
   std::optional<ProgressBar> bar;  // from the first measurement on
   profiler::HardwareProfileOptions profile_options;
   profile_options.max_bytes = options.max_bytes;
-  profile_options.seconds = options.seconds;
+  if (options.quick) {
+    constexpr double kSeconds = 10, kRounds = 0.2;
+    if (!options.max_bytes) profile_options.max_bytes = mebibytes(32);
+    profile_options.seconds = kSeconds;
+    profile_options.rounds = kRounds;
+  }
+  profile_options.seconds = options.seconds.value_or(profile_options.seconds);
   profile_options.ranks_per_node = environment.local_world_size;
   profile_options.seed = static_cast<std::int64_t>(options.seed);
   profile_options.progress = [&](double done, const std::string& what) {
@@ -69,9 +77,12 @@ OptionList options_of(ProfileHardwareCommand& command) {
   add_rank_options(list, command.ranks, kMostRanks);
   list.choice("device", command.device, {"cpu", "cuda"}, "Where ranks compute");
   list.group("Measurement");
-  list.bytes("max-bytes", command.max_bytes, "Largest message");
+  list.bytes("max-bytes", command.max_bytes,
+             "Largest message; default: 1GiB, or a sixteenth of a rank's memory");
   list.number("seconds", command.seconds, {1, kMostSeconds},
-              "Time for the collectives; sizes that do not fit are left out");
+              "Time for the collectives, default 45; sizes that do not fit are left out");
+  list.flag("quick", command.quick,
+            "Under a minute: 10 seconds for the collectives, messages up to 32MiB, fewer rounds");
   list.seed("seed", command.seed, "Recorded in the profile");
   list.append(nccl_tests_options(command.tests));
   list.group("Output");

@@ -18,6 +18,7 @@
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/galvatron2/plan_file.h"
+#include "galvatron/profiler/reference_load.h"
 #include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/train_options.h"
 
@@ -194,7 +195,8 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
           [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); },
       .on_first_rank = nullptr,
       .on_start = nullptr,
-      .on_note = [&](const std::string& line) { bar.note(line); }};
+      .on_note = [&](const std::string& line) { bar.note(line); },
+      .reference_ms = [&] { return profiler::reference_ms_now(world.device()); }};
   const train::RunSummary summary = train::run(prepared, world, listener);
   bar.finish();
   return report_end(options, summary, is_first);

@@ -186,6 +186,20 @@ at::Tensor& Optimizer::state(const runtime::ParamUnit& unit, const std::string& 
   return entry->states[static_cast<std::size_t>(index)];
 }
 
+Bytes Optimizer::state_bytes() const {
+  Bytes out;
+  const auto add = [&out](const at::Tensor& state) {
+    if (state.defined()) out += {static_cast<std::int64_t>(state.nbytes())};
+  };
+  for (const UnitStates& entry : units_) {
+    for (const at::Tensor& state : entry.states) add(state);
+    for (int slot = 0; slot < static_cast<int>(entry.unit->slots().size()); ++slot) {
+      for (const std::string& name : spec().states) add(whole_state(*entry.unit, slot, name));
+    }
+  }
+  return out;
+}
+
 Range Optimizer::held_of(const runtime::ParamUnit& unit, const std::string& name) const {
   Range out = unit.owned();
   if (spec().factors) {

@@ -47,6 +47,8 @@ class Optimizer {
   // that the rank owns, those behind the matrices, or none where states are of another shape.
   at::Tensor& state(const runtime::ParamUnit& unit, const std::string& name);
   Range held_of(const runtime::ParamUnit& unit, const std::string& name) const;
+  // Of all states on this rank.
+  Bytes state_bytes() const;
   // Of OptimizerSpec::factors, a state that every rank holds whole; undefined for others.
   virtual at::Tensor whole_state(const runtime::ParamUnit&, int /*slot*/,
                                  const std::string& /*name*/) const {
