@@ -92,6 +92,7 @@ void bind_models_as_planned(py::module_& module) {
       .def_readonly("vocab_size", &spec::ModelSpec::vocab_size)
       .def_readonly("max_positions", &spec::ModelSpec::max_positions)
       .def_readonly("positions_skip_padding", &spec::ModelSpec::positions_skip_padding)
+      .def_readonly("num_token_types", &spec::ModelSpec::num_token_types)
       .def_property_readonly("task",
                              [](const spec::ModelSpec& model) { return spec::to_text(model.task); })
       .def_property_readonly("image_shape",

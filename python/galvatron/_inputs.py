@@ -3,7 +3,7 @@
 Kinds of input, as the C++ side calls them: "tokens", "target_tokens" and "labels" are int64 [B, tokens], "images" is
 floating point [B, channels, height, width], "classes" is int64 [B]. And what need not be there: "documents" and
 "target_documents", int64 [B, tokens], the number of each token's text in its sample, from 1, where 0 is padding;
-"positions", int64 [B, tokens], its place there.
+"positions", int64 [B, tokens], its place there; "token_types", int64 [B, tokens], its segment, from 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FOREIGN_LABELS = (
     "target", "targets", "target_ids", "lm_labels", "masked_lm_labels", "loss_mask", "fine_label", "coarse_label", "y",
 )  # fmt: skip
 
-# What callers pass beside the inputs, and the one value that changes nothing.
+# What callers pass to models without them, too, and the one value that changes nothing.
 _CONSTANT_INPUTS = {"token_type_ids": 0}
 
 
@@ -48,8 +48,10 @@ class InputReader:
             return ["pixel_values", "labels"]
         if self.task == SEQUENCE_TO_SEQUENCE:
             return ["input_ids", "labels", "decoder_input_ids", "attention_mask", "decoder_attention_mask"]
+        positions = ["position_ids"] if self._takes_positions else []
+        types = ["token_type_ids"] if self._spec.num_token_types > 1 else []
         masks = LABEL_MASKS if self.task == NEXT_TOKEN else ()
-        return ["input_ids", "labels", "attention_mask", *(["position_ids"] if self._takes_positions else []), *masks]
+        return ["input_ids", "labels", "attention_mask", *positions, *types, *masks]
 
     @property
     def _takes_positions(self) -> bool:
@@ -66,7 +68,7 @@ class InputReader:
             if name not in self.names and name not in _CONSTANT_INPUTS:
                 known = ", ".join(self.names)
                 raise ConfigError(f"[model] '{self._spec.name}' has no input '{name}'; it takes {known}")
-        _check_constant(given)
+        _check_constant({name: value for name, value in given.items() if name not in self.names})
         given = {name: value for name, value in given.items() if name in self.names}
         if self.task == IMAGE_CLASSES:
             return _renamed(self._images(given), {"pixel_values": "images", "labels": "classes"})
@@ -109,6 +111,9 @@ class InputReader:
             )
         if name == "position_ids":
             _check_range(name, value, spec.max_positions, "position", f"'{spec.name}' has {spec.max_positions}")
+        elif name == "token_type_ids":
+            there_are = f"'{spec.name}' has {spec.num_token_types} token types"
+            _check_range(name, value, spec.num_token_types, "type", there_are)
         elif name in MASKS:
             _check_range(
                 name, value, value.shape[1] + 1, "number", "1 is text, 0 padding, 2 and more are further texts"
@@ -159,7 +164,8 @@ class InputReader:
         """One label and one number of each mask for each token."""
         of_targets = self.task == SEQUENCE_TO_SEQUENCE
         targets = "labels" if "labels" in given else "decoder_input_ids"
-        pairs = {"attention_mask": "input_ids", "position_ids": "input_ids", "decoder_attention_mask": targets}
+        pairs = dict.fromkeys(("attention_mask", "position_ids", "token_type_ids"), "input_ids")
+        pairs["decoder_attention_mask"] = targets
         pairs["decoder_input_ids" if of_targets else "labels"] = "labels" if of_targets else "input_ids"
         for name, tokens in pairs.items():
             if name in given and tokens in given and given[name].shape != given[tokens].shape:
@@ -193,6 +199,7 @@ KINDS = {
     "attention_mask": "documents",
     "decoder_attention_mask": "target_documents",
     "position_ids": "positions",
+    "token_type_ids": "token_types",
 }
 
 # ModelSpec.task.
@@ -293,5 +300,5 @@ def _check_constant(batch: Mapping[str, torch.Tensor]) -> None:
         value = batch.get(name)
         if value is not None and bool((value != neutral).any()):
             raise ConfigError(
-                f"[model] {name} is not {neutral} everywhere: every text is a first segment to us; leave it away"
+                f"[model] {name} is not {neutral} everywhere, and the model knows no second segment; leave it away"
             )

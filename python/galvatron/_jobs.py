@@ -160,7 +160,8 @@ def sample_maker(parts: Mapping[str, Any], settings: dict[str, Any]) -> Callable
 
     def make(part: str, seq_length: int) -> Samples:
         if part not in samples:
-            raise ConfigError("[data] eval_interval needs valid_data beside data from Python")
+            wish = "test needs test_data" if part == "test" else "eval_interval needs valid_data"
+            raise ConfigError(f"[data] {wish} beside data from Python")
         return samples[part].expect(seq_length)
 
     return make

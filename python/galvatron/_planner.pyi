@@ -11,6 +11,7 @@ class ModelSpec:
     vocab_size: int
     max_positions: int
     positions_skip_padding: bool
+    num_token_types: int
     config: str
     image_shape: list[int]
     num_classes: int

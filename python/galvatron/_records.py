@@ -76,6 +76,10 @@ class StepRecord(Record):
     """exp(valid_loss), of models of text."""
     valid_accuracy: float | None
     """Part of the evaluation's labels that the model foretold."""
+    test_loss: float | None
+    """Of the last step, where a test followed."""
+    test_perplexity: float | None
+    test_accuracy: float | None
     skipped: bool | None
     """True where the step was left out: something was not finite, or no label counted."""
     samples: list[int] | None
@@ -90,6 +94,8 @@ class LossRange(Record):
     last: float
     valid: float | None
     """Of the last evaluation."""
+    test: float | None
+    """Of the test after the last step."""
 
 
 class StepSeconds(Record):
@@ -150,6 +156,9 @@ class RunSummary(Record):
     """Of the last evaluation, of models of text."""
     valid_accuracy: float | None
     """Of the last evaluation."""
+    test_perplexity: float | None
+    """Of the test after the last step."""
+    test_accuracy: float | None
     losses: list[float]
     """Of each step: the mean over all labels of its global batch."""
     options: dict[str, Any]

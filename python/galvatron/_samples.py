@@ -38,6 +38,7 @@ Sample = dict[str, Tensor]  # by input name, without the batch dimension
 
 ENDLESS = 1 << 40  # samples per epoch of what does not know its length
 COMPARED_SAMPLES = 4
+_SAID_BY_NAME = {"positions": "position_ids", "token_types": "token_type_ids"}
 
 
 class Rows(Protocol):
@@ -252,8 +253,8 @@ class Samples:
         """Do samples come with this, which no layer needs (_inputs.py)?"""
         if self._reader.task == IMAGE_CLASSES:
             return False
-        if kind == "positions":
-            return "position_ids" in self._first()
+        if kind in _SAID_BY_NAME:
+            return _SAID_BY_NAME[kind] in self._reader.names and _SAID_BY_NAME[kind] in self._first()
         # What is padded behind a text that sees only what was before needs no mask.
         return kind in self._documents and (self._are_masked() or self._reader.task != NEXT_TOKEN)
 

@@ -31,6 +31,12 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     crop_padding: int
     """Train on random parts of image arrays with black borders of so many pixels."""
     flip: bool
+    mixup: float
+    """Train on images blended with one another: alpha of the Beta distribution of their shares; 0: never."""
+    cutmix: float
+    """The same with a box of the other image."""
+    label_smoothing: float
+    """Share of every target that all classes or tokens divide, in training; 0."""
     # Optimizer.
     optimizer: str
     """What updates the weights; "adamw"."""
@@ -78,6 +84,8 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     """Steps between evaluations; 0: none."""
     eval_batches: int | str
     """Global batches of an evaluation, none twice; "all", or 0: all samples once."""
+    test: bool
+    """Test after the last step, on all of the test part of `split`, or of test_data."""
     save: str | PathLike[str]
     """Folder of checkpoints."""
     save_interval: int
@@ -99,6 +107,7 @@ def train(
     *,
     data: Any = "synthetic",
     valid_data: Any = None,
+    test_data: Any = None,
     plan: PlanLike | None = None,
     memory: int | str | None = None,
     hardware: Profile = None,
@@ -123,6 +132,7 @@ def train(
     order and takes its part of each batch by itself. A DataLoader's own batch size does not matter: `global_batch`
     samples make a step.
     `valid_data`: the same for evaluations; of token files without it, the part that `split` says.
+    `test_data`: the same for a test after the last step, on all its samples.
     `plan`: a Plan, its file or its content. Without one, one strategy for all layers as the options say. "auto": the
     fastest plan for these ranks, as search() finds it within `memory` of each (bytes, or text such as "16GiB"; default:
     all there is), from `hardware` and `profile`, which are measured where they are not given, or from a `cluster`'s
@@ -148,11 +158,19 @@ def train(
     with job_settings(model, given_plan, options) as (settings, scratch):
         maker = None
         if not data_path(data, settings):
-            maker = sample_maker({"train": data} | ({} if valid_data is None else {"valid": valid_data}), settings)
+            others = {part: given for part, given in (("valid", valid_data), ("test", test_data)) if given is not None}
+            maker = sample_maker({"train": data} | others, settings)
+            if test_data is not None:
+                settings["test"] = True
+                require_an_end(maker("test", 0).size, test_data, "steps a test has, and make test_data so long")
             if valid_data is not None and settings.get("eval_batches") in (0, "all"):
                 require_an_end(maker("valid", 0).size, valid_data, "eval_batches an evaluation has")
-        elif valid_data is not None and not data_path(valid_data, settings, "valid_data"):
-            raise ConfigError("[data] data are files and valid_data are not: give both as files or both from Python")
+        else:
+            for option, given in (("valid_data", valid_data), ("test_data", test_data)):
+                if given is not None and not data_path(given, settings, option):
+                    raise ConfigError(
+                        f"[data] data are files and {option} are not: give both as files or both from Python"
+                    )
         if plan == "auto":
             settings["plan"] = plan_path(auto_plan(settings, maker, **machine), scratch)
         else:

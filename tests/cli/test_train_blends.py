@@ -70,13 +70,16 @@ def test_a_list_may_lie_in_a_file_and_names_alone_go_by_size(train, tmp_path):
 
 
 def test_evaluations_take_files_of_their_own(train, tmp_path):
-    train("--data", BLEND, "--valid-data", "valid", "--steps", 4, "--eval-interval", 2, metrics="own.jsonl")
+    all_of_it = ["--eval-interval", 2, "--eval-batches", "all", "--test-data", "valid"]
+    train("--data", BLEND, "--valid-data", "valid", "--steps", 4, *all_of_it, metrics="own.jsonl")
     own = read_metrics(tmp_path / "own.jsonl")
     train("--data", BLEND, "--valid-data", "0.5 valid 0.5 twos", "--steps", 4, "--eval-interval", 2, metrics="b.jsonl")
     blend = read_metrics(tmp_path / "b.jsonl")
     # All of the data is for training.
     whole = train("--data", BLEND, "--split", 1, "--steps", 4, metrics="whole.jsonl")
     assert [line["loss"] for line in own] == [line["loss"] for line in blend] == whole
+    for name in ("loss", "perplexity", "accuracy"):
+        assert own[-1][f"test_{name}"] == own[-1][f"valid_{name}"] and f"test_{name}" not in own[-2]
     assert own[1]["valid_loss"] != blend[1]["valid_loss"]
 
 
@@ -102,6 +105,13 @@ def test_other_blends_are_refused_where_a_run_goes_on(train, galvatron):
         (["--data", "@nowhere"], "there is no such file"),
         (["--data", "ones", "--valid-data", "nowhere", "--eval-interval", 1], "--valid-data is the PREFIX of"),
         (["--data", "ones", "--valid-data", "valid", "--split", "1,1"], "--split 1,1 divides --data into parts"),
+        (["--data", "ones", "--test-data", "synthetic"], "synthetic data have no end; a test takes all samples"),
+        (["--data", "ones", "--valid-data", "valid", "--test"], "all of --data is for training; name --test-data"),
+        (["--data", "ones", "--mixup", "0.2"], "--mixup 0.2 mixes images, and model 'gpt2-tiny' reads text"),
+        (
+            ["--data", "ones", "--tensorboard", "b"],
+            "--tensorboard reads the metrics that the run writes: give --run-dir",
+        ),
         (["--train-data-path", "ones"], "that is --data here"),
         (["--data", "ones", "--valid-data-path", "valid"], "that is --valid-data here"),
         (["--data", "ones", "--data-args-path", "x"], "by --data @FILE"),

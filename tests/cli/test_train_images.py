@@ -71,9 +71,9 @@ def test_learns_to_read_digits(model, galvatron, digits, tmp_path: Path):
 
 @pytest.mark.parametrize("model", ["vit-tiny", "swin-tiny"])
 def test_a_plan_keeps_the_losses(model, galvatron, digits, tmp_path: Path):
-    """Also where images are cut and mirrored at random."""
+    """Also where images are cut, mirrored and mixed at random."""
     common = ["train", "--model", model, "--data", digits, "--steps", 8, "--global-batch", 12]
-    common += ["--crop-padding", 2, "--flip", "--lr", 1e-3]
+    common += ["--crop-padding", 2, "--flip", "--mixup", 0.8, "--cutmix", 1, "--label-smoothing", 0.1, "--lr", 1e-3]
     for precision in ("fp32", "fp64"):
         assert galvatron(*common, "--precision", precision, "--metrics", f"{precision}.jsonl").returncode == 0
     result = galvatron(

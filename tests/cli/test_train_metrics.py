@@ -7,6 +7,7 @@ import json
 import math
 import re
 import socket
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,16 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import read_metrics, refusal, wait_for_steps, write_tokens
+from conftest import SOURCE_DIR, read_metrics, refusal, wait_for_steps, write_tokens
 from prometheus_client.parser import text_string_to_metric_families
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
 SMALL = ["--model", "gpt2-tiny", "--seq-length", 32, "--lr", 3e-3, "--precision", "fp32"]
 
 
 @pytest.fixture
 def train(galvatron, corpus):
-    def run(*arguments: object, precision: str = "fp32"):
-        result = galvatron("train", *SMALL, "--precision", precision, "--data", corpus, *arguments)
+    def run(*arguments: object, precision: str = "fp32", **extra: str):
+        result = galvatron("train", *SMALL, "--precision", precision, "--data", corpus, *arguments, **extra)
         assert result.returncode == 0, result.stderr
         return result
 
@@ -88,6 +91,27 @@ def test_nonsense_is_one_sentence(arguments, sentence, galvatron, corpus):
     result = galvatron("train", *SMALL, "--data", corpus, "--steps", 4, *arguments)
     assert sentence.replace("m.labels.npy", f"{corpus}.labels.npy") in refusal(result)
     assert result.stderr.count("\n") == 1
+
+
+# --- TensorBoard ---
+
+
+def test_tensorboard_hears_of_a_run(train, tmp_path: Path):
+    """From every rank's command line one follower; a test at the end is told, too."""
+    python = {"GALVATRON_PYTHON": sys.executable, "PYTHONPATH": str(SOURCE_DIR / "python")}
+    train("--steps", 3, "--nproc", 2, "--test", "--run-dir", "run", "--tensorboard", "board", **python)
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert len(list((tmp_path / "board").iterdir())) == 1
+    events = EventAccumulator(str(tmp_path / "board"), {"tensors": 0}).Reload()
+    told = {event.step: make_ndarray(event.tensor_proto).item() for event in events.Tensors("train/loss")}
+    assert told == {line["step"]: line["loss"] for line in lines}
+    [last] = events.Tensors("test/accuracy")
+    assert make_ndarray(last.tensor_proto).item() == lines[-1]["test_accuracy"]
+
+
+def test_training_goes_on_where_its_follower_fails(train):
+    said = train("--steps", 3, "--run-dir", "run", "--wandb", "p", GALVATRON_PYTHON="/bin/false").stderr
+    assert "Weights & Biases hears no more of this run: galvatron-metrics ended (exit code 1)" in said
 
 
 # --- Prometheus ---

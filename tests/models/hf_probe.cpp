@@ -78,7 +78,8 @@ Inputs read_inputs(const std::string& path, spec::Task task) {
                                    std::pair{spec::InputKind::kLabels, "labels"},
                                    std::pair{spec::InputKind::kDocuments, "documents"},
                                    std::pair{spec::InputKind::kTargetDocuments, "target_documents"},
-                                   std::pair{spec::InputKind::kPositions, "positions"}}) {
+                                   std::pair{spec::InputKind::kPositions, "positions"},
+                                   std::pair{spec::InputKind::kTokenTypes, "token_types"}}) {
     if (reader.find(name) != nullptr) inputs[kind] = reader.view(name).clone();
   }
   if (!inputs.contains(spec::InputKind::kLabels)) {

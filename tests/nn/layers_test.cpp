@@ -86,6 +86,37 @@ TEST(LinearCrossEntropy, EqualsTorchAndSkipsIgnoredLabels) {
   EXPECT_EQ(a[0][4].abs().sum().item<double>(), 0);
 }
 
+// Two classes with shares, and smoothing, as torch has them of a dense matrix of probabilities.
+TEST(LinearCrossEntropy, TakesSoftTargets) {
+  const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2),
+                   bias = random({11}, 3);
+  at::Tensor labels = at::arange(130) % 11;
+  const at::Tensor second = at::arange(130).mul(7).add(3) % 11,
+                   share = at::arange(130).to(at::kDouble).mul(0.37).frac();
+  const at::Tensor both = at::stack({second.to(at::kDouble), share}, 1);
+  at::Tensor dense = at::zeros({130, 11}, at::kDouble);
+  dense.scatter_add_(1, labels.unsqueeze(1), (1 - share).unsqueeze(1));
+  dense.scatter_add_(1, second.unsqueeze(1), share.unsqueeze(1));
+  const at::Tensor logits = at::linear(hidden, weight, bias);
+  for (const double smoothing : {0.0, 0.1}) {
+    const auto check = [&](const SoftTargets& soft, const at::Tensor& torchs_target) {
+      const at::Tensor ours =
+          linear_cross_entropy(hidden, weight, bias, labels, {0, 11}, comm::Group(), 1, soft);
+      const at::Tensor torchs = at::cross_entropy_loss(logits, torchs_target, {},
+                                                       at::Reduction::Sum, kIgnoreLabel, smoothing);
+      expect_close(ours, torchs, 1e-10);
+      const auto a = torch::autograd::grad({ours}, {hidden, weight, bias});
+      const auto b = torch::autograd::grad({torchs}, {hidden, weight, bias}, {},
+                                           /*retain_graph=*/true);
+      for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i]);
+    };
+    check({both, smoothing}, dense);
+    labels[4] = kIgnoreLabel;
+    check({{}, smoothing}, labels);
+    labels[4] = 4;
+  }
+}
+
 // Loss and gradients as three ranks have them that divide the vocabulary.
 TEST(LinearCrossEntropy, DoesNotDependOnHowTheVocabularyIsDivided) {
   const at::Tensor hidden = random({130, 6}, 1), weight = random({11, 6}, 2),
@@ -93,8 +124,11 @@ TEST(LinearCrossEntropy, DoesNotDependOnHowTheVocabularyIsDivided) {
   at::Tensor labels = at::arange(130) % 11;
   labels.narrow(0, 20, 30).fill_(kIgnoreLabel);
   const double scale = 0.125;
+  const at::Tensor second = at::arange(130).mul(7).add(3) % 11,
+                   share = at::arange(130).to(at::kDouble).mul(0.37).frac();
+  const SoftTargets soft{at::stack({second.to(at::kDouble), share}, 1), 0.1};
   const at::Tensor whole =
-      linear_cross_entropy(hidden, weight, bias, labels, {0, 11, 2.5}, comm::Group(), scale);
+      linear_cross_entropy(hidden, weight, bias, labels, {0, 11, 2.5}, comm::Group(), scale, soft);
   const auto expected = torch::autograd::grad({whole}, {hidden, weight, bias});
   at::Tensor grad_hidden = at::zeros({3, 130, 6}, at::kDouble),
              grad_weight = at::zeros_like(weight), grad_bias = at::zeros_like(bias),
@@ -106,7 +140,7 @@ TEST(LinearCrossEntropy, DoesNotDependOnHowTheVocabularyIsDivided) {
     };
     const at::Tensor x = hidden.detach().requires_grad_(true), w = mine(weight), b = mine(bias);
     const at::Tensor loss =
-        linear_cross_entropy(x, w, b, labels, {rows.begin, 11, 2.5}, world.all(), scale);
+        linear_cross_entropy(x, w, b, labels, {rows.begin, 11, 2.5}, world.all(), scale, soft);
     const auto grads = torch::autograd::grad({loss}, {x, w, b});
     losses[world.rank()].copy_(loss.detach());
     grad_hidden[world.rank()].copy_(grads[0]);

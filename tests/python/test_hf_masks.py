@@ -112,6 +112,12 @@ def test_padding_on_both_sides(name, tmp_path):
     require_alike(Case(name, tmp_path / "hf").padded(FRONT, BEHIND), tmp_path)
 
 
+def test_token_types_of_pairs_of_texts(tmp_path):
+    case = Case("bert", tmp_path / "hf").padded([0] * BATCH, BEHIND)
+    case.batch["token_type_ids"] = (torch.arange(LENGTH) >= torch.arange(5, 5 + BATCH)[:, None]).long()
+    require_alike(case, tmp_path)
+
+
 def test_targets_are_padded_too(tmp_path):
     case = Case("t5", tmp_path / "hf").padded([0] * BATCH, BEHIND)
     mask = torch.ones_like(case.batch["labels"])

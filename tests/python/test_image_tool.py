@@ -128,6 +128,22 @@ def test_a_broken_picture_leaves_nothing(pets, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_broken_pictures_are_left_out_where_that_is_asked_for(pets, tmp_path):
+    prepare_folder(pets, tmp_path / "whole", ImageOptions(size=(2, 2)))
+    (pets / "cat/broken.png").write_bytes(b"no picture")
+    done = run_tool("images", pets, "--output", tmp_path / "rest", "--size", "2", "--skip-broken")
+    assert done.returncode == 0 and "left out 1 picture: " in done.stderr and "broken.png cannot be read" in done.stderr
+    whole, rest = (np.load(tmp_path / f"{name}.images.npy") for name in ("whole", "rest"))
+    assert sorted(map(bytes, rest)) == sorted(map(bytes, whole))
+    assert len(np.load(tmp_path / "rest.labels.npy")) == 10
+    for path in pets.rglob("*.png"):
+        path.write_bytes(b"no picture")
+    for path in pets.rglob("*.bmp"):
+        path.write_bytes(b"no picture")
+    done = run_tool("images", pets, "--output", tmp_path / "none", "--size", "2", "--skip-broken")
+    assert done.returncode == 2 and "none of the 11 pictures" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_an_empty_class_is_named(pets, tmp_path):
     (pets / "fish").mkdir()
     with pytest.raises(ConfigError, match=r"fish holds no pictures"):

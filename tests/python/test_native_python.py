@@ -58,7 +58,7 @@ def test_help_shows_every_option_with_default_and_unit(name):
     function = getattr(galvatron, name)
     text = pydoc.render_doc(function, renderer=pydoc.plaintext)
     flat = " ".join(text.split())
-    own = {"model", "data", "valid_data", "plan"}
+    own = {"model", "data", "valid_data", "test_data", "plan"}
     for option in json.loads(FUNCTIONS[name]()):
         if option["name"] in own:
             continue

@@ -70,7 +70,7 @@ def test_options_are_those_of_the_command_line():
     of_command = {name.replace("-", "_") for name in re.findall(r"^ +--([a-z0-9-]+)", text, re.MULTILINE)}
     of_launcher = {"nproc", "nnodes", "node_rank", "master_addr", "master_port", "hostfile", "ssh", "max_restarts"}
     of_launcher |= {"config", "help"}
-    arguments = {"model", "data", "valid_data", "plan", "memory"}
+    arguments = {"model", "data", "valid_data", "test_data", "plan", "memory"}
     assert set(TrainOptions.__annotations__) == of_command - of_launcher - arguments
 
 
@@ -107,7 +107,7 @@ def written_types(options: type) -> dict[str, str]:
 def test_static_types_signature_and_help_are_the_table(function, options, described, wider):
     table = {option["name"]: option for option in json.loads(described())}
     parameters = inspect.signature(function).parameters
-    own = {"model", "data", "valid_data", "plan"} & set(table)
+    own = {"model", "data", "valid_data", "test_data", "plan"} & set(table)
     assert written_types(options) == {name: one["type"] for name, one in table.items() if name not in own} | wider
     assert set(table) <= set(parameters)
     assert not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())

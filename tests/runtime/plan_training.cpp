@@ -35,6 +35,11 @@ class HashedInputs : public runtime::InputSource {
         return rows(samples, tokens, [&](auto b, auto s) { return document(b, s + 500); });
       case spec::InputKind::kPositions:
         return rows(samples, tokens, [&](auto b, auto s) { return (s + b) % job_.seq_length; });
+      case spec::InputKind::kTokenTypes:
+        return rows(samples, tokens,
+                    [&](auto b, auto s) { return token(b, s + 250) % job_.model.num_token_types; });
+      case spec::InputKind::kSecondClasses:
+        return second_classes(samples);
     }
     return {};
   }
@@ -46,6 +51,10 @@ class HashedInputs : public runtime::InputSource {
         return job_.documents;
       case spec::InputKind::kPositions:
         return job_.positions;
+      case spec::InputKind::kTokenTypes:
+        return job_.token_types;
+      case spec::InputKind::kSecondClasses:
+        return job_.mixes_images;
       default:
         return false;
     }
@@ -76,6 +85,14 @@ class HashedInputs : public runtime::InputSource {
     const auto index = static_cast<std::uint64_t>(step_ * 1000 + sample);
     return static_cast<std::int64_t>(scramble(job_.seed * 78 + index) %
                                      static_cast<std::uint64_t>(job_.model.image.num_classes));
+  }
+  at::Tensor second_classes(Range samples) const {
+    at::Tensor out = at::empty({samples.size(), 2}, at::kDouble);
+    for (std::int64_t b = 0; b < samples.size(); ++b) {
+      out[b][0] = picture_class(samples.begin + b + 1);
+      out[b][1] = static_cast<double>((samples.begin + b) % 5) / 4;
+    }
+    return out;
   }
   // Documents of a few tokens, every fifth of them padding instead; now and then a whole sample is.
   std::int64_t document(std::int64_t sample, std::int64_t position) const {
@@ -168,7 +185,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
       [&](comm::World& world) {
         use_test_threads();
         runtime::Engine engine(job.model, plan, world, models::make_layer,
-                               {job.seed, job.seq_length, true});
+                               {job.seed, job.seq_length, true, job.label_smoothing});
         const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);
         optimizer->set_groups({job.param_groups, job.model});
         for (int step = 0; step < job.steps; ++step) {

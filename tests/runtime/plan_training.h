@@ -28,6 +28,9 @@ struct TrainingCase {
   bool ignore_some_labels = true;
   bool documents = false;  // samples of text hold several, and padding
   bool positions = false;  // of their tokens are said
+  bool token_types = false;
+  bool mixes_images = false;
+  double label_smoothing = 0;
   spec::OptimizerChoice optimizer;
   std::vector<std::string> param_groups;
 };

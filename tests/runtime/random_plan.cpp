@@ -143,6 +143,9 @@ FuzzCase fuzz_case(std::uint64_t seed, const std::vector<std::string>& families)
   test.job.documents = has_text && pick(random, 0, 2) == 0;
   test.job.positions = has_text && pick(random, 0, 3) == 0;
   if (pick(random, 0, 2) == 0) test.job.param_groups = random_groups(random, model);
+  test.job.token_types = model.num_token_types > 0 && pick(random, 0, 1) == 0;
+  test.job.mixes_images = !has_text && pick(random, 0, 1) == 0;
+  test.job.label_smoothing = pick_of<double>(random, {0, 0, 0.1});
   return test;
 }
 
@@ -182,6 +185,9 @@ FuzzCase shrink(FuzzCase failing, double tolerance) {
   steps.push_back([](FuzzCase& test) { test.job.documents = false; });
   steps.push_back([](FuzzCase& test) { test.job.positions = false; });
   steps.push_back([](FuzzCase& test) { test.job.param_groups.clear(); });
+  steps.push_back([](FuzzCase& test) { test.job.token_types = false; });
+  steps.push_back([](FuzzCase& test) { test.job.mixes_images = false; });
+  steps.push_back([](FuzzCase& test) { test.job.label_smoothing = 0; });
   for_each_layer([](plan::LayerStrategy& s) { s = {}; });
   for_each_layer([](plan::LayerStrategy& s) { s.recompute = plan::Recompute::kNone; });
   for_each_layer([](plan::LayerStrategy& s) { s.shard_degree = 0; });
@@ -210,7 +216,10 @@ std::string describe(const FuzzCase& test) {
          "\nseq_length " + std::to_string(test.job.seq_length) + ", steps " +
          std::to_string(test.job.steps) + ", " + test.job.optimizer.spec().name +
          fmt::format("; {}", fmt::join(test.job.param_groups, " ")) +
-         (test.job.documents ? ", documents" : "") + (test.job.positions ? ", positions" : "");
+         (test.job.documents ? ", documents" : "") + (test.job.positions ? ", positions" : "") +
+         (test.job.token_types ? ", token types" : "") +
+         (test.job.mixes_images ? ", mixed images" : "") +
+         fmt::format(", label smoothing {}", test.job.label_smoothing);
 }
 
 }  // namespace galvatron::testing

@@ -17,7 +17,9 @@ constexpr KindName kNames[] = {{spec::InputKind::kTokens, "tokens"},
                                {spec::InputKind::kClasses, "classes"},
                                {spec::InputKind::kDocuments, "documents"},
                                {spec::InputKind::kTargetDocuments, "target_documents"},
-                               {spec::InputKind::kPositions, "positions"}};
+                               {spec::InputKind::kPositions, "positions"},
+                               {spec::InputKind::kTokenTypes, "token_types"},
+                               {spec::InputKind::kSecondClasses, "second_classes"}};
 
 }  // namespace
 

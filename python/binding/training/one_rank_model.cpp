@@ -85,6 +85,10 @@ const char* input_name(spec::InputKind kind) {
       return "decoder_attention_mask";
     case spec::InputKind::kPositions:
       return "position_ids";
+    case spec::InputKind::kTokenTypes:
+      return "token_type_ids";
+    case spec::InputKind::kSecondClasses:
+      break;  // which files alone have
   }
   return "";
 }

@@ -94,11 +94,11 @@ double forward_backward(OwningRunner& runner, const std::map<std::string, at::Te
   return runner.forward_backward(to_part(inputs));
 }
 
-// Loss and accuracy.
-std::pair<double, double> evaluate(OwningRunner& runner,
-                                   const std::map<std::string, at::Tensor>& inputs) {
+// Loss, accuracy, and the number of labels that they are of.
+std::tuple<double, double, double> evaluate(OwningRunner& runner,
+                                            const std::map<std::string, at::Tensor>& inputs) {
   const runtime::Scores scores = runner.evaluate(to_part(inputs));
-  return {scores.loss, scores.accuracy};
+  return {scores.loss, scores.accuracy, scores.labels};
 }
 
 std::optional<at::Tensor> logits(OwningRunner& runner,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from tqdm import tqdm
@@ -41,6 +41,7 @@ class ImageOptions:
     crop: bool = True  # the middle of the picture in its own shape; else it is stretched
     seed: int = 1234  # of the order of the pictures
     show_progress: bool = False
+    skip_broken: bool = False  # pictures that cannot be read are left out
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Summary:
     images: int
     classes: list[str]
     shape: tuple[int, int, int]  # channels, height, width
+    broken: tuple[str, ...] = ()  # why pictures were left out, each a sentence
 
 
 def find_classes(folder: Path) -> list[tuple[Path, int]]:
@@ -91,7 +93,7 @@ def prepare_folder(folder: Path, output: Path, options: ImageOptions) -> Summary
     random.Random(options.seed).shuffle(pictures)
     shape = (options.channels, *options.size)
     bar = tqdm(pictures, desc="images", unit="image", disable=not options.show_progress)
-    arrays = (read_picture(path, options) for path, _ in bar)
+    arrays = (_read_or_skip(path, options) for path, _ in bar)
     labels = [label for _, label in pictures]
     return _write(output, arrays, shape, labels, class_names(folder), str(folder))
 
@@ -103,7 +105,7 @@ def prepare_tars(tars: list[Path], output: Path, options: ImageOptions) -> Summa
     pictures, classes = find_samples(tars, EXTENSIONS)
     random.Random(options.seed).shuffle(pictures)
     bar = tqdm(pictures, desc="images", unit="image", disable=not options.show_progress)
-    arrays = (read_picture(picture, options) for picture, _ in bar)
+    arrays = (_read_or_skip(picture, options) for picture, _ in bar)
     labels = [label for _, label in pictures]
     return _write(output, arrays, (options.channels, *options.size), labels, classes, ", ".join(map(str, tars)))
 
@@ -119,6 +121,19 @@ def prepare_digits(output: Path) -> Summary:
     images = np.minimum(digits.images * 16, 255).astype(np.uint8)[:, None]
     labels = digits.target.tolist()
     return _write(output, images, images.shape[1:], labels, [str(n) for n in range(10)], "scikit-learn's digits")
+
+
+class BrokenPicture(ConfigError):
+    """One picture cannot be read; others may."""
+
+
+def _read_or_skip(path: Path | TarPicture, options: ImageOptions) -> np.ndarray | BrokenPicture:
+    try:
+        return read_picture(path, options)
+    except BrokenPicture as broken:
+        if options.skip_broken:
+            return broken
+        raise ConfigError(f"{broken}; mend it, or leave such pictures out (--skip-broken)") from None
 
 
 def read_picture(path: Path | TarPicture, options: ImageOptions) -> np.ndarray:
@@ -137,7 +152,7 @@ def read_picture(path: Path | TarPicture, options: ImageOptions) -> np.ndarray:
     except Exception as error:  # damaged files make the library raise nearly anything
         if isinstance(path, Path) and is_lfs_pointer(path):
             raise ConfigError(lfs_sentence(path)) from None
-        raise ConfigError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from None
+        raise BrokenPicture(f"{path} cannot be read as a picture: {error or type(error).__name__}") from None
     return pixels[None] if options.channels == 1 else pixels.transpose(2, 0, 1)
 
 
@@ -190,19 +205,29 @@ def _resized(picture: Image, options: ImageOptions) -> Image:
 
 def _write(
     output: Path,
-    images: Iterable[np.ndarray],
+    images: Iterable[np.ndarray | BrokenPicture],
     shape: tuple[int, int, int],
     labels: list[int],
     classes: list[str],
     source: str,
 ) -> Summary:
-    """One image in memory at a time; files appear under their names when all are complete."""
+    """One image in memory at a time; files appear under their names when all are complete. Broken ones are left out."""
+    broken: list[str] = []
     with AtomicFiles() as files:
         with files.path(_named(output, ".images.npy")).open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), *shape)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for image in images:
+            _write_header(file, (len(labels), *shape))
+            read = []
+            for image, label in zip(images, labels, strict=True):
+                if isinstance(image, BrokenPicture):
+                    broken.append(str(image))
+                    continue
                 file.write(np.ascontiguousarray(image, dtype=np.uint8).tobytes())
+                read.append(label)
+            if not read:
+                raise ConfigError(f"none of the {len(labels)} pictures of {source} can be read: {broken[0]}")
+            labels = read
+            file.seek(0)
+            _write_header(file, (len(labels), *shape))
         with files.path(_named(output, ".labels.npy")).open("wb") as file:
             np.save(file, np.asarray(labels, dtype=np.int64))
         info = {
@@ -215,7 +240,12 @@ def _write(
         }
         files.write_text(_named(output, ".images.json"), json.dumps(info, indent=2) + "\n")
         files.commit()
-    return Summary(len(labels), classes, shape)
+    return Summary(len(labels), classes, shape, tuple(broken))
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Of the same length for any number of images: numpy leaves room for a longer one."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _named(prefix: Path, ending: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from galvatron.command_line import ConfigError, Parser, positive_int
@@ -20,6 +21,7 @@ Turn a folder of class folders of pictures into the array files that
 WebDataset's tar files (a file, a pattern, or a folder of them) do as well: a picture's class is
 in the .cls or .json beside it (0001.jpg, 0001.cls).
 """
+_SHOWN = 5  # pictures that are named
 _DIGITS = """\
 Write scikit-learn's handwritten digits: 1,797 real pictures of 8 x 8 pixels in ten classes,
 which come with the package. `galvatron train --model vit-tiny --data PREFIX` learns them.
@@ -43,6 +45,9 @@ def make_images_parser() -> Parser:
     parser.add_argument("--size", type=parse_size, default="224", help="224 or HEIGHTxWIDTH (default: 224)")
     parser.add_argument("--grey", action="store_true", help="one channel instead of three")
     parser.add_argument("--stretch", action="store_true", help="change a picture's shape instead of cutting its edges")
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="leave out pictures that cannot be read, and say which"
+    )
     parser.add_argument("--seed", type=positive_int, default=1234, help="of the order of the pictures (default: 1234)")
     return parser
 
@@ -58,6 +63,13 @@ def _add_output(parser: Parser) -> None:
         "--output", required=True, type=user_path, metavar="PREFIX", help="what the files' names begin with"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def _say_broken(broken: Sequence[str]) -> None:
+    if broken:
+        more = f"; and {len(broken) - _SHOWN:,} more" if len(broken) > _SHOWN else ""
+        what = "1 picture" if len(broken) == 1 else f"{len(broken):,} pictures"
+        print(f"galvatron-data images: left out {what}: {'; '.join(broken[:_SHOWN])}{more}", file=sys.stderr)
 
 
 def run(argv: list[str]) -> None:
@@ -76,6 +88,7 @@ def run(argv: list[str]) -> None:
             crop=not arguments.stretch,
             seed=arguments.seed,
             show_progress=sys.stderr.isatty() and not arguments.quiet,
+            skip_broken=arguments.skip_broken,
         )
         tars = find_tars(arguments.folder)
         if tars:
@@ -86,6 +99,7 @@ def run(argv: list[str]) -> None:
             if others:
                 kinds = ", ".join(f"{count:,} of {ending}" for ending, count in sorted(others.items()))
                 print(f"galvatron-data images: left out what is no picture by its name: {kinds}", file=sys.stderr)
+        _say_broken(summary.broken)
     else:
         summary = prepare_digits(arguments.output)
     if not arguments.quiet:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from galvatron.lightning.module import GalvatronModule
 
 _ANSWERS = ("labels", "classes")
-_OPTIONAL = ("documents", "target_documents", "positions")
+_OPTIONAL = ("documents", "target_documents", "positions", "token_types")
 
 
 def model_inputs(module: GalvatronModule, named: Mapping[str, Tensor], *, answers: bool) -> dict[str, Tensor]:

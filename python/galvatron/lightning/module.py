@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from galvatron import _model
 from galvatron._binding import core, planner
-from galvatron._inputs import IGNORED_LABEL, NEXT_TOKEN, InputReader, named_batch
+from galvatron._inputs import IGNORED_LABEL, IMAGE_CLASSES, NEXT_TOKEN, InputReader, named_batch
 from galvatron._model import Model
 from galvatron._options import ModelNumbers, to_json
 from galvatron._specs import spec_of
@@ -29,9 +29,10 @@ LightningModule: Any = pytorch.LightningModule
 
 class StepOutput(Mapping[str, Tensor]):
     """What a call of the module gives: `.loss`, also as ["loss"]; where nothing is learned from it also `.accuracy`,
-    the part of the labels that the model foretold."""
+    the part of the labels that the model foretold, and `.num_labels`, how many labels both are of."""
 
-    def __init__(self, loss: Tensor, accuracy: Tensor | None = None) -> None:
+    def __init__(self, loss: Tensor, accuracy: Tensor | None = None, num_labels: int = 0) -> None:
+        self.num_labels = num_labels
         self._items = {"loss": loss} | ({} if accuracy is None else {"accuracy": accuracy})
 
     def __getitem__(self, name: str) -> Tensor:
@@ -91,6 +92,7 @@ class GalvatronModule(LightningModule):
         self.weight_decay = weight_decay
         self.seed = seed
         self.model: Model | None = None
+        self._totals: dict[tuple[str, int], tuple[float, int]] = {}
 
     @classmethod
     def from_hf(cls, model: Any, **options: Any) -> Self:
@@ -154,7 +156,7 @@ class GalvatronModule(LightningModule):
         if strategy is not None:
             return StepOutput(*strategy.run_forward(self, named))
         found = self._plain()(**named)
-        return StepOutput(found.loss, None if self.training else self._accuracy(found.logits, named))
+        return StepOutput(found.loss, *(() if self.training else self._accuracy(found.logits, named)))
 
     def logits(self, batch: Any = None, /, **inputs: Any) -> Tensor:
         """Of the samples of this rank's batch, without gradients: [samples, tokens, vocabulary] or [samples, classes].
@@ -174,17 +176,23 @@ class GalvatronModule(LightningModule):
         self.log("train_loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Any:
-        found = self(batch)
-        self.log("val_loss", found.loss, prog_bar=True)
-        self.log("val_accuracy", found.accuracy)
-        return found.loss
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        return self._evaluation_step("val", batch, dataloader_idx)
 
-    def test_step(self, batch: Any, batch_idx: int) -> Any:
-        found = self(batch)
-        self.log("test_loss", found.loss)
-        self.log("test_accuracy", found.accuracy)
-        return found.loss
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        return self._evaluation_step("test", batch, dataloader_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        self._totals.clear()
+
+    def on_test_epoch_start(self) -> None:
+        self._totals.clear()
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_perplexity("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_perplexity("test")
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         return self.logits(batch)
@@ -218,13 +226,34 @@ class GalvatronModule(LightningModule):
         strategy = None if trainer is None else trainer.strategy
         return strategy if isinstance(strategy, GalvatronStrategy) else None
 
-    def _accuracy(self, logits: Tensor, named: Mapping[str, Tensor]) -> Tensor:
+    def _evaluation_step(self, stage: str, batch: Any, loader: int) -> Tensor:
+        """What is logged is the mean over the labels of all batches, not over batches."""
+        found = self(batch)
+        labels = found.num_labels
+        self.log(f"{stage}_loss", found.loss, prog_bar=stage == "val", batch_size=labels)
+        self.log(f"{stage}_accuracy", found.accuracy, batch_size=labels)
+        loss, count = self._totals.get((stage, loader), (0.0, 0))
+        self._totals[stage, loader] = (loss + float(found.loss) * labels, count + labels)
+        return found.loss
+
+    def _log_perplexity(self, stage: str) -> None:
+        """exp of the mean loss of all labels, of models of text."""
+        if self.reader.task == IMAGE_CLASSES:
+            return
+        several = any(loader > 0 for _, loader in self._totals)
+        for (kind, loader), (loss, labels) in self._totals.items():
+            if kind == stage and labels > 0:
+                name = f"{stage}_perplexity" + (f"/dataloader_idx_{loader}" if several else "")
+                self.log(name, torch.tensor(loss / labels, dtype=torch.float64).exp().float())
+
+    def _accuracy(self, logits: Tensor, named: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+        """And how many labels count."""
         read = self.reader.read(dict(named))
         labels = read.get("labels", read.get("classes"))
         assert labels is not None
         labels = labels.to(logits.device)
         counts = labels != IGNORED_LABEL
-        return ((logits.argmax(-1) == labels) & counts).sum() / counts.sum()
+        return ((logits.argmax(-1) == labels) & counts).sum() / counts.sum(), int(counts.sum())
 
     def _named(self, batch: Any) -> dict[str, Tensor]:
         return named_batch(batch, self.reader.names)

@@ -365,13 +365,15 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
     def handles_gradient_accumulation(self) -> bool:
         return True
 
-    def run_forward(self, module: GalvatronModule, named: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """The loss; and, where nothing is learned from it, the part of the labels that were foretold."""
+    def run_forward(self, module: GalvatronModule, named: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, int]:
+        """The loss; and, where nothing is learned from it, the part of the labels that were foretold and how many
+        counted on all ranks."""
         inputs = model_inputs(module, named, answers=True)
         trains = module.training and torch.is_grad_enabled() and module.trainer.training
         if not trains:
-            scores = self.runner.evaluate(inputs)
-            return torch.tensor(scores[0], device=self.root_device), torch.tensor(scores[1], device=self.root_device)
+            loss, accuracy, labels = self.runner.evaluate(inputs)
+            on_device = [torch.tensor(value, device=self.root_device) for value in (loss, accuracy)]
+            return on_device[0], on_device[1], int(labels)
         if self._loss is not None:
             raise ConfigError(
                 "[lightning] training_step called self(batch) twice: a step has one forward and backward; put the "
@@ -379,11 +381,11 @@ class GalvatronStrategy(Checkpointing, RankStrategy):
             )
         self._check_accumulation(module.trainer)
         self._check_batch(next(iter(inputs.values())).shape[0], module.trainer)
-        loss = self.runner.forward_backward(inputs)
+        mean = self.runner.forward_backward(inputs)
         # A leaf: what the returned loss is made of it, its gradient says.
-        self._loss = torch.tensor(loss, device=self.root_device, dtype=torch.float64).to(torch.get_default_dtype())
+        self._loss = torch.tensor(mean, device=self.root_device, dtype=torch.float64).to(torch.get_default_dtype())
         self._loss.requires_grad_()
-        return self._loss, None
+        return self._loss, None, 0
 
     def _check_batch(self, samples: int, trainer: Any) -> None:
         """Against the batch that somebody has said; the last of an epoch may be smaller."""

@@ -26,6 +26,9 @@ FIGURES = {
     "valid_loss": "valid/loss",
     "valid_perplexity": "valid/perplexity",
     "valid_accuracy": "valid/accuracy",
+    "test_loss": "test/loss",
+    "test_perplexity": "test/perplexity",
+    "test_accuracy": "test/accuracy",
     "skipped": "train/skipped",
 }
 """Names of the metrics stream, and where they stand in a logger."""

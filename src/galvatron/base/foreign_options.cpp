@@ -38,9 +38,6 @@ constexpr std::string_view kFreeze =
     " parameters are frozen by their names: {param-group} 'PATTERN:frozen'";
 constexpr std::string_view kEvalData =
     " evaluations take their samples from {valid-data}, or from {data} as {split} says";
-constexpr std::string_view kTestData =
-    " training does not end with a test; galvatron.evaluate() of the Python package evaluates the "
-    "test part of any data";
 constexpr std::string_view kDataList =
     " a list of weights and names is read from a file by {data} @FILE";
 constexpr std::string_view kParallelism =
@@ -82,7 +79,7 @@ constexpr std::array kForeign = {
     ForeignOption{"data-path", "data"},
     ForeignOption{"train-data-path", "data"},
     ForeignOption{"valid-data-path", "valid-data"},
-    ForeignOption{"test-data-path", kTestData},
+    ForeignOption{"test-data-path", "test-data"},
     ForeignOption{"data-args-path", kDataList},
     ForeignOption{"data-cache-path", "data-cache"},
     ForeignOption{"tokenizer-model", "tokenizer"},
@@ -107,6 +104,12 @@ constexpr std::array kForeign = {
     ForeignOption{"val-dataloaders", kEvalData},
     ForeignOption{"per-device-eval-batch-size",
                   " evaluations have the batches of training: {global-batch}"},
+    ForeignOption{"label-smoothing-factor", "label-smoothing"},
+    ForeignOption{"smoothing", "label-smoothing"},
+    ForeignOption{"report-to", " {tensorboard} and {wandb} name where the run is told"},
+    ForeignOption{"wandb-project", "wandb"},
+    ForeignOption{"tensorboard-dir", "tensorboard"},
+    ForeignOption{"logging-dir", "tensorboard"},
     ForeignOption{"optim", "optimizer"},
     ForeignOption{"save-total-limit", "keep-last"},
     ForeignOption{"save-strategy", "save-interval"},

@@ -29,7 +29,8 @@ class SampleSource {
   // CPU. Ranges may be empty. REQUIRES: a kind of this source's task.
   virtual at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                            Range tokens) const = 0;
-  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions)?
+  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions, kTokenTypes,
+  // kSecondClasses)?
   virtual bool says(spec::InputKind) const { return false; }
   // May another thread fetch() at the same time, and what is due later?
   virtual bool may_be_read_ahead() const { return true; }

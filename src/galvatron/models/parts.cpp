@@ -199,7 +199,8 @@ at::Tensor VocabularyOutput::operator()(const at::Tensor& hidden_BSH,
   const at::Tensor labels_M = call.inputs.labels_BT.reshape({tokens});
   const nn::VocabularyPart part{first_row_, vocab_size_, softcap_};
   if (call.scores) return nn::linear_scores(hidden_MH, weight, bias, labels_M, part, tp_);
-  return nn::linear_cross_entropy(hidden_MH, weight, bias, labels_M, part, tp_, call.loss_scale);
+  return nn::linear_cross_entropy(hidden_MH, weight, bias, labels_M, part, tp_, call.loss_scale,
+                                  {{}, call.label_smoothing});
 }
 
 }  // namespace galvatron::models

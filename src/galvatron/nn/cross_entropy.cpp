@@ -37,8 +37,8 @@ struct ChunkLoss {
 };
 
 // Of each row, as one rank sees it: the maximum of its logits, the sum of their exponentials below
-// it, the label's logit, and where the highest lies. One all-gather for a chunk brings together
-// what all ranks see.
+// it, the label's logit (the mean of the targets'), and where the highest lies. One all-gather for
+// a chunk brings together what all ranks see.
 enum Statistic { kMaximum, kSum, kLabel, kBest, kNumStatistics };
 // A row of the vocabulary must be a number of fp32.
 constexpr std::int64_t kMostRows = std::int64_t{1} << 24;
@@ -47,6 +47,32 @@ struct LabelPlace {
   at::Tensor counts;  // in the logits' type: 1 where the label counts
   at::Tensor mine;    // and lies in this rank's rows
   at::Tensor column;  // there; 0 elsewhere
+};
+
+// The targets of one chunk of tokens, as far as they lie in this rank's rows: two labels with their
+// shares, and what all rows have.
+struct ChunkTargets {
+  LabelPlace label, second;  // `second` undefined where there is none
+  at::Tensor label_share, second_share;
+  double of_each_row = 0;
+
+  // [M]: the sum over the rows of target times logit.
+  at::Tensor mean_logit(const at::Tensor& logits) const {
+    at::Tensor out = logits.gather(1, label.column).squeeze(1).mul_(label_share);
+    if (second_share.defined())
+      out.add_(logits.gather(1, second.column).squeeze(1).mul_(second_share));
+    if (of_each_row > 0) out.add_(logits.sum(1), of_each_row);
+    return out;
+  }
+  // Takes `factor` times the targets of tokens that count off their gradients.
+  void subtract_from(at::Tensor& gradients, double factor) const {
+    gradients.scatter_add_(1, label.column,
+                           label_share.mul(label.counts).mul_(-factor).unsqueeze(1));
+    if (second_share.defined())
+      gradients.scatter_add_(1, second.column,
+                             second_share.mul(label.counts).mul_(-factor).unsqueeze(1));
+    if (of_each_row > 0) gradients.sub_(label.counts.unsqueeze(1), factor * of_each_row);
+  }
 };
 
 LabelPlace place_of(const at::Tensor& labels, const VocabularyPart& part,
@@ -58,9 +84,29 @@ LabelPlace place_of(const at::Tensor& labels, const VocabularyPart& part,
           at::where(mine, local, 0).unsqueeze(1)};
 }
 
+ChunkTargets targets_of(const at::Tensor& labels, const SoftTargets& soft,
+                        const VocabularyPart& part, const at::Tensor& logits) {
+  ChunkTargets out;
+  out.label = place_of(labels, part, logits);
+  out.label_share = out.label.mine;
+  if (!soft.any()) return out;
+  const double rest = 1 - soft.smoothing;
+  out.of_each_row = soft.smoothing / static_cast<double>(part.vocab_size);
+  at::Tensor first = out.label.mine.to(at::kDouble).mul_(rest);
+  if (soft.second_M2.defined()) {
+    const at::Tensor share = soft.second_M2.select(1, 1);
+    out.second = place_of(soft.second_M2.select(1, 0).to(at::kLong), part, logits);
+    out.second_share =
+        out.second.mine.to(at::kDouble).mul_(share).mul_(rest).to(logits.scalar_type());
+    first.mul_(1 - share);
+  }
+  out.label_share = first.to(logits.scalar_type());
+  return out;
+}
+
 // Leaves the exponentials below this rank's maximum in place of the logits.
-at::Tensor own_statistics(at::Tensor& logits, const LabelPlace& label, const VocabularyPart& part,
-                          Beside wanted) {
+at::Tensor own_statistics(at::Tensor& logits, const ChunkTargets& targets,
+                          const VocabularyPart& part, Beside wanted) {
   const std::int64_t rows = logits.size(0);
   const std::int64_t count = wanted == Beside::kCorrect ? kNumStatistics : kBest;
   const at::Tensor out = at::empty({count, rows}, logits.options());
@@ -73,7 +119,7 @@ at::Tensor own_statistics(at::Tensor& logits, const LabelPlace& label, const Voc
     at::Tensor maximum = out[kMaximum];
     at::amax_out(maximum, logits, at::IntArrayRef{1});
   }
-  out[kLabel].copy_(logits.gather(1, label.column).squeeze(1).mul_(label.mine));
+  out[kLabel].copy_(targets.mean_logit(logits));
   logits.sub_(out[kMaximum].unsqueeze(1)).exp_();
   at::Tensor sums = out[kSum];
   at::sum_out(sums, logits, at::IntArrayRef{1});
@@ -81,10 +127,12 @@ at::Tensor own_statistics(at::Tensor& logits, const LabelPlace& label, const Voc
 }
 
 // Megatron-LM's vocab-parallel cross entropy with its three reductions in one exchange.
-ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const VocabularyPart& part,
-                     const comm::Group& group, Beside wanted, double factor) {
-  const LabelPlace label = place_of(labels, part, logits);
-  const at::Tensor own = own_statistics(logits, label, part, wanted);
+ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const SoftTargets& soft,
+                     const VocabularyPart& part, const comm::Group& group, Beside wanted,
+                     double factor) {
+  const ChunkTargets targets = targets_of(labels, soft, part, logits);
+  const at::Tensor& counts = targets.label.counts;
+  const at::Tensor own = own_statistics(logits, targets, part, wanted);
   at::Tensor all = own.unsqueeze(0);  // [ranks, statistics, rows]
   if (group.size() > 1) {
     all = at::empty({group.size(), own.size(0), own.size(1)}, own.options());
@@ -93,19 +141,24 @@ ChunkLoss chunk_loss(at::Tensor& logits, const at::Tensor& labels, const Vocabul
   const at::Tensor maxima = all.select(1, kMaximum), maximum = maxima.amax(0);
   const at::Tensor sum = (maxima - maximum).exp_().mul_(all.select(1, kSum)).sum(0);
   ChunkLoss out;
-  out.loss_sum = (sum.log() + maximum).sub_(all.select(1, kLabel).sum(0)).mul_(label.counts).sum();
+  out.loss_sum = (sum.log() + maximum).sub_(all.select(1, kLabel).sum(0)).mul_(counts).sum();
   if (wanted == Beside::kCorrect) {
     // Of equal logits the first row counts.
     const at::Tensor best =
         at::where(maxima.eq(maximum), all.select(1, kBest), static_cast<double>(kMostRows)).amin(0);
-    out.correct = best.eq(labels).to(logits.scalar_type()).mul_(label.counts).sum();
+    out.correct = best.eq(labels).to(logits.scalar_type()).mul_(counts).sum();
   }
   if (wanted == Beside::kGradient) {
-    const at::Tensor share = (own[kMaximum] - maximum).exp_().div_(sum).mul_(label.counts);
+    const at::Tensor share = (own[kMaximum] - maximum).exp_().div_(sum).mul_(counts);
     logits.mul_(share.mul_(factor).unsqueeze(1));
-    logits.scatter_add_(1, label.column, label.mine.mul(-factor).unsqueeze(1));
+    targets.subtract_from(logits, factor);
   }
   return out;
+}
+
+SoftTargets rows_of(const SoftTargets& soft, std::int64_t begin, std::int64_t count) {
+  if (!soft.second_M2.defined()) return soft;
+  return {soft.second_M2.narrow(0, begin, count), soft.smoothing};
 }
 
 struct Gradients {
@@ -136,7 +189,8 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
                             const at::Tensor& weight,
                             const std::optional<at::Tensor>& optional_bias,
                             const at::Tensor& labels, const VocabularyPart& part,
-                            const comm::Group& group, double scale, bool with_grad) {
+                            const comm::Group& group, double scale, const SoftTargets& soft,
+                            bool with_grad) {
     const at::Tensor bias = optional_bias.value_or(at::Tensor());
     const at::ScalarType wide = wide_type(hidden), narrow = hidden.scalar_type();
     const std::int64_t tokens = hidden.size(0);
@@ -152,8 +206,9 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
       at::Tensor logits = logits_of(rows, weight, bias).to(wide);
       const at::Tensor slope =
           part.softcap > 0 ? cap_logits(logits, part.softcap, with_grad) : at::Tensor();
-      const ChunkLoss found = chunk_loss(logits, labels.narrow(0, begin, count), part, group,
-                                         with_grad ? Beside::kGradient : Beside::kNothing, factor);
+      const ChunkLoss found =
+          chunk_loss(logits, labels.narrow(0, begin, count), rows_of(soft, begin, count), part,
+                     group, with_grad ? Beside::kGradient : Beside::kNothing, factor);
       loss.add_(found.loss_sum);
       if (!with_grad) continue;
       if (slope.defined()) logits.mul_(slope);
@@ -174,7 +229,7 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     const bool is_one = !seed.is_cpu() || seed.to(at::kDouble).const_data_ptr<double>()[0] == 1;
     GALV_CHECK(is_one, "the scale of a loss's gradients is told in its forward");
     const auto saved = ctx->get_saved_variables();
-    return {saved[0], saved[1], saved[2], {}, {}, {}, {}, {}};
+    return {saved[0], saved[1], saved[2], {}, {}, {}, {}, {}, {}};
   }
 };
 
@@ -187,10 +242,10 @@ std::int64_t cross_entropy_chunk(std::int64_t vocab_size, int tp_degree, c10::De
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
                                 const VocabularyPart& part, const comm::Group& group,
-                                double gradient_scale) {
+                                double gradient_scale, const SoftTargets& soft) {
   const auto optional_bias = bias.defined() ? std::optional(bias) : std::nullopt;
   return LinearCrossEntropy::apply(hidden_MH, weight, optional_bias, labels_M, part, group,
-                                   gradient_scale, at::GradMode::is_enabled());
+                                   gradient_scale, soft, at::GradMode::is_enabled());
 }
 
 at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
@@ -207,7 +262,7 @@ at::Tensor linear_scores(const at::Tensor& hidden_MH, const at::Tensor& weight,
     const std::int64_t count = std::min(step, tokens - begin);
     at::Tensor logits = logits_of(hidden_MH.narrow(0, begin, count), weight, bias).to(wide);
     if (part.softcap > 0) cap_logits(logits, part.softcap, /*want_slope=*/false);
-    const ChunkLoss found = chunk_loss(logits, labels_M.narrow(0, begin, count), part, group,
+    const ChunkLoss found = chunk_loss(logits, labels_M.narrow(0, begin, count), {}, part, group,
                                        Beside::kCorrect, /*factor=*/1);
     scores.add_(at::stack({found.loss_sum.to(at::kDouble), found.correct.to(at::kDouble)}));
   }

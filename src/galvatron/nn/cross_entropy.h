@@ -15,18 +15,28 @@ struct VocabularyPart {
   double softcap = 0;           // as of linear_logits
 };
 
+// What of a token's target is not its label.
+struct SoftTargets {
+  // [M, 2] of fp64, or undefined: another label and its share of the target (Zhang et al. 2018);
+  // the label has the rest.
+  at::Tensor second_M2;
+  double smoothing = 0;  // share of the target that all rows divide evenly (Szegedy et al. 2016)
+  bool any() const { return second_M2.defined() || smoothing > 0; }
+};
+
 // Sum over tokens of -log softmax(linear_logits(hidden, W, b, softcap))[label]; labels equal to
-// kIgnoreLabel do not count. hidden [M, H], labels [M] (int64), weight: the rows of `part`; bias:
-// the same rows, or undefined. The scalar (fp64 for fp64, else fp32) is equal on all ranks of
-// `group`. Gradients are of `gradient_scale` times the loss; the weight's and the bias's come in
-// the scalar's type, which the leaves must allow (at::Tensor::set_grad_dtype) or round. The
-// gradient of hidden is this rank's share: it must be summed over the group, as the backward of
-// gather_sequence does. Gradients are computed in the forward, so the function must be called where
-// they are wanted (grad mode) right before its backward, which takes a gradient of 1.
+// kIgnoreLabel do not count. With soft targets it is the cross entropy with them. hidden [M, H],
+// labels [M] (int64), weight: the rows of `part`; bias: the same rows, or undefined. The scalar
+// (fp64 for fp64, else fp32) is equal on all ranks of `group`. Gradients are of `gradient_scale`
+// times the loss; the weight's and the bias's come in the scalar's type, which the leaves must
+// allow (at::Tensor::set_grad_dtype) or round. The gradient of hidden is this rank's share: it must
+// be summed over the group, as the backward of gather_sequence does. Gradients are computed in the
+// forward, so the function must be called where they are wanted (grad mode) right before its
+// backward, which takes a gradient of 1.
 at::Tensor linear_cross_entropy(const at::Tensor& hidden_MH, const at::Tensor& weight,
                                 const at::Tensor& bias, const at::Tensor& labels_M,
                                 const VocabularyPart& part, const comm::Group& group,
-                                double gradient_scale = 1);
+                                double gradient_scale = 1, const SoftTargets& soft = {});
 
 // [sum of losses, labels that have the highest logit], without a gradient. Of equal logits the
 // first counts, however the vocabulary is divided.

@@ -29,12 +29,14 @@ struct Inputs {
   at::Tensor labels_BT;    // kIgnoreLabel does not count
   at::Tensor images_BCHW;  // whole images, in the compute type
   at::Tensor classes_B;
+  at::Tensor second_classes_B2;  // SoftTargets::second_M2, of images that are mixed
 };
 
 // What the data say of documents. Where they say nothing every sample is one, of tokens 0, 1, ...,
 // L - 1.
 struct DocumentInputs {
-  at::Tensor positions_BL;  // of each token of the sequence within its document; may be undefined
+  at::Tensor positions_BL;    // of each token of the sequence within its document; may be undefined
+  at::Tensor token_types_BL;  // segments; undefined: all tokens are of the first
   std::shared_ptr<const Documents> of_sequence, of_context;  // may be null
 };
 inline constexpr std::int64_t kIgnoreLabel = -100;
@@ -60,8 +62,9 @@ struct LayerCall {
   SequenceSplit context;  // of the second stream, where there is one: T5's encoder output
   bool training = true;   // dropout on
   double loss_scale = 1;  // gradients are of this times the loss
-  bool logits = false;    // the head returns logits [B, T, V / tp] instead of the loss
-  bool scores = false;    // the head returns [sum of losses, labels foretold] instead of the loss
+  double label_smoothing = 0;  // SoftTargets::smoothing of the loss
+  bool logits = false;         // the head returns logits [B, T, V / tp] instead of the loss
+  bool scores = false;  // the head returns [sum of losses, labels foretold] instead of the loss
   Inputs inputs;
   DocumentInputs documents;  // of `sequence` and `context`
   Tables* tables = nullptr;  // of the rank; null: none are kept

@@ -93,6 +93,8 @@ at::Tensor LayerBench::random_input(spec::InputKind kind, std::int64_t samples,
     case spec::InputKind::kDocuments:
     case spec::InputKind::kTargetDocuments:
     case spec::InputKind::kPositions:
+    case spec::InputKind::kTokenTypes:
+    case spec::InputKind::kSecondClasses:
       break;  // no layer takes them
   }
   GALV_CHECK(false, "unknown kind of input");

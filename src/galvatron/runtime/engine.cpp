@@ -76,7 +76,8 @@ void Engine::State::build(const LayerFactory& make_layer) {
     for (std::size_t p = 0; p < refs.size(); ++p)
       parameters.push_back({i, &model.layer(i).params[p], refs[p].unit, refs[p].slot});
     runners.push_back(std::make_unique<LayerRunner>(
-        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, &tables, &trace},
+        LayerRunnerOptions{&model, i, layout, rank, options.seq_length, options.label_smoothing,
+                           &tables, &trace},
         make_layer(model, i, placement), std::move(refs)));
   }
   units = builder.take_units();
@@ -145,7 +146,8 @@ double Engine::forward_backward(InputSource& input, std::int64_t step, double lo
 Scores Engine::evaluate(InputSource& input) {
   state_->executor->evaluate(input);
   const std::vector<double> sums = state_->sums_of_all(state_->executor->take_sums());
-  return {sums[0] / input.num_labels(), sums[1] / input.num_labels()};
+  const double labels = input.num_labels();
+  return {sums[0] / labels, sums[1] / labels, labels};
 }
 
 at::Tensor Engine::logits(InputSource& input, const std::vector<Range>& wanted) {

@@ -26,8 +26,8 @@ class InputSource {
   // sequence that the layer works on, on the CPU. Either range may be empty; images and classes
   // come whole, whatever `tokens` says.
   virtual at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) = 0;
-  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions)? Documents of
-  // a model with targets come with theirs. The same on every rank.
+  // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions, kTokenTypes,
+  // kSecondClasses)? Documents of a model with targets come with theirs. The same on every rank.
   virtual bool says(spec::InputKind) const { return false; }
   // Labels or classes that count in the whole global batch: the loss is the mean over them.
   virtual double num_labels() = 0;
@@ -48,12 +48,14 @@ struct StepTotals {
 struct Scores {
   double loss = 0;      // mean
   double accuracy = 0;  // part of them with the highest logit
+  double labels = 0;    // how many counted
 };
 
 struct EngineOptions {
   std::uint64_t seed = 0;
   std::int64_t seq_length = 0;
-  bool initialise = true;  // false: weights are assigned afterwards
+  bool initialise = true;      // false: weights are assigned afterwards
+  double label_smoothing = 0;  // share of every target that all classes or tokens divide, in steps
 };
 
 // A parameter as this rank holds it, for checkpoints and weight import and export.

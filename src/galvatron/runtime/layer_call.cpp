@@ -46,6 +46,7 @@ nn::DocumentInputs document_inputs(
   const std::int64_t length = call.sequence.length, context = call.context.length;
   nn::DocumentInputs out;
   out.positions_BL = whole(InputKind::kPositions, length);
+  out.token_types_BL = whole(InputKind::kTokenTypes, length);
   out.of_sequence =
       documents(context > 0 ? InputKind::kTargetDocuments : InputKind::kDocuments, length);
   if (context > 0) out.of_context = documents(InputKind::kDocuments, context);
@@ -73,9 +74,12 @@ at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind) {
       return inputs.images_BCHW;
     case spec::InputKind::kClasses:
       return inputs.classes_B;
+    case spec::InputKind::kSecondClasses:
+      return inputs.second_classes_B2;
     case spec::InputKind::kDocuments:
     case spec::InputKind::kTargetDocuments:
     case spec::InputKind::kPositions:
+    case spec::InputKind::kTokenTypes:
       break;  // document_inputs()
   }
   GALV_CHECK(false, "unknown kind of input");

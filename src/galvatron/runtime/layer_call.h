@@ -27,7 +27,8 @@ std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model);
 
 // What the model shall say, beside what it reads: logits need none.
 constexpr bool is_answer(spec::InputKind kind) {
-  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses;
+  return kind == spec::InputKind::kLabels || kind == spec::InputKind::kClasses ||
+         kind == spec::InputKind::kSecondClasses;
 }
 
 // Where a layer finds this kind of input.

@@ -78,6 +78,7 @@ nn::LayerCall LayerRunner::make_call(Range samples, std::int64_t first_sample) c
       options_.layout.token_rect(options_.rank, samples.size(), options_.seq_length).samples;
   nn::LayerCall call = sequences_;
   call.tables = tables_;
+  call.label_smoothing = options_.label_smoothing;
   call.first_sample = first_sample + samples.begin + mine.begin;
   call.num_samples = mine.size();
   return call;

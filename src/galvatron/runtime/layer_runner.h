@@ -33,6 +33,7 @@ struct LayerRunnerOptions {
   plan::RankLayout layout;
   int rank = 0;
   std::int64_t seq_length = 0;   // of the model's sequences
+  double label_smoothing = 0;    // of the loss
   nn::Tables* tables = nullptr;  // of the rank; null: the layer keeps its own
   Trace* trace = nullptr;        // where there is one, it tells what is computed again
 };

@@ -330,10 +330,17 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
   for (const spec::InputKind kind : model_.layer(layer).inputs) {
     if (context.logits && is_answer(kind)) continue;
-    at::Tensor& slot = input_slot(call.inputs, kind);
-    slot = context.input->fetch(kind, samples, call.sequence.block_tokens)
-               .to(device_, /*non_blocking=*/true);
+    const auto read = [&](spec::InputKind what) {
+      at::Tensor& slot = input_slot(call.inputs, what);
+      slot = context.input->fetch(what, samples, call.sequence.block_tokens)
+                 .to(device_, /*non_blocking=*/true);
+      return &slot;
+    };
+    at::Tensor& slot = *read(kind);
     if (kind == spec::InputKind::kImages) slot = slot.to(compute_scalar_type(plan_.precision));
+    using enum spec::InputKind;
+    if (kind == kClasses && context.training && context.input->says(kSecondClasses))
+      read(kSecondClasses);
   }
 }
 
@@ -347,7 +354,9 @@ void StageExecutor::add_documents(nn::LayerCall& call, int layer, const StepCont
     const auto read = [&](spec::InputKind kind, std::int64_t length) {
       if (!context.input->says(kind)) return at::Tensor();
       const at::Tensor whole = context.input->fetch(kind, samples, {0, length});
-      return kind == spec::InputKind::kPositions ? whole.to(device_, /*non_blocking=*/true) : whole;
+      const bool is_computed_with =
+          kind == spec::InputKind::kPositions || kind == spec::InputKind::kTokenTypes;
+      return is_computed_with ? whole.to(device_, /*non_blocking=*/true) : whole;
     };
     last_documents_ = {key, document_inputs(call, read)};
   }

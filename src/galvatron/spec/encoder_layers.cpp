@@ -57,6 +57,7 @@ ModelSpec encoder_model(const BertConfig& config) {
   model.tied_embeddings = config.tied_embeddings;
   model.padding_token = config.padding_token;
   model.positions_skip_padding = config.positions_skip_padding;
+  model.num_token_types = config.num_token_types;
   model.layers.push_back(encoder_embedding(config));
   for (std::int64_t i = 0; i < config.num_blocks; ++i)
     model.layers.push_back(encoder_block(config, i));

@@ -78,6 +78,9 @@ enum class InputKind {
   kDocuments,        // [B, L]: equal numbers see one another, 0 is padding
   kTargetDocuments,  // [B, L] of the target sequence
   kPositions,        // [B, L]: of a token within its document
+  kTokenTypes,  // [B, L]: the segment that a token is of (BERT); without it all are of the first
+  // Of images that are mixed of two, fp64 [B, 2]: the class of the other one and its share.
+  kSecondClasses,
 };
 
 // A grid of tokens, row by row, and Swin's windows over it (Liu et al. 2021). Of a layer that makes
@@ -189,6 +192,7 @@ struct ModelSpec {
   // Positions count the tokens that are no padding, and begin behind padding_token's row of their
   // table (RoBERTa).
   bool positions_skip_padding = false;
+  std::int64_t num_token_types = 0;  // segments that a text may have; 0: it has none
   double output_scale = 1;        // of what the output projection reads (T5 with tied embeddings)
   std::vector<LayerSpec> layers;  // embedding, blocks, head
   Json config;                    // the config.json as read

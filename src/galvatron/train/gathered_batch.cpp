@@ -19,7 +19,7 @@ using spec::InputKind;
 constexpr std::int64_t kComparedSamples = 4;
 // What no layer needs; Header::said has a bit for each.
 constexpr std::array kOptional = {InputKind::kDocuments, InputKind::kTargetDocuments,
-                                  InputKind::kPositions};
+                                  InputKind::kPositions, InputKind::kTokenTypes};
 
 bool is_optional(InputKind kind) { return std::ranges::find(kOptional, kind) != kOptional.end(); }
 
@@ -35,10 +35,10 @@ std::int64_t said_in(const BatchPart& part) {
   return out;
 }
 
-// Of samples that do not say it: each is one document.
+// Of samples that do not say it: each is one document, and one segment.
 at::Tensor usual(InputKind kind, std::int64_t samples, std::int64_t tokens) {
-  return kind == InputKind::kPositions ? at::arange(tokens, at::kLong).expand({samples, tokens})
-                                       : at::ones({samples, tokens}, at::kLong);
+  if (kind == InputKind::kPositions) return at::arange(tokens, at::kLong).expand({samples, tokens});
+  return at::full({samples, tokens}, kind == InputKind::kTokenTypes ? 0 : 1, at::kLong);
 }
 
 std::int64_t samples_of(const BatchPart& part) {

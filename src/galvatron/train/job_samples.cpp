@@ -11,6 +11,7 @@
 #include "galvatron/data/corpus_info.h"
 #include "galvatron/data/data_files.h"
 #include "galvatron/data/image_samples.h"
+#include "galvatron/data/mixed_images.h"
 #include "galvatron/train/checksum.h"
 #include "galvatron/train/text_cache.h"
 #include "galvatron/train/text_samples.h"
@@ -23,20 +24,31 @@ namespace fs = std::filesystem;
 
 constexpr const char* kDataOption = "--data";
 constexpr const char* kValidOption = "--valid-data";
+constexpr const char* kTestOption = "--test-data";
 
 // What a part of the split is made of.
 struct DataChoice {
   std::string text;
-  std::string split;      // of which the part is taken
-  bool is_valid = false;  // of --valid-data
-
-  const char* option() const { return is_valid ? kValidOption : kDataOption; }
+  std::string split;  // of which the part is taken
+  const char* option = kDataOption;
+  const char* print_prefix = "";  // in data_prints()
 };
 
 DataChoice choose_data(const TrainJob& job, data::SplitPart part) {
+  if (part == data::SplitPart::kTest && !job.test_data.empty())
+    return {job.test_data, "0,0,1", kTestOption, kTestPrint};
   if (job.valid_data.empty()) return {job.data, job.split};
   if (part == data::SplitPart::kTrain) return {job.data, "1,0,0"};
-  return {job.valid_data, part == data::SplitPart::kValid ? "0,1,0" : "0,0,1", /*is_valid=*/true};
+  return {job.valid_data, part == data::SplitPart::kValid ? "0,1,0" : "0,0,1", kValidOption,
+          kValidPrint};
+}
+
+// The parts that have data of their own.
+std::vector<DataChoice> all_choices(const TrainJob& job) {
+  std::vector<DataChoice> out{choose_data(job, data::SplitPart::kTrain)};
+  if (!job.valid_data.empty()) out.push_back(choose_data(job, data::SplitPart::kValid));
+  if (!job.test_data.empty()) out.push_back(choose_data(job, data::SplitPart::kTest));
+  return out;
 }
 
 bool is_something(const std::string& name) {
@@ -45,7 +57,7 @@ bool is_something(const std::string& name) {
 }
 
 data::DataList parse_data(const DataChoice& choice, const std::vector<std::string>& suffixes) {
-  return data::parse_data_list(choice.text, choice.option(), [&](const std::string& name) {
+  return data::parse_data_list(choice.text, choice.option, [&](const std::string& name) {
     return is_something(name) || data::has_data_files(name, suffixes);
   });
 }
@@ -107,15 +119,16 @@ std::unique_ptr<data::SampleSource> make_one(TrainJob job, const spec::ModelSpec
   const bool images = model.task == spec::Task::kImageClasses;
   job.split = choice.split;
   job.valid_data.clear();
+  job.test_data.clear();
   if (job.data != kSyntheticData)
-    data::require_data_files(job.data, data_suffixes(model), choice.option());
+    data::require_data_files(job.data, data_suffixes(model), choice.option);
   return images ? make_images(job, model, seq_length, part)
                 : make_text_samples(job, model, seq_length, part);
 }
 
 // What tells a name of `list` from the others in the prints; of a single one nothing.
 std::string print_name(const DataChoice& choice, const data::DataList& list, std::size_t part) {
-  std::string out = choice.is_valid ? "valid " : "";
+  std::string out = choice.print_prefix;
   if (list.names.size() > 1) out += fmt::format("part {} ", part + 1);
   return out;
 }
@@ -136,8 +149,8 @@ void add_prints(OrderedJson& out, const DataChoice& choice,
   for (const double weight : list.weights) weights += fmt::format("{} ", weight);
   if (weights.empty()) weights = "sizes ";
   weights.pop_back();
-  out[std::string(choice.is_valid ? "valid " : "") + kBlendWeights] = {{"bytes", list.names.size()},
-                                                                       {"checksum", weights}};
+  out[std::string(choice.print_prefix) + kBlendWeights] = {{"bytes", list.names.size()},
+                                                           {"checksum", weights}};
 }
 
 }  // namespace
@@ -152,12 +165,13 @@ void tokenize_data(TrainJob& job, const spec::ModelSpec& model) {
   const auto tokenize = [&](std::string& name, const DataChoice& choice) {
     if (name.empty()) return;
     const data::DataList list = parse_data(choice, data_suffixes(model));
-    const data::DataList tokens = tokenize_texts(list, job, choice.option());
+    const data::DataList tokens = tokenize_texts(list, job, choice.option);
     if (tokens.names != list.names) name = data::to_text(tokens);
   };
   const TrainJob asked = job;
   tokenize(job.data, choose_data(asked, data::SplitPart::kTrain));
   tokenize(job.valid_data, choose_data(asked, data::SplitPart::kValid));
+  tokenize(job.test_data, choose_data(asked, data::SplitPart::kTest));
 }
 
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
@@ -181,15 +195,29 @@ std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec
   return std::make_unique<data::BlendedSamples>(std::move(parts), std::move(shares), job.seed);
 }
 
+std::unique_ptr<data::SampleSource> make_training_samples(const TrainJob& job,
+                                                          const spec::ModelSpec& model,
+                                                          std::int64_t seq_length) {
+  const bool images = model.task == spec::Task::kImageClasses;
+  if (job.mix.any() && !images) {
+    const bool blends = job.mix.mixup > 0;
+    throw ConfigError("[train] ", blends ? "--mixup " : "--cutmix ",
+                      blends ? job.mix.mixup : job.mix.cutmix, " mixes images, and model '",
+                      model.name, "' reads text; leave it away");
+  }
+  std::unique_ptr<data::SampleSource> out =
+      make_samples(job, model, seq_length, data::SplitPart::kTrain);
+  if (!job.mix.any()) return out;
+  return std::make_unique<data::MixedImages>(std::move(out), model.image, job.mix, job.seed);
+}
+
 std::vector<std::string> data_names(const TrainJob& job, const spec::ModelSpec& model) {
   std::vector<std::string> out;
-  const auto add = [&](data::SplitPart part) {
-    const data::DataList list = parse_data(choose_data(job, part), data_suffixes(model));
+  for (const DataChoice& choice : all_choices(job)) {
+    const data::DataList list = parse_data(choice, data_suffixes(model));
     std::ranges::copy_if(list.names, std::back_inserter(out),
                          [](const std::string& name) { return name != kSyntheticData; });
-  };
-  add(data::SplitPart::kTrain);
-  if (!job.valid_data.empty()) add(data::SplitPart::kValid);
+  }
   return out;
 }
 
@@ -206,8 +234,7 @@ OrderedJson data_prints(const TrainJob& job, const spec::ModelSpec& model) {
   OrderedJson out = OrderedJson::object();
   if (job.make_samples) return out;
   const std::vector<std::string> suffixes = data_suffixes(model);
-  add_prints(out, choose_data(job, data::SplitPart::kTrain), suffixes);
-  if (!job.valid_data.empty()) add_prints(out, choose_data(job, data::SplitPart::kValid), suffixes);
+  for (const DataChoice& choice : all_choices(job)) add_prints(out, choice, suffixes);
   fs::path tokenizer = out.empty() ? fs::path() : find_tokenizer(job);
   if (!tokenizer.empty() && fs::is_directory(tokenizer)) tokenizer /= "tokenizer.json";
   if (tokenizer.empty() || !fs::exists(tokenizer)) return out;
@@ -218,12 +245,15 @@ OrderedJson data_prints(const TrainJob& job, const spec::ModelSpec& model) {
 
 std::vector<std::string> blend_notes(const PreparedJob& prepared) {
   std::vector<std::string> out;
-  const auto* blend = dynamic_cast<const data::BlendedSamples*>(prepared.samples.get());
+  const data::SampleSource* samples = prepared.samples.get();
+  const auto* mixed = dynamic_cast<const data::MixedImages*>(samples);
+  const auto* blend =
+      dynamic_cast<const data::BlendedSamples*>(mixed != nullptr ? &mixed->images() : samples);
   if (blend == nullptr) return out;
   const std::int64_t batch = prepared.plan.global_batch;
-  const std::int64_t samples =
+  const std::int64_t consumed =
       std::min(prepared.job.trainer.num_steps, data::BlendOrder::kMostShares / batch) * batch;
-  for (const data::BlendUse& use : blend->use_of(samples)) {
+  for (const data::BlendUse& use : blend->use_of(consumed)) {
     out.push_back(fmt::format("data: {:.4g} % {}, {} of its {} in the whole run: {:.3g} epochs",
                               100 * use.share, use.name, count_text(use.samples, "sample"),
                               use.size, use.epochs()));

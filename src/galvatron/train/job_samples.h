@@ -17,7 +17,9 @@ struct TrainJob;
 struct PreparedJob;
 
 // Entries of data_prints() that stand for no file, or for one that may be missing. Those of
-// validation data have "valid " in front.
+// validation and test data have their part in front.
+inline constexpr const char* kValidPrint = "valid ";
+inline constexpr const char* kTestPrint = "test ";
 inline constexpr const char* kBlendWeights = "weights";
 inline constexpr const char* kTokenizerPrint = "tokenizer";
 
@@ -29,10 +31,15 @@ std::vector<std::string> data_suffixes(const spec::ModelSpec& model);
 std::unique_ptr<data::SampleSource> make_samples(const TrainJob& job, const spec::ModelSpec& model,
                                                  std::int64_t seq_length, data::SplitPart part);
 
+// What training reads: of the training part, with what is done to samples in training alone.
+std::unique_ptr<data::SampleSource> make_training_samples(const TrainJob& job,
+                                                          const spec::ModelSpec& model,
+                                                          std::int64_t seq_length);
+
 // Puts token pairs in the place of texts that the job names as data: text_cache.h.
 void tokenize_data(TrainJob& job, const spec::ModelSpec& model);
 
-// All names of data, those of validation behind them; synthetic data have none.
+// All names of data, those of validation and test behind them; synthetic data have none.
 std::vector<std::string> data_names(const TrainJob& job, const spec::ModelSpec& model);
 
 // The name of the job's data, or the first of its names; empty where it cannot be told.

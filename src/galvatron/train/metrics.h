@@ -27,6 +27,8 @@ struct StepRecord {
   // Where this step was followed by an evaluation: mean over its labels, exp of that (of text), and
   // the part of the labels that the model foretold.
   std::optional<double> valid_loss, valid_perplexity, valid_accuracy;
+  // Of the last step: the same of the test.
+  std::optional<double> test_loss, test_perplexity, test_accuracy;
   // No update: gradients overflowed (fp16), something was not finite, or no label counted.
   bool skipped = false;
   std::optional<Range> samples;  // of the run's samples, where the step was skipped

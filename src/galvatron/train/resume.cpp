@@ -21,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 4> kPlaces = {"model", "init_from", "data", "valid_data"};
+constexpr std::array<std::string_view, 5> kPlaces = {"model", "init_from", "data", "valid_data",
+                                                     "test_data"};
 // Of a config.json, what says nothing about the model.
 constexpr std::array<std::string_view, 5> kIdleConfigKeys = {
     "_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures"};
@@ -59,10 +60,14 @@ void refuse_other_model(const ResumePoint& resume, const spec::ModelSpec& model)
 constexpr const char* kOtherDataWayOut =
     "; give it the same data, or start anew from its weights (--load-weights-only)";
 
-// Which parts there are: without what may be missing, and what is compared by itself.
+// Nothing is learned from them.
+bool is_of_test(const std::string& name) { return name.starts_with(kTestPrint); }
+
+// Which parts there are: without what may be missing or another, and what is compared by itself.
 std::string parts_text(const Json& prints) {
   std::vector<std::string> names;
   for (const auto& [name, print] : prints.items()) {
+    if (is_of_test(name)) continue;
     if (name != kTokenizerPrint && !name.ends_with(kBlendWeights)) names.push_back(name);
   }
   return fmt::format("{}", fmt::join(names, ", "));
@@ -78,7 +83,7 @@ void refuse_other_data(const ResumePoint& resume, const OrderedJson& prints) {
   }
   for (const auto& [file, print] : now.items()) {
     const Json* was = find_value(then, file);
-    if (was == nullptr || *was == print) continue;
+    if (was == nullptr || *was == print || is_of_test(file)) continue;
     if (file.ends_with(kBlendWeights)) {
       throw ConfigError("[checkpoint] ", checkpoint, " was trained on a blend of the weights ",
                         was->at("checksum").get<std::string>(), ", this one has ",

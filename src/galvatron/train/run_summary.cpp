@@ -60,13 +60,12 @@ std::string range_text(Bytes least, Bytes most) {
 }
 
 // "2.1234 (perplexity 8.36, accuracy 51.2 %)".
-std::string validation_text(const RunSummary& summary) {
+std::string scores_text(double loss, std::optional<double> perplexity,
+                        std::optional<double> accuracy) {
   std::vector<std::string> more;
-  if (summary.last_valid_perplexity)
-    more.push_back(fmt::format("perplexity {:.4g}", *summary.last_valid_perplexity));
-  if (summary.last_valid_accuracy)
-    more.push_back(fmt::format("accuracy {:.1f} %", 100 * *summary.last_valid_accuracy));
-  return fmt::format("{:.4f}{}", *summary.last_valid_loss,
+  if (perplexity) more.push_back(fmt::format("perplexity {:.4g}", *perplexity));
+  if (accuracy) more.push_back(fmt::format("accuracy {:.1f} %", 100 * *accuracy));
+  return fmt::format("{:.4f}{}", loss,
                      more.empty() ? "" : fmt::format(" ({})", fmt::join(more, ", ")));
 }
 
@@ -143,6 +142,9 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
     }
     if (record.skipped) ++out.skipped_steps;
   }
+  out.test_loss = records.back().test_loss;
+  out.test_perplexity = records.back().test_perplexity;
+  out.test_accuracy = records.back().test_accuracy;
   return out;
 }
 
@@ -168,6 +170,7 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
       predicted ? OrderedJson(predicted->value / kMillisecondsPerSecond) : OrderedJson();
   OrderedJson loss{{"first", summary.first_loss}, {"last", summary.last_loss}};
   if (summary.last_valid_loss) loss["valid"] = *summary.last_valid_loss;
+  if (summary.test_loss) loss["test"] = *summary.test_loss;
   OrderedJson out{
       {"model", summary.model},
       {"device", summary.device},
@@ -187,6 +190,8 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
   add("images_per_second", summary.images_per_second);
   add("valid_perplexity", summary.last_valid_perplexity);
   add("valid_accuracy", summary.last_valid_accuracy);
+  add("test_perplexity", summary.test_perplexity);
+  add("test_accuracy", summary.test_accuracy);
   const SaveFigures& saves = summary.saves;
   if (saves.count > 0) {
     out["checkpoints"] = {{"count", saves.count},
@@ -230,7 +235,12 @@ std::string summary_table(const RunSummary& summary) {
     out += fmt::format(", {:.0f} images/s", *summary.images_per_second);
   out += "\n";
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
-  if (summary.last_valid_loss) out += ", validation " + validation_text(summary);
+  if (summary.last_valid_loss)
+    out += ", validation " + scores_text(*summary.last_valid_loss, summary.last_valid_perplexity,
+                                         summary.last_valid_accuracy);
+  if (summary.test_loss)
+    out +=
+        ", test " + scores_text(*summary.test_loss, summary.test_perplexity, summary.test_accuracy);
   if (summary.saves.count > 0) out += "\n" + saves_line(summary.saves);
   if (summary.skipped_steps > 0)
     out += fmt::format("\n  left out    {}", counted(summary.skipped_steps, "step", "steps"));

@@ -45,6 +45,7 @@ struct RunSummary {
   double first_loss = 0;
   double last_loss = 0;
   std::optional<double> last_valid_loss, last_valid_perplexity, last_valid_accuracy;
+  std::optional<double> test_loss, test_perplexity, test_accuracy;
   std::int64_t skipped_steps = 0;  // left out: StepRecord::skipped
   std::int64_t last_step = 0;      // of the run, counted from its first start
   bool stopped = false;            // before its last step, by a signal
@@ -61,7 +62,8 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 // "predicted_memory_bytes", "memory": plan::to_json(MeasuredMemory)}],
 //  "step_seconds": {"measured", "predicted"}, with "slowdown" and "predicted_at_this_pace" where
 //  the machine's pace is known there and here, "tokens_per_second", "loss": {"first", "last",
-//  "valid"}, "valid_perplexity", "valid_accuracy", "images_per_second" where there are such,
+//  "valid", "test"}, "valid_perplexity", "valid_accuracy", "test_perplexity", "test_accuracy",
+//  "images_per_second" where there are such,
 //  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds", and
 //  "copy_bytes" of asynchronous ones} and "skipped_steps" where there are some, and "stopped_after"
 //  where it was stopped.

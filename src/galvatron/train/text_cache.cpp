@@ -4,7 +4,6 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
@@ -15,9 +14,9 @@
 
 #include "galvatron/base/cache_folder.h"
 #include "galvatron/base/error.h"
-#include "galvatron/base/own_folder.h"
 #include "galvatron/base/shell_word.h"
 #include "galvatron/data/data_files.h"
+#include "galvatron/train/python_tool.h"
 #include "galvatron/train/text_samples.h"
 #include "galvatron/train/train_job.h"
 
@@ -59,26 +58,9 @@ bool holds_text(const fs::path& folder) {
   return text;
 }
 
-bool is_program(const fs::path& path) {
-  return fs::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
-}
-
-// galvatron-data as a command: of the Python that runs this, of the installation that this binary
-// belongs to, or in PATH.
 std::vector<std::string> find_data_tool(const TrainJob& job) {
   if (!job.data_tool.empty()) return job.data_tool;
-  if (const char* python = std::getenv("GALVATRON_PYTHON"); python && *python)
-    return {python, "-m", "galvatron.data"};
-  constexpr const char* kName = "galvatron-data";
-  if (is_program(own_folder() / kName)) return {(own_folder() / kName).string()};
-  const char* path = std::getenv("PATH");
-  for (std::string_view rest = path ? path : ""; !rest.empty();) {
-    const std::size_t colon = std::min(rest.find(':'), rest.size());
-    const fs::path candidate = fs::path(rest.substr(0, colon)) / kName;
-    if (is_program(candidate)) return {candidate.string()};
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
-  }
-  return {};
+  return find_python_tool("galvatron-data", "galvatron.data");
 }
 
 struct ToolEnd {

@@ -70,6 +70,19 @@ void refuse_endless_evaluation(const TrainJob& job) {
       "[train] synthetic data have no end; say how many --eval-batches an evaluation has");
 }
 
+void check_test(const TrainJob& job) {
+  if (!job.tests() || job.make_samples) return;
+  const std::string& data = job.test_data.empty() ? job.data : job.test_data;
+  if (data == kSyntheticData) {
+    throw ConfigError("[train] synthetic data have no end; a test takes all samples: name files ",
+                      "as --test-data, or leave --test away");
+  }
+  if (job.test_data.empty() && !job.valid_data.empty()) {
+    throw ConfigError("[train] --test has no data: with --valid-data all of --data is for ",
+                      "training; name --test-data");
+  }
+}
+
 // A disk that cannot take a single checkpoint is known before the first step.
 void check_room(const PreparedJob& prepared) {
   const TrainJob& job = prepared.job;
@@ -82,6 +95,20 @@ void check_room(const PreparedJob& prepared) {
   if (!job.save_dir.empty()) require_room(job.save_dir, checkpoint, "a checkpoint", "--save");
   if (!job.export_dir.empty())
     require_room(parent_of(job.export_dir), weights, "the export", "--export");
+}
+
+// Samples from Python are gone once their batch is, and an image is mixed with its neighbour.
+void refuse_odd_batch(const TrainJob& job, std::int64_t global_batch) {
+  if (!job.make_samples || !job.mix.any()) return;
+  std::vector<std::int64_t> sizes{global_batch};
+  const std::vector<int>& rampup = job.trainer.batch_rampup;
+  if (rampup.size() > 1) sizes.insert(sizes.end(), rampup.begin(), rampup.begin() + 2);
+  for (const std::int64_t size : sizes) {
+    if (size % 2 == 0) continue;
+    throw ConfigError("[train] mixup and cutmix mix images in pairs, so that batches of data from ",
+                      "Python must be even, not ", size, "; change the global batch (or the ",
+                      "numbers of its ramp-up)");
+  }
 }
 
 void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
@@ -117,12 +144,14 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   decay_schedule(job.trainer);
   ParamGroups(job.trainer.param_groups, out.model);
   tokenize_data(out.job, out.model);
-  out.samples = make_samples(job, out.model, out.seq_length, data::SplitPart::kTrain);
+  out.samples = make_training_samples(job, out.model, out.seq_length);
   refuse_endless_evaluation(job);
+  check_test(job);
   if (!out.resume.starts_anew() && !job.load_weights_only)
     out.samples->go_on_from(out.resume.index.samples_consumed, out.resume.index.samples_state);
   if (job.trainer.eval_interval > 0)
     out.valid = make_samples(job, out.model, out.seq_length, job.evaluated);
+  if (job.tests()) out.test = make_samples(job, out.model, out.seq_length, data::SplitPart::kTest);
   out.data_prints = data_prints(job, out.model);
   return out;
 }
@@ -137,6 +166,7 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
   }
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   BatchRamp(job.trainer.batch_rampup, out.plan.global_batch, out.plan.num_microbatches);
+  refuse_odd_batch(job, out.plan.global_batch);
   check_resume(out.resume, out);
   check_outputs(out);
   check_room(out);

@@ -14,6 +14,7 @@
 #include "galvatron/comm/world.h"
 #include "galvatron/data/document_mode.h"
 #include "galvatron/data/image_samples.h"
+#include "galvatron/data/mixed_images.h"
 #include "galvatron/data/sample_source.h"
 #include "galvatron/data/split.h"
 #include "galvatron/plan/plan.h"
@@ -73,6 +74,10 @@ struct TrainJob {
   // The same for evaluations, and then all of `data` is for training; empty: the part of `data`
   // that `split` says.
   std::string valid_data;
+  // The same for the test after the last step; empty: the third part of `data`.
+  std::string test_data;
+  bool test = false;  // also where it is
+  bool tests() const { return test || !test_data.empty(); }
   std::string text_field = "text";     // of JSON lines and Parquet files that are `data`
   std::string data_cache;              // where text becomes tokens; empty: default_data_cache()
   std::vector<std::string> data_tool;  // galvatron-data as a command; empty: it is looked for
@@ -86,7 +91,10 @@ struct TrainJob {
   // tokenizer.
   std::string mask_token;
   data::ImageTransform images;  // of image models
-  bool whole_words = false;     // hide whole words, not single tokens
+  data::ImageMix mix;           // of their training samples
+  // Share of every target that all classes, or all tokens of the vocabulary, divide in training.
+  double label_smoothing = 0;
+  bool whole_words = false;  // hide whole words, not single tokens
   // Of initial weights, dropout and the order of the data.
   std::uint64_t seed = 1234;
   // Of the ranks: "cpu", "cuda", or "auto" for cuda where there is one.
@@ -133,6 +141,7 @@ struct PreparedJob {
   std::int64_t seq_length = 0;
   std::unique_ptr<data::SampleSource> samples;
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
+  std::unique_ptr<data::SampleSource> test;   // only where it tests
   OrderedJson data_prints;                    // job_samples.h
   ResumePoint resume;
 };

@@ -24,6 +24,9 @@ void add_model_options(OptionList& list, TrainJob& job) {
       .required();
   list.path("valid-data", job.valid_data,
             "The same for evaluations; all of data is for training then, and nothing is split");
+  list.path("test-data", job.test_data,
+            "The same for a test after the last step, of all its samples; the test part of split "
+            "is not used then");
   list.text("text-field", job.text_field,
             "Field of JSON lines, or column of Parquet files, that holds the text");
   list.text("split", job.split, "Weights of training, validation and test samples");
@@ -76,8 +79,8 @@ void add_model_numbers(OptionList& list, TrainJob& job) {
   list.append(fitted);
 }
 
-void add_image_options(OptionList& list, data::ImageTransform& images) {
-  constexpr double kMost = 1e6;
+void add_image_options(OptionList& list, data::ImageTransform& images, data::ImageMix& mix) {
+  constexpr double kMost = 1e6, kMostAlpha = 100;
   list.group(kImageOptions);
   list.numbers("image-mean", images.mean, {-kMost, kMost},
                "Taken off each pixel, which is in 0 .. 1 in byte images: one number, or one for "
@@ -90,6 +93,12 @@ void add_image_options(OptionList& list, data::ImageTransform& images) {
       "Train on random parts of at least this share of an image, scaled to the model's size "
       "(0.08 is usual); evaluations take the middle; 0: images have the model's size");
   list.flag("flip", images.flip, "Train on mirrored images every other time");
+  list.number("mixup", mix.mixup, {0, kMostAlpha},
+              "Train on images that are each blended with another, and learn both classes: the "
+              "alpha of the Beta(alpha, alpha) of their shares (0.8 and 0.2 are usual); 0: never");
+  list.number("cutmix", mix.cutmix, {0, kMostAlpha},
+              "The same with a box of the other image in its place (1 is usual); with mixup too, "
+              "either is taken every other time");
 }
 
 void add_field(OptionList& list, const plan::StrategyField<int>& field, int& value) {
@@ -227,6 +236,8 @@ void add_output_options(OptionList& list, TrainJob& job) {
              "Steps between evaluations on the validation split; 0: none");
   all_is_zero(list.count("eval-batches", job.trainer.eval_batches, {.min = 0},
                          "Global batches per evaluation, none twice; all, or 0: the whole split"));
+  list.flag("test", job.test,
+            "Test after the last step, on all samples of the test part of split, or of test-data");
   list.path("save", job.save_dir, "Folder of checkpoints; one is written after the last step");
   list.count("save-interval", job.save_interval, {.min = 0},
              "Steps between checkpoints; 0: only the last");
@@ -272,9 +283,12 @@ OptionList train_options(TrainJob& job) {
   OptionList list;
   add_model_options(list, job);
   add_model_numbers(list, job);
-  add_image_options(list, job.images);
+  add_image_options(list, job.images, job.mix);
   add_plan_options(list, job);
   add_optimizer_options(list, job.trainer);
+  list.number("label-smoothing", job.label_smoothing, {.min = 0, .max = 1, .below_max = true},
+              "Share of every target that all classes, or tokens of the vocabulary, divide evenly "
+              "in training; the loss of evaluations has none");
   list.group(kRankOptions);
   list.choice("device", job.device, {"auto", "cpu", "cuda"}, "auto: cuda where there is one");
   list.choice("pin", job.pin,
@@ -289,7 +303,8 @@ OptionList train_options(TrainJob& job) {
 }
 
 OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
-  Names left_out = {"shuffle", "crop-padding", "flip", "valid-data"};
+  Names left_out = {"shuffle", "crop-padding", "flip",     "mixup",
+                    "cutmix",  "valid-data",   "test-data"};
   const OptionList training = train_options(job);
   for (const Option& option : training.all()) {
     const bool is_of_training = option.group == kOptimizerOptions || option.group == kOutputOptions;

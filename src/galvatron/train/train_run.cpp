@@ -67,6 +67,7 @@ OrderedJson facts_of(const PreparedJob& prepared, const ResumePoint& resume) {
   }
   const TrainJob& job = prepared.job;
   out["option eval_interval"] = job.trainer.eval_interval;
+  out["option test"] = job.tests();
   out["option eval_batches"] = job.trainer.eval_batches;
   out["option trace_steps"] = job.trainer.trace_steps.text();
   out["option max_bad_steps"] = job.trainer.max_bad_steps;
@@ -135,7 +136,7 @@ class Run {
     }
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
     return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
-                           {job_.seed, prepared_.seq_length, random});
+                           {job_.seed, prepared_.seq_length, random, job_.label_smoothing});
   }
 
   void read_first_weights(runtime::Engine& engine) {
@@ -171,7 +172,7 @@ class Run {
     runtime::Engine engine = make_engine();
     read_first_weights(engine);
     Trainer trainer(engine, *prepared_.samples, prepared_.valid.get(),
-                    trainer_options(prepared_, world_.device()));
+                    trainer_options(prepared_, world_.device()), prepared_.test.get());
     load(engine, trainer, "a new run with the weights of ");
     for (const std::string& line : blend_notes(prepared_)) note(line);
     start_files(engine, trainer);

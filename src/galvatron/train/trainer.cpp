@@ -22,11 +22,13 @@ DecaySchedule decay_schedule(const TrainerOptions& options) {
 }
 
 Trainer::Trainer(runtime::Engine& engine, const data::SampleSource& samples,
-                 const data::SampleSource* valid, const TrainerOptions& options)
+                 const data::SampleSource* valid, const TrainerOptions& options,
+                 const data::SampleSource* test)
     : TrainState(engine, options.optimizer, options.loss_scaling),
       engine_(engine),
       samples_(samples),
       valid_(valid),
+      test_(test),
       options_(options),
       lr_(options.lr, options.num_steps),
       weight_decay_(decay_schedule(options)),
@@ -49,6 +51,7 @@ void Trainer::run(const OnStep& on_step) {
       StepRecord record = traced_step();
       engine_.trace().enable(false);
       if (evaluates) take_evaluation(record);
+      if (last && test_ != nullptr) take_test(record);
       stopped_ = stop_is_due_ && !last;
       if (on_step) on_step(record);
     });
@@ -155,6 +158,13 @@ void Trainer::take_evaluation(StepRecord& record) {
   record.valid_loss = found.loss;
   record.valid_perplexity = found.perplexity;
   record.valid_accuracy = found.accuracy;
+}
+
+void Trainer::take_test(StepRecord& record) {
+  const EvaluationSummary found = train::evaluate(engine_, *test_, /*num_batches=*/0);
+  record.test_loss = found.loss;
+  record.test_perplexity = found.perplexity;
+  record.test_accuracy = found.accuracy;
 }
 
 std::optional<double> Trainer::mfu(const StepRecord& record) const {

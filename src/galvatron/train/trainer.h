@@ -51,12 +51,14 @@ DecaySchedule decay_schedule(const TrainerOptions& options);
 // Its state is what checkpoints take and give.
 class Trainer : public TrainState {
  public:
-  // Everything must outlive the trainer. `valid` may be null. Collective.
+  // Everything must outlive the trainer. `valid` and `test` may be null. Collective.
   Trainer(runtime::Engine& engine, const data::SampleSource& samples,
-          const data::SampleSource* valid, const TrainerOptions& options);
+          const data::SampleSource* valid, const TrainerOptions& options,
+          const data::SampleSource* test = nullptr);
 
   using OnStep = std::function<void(const StepRecord&)>;
-  // Steps from steps_done() + 1 to the last, or until stopped(); `on_step` hears of each, on every
+  // Steps from steps_done() + 1 to the last, behind which all of `test` is evaluated, or until
+  // stopped(); `on_step` hears of each, on every
   // rank. A failure
   // drops the groups, so that the other ranks fail at once, and leaves as RuntimeFailure "step N:
   // ...". Of the steps that are traced on_step finds all so far in engine.trace().
@@ -84,12 +86,13 @@ class Trainer : public TrainState {
   ReadAhead& reader();
   void update(StepRecord& record);
   void take_evaluation(StepRecord& record);
+  void take_test(StepRecord& record);
   bool is_left_out(const StepRecord& record);
   std::optional<double> mfu(const StepRecord& record) const;
 
   runtime::Engine& engine_;
   const data::SampleSource& samples_;
-  const data::SampleSource* valid_;
+  const data::SampleSource *valid_, *test_;
   TrainerOptions options_;
   LrSchedule lr_;
   DecaySchedule weight_decay_;

@@ -31,6 +31,9 @@ constexpr std::array kMetricNames = {"loss",
                                      "valid_loss",
                                      "valid_perplexity",
                                      "valid_accuracy",
+                                     "test_loss",
+                                     "test_perplexity",
+                                     "test_accuracy",
                                      "data_wait_seconds"};
 // Of a file: a report of more would open in no browser.
 constexpr std::int64_t kLargest = std::int64_t{256} << 20;

@@ -156,6 +156,8 @@ OrderedJson facts_view(const Run& run) {
   facts.add("loss", first_and_last_loss(run, "loss"));
   for (const auto& [metric, shown] : kOfEvaluations)
     facts.add(spaced(shown), first_and_last_loss(run, metric));
+  for (const char* metric : {"test_loss", "test_perplexity", "test_accuracy"})
+    facts.add(spaced(metric), first_and_last_loss(run, metric));
   facts.add("folder", run.folder);
   return facts.take();
 }
@@ -191,7 +193,7 @@ OrderedJson metrics_view(const Run& run) {
   OrderedJson out;
   for (const std::size_t i : drawn) out["step"].push_back(run.steps[i]);
   for (const auto& [name, column] : run.metrics) {
-    if (name.starts_with("valid_")) continue;
+    if (name.starts_with("valid_") || name.starts_with("test_")) continue;
     OrderedJson& values = out[name] = OrderedJson::array();
     for (const std::size_t i : drawn) values.push_back(value_or_null(column[i]));
   }

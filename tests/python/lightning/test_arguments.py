@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -10,6 +12,8 @@ from package_testing import needs_module
 from plain import CONFIGS, make_data
 from run_cases import QUIET, loader
 from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
 
 import galvatron
 from galvatron.lightning import GalvatronModule, GalvatronStrategy
@@ -221,15 +225,22 @@ def test_groups_may_differ_in_the_decay_of_vectors():
 def test_a_module_trains_under_any_other_strategy_too(tmp_path):
     data = make_data("gpt2", tmp_path / "data.pt", 8)
     tokens = torch.load(data)["input_ids"]
+    labels = tokens.clone()
+    labels[:3, 2:] = -100  # batches differ in the labels that count, and in their samples
+    rows = [{"input_ids": one, "labels": wanted} for one, wanted in zip(tokens, labels, strict=True)]
     losses, accuracies = [], []
     for strategy in ({"strategy": GalvatronStrategy()}, {}):
         module = GalvatronModule(CONFIGS["gpt2"], lr=1e-2, weight_decay=0.2)
         trainer = Trainer(max_steps=3, devices=1, use_distributed_sampler=False, **strategy, **QUIET)
         trainer.fit(module, loader({"data": data, "batch_size": 4}))
-        found = trainer.validate(module, loader({"data": data, "batch_size": 4}), verbose=False)[0]
+        found = trainer.validate(module, DataLoader(rows, batch_size=3), verbose=False)[0]
         logits = torch.cat(trainer.predict(module, loader({"data": data, "batch_size": 4})))
-        foretold = (logits[:, :-1].argmax(-1) == tokens[:, 1:]).float().mean().item()
+        counts = labels[:, 1:] != -100
+        foretold = (logits[:, :-1].argmax(-1) == labels[:, 1:])[counts].float().mean().item()
+        mean = cross_entropy(logits[:, :-1].flatten(0, 1).double(), labels[:, 1:].flatten()).item()
         assert found["val_accuracy"] == pytest.approx(foretold, rel=1e-5)
+        assert found["val_loss"] == pytest.approx(mean, rel=1e-5)
+        assert found["val_perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
         losses.append(found["val_loss"])
         accuracies.append(found["val_accuracy"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -11,6 +11,7 @@
 #include "galvatron/base/progress.h"
 #include "galvatron/base/shell_word.h"
 #include "galvatron/cli/training/commands.h"
+#include "galvatron/cli/training/metrics_follower.h"
 #include "galvatron/cli/training/rank_launch.h"
 #include "galvatron/cli/training/restarts.h"
 #include "galvatron/cli/training/train_auto.h"
@@ -54,6 +55,7 @@ struct TrainCommand {
   bool refresh = false;
   std::string calibration;
   int max_restarts = 0;
+  FollowerOptions followers;
   bool searches_plan = false;  // --plan auto
   const CLI::App* app = nullptr;
   std::vector<std::string> arguments;  // of the command line
@@ -76,6 +78,12 @@ OptionList options_of(TrainCommand& command) {
   list.count("max-restarts", command.max_restarts, {0, kMostRestarts},
              "How often the ranks that --nproc or --hostfile start are started again after a "
              "failure, from the last checkpoint in --save");
+  list.group(train::kOutputOptions);
+  list.path("tensorboard", command.followers.tensorboard,
+            "Folder of event files that galvatron-metrics writes while the run goes on");
+  list.text("wandb", command.followers.wandb,
+            "Project of Weights & Biases that galvatron-metrics tells of the run while it goes on",
+            "PROJECT");
   return list;
 }
 
@@ -103,6 +111,7 @@ void refuse_contradictions(const TrainCommand& options, const RankLaunch& launch
                             "--plan");
   const bool is_rank = launch.is_rank;  // whose "auto" has become a file
   refuse_restarts(options, launch);
+  check_followers(options.followers, options.job);
   if (is_rank || options.job.plan == kAutoPlan) return;
   if (options.memory) {
     throw ConfigError(
@@ -190,14 +199,23 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   const comm::StopSignals signals;
   const bool is_first = world.rank() == 0;
   ProgressBar bar("training", is_first ? prepared.job.trainer.num_steps : 0);
+  std::optional<MetricsFollowers> followers;
   const train::RunListener listener{
       .on_step =
           [&](const train::StepRecord& record) { bar.update(record.step, progress_text(record)); },
-      .on_first_rank = nullptr,
-      .on_start = nullptr,
+      .on_first_rank =
+          [&](const train::StepRecord&) {
+            if (followers) followers->look_after();
+          },
+      .on_start =
+          [&](const OrderedJson&) {
+            followers.emplace(options.followers, prepared.job,
+                              [&bar](const std::string& line) { bar.note(line); });
+          },
       .on_note = [&](const std::string& line) { bar.note(line); },
       .reference_ms = [&] { return profiler::reference_ms_now(world.device()); }};
   const train::RunSummary summary = train::run(prepared, world, listener);
+  if (followers) followers->finish();
   bar.finish();
   return report_end(options, summary, is_first);
 }

@@ -25,7 +25,7 @@ at::Tensor skipping_positions(const nn::LayerCall& call, const comm::Group& ulys
       .narrow(1, mine.begin - call.sequence.block_tokens.begin, mine.size());
 }
 
-// Tokens, positions and, where there are token types, the first: every sequence is one segment.
+// Tokens, positions and token types.
 class BertEmbedding : public nn::Layer {
  public:
   BertEmbedding(const spec::ModelSpec& model, const spec::LayerSpec& layer,
@@ -42,12 +42,19 @@ class BertEmbedding : public nn::Layer {
   nn::Activations forward(const std::vector<at::Tensor>& params, const nn::Activations&,
                           const nn::LayerCall& call) const override {
     at::Tensor sum = tokens_(params, call);
-    if (token_types_ >= 0) sum = sum + params[token_types_].select(0, 0);
+    if (token_types_ >= 0) sum = sum + token_types(params[token_types_], call);
     sum = sum + positions(params[positions_], call);
     return {nn::dropout(norm_(sum, params), dropout_, call)};
   }
 
  private:
+  // [H], the first, or [B, S, H] where the data say them.
+  static at::Tensor token_types(const at::Tensor& table, const nn::LayerCall& call) {
+    const at::Tensor& types_BL = call.documents.token_types_BL;
+    const Range mine = call.sequence.tokens;
+    return types_BL.defined() ? at::embedding(table, types_BL.narrow(1, mine.begin, mine.size()))
+                              : table.select(0, 0);
+  }
   // [S, H], or [B, S, H] where they differ from sample to sample.
   at::Tensor positions(const at::Tensor& table, const nn::LayerCall& call) const {
     if (!positions_skip_padding_) return position_rows(table, call);

@@ -35,7 +35,8 @@ class ImageHead : public nn::Layer {
     const nn::VocabularyPart part{first_class_, num_classes_};
     if (call.scores) return {nn::linear_scores(pooled_BH, weight, bias, classes, part, groups_.tp)};
     return {nn::linear_cross_entropy(pooled_BH, weight, bias, classes, part, groups_.tp,
-                                     call.loss_scale)};
+                                     call.loss_scale,
+                                     {call.inputs.second_classes_B2, call.label_smoothing})};
   }
 
  private:
