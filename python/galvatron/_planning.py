@@ -94,6 +94,16 @@ class SpaceOptions(MachineOptions, ModelNumbers, total=False):
     GPUs, "fp32" on cpu."""
     optimizer: str
     """Of the training: what it keeps takes memory; default "adamw"."""
+    grad_reduce: str
+    """ "microbatch" or "step": when ZeRO-2 and 3 reduce gradients."""
+    grad_reduce_precision: str
+    """ "fp32" or "bf16": type in which gradients are summed over ranks."""
+    reduce_window: str
+    """Size of the reductions that may be under way beside those of the layer behind."""
+    gather_window: str
+    """Size of the parameters that ZeRO-3 gathers ahead beside those of the next layer."""
+    parameter_gather: str
+    """ "wait" or "overlap": what ZeRO-1 and 2 gather after the optimizer."""
     allow: list[str]
     """Only these, such as "tp_degree<=2" or "recompute=none,full"."""
     forbid: list[str]

@@ -50,6 +50,26 @@ TEST(LayerStates, OfABlockInBf16HaveMasterWeights) {
   EXPECT_EQ(of(3), states(E / 2, E, E, 2 * E));
 }
 
+TEST(LayerStates, GradientsReducedOnceAStepAreWhole) {
+  Example example;
+  example.job.communication.grad_reduce = spec::GradReduce::kStep;
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero) { return memory(example, kBlock, {.zero_stage = zero}); };
+  EXPECT_EQ(of(2).states, states(4 * E, 0, 4 * E, 2 * E));
+  EXPECT_EQ(of(3).states, states(E, 0, 4 * E, 2 * E));
+  EXPECT_EQ(of(3).reducing.value, 0);
+}
+
+TEST(LayerMemory, SumsInBf16AreCopies) {
+  Example example;
+  example.job.communication.grad_reduce_precision = spec::GradReducePrecision::kBf16;
+  const std::int64_t E = kBlockElements;
+  const auto of = [&](int zero) { return memory(example, kBlock, {.zero_stage = zero}).reducing; };
+  EXPECT_EQ(of(0).value, 2 * E);
+  EXPECT_EQ(of(1).value, 2 * E + 2 * E / 4);
+  EXPECT_EQ(of(2).value, 4 * E + 2 * E / 4);
+}
+
 TEST(LayerStates, AreThoseOfTheJobsOptimizer) {
   Example example;
   example.job.optimizer = &spec::find_optimizer("sgd");

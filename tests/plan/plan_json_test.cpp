@@ -171,6 +171,24 @@ TEST(PlanJson, RefusesValuesOutOfRange) {
   EXPECT_NE(plan_refusal("layers", groups).find("layers"), std::string::npos);
 }
 
+TEST(PlanJson, SaysOfCommunicationWhatIsNotUsual) {
+  Plan plan = parse(kPlan);
+  EXPECT_FALSE(plan_to_json(plan).contains("communication"));
+  plan.communication = {spec::GradReduce::kStep, spec::GradReducePrecision::kBf16,
+                        spec::ParameterGather::kOverlap, Bytes{0}, Bytes{4096}};
+  const OrderedJson json = plan_to_json(plan);
+  EXPECT_EQ(json["communication"].dump(),
+            R"({"grad_reduce":"step","grad_reduce_precision":"bf16","parameter_gather":"overlap",)"
+            R"("reduce_window":0,"gather_window":4096})");
+  EXPECT_EQ(parse(json.dump()).communication, plan.communication);
+  EXPECT_NE(plan_refusal("communication", Json::parse(R"({"grad_reduce": "often"})"))
+                .find("microbatch"),
+            std::string::npos);
+  EXPECT_NE(
+      plan_refusal("communication", Json::parse(R"({"gather_windw": 1})")).find("'gather_window'"),
+      std::string::npos);
+}
+
 // A plan with a damaged byte is a plan or one sentence, never a crash.
 TEST(PlanJson, SurvivesDamage) {
   constexpr unsigned kSeed = 11;

@@ -52,6 +52,36 @@ TEST(AddReductions, EveryMicrobatchWithShards) {
             "F1:0 F1:1 B1:1 A1:1 R1:1 B1:0 A1:0 R1:0 wR:1 wR:0");
 }
 
+// Four layers, whose units reduce 10 bytes each.
+std::string reductions_of_four(std::optional<std::int64_t> window, bool costly) {
+  RankParts parts{{{0, 4}}, {}, {false, false, false, false}, -1};
+  for (const int layer : {0, 1, 2, 3}) {
+    UnitTraffic& unit = parts.units.emplace_back(UnitTraffic{{layer}});
+    unit.reduced_bytes = 10;
+    unit.reduction_is_costly = costly;
+  }
+  parts.reduce_window = window;
+  return lowered(1, parts);
+}
+
+// Beside those of the layer behind, the oldest are finished first.
+TEST(AddReductions, AsManyUnderWayAsTheWindowHolds) {
+  const std::string forward = "F0:0 F0:1 F0:2 F0:3 ";
+  const std::string behind_the_next =
+      forward + "B0:3 A0:3 R:3 B0:2 A0:2 R:2 wR:3 B0:1 A0:1 R:1 wR:2 B0:0 A0:0 R:0 wR:1 wR:0";
+  EXPECT_EQ(reductions_of_four(std::nullopt, true), behind_the_next);
+  EXPECT_EQ(reductions_of_four(0, false), behind_the_next);
+  EXPECT_EQ(reductions_of_four(9, true), behind_the_next);
+  EXPECT_EQ(
+      reductions_of_four(10, true),
+      forward + "B0:3 A0:3 R:3 B0:2 A0:2 R:2 B0:1 A0:1 R:1 wR:3 B0:0 A0:0 R:0 wR:2 wR:1 wR:0");
+  // What costs nothing is waited for in the end.
+  const std::string in_the_end =
+      forward + "B0:3 A0:3 R:3 B0:2 A0:2 R:2 B0:1 A0:1 R:1 B0:0 A0:0 R:0 wR:3 wR:2 wR:1 wR:0";
+  EXPECT_EQ(reductions_of_four(std::nullopt, false), in_the_end);
+  EXPECT_EQ(reductions_of_four(1000, true), in_the_end);
+}
+
 TEST(AddReductions, TiesComeLastInTheOrderOfTheirNames) {
   const UnitTraffic word{{0}, false, false, "word"}, bias{{1}, false, false, "bias"};
   EXPECT_EQ(lowered(1, {{{0, 2}}, {word, bias}, {false, false}, -1}),
@@ -66,6 +96,26 @@ TEST(AddGathers, LookOneLayerAhead) {
             forward +
                 "G:1 B0:2 X:2 A0:2 R0:2 mG0:2 G:0 B0:1 X:1 A0:1 R0:1 wR:2 mG0:1 "
                 "B0:0 X:0 A0:0 R0:0 wR:1 wR:0");
+}
+
+// Four layers of 10 bytes: those behind the next one too, but none that is freed before its use.
+TEST(AddGathers, AsFarAheadAsTheWindowHolds) {
+  RankParts parts{{{0, 4}}, {}, {false, false, false, false}, -1};
+  for (const int layer : {0, 1, 2, 3}) {
+    UnitTraffic& unit = parts.units.emplace_back(UnitTraffic{{layer}, true});
+    unit.gathered_bytes = 10;
+  }
+  const auto with_window = [&](std::int64_t window) {
+    parts.gather_window = window;
+    std::vector<Step> steps = split_layers({{Action::kForward, 0}, {Action::kBackward, 0}}, parts);
+    return to_text(add_gathers(steps, parts));
+  };
+  EXPECT_EQ(with_window(9),
+            "G:0 G:1 F0:0 X:0 G:2 F0:1 X:1 G:3 F0:2 X:2 F0:3 X:3 "
+            "G:3 G:2 B0:3 X:3 G:1 B0:2 X:2 G:0 B0:1 X:1 B0:0 X:0");
+  EXPECT_EQ(with_window(10),
+            "G:0 G:1 G:2 F0:0 X:0 G:3 F0:1 X:1 F0:2 X:2 F0:3 X:3 "
+            "G:3 G:2 G:1 B0:3 X:3 G:0 B0:2 X:2 B0:1 X:1 B0:0 X:0");
 }
 
 TEST(AddGathers, TheNextStepsFirstLayerBehindTheLast) {

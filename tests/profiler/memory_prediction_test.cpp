@@ -20,6 +20,7 @@ struct PlanCase {
   bool tied = true;
   const char* family = "gpt2";
   const char* optimizer = "adamw";
+  spec::Communication communication = {};
 };
 
 PlanCase of_family(const char* name, const char* family, plan::LayerStrategy strategy,
@@ -27,6 +28,11 @@ PlanCase of_family(const char* name, const char* family, plan::LayerStrategy str
   PlanCase out{name, strategy, pp_degree, num_microbatches};
   out.family = family;
   return out;
+}
+
+PlanCase with_communication(spec::Communication communication, PlanCase of) {
+  of.communication = communication;
+  return of;
 }
 
 PlanCase with_optimizer(const char* optimizer, PlanCase of) {
@@ -38,6 +44,9 @@ plan::LayerStrategy strategy(int tp, int ulysses, int zero,
                              plan::Recompute recompute = plan::Recompute::kNone) {
   return {.tp_degree = tp, .ulysses_degree = ulysses, .zero_stage = zero, .recompute = recompute};
 }
+
+constexpr spec::Communication kOnceAStep{.grad_reduce = spec::GradReduce::kStep};
+constexpr spec::Communication kInBf16{.grad_reduce_precision = spec::GradReducePrecision::kBf16};
 
 const std::vector<PlanCase>& cases() {
   using plan::Recompute;
@@ -84,6 +93,11 @@ const std::vector<PlanCase>& cases() {
        8000},
       {"wide_pipeline2_zero2", strategy(1, 1, 2), 2, 4, ScheduleKind::k1F1B, spec::Precision::kFp32,
        8000},
+      with_communication(kOnceAStep, {"zero2_once_a_step", strategy(1, 1, 2), 1, 2}),
+      with_communication(kOnceAStep, {"tp2_zero3_once_a_step", strategy(2, 1, 3), 1, 4}),
+      with_communication(kInBf16, {"data_parallel_in_bf16", strategy(1, 1, 0)}),
+      with_communication(kInBf16, {"zero1_in_bf16", strategy(1, 1, 1)}),
+      with_communication(kInBf16, {"zero2_in_bf16", strategy(1, 1, 2), 1, 2}),
       of_family("bert", "bert", strategy(1, 1, 0)),
       of_family("bert_tp2_zero3", "bert", strategy(2, 1, 3)),
       of_family("mistral", "mistral", strategy(1, 1, 0)),
@@ -130,7 +144,7 @@ TEST_P(MemoryPrediction, OfEveryStageIsNearThePeak) {
   const spec::ModelSpec model = tiny_model(param.family, param.vocab_size, param.tied);
   const std::int64_t seq_length = model.choose_seq_length(kSeqLength, kSeqLength);
   const spec::JobSpec job{seq_length, kGlobalBatch, param.precision,
-                          &spec::find_optimizer(param.optimizer)};
+                          &spec::find_optimizer(param.optimizer), param.communication};
   const plan::Plan plan = plan::uniform_plan(model, job, 8, param.strategy, param.pp_degree,
                                              param.num_microbatches, param.schedule);
   plan::require_valid_plan(plan, model, {8, seq_length});

@@ -58,6 +58,20 @@ const plan::ScheduleTraits& random_schedule(Random& random, bool may_have_severa
   return plan::traits(pick_of(random, kinds));
 }
 
+// All that rounds nothing more.
+spec::Communication random_communication(Random& random) {
+  constexpr std::int64_t kMostWindow = 20'000;
+  spec::Communication out;
+  out.grad_reduce = pick_of<spec::GradReduce>(
+      random,
+      {spec::GradReduce::kMicrobatch, spec::GradReduce::kMicrobatch, spec::GradReduce::kStep});
+  out.parameter_gather = pick_of<spec::ParameterGather>(
+      random, {spec::ParameterGather::kWait, spec::ParameterGather::kOverlap});
+  if (pick(random, 0, 1) == 1) out.reduce_window = Bytes{pick(random, 0, kMostWindow)};
+  out.gather_window = {std::max<std::int64_t>(0, pick(random, -kMostWindow, kMostWindow))};
+  return out;
+}
+
 // Draws until check_plan agrees: for one layer, then for the whole.
 plan::LayerStrategy valid_strategy(Random& random, const spec::LayerSpec& layer,
                                    int ranks_per_stage) {
@@ -146,6 +160,7 @@ FuzzCase fuzz_case(std::uint64_t seed, const std::vector<std::string>& families)
   test.job.token_types = model.num_token_types > 0 && pick(random, 0, 1) == 0;
   test.job.mixes_images = !has_text && pick(random, 0, 1) == 0;
   test.job.label_smoothing = pick_of<double>(random, {0, 0, 0.1});
+  test.plan.communication = random_communication(random);
   return test;
 }
 

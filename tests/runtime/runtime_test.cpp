@@ -101,6 +101,33 @@ TEST(Engine, SamePlanTwiceIsEqualToTheBit) {
     EXPECT_TRUE(at::equal(value, b.parameters.at(name))) << name;
 }
 
+// Sums in bf16 are as good as bf16 is, whatever is summed when; the rest is equal.
+TEST(Engine, GradientsReducedInBf16AreNearThoseOfOneRank) {
+  TrainingCase job;
+  job.model = tiny("gpt2-tiny");
+  job.steps = 1;
+  job.max_grad_norm = 0;
+  const TrainingResult one = train(job, single_rank_plan(job));
+  for (const auto when : {spec::GradReduce::kMicrobatch, spec::GradReduce::kStep}) {
+    for (const int zero_stage : {0, 1, 2, 3}) {
+      spec::JobSpec spec{job.seq_length, job.global_batch, spec::Precision::kFp64};
+      spec.communication.grad_reduce = when;
+      spec.communication.grad_reduce_precision = spec::GradReducePrecision::kBf16;
+      const plan::LayerStrategy strategy{.zero_stage = zero_stage,
+                                         .shard_degree = zero_stage > 0 ? 2 : 0};
+      const TrainingResult four = train(job, plan::uniform_plan(job.model, spec, 4, strategy));
+      EXPECT_NEAR(one.losses[0], four.losses[0], 1e-9);
+      double most = 0;
+      for (const auto& [name, expected] : one.first_gradients) {
+        const at::Tensor error = (four.first_gradients.at(name) - expected).abs();
+        most = std::max(most, (error.max() / expected.abs().max()).item<double>());
+      }
+      EXPECT_LT(most, 1.0 / 64) << "zero " << zero_stage;
+      EXPECT_GT(most, 1e-6) << "zero " << zero_stage << ": nothing was rounded";
+    }
+  }
+}
+
 TEST(Engine, LossFallsAndGradientsAreNotZero) {
   TrainingCase job;
   job.model = tiny("gpt2-tiny");

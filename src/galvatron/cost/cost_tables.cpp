@@ -154,6 +154,27 @@ const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, s
   return tables.layer_cost(static_cast<int>(layer), choice[static_cast<std::size_t>(layer)]);
 }
 
+// What Communication's windows let be there at once, of a plan's layers, or of any (empty).
+std::int64_t window_bytes(const CostInputs& inputs,
+                          const std::vector<plan::LayerStrategy>& layers) {
+  const spec::Communication& communication = inputs.job.communication;
+  const auto there = [&](int zero_stage) {
+    return layers.empty() || std::ranges::any_of(layers, [&](const plan::LayerStrategy& layer) {
+             return layer.zero_stage >= zero_stage;
+           });
+  };
+  const bool reduces_each = there(2) && !communication.reduces_once();
+  const std::int64_t params = inputs.model.num_params();
+  std::int64_t out = 0;
+  if (there(3)) {
+    out += std::min(communication.gather_window.value,
+                    params * spec::compute_bytes(inputs.job.precision));
+  }
+  if (communication.reduce_window && (reduces_each || communication.reduces_in_bf16()))
+    out += std::min(communication.reduce_window->value, params * spec::reduced_bytes(inputs.job));
+  return out;
+}
+
 CostTables tables_without_candidates(const CostInputs& inputs, const PipelineShape& shape) {
   CostTables tables;
   tables.shape = shape;
@@ -165,6 +186,7 @@ CostTables tables_without_candidates(const CostInputs& inputs, const PipelineSha
   for (const int layer : inputs.model.tied_layers()) {
     tables.tied_types.insert(inputs.model.layer(layer).type);
   }
+  tables.window_bytes = window_bytes(inputs, {});
   const auto num_types = inputs.model.type_names().size();
   tables.candidates.resize(num_types);
   tables.cost.resize(num_types);
@@ -219,6 +241,7 @@ CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shap
 PlanTables build_plan_tables(const CostInputs& inputs, const plan::Plan& plan,
                              SharedWeights shared) {
   PlanTables out{tables_without_candidates(inputs, pipeline_shape(plan)), {}, {}};
+  if (shared == SharedWeights::kInPlan) out.tables.window_bytes = window_bytes(inputs, plan.layers);
   std::vector<std::vector<ParamUnits>> known(out.tables.cost.size());  // [type][candidate]
   for (int layer = 0; layer < out.tables.num_layers(); ++layer) {
     const int its_type = inputs.model.layer(layer).type;

@@ -121,6 +121,7 @@ struct CostTables {
   std::vector<Border> borders;
   std::vector<int> border_behind;  // [type]: index into borders of what its layers hand on
   std::int64_t reserve_bytes = 0;  // HardwareProfile::memory_reserve
+  std::int64_t window_bytes = 0;   // of Communication, as far as the layers make use of them
   int num_small = 0;  // microbatches that are smaller than the others; spread over the step
   // [type]: what a stage that begins, or ends, with such a layer receives: the tensors of its
   // border, which are posted one compute step ahead. Empty where nothing is.
@@ -146,10 +147,11 @@ struct CostTables {
     return large * of_one.large + (in_flight - large) * of_one.small;
   }
   // One of the two directions at a time. Of a stage by the types of its first and last layer.
+  // And what the windows of Communication let be there beside.
   std::int64_t receive_bytes(int first_type, int last_type) const {
-    if (received_in_front.empty()) return 0;
-    return std::max(received_in_front[static_cast<std::size_t>(first_type)],
-                    received_behind[static_cast<std::size_t>(last_type)]);
+    if (received_in_front.empty()) return window_bytes;
+    return window_bytes + std::max(received_in_front[static_cast<std::size_t>(first_type)],
+                                   received_behind[static_cast<std::size_t>(last_type)]);
   }
   std::int64_t receive_bytes(Range layers) const {
     return receive_bytes(type_of_layer[static_cast<std::size_t>(layers.begin)],

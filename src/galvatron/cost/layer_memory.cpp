@@ -16,7 +16,7 @@ LayerStates unit_states(const plan::UnitSpec& unit, int zero_stage, const spec::
   LayerStates out;
   out.parameters = {compute * (zero >= 3 ? part : all)};
   if (compute != state) out.master = {state * part};
-  out.gradients = {state * (zero >= 2 ? part : all)};
+  out.gradients = {state * (zero >= 2 && !job.communication.reduces_once() ? part : all)};
   out.optimizer = {state * unit.state_elements(*job.optimizer, unit.slices(zero_stage))};
   return out;
 }
@@ -90,10 +90,20 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
     const int zero = unit.zero_stage(strategy.zero_stage);
     out.parameter_gradients += Bytes{compute * unit.elements};
     if (zero >= 3) out.gathered += Bytes{compute * unit.elements};
-    if (zero < 2) continue;
+    const spec::Communication& communication = inputs.job.communication;
+    const bool narrows = communication.reduces_in_bf16();
+    if (zero < 2 || communication.reduces_once()) {
+      // The gradient stays, but a narrower copy of it is what travels.
+      if (narrows)
+        out.reducing += Bytes{spec::reduced_bytes(inputs.job) *
+                              (unit.elements + (zero > 0 ? unit.owned(zero) : 0))};
+      continue;
+    }
     out.reducing += Bytes{state * unit.elements};
-    // From the second microbatch on the reduced slice lands beside the sum so far.
-    if (shape.num_microbatches > 1) slices += Bytes{state * unit.owned(zero)};
+    // From the second microbatch on the reduced slice lands beside the sum so far; a narrower one
+    // always does.
+    if (shape.num_microbatches > 1 || narrows)
+      slices += Bytes{spec::reduced_bytes(inputs.job) * unit.owned(zero)};
   }
   // The slices are made when the parameters' gradients are gone.
   out.reducing += slices;

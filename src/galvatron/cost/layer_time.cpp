@@ -25,9 +25,14 @@ class UnitTimer {
         // Copies of a tied weight are taken to lie on the first and the last pipeline rank.
         ends_{2, (shape.pp_degree - 1) * shape.ranks_per_stage},
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
-        state_bytes_(spec::state_bytes(inputs.job.precision)) {}
+        state_bytes_(spec::state_bytes(inputs.job.precision)),
+        reduced_bytes_(spec::reduced_bytes(inputs.job)) {}
 
   int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(zero_stage_); }
+  // With every microbatch; else once a step.
+  bool reduces_each(const plan::UnitSpec& unit) const {
+    return zero_stage(unit) >= 2 && !inputs_.job.communication.reduces_once();
+  }
   std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
 
   // Parameters made whole.
@@ -38,13 +43,13 @@ class UnitTimer {
   }
   ByLinks reduce(const plan::UnitSpec& unit) const {
     const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
-    return factor(zero_stage(unit) >= 2 ? StepKind::kZero : StepKind::kGradients) *
-           over_links(kind, unit.shards, unit.elements * state_bytes_);
+    return factor(reduces_each(unit) ? StepKind::kZero : StepKind::kGradients) *
+           over_links(kind, unit.shards, unit.elements * reduced_bytes_);
   }
   ByLinks spread(const plan::UnitSpec& unit) const {
     if (zero_stage(unit) == 0) return {};
     return factor(StepKind::kGradients) *
-           over_links(Collective::kAllReduce, unit.copies, owned(unit) * state_bytes_);
+           over_links(Collective::kAllReduce, unit.copies, owned(unit) * reduced_bytes_);
   }
   // Ranks that divide the work on whole matrices.
   const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
@@ -95,7 +100,7 @@ class UnitTimer {
   int zero_stage_;
   plan::RankLine tp_line_;
   GroupShape ends_;
-  std::int64_t compute_bytes_, state_bytes_;
+  std::int64_t compute_bytes_, state_bytes_, reduced_bytes_;
 };
 
 // One layer under one strategy: what all of its formulas share.
@@ -215,7 +220,7 @@ class LayerTimer {
     for (const plan::UnitSpec& unit : units_) {
       const int zero_stage = unit_timer_.zero_stage(unit);
       if (zero_stage >= 3) out.gather += unit_timer_.gather(unit);
-      if (zero_stage >= 2) out.reduce += unit_timer_.reduce(unit);
+      if (unit_timer_.reduces_each(unit)) out.reduce += unit_timer_.reduce(unit);
     }
     return out;
   }
@@ -269,7 +274,9 @@ class LayerTimer {
       const int zero_stage = unit_timer_.zero_stage(unit);
       return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : ByLinks{};
     });
-    const double share = layer_ == 0 ? 0 : inputs_.hardware.gather_overlap;
+    const bool overlaps =
+        inputs_.job.communication.parameter_gather == spec::ParameterGather::kOverlap;
+    const double share = layer_ == 0 ? 0 : overlaps ? 1 : inputs_.hardware.gather_overlap;
     PhaseTime forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
     forward.exposed = {};
     hide(forward, share * all);
@@ -279,7 +286,7 @@ class LayerTimer {
   ByLinks step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
       ByLinks out = unit_timer_.spread(unit);
-      if (unit_timer_.zero_stage(unit) < 2) out += unit_timer_.reduce(unit);
+      if (!unit_timer_.reduces_each(unit)) out += unit_timer_.reduce(unit);
       return out;
     });
   }

@@ -65,6 +65,7 @@ Plan uniform_plan(const spec::ModelSpec& model, const spec::JobSpec& job, int wo
   plan.global_batch = job.global_batch;
   plan.num_microbatches = num_microbatches;
   plan.precision = job.precision;
+  plan.communication = job.communication;
   plan.pipeline = {pp_degree, schedule,
                    even_stages(model.num_layers(), pp_degree * stages_per_rank)};
   for (const spec::LayerSpec& layer : model.layers) {

@@ -39,6 +39,7 @@ struct Plan {
   std::int64_t global_batch = 1;
   int num_microbatches = 1;
   spec::Precision precision = spec::Precision::kBf16;
+  spec::Communication communication;
   Pipeline pipeline;
   std::vector<LayerStrategy> layers;  // one per entry of ModelSpec::layers
   // Free: the prediction, inputs' checksums, runner-ups. Never read back for meaning.

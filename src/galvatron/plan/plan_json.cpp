@@ -173,6 +173,8 @@ Plan plan_from_json(const Json& json, const std::string& source) {
   plan.global_batch = reader.get_int("global_batch", 1, kMaxBatch);
   plan.num_microbatches = static_cast<int>(reader.get_int_or("num_microbatches", 1, 1, kMaxBatch));
   plan.precision = reader.get_enum_or("precision", plan.precision);
+  if (reader.has("communication"))
+    plan.communication = spec::read_communication(reader.get_object("communication"));
   int index = 0;
   for (const Json& group : reader.get_array("layers")) {
     const std::string place =
@@ -196,6 +198,9 @@ OrderedJson plan_to_json(const Plan& plan) {
   out["global_batch"] = plan.global_batch;
   out["num_microbatches"] = plan.num_microbatches;
   out["precision"] = spec::to_text(plan.precision);
+  if (const auto communication = spec::communication_to_json(plan.communication);
+      !communication.empty())
+    out["communication"] = communication;
   out["pipeline"] = {{"degree", plan.pipeline.degree},
                      {"schedule", to_text(plan.pipeline.schedule)},
                      {"layers_per_stage", plan.pipeline.layers_per_stage}};

@@ -16,8 +16,16 @@ RankUnit* find_tied(std::vector<RankUnit>& units, const UnitSpec& unit) {
 
 UnitTraffic traffic_of(const Plan& plan, const RankUnit& unit) {
   const int zero_stage = unit.spec.zero_stage(plan.strategy(unit.layer).zero_stage);
-  return {unit.used_by, zero_stage == 3, zero_stage >= 2,
-          unit.spec.has_twins ? unit.spec.tied_name : ""};
+  const bool in_bf16 = plan.communication.reduces_in_bf16();
+  const bool each = zero_stage >= 2 && !plan.communication.reduces_once();
+  const std::int64_t elements = unit.spec.elements;
+  UnitTraffic out{unit.used_by, zero_stage == 3, each,
+                  unit.spec.has_twins ? unit.spec.tied_name : ""};
+  out.gathered_bytes = elements * spec::compute_bytes(plan.precision);
+  out.reduced_bytes = elements * (in_bf16 ? spec::compute_bytes(spec::Precision::kBf16)
+                                          : spec::state_bytes(plan.precision));
+  out.reduction_is_costly = each || in_bf16 || (zero_stage > 0 && unit.spec.copies.size > 1);
+  return out;
 }
 
 }  // namespace
@@ -50,6 +58,9 @@ RankParts rank_parts(const spec::ModelSpec& model, const Plan& plan, int pp_rank
     parts.changes_layout.push_back(plan.layout(layer - 1).tokens() != plan.layout(layer).tokens());
   }
   for (const RankUnit& unit : units) parts.units.push_back(traffic_of(plan, unit));
+  if (plan.communication.reduce_window)
+    parts.reduce_window = plan.communication.reduce_window->value;
+  parts.gather_window = plan.communication.gather_window.value;
   const bool has_loss = parts.layers.back().end == model.num_layers();
   if (trains && has_loss) parts.loss_layer = model.num_layers() - 1;
   return parts;

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace galvatron::plan {
 namespace {
-
-bool same_stage_step(const Step& a, const Step& b) {
-  return a.action == b.action && a.microbatch == b.microbatch && a.chunk == b.chunk;
-}
 
 // Is it the last layer of its stage that this step runs?
 bool ends_stage(const Step& step, const RankParts& parts) {
@@ -41,53 +38,65 @@ class ReductionPass {
   }
 
   std::vector<Step> run() {
-    const Step* behind = nullptr;  // the layer whose reductions may be under way
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       const Step& step = steps_[i];
       out_.push_back(step);
       if (step.action != Action::kBackward) continue;
-      reduce(step);
+      const std::size_t from_before = under_way_.size();
+      const std::size_t finished = reduce(step);
       const bool ends = ends_stage(step, parts_);
       // The stage in front does not wait for reductions.
       for (const Action action : {Action::kMoveGradient, Action::kSendGradient}) {
         const bool is_next = i + 1 < steps_.size() && steps_[i + 1].action == action;
         if (ends && is_next) out_.push_back(steps_[++i]);
       }
-      const bool continues = behind != nullptr && same_stage_step(*behind, step);
-      if (continues) finish(*behind);
-      behind = &step;
-      if (ends) finish(step);
+      finish_beyond_window(step, ends ? under_way_.size() : from_before - finished);
     }
-    for (std::size_t unit = 0; unit < parts_.units.size(); ++unit) {
-      if (under_way_[unit]) finish_unit({}, unit);
-    }
+    while (!under_way_.empty()) finish_unit({}, 0);
     add_ties();
     return std::move(out_);
   }
 
  private:
-  void reduce(const Step& step) {
+  // How many of the reductions under way it had to finish.
+  std::size_t reduce(const Step& step) {
     const std::vector<std::size_t>& units = units_of_[step.layer];
-    if (units.empty()) return;
+    std::size_t finished = 0;
+    if (units.empty()) return finished;
     out_.push_back({Action::kAddGradients, step.microbatch, step.chunk, step.layer});
     for (const std::size_t unit : units) {
       const bool each = parts_.units[unit].reduces_each;
       if (--uses_left_[unit] > 0 && !each) continue;
-      if (under_way_[unit]) finish_unit(step, unit);
+      const auto known = std::find(under_way_.begin(), under_way_.end(), unit);
+      if (known != under_way_.end()) {
+        finish_unit(step, static_cast<std::size_t>(known - under_way_.begin()));
+        ++finished;
+      }
       out_.push_back(unit_step(Action::kReduce, step, each ? step.microbatch : -1, unit));
-      under_way_[unit] = true;
+      under_way_.push_back(unit);
     }
+    return finished;
   }
 
-  void finish(const Step& of_layer) {
-    for (const std::size_t unit : units_of_[of_layer.layer]) {
-      if (under_way_[unit]) finish_unit(of_layer, unit);
+  // Of the `count` oldest, from the oldest on.
+  void finish_beyond_window(const Step& of, std::size_t count) {
+    const std::int64_t window = parts_.reduce_window.value_or(0);
+    std::vector<std::size_t> places;  // the youngest first
+    std::int64_t bytes = 0;           // that are under way
+    for (std::size_t i = count; i-- > 0;) {
+      const UnitTraffic& unit = parts_.units[under_way_[i]];
+      if (!parts_.reduce_window && !unit.reduction_is_costly) continue;
+      bytes += unit.reduced_bytes;
+      if (bytes > window || window == 0) places.push_back(i);
     }
+    // Each that is gone moves those behind it.
+    for (std::size_t i = 0; i < places.size(); ++i)
+      finish_unit(of, places[places.size() - 1 - i] - i);
   }
 
-  void finish_unit(const Step& of, std::size_t unit) {
-    out_.push_back(unit_step(Action::kFinishReduce, of, -1, unit));
-    under_way_[unit] = false;
+  void finish_unit(const Step& of, std::size_t place) {
+    out_.push_back(unit_step(Action::kFinishReduce, of, -1, under_way_[place]));
+    under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(place));
   }
 
   void add_ties() {
@@ -105,7 +114,7 @@ class ReductionPass {
   const RankParts& parts_;
   std::map<int, std::vector<std::size_t>> units_of_;
   std::map<std::size_t, int> uses_left_;
-  std::map<std::size_t, bool> under_way_;
+  std::vector<std::size_t> under_way_;  // units, the oldest first
   std::vector<Step> out_;
 };
 
@@ -140,6 +149,7 @@ class GatherPass {
       }
       const bool uses = step.action == Action::kBackward || step.layer != parts_.loss_layer;
       if (uses) gather(step, step.layer);
+      if (!is_last) look_ahead(step, i, 2);
       out_.push_back(step);
       if (uses) free(step);
       if (is_last) open = &step;
@@ -157,9 +167,7 @@ class GatherPass {
 
   void gather(const Step& of, int layer) {
     for (const std::size_t unit : units_of_[layer]) {
-      if (whole_[unit]) continue;
-      whole_[unit] = true;
-      out_.push_back(unit_step(Action::kGather, of, -1, unit));
+      if (!whole_[unit]) gather_unit(of, unit);
     }
   }
 
@@ -173,7 +181,37 @@ class GatherPass {
   void gather_for_next(const Step& done, std::size_t from) {
     const auto next = std::find_if(steps_.begin() + static_cast<std::ptrdiff_t>(from), steps_.end(),
                                    [](const Step& step) { return is_compute(step.action); });
-    if (next != steps_.end()) gather(done, next->layer);
+    if (next == steps_.end()) return;
+    gather(done, next->layer);
+    look_ahead(done, static_cast<std::size_t>(next - steps_.begin()), 1);
+  }
+
+  bool uses_parameters(const Step& step) const {
+    return step.action == Action::kBackward ||
+           (step.action == Action::kForward && step.layer != parts_.loss_layer);
+  }
+
+  // For the steps from `at` on behind the first `near`, whose parameters are there, as far as the
+  // window goes. What is freed before it is used again can only be gathered then.
+  void look_ahead(const Step& of, std::size_t at, int near) {
+    std::int64_t bytes = 0;
+    std::set<std::size_t> used;
+    for (std::size_t i = at; parts_.gather_window > 0 && i < steps_.size(); ++i) {
+      if (!is_compute(steps_[i].action) || !uses_parameters(steps_[i])) continue;
+      const bool is_near = near-- > 0;
+      for (const std::size_t unit : units_of_[steps_[i].layer]) {
+        if (!used.insert(unit).second) return;
+        if (is_near) continue;
+        bytes += parts_.units[unit].gathered_bytes;
+        if (bytes > parts_.gather_window) return;
+        if (!whole_[unit]) gather_unit(of, unit);
+      }
+    }
+  }
+
+  void gather_unit(const Step& of, std::size_t unit) {
+    whole_[unit] = true;
+    out_.push_back(unit_step(Action::kGather, of, -1, unit));
   }
 
   const std::vector<Step>& steps_;

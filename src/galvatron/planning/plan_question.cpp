@@ -19,6 +19,7 @@ QuestionRequest filled_from(const PlanQuestionRequest& request, const plan::Plan
   const auto recorded = plan::recorded_question(plan);
   out.world_size = plan.world_size;
   out.precision = plan.precision;
+  out.communication = spec::CommunicationWish::for_all_of(plan.communication);
   out.optimizer = !request.optimizer.empty() ? request.optimizer
                   : recorded                 ? recorded->optimizer->name
                                              : spec::default_optimizer().name;

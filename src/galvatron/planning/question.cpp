@@ -200,6 +200,7 @@ OptionList question_options(QuestionRequest& request) {
   list.choice("optimizer", request.optimizer, spec::optimizer_names(),
               "Of the training: what it keeps takes memory");
   list.append(tokens_option(request));
+  list.append(spec::communication_options(request.communication));
   list.append(profiles::cluster_override_options(request.cluster));
   return list;
 }
@@ -229,6 +230,7 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.model = std::move(model);
   out.job.precision = choose_precision(request, knowledge);
   out.job.optimizer = &spec::find_optimizer(request.optimizer);
+  out.job.communication = request.communication.applied_to({});
   out.job.seq_length = choose_length(request, out.model, knowledge);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);

@@ -62,6 +62,7 @@ struct QuestionRequest {
   // Unset: that of the model's profile, else what is fast on the device.
   std::optional<spec::Precision> precision;
   std::string optimizer = spec::default_optimizer().name;
+  spec::CommunicationWish communication;
   std::optional<double> tokens;  // of the whole training: how long it takes
 };
 // `request` must outlive the lists: for the command line and Python.

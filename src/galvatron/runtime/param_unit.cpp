@@ -107,7 +107,7 @@ void ParamUnit::allocate() {
   master_ = same_type && zero < 3 ? compute_.narrow(0, owned_.begin, owned_.size())
                                   : at::zeros({owned_.size()}, state);
   if (zero == 3 && !same_type) compute_shard_ = at::zeros({owned_.size()}, compute);
-  if (zero <= 1) {
+  if (!reduces_each()) {
     gradient_ = at::zeros({flat_size_}, state);
     owned_gradient_ = gradient_.narrow(0, owned_.begin, owned_.size());
   } else {
@@ -186,7 +186,11 @@ void ParamUnit::publish() {
   }
   at::Tensor mine = compute_.narrow(0, owned_.begin, owned_.size());
   if (!same_type) mine.copy_(master_);
-  if (options_.zero_stage > 0) options_.shards.all_gather(compute_, mine);
+  if (options_.zero_stage == 0) return;
+  if (is_gathering_) wait_gathered();
+  gathering_ = options_.shards.all_gather_async(compute_, mine);
+  is_gathering_ = true;
+  if (options_.communication.parameter_gather == spec::ParameterGather::kWait) wait_gathered();
 }
 
 UnitBytes ParamUnit::held_bytes() const {
@@ -305,36 +309,56 @@ void ParamUnit::start_reduction() {
   }
   const std::int64_t used = slots_.empty() ? 0 : slots_.back().offset + slots_.back().numel;
   full.narrow(0, used, flat_size_ - used).zero_();
-  if (options_.zero_stage == 0) {
-    reduction_ = options_.replicas.all_reduce_async(full);
-  } else if (options_.zero_stage == 1) {
-    reduction_ = options_.shards.reduce_scatter_async(owned_gradient_, full);
-  } else {
-    reducing_ = full;
-    reduced_ = owned_touched_ ? at::empty_like(owned_gradient_) : owned_gradient_;
-    reduction_ = options_.shards.reduce_scatter_async(reduced_, reducing_);
+  const comm::Group& group = sharers();
+  const bool narrows = options_.communication.reduces_in_bf16() && group.size() > 1;
+  reducing_ = narrows ? full.to(at::kBFloat16) : full;
+  if (reduces_each()) {
     gradient_ = at::Tensor();
     std::fill(touched_.begin(), touched_.end(), false);
   }
+  if (options_.zero_stage == 0) {
+    reduced_ = reducing_;
+    reduction_ = group.all_reduce_async(reduced_);
+  } else {
+    reduced_ = narrows || owned_touched_ ? at::empty({owned_.size()}, reducing_.options())
+                                         : owned_gradient_;
+    reduction_ = group.reduce_scatter_async(reduced_, reducing_);
+  }
   is_reducing_ = true;
+}
+
+// The sum to the step's.
+void ParamUnit::take_reduced() {
+  if (reduces_each() && owned_touched_) {
+    owned_gradient_.add_(reduced_);
+  } else if (reduced_.data_ptr() != owned_gradient_.data_ptr()) {
+    owned_gradient_.copy_(reduced_);
+  }
+  owned_touched_ = reduces_each();
+  reduced_ = at::Tensor();
+  reducing_ = at::Tensor();
 }
 
 void ParamUnit::finish_reduction() {
   GALV_CHECK(is_reducing_, options_.name, " has no reduction to wait for");
   reduction_.wait();
   is_reducing_ = false;
-  if (options_.zero_stage >= 2) {
-    if (owned_touched_) owned_gradient_.add_(reduced_);
-    owned_touched_ = true;
-    reduced_ = at::Tensor();
-    reducing_ = at::Tensor();
-  }
-  const bool is_last = ++reductions_done_ == reductions_of_step_;
-  if (is_last && options_.zero_stage > 0 && options_.copies.size() > 1)
-    spreading_ = options_.copies.all_reduce_async(owned_gradient_);
+  take_reduced();
+  if (++reductions_done_ == reductions_of_step_) start_spreading();
 }
 
-void ParamUnit::finish_step() { spreading_.wait(); }
+void ParamUnit::start_spreading() {
+  if (options_.zero_stage == 0 || options_.copies.size() == 1) return;
+  spread_ = options_.communication.reduces_in_bf16() ? owned_gradient_.to(at::kBFloat16)
+                                                     : owned_gradient_;
+  spreading_ = options_.copies.all_reduce_async(spread_);
+}
+
+void ParamUnit::finish_step() {
+  spreading_.wait();
+  if (spread_.defined() && !spread_.is_same(owned_gradient_)) owned_gradient_.copy_(spread_);
+  spread_ = at::Tensor();
+}
 
 void ParamUnit::reduce_tie() {
   finish_step();

@@ -12,6 +12,8 @@
 //   zero 2            whole           slice              slice, reduce-scattered once a microbatch
 //   zero 3            while in use    slice              slice, reduce-scattered once a microbatch
 //
+// With Communication::grad_reduce kStep gradients are those of stage 1 under 2 and 3 too.
+//
 // ZeRO may shard over a part of the replicas (shard_degree): slices are then gathered and reduced
 // within a part, and once a step the slice's gradients are all-reduced over its copies.
 #pragma once
@@ -25,6 +27,7 @@
 #include "galvatron/base/partition.h"
 #include "galvatron/base/units.h"
 #include "galvatron/comm/group.h"
+#include "galvatron/spec/communication.h"
 #include "galvatron/spec/param_spec.h"
 
 namespace galvatron::runtime {
@@ -46,6 +49,7 @@ struct UnitOptions {
   int zero_stage = 0;
   at::ScalarType compute_type = at::kFloat;
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, optimizer states
+  spec::Communication communication = {};
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
   comm::Group shards;    // of these, those that share a whole unit under ZeRO
@@ -70,6 +74,10 @@ class ParamUnit {
   const std::string& name() const { return options_.name; }
   bool is_tied() const { return options_.tie.size() > 1; }  // to copies on other pipeline ranks
   int zero_stage() const { return options_.zero_stage; }
+  // With every microbatch, into a slice; else once a step.
+  bool reduces_each() const {
+    return options_.zero_stage >= 2 && !options_.communication.reduces_once();
+  }
   const std::vector<ParamSlot>& slots() const { return slots_; }
   int slot_of(const std::string& full_name) const;  // -1 when absent
 
@@ -82,7 +90,8 @@ class ParamUnit {
   void assign(int slot, const at::Tensor& local_value) { assign(slot, local_value, master_); }
   // The same into `owned`, a tensor like master(): an optimizer's state.
   void assign(int slot, const at::Tensor& local_value, at::Tensor& owned) const;
-  // Brings the compute copy up to date with the master weights. Collective over the shards.
+  // Brings the compute copy up to date with the master weights; wait_gathered() may be what waits
+  // for it. Collective over the shards.
   void publish();
   // The whole flat buffer of master weights (or of `owned`, a tensor like master()). Collective
   // over the shards.
@@ -100,7 +109,7 @@ class ParamUnit {
   // The part of a flat buffer that is one parameter, in its local shape.
   at::Tensor slot_view(const at::Tensor& flat, int slot) const;
 
-  // --- use by layers; under ZeRO-3 parameters are there between wait_gathered() and free() ---
+  // --- use by layers, behind wait_gathered(); under ZeRO-3 until free() ---
   void gather();         // starts it. REQUIRES: ZeRO-3, not gathered
   void wait_gathered();  // REQUIRES: gather() before, under ZeRO-3
   void free();           // REQUIRES: wait_gathered() before
@@ -142,6 +151,8 @@ class ParamUnit {
   void set_storage(bool present);
   const comm::Group& alike() const;  // the ranks of the stage that own the same elements
   at::Tensor& gradient_buffer();
+  void start_spreading();
+  void take_reduced();
   bool take_all_at_once(const std::vector<at::Tensor>& by_slot);
   void add_gradient(int slot, const at::Tensor& gradient);
 
@@ -159,8 +170,9 @@ class ParamUnit {
   std::vector<at::Tensor> leaves_;
   std::vector<bool> touched_;   // slots that have a gradient since the buffer was made
   bool owned_touched_ = false;  // the owned gradient holds this step's sum
-  at::Tensor reduced_;          // target of the reduction under way (ZeRO-2 and 3)
-  at::Tensor reducing_;         // its source
+  // Of the reduction under way, where it is no part of the buffers above: target and source.
+  at::Tensor reduced_, reducing_;
+  at::Tensor spread_;  // what is summed over the copies, where that is not the gradient itself
   comm::Pending reduction_, gathering_, spreading_;  // the last: over the copies
   int reductions_of_step_ = 0, reductions_done_ = 0;
   bool is_reducing_ = false, is_gathering_ = false, is_whole_ = true;  // is_whole_: or will be

@@ -37,6 +37,7 @@ ParamUnit* UnitBuilder::make_unit(int layer, const plan::UnitSpec& unit) {
   options.zero_stage = unit.zero_stage(layout.strategy().zero_stage);
   options.compute_type = compute_scalar_type(plan_.precision);
   options.state_type = state_scalar_type(plan_.precision);
+  options.communication = plan_.communication;
   options.device = world_.device();
   const plan::UnitRanks ranks = plan::unit_ranks(unit, layout, rank);
   options.replicas = world_.group(ranks.replicas);
@@ -64,9 +65,9 @@ std::vector<ParamRef> UnitBuilder::add_layer(int layer) {
     ParamUnit* made = unit.is_tied() ? tied_[unit.tied_name] : nullptr;
     if (made == nullptr) made = make_unit(layer, unit);
     if (unit.is_tied()) tied_[unit.tied_name] = made;
-    made->add_reductions(made->zero_stage() >= 2 ? plan_.num_microbatches
-                         : unit.held_in_front    ? 0
-                                                 : 1);
+    made->add_reductions(made->reduces_each() ? plan_.num_microbatches
+                         : unit.held_in_front ? 0
+                                              : 1);
     for (const int index : unit.params) {
       const auto i = static_cast<std::size_t>(index);
       refs[i] = {made, made->slot_of(spec.full_name(spec.params[i]))};

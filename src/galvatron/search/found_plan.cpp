@@ -35,6 +35,7 @@ FoundPlan make_found_plan(const cost::CostInputs& inputs, FoundAnswer answer) {
   plan.global_batch = inputs.job.global_batch;
   plan.num_microbatches = answer.shape.num_microbatches;
   plan.precision = inputs.job.precision;
+  plan.communication = inputs.job.communication;
   plan.pipeline = {answer.shape.pp_degree, answer.shape.schedule,
                    std::move(answer.layers_per_stage)};
   plan.layers = std::move(answer.layers);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "galvatron/base/enum_names.h"
+#include "galvatron/spec/communication.h"
 #include "galvatron/spec/optimizer_spec.h"
 
 namespace galvatron::spec {
@@ -33,6 +34,10 @@ struct JobSpec {
   std::int64_t global_batch = 8;   // samples per optimizer step
   Precision precision = Precision::kBf16;
   const OptimizerSpec* optimizer = &default_optimizer();
+  Communication communication = {};
 };
+
+// Bytes of one element of a gradient on its way to its sum over ranks.
+std::int64_t reduced_bytes(const JobSpec& job);
 
 }  // namespace galvatron::spec

@@ -53,11 +53,15 @@ void take_plan_file(PreparedJob& out) {
   spec::JobSpec spec = job_spec(job, out.seq_length);
   spec.global_batch = job.global_batch.value_or(out.plan.global_batch);
   spec.precision = job.precision.value_or(out.plan.precision);
+  spec.communication = job.communication.applied_to(out.plan.communication);
   if (read_prediction(out.plan).step_time) {
     out.why_unpredicted = plan::unlike_recorded(out.plan, spec).value_or("");
+    if (out.why_unpredicted.empty() && spec.communication != out.plan.communication)
+      out.why_unpredicted = "the plan's is of another way to reduce gradients or gather parameters";
   }
   out.plan.global_batch = spec.global_batch;
   out.plan.precision = spec.precision;
+  out.plan.communication = spec.communication;
   if (!out.why_unpredicted.empty()) out.plan.search = {};  // it foretold another run
 }
 
@@ -198,6 +202,7 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
   out.global_batch = job.global_batch.value_or(out.global_batch);
   out.precision = job.precision ? *job.precision : fast_precision(job.device);
   out.optimizer = &job.trainer.optimizer.spec();
+  out.communication = job.communication.applied_to({});
   return out;
 }
 

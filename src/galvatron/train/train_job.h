@@ -66,6 +66,7 @@ struct TrainJob {
   std::int64_t seq_length = 0;
   // These win over the plan's, whose prediction is then dropped.
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
+  spec::CommunicationWish communication;
   std::optional<spec::Precision> precision;  // else the plan's, or what is fast on `device`
 
   // PREFIX of a token file pair, or of a pair of image arrays for image models, "synthetic", text

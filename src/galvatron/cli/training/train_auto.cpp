@@ -31,6 +31,9 @@ int search_plan(const AutoPlanRequest& request) {
                                   request.output};
   const std::vector<std::string> overrides = spec::override_arguments(profiles.overrides);
   search.insert(search.end(), overrides.begin(), overrides.end());
+  const std::vector<std::string> communication =
+      spec::communication_arguments(profiles.job.communication);
+  search.insert(search.end(), communication.begin(), communication.end());
   if (request.memory)
     search.insert(search.end(), {"--memory", std::to_string(request.memory->value)});
   if (!request.calibration.empty())
