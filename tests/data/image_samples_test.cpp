@@ -41,7 +41,7 @@ class ImagePair : public testing::Test {
 };
 
 at::Tensor images_of(const SampleSource& source, std::int64_t consumed, Range samples) {
-  return source.fetch(InputKind::kImages, consumed, samples, {0, 1});
+  return source.fetch(InputKind::kImages, consumed, samples, {0, kHeight});
 }
 
 at::Tensor classes_of(const SampleSource& source, std::int64_t consumed, Range samples) {
@@ -121,6 +121,21 @@ TEST_F(ImagePair, AugmentationIsAFunctionOfSeedEpochAndImage) {
                          images_of(samples(random), kCount, {0, kCount})));
 }
 
+TEST_F(ImagePair, PartsOfAnImageAreThoseOfTheWhole) {
+  ImageSamplesOptions random = options();
+  random.transform.crop_padding = 2;
+  const ImageSamples plain = samples(options()), augmented = samples(random);
+  const SyntheticImages synthetic(kCount, kImage, kTokens, 3);
+  for (const SampleSource* source :
+       {static_cast<const SampleSource*>(&plain), static_cast<const SampleSource*>(&augmented),
+        static_cast<const SampleSource*>(&synthetic)}) {
+    const at::Tensor whole = images_of(*source, 5, {2, 9});
+    for (const Range rows : {Range{0, 2}, Range{1, 4}, Range{3, 3}})
+      EXPECT_TRUE(at::equal(source->fetch(InputKind::kImages, 5, {2, 9}, rows),
+                            whole.narrow(2, rows.begin, rows.size())));
+  }
+}
+
 TEST_F(ImagePair, OnlyTrainingIsAugmented) {
   ImageSamplesOptions valid = options("0,1");
   valid.part = SplitPart::kValid;
@@ -136,7 +151,7 @@ TEST_F(ImagePair, EachChannelHasItsMean) {
   own.transform.mean = {1, 2};
   own.transform.std = {2};
   const ImageSamples source(own, {2, 1, 1, kClasses}, kTokens);
-  const at::Tensor image = images_of(source, 0, {0, 1});
+  const at::Tensor image = source.fetch(InputKind::kImages, 0, {0, 1}, {0, 1});
   EXPECT_FLOAT_EQ(image[0][0][0][0].item<float>(), 1);
   EXPECT_FLOAT_EQ(image[0][1][0][0].item<float>(), 3);
 }

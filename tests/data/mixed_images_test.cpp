@@ -21,7 +21,7 @@ std::unique_ptr<SampleSource> plain() {
 MixedImages mixed(const ImageMix& mix) { return {plain(), kImage, mix, kSeed}; }
 
 at::Tensor fetch(const SampleSource& source, InputKind kind, std::int64_t consumed, Range samples) {
-  return source.fetch(kind, consumed, samples, {0, 1});
+  return source.fetch(kind, consumed, samples, {0, kImage.height});
 }
 
 TEST(MixedImages, AreWhatTheirDrawsSay) {

@@ -86,10 +86,11 @@ void FlightRecorder::end(std::int64_t number) {
   if (FlightEntry* entry = find(number)) entry->ended = now;
 }
 
-void FlightRecorder::listen(const void* who, OnWait on_wait) {
+void FlightRecorder::listen(const void* who, OnWait on_wait, std::function<void()> on_begin) {
   const std::lock_guard lock(mutex_);
   listener_ = who;
   on_wait_ = std::move(on_wait);
+  on_begin_ = std::move(on_begin);
 }
 
 void FlightRecorder::stop_listening(const void* who) {
@@ -97,6 +98,7 @@ void FlightRecorder::stop_listening(const void* who) {
   if (listener_ != who) return;
   listener_ = nullptr;
   on_wait_ = nullptr;
+  on_begin_ = nullptr;
 }
 
 void FlightRecorder::wait_for(std::int64_t number) {
@@ -116,6 +118,10 @@ void FlightRecorder::wait_for(std::int64_t number) {
   }
   const FlightEntry* entry = find(number);
   waits_for_ = entry ? *entry : FlightEntry{.number = number, .kind = "a collective"};
+  if (!on_begin_) return;
+  const std::function<void()> on_begin = on_begin_;
+  lock.unlock();
+  on_begin();
 }
 
 void FlightRecorder::work_on(std::int64_t number, bool on_files) {

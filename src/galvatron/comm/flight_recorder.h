@@ -43,10 +43,10 @@ class FlightRecorder {
   // The rank's own thread waits for entry `number`, or, with -1, for none any more.
   void wait_for(std::int64_t number);
   // While somebody listens: hears of every time in which that thread was held up by an entry, on
-  // that thread; `ranks`: of its group. Who listened before hears no more.
+  // that thread; `ranks`: of its group; and of its beginning. Who listened before hears no more.
   using OnWait = std::function<void(const FlightEntry& entry, const std::vector<int>& ranks,
                                     double begin, double end)>;
-  void listen(const void* who, OnWait on_wait);
+  void listen(const void* who, OnWait on_wait, std::function<void()> on_begin = {});
   void stop_listening(const void* who);  // where it is still who listens
   // ... works on entry `number` of a layer or of files.
   void work_on(std::int64_t number, bool on_files);
@@ -108,6 +108,7 @@ class FlightRecorder {
   FlightEntry waits_for_;  // a copy: the ring may have moved on
   bool waits_ = false;
   OnWait on_wait_;
+  std::function<void()> on_begin_;
   const void* listener_ = nullptr;
   double wait_began_ = 0;
   std::int64_t works_on_ = -1;

@@ -1,8 +1,11 @@
 #include "galvatron/data/image_samples.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/scramble.h"
@@ -51,10 +54,15 @@ at::Tensor rows(Range samples, const auto& value) {
   return out;
 }
 
-at::Tensor stack(Range samples, const spec::ImageSpec& image, const auto& value) {
-  at::Tensor out =
-      at::empty({samples.size(), image.channels, image.height, image.width}, at::kFloat);
-  for (std::int64_t i = 0; i < samples.size(); ++i) out[i].copy_(value(samples.begin + i));
+// Whole images by each of the rank's threads, as many at least as one operation is divided for.
+at::Tensor stack(Range samples, std::vector<std::int64_t> shape_CHW, const auto& value) {
+  const std::int64_t pixels = std::max<std::int64_t>(1, shape_CHW[0] * shape_CHW[1] * shape_CHW[2]);
+  shape_CHW.insert(shape_CHW.begin(), samples.size());
+  at::Tensor out = at::empty(shape_CHW, at::kFloat);
+  const std::int64_t least = std::max<std::int64_t>(1, at::internal::GRAIN_SIZE / pixels);
+  at::parallel_for(0, samples.size(), least, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) out[i].copy_(value(samples.begin + i));
+  });
   return out;
 }
 
@@ -114,7 +122,7 @@ void ImageSamples::check_labels(const spec::ImageSpec& image) const {
 }
 
 at::Tensor ImageSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
-                               Range) const {
+                               Range rows_of_pixels) const {
   const Range run{consumed + samples.begin, consumed + samples.end};
   if (kind == spec::InputKind::kClasses) {
     const at::Tensor labels = labels_.view();
@@ -124,16 +132,30 @@ at::Tensor ImageSamples::fetch(spec::InputKind kind, std::int64_t consumed, Rang
   }
   GALV_CHECK(kind == spec::InputKind::kImages, "image samples have images and classes");
   const std::vector<std::int64_t>& shape = images_.shape();
-  return stack(run, {shape[1], height_, width_, 0},
-               [&](std::int64_t sample) { return load(sample); });
+  const at::Tensor mean = channel_numbers(transform_.mean), std = channel_numbers(transform_.std);
+  return stack(run, {shape[1], rows_of_pixels.size(), width_}, [&](std::int64_t sample) {
+    return load(sample, rows_of_pixels).sub(mean).div_(std);
+  });
 }
 
-at::Tensor ImageSamples::load(std::int64_t sample) const {
-  const at::Tensor stored = images_.view()[order_.index_in_file(sample)];
+// Pixels in [0, 1].
+at::Tensor ImageSamples::load(std::int64_t sample, Range rows) const {
+  at::Tensor stored = images_.view()[order_.index_in_file(sample)];
+  const bool stays = !changes();
+  if (stays) stored = stored.narrow(1, rows.begin, rows.size());
   at::Tensor image = stored.to(at::kFloat);
   if (images_.type() == at::kByte) image = image.div(255);
+  if (stays) return image;
   image = augments_ ? augment(image, sample) : fit(image);
-  return image.sub(channel_numbers(transform_.mean)).div_(channel_numbers(transform_.std));
+  return image.narrow(1, rows.begin, rows.size());
+}
+
+// Has an image another size, or other pixels, than it is stored with?
+bool ImageSamples::changes() const {
+  const std::vector<std::int64_t>& shape = images_.shape();
+  const bool is_augmented =
+      augments_ && (transform_.random_crop > 0 || transform_.flip || transform_.crop_padding > 0);
+  return is_augmented || shape[2] != height_ || shape[3] != width_;
 }
 
 at::Tensor ImageSamples::augment(const at::Tensor& image_CHW, std::int64_t sample) const {
@@ -181,7 +203,7 @@ SyntheticImages::SyntheticImages(std::int64_t size, const spec::ImageSpec& image
 }
 
 at::Tensor SyntheticImages::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
-                                  Range) const {
+                                  Range rows_of_pixels) const {
   const Range run{consumed + samples.begin, consumed + samples.end};
   const auto key = [&](std::int64_t sample) {
     return scramble(scramble(seed_) ^ static_cast<std::uint64_t>(sample % size_));
@@ -193,12 +215,16 @@ at::Tensor SyntheticImages::fetch(spec::InputKind kind, std::int64_t consumed, R
     });
   }
   GALV_CHECK(kind == spec::InputKind::kImages, "image samples have images and classes");
-  return stack(run, image_, [&](std::int64_t sample) {
-    at::Tensor image = at::empty({image_.channels, image_.height, image_.width}, at::kFloat);
-    float* pixels = image.data_ptr<float>();
-    for (std::int64_t i = 0; i < image.numel(); ++i) {
-      const std::uint64_t word = scramble(key(sample) + 1 + static_cast<std::uint64_t>(i));
-      pixels[i] = static_cast<float>(word >> 40) * 0x1p-23F - 1;  // in [-1, 1)
+  const std::int64_t height = rows_of_pixels.size(), width = image_.width;
+  return stack(run, {image_.channels, height, width}, [&](std::int64_t sample) {
+    at::Tensor image = at::empty({image_.channels, height, width}, at::kFloat);
+    float* pixel = image.data_ptr<float>();
+    for (std::int64_t channel = 0; channel < image_.channels; ++channel) {
+      const std::int64_t begin = (channel * image_.height + rows_of_pixels.begin) * width;
+      for (std::int64_t i = begin; i < begin + height * width; ++i) {
+        const std::uint64_t word = scramble(key(sample) + 1 + static_cast<std::uint64_t>(i));
+        *pixel++ = static_cast<float>(word >> 40) * 0x1p-23F - 1;  // in [-1, 1)
+      }
     }
     return image;
   });

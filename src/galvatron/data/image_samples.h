@@ -52,7 +52,8 @@ class ImageSamples : public SampleSource {
  private:
   void check_images(const spec::ImageSpec& image) const;
   void check_labels(const spec::ImageSpec& image) const;
-  at::Tensor load(std::int64_t sample) const;
+  at::Tensor load(std::int64_t sample, Range rows) const;
+  bool changes() const;
   at::Tensor augment(const at::Tensor& image_CHW, std::int64_t sample) const;
   at::Tensor fit(const at::Tensor& image_CHW) const;
 

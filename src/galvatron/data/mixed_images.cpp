@@ -73,7 +73,7 @@ struct MixedImages::Pairs {
 MixedImages::Pairs MixedImages::read_pairs(InputKind kind, std::int64_t consumed, Range run) const {
   const std::int64_t begin = run.begin - run.begin % 2, end = run.end + run.end % 2;
   const std::int64_t from = std::min(consumed, begin);
-  return {begin, images_->fetch(kind, from, {begin - from, end - from}, {0, 1})};
+  return {begin, images_->fetch(kind, from, {begin - from, end - from}, {0, height_})};
 }
 
 at::Tensor MixedImages::mixed(std::int64_t consumed, Range run) const {

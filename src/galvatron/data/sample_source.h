@@ -25,8 +25,9 @@ class SampleSource {
 
   // Samples consumed + samples.begin .. consumed + samples.end - 1 of the run. Epochs follow one
   // another without a gap. Tokens and labels: positions `tokens` of the sequence that `kind`
-  // belongs to, int64 [B, S]. Images: fp32 [B, channels, height, width]; classes: int64 [B]. On the
-  // CPU. Ranges may be empty. REQUIRES: a kind of this source's task.
+  // belongs to, int64 [B, S]. Images: fp32 [B, channels, height, width], rows of pixels `tokens` or
+  // all; classes: int64 [B]. On the CPU. Ranges may be empty. REQUIRES: a kind of this source's
+  // task.
   virtual at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                            Range tokens) const = 0;
   // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions, kTokenTypes,

@@ -24,14 +24,20 @@ at::Tensor narrow_or_pad(const at::Tensor& x, std::int64_t dim, Range range) {
 
 }  // namespace
 
+Range pixel_rows(const PatchGrid& grid, Range tokens) {
+  if (tokens.empty()) return {};
+  const Range rows = rows_of(tokens, grid.columns);
+  return {rows.begin * grid.height, rows.end * grid.height};
+}
+
 at::Tensor image_patches(const at::Tensor& images_BCHW, const PatchGrid& grid, Range tokens) {
   const std::int64_t batch = images_BCHW.size(0), channels = images_BCHW.size(1);
   const std::int64_t features = channels * grid.height * grid.width;
   if (tokens.empty()) return images_BCHW.new_empty({batch, 0, features});
   const Range rows = rows_of(tokens, grid.columns);
-  const at::Tensor strip = narrow_or_pad(
-      narrow_or_pad(images_BCHW, 2, {rows.begin * grid.height, rows.end * grid.height}), 3,
-      {0, grid.columns * grid.width});
+  const at::Tensor strip =
+      narrow_or_pad(narrow_or_pad(images_BCHW, 2, {0, rows.size() * grid.height}), 3,
+                    {0, grid.columns * grid.width});
   return strip.reshape({batch, channels, rows.size(), grid.height, grid.columns, grid.width})
       .permute({0, 2, 4, 1, 3, 5})
       .reshape({batch, rows.size() * grid.columns, features})

@@ -14,8 +14,12 @@ struct PatchGrid {
   std::int64_t height = 0, width = 0;  // of a patch, in pixels
 };
 
-// Patches `tokens` of whole images as vectors [B, tokens, C * height * width], in the order of a
-// convolution's weight. Pixels beyond the grid are left out, missing ones are zero.
+// Rows of pixels that patches `tokens` lie in, some of which an image may not have.
+Range pixel_rows(const PatchGrid& grid, Range tokens);
+
+// Patches `tokens` as vectors [B, tokens, C * height * width], in the order of a convolution's
+// weight, of images from the first of pixel_rows() on. Pixels beyond the grid are left out, missing
+// ones are zero.
 at::Tensor image_patches(const at::Tensor& images_BCHW, const PatchGrid& grid, Range tokens);
 
 // x [B, L, C] of a grid of rows x columns -> [B, tokens, 4C]: tokens `tokens` of the grid of half

@@ -53,7 +53,9 @@ struct Engine::State {
   double num_labels = 0;  // of the step that ran last
 
   State(const spec::ModelSpec& m, const plan::Plan& p, comm::World& w, const EngineOptions& o)
-      : model(m), plan(p), world(&w), options(o) {}
+      : model(m), plan(p), world(&w), options(o) {
+    trace.use_device(w.device());
+  }
 
   void build(const LayerFactory& make_layer);
   // Adds the squares of all gradients that count on this rank; fp64.

@@ -23,8 +23,9 @@ class InputSource {
  public:
   virtual ~InputSource() = default;
   // Samples of the global batch (0 <= begin <= end <= global batch) x token positions of the
-  // sequence that the layer works on, on the CPU. Either range may be empty; images and classes
-  // come whole, whatever `tokens` says.
+  // sequence that the layer works on, on the CPU or, but for documents, on the rank's device.
+  // Either range may be empty; classes come whole, whatever `tokens` says, of images it says the
+  // rows of pixels, of which a source may give all.
   virtual at::Tensor fetch(spec::InputKind kind, Range samples, Range tokens) = 0;
   // Does it say this, which no layer needs (kDocuments, kTargetDocuments, kPositions, kTokenTypes,
   // kSecondClasses)? Documents of a model with targets come with theirs. The same on every rank.

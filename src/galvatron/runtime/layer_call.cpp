@@ -4,6 +4,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/comm/torch_headers.h"
+#include "galvatron/nn/patches.h"
 
 namespace galvatron::runtime {
 
@@ -51,6 +52,20 @@ nn::DocumentInputs document_inputs(
       documents(context > 0 ? InputKind::kTargetDocuments : InputKind::kDocuments, length);
   if (context > 0) out.of_context = documents(InputKind::kDocuments, context);
   return out;
+}
+
+// Tokens without a patch stand in front.
+Range pixel_rows(const spec::LayerSpec& embedding, const spec::ImageSpec& image,
+                 const nn::SequenceSplit& sequence) {
+  const spec::WindowSpec& patches = embedding.shape.window;
+  const auto weight = std::ranges::find(embedding.params, "patches.weight", &spec::ParamSpec::name);
+  GALV_CHECK(weight != embedding.params.end(), embedding.name, " embeds no images");
+  const nn::PatchGrid grid{patches.height, patches.width, weight->shape[2], weight->shape[3]};
+  const std::int64_t in_front = sequence.length - grid.rows * grid.columns;
+  const Range tokens = sequence.tokens;
+  return intersect(nn::pixel_rows(grid, {std::max(tokens.begin, in_front) - in_front,
+                                         std::max(tokens.end, in_front) - in_front}),
+                   {0, image.height});
 }
 
 std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model) {

@@ -22,6 +22,10 @@ nn::DocumentInputs document_inputs(
     const nn::LayerCall& call,
     const std::function<at::Tensor(spec::InputKind kind, std::int64_t length)>& whole);
 
+// Rows of pixels that an embedding of images needs for its part of the sequence.
+Range pixel_rows(const spec::LayerSpec& embedding, const spec::ImageSpec& image,
+                 const nn::SequenceSplit& sequence);
+
 // Distinct kinds that the layers take, in their order; answers included.
 std::vector<spec::InputKind> input_kinds(const spec::ModelSpec& model);
 

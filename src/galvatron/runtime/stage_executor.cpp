@@ -149,13 +149,15 @@ at::Tensor StageExecutor::take_sums() {
 
 void StageExecutor::run_steps(const std::vector<Step>& steps, const StepContext& context) {
   last_documents_ = {};
-  flight_.listen(this, [this](const comm::FlightEntry& entry, const std::vector<int>& ranks,
-                              double begin, double end) {
-    constexpr double kNothing = 2e-6;  // seconds: a call that only starts something
-    if (!trace_.enabled() || end - begin < kNothing) return;
-    if (const auto kind = kind_of_wait(entry, ranks))
-      trace_.add(entry.kind, plan::kWaitInside, begin, end, enum_text(*kind));
-  });
+  flight_.listen(
+      this,
+      [this](const comm::FlightEntry& entry, const std::vector<int>& ranks, double begin,
+             double end) {
+        if (!trace_.enabled()) return;
+        if (const auto kind = kind_of_wait(entry, ranks))
+          trace_.add_wait(entry.kind, begin, end, wait_began_, enum_text(*kind));
+      },
+      [this] { wait_began_ = trace_.mark(); });
   for (const Step& step : steps) {
     trace_stage(step);
     running_ = &step;
@@ -236,10 +238,10 @@ std::optional<plan::StepKind> StageExecutor::kind_of_wait(const comm::FlightEntr
     case Action::kForward:
     case Action::kBackward:
       if (operation == "all_to_all") return kUlysses;
-      return ranks == plan_.layout(running_->layer)
-                          .tp_ranks(pp_rank_ * plan_.ranks_per_stage() + rank_in_stage_)
-                 ? kTp
-                 : kZero;
+      if (ranks == plan_.layout(running_->layer)
+                       .tp_ranks(pp_rank_ * plan_.ranks_per_stage() + rank_in_stage_))
+        return kTp;
+      return plan_.strategy(running_->layer).zero_stage == 3 ? kZero : kParameters;
     case Action::kMoveActivation:
     case Action::kMoveGradient:
       return kLayoutChange;
@@ -247,8 +249,7 @@ std::optional<plan::StepKind> StageExecutor::kind_of_wait(const comm::FlightEntr
       return kZero;
     case Action::kReduce:
     case Action::kFinishReduce:
-      return units_[static_cast<std::size_t>(running_->unit)]->zero_stage() >= 2 ? kZero
-                                                                                 : kGradients;
+      return units_[static_cast<std::size_t>(running_->unit)]->reduces_each() ? kZero : kGradients;
     default:
       return kGradients;
   }
@@ -330,14 +331,19 @@ void StageExecutor::add_inputs(nn::LayerCall& call, int layer, const StepContext
   const auto scope = comm::FlightRecorder::files(flight_, "reading a batch");
   for (const spec::InputKind kind : model_.layer(layer).inputs) {
     if (context.logits && is_answer(kind)) continue;
+    const bool is_image = kind == spec::InputKind::kImages;
+    const Range part = is_image ? pixel_rows(model_.layer(layer), model_.image, call.sequence)
+                                : call.sequence.block_tokens;
     const auto read = [&](spec::InputKind what) {
+      at::Tensor value = context.input->fetch(what, samples, part);
+      if (is_image && value.size(2) != part.size())
+        value = value.narrow(2, part.begin, part.size());
       at::Tensor& slot = input_slot(call.inputs, what);
-      slot = context.input->fetch(what, samples, call.sequence.block_tokens)
-                 .to(device_, /*non_blocking=*/true);
+      slot = value.to(device_, /*non_blocking=*/true);
       return &slot;
     };
     at::Tensor& slot = *read(kind);
-    if (kind == spec::InputKind::kImages) slot = slot.to(compute_scalar_type(plan_.precision));
+    if (is_image) slot = slot.to(compute_scalar_type(plan_.precision));
     using enum spec::InputKind;
     if (kind == kClasses && context.training && context.input->says(kSecondClasses))
       read(kSecondClasses);

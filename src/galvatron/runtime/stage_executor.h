@@ -122,6 +122,7 @@ class StageExecutor {
   std::optional<Trace::Scope> stage_scope_;
   plan::Step traced_;  // what it is of
   const plan::Step* running_ = nullptr;
+  std::optional<std::size_t> wait_began_;  // Trace::mark()
   std::vector<at::Tensor> logits_;
   std::pair<DocumentsKey, nn::DocumentInputs> last_documents_;  // read for a call
 };

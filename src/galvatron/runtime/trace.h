@@ -1,8 +1,11 @@
 // What ran when on this rank: for the timeline of a step.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "galvatron/runtime/device_clock.h"
 
 namespace galvatron::runtime {
 
@@ -19,17 +22,21 @@ struct TraceEvent {
 
 class Trace {
  public:
-  // `step`: what is recorded from here on is of it.
-  void enable(bool on, std::int64_t step = 0) {
-    enabled_ = on;
-    step_ = step;
-  }
+  // From here on times are those of the device's stream, which is not waited for but in enable().
+  // On a CPU they are the host's.
+  void use_device(c10::Device device);
+  // `step`: what is recorded from here on is of it. Turned off, all times are there.
+  void enable(bool on, std::int64_t step = 0);
   bool enabled() const { return enabled_; }
   void clear() { events_.clear(); }
   const std::vector<TraceEvent>& events() const { return events_; }
 
-  // What has begun and ended already. Does nothing while it is off.
-  void add(std::string name, const char* category, double start, double end, std::string part);
+  // A moment for add(). Nothing where the host's clock tells, or while it is off.
+  std::optional<std::size_t> mark();
+  // A wait that has begun and ended already, by the host's clock or from a mark until now; the
+  // shortest are nothing but calls. Does nothing while it is off.
+  void add_wait(std::string name, double start, double end, std::optional<std::size_t> mark,
+                std::string part);
 
   // Records the time from its making to its end.
   class Scope {
@@ -42,9 +49,19 @@ class Trace {
    private:
     Trace& trace_;
     TraceEvent event_;
+    std::optional<std::size_t> begin_;
   };
 
  private:
+  // An event whose times are marks so far.
+  struct Marked {
+    std::size_t event = 0, begin = 0, end = 0;
+  };
+  void add(TraceEvent event, std::optional<std::size_t> begin);
+  void settle();
+
+  std::optional<DeviceClock> clock_;
+  std::vector<Marked> marked_;
   bool enabled_ = false;
   std::int64_t step_ = 0;
   std::vector<TraceEvent> events_;

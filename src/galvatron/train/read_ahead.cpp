@@ -32,6 +32,11 @@ void without_signals(const Start& start) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+// Borders of documents are found by the host.
+bool is_for_the_host(spec::InputKind kind) {
+  return kind == spec::InputKind::kDocuments || kind == spec::InputKind::kTargetDocuments;
+}
+
 }  // namespace
 
 class ReadAhead::Input : public runtime::InputSource {
@@ -51,10 +56,12 @@ class ReadAhead::Input : public runtime::InputSource {
   ReadAhead& owner_;
 };
 
-ReadAhead::ReadAhead(const data::SampleSource& samples, std::int64_t global_batch, std::int64_t end)
+ReadAhead::ReadAhead(const data::SampleSource& samples, std::int64_t global_batch, std::int64_t end,
+                     c10::Device device)
     : samples_(samples),
       global_batch_(global_batch),
       end_(end),
+      copies_(device),
       input_(std::make_unique<Input>(*this)) {}
 
 ReadAhead::~ReadAhead() {
@@ -123,21 +130,27 @@ void ReadAhead::read(Batch& batch, std::unique_lock<std::mutex>& lock) {
   batch.num_labels = num_labels;
   for (Item& item : batch.items) {
     const Request& request = item.request;
-    at::Tensor value;
+    DeviceCopies::Copy copy;
     std::exception_ptr failure;
     lock.unlock();
     try {
-      value = samples_.fetch(request.kind, batch.consumed, request.samples, request.tokens);
+      copy = fetch(batch, request);
     } catch (...) {
       failure = std::current_exception();
     }
     lock.lock();
-    item.value = std::move(value);
+    item.copy = std::move(copy);
     item.failure = failure;
     item.done = true;
     changed_.notify_all();
     if (stops_) return;
   }
+}
+
+DeviceCopies::Copy ReadAhead::fetch(const Batch& batch, const Request& request) const {
+  at::Tensor value = samples_.fetch(request.kind, batch.consumed, request.samples, request.tokens);
+  if (is_for_the_host(request.kind)) return {std::move(value), std::nullopt};
+  return copies_.start(value);
 }
 
 at::Tensor ReadAhead::take(const Request& request) {
@@ -153,7 +166,7 @@ at::Tensor ReadAhead::take(const Request& request) {
       changed_.wait(lock, [&] { return item->done; });
       item->taken = true;
       if (item->failure) std::rethrow_exception(item->failure);
-      return std::move(item->value);
+      return DeviceCopies::take(std::move(item->copy));
     }
   }
   lock.unlock();

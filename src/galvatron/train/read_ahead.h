@@ -12,16 +12,20 @@
 
 #include "galvatron/data/sample_source.h"
 #include "galvatron/runtime/engine.h"
+#include "galvatron/train/device_copies.h"
 
 namespace galvatron::train {
 
 // Every step of a plan asks for the same rectangles, so the first step says what to read for those
 // behind it: a rank that asks for nothing reads nothing. What was not foreseen is read when it is
-// asked for; what is handed out is the same either way. At most kBatchesAhead batches wait.
+// asked for; what is handed out is the same either way. At most kBatchesAhead batches wait, on the
+// device where there is one.
 class ReadAhead {
  public:
-  // Samples below `end` of the run are read; `samples` must outlive this.
-  ReadAhead(const data::SampleSource& samples, std::int64_t global_batch, std::int64_t end);
+  // Samples below `end` of the run are read; `samples` must outlive this. `device`: where what
+  // layers take goes from the thread that reads.
+  ReadAhead(const data::SampleSource& samples, std::int64_t global_batch, std::int64_t end,
+            c10::Device device = c10::kCPU);
   // Waits for the read under way, and drops what nobody asked for, failures included.
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -44,7 +48,7 @@ class ReadAhead {
   };
   struct Item {
     Request request;
-    at::Tensor value;
+    DeviceCopies::Copy copy;
     std::exception_ptr failure;
     bool done = false, taken = false;
   };
@@ -58,11 +62,13 @@ class ReadAhead {
   void start();
   void work();
   void read(Batch& batch, std::unique_lock<std::mutex>& lock);
+  DeviceCopies::Copy fetch(const Batch& batch, const Request& request) const;
   at::Tensor take(const Request& request);
   double num_labels();
 
   const data::SampleSource& samples_;
   std::int64_t global_batch_, end_;
+  DeviceCopies copies_;
   std::unique_ptr<Input> input_;
   std::int64_t consumed_ = -1;  // of the batch that is handed out
   double waited_ = 0;

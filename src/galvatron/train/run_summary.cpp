@@ -83,6 +83,25 @@ std::string saves_line(const SaveFigures& saves) {
                                : "");
 }
 
+// "38.1 % of 1.02 TFLOP/s a rank (measured: a large product in bf16), 44.0 % while it computes".
+std::string peak_line(const RunSummary& summary) {
+  constexpr double kTera = 1e12;
+  const PeakSpeed& peak = *summary.peak;
+  const double whole = peak.flops_of_step / peak.flops_per_second;  // seconds at that speed
+  std::string out = fmt::format(
+      "  computing   {:.1f} % of {:.3g} TFLOP/s a rank ({})", 100 * whole / summary.step_seconds,
+      peak.flops_per_second / kTera,
+      peak.is_measured ? "measured: a large product in " + spec::to_text(summary.plan.precision)
+                       : "data sheet");
+  if (!summary.traced) return out;
+  const plan::StepKinds& ms = summary.traced->ms;
+  const double computing = ms[plan::StepKind::kForward] + ms[plan::StepKind::kBackward];
+  if (computing > 0)
+    out += fmt::format(", {:.1f} % in forward and backward alone",
+                       100 * whole * kMillisecondsPerSecond / computing);
+  return out;
+}
+
 // One row for a pipeline rank: its stage, or its stages.
 void add_stage_row(TextTable& table, const RunSummary& summary, int pp_rank) {
   const int per_stage = summary.plan.ranks_per_stage(), first = pp_rank * per_stage;
@@ -200,6 +219,11 @@ OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& option
                           {"stall_seconds", saves.stall_seconds}};
     if (saves.copy.value > 0) out["checkpoints"]["copy_bytes"] = saves.copy.value;
   }
+  if (summary.peak) {
+    out["peak_flops"] = summary.peak->flops_per_second;
+    out["mfu"] =
+        summary.peak->flops_of_step / summary.peak->flops_per_second / summary.step_seconds;
+  }
   if (summary.skipped_steps > 0) out["skipped_steps"] = summary.skipped_steps;
   if (summary.stopped) out["stopped_after"] = summary.last_step;
   out["options"] = options;
@@ -234,6 +258,7 @@ std::string summary_table(const RunSummary& summary) {
   if (summary.images_per_second)
     out += fmt::format(", {:.0f} images/s", *summary.images_per_second);
   out += "\n";
+  if (summary.peak) out += peak_line(summary) + "\n";
   out += fmt::format("  loss        {:.4f} -> {:.4f}", summary.first_loss, summary.last_loss);
   if (summary.last_valid_loss)
     out += ", validation " + scores_text(*summary.last_valid_loss, summary.last_valid_perplexity,

@@ -26,6 +26,13 @@ struct SaveFigures {
   Bytes copy;
 };
 
+// What a step's floating-point operations are held against, of one rank.
+struct PeakSpeed {
+  double flops_per_second = 0;
+  double flops_of_step = 0;  // of a rank: forward and backward, without what is computed again
+  bool is_measured = false;  // a large product on this machine; else a data sheet's
+};
+
 struct RunSummary {
   std::string model;
   std::string device;
@@ -37,9 +44,10 @@ struct RunSummary {
   // By how many times the machine was slower than where the prediction comes from.
   std::optional<double> slowdown;
   std::optional<plan::TracedStep> traced;  // the parts of the steps that were traced
-  std::string why_unpredicted;             // where a plan's prediction was left out
-  std::int64_t num_steps = 0;              // of this process
-  double step_seconds = 0;                 // median, without the first step where there are others
+  std::optional<PeakSpeed> peak;
+  std::string why_unpredicted;  // where a plan's prediction was left out
+  std::int64_t num_steps = 0;   // of this process
+  double step_seconds = 0;      // median, without the first step where there are others
   double tokens_per_second = 0;
   std::optional<double> images_per_second;  // of image models
   double first_loss = 0;
@@ -65,8 +73,8 @@ RunSummary summarize(const plan::Plan& plan, const std::string& device,
 //  "valid", "test"}, "valid_perplexity", "valid_accuracy", "test_perplexity", "test_accuracy",
 //  "images_per_second" where there are such,
 //  "options"}, with "checkpoints": {"count", "bytes", "write_seconds", "stall_seconds", and
-//  "copy_bytes" of asynchronous ones} and "skipped_steps" where there are some, and "stopped_after"
-//  where it was stopped.
+//  "copy_bytes" of asynchronous ones}, "peak_flops" and "mfu" where a peak is known, and
+//  "skipped_steps" where there are some, and "stopped_after" where it was stopped.
 // What was not predicted is null; "why_unpredicted" is there where the plan foretold another run.
 OrderedJson summary_to_json(const RunSummary& summary, const OrderedJson& options);
 std::string summary_table(const RunSummary& summary);

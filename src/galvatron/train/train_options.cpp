@@ -127,6 +127,8 @@ void add_plan_options(OptionList& list, TrainJob& job) {
   list.path("plan", job.plan,
             "Plan file, one strategy per layer; 'auto' profiles what is missing and searches one");
 
+  list.append(spec::communication_options(job.communication));
+
   list.group(kUniformOptions);
   plan::for_each_supported_field(
       [&](const auto& field) { add_field(list, field, uniform.strategy.*field.member); });
@@ -294,6 +296,9 @@ OptionList train_options(TrainJob& job) {
   list.choice("pin", job.pin,
               "Cores that each rank computes on: its NUMA nodes, or its cores; auto: NUMA nodes "
               "where there are several");
+  list.on_off("copy-ahead", job.trainer.copy_ahead,
+              "Copy batches to a GPU while it computes, from pinned memory; false: when they are "
+              "needed");
   list.flag(
       "deterministic", job.deterministic,
       "Refuse CUDA kernels whose result depends on timing; CPU runs repeat to the bit anyway");
@@ -303,11 +308,13 @@ OptionList train_options(TrainJob& job) {
 }
 
 OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
-  Names left_out = {"shuffle", "crop-padding", "flip",     "mixup",
-                    "cutmix",  "valid-data",   "test-data"};
+  Names left_out = {"shuffle", "crop-padding", "flip",      "mixup",
+                    "cutmix",  "valid-data",   "test-data", "copy-ahead"};
   const OptionList training = train_options(job);
   for (const Option& option : training.all()) {
-    const bool is_of_training = option.group == kOptimizerOptions || option.group == kOutputOptions;
+    const bool is_of_training = option.group == kOptimizerOptions ||
+                                option.group == kOutputOptions ||
+                                option.group == spec::kCommunicationOptions;
     if (is_of_training && option.name != "resume" && option.name != "tokenizer" &&
         option.name != "data-cache")
       left_out.push_back(option.name);

@@ -17,6 +17,7 @@
 #include "galvatron/train/device_flops.h"
 #include "galvatron/train/gather.h"
 #include "galvatron/train/job_samples.h"
+#include "galvatron/train/matmul_peak.h"
 #include "galvatron/train/metrics_server.h"
 #include "galvatron/train/pinning.h"
 #include "galvatron/train/run_folder.h"
@@ -369,6 +370,7 @@ class Run {
     summary.memory_by_kind = gather_memory(world_, memory_of(engine, trainer));
     summary.layer_names = prepared_.model.layer_names();
     summary.traced = traced_;
+    summary.peak = peak_speed();
     summary.why_unpredicted = prepared_.why_unpredicted;
     if (!slowdowns_.empty())
       summary.slowdown = std::accumulate(slowdowns_.begin(), slowdowns_.end(), 0.0) /
@@ -384,6 +386,21 @@ class Run {
     summary.failure = last_failure_;
     if (is_first()) write_end_files(summary);
     return summary;
+  }
+
+  // A run that is over in seconds does not measure the processor.
+  std::optional<PeakSpeed> peak_speed() const {
+    constexpr double kLongEnough = 10;  // seconds
+    double seconds = 0;
+    for (const StepRecord& record : records_) seconds += record.seconds;
+    PeakSpeed out{device_peak_flops(world_.device(), prepared_.plan.precision)};
+    if (world_.device().is_cpu() && seconds > kLongEnough) {
+      out.flops_per_second = measured_matmul_flops(prepared_.plan.precision);
+      out.is_measured = true;
+    }
+    if (out.flops_per_second == 0) return std::nullopt;
+    out.flops_of_step = step_flops(prepared_.model, prepared_.plan, prepared_.seq_length);
+    return out;
   }
 
   // Also on a full disk all else is told, and written where it can be.

@@ -16,6 +16,11 @@
 
 namespace galvatron::train {
 
+double step_flops(const spec::ModelSpec& model, const plan::Plan& plan, std::int64_t seq_length) {
+  return 3 * spec::forward_flops(model, seq_length) * static_cast<double>(plan.global_batch) /
+         plan.world_size;
+}
+
 DecaySchedule decay_schedule(const TrainerOptions& options) {
   const double start = options.optimizer.find("weight_decay").value_or(0);
   return {options.weight_decay, start, options.num_steps};
@@ -112,7 +117,8 @@ ReadAhead& Trainer::reader() {
     const std::int64_t left = options_.num_steps - steps_done();
     const std::int64_t most =
         (std::numeric_limits<std::int64_t>::max() - samples_consumed()) / batch;
-    reader_.emplace(samples_, batch, samples_consumed() + std::min(left, most) * batch);
+    reader_.emplace(samples_, batch, samples_consumed() + std::min(left, most) * batch,
+                    options_.copy_ahead ? engine_.world().device() : c10::Device(c10::kCPU));
   }
   return *reader_;
 }
@@ -169,11 +175,8 @@ void Trainer::take_test(StepRecord& record) {
 
 std::optional<double> Trainer::mfu(const StepRecord& record) const {
   if (options_.peak_flops <= 0) return std::nullopt;
-  const plan::Plan& plan = engine_.plan();
-  // A backward is two forwards; what is computed again is not useful work.
-  const double flops = 3 * spec::forward_flops(engine_.model(), samples_.seq_length()) *
-                       static_cast<double>(plan.global_batch);
-  return flops / (record.seconds * options_.peak_flops * plan.world_size);
+  return step_flops(engine_.model(), engine_.plan(), samples_.seq_length()) /
+         (record.seconds * options_.peak_flops);
 }
 
 }  // namespace galvatron::train

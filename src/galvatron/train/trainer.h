@@ -40,10 +40,15 @@ struct TrainerOptions {
   StepRanges trace_steps;
   // FLOPs per second of one device, for metrics' mfu; 0: unknown.
   double peak_flops = 0;
+  // Batches that were read ahead go to the device by the thread that reads them, beside compute.
+  bool copy_ahead = true;
   // Asked in every step: whether this rank shall leave. When any rank says so, all stop after the
   // step under way, or after the next.
   std::function<bool()> wants_to_stop;
 };
+
+// Of a rank in a step: a backward is two forwards; what is computed again is not useful work.
+double step_flops(const spec::ModelSpec& model, const plan::Plan& plan, std::int64_t seq_length);
 
 // ConfigError where the options of a weight decay that changes do not fit together.
 DecaySchedule decay_schedule(const TrainerOptions& options);
