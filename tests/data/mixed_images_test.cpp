@@ -11,17 +11,17 @@ namespace {
 
 using spec::InputKind;
 
-constexpr spec::ImageSpec kImage{2, 8, 6, 5};
+constexpr spec::ImageSpec kMixedImage{2, 8, 6, 5};
 constexpr std::uint64_t kSeed = 3;
 
 std::unique_ptr<SampleSource> plain() {
-  return std::make_unique<SyntheticImages>(1000, kImage, 7, kSeed);
+  return std::make_unique<SyntheticImages>(1000, kMixedImage, 7, kSeed);
 }
 
-MixedImages mixed(const ImageMix& mix) { return {plain(), kImage, mix, kSeed}; }
+MixedImages mixed(const ImageMix& mix) { return {plain(), kMixedImage, mix, kSeed}; }
 
 at::Tensor fetch(const SampleSource& source, InputKind kind, std::int64_t consumed, Range samples) {
-  return source.fetch(kind, consumed, samples, {0, kImage.height});
+  return source.fetch(kind, consumed, samples, {0, kMixedImage.height});
 }
 
 TEST(MixedImages, AreWhatTheirDrawsSay) {
@@ -37,10 +37,10 @@ TEST(MixedImages, AreWhatTheirDrawsSay) {
                      second = fetch(samples, InputKind::kSecondClasses, 0, all);
     int blended = 0;
     for (std::int64_t i = 0; i < all.size(); ++i) {
-      const MixDraw drawn = draw_mix(mix, kSeed, i, kImage.height, kImage.width);
+      const MixDraw drawn = draw_mix(mix, kSeed, i, kMixedImage.height, kMixedImage.width);
       const at::Tensor &own = images[i], &other = images[i % 2 == 0 ? i + 1 : i - 1];
       // Which part of each pixel is the other image's.
-      at::Tensor part = at::zeros({kImage.height, kImage.width});
+      at::Tensor part = at::zeros({kMixedImage.height, kMixedImage.width});
       if (drawn.rows.empty() && drawn.columns.empty()) {
         part.fill_(drawn.other_share);
         blended += drawn.other_share > 0 ? 1 : 0;
@@ -77,7 +77,7 @@ TEST(MixedImages, SharesAreBetaDistributed) {
     const int count = 4000;
     at::Tensor shares = at::empty({count}, at::kDouble);
     for (int i = 0; i < count; ++i)
-      shares[i] = draw_mix({alpha, 0}, kSeed, i, kImage.height, kImage.width).other_share;
+      shares[i] = draw_mix({alpha, 0}, kSeed, i, kMixedImage.height, kMixedImage.width).other_share;
     EXPECT_NEAR(shares.mean().item<double>(), 0.5, 0.02);
     EXPECT_NEAR(shares.var().item<double>() * (8 * alpha + 4), 1, 0.06) << alpha;
   }
@@ -97,8 +97,8 @@ class HalfLabelled : public SyntheticImages {
 };
 
 TEST(MixedImages, LeaveThoseWithoutAClassAlone) {
-  const MixedImages samples(std::make_unique<HalfLabelled>(1000, kImage, 7, kSeed), kImage, {1, 0},
-                            kSeed);
+  const MixedImages samples(std::make_unique<HalfLabelled>(1000, kMixedImage, 7, kSeed),
+                            kMixedImage, {1, 0}, kSeed);
   const at::Tensor images = fetch(samples, InputKind::kImages, 0, {0, 4}),
                    alone = fetch(*plain(), InputKind::kImages, 0, {0, 4});
   EXPECT_TRUE(at::equal(images.slice(0, 0, 2), alone.slice(0, 0, 2)));

@@ -49,7 +49,7 @@ struct UnitOptions {
   int zero_stage = 0;
   at::ScalarType compute_type = at::kFloat;
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, optimizer states
-  spec::Communication communication = {};
+  spec::Communication communication;
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
   comm::Group shards;    // of these, those that share a whole unit under ZeRO

@@ -34,7 +34,7 @@ struct JobSpec {
   std::int64_t global_batch = 8;   // samples per optimizer step
   Precision precision = Precision::kBf16;
   const OptimizerSpec* optimizer = &default_optimizer();
-  Communication communication = {};
+  Communication communication;
 };
 
 // Bytes of one element of a gradient on its way to its sum over ranks.
