@@ -181,9 +181,9 @@ TEST(PlanJson, SaysOfCommunicationWhatIsNotUsual) {
             R"({"grad_reduce":"step","grad_reduce_precision":"bf16","parameter_gather":"overlap",)"
             R"("reduce_window":0,"gather_window":4096})");
   EXPECT_EQ(parse(json.dump()).communication, plan.communication);
-  EXPECT_NE(plan_refusal("communication", Json::parse(R"({"grad_reduce": "often"})"))
-                .find("microbatch"),
-            std::string::npos);
+  EXPECT_NE(
+      plan_refusal("communication", Json::parse(R"({"grad_reduce": "often"})")).find("microbatch"),
+      std::string::npos);
   EXPECT_NE(
       plan_refusal("communication", Json::parse(R"({"gather_windw": 1})")).find("'gather_window'"),
       std::string::npos);
