@@ -1,6 +1,6 @@
-// From a token pair to its samples, one line of JSON: seconds until the first sample is there (files
-// opened and checked, of packed samples packed too), and until it is known where all samples of so
-// many epochs are. bench/beside_megatron.py takes turns with it.
+// From a token pair to its samples, one line of JSON: seconds until the first sample is there
+// (files opened and checked, of packed samples packed too), and until it is known where all samples
+// of so many epochs are. bench/beside_megatron.py takes turns with it.
 //   bench_indexing PREFIX SEQ_LENGTH EPOCHS
 #include <cstdint>
 #include <cstdlib>
