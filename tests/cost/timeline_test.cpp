@@ -180,8 +180,8 @@ TEST(SimulateLowered, BothAreSlowerWhileBothRun) {
   }
 }
 
-// Two transfers share a link, or each has its own; compute runs beside both.
-TEST(SimulateLowered, CollectivesOfALayerShareTheirLinks) {
+// On links of their own reductions go on; on the same ones they wait.
+TEST(SimulateLowered, CollectivesOfALayerKeepTheirLinks) {
   const auto total = [](const ByLinks& reduce, double compute) {
     LoweredPipeline lowered(1, 0, 0);
     lowered.traffic.resize(1);
@@ -198,10 +198,10 @@ TEST(SimulateLowered, CollectivesOfALayerShareTheirLinks) {
   // alone.
   const ByLinks intra{{3}, {}}, inter{{}, {3}};
   EXPECT_DOUBLE_EQ(total(inter, 4), 6 + 5 + 5 + 3);
-  EXPECT_DOUBLE_EQ(total(intra, 4), 6 + 5 + (5 + 1) + 3);  // of 2 ms both do half
-  // Where nothing is left to compute behind: 3 beside 1 and 1.
-  EXPECT_DOUBLE_EQ(total(inter, 1), 6 + 2 + 3 + 3);
-  EXPECT_DOUBLE_EQ(total(intra, 1), 6 + 2 + (2 + 1 + 1) + 3);
+  EXPECT_DOUBLE_EQ(total(intra, 4), 6 + 5 + 5 + 3);
+  // Of 3 ms 2 run beside the second backward, or 1.
+  EXPECT_DOUBLE_EQ(total(inter, 1), 6 + 2 + 2 + 1 + 3);
+  EXPECT_DOUBLE_EQ(total(intra, 1), 6 + 2 + 2 + 2 + 3);
 }
 
 // What is sent to the stage before waits for no reduction, as in the executor.

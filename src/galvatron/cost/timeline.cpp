@@ -45,12 +45,9 @@ EventKind kind_of(plan::Action compute) {
   }
 }
 
-// Two that share a link.
-constexpr double kHalfPace = 2;
-
 // Collectives of one rank's parameter units, one after the other. The clock stands where the rank
-// has come to: alone they run at their own pace, beside compute both are slower, and so they are
-// beside a layer's own collectives on the same links.
+// has come to: alone they run at their own pace, beside compute both are slower, and beside a
+// layer's own collectives they stand still where these use the same links.
 class Lane {
  public:
   void slow_down(double slowdown) {
@@ -80,9 +77,9 @@ class Lane {
   // A layer from `now` on. When it ends.
   double run_beside(const PassTime& pass, double now) {
     run_until(now);
-    run_beside(pass.inside.intra_node, kHalfPace, 1);
-    run_beside(pass.inside.inter_node, 1, kHalfPace);
-    run_beside(pass.compute, slowdown_, slowdown_);
+    run_beside(pass.inside.intra_node, [](const Job& job) { return job.crosses_nodes ? 1.0 : 0; });
+    run_beside(pass.inside.inter_node, [](const Job& job) { return job.crosses_nodes ? 0 : 1.0; });
+    run_beside(pass.compute, [this](const Job&) { return slowdown_; });
     return clock_;
   }
 
@@ -96,13 +93,16 @@ class Lane {
     bool is_running = false;
   };
 
-  // Something of the rank that slows, and is slowed by, jobs inside and between nodes so much.
-  void run_beside(Milliseconds length, double intra_slowdown, double inter_slowdown) {
+  // Something of the rank, beside which a job runs so many times slower, and it too; 0: not at all.
+  template <typename Slowdown>
+  void run_beside(Milliseconds length, Slowdown slowdown_of) {
     double left = length.value;
     while (left > 0 && !jobs_.empty()) {
+      const double slowdown = slowdown_of(jobs_.front());
+      if (slowdown == 0) break;
       const double both = std::min(left, jobs_.front().left);
       left -= both;
-      advance(both, jobs_.front().crosses_nodes ? inter_slowdown : intra_slowdown);
+      advance(both, slowdown);
     }
     clock_ += left;
   }
