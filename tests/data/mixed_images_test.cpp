@@ -40,7 +40,7 @@ TEST(MixedImages, AreWhatTheirDrawsSay) {
       const MixDraw drawn = draw_mix(mix, kSeed, i, kMixedImage.height, kMixedImage.width);
       const at::Tensor &own = images[i], &other = images[i % 2 == 0 ? i + 1 : i - 1];
       // Which part of each pixel is the other image's.
-      at::Tensor part = at::zeros({kMixedImage.height, kMixedImage.width});
+      at::Tensor part = at::zeros({kMixedImage.height, kMixedImage.width}, at::kDouble);
       if (drawn.rows.empty() && drawn.columns.empty()) {
         part.fill_(drawn.other_share);
         blended += drawn.other_share > 0 ? 1 : 0;
@@ -49,8 +49,9 @@ TEST(MixedImages, AreWhatTheirDrawsSay) {
             .slice(1, drawn.columns.begin, drawn.columns.end)
             .fill_(1);
       }
-      EXPECT_TRUE(at::allclose(out[i], own * (1 - part) + other * part, 1e-6, 1e-6)) << i;
-      EXPECT_NEAR(second[i][1].item<double>(), part.mean().item<double>(), 1e-7);
+      const at::Tensor expected = (own * (1 - part) + other * part).to(at::kFloat);
+      EXPECT_TRUE(at::allclose(out[i], expected, 1e-6, 1e-6)) << i;
+      EXPECT_NEAR(second[i][1].item<double>(), part.mean().item<double>(), 1e-12);
       EXPECT_EQ(second[i][0].item<std::int64_t>(),
                 classes[i % 2 == 0 ? i + 1 : i - 1].item<std::int64_t>());
     }

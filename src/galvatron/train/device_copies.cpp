@@ -20,7 +20,9 @@ DeviceCopies::DeviceCopies(c10::Device device) : device_(device) {
 DeviceCopies::Copy DeviceCopies::start(const at::Tensor& value) const {
   if (!stream_ || !value.device().is_cpu()) return {value, std::nullopt};
   const c10::StreamGuard on_stream(*stream_);
-  Copy copy{value.pin_memory(device_).to(device_, /*non_blocking=*/true), std::nullopt};
+  // Not Tensor::pin_memory(), which warns of its argument, and without it asks for an NVIDIA
+  // driver.
+  Copy copy{at::_pin_memory(value, device_).to(device_, /*non_blocking=*/true), std::nullopt};
   copy.done.emplace(device_.type());
   copy.done->record(*stream_);
   return copy;

@@ -99,7 +99,8 @@ class PlainModule(LightningModule):
         return self.model(**batch).loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.log("val_loss", self.model(**batch).loss)
+        labels = int((batch["labels"] != -100).sum())  # the mean over all labels, not over batches
+        self.log("val_loss", self.model(**batch).loss, batch_size=labels)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
         return self.model(**batch).logits
