@@ -38,17 +38,6 @@ class JobOptions(ModelShape, total=False):
     """Samples per step; default: the plan's, or 8."""
     precision: str
     """Of compute; default: the plan's, or what is fast on the device: "bf16" on cuda, "fp32" on cpu."""
-    grad_reduce: str
-    """ "microbatch" or "step": when ZeRO-2 and 3 reduce gradients; default: the plan's, or "microbatch"."""
-    grad_reduce_precision: str
-    """ "fp32" or "bf16": type in which gradients are summed over ranks; default: the plan's, or "fp32"."""
-    reduce_window: str
-    """Size of the reductions that may be under way beside those of the layer behind; default: the plan's, or all that
-    need no memory for it."""
-    gather_window: str
-    """Size of the parameters that ZeRO-3 gathers ahead beside those of the next layer; default: the plan's, or none."""
-    parameter_gather: str
-    """ "wait" or "overlap": what ZeRO-1 and 2 gather after the optimizer; default: the plan's, or "wait"."""
     seed: int
     """Of first weights, dropout and the order of the data; 1234."""
     split: str
@@ -84,8 +73,6 @@ class JobOptions(ModelShape, total=False):
     """ "auto", "cpu" or "cuda"."""
     pin: str
     """ "auto", "none", "numa" or "core": cores of each rank."""
-    copy_ahead: bool
-    """Batches go to a GPU while it computes, from pinned memory."""
     deterministic: bool
     join_timeout: int
     step_timeout: int

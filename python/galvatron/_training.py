@@ -37,6 +37,20 @@ class TrainOptions(JobOptions, AutoPlanOptions, total=False):
     """The same with a box of the other image."""
     label_smoothing: float
     """Share of every target that all classes or tokens divide, in training; 0."""
+    copy_ahead: bool
+    """Batches go to a GPU while it computes, from pinned memory."""
+    # Communication.
+    grad_reduce: str
+    """ "microbatch" or "step": when ZeRO-2 and 3 reduce gradients; default: the plan's, or "microbatch"."""
+    grad_reduce_precision: str
+    """ "fp32" or "bf16": type in which gradients are summed over ranks; default: the plan's, or "fp32"."""
+    reduce_window: str
+    """Size of the reductions that may be under way beside those of the layer behind; default: the plan's, or all that
+    need no memory for it."""
+    gather_window: str
+    """Size of the parameters that ZeRO-3 gathers ahead beside those of the next layer; default: the plan's, or none."""
+    parameter_gather: str
+    """ "wait" or "overlap": what ZeRO-1 and 2 gather after the optimizer; default: the plan's, or "wait"."""
     # Optimizer.
     optimizer: str
     """What updates the weights; "adamw"."""
