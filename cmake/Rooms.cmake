@@ -5,6 +5,11 @@
 add_library(galvatron_warnings INTERFACE)
 target_compile_options(galvatron_warnings INTERFACE -Wall -Wextra)
 
+# Alone knows where the sources and the build lie; for tests and bench.
+add_library(galvatron_test_paths STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/test_paths.cpp)
+target_compile_definitions(galvatron_test_paths PRIVATE GALVATRON_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                                        GALVATRON_BINARY_DIR="${CMAKE_BINARY_DIR}")
+
 function(galvatron_use_torch target)
   target_link_libraries(${target} PUBLIC galvatron_torch)
   galvatron_use_precompiled(${target} galvatron_torch_pch)
@@ -50,7 +55,7 @@ function(galvatron_room_tests name)
   endif()
   set(target ${name}_tests)
   add_executable(${target} ${sources})
-  target_link_libraries(${target} PRIVATE galvatron_warnings GTest::gtest)
+  target_link_libraries(${target} PRIVATE galvatron_warnings galvatron_test_paths GTest::gtest)
   if(TARGET galvatron_test_main)
     target_link_libraries(${target} PRIVATE galvatron_test_main)
   endif()
@@ -60,8 +65,6 @@ function(galvatron_room_tests name)
     endif()
   endforeach()
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_compile_definitions(${target} PRIVATE GALVATRON_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                                               GALVATRON_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(arg_TORCH)
     galvatron_use_torch(${target})
   else()

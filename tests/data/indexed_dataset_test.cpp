@@ -6,6 +6,7 @@
 
 #include "config_error.h"
 #include "data/token_file.h"
+#include "test_paths.h"
 
 namespace galvatron::data {
 namespace {
@@ -58,7 +59,7 @@ TEST_F(IndexedDatasetTest, ReadsEveryTokenType) {
 
 TEST_F(IndexedDatasetTest, ReadsWhatThePythonToolWrites) {
   // tests/python/test_data_tool.py writes the same bytes.
-  const IndexedDataset dataset(GALVATRON_SOURCE_DIR "/tests/golden/data/golden");
+  const IndexedDataset dataset(testing_paths::source_dir() / "tests/golden/data/golden");
   EXPECT_EQ(dataset.num_documents(), 3);
   EXPECT_EQ(dataset.read(0, dataset.num_tokens()), (Tokens{5, 6, 7, 8, 9, 65499, 0}));
 }

@@ -10,6 +10,7 @@
 #include "galvatron/base/json.h"
 
 #include "config_error.h"
+#include "test_paths.h"
 
 namespace galvatron::galvatron2 {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kRecorded =
-    fs::path(GALVATRON_SOURCE_DIR) / "tests/data/galvatron2/cases/profiles/llama2-7b_1x8";
+    testing_paths::source_dir() / "tests/data/galvatron2/cases/profiles/llama2-7b_1x8";
 const char* kBandwidth = "allreduce_bandwidth_1nodes_8gpus_per_node.json";
 const char* kP2p = "p2p_bandwidth_1nodes_8gpus_per_node.json";
 const char* kTimes = "sp_time_1nodes_8gpus_per_node.json";

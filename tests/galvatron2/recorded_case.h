@@ -7,10 +7,12 @@
 #include "galvatron/base/json.h"
 #include "galvatron/galvatron2/search.h"
 
+#include "test_paths.h"
+
 namespace galvatron::galvatron2 {
 
 inline std::filesystem::path test_data() {
-  return std::filesystem::path(GALVATRON_SOURCE_DIR) / "tests/data/galvatron2";
+  return testing_paths::source_dir() / "tests/data/galvatron2";
 }
 
 struct RecordedCase {

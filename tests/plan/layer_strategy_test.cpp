@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "config_error.h"
+#include "test_paths.h"
 
 namespace galvatron::plan {
 namespace {
@@ -77,7 +78,7 @@ TEST(FieldNames, AreUniqueAndDescribed) {
 }
 
 TEST(FieldNames, StandInTheDocumentedTable) {
-  std::ifstream file(std::filesystem::path(GALVATRON_SOURCE_DIR) / "docs/design/plans.md");
+  std::ifstream file(testing_paths::source_dir() / "docs/design/plans.md");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   ASSERT_NE(text, "");
   for_each_field([&](const auto& field) {

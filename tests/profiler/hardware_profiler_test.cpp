@@ -93,7 +93,7 @@ TEST(ProfileHardware, MeasuresEveryCollectiveOnEveryShape) {
   EXPECT_EQ(1 + profile.other_optimizers_ns.size(), spec::optimizers().size());
   for (const auto& [name, ns] : profile.other_optimizers_ns) EXPECT_GT(ns, 0) << name;
   EXPECT_GE(profile.overlap_slowdown, 1);
-  EXPECT_LE(profile.overlap_slowdown, 2);
+  EXPECT_LE(profile.overlap_slowdown, 4);
   // Shapes {2,1}, {2,2}, {4,1}: four collectives each, and point to point on the pairs.
   EXPECT_EQ(profile.tables.size(), 3U * 4 + 2);
   for (const profiles::CollectiveTable& table : profile.tables) {

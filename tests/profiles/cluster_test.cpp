@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "config_error.h"
+#include "test_paths.h"
 
 namespace galvatron::profiles {
 namespace {
@@ -25,7 +26,7 @@ TEST(Cluster, EveryNamedOneLoads) {
 
 // The files as they were when each held all of its numbers.
 TEST(Cluster, NamedOnesKeepEveryNumberOverTheDeviceTable) {
-  const Json before = read_json_file(std::filesystem::path(GALVATRON_SOURCE_DIR) /
+  const Json before = read_json_file(testing_paths::source_dir() /
                                      "tests/golden/profiles/clusters.json");
   EXPECT_EQ(before.size(), cluster_names().size());
   for (const auto& [name, file] : before.items()) {

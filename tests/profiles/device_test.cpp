@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "config_error.h"
+#include "test_paths.h"
 
 namespace galvatron::profiles {
 namespace {
@@ -52,7 +53,7 @@ TEST(Device, IsFoundByEveryWayToWriteIt) {
 
 // docs/clusters.md shows the numbers of the files.
 TEST(Device, TheDocumentHasARowOfEach) {
-  std::ifstream file(std::filesystem::path(GALVATRON_SOURCE_DIR) / "docs/clusters.md");
+  std::ifstream file(testing_paths::source_dir() / "docs/clusters.md");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const auto peak = [](const Cluster& node, const char* precision) {
     const auto found = node.dense_tflops.find(precision);

@@ -158,20 +158,19 @@ const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, s
 std::int64_t window_bytes(const CostInputs& inputs,
                           const std::vector<plan::LayerStrategy>& layers) {
   const spec::Communication& communication = inputs.job.communication;
-  const auto there = [&](int zero_stage) {
-    return layers.empty() || std::ranges::any_of(layers, [&](const plan::LayerStrategy& layer) {
-             return layer.zero_stage >= zero_stage;
-           });
-  };
-  const bool reduces_each = there(2) && !communication.reduces_once();
+  int zero_stage = layers.empty() ? 3 : 0;  // the highest
+  for (const plan::LayerStrategy& layer : layers)
+    zero_stage = std::max(zero_stage, layer.zero_stage);
+  const spec::Precision precision = inputs.job.precision;
   const std::int64_t params = inputs.model.num_params();
   std::int64_t out = 0;
-  if (there(3)) {
-    out += std::min(communication.gather_window.value,
-                    params * spec::compute_bytes(inputs.job.precision));
+  if (zero_stage >= 3)
+    out += std::min(communication.gather_window.value, params * spec::compute_bytes(precision));
+  const bool keeps = communication.reduces_each(zero_stage) || communication.reduces_in_bf16();
+  if (communication.reduce_window && keeps) {
+    out += std::min(communication.reduce_window->value,
+                    params * spec::reduced_bytes(precision, communication));
   }
-  if (communication.reduce_window && (reduces_each || communication.reduces_in_bf16()))
-    out += std::min(communication.reduce_window->value, params * spec::reduced_bytes(inputs.job));
   return out;
 }
 

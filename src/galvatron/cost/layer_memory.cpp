@@ -16,7 +16,7 @@ LayerStates unit_states(const plan::UnitSpec& unit, int zero_stage, const spec::
   LayerStates out;
   out.parameters = {compute * (zero >= 3 ? part : all)};
   if (compute != state) out.master = {state * part};
-  out.gradients = {state * (zero >= 2 && !job.communication.reduces_once() ? part : all)};
+  out.gradients = {state * (job.communication.reduces_each(zero) ? part : all)};
   out.optimizer = {state * unit.state_elements(*job.optimizer, unit.slices(zero_stage))};
   return out;
 }
@@ -85,25 +85,24 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   out.states = layer_states(units, strategy.zero_stage, inputs.job);
   const std::int64_t compute = spec::compute_bytes(precision);
   const std::int64_t state = spec::state_bytes(precision);
+  const spec::Communication& communication = inputs.job.communication;
+  const bool narrows = communication.reduces_in_bf16();
+  const std::int64_t reduced = spec::reduced_bytes(precision, communication);
   Bytes slices;
   for (const plan::UnitSpec& unit : units) {
     const int zero = unit.zero_stage(strategy.zero_stage);
     out.parameter_gradients += Bytes{compute * unit.elements};
     if (zero >= 3) out.gathered += Bytes{compute * unit.elements};
-    const spec::Communication& communication = inputs.job.communication;
-    const bool narrows = communication.reduces_in_bf16();
-    if (zero < 2 || communication.reduces_once()) {
+    if (!communication.reduces_each(zero)) {
       // The gradient stays, but a narrower copy of it is what travels.
       if (narrows)
-        out.reducing += Bytes{spec::reduced_bytes(inputs.job) *
-                              (unit.elements + (zero > 0 ? unit.owned(zero) : 0))};
+        out.reducing += Bytes{reduced * (unit.elements + (zero > 0 ? unit.owned(zero) : 0))};
       continue;
     }
     out.reducing += Bytes{state * unit.elements};
     // From the second microbatch on the reduced slice lands beside the sum so far; a narrower one
     // always does.
-    if (shape.num_microbatches > 1 || narrows)
-      slices += Bytes{spec::reduced_bytes(inputs.job) * unit.owned(zero)};
+    if (shape.num_microbatches > 1 || narrows) slices += Bytes{reduced * unit.owned(zero)};
   }
   // The slices are made when the parameters' gradients are gone.
   out.reducing += slices;

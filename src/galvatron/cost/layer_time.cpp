@@ -26,12 +26,11 @@ class UnitTimer {
         ends_{2, (shape.pp_degree - 1) * shape.ranks_per_stage},
         compute_bytes_(spec::compute_bytes(inputs.job.precision)),
         state_bytes_(spec::state_bytes(inputs.job.precision)),
-        reduced_bytes_(spec::reduced_bytes(inputs.job)) {}
+        reduced_bytes_(spec::reduced_bytes(inputs.job.precision, inputs.job.communication)) {}
 
   int zero_stage(const plan::UnitSpec& unit) const { return unit.zero_stage(zero_stage_); }
-  // With every microbatch; else once a step.
   bool reduces_each(const plan::UnitSpec& unit) const {
-    return zero_stage(unit) >= 2 && !inputs_.job.communication.reduces_once();
+    return inputs_.job.communication.reduces_each(zero_stage(unit));
   }
   std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
 

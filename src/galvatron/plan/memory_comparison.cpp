@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -61,9 +63,12 @@ std::optional<MeasuredMemory> measured_memory_from_json(const Json& json) {
   return out;
 }
 
-std::string memory_comparison_table(const std::string& title, const MeasuredMemory& measured,
-                                    const std::vector<std::pair<std::string, Bytes>>& predicted) {
-  std::vector<std::string> headers = {title};
+std::string memory_comparison_table(int rank, int pp_rank, const MeasuredMemory& measured,
+                                    const RecordedPrediction& prediction) {
+  std::vector<std::pair<std::string, Bytes>> predicted;
+  if (pp_rank < static_cast<int>(prediction.rank_parts.size()))
+    predicted = prediction.rank_parts[static_cast<std::size_t>(pp_rank)];
+  std::vector<std::string> headers = {fmt::format("memory of rank {}", rank)};
   if (!predicted.empty()) headers.push_back("predicted");
   headers.push_back("measured");
   if (!predicted.empty()) headers.push_back("ratio");

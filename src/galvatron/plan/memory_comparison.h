@@ -3,11 +3,10 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
+#include "galvatron/plan/recorded_prediction.h"
 
 namespace galvatron::plan {
 
@@ -24,9 +23,9 @@ OrderedJson to_json(const MeasuredMemory& memory);
 // nullopt where one of these is missing or no number.
 std::optional<MeasuredMemory> measured_memory_from_json(const Json& json);
 
-// "kind  predicted  measured  ratio", the sum last. `predicted`: RecordedPrediction::rank_parts of
-// the rank's pipeline rank; empty: without that column.
-std::string memory_comparison_table(const std::string& title, const MeasuredMemory& measured,
-                                    const std::vector<std::pair<std::string, Bytes>>& predicted);
+// Of a rank of pipeline rank `pp_rank`: "kind  predicted  measured  ratio", the sum last; without
+// the prediction's columns where it does not say it.
+std::string memory_comparison_table(int rank, int pp_rank, const MeasuredMemory& measured,
+                                    const RecordedPrediction& prediction);
 
 }  // namespace galvatron::plan

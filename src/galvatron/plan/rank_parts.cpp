@@ -17,13 +17,12 @@ RankUnit* find_tied(std::vector<RankUnit>& units, const UnitSpec& unit) {
 UnitTraffic traffic_of(const Plan& plan, const RankUnit& unit) {
   const int zero_stage = unit.spec.zero_stage(plan.strategy(unit.layer).zero_stage);
   const bool in_bf16 = plan.communication.reduces_in_bf16();
-  const bool each = zero_stage >= 2 && !plan.communication.reduces_once();
+  const bool each = plan.communication.reduces_each(zero_stage);
   const std::int64_t elements = unit.spec.elements;
   UnitTraffic out{unit.used_by, zero_stage == 3, each,
                   unit.spec.has_twins ? unit.spec.tied_name : ""};
   out.gathered_bytes = elements * spec::compute_bytes(plan.precision);
-  out.reduced_bytes = elements * (in_bf16 ? spec::compute_bytes(spec::Precision::kBf16)
-                                          : spec::state_bytes(plan.precision));
+  out.reduced_bytes = elements * spec::reduced_bytes(plan.precision, plan.communication);
   out.reduction_is_costly = each || in_bf16 || (zero_stage > 0 && unit.spec.copies.size > 1);
   return out;
 }

@@ -16,6 +16,7 @@ constexpr double kContentionMs = 10;
 constexpr int kContentionRounds = 101;
 constexpr double kOverlapMs = 20;
 constexpr int kOverlapRounds = 15;
+constexpr double kWorstOverlap = 4;
 
 ComputeLoad::Shape busy_shape(c10::Device device) {
   if (device.is_cuda()) return {4096, 4096, 16384, at::kBFloat16};
@@ -134,7 +135,7 @@ double measure_overlap(const comm::World& world, const ComputeLoad& load, double
     });
     const double longer = std::max(compute, communication);
     const double shorter = std::min(compute, communication);
-    return std::clamp((both - (longer - shorter)) / shorter, 1.0, 2.0);
+    return std::clamp((both - (longer - shorter)) / shorter, 1.0, kWorstOverlap);
   });
 }
 

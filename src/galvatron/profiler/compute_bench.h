@@ -38,8 +38,8 @@ std::vector<profiles::ContentionPoint> measure_contention(const comm::World& wor
                                                           double rounds = 1);
 
 // HardwareProfile::overlap_slowdown: the load beside an all-reduce over all ranks that takes about
-// as long, from 1 (both at full speed) to 2 (as if one after the other). 1 for a world of one.
-// Collective.
+// as long: 1 where both go at full speed, 2 as if one after the other, more where they cost each
+// other caches and turns (ranks without a core to spare). 1 for a world of one. Collective.
 double measure_overlap(const comm::World& world, const ComputeLoad& load, double rounds = 1);
 
 // Norm, clipping and update over fp32 states, ns per element, on this rank alone.

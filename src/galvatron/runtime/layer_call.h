@@ -35,6 +35,11 @@ constexpr bool is_answer(spec::InputKind kind) {
          kind == spec::InputKind::kSecondClasses;
 }
 
+// Borders of documents are found by the host; all else goes to the device.
+constexpr bool stays_on_host(spec::InputKind kind) {
+  return kind == spec::InputKind::kDocuments || kind == spec::InputKind::kTargetDocuments;
+}
+
 // Where a layer finds this kind of input.
 at::Tensor& input_slot(nn::Inputs& inputs, spec::InputKind kind);
 

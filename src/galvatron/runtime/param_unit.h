@@ -49,7 +49,7 @@ struct UnitOptions {
   int zero_stage = 0;
   at::ScalarType compute_type = at::kFloat;
   at::ScalarType state_type = at::kFloat;  // master weights, gradients, optimizer states
-  spec::Communication communication;
+  spec::Communication communication = {};
   c10::Device device = c10::kCPU;
   comm::Group replicas;  // ranks of the stage that hold the same values
   comm::Group shards;    // of these, those that share a whole unit under ZeRO
@@ -74,10 +74,7 @@ class ParamUnit {
   const std::string& name() const { return options_.name; }
   bool is_tied() const { return options_.tie.size() > 1; }  // to copies on other pipeline ranks
   int zero_stage() const { return options_.zero_stage; }
-  // With every microbatch, into a slice; else once a step.
-  bool reduces_each() const {
-    return options_.zero_stage >= 2 && !options_.communication.reduces_once();
-  }
+  bool reduces_each() const { return options_.communication.reduces_each(options_.zero_stage); }
   const std::vector<ParamSlot>& slots() const { return slots_; }
   int slot_of(const std::string& full_name) const;  // -1 when absent
 

@@ -360,9 +360,7 @@ void StageExecutor::add_documents(nn::LayerCall& call, int layer, const StepCont
     const auto read = [&](spec::InputKind kind, std::int64_t length) {
       if (!context.input->says(kind)) return at::Tensor();
       const at::Tensor whole = context.input->fetch(kind, samples, {0, length});
-      const bool is_computed_with =
-          kind == spec::InputKind::kPositions || kind == spec::InputKind::kTokenTypes;
-      return is_computed_with ? whole.to(device_, /*non_blocking=*/true) : whole;
+      return stays_on_host(kind) ? whole : whole.to(device_, /*non_blocking=*/true);
     };
     last_documents_ = {key, document_inputs(call, read)};
   }

@@ -41,7 +41,10 @@ struct Communication {
   // ZeRO-3: parameters gathered ahead beside those of the next layer.
   Bytes gather_window;
 
-  bool reduces_once() const { return grad_reduce == GradReduce::kStep; }
+  // Under a ZeRO stage: with every microbatch, into a slice; else once a step.
+  bool reduces_each(int zero_stage) const {
+    return zero_stage >= 2 && grad_reduce == GradReduce::kMicrobatch;
+  }
   bool reduces_in_bf16() const { return grad_reduce_precision == GradReducePrecision::kBf16; }
   bool operator==(const Communication&) const = default;
 };

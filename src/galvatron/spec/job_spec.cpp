@@ -21,9 +21,8 @@ std::int64_t compute_bytes(Precision precision) {
 
 std::int64_t state_bytes(Precision precision) { return precision == Precision::kFp64 ? 8 : 4; }
 
-std::int64_t reduced_bytes(const JobSpec& job) {
-  return job.communication.reduces_in_bf16() ? compute_bytes(Precision::kBf16)
-                                             : state_bytes(job.precision);
+std::int64_t reduced_bytes(Precision precision, const Communication& communication) {
+  return communication.reduces_in_bf16() ? compute_bytes(Precision::kBf16) : state_bytes(precision);
 }
 
 }  // namespace galvatron::spec

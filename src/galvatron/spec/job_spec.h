@@ -34,10 +34,10 @@ struct JobSpec {
   std::int64_t global_batch = 8;   // samples per optimizer step
   Precision precision = Precision::kBf16;
   const OptimizerSpec* optimizer = &default_optimizer();
-  Communication communication;
+  Communication communication = {};
 };
 
 // Bytes of one element of a gradient on its way to its sum over ranks.
-std::int64_t reduced_bytes(const JobSpec& job);
+std::int64_t reduced_bytes(Precision precision, const Communication& communication);
 
 }  // namespace galvatron::spec

@@ -5,6 +5,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/runtime/layer_call.h"
 
 namespace galvatron::train {
 namespace {
@@ -30,11 +31,6 @@ void without_signals(const Start& start) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   start();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
-// Borders of documents are found by the host.
-bool is_for_the_host(spec::InputKind kind) {
-  return kind == spec::InputKind::kDocuments || kind == spec::InputKind::kTargetDocuments;
 }
 
 }  // namespace
@@ -149,7 +145,7 @@ void ReadAhead::read(Batch& batch, std::unique_lock<std::mutex>& lock) {
 
 DeviceCopies::Copy ReadAhead::fetch(const Batch& batch, const Request& request) const {
   at::Tensor value = samples_.fetch(request.kind, batch.consumed, request.samples, request.tokens);
-  if (is_for_the_host(request.kind)) return {std::move(value), std::nullopt};
+  if (runtime::stays_on_host(request.kind)) return {std::move(value), std::nullopt};
   return copies_.start(value);
 }
 

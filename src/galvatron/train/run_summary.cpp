@@ -124,13 +124,10 @@ void add_stage_row(TextTable& table, const RunSummary& summary, int pp_rank) {
 std::string memory_kinds_table(const RunSummary& summary) {
   if (summary.memory_by_kind.empty()) return "";
   const auto most = std::max_element(summary.peak_memory.begin(), summary.peak_memory.end());
-  const auto rank = static_cast<std::size_t>(most - summary.peak_memory.begin());
-  const auto pp_rank = static_cast<std::size_t>(summary.plan.pp_rank_of(static_cast<int>(rank)));
-  const auto& parts = summary.prediction.rank_parts;
-  return "\n" +
-         plan::memory_comparison_table(
-             fmt::format("memory of rank {}", rank), summary.memory_by_kind.at(rank),
-             parts.empty() ? std::vector<std::pair<std::string, Bytes>>{} : parts.at(pp_rank));
+  const auto rank = static_cast<int>(most - summary.peak_memory.begin());
+  return "\n" + plan::memory_comparison_table(
+                    rank, summary.plan.pp_rank_of(rank),
+                    summary.memory_by_kind.at(static_cast<std::size_t>(rank)), summary.prediction);
 }
 
 }  // namespace

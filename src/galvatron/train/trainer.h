@@ -63,10 +63,9 @@ class Trainer : public TrainState {
 
   using OnStep = std::function<void(const StepRecord&)>;
   // Steps from steps_done() + 1 to the last, behind which all of `test` is evaluated, or until
-  // stopped(); `on_step` hears of each, on every
-  // rank. A failure
-  // drops the groups, so that the other ranks fail at once, and leaves as RuntimeFailure "step N:
-  // ...". Of the steps that are traced on_step finds all so far in engine.trace().
+  // stopped(); `on_step` hears of each, on every rank. A failure drops the groups, so that the
+  // other ranks fail at once, and leaves as RuntimeFailure "step N: ...". Of the steps that are
+  // traced on_step finds all so far in engine.trace().
   void run(const OnStep& on_step);
   // One step, without the care for failures.
   StepRecord step();

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "galvatron/base/error.h"
 #include "galvatron/views/run_view.h"
 
@@ -33,13 +31,8 @@ std::string run_memory_table(const Run& run) {
     if (!most || *rank.measured_bytes > *most->measured_bytes) most = &rank;
   }
   if (!most) return "";
-  const plan::RecordedPrediction prediction =
-      prediction_of(run).value_or(plan::RecordedPrediction{});
-  const auto stage = static_cast<std::size_t>(std::max(0, most->stage));
-  const auto& parts = prediction.rank_parts;
-  return plan::memory_comparison_table(
-      fmt::format("memory of rank {}", most->rank), *most->memory,
-      stage < parts.size() ? parts[stage] : std::vector<std::pair<std::string, Bytes>>{});
+  return plan::memory_comparison_table(most->rank, std::max(0, most->stage), *most->memory,
+                                       prediction_of(run).value_or(plan::RecordedPrediction{}));
 }
 
 planning::Calibration calibrate(const Run& run, const std::string& date) {

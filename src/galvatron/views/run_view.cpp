@@ -271,10 +271,11 @@ OrderedJson predicted_view(const Run& run, const std::optional<plan::RecordedPre
 }
 
 OrderedJson measured_view(const Run& run) {
-  auto seconds = run.summary ? run.summary->measured_seconds : std::nullopt;
-  auto rate = run.summary ? run.summary->tokens_per_second : std::nullopt;
-  if (!seconds) seconds = typical(run, "seconds");
-  if (!rate) rate = typical(run, "tokens_per_second");
+  const auto measured = [&run](auto field, const char* key) {
+    return run.summary && (*run.summary).*field ? (*run.summary).*field : typical(run, key);
+  };
+  const auto seconds = measured(&RecordedSummary::measured_seconds, "seconds");
+  const auto rate = measured(&RecordedSummary::tokens_per_second, "tokens_per_second");
   if (!seconds || !rate) return nullptr;
   return {{"step", amount(Milliseconds{1000 * *seconds})},
           {"tokens_per_second", amount(*rate, planning::rate_text(*rate))}};

@@ -20,10 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test_paths.h"
+
 namespace galvatron::comm {
 namespace {
 
-const std::string kProgram = std::string(GALVATRON_BINARY_DIR) + "/bin/comm_rank_program";
+const std::string kProgram = (testing_paths::binary_dir() / "bin/comm_rank_program").string();
 
 struct Outcome {
   int exit_code = -1;
