@@ -75,8 +75,6 @@ void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
   if (job.data == kSyntheticData) why = "synthetic data have none";
   if (job.make_samples) why = "samples say it themselves, by attention_mask or position_ids";
   if (model.task == spec::Task::kImageClasses) why = "images have none";
-  if (model.task == spec::Task::kSequenceToSequence)
-    why = "the gaps of span corruption are made in one row of all texts";
   if (why == nullptr) return;
   throw ConfigError("[train] documents cannot be ", enum_text(job.documents), " here: ", why,
                     "; leave --documents away");
