@@ -247,7 +247,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(inputs);
   AutoPlanRequest request = auto_plan_request(options, job, launch);
-  request.profiles.job = train::job_spec(job, inputs.seq_length);
+  request.profiles.job = train::job_spec(inputs);
   int code = 0;
   if (!launch.is_rank || launch.world_size == 1) {
     code = make_auto_plan(request);
