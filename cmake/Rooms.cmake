@@ -70,8 +70,8 @@ function(galvatron_room_tests name)
   else()
     target_link_libraries(${target} PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
     galvatron_use_precompiled(${target} galvatron_planning_test_pch)
-    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)  # most of a build is compiling tests
   endif()
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)  # most of a build is compiling tests
   add_test(NAME ${arg_LABEL}.${name} COMMAND ${target} --gtest_brief=1)
   set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
   if(arg_LABEL STREQUAL "unit")

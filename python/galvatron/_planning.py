@@ -57,6 +57,8 @@ class MachineOptions(TypedDict, total=False):
     """Left free of `memory` for predictions that err: "5%" or "2GiB"."""
     tokens: int | str
     """Of the whole training, such as "1T": the answer says how many days it takes."""
+    attended_length: int
+    """Tokens of its own document that a token is compared with on average, where train keeps `documents` apart."""
     calibration: str | PathLike[str]
     """Factors of a run's parts over their prediction, written by `galvatron report RUN --calibrate FILE`."""
     inter_node: str

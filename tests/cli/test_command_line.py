@@ -56,6 +56,7 @@ def test_training_loads_it(start):
         "search",
         "sweep",
         "train",
+        "evaluate",
         "export",
         "simulate",
         "check",

@@ -162,6 +162,15 @@ def test_an_address_that_is_none_is_said_at_once(tmp_path: Path):
     assert "'no-such-host.invalid' of rank 0 has no address here" in refused.stderr
 
 
+def test_ranks_with_different_world_sizes_are_all_told(tmp_path: Path):
+    (port,) = free_ports(1)
+    both = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{**both, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": size} for rank, size in enumerate("23")]
+    for code, output in run_pods([*map(str, JOB)], tmp_path, ranks):
+        assert code == 2, output
+        assert "WORLD_SIZE is 2 for rank 0 and 3 for rank 1: give all ranks the same" in output
+
+
 def test_addresses_in_brackets(tmp_path: Path):
     if not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text():
         pytest.skip("this machine has no IPv6")

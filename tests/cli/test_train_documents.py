@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,12 @@ PLANS = {
 
 @pytest.mark.parametrize(
     ("model", "plans"),
-    [("gpt2-tiny", ["sequences", "pipeline"]), ("llama-tiny", ["sequences"]), ("bert-tiny", ["tensors"])],
+    [
+        ("gpt2-tiny", ["sequences", "pipeline"]),
+        ("llama-tiny", ["sequences"]),
+        ("bert-tiny", ["tensors"]),
+        ("t5-tiny", ["sequences", "tensors", "pipeline"]),
+    ],
 )
 def test_documents_are_kept_apart_under_any_plan(galvatron, documents, tmp_path, model, plans):
     common = ["--model", model, "--data", documents, "--seq-length", 32, *QUICK, "--eval-interval", 3]
@@ -78,12 +85,32 @@ def test_a_run_goes_on_with_the_documents_of_its_checkpoint(galvatron, documents
     assert "documents" in refusal(other)
 
 
+def test_a_prediction_is_of_documents_as_long_as_these(galvatron, documents, tmp_path):
+    """What train counts in the data is what search is to be told."""
+    common = ["--model", "gpt2-tiny", "--seq-length", 32, "--precision", "fp32", "--global-batch", 8]
+
+    def search_and_train(*arguments: object) -> tuple[float, str]:
+        machine = ["--cluster", "8xA100", "--world-size", 2, *arguments, "--output", "plan.json"]
+        found = galvatron("search", *common, *machine)
+        assert found.returncode == 0, found.stderr
+        trained = galvatron("train", *common, "--plan", "plan.json", "--data", documents, "--documents", "packed",
+                            "--steps", 2, "--nproc", 2)  # fmt: skip
+        assert trained.returncode == 0, trained.stderr
+        return json.loads((tmp_path / "plan.json").read_text())["search"]["prediction"]["step_ms"], trained.stdout
+
+    joined, output = search_and_train()
+    said = re.search(r"no prediction: the plan's is of attended length 32, not (\d+)", output)
+    assert said, output
+    apart, output = search_and_train("--attended-length", said[1])
+    assert apart < joined
+    assert "no prediction" not in output
+
+
 def test_where_there_are_no_documents(galvatron, documents):
     def problem(*arguments: object) -> str:
         return refusal(galvatron("train", *QUICK, *arguments))
 
     packed = ["--documents", "packed"]
     assert "synthetic data have none" in problem("--model", "gpt2-tiny", "--data", "synthetic", *packed)
-    assert "span corruption" in problem("--model", "t5-tiny", "--data", documents, *packed)
     assert "images have none" in problem("--model", "vit-tiny", "--data", "synthetic", *packed)
     assert "did you mean 'packed'" in problem("--model", "gpt2-tiny", "--data", documents, "--documents", "packd")

@@ -47,6 +47,18 @@ TEST(RecordedQuestion, IsOfOneTrainingAlone) {
             "the plan's is of optimizer sgd, not adamw");
 }
 
+TEST(RecordedQuestion, OfDocumentsIsOfNearlyAsLongOnes) {
+  Plan plan = predicted_plan();
+  spec::JobSpec job = kJob;
+  job.attended_length = 128;
+  EXPECT_EQ(unlike_recorded(plan, job), "the plan's is of attended length 512, not 128");
+  record_question(plan, job);
+  EXPECT_EQ(recorded_question(plan)->attended_length, 128);
+  EXPECT_EQ(unlike_recorded(plan, kJob), "the plan's is of attended length 128, not 512");
+  job.attended_length = 140;
+  EXPECT_EQ(unlike_recorded(plan, job), std::nullopt);
+}
+
 TEST(RecordedQuestion, IsNotOfAnEditedPlan) {
   for (auto* edit : {+[](Plan& plan) { plan.pipeline.schedule = ScheduleKind::kGPipe; },
                      +[](Plan& plan) { plan.num_microbatches = 2; },

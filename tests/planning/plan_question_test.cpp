@@ -55,6 +55,17 @@ TEST(PricePlan, TheRecordedTrainingCountsUnlessAnotherIsAskedFor) {
   EXPECT_EQ(price(request, plan).question.job.optimizer->name, "adamw");
 }
 
+TEST(PricePlan, TheRecordedDocumentsBelongToTheRecordedLength) {
+  plan::Plan plan = plan_for(8);
+  spec::JobSpec recorded = kPricedJob;
+  recorded.attended_length = 200;
+  plan::record_question(plan, recorded);
+  EXPECT_EQ(price({}, plan).question.job.attended_length, 200);
+  PlanQuestionRequest request;
+  request.question.seq_length = 128;
+  EXPECT_EQ(price(request, plan).question.job.attended_length, 0);
+}
+
 TEST(PricePlan, APredictionSaysWhatItIsOf) {
   const PricedPlan priced = price({}, plan_for(8));
   const plan::Plan plan = with_prediction(priced);

@@ -58,6 +58,22 @@ TEST(PrepareQuestion, TakesTheModelsOwnLengthUpToTheUsual) {
   EXPECT_EQ(ask(request, "qwen2.5-7b").job.seq_length, 16384);
 }
 
+TEST(PrepareQuestion, DocumentsAreOfTextAndNoLongerThanASample) {
+  QuestionRequest request;
+  request.attended_length = 512;
+  const Question apart = ask(request, "llama2-7b"), whole = ask({}, "llama2-7b");
+  EXPECT_EQ(apart.job.attended_length, 512);
+  EXPECT_LT(apart.profile.lookup(1, 1, 1).forward, whole.profile.lookup(1, 1, 1).forward);
+  EXPECT_EQ(apart.profile.lookup(1, 1, 1).activation, whole.profile.lookup(1, 1, 1).activation);
+  request.seq_length = 256;
+  EXPECT_EQ(config_error_of([&] { ask(request, "llama2-7b"); }),
+            "[search] --attended-length 512 is more than the sample's 256 tokens; a document ends "
+            "where its sample does");
+  request.seq_length = 0;
+  EXPECT_NE(config_error_of([&] { ask(request, "vit-base"); }).find("reads images"),
+            std::string::npos);
+}
+
 TEST(ParseMargin, ReadsAShareOrASize) {
   EXPECT_EQ(parse_margin("5%", "m"), (MemoryMargin{0.05, {}}));
   EXPECT_EQ(parse_margin("0", "m"), MemoryMargin{});

@@ -105,6 +105,48 @@ TEST(KernelRates, ShortSequencesAndFewHeadsFillNoKernel) {
               2 * block_of_7b({}, 2048, 1, 1).selective_recompute.value, 1e-9);
 }
 
+// Work of a block in documents of a quarter of the samples.
+LayerMeasurement in_quarters(const spec::ModelSpec& model, int layer_index, double share = 0.25) {
+  return analytic_layer(model.layer(layer_index), model, 2048, spec::Precision::kBf16, flops_only(),
+                        1, 1, share);
+}
+
+TEST(AnalyticDocuments, AttendAsShorterSamplesDoAndKeepWhatWholeOnesDo) {
+  const spec::ModelSpec model = spec::load_model("llama2-7b");
+  const LayerMeasurement whole = in_quarters(model, 1, 1), apart = in_quarters(model, 1);
+  const LayerMeasurement four = analytic_layer(model.layer(1), model, 512, spec::Precision::kBf16,
+                                               flops_only(), 1, /*samples=*/4);
+  EXPECT_NEAR(apart.forward.value, four.forward.value, 1e-9 * four.forward.value);
+  EXPECT_NEAR(apart.backward.value, four.backward.value, 1e-9 * four.backward.value);
+  EXPECT_NEAR(apart.selective_recompute.value, whole.selective_recompute.value / 4, 1e-9);
+  EXPECT_LT(apart.forward, whole.forward);
+  EXPECT_EQ(apart.activation, whole.activation);
+  EXPECT_EQ(apart.forward_workspace, whole.forward_workspace);
+  EXPECT_EQ(in_quarters(model, 0).forward, in_quarters(model, 0, 1).forward);
+}
+
+TEST(AnalyticDocuments, AreAMaskWhereAttentionDrops) {
+  Json config = spec::load_model("gpt2").config;
+  config["attn_pdrop"] = 0.1;
+  config["n_positions"] = 2048;
+  const spec::ModelSpec model = spec::model_from_config(config, "dropping");
+  EXPECT_EQ(in_quarters(model, 1), in_quarters(model, 1, 1));
+}
+
+TEST(AnalyticDocuments, OfT5AreApartInCrossAttentionToo) {
+  const spec::ModelSpec model = spec::load_model("t5-3b");
+  Json config = model.config;
+  config["dropout_rate"] = 0.0;
+  const spec::ModelSpec plain = spec::model_from_config(config, "plain");
+  const int decoder = plain.num_layers() - 2;
+  const double saved =
+      in_quarters(plain, decoder, 1).forward.value - in_quarters(plain, decoder).forward.value;
+  spec::ModelSpec alone = plain;
+  alone.layers[static_cast<std::size_t>(decoder)].shape.cross_attention = false;
+  EXPECT_GT(saved, in_quarters(alone, decoder, 1).forward.value -
+                       in_quarters(alone, decoder).forward.value);
+}
+
 TEST(KernelRates, AreThoseOfTheGeneration) {
   EXPECT_EQ(kernel_rates("NVIDIA A100 80GB SXM"), kernel_rates("A100-40G"));
   EXPECT_EQ(kernel_rates("NVIDIA H200 141GB SXM"), kernel_rates("NVIDIA H100 80GB HBM3"));

@@ -82,6 +82,21 @@ TEST(ModelProfile, LongerSequencesGrowFasterThanTheirTokens) {
   EXPECT_EQ(longer.activation.value, 2 * measured.activation.value);
 }
 
+TEST(ModelProfile, DocumentsTakeLessTimeAndTheSameMemory) {
+  ModelProfile profile = profile_of("gpt2-tiny");
+  profile.prepare(spec::load_model("gpt2-tiny"), 64, spec::Precision::kFp32,
+                  /*attended_share=*/0.25);
+  const LayerMeasurement whole = prepared().lookup(1, 1, 1), apart = profile.lookup(1, 1, 1);
+  EXPECT_LT(apart.forward, whole.forward);
+  EXPECT_GT(apart.forward.value, whole.forward.value / 2);
+  EXPECT_LT(apart.backward, whole.backward);
+  EXPECT_EQ(apart.activation, whole.activation);
+  EXPECT_EQ(profile.lookup(0, 1, 1).forward, prepared().lookup(0, 1, 1).forward);
+  EXPECT_EQ(profile.extrapolations({1}),
+            std::vector<std::string>{"attention in documents of 16 tokens: from whole samples "
+                                     "measured, by their shapes"});
+}
+
 TEST(ModelProfile, SaysWhatItCarriesOver) {
   using Texts = std::vector<std::string>;
   EXPECT_EQ(prepared().extrapolations({1}), Texts{});

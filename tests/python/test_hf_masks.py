@@ -26,6 +26,7 @@ SEQ2SEQ = ["t5", "mt5-untied"]
 BATCH, LENGTH = hf_models.BATCH, hf_models.SEQ_LENGTH
 FRONT, BEHIND = [3, 0, 7, 1], [0, 5, 2, 0]  # tokens of padding of each sample
 TEXTS = [[23], [9, 14], [4, 1, 10, 8], [22, 1]]  # tokens of each text of a packed sample
+SHARES = [[1], [2, 3], [1, 1, 2, 1], [4, 1]]  # of the targets, where a sample has them
 
 
 class Case:
@@ -157,3 +158,39 @@ def test_packed_texts_are_those_one_by_one(name, tmp_path):
     again = model(input_ids=tokens, labels=tokens, position_ids=positions, attention_mask=numbers)
     assert torch.equal(again.logits, packed.logits)
     assert torch.equal(again.loss, packed.loss)
+
+
+def numbered(sizes: list[list[int]], length: int) -> torch.Tensor:
+    """The number of each token's text, from 1; padding behind them is 0."""
+    rows = torch.zeros(len(sizes), length, dtype=torch.long)
+    for row, texts in zip(rows, sizes, strict=True):
+        row[: sum(texts)] = torch.repeat_interleave(torch.arange(1, len(texts) + 1), torch.tensor(texts))
+    return rows
+
+
+@pytest.mark.parametrize("name", SEQ2SEQ)
+def test_packed_pairs_are_those_one_by_one(name, tmp_path):
+    """Both sequences of a sample hold several texts, told apart by numbers in their masks."""
+    case = Case(name, tmp_path / "hf")
+    tokens, targets, labels = (case.batch[key] for key in ("input_ids", "decoder_input_ids", "labels"))
+    masks = [numbered(TEXTS, LENGTH), numbered(SHARES, targets.shape[1])]
+    labels = labels.masked_fill(masks[1] == 0, -100)
+    model = galvatron.from_pretrained(case.folder, torch.float64)
+    batch = {"input_ids": tokens, "decoder_input_ids": targets, "labels": labels}
+    packed = model(**batch, attention_mask=masks[0], decoder_attention_mask=masks[1])
+    sums, theirs, ours = 0.0, [], []
+    for sample, texts in enumerate(TEXTS):
+        for number in range(1, len(texts) + 1):
+            read, said = (mask[sample] == number for mask in masks)
+            alone = case.model(input_ids=tokens[sample, read][None], decoder_input_ids=targets[sample, said][None])
+            theirs.append(alone.logits[0])
+            ours.append(packed.logits[sample, said])
+            sums += torch.nn.functional.cross_entropy(theirs[-1], labels[sample, said], reduction="sum")
+    loss = sums / (labels != -100).sum()
+    loss.backward()
+    assert packed.loss.item() == pytest.approx(loss.item(), rel=TOLERANCE)
+    largest = torch.cat(theirs).abs().max()
+    assert (torch.cat(ours) - torch.cat(theirs)).abs().max() <= TOLERANCE * largest
+    packed.loss.backward()
+    gradients = {case.names[key]: p.grad for key, p in case.model.named_parameters() if p.grad is not None}
+    require_same({name: parameter.grad for name, parameter in model.by_name().items()}, gradients)

@@ -53,7 +53,7 @@ class AutoPlan {
     profiles_.library_path = library_path;
     profiles_.model = inputs.job.model_source();
     profiles_.overrides = inputs.job.overrides;
-    profiles_.job = train::job_spec(inputs.job, inputs.seq_length);
+    profiles_.job = train::job_spec(inputs);
     profiles_.world_size = environment_.world_size;
     profiles_.ranks_per_node = environment_.local_world_size;
     profiles_.device = comm::pick_device(job.device).is_cuda() ? "cuda" : "cpu";
@@ -71,6 +71,7 @@ class AutoPlan {
                        {"global_batch", profiles_.job.global_batch},
                        {"precision", spec::to_text(profiles_.job.precision)},
                        {"optimizer", profiles_.job.optimizer->name}};
+    if (profiles_.job.attended_length > 0) out["attended_length"] = profiles_.job.attended_length;
     if (!calibration_.empty()) out["calibration"] = calibration_;
     return out.dump();
   }

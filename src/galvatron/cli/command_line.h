@@ -33,6 +33,7 @@ inline constexpr std::array kCommands = {
     CommandEntry{"sweep", "Best plans for lists of models, machines, lengths, batches, budgets",
                  false},
     CommandEntry{"train", "Train a model under a plan", true},
+    CommandEntry{"evaluate", "Loss and accuracy of weights over data, without training", true},
     CommandEntry{"report", "One HTML page about a training run, or the run live in the browser",
                  false},
     CommandEntry{"export", "Write any checkpoint's weights as a Hugging Face folder", true},

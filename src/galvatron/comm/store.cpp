@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -100,8 +102,32 @@ std::string take(c10d::Store& store, const std::string& key) {
   return {bytes.begin(), bytes.end()};
 }
 
+// What stands under `key` of the ranks that met last.
+std::optional<std::string> find_current(c10d::Store& store, const std::string& key) {
+  try {
+    if (!store.check({kCurrentMeetingKey})) return std::nullopt;
+    const std::string path = take(store, kCurrentMeetingKey) + "/" + key;
+    return store.check({path}) ? std::optional(take(store, path)) : std::nullopt;
+  } catch (const c10::Error&) {
+    return std::nullopt;
+  }
+}
+
+// Ranks by what they take for the number of all.
+using RanksOfSize = std::map<int, std::vector<int>>;
+
+std::string different_sizes(const RanksOfSize& sizes) {
+  std::string said;
+  for (const auto& [size, ranks] : sizes) {
+    if (!said.empty()) said += " and ";
+    said += std::to_string(size) + " for " + rank_set_name(ranks);
+  }
+  return "[launch] WORLD_SIZE is " + said + ": give all ranks the same";
+}
+
 // How ranks meet in a store in which earlier ranks may have left anything: each says hello with a
-// name that nobody had before, rank 0 answers that name, and only who was answered confirms.
+// name that nobody had before, rank 0 answers that name, and only who was answered confirms, with
+// its WORLD_SIZE. Rank 0 then says who has met, or to all alike that their sizes differ.
 class Reception {
  public:
   Reception(c10d::Store& store, const LaunchEnvironment& environment, std::string base,
@@ -119,9 +145,10 @@ class Reception {
     try {
       put(store_, hello_key(environment_.rank), name_ + " " + host_name());
       out.prefix = environment_.rank == 0 ? receive_all() : be_received();
-      const std::string hosts = take(store_, out.prefix + "/go");
-      for (const Json& host : Json::parse(hosts)) out.hosts.push_back(host.get<std::string>());
-      require_same_size(static_cast<int>(out.hosts.size()));
+      const Json hosts = Json::parse(take(store_, go_key(out.prefix)));
+      if (hosts.is_string()) hear_refusal(out.prefix, hosts.get<std::string>());
+      require_same_size(static_cast<int>(hosts.size()));
+      for (const Json& host : hosts) out.hosts.push_back(host.get<std::string>());
     } catch (const c10::DistStoreError&) {
       fail_absent();
     } catch (const c10::Error& error) {
@@ -146,6 +173,12 @@ class Reception {
   static std::string confirm_key(const std::string& prefix, int rank) {
     return prefix + "/joined/" + std::to_string(rank);
   }
+  // The hosts of all, or a sentence about their sizes.
+  static constexpr const char* kGo = "go";
+  static std::string go_key(const std::string& prefix) { return prefix + "/" + kGo; }
+  static std::string heard_key(const std::string& prefix, int rank) {
+    return prefix + "/heard/" + std::to_string(rank);
+  }
 
   std::chrono::milliseconds time_left() const {
     const auto left =
@@ -153,63 +186,127 @@ class Reception {
     return std::max(left, std::chrono::milliseconds(1));
   }
 
+  // Of those who have met without this rank, or while it was answered.
   void require_same_size(int of_rank_0) const {
     if (of_rank_0 == environment_.world_size) return;
-    throw ConfigError("[launch] WORLD_SIZE is ", environment_.world_size, " for rank ",
-                      environment_.rank, " and ", of_rank_0, " for rank 0: give all the same");
+    throw ConfigError(
+        different_sizes({{of_rank_0, {0}}, {environment_.world_size, {environment_.rank}}}));
+  }
+
+  [[noreturn]] void hear_refusal(const std::string& prefix, const std::string& sentence) {
+    put(store_, heard_key(prefix, environment_.rank), "1");
+    throw ConfigError(sentence);
   }
 
   // The first beat is there before anybody looks for it.
   void confirm(const std::string& prefix) {
     put(store_, prefix + "/" + life_key(environment_.rank),
         beat_to_text(make_beat({}, host_name(), 0, 0)));
-    put(store_, confirm_key(prefix, environment_.rank), "1");
+    put(store_, confirm_key(prefix, environment_.rank), std::to_string(environment_.world_size));
   }
 
   std::string be_received() {
     const std::string key = answer_key(environment_.rank, name_);
-    store_.wait({key}, time_left());
+    std::optional<std::int64_t> beat_of_rank_0;
+    while (!comes_soon(key)) refuse_if_left_out(beat_of_rank_0);
     const std::string prefix = take(store_, key);
     confirm(prefix);
-    store_.wait({prefix + "/go"}, time_left());
+    store_.wait({go_key(prefix)}, time_left());
     return prefix;
+  }
+
+  bool comes_soon(const std::string& key) {
+    constexpr std::chrono::milliseconds kBetweenBeats{1500};
+    try {
+      store_.wait({key}, std::min(time_left(), kBetweenBeats));
+      return true;
+    } catch (const c10::DistStoreError&) {
+      if (Clock::now() >= deadline_) throw;
+      return false;
+    }
+  }
+
+  // Ranks that have met look out for nobody any more: where they live, one whose number is beyond
+  // theirs comes in vain. `last_beat`: the number of rank 0's last beat as it was seen before.
+  void refuse_if_left_out(std::optional<std::int64_t>& last_beat) {
+    const auto hosts = find_current(store_, kGo);
+    const auto beat = find_current(store_, life_key(0));
+    if (!hosts || !beat) return;
+    const std::int64_t number = beat_from_text(*beat).number;
+    const auto size = static_cast<int>(Json::parse(*hosts).size());
+    if (environment_.rank >= size && last_beat && number > *last_beat) require_same_size(size);
+    last_beat = number;
   }
 
   std::string receive_all() {
     const std::string prefix = base_ + "/" + name_;
     put(store_, prefix + "/" + kVerdictKey, kNoVerdict);
     confirm(prefix);
-    guests_.resize(static_cast<std::size_t>(environment_.world_size));
-    guests_[0] = {name_, host_name(), true};
+    // One more than there should be: where WORLD_SIZE is larger elsewhere, there is such a rank.
+    guests_.resize(static_cast<std::size_t>(environment_.world_size) + 1);
+    guests_[0] = {name_, host_name(), environment_.world_size};
     constexpr std::chrono::milliseconds kFirstPause{2}, kLongestPause{50};
+    std::optional<Clock::time_point> last_call;
     for (auto pause = kFirstPause; !look_around(prefix);
          pause = std::min(2 * pause, kLongestPause)) {
-      if (Clock::now() > deadline_) fail_absent();
+      const Clock::time_point now = Clock::now();
+      // Those who are about to come shall hear it too.
+      if (!last_call && sizes().size() > 1) last_call = now + std::chrono::seconds(3);
+      if (last_call && now > *last_call) break;
+      if (now > deadline_) fail_absent();
       std::this_thread::sleep_for(pause);
     }
+    if (const RanksOfSize found = sizes(); found.size() > 1) refuse(prefix, different_sizes(found));
     OrderedJson hosts = OrderedJson::array();
-    for (const Guest& guest : guests_) hosts.push_back(guest.host);
-    put(store_, prefix + "/go", hosts.dump());
+    for (int rank = 0; rank < environment_.world_size; ++rank)
+      hosts.push_back(guests_[static_cast<std::size_t>(rank)].host);
+    put(store_, go_key(prefix), hosts.dump());
     return prefix;
   }
 
   // True when everybody has confirmed.
   bool look_around(const std::string& prefix) {
     bool all = true;
-    for (int rank = 1; rank < environment_.world_size; ++rank) {
+    for (int rank = 1; rank <= environment_.world_size; ++rank) {
       Guest& guest = guests_[static_cast<std::size_t>(rank)];
-      if (guest.confirmed) continue;
+      if (guest.confirmed()) continue;
       if (store_.check({hello_key(rank)})) answer(rank, guest, prefix);
-      guest.confirmed = !guest.name.empty() && store_.check({confirm_key(prefix, rank)});
-      all = all && guest.confirmed;
+      if (!guest.name.empty() && store_.check({confirm_key(prefix, rank)}))
+        guest.world_size = std::stoi(take(store_, confirm_key(prefix, rank)));
+      all = all && (guest.confirmed() || rank == environment_.world_size);
     }
     return all;
   }
 
   struct Guest {
     std::string name, host;
-    bool confirmed = false;
+    int world_size = 0;  // as it says when it confirms
+    bool confirmed() const { return world_size > 0; }
   };
+
+  // Of those who have confirmed.
+  RanksOfSize sizes() const {
+    RanksOfSize out;
+    for (std::size_t rank = 0; rank < guests_.size(); ++rank) {
+      if (guests_[rank].confirmed())
+        out[guests_[rank].world_size].push_back(static_cast<int>(rank));
+    }
+    return out;
+  }
+
+  // Ends when all who have come know: the store may end with this process.
+  [[noreturn]] void refuse(const std::string& prefix, const std::string& why) {
+    put(store_, go_key(prefix), OrderedJson(why).dump());
+    std::vector<std::string> heard;
+    for (std::size_t rank = 1; rank < guests_.size(); ++rank) {
+      if (guests_[rank].confirmed()) heard.push_back(heard_key(prefix, static_cast<int>(rank)));
+    }
+    try {
+      store_.wait(heard, std::chrono::seconds(5));
+    } catch (const c10::Error&) {  // somebody has died since
+    }
+    throw ConfigError(why);
+  }
 
   void answer(int rank, Guest& guest, const std::string& prefix) {
     const std::string hello = take(store_, hello_key(rank));
@@ -222,7 +319,7 @@ class Reception {
   }
 
   bool is_absent(int rank) {
-    if (!guests_.empty()) return !guests_[static_cast<std::size_t>(rank)].confirmed;
+    if (!guests_.empty()) return !guests_[static_cast<std::size_t>(rank)].confirmed();
     return !store_.check({hello_key(rank)});
   }
 
@@ -286,21 +383,6 @@ c10::intrusive_ptr<c10d::Store> connect_again(const LaunchEnvironment& environme
                                               const Meeting& meeting) {
   return c10::make_intrusive<c10d::PrefixStore>(meeting.prefix, open_store(environment));
 }
-
-namespace {
-
-// What stands under `key` of the ranks that met last.
-std::optional<std::string> find_current(c10d::Store& store, const std::string& key) {
-  try {
-    if (!store.check({kCurrentMeetingKey})) return std::nullopt;
-    const std::string path = take(store, kCurrentMeetingKey) + "/" + key;
-    return store.check({path}) ? std::optional(take(store, path)) : std::nullopt;
-  } catch (const c10::Error&) {
-    return std::nullopt;
-  }
-}
-
-}  // namespace
 
 std::optional<Beat> find_beat(c10d::Store& store, int rank) {
   const std::optional<std::string> text = find_current(store, life_key(rank));

@@ -29,8 +29,9 @@ struct Meeting {
 };
 
 // The store of `environment`: served here by rank 0 unless somebody else does. Returns when every
-// rank has come; RuntimeFailure naming those that did not within the timeout. What earlier ranks
-// have left in a store that outlives them does not count.
+// rank has come; RuntimeFailure naming those that did not within the timeout, ConfigError on every
+// rank where they differ in WORLD_SIZE. What earlier ranks have left in a store that outlives them
+// does not count.
 Meeting join_store(const LaunchEnvironment& environment, std::chrono::milliseconds timeout);
 
 // Another connection to the store of a meeting.

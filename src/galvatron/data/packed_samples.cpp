@@ -32,7 +32,8 @@ Range choose_documents(const IndexedDataset& dataset, const TokenSamplesOptions&
 
 }  // namespace
 
-PackedSamples::PackedSamples(const TokenSamplesOptions& options, std::int64_t vocab_size)
+PackedSamples::PackedSamples(const TokenSamplesOptions& options, std::int64_t vocab_size,
+                             const SizeOf& taken_by)
     : dataset_(options.prefix), seq_length_(options.seq_length), vocab_size_(vocab_size) {
   const Range documents = choose_documents(dataset_, options);
   check_corpus_info(dataset_, vocab_size_);
@@ -44,7 +45,9 @@ PackedSamples::PackedSamples(const TokenSamplesOptions& options, std::int64_t vo
   }
   std::vector<std::int32_t> sizes;
   sizes.reserve(pieces_.size());
-  for (const Piece& piece : pieces_) sizes.push_back(piece.size);
+  for (const Piece& piece : pieces_) {
+    sizes.push_back(taken_by ? static_cast<std::int32_t>(taken_by(piece.size)) : piece.size);
+  }
   packing_ = pack_best_fit(sizes, static_cast<std::int32_t>(seq_length_));
   order_ = {{0, packing_.num_bins()}, options.shuffle, options.seed};
 }

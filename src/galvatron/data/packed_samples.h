@@ -1,6 +1,7 @@
 // Training samples of whole documents: as many in each as fit best, the rest is padding.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "galvatron/data/best_fit.h"
@@ -17,8 +18,13 @@ namespace galvatron::data {
 // What is packed where is a function of the file, the split and seq_length.
 class PackedSamples : public TokenRows {
  public:
-  // `options`: keep_documents_apart is as good as set. ConfigError as TokenSamples.
-  PackedSamples(const TokenSamplesOptions& options, std::int64_t vocab_size);
+  // Tokens of a sample that a piece of so many tokens takes: as many at least, and no more than a
+  // sample has.
+  using SizeOf = std::function<std::int64_t(std::int64_t tokens)>;
+  // `options`: keep_documents_apart is as good as set. A piece takes its tokens where `taken_by` is
+  // empty. ConfigError as TokenSamples.
+  PackedSamples(const TokenSamplesOptions& options, std::int64_t vocab_size,
+                const SizeOf& taken_by = {});
 
   std::int64_t size() const override { return packing_.num_bins(); }
   std::int64_t seq_length() const override { return seq_length_; }

@@ -1,6 +1,7 @@
 #include "galvatron/data/span_samples.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <ATen/ATen.h>
 
@@ -10,6 +11,8 @@
 
 namespace galvatron::data {
 namespace {
+
+constexpr std::int64_t kLeastText = 2;  // a token that stays, and one that is asked for
 
 // `total` in `parts` pieces of at least 1, all divisions alike probable: parts - 1 of the borders
 // between neighbours are cuts. REQUIRES: 1 <= parts <= total.
@@ -28,6 +31,16 @@ std::vector<std::int64_t> random_lengths(std::int64_t total, std::int64_t parts,
   return lengths;
 }
 
+// Of the first tokens of a text, as many as there is room for; none where that is too little.
+std::optional<spec::SpanCorruption> corruption_within(std::int64_t text, std::int64_t inputs,
+                                                      std::int64_t targets) {
+  for (; text >= kLeastText; --text) {
+    const spec::SpanCorruption out = spec::corruption_of_text(text);
+    if (out.inputs <= inputs && out.targets <= targets) return out;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 SpanSamples::SpanSamples(std::unique_ptr<TokenRows> rows, std::int64_t seq_length,
@@ -37,27 +50,86 @@ SpanSamples::SpanSamples(std::unique_ptr<TokenRows> rows, std::int64_t seq_lengt
              lengths_.text);
 }
 
-SpanSamples::Corrupted SpanSamples::corrupt(std::int64_t sample) const {
-  std::vector<std::int64_t> text(static_cast<std::size_t>(lengths_.text));
-  rows_->read_tokens(sample, 0, text);
-  const std::uint64_t key =
-      scramble(scramble(options_.seed ^ 0x7370616eULL) ^ static_cast<std::uint64_t>(sample));
-  const auto kept = random_lengths(lengths_.text - lengths_.noise, lengths_.spans, key);
-  const auto gaps = random_lengths(lengths_.noise, lengths_.spans, scramble(key));
-  Corrupted out;
-  auto next = text.begin();
+bool SpanSamples::says(spec::InputKind kind) const {
+  return rows_->has_documents() &&
+         (kind == spec::InputKind::kDocuments || kind == spec::InputKind::kTargetDocuments);
+}
+
+std::vector<SpanSamples::Text> SpanSamples::texts(std::int64_t sample) const {
+  if (!rows_->has_documents()) return {{0, lengths_}};
+  std::vector<Text> out;
+  std::int64_t inputs = lengths_.inputs, targets = lengths_.targets;  // room
+  for (const DocumentPart& part : rows_->documents(sample)) {
+    const auto lengths = corruption_within(part.tokens.size(), inputs, targets);
+    if (!lengths) continue;
+    out.push_back({part.tokens.begin, *lengths});
+    inputs -= lengths->inputs;
+    targets -= lengths->targets;
+  }
+  return out;
+}
+
+void SpanSamples::add_text(Corrupted& out, const Text& text, std::int64_t sample,
+                           std::uint64_t key) const {
+  const spec::SpanCorruption& lengths = text.lengths;
+  Row tokens(static_cast<std::size_t>(lengths.text));
+  rows_->read_tokens(sample, text.first, tokens);
+  const auto kept = random_lengths(lengths.text - lengths.noise, lengths.spans, key);
+  const auto gaps = random_lengths(lengths.noise, lengths.spans, scramble(key));
+  out.target_inputs.push_back(options_.start_token);
+  auto next = tokens.begin();
   for (std::size_t span = 0; span < kept.size(); ++span) {
     const std::int64_t sentinel = options_.first_sentinel - static_cast<std::int64_t>(span);
     out.inputs.insert(out.inputs.end(), next, next + kept[span]);
     next += kept[span];
     out.inputs.push_back(sentinel);
-    out.targets.push_back(sentinel);
-    out.targets.insert(out.targets.end(), next, next + gaps[span]);
+    for (Row* targets : {&out.target_inputs, &out.labels}) {
+      targets->push_back(sentinel);
+      targets->insert(targets->end(), next, next + gaps[span]);
+    }
     next += gaps[span];
   }
   out.inputs.push_back(options_.end_token);
-  out.targets.push_back(options_.end_token);
+  out.labels.push_back(options_.end_token);
+}
+
+SpanSamples::Corrupted SpanSamples::corrupt(std::int64_t sample) const {
+  std::uint64_t key =
+      scramble(scramble(options_.seed ^ 0x7370616eULL) ^ static_cast<std::uint64_t>(sample));
+  Corrupted out;
+  std::int64_t id = 0;
+  for (const Text& text : texts(sample)) {
+    add_text(out, text, sample, key);
+    out.documents.resize(out.inputs.size(), ++id);
+    out.target_documents.resize(out.labels.size(), id);
+    key = scramble(scramble(key));  // scramble(key) is that of its gaps
+  }
+  const auto inputs = static_cast<std::size_t>(lengths_.inputs);
+  const auto targets = static_cast<std::size_t>(lengths_.targets);
+  GALV_CHECK(out.inputs.size() <= inputs && out.labels.size() <= targets, "texts of ",
+             out.inputs.size(), " and ", out.labels.size(), " tokens in samples of ", inputs,
+             " and ", targets);
+  for (Row* row : {&out.inputs, &out.documents}) row->resize(inputs, 0);
+  for (Row* row : {&out.target_inputs, &out.target_documents}) row->resize(targets, 0);
+  out.labels.resize(targets, kIgnoredLabel);
   return out;
+}
+
+const SpanSamples::Row& SpanSamples::row_of(const Corrupted& sample, spec::InputKind kind) {
+  switch (kind) {
+    case spec::InputKind::kTokens:
+      return sample.inputs;
+    case spec::InputKind::kTargetTokens:
+      return sample.target_inputs;
+    case spec::InputKind::kLabels:
+      return sample.labels;
+    case spec::InputKind::kDocuments:
+      return sample.documents;
+    case spec::InputKind::kTargetDocuments:
+      return sample.target_documents;
+    default:
+      GALV_CHECK(false, "samples of spans have tokens, targets, labels and documents");
+  }
 }
 
 at::Tensor SpanSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
@@ -66,12 +138,8 @@ at::Tensor SpanSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range
   std::int64_t* out = batch.data_ptr<std::int64_t>();
   for (std::int64_t sample = consumed + samples.begin; sample < consumed + samples.end; ++sample) {
     if (tokens.empty()) break;
-    Corrupted row = corrupt(sample);
-    if (kind == spec::InputKind::kTargetTokens) {
-      row.targets.insert(row.targets.begin(), options_.start_token);
-      row.targets.pop_back();
-    }
-    const auto& from = kind == spec::InputKind::kTokens ? row.inputs : row.targets;
+    const Corrupted corrupted = corrupt(sample);
+    const Row& from = row_of(corrupted, kind);
     GALV_CHECK(tokens.end <= static_cast<std::int64_t>(from.size()), "tokens up to ", tokens.end,
                " of ", from.size());
     out = std::copy(from.begin() + tokens.begin, from.begin() + tokens.end, out);
@@ -79,8 +147,13 @@ at::Tensor SpanSamples::fetch(spec::InputKind kind, std::int64_t consumed, Range
   return batch;
 }
 
-double SpanSamples::num_labels(std::int64_t, std::int64_t count) const {
-  return static_cast<double>(count * lengths_.targets);
+double SpanSamples::num_labels(std::int64_t consumed, std::int64_t count) const {
+  if (!rows_->has_documents()) return static_cast<double>(count * lengths_.targets);
+  std::int64_t labels = 0;
+  for (std::int64_t sample = consumed; sample < consumed + count; ++sample) {
+    for (const Text& text : texts(sample)) labels += text.lengths.targets;
+  }
+  return static_cast<double>(labels);
 }
 
 }  // namespace galvatron::data

@@ -20,7 +20,11 @@ struct SpanOptions {
 
 // About 15 % of a text's tokens, in spans of 3 on average, are replaced by one sentinel each; the
 // target is each sentinel with what it stands for. Where the spans lie is a function of (seed,
-// sample) only, and new in each epoch; every sample has the same lengths, so nothing is padded.
+// sample) only, and new in each epoch. A sample of one text has the same lengths as every other, so
+// nothing is padded. Documents that are kept apart are texts of their own: each has its spans, its
+// first sentinel, its end, and its place in both sequences. Behind the last of them is padding,
+// token 0; of one for which there is too little room its first tokens count, and a document of one
+// token is left out.
 class SpanSamples : public SampleSource {
  public:
   // REQUIRES: seq_length >= 3, rows of span_corruption(seq_length).text tokens.
@@ -32,13 +36,25 @@ class SpanSamples : public SampleSource {
   // later.
   at::Tensor fetch(spec::InputKind kind, std::int64_t consumed, Range samples,
                    Range tokens) const override;
+  bool says(spec::InputKind kind) const override;
   double num_labels(std::int64_t consumed, std::int64_t count) const override;
 
  private:
+  using Row = std::vector<std::int64_t>;
+  // What the encoder reads, what the decoder reads and shall say, and which text of the sample the
+  // tokens of both are of.
   struct Corrupted {
-    std::vector<std::int64_t> inputs, targets;
+    Row inputs, target_inputs, labels, documents, target_documents;
   };
+  // Tokens [first, first + lengths.text) of a sample's row.
+  struct Text {
+    std::int64_t first = 0;
+    spec::SpanCorruption lengths;
+  };
+  std::vector<Text> texts(std::int64_t sample) const;
+  void add_text(Corrupted& out, const Text& text, std::int64_t sample, std::uint64_t key) const;
   Corrupted corrupt(std::int64_t sample) const;
+  static const Row& row_of(const Corrupted& sample, spec::InputKind kind);
 
   std::unique_ptr<TokenRows> rows_;
   spec::SpanCorruption lengths_;

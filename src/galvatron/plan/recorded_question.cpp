@@ -1,5 +1,6 @@
 #include "galvatron/plan/recorded_question.h"
 
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -20,6 +21,16 @@ std::optional<std::string> recorded_digest(const Plan& plan) {
   return search[kDigest].get<std::string>();
 }
 
+// One of the two may be counted in data, and the other given by hand.
+bool attend_alike(const spec::JobSpec& a, const spec::JobSpec& b) {
+  constexpr double kMostApart = 0.05;
+  return std::abs(spec::attended_share(a) - spec::attended_share(b)) <= kMostApart;
+}
+
+std::int64_t attended_tokens(const spec::JobSpec& job) {
+  return job.attended_length == 0 ? job.seq_length : job.attended_length;
+}
+
 }  // namespace
 
 std::string plan_digest(const Plan& plan) {
@@ -34,6 +45,7 @@ void record_question(Plan& plan, const spec::JobSpec& job) {
   question["global_batch"] = job.global_batch;
   question["precision"] = spec::to_text(job.precision);
   question["optimizer"] = job.optimizer->name;
+  if (job.attended_length > 0) question["attended_length"] = job.attended_length;
   plan.search[kDigest] = plan_digest(plan);
 }
 
@@ -48,6 +60,7 @@ std::optional<spec::JobSpec> recorded_question(const Plan& plan) {
     job.global_batch = reader.get_int("global_batch", 1, kMost);
     job.precision = spec::parse_precision(reader.get_string("precision"));
     job.optimizer = &spec::find_optimizer(reader.get_string("optimizer"));
+    job.attended_length = reader.get_int_or("attended_length", 0, 0, kMost);
   } catch (const ConfigError&) {
     return std::nullopt;  // the section is free: somebody else's words
   }
@@ -70,6 +83,9 @@ std::optional<std::string> unlike_recorded(const Plan& plan, const spec::JobSpec
   }
   if (recorded->precision != job.precision) {
     return other("precision", to_text(recorded->precision), to_text(job.precision));
+  }
+  if (!attend_alike(*recorded, job)) {
+    return other("attended length", attended_tokens(*recorded), attended_tokens(job));
   }
   if (recorded->optimizer == job.optimizer) return std::nullopt;
   return other("optimizer", recorded->optimizer->name, job.optimizer->name);

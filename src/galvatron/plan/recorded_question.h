@@ -12,9 +12,9 @@ namespace galvatron::plan {
 // Fingerprint of all that a plan says, its search section left out: an edited plan has another.
 std::string plan_digest(const Plan& plan);
 
-// Adds to plan.search: "question": {"seq_length", "global_batch", "precision", "optimizer"} of the
-// job, beside what else it says of the question, and "plan_digest". REQUIRES: plan.search is null
-// or an object.
+// Adds to plan.search: "question": {"seq_length", "global_batch", "precision", "optimizer", and of
+// documents "attended_length"} of the job, beside what else it says of the question, and
+// "plan_digest". REQUIRES: plan.search is null or an object.
 void record_question(Plan& plan, const spec::JobSpec& job);
 
 // The job that was recorded; nullopt: none, or nothing that can be read as one.

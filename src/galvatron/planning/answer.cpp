@@ -150,6 +150,7 @@ OrderedJson question_to_json(const Question& question, std::int64_t global_batch
                      {"optimizer", question.job.optimizer->name},
                      {"memory_bytes", question.memory.value},
                      {"memory_given_bytes", question.memory_given.value}};
+  if (question.job.attended_length > 0) out["attended_length"] = question.job.attended_length;
   out["sources"] = OrderedJson::array();
   for (const Source& source : sources_of(question)) {
     out["sources"].push_back({{"of", source.of},

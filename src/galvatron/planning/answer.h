@@ -52,7 +52,7 @@ std::string extrapolated_text(const Question& question, const plan::Plan& plan);
 
 // {"model", "num_params", "world_size", "ranks_per_node", "device", "global_batch",
 // "seq_length", "precision", "optimizer", "memory_bytes", "memory_given_bytes", "sources": [...],
-// "extrapolated": [...] where there is any}: all that an answer depends on.
+// "attended_length" and "extrapolated": [...] where there is any}: all that an answer depends on.
 OrderedJson question_to_json(const Question& question, std::int64_t global_batch);
 OrderedJson throughput_to_json(const Throughput& throughput, const Question& question);
 // Adds both to a `search` section, with what is extrapolated at the plan's TP degrees.

@@ -23,7 +23,10 @@ QuestionRequest filled_from(const PlanQuestionRequest& request, const plan::Plan
   out.optimizer = !request.optimizer.empty() ? request.optimizer
                   : recorded                 ? recorded->optimizer->name
                                              : spec::default_optimizer().name;
-  if (out.seq_length == 0 && recorded) out.seq_length = recorded->seq_length;
+  if (out.seq_length == 0 && recorded) {
+    out.seq_length = recorded->seq_length;
+    if (out.attended_length == 0) out.attended_length = recorded->attended_length;
+  }
   out.needs_memory = false;
   return out;
 }
@@ -48,6 +51,7 @@ OptionList plan_question_options(PlanQuestionRequest& request) {
   OptionList list = memory_options(request.question);
   list.count("seq-length", request.question.seq_length, {.min = 0},
              "Tokens of a sample; 0: what the plan records, else the profile's or the model's");
+  list.append(attended_option(request.question, "what the plan records, else all of the sample"));
   list.choice(
       "optimizer", spec::optimizer_names(),
       "Of the training: what it keeps takes memory; default: what the plan records, else " +
@@ -83,6 +87,7 @@ PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
 
 PlanQuestionRequest same_training(PlanQuestionRequest request, const PricedPlan& priced) {
   request.question.seq_length = priced.question.job.seq_length;
+  request.question.attended_length = priced.question.job.attended_length;
   request.optimizer = priced.question.job.optimizer->name;
   return request;
 }

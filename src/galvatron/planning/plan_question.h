@@ -40,7 +40,7 @@ PricedPlan price_plan(const PlanQuestionRequest& request, plan::Plan plan,
                       const spec::ModelSpec& model, const MachineKnowledge& knowledge,
                       const std::string& name);
 
-// The same training for another plan: length and optimizer are those of `priced`.
+// The same training for another plan: lengths and optimizer are those of `priced`.
 PlanQuestionRequest same_training(PlanQuestionRequest request, const PricedPlan& priced);
 
 // Stages with times and memory, the split of the step's time, throughput.

@@ -33,6 +33,22 @@ std::int64_t choose_length(const QuestionRequest& request, const spec::ModelSpec
                                  : model.choose_seq_length(request.seq_length, kUsualSeqLength);
 }
 
+// The sample's length is known.
+void take_attended_length(const QuestionRequest& request, Question& question) {
+  spec::JobSpec& job = question.job;
+  job.attended_length = request.attended_length;
+  if (job.attended_length == 0) return;
+  if (question.model.task == spec::Task::kImageClasses) {
+    throw ConfigError("[search] --attended-length ", job.attended_length,
+                      " is of documents of text, and model '", question.model.name,
+                      "' reads images; leave it away");
+  }
+  if (job.attended_length <= job.seq_length) return;
+  throw ConfigError("[search] --attended-length ", job.attended_length,
+                    " is more than the sample's ", count_text(job.seq_length, "token"),
+                    "; a document ends where its sample does");
+}
+
 spec::Precision choose_precision(const QuestionRequest& request,
                                  const MachineKnowledge& knowledge) {
   if (request.precision) return *request.precision;
@@ -45,10 +61,11 @@ profiles::ModelProfile prepare_profile(const Question& question, MachineKnowledg
   const spec::JobSpec& job = question.job;
   if (!knowledge.profile) {
     return profiles::analytic_model_profile(question.model, job.seq_length, job.precision,
-                                            knowledge.cluster->device(job.precision));
+                                            knowledge.cluster->device(job.precision),
+                                            spec::attended_share(job));
   }
   profiles::ModelProfile out = std::move(*knowledge.profile);
-  out.prepare(question.model, job.seq_length, job.precision);
+  out.prepare(question.model, job.seq_length, job.precision, spec::attended_share(job));
   return out;
 }
 
@@ -194,6 +211,7 @@ OptionList question_options(QuestionRequest& request) {
   list.append(memory_options(request));
   list.count("seq-length", request.seq_length, {.min = 0},
              "Tokens of a sample; 0: the profile's, else the model's own, 8192 at most");
+  list.append(attended_option(request, "all of the sample"));
   list.choice("precision", request.precision,
               "Of compute; default: the model profile's, else what is fast on the device: bf16 on "
               "GPUs, fp32 on cpu");
@@ -202,6 +220,16 @@ OptionList question_options(QuestionRequest& request) {
   list.append(tokens_option(request));
   list.append(spec::communication_options(request.communication));
   list.append(profiles::cluster_override_options(request.cluster));
+  return list;
+}
+
+OptionList attended_option(QuestionRequest& request, const std::string& otherwise) {
+  OptionList list;
+  list.group("Input");
+  list.count("attended-length", request.attended_length, {.min = 0},
+             "Tokens of its own document that a token is compared with on average, where train "
+             "keeps --documents apart; 0: " +
+                 otherwise);
   return list;
 }
 
@@ -232,6 +260,7 @@ Question prepare_question(const QuestionRequest& request, spec::ModelSpec model,
   out.job.optimizer = &spec::find_optimizer(request.optimizer);
   out.job.communication = request.communication.applied_to({});
   out.job.seq_length = choose_length(request, out.model, knowledge);
+  take_attended_length(request, out);
   out.profile = prepare_profile(out, knowledge);
   out.hardware = prepare_hardware(request, out.job, knowledge);
   if (is_measured) check_devices(out);

@@ -59,6 +59,7 @@ struct QuestionRequest {
   bool needs_memory = true;     // else it may be that nobody knows a device's
   std::int64_t seq_length = 0;  // tokens of a sample; 0: the profile's, else the model's (8192 at
                                 // most)
+  std::int64_t attended_length = 0;  // JobSpec::attended_length
   // Unset: that of the model's profile, else what is fast on the device.
   std::optional<spec::Precision> precision;
   std::string optimizer = spec::default_optimizer().name;
@@ -69,6 +70,8 @@ struct QuestionRequest {
 OptionList question_options(QuestionRequest& request);
 OptionList memory_options(QuestionRequest& request);  // of these, what other questions ask too
 OptionList tokens_option(QuestionRequest& request);
+// `otherwise`: what 0 stands for.
+OptionList attended_option(QuestionRequest& request, const std::string& otherwise);
 
 struct Question {
   spec::ModelSpec model;

@@ -21,6 +21,7 @@ struct Shape {
   double tp = 1;
   double E = 4;     // compute precision
   double wide = 4;  // statistics, softmax, loss: at least fp32
+  double attended_share = 1;
   bool on_cpu() const { return device.name.starts_with("cpu"); }
   double N() const { return samples * seq; }
   double n() const { return N() / tp; }
@@ -28,19 +29,28 @@ struct Shape {
   double query() const { return static_cast<double>(layer.num_heads * layer.head_size) / tp; }
   double kv() const { return static_cast<double>(layer.num_kv_heads * layer.head_size) / tp; }
   double inner() const { return static_cast<double>(layer.intermediate_size) / tp; }
-  bool slides() const {
-    return layer.sliding_window > 0 && static_cast<double>(layer.sliding_window) < seq;
+  bool slides(double length) const {
+    return layer.sliding_window > 0 && static_cast<double>(layer.sliding_window) < length;
+  }
+  // Of a sequence of `length` tokens what its documents attend over. Attention that drops has
+  // documents as a mask over whole samples.
+  double attended(double length) const {
+    return layer.attention_dropout > 0 ? length : attended_share * length;
   }
   // Keys that a fused kernel computes for a query: nn's blocks of a sliding window meet two each,
   // but for the first.
   double keys() const {
-    const double seen = spec::keys_seen(layer, seq);
-    if (!slides()) return seen;
+    const double length = attended(seq), seen = spec::keys_seen(layer, length);
+    if (!slides(length)) return seen;
     const auto window = static_cast<double>(layer.sliding_window);
-    return 2 * window - 1.5 * window * window / seq;
+    return 2 * window - 1.5 * window * window / length;
   }
-  // Scores that exist for a query: the causal half is computed all the same.
-  double scores() const { return layer.window.size > 0 ? spec::keys_seen(layer, seq) : seq; }
+  // Scores that exist for a query of `length` tokens: the causal half is computed all the same.
+  double scores(double length) const {
+    return layer.window.size > 0 ? spec::keys_seen(layer, length) : length;
+  }
+  // Of whole samples: one of them may be a single document.
+  double scores() const { return scores(seq); }
   double heads() const { return static_cast<double>(layer.num_heads) / tp; }
   // That exist at a time.
   double block_of_scores() const {
@@ -103,7 +113,7 @@ double core_saved(const Shape& s) {
   if (!s.layer.rope.inverse_frequencies.empty())
     bytes += s.N() * (s.query() + s.kv()) * s.E;  // rotated q and k
   // Blocks of q and their results, pairs of blocks of k and v.
-  if (s.slides() && !s.writes_scores()) bytes += s.N() * (2 * s.query() + 4 * s.kv()) * s.E;
+  if (s.slides(s.seq) && !s.writes_scores()) bytes += s.N() * (2 * s.query() + 4 * s.kv()) * s.E;
   // What is added to the scores, made for all samples' windows where a mask differs between them.
   if (s.layer.relative_bias.num_buckets > 0) bytes += s.heads() * s.scores() * s.scores() * s.E;
   if (s.layer.window.size > 0)
@@ -119,7 +129,7 @@ void add_attention(const Shape& s, double keys, Work& w) {
   }
   // Whole squares of scores, a product of each head; they are written, masked and made
   // probabilities, dropped and read again: 12 bytes for a score of 2.
-  const double side = s.scores();
+  const double side = s.scores(s.attended(s.seq));
   const auto head_size = static_cast<double>(s.layer.head_size);
   w.core_products = 2 * s.N() / side * s.heads() * s.product(side, side, head_size);
   const double passes = s.layer.attention_softcap > 0 ? 12 : 6;  // the cap is three functions
@@ -149,7 +159,7 @@ Work block_work(const Shape& s, double parameters) {
   if (s.layer.cross_attention) {
     w.products += s.product(s.N(), s.query(), s.H()) + s.product(s.N(), s.H(), s.query()) +
                   s.product(s.samples * s.context, 2 * s.kv(), s.H());
-    w.attention += s.fused_attention(s.context);
+    w.attention += s.fused_attention(s.attended(s.context));
   }
   const bool rotates = !s.layer.rope.inverse_frequencies.empty();
   w.traffic = w.core_traffic + s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
@@ -275,7 +285,8 @@ Work work_of(const spec::LayerSpec& layer, const Shape& shape, double parameters
 
 LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,
                                 std::int64_t seq_length, spec::Precision precision,
-                                const DeviceSpec& device, int tp_degree, double samples) {
+                                const DeviceSpec& device, int tp_degree, double samples,
+                                double attended_share) {
   const std::vector<spec::StreamSpec>& streams =
       layer.outputs.empty() ? model.inputs_of(model.num_layers() - 1) : layer.outputs;
   const auto length = [&](std::size_t stream) {
@@ -289,7 +300,8 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
                     length(1),
                     static_cast<double>(tp_degree),
                     static_cast<double>(spec::compute_bytes(precision)),
-                    static_cast<double>(spec::state_bytes(precision))};
+                    static_cast<double>(spec::state_bytes(precision)),
+                    attended_share};
   const Work work = work_of(layer, shape, local_parameters(layer, tp_degree));
   const double flops_per_ms = device.flops_per_ms * device.matmul_efficiency;
   const auto time = [&](double products, double traffic) {
@@ -321,7 +333,8 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
 }
 
 ModelProfile analytic_model_profile(const spec::ModelSpec& model, std::int64_t seq_length,
-                                    spec::Precision precision, const DeviceSpec& device) {
+                                    spec::Precision precision, const DeviceSpec& device,
+                                    double attended_share) {
   ModelProfile out;
   out.provenance.note = "computed from the model's shapes for " + device.name;
   out.model = model.name;
@@ -335,7 +348,7 @@ ModelProfile analytic_model_profile(const spec::ModelSpec& model, std::int64_t s
                          {layer.num_params() * spec::compute_bytes(precision)},
                          {analytic_layer(layer, model, seq_length, precision, device, 1, 1)}});
   }
-  out.prepare_analytic(model, device);
+  out.prepare_analytic(model, device, attended_share);
   return out;
 }
 

@@ -24,15 +24,18 @@ struct DeviceSpec {
 
 // Forward is the time of its matrix products, of attention, of the memory traffic of what is
 // element by element, and overhead; backward twice that, 2.5 times of a fused attention kernel, and
-// adding up the gradients (docs/design/cost_model.md, "Data sheets"). REQUIRES: tp_degree >= 1,
-// samples >= 0, seq_length > 0.
+// adding up the gradients (docs/design/cost_model.md, "Data sheets"). `attended_share`: of
+// spec/job_spec.h; attention takes the time of the documents, and the memory of whole samples.
+// REQUIRES: tp_degree >= 1, samples >= 0, seq_length > 0, 0 < attended_share <= 1.
 LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelSpec& model,
                                 std::int64_t seq_length, spec::Precision precision,
-                                const DeviceSpec& device, int tp_degree, double samples);
+                                const DeviceSpec& device, int tp_degree, double samples,
+                                double attended_share = 1);
 
 // A prepared profile of every layer type. Lookups are exact (no interpolation) for any degree.
 ModelProfile analytic_model_profile(const spec::ModelSpec& model, std::int64_t seq_length,
-                                    spec::Precision precision, const DeviceSpec& device);
+                                    spec::Precision precision, const DeviceSpec& device,
+                                    double attended_share = 1);
 
 // Links inside and between nodes for the cluster; no measured tables.
 struct NetworkSpec {

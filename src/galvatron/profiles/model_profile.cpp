@@ -58,6 +58,7 @@ struct ModelProfile::Curves {
 struct ModelProfile::Prepared {
   spec::ModelSpec model;
   std::int64_t seq_length = 0;
+  double attended_share = 1;
   std::optional<DeviceSpec> analytic;      // then `types` is empty
   std::vector<std::vector<Curves>> types;  // by ModelSpec type, then TP degree, ascending
 };
@@ -97,7 +98,7 @@ void ModelProfile::require_shapes(const LayerTypeProfile& entry, const spec::Lay
 }
 
 void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_length,
-                           spec::Precision for_precision) {
+                           spec::Precision for_precision, double attended_share) {
   if (precision != for_precision) {
     throw ConfigError("[profile] the profile was measured in ", spec::to_text(precision),
                       ", not in ", spec::to_text(for_precision),
@@ -106,6 +107,7 @@ void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_len
   auto prepared = std::make_shared<Prepared>();
   prepared->model = spec;
   prepared->seq_length = for_seq_length;
+  prepared->attended_share = attended_share;
   const std::vector<std::string> names = spec.type_names();
   for (int type = 0; type < static_cast<int>(names.size()); ++type) {
     const auto index = index_of(names[static_cast<std::size_t>(type)]);
@@ -116,10 +118,12 @@ void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_len
   prepared_ = std::move(prepared);
 }
 
-void ModelProfile::prepare_analytic(const spec::ModelSpec& spec, const DeviceSpec& device_spec) {
+void ModelProfile::prepare_analytic(const spec::ModelSpec& spec, const DeviceSpec& device_spec,
+                                    double attended_share) {
   auto prepared = std::make_shared<Prepared>();
   prepared->model = spec;
   prepared->seq_length = seq_length;
+  prepared->attended_share = attended_share;
   prepared->analytic = device_spec;
   prepared_ = std::move(prepared);
 }
@@ -153,6 +157,12 @@ std::vector<std::string> ModelProfile::extrapolations(const std::vector<int>& tp
     out.push_back(fmt::format("layers at {} tokens: from {} measured, by their shapes",
                               prepared_->seq_length, seq_length));
   }
+  if (prepared_->attended_share < 1) {
+    const double length = prepared_->attended_share * static_cast<double>(prepared_->seq_length);
+    out.push_back(fmt::format(
+        "attention in documents of {:.0f} tokens: from whole samples measured, by their shapes",
+        length));
+  }
   std::set<int> measured;
   for (const LayerTypeProfile& entry : types) {
     for (const LayerMeasurement& m : entry.measurements) measured.insert(m.tp_degree);
@@ -172,13 +182,13 @@ LayerMeasurement ModelProfile::lookup(int type, int tp_degree, double samples) c
   GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
   const Prepared& ready = *prepared_;
   const auto& layer = ready.model.layer(ready.model.first_layer_of_type(type));
-  const auto analytic = [&](std::int64_t seq, int tp) {
-    return to_fields(
-        analytic_layer(layer, ready.model, seq, precision, reference_device(device), tp, samples));
+  const auto analytic = [&](std::int64_t seq, int tp, double attended_share) {
+    return to_fields(analytic_layer(layer, ready.model, seq, precision, reference_device(device),
+                                    tp, samples, attended_share));
   };
   if (ready.analytic) {
     return analytic_layer(layer, ready.model, ready.seq_length, precision, *ready.analytic,
-                          tp_degree, samples);
+                          tp_degree, samples, ready.attended_share);
   }
   const auto& degrees = ready.types[static_cast<std::size_t>(type)];
   const auto nearest =
@@ -190,9 +200,10 @@ LayerMeasurement ModelProfile::lookup(int type, int tp_degree, double samples) c
       });
   Fields fields;
   for (std::size_t i = 0; i < kNumFields; ++i) fields[i] = nearest->fields[i].at(samples);
-  if (nearest->tp_degree != tp_degree || ready.seq_length != seq_length) {
-    fields = scale(fields, analytic(seq_length, nearest->tp_degree),
-                   analytic(ready.seq_length, tp_degree));
+  if (nearest->tp_degree != tp_degree || ready.seq_length != seq_length ||
+      ready.attended_share < 1) {
+    fields = scale(fields, analytic(seq_length, nearest->tp_degree, 1),
+                   analytic(ready.seq_length, tp_degree, ready.attended_share));
   }
   return from_fields(fields, tp_degree, samples);
 }

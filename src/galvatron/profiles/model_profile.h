@@ -79,11 +79,13 @@ class ModelProfile {
   // profile records neither shapes nor bytes, for another name. A length other than the
   // measured one is allowed: every number is scaled by the ratio of the analytic ones at the two
   // lengths (projections grow linearly, attention scores quadratically in time; memory linearly).
+  // So are the times of samples of several documents (attended_share below 1).
   void prepare(const spec::ModelSpec& model, std::int64_t for_seq_length,
-               spec::Precision for_precision);
+               spec::Precision for_precision, double attended_share = 1);
 
   // Lookups computed from shapes at the profile's own seq_length instead (analytic.h).
-  void prepare_analytic(const spec::ModelSpec& model, const DeviceSpec& device);
+  void prepare_analytic(const spec::ModelSpec& model, const DeviceSpec& device,
+                        double attended_share = 1);
 
  private:
   struct Curves;    // of one type and TP degree

@@ -1,5 +1,7 @@
 #include "galvatron/spec/job_spec.h"
 
+#include <algorithm>
+
 namespace galvatron::spec {
 
 Precision fast_precision(const std::string& device) {
@@ -20,6 +22,12 @@ std::int64_t compute_bytes(Precision precision) {
 }
 
 std::int64_t state_bytes(Precision precision) { return precision == Precision::kFp64 ? 8 : 4; }
+
+double attended_share(const JobSpec& job) {
+  if (job.attended_length == 0) return 1;
+  return std::min(1.0,
+                  static_cast<double>(job.attended_length) / static_cast<double>(job.seq_length));
+}
 
 std::int64_t reduced_bytes(Precision precision, const Communication& communication) {
   return communication.reduces_in_bf16() ? compute_bytes(Precision::kBf16) : state_bytes(precision);

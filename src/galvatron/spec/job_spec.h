@@ -35,7 +35,13 @@ struct JobSpec {
   Precision precision = Precision::kBf16;
   const OptimizerSpec* optimizer = &default_optimizer();
   Communication communication = {};
+  // Tokens of its own document that a token of a sample is compared with, on average: the sum of
+  // the documents' squared lengths over the tokens of the samples. 0: all of the sample.
+  std::int64_t attended_length = 0;
 };
+
+// Part of a sample's pairs of tokens that are of one document, (0, 1].
+double attended_share(const JobSpec& job);
 
 // Bytes of one element of a gradient on its way to its sum over ranks.
 std::int64_t reduced_bytes(Precision precision, const Communication& communication);

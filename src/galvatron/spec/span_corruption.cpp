@@ -10,7 +10,14 @@ constexpr double kNoiseDensity = 0.15, kMeanSpanLength = 3;
 
 std::int64_t rounded(double value) { return static_cast<std::int64_t>(std::nearbyint(value)); }
 
-SpanCorruption corruption_of(std::int64_t text) {
+// Of `whole` what is as large a part of it as `count` is of `all`, rounded up.
+std::int64_t share(std::int64_t count, std::int64_t all, std::int64_t whole) {
+  return (count * whole + all - 1) / all;
+}
+
+}  // namespace
+
+SpanCorruption corruption_of_text(std::int64_t text) {
   SpanCorruption out;
   out.text = text;
   out.noise = std::clamp<std::int64_t>(rounded(static_cast<double>(text) * kNoiseDensity), 1,
@@ -21,16 +28,20 @@ SpanCorruption corruption_of(std::int64_t text) {
   return out;
 }
 
-}  // namespace
-
 SpanCorruption span_corruption(std::int64_t seq_length) {
   // Inputs are at most text + 1 and grow by 0 or 1 with each token of text.
-  SpanCorruption best = corruption_of(std::max<std::int64_t>(seq_length - 1, 2));
+  SpanCorruption best = corruption_of_text(std::max<std::int64_t>(seq_length - 1, 2));
   while (true) {
-    const SpanCorruption next = corruption_of(best.text + 1);
+    const SpanCorruption next = corruption_of_text(best.text + 1);
     if (next.inputs > seq_length) return best;
     best = next;
   }
+}
+
+std::int64_t tokens_taken(std::int64_t text, const SpanCorruption& sample) {
+  const SpanCorruption own = corruption_of_text(text);
+  return std::max({text, share(own.inputs, sample.inputs, sample.text),
+                   share(own.targets, sample.targets, sample.text)});
 }
 
 }  // namespace galvatron::spec

@@ -14,7 +14,15 @@ struct SpanCorruption {
   std::int64_t targets = 0;  // noise + spans + 1
 };
 
+// Of a text of that many tokens. REQUIRES: text >= 2.
+SpanCorruption corruption_of_text(std::int64_t text);
+
 // The most text whose inputs are at most `seq_length` long. REQUIRES: seq_length >= 3.
 SpanCorruption span_corruption(std::int64_t seq_length);
+
+// Tokens of `sample.text` that a text of its own takes in a sample of several: the larger of its
+// shares of the inputs and of the targets. Texts for which they add up to sample.text at most fit
+// in both. REQUIRES: 2 <= text <= sample.text.
+std::int64_t tokens_taken(std::int64_t text, const SpanCorruption& sample);
 
 }  // namespace galvatron::spec

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
 #include "galvatron/comm/torch_headers.h"
@@ -66,6 +69,31 @@ EvaluationSummary evaluate(runtime::Engine& engine, const data::SampleSource& sa
   out.tokens = out.samples * once.seq_length();
   out.seconds = now_seconds() - started;
   return out;
+}
+
+std::string scores_text(double loss, std::optional<double> perplexity,
+                        std::optional<double> accuracy) {
+  std::vector<std::string> more;
+  if (perplexity) more.push_back(fmt::format("perplexity {:.4g}", *perplexity));
+  if (accuracy) more.push_back(fmt::format("accuracy {:.1f} %", 100 * *accuracy));
+  return fmt::format("{:.4f}{}", loss,
+                     more.empty() ? "" : fmt::format(" ({})", fmt::join(more, ", ")));
+}
+
+std::string evaluation_table(const EvaluationSummary& summary, const plan::Plan& plan) {
+  std::string out =
+      fmt::format("{} on {} ({}), {}: {}, {}\n", plan.model, count_text(plan.world_size, "rank"),
+                  summary.device, count_text(summary.batches, "batch"),
+                  count_text(summary.samples, "sample"), count_text(summary.labels, "label"));
+  out += fmt::format("  plan        {}\n", plan::summarize(plan));
+  out += fmt::format("  loss        {}\n",
+                     scores_text(summary.loss, summary.perplexity, summary.accuracy));
+  const auto a_second = [&](std::int64_t count) {
+    return static_cast<double>(count) / summary.seconds;
+  };
+  out += fmt::format("  throughput  {:.0f} tokens/s", a_second(summary.tokens));
+  if (!summary.perplexity) out += fmt::format(", {:.0f} images/s", a_second(summary.samples));
+  return out + fmt::format(", in {}\n", to_text(Milliseconds{1000 * summary.seconds}));
 }
 
 OrderedJson evaluation_to_json(const EvaluationSummary& summary, const plan::Plan& plan) {

@@ -31,6 +31,12 @@ struct EvaluationSummary {
 EvaluationSummary evaluate(runtime::Engine& engine, const data::SampleSource& samples,
                            std::int64_t num_batches);
 
+// "2.1234 (perplexity 8.36, accuracy 51.2 %)".
+std::string scores_text(double loss, std::optional<double> perplexity,
+                        std::optional<double> accuracy);
+
+// What was evaluated and under which plan, its scores, tokens a second.
+std::string evaluation_table(const EvaluationSummary& summary, const plan::Plan& plan);
 // {"model", "device", "world_size", "loss", "perplexity", "accuracy", "labels", "samples",
 // "batches", "seconds",
 //  "tokens_per_second", "ranks": [{"rank", "peak_memory_bytes"}]}.

@@ -1,9 +1,13 @@
 #include "galvatron/train/job_samples.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
+#include <span>
 
 #include <fmt/format.h>
+
+#include <ATen/core/Tensor.h>
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/units.h"
@@ -75,8 +79,6 @@ void refuse_documents(const TrainJob& job, const spec::ModelSpec& model) {
   if (job.data == kSyntheticData) why = "synthetic data have none";
   if (job.make_samples) why = "samples say it themselves, by attention_mask or position_ids";
   if (model.task == spec::Task::kImageClasses) why = "images have none";
-  if (model.task == spec::Task::kSequenceToSequence)
-    why = "the gaps of span corruption are made in one row of all texts";
   if (why == nullptr) return;
   throw ConfigError("[train] documents cannot be ", enum_text(job.documents), " here: ", why,
                     "; leave --documents away");
@@ -93,6 +95,17 @@ std::unique_ptr<data::SampleSource> make_images(const TrainJob& job, const spec:
   return std::make_unique<data::ImageSamples>(
       data::ImageSamplesOptions{job.data, job.split, part, job.shuffle, job.seed, job.images},
       model.image, seq_length);
+}
+
+// Of the tokens of a sample, told by the documents that they are of; 0 is padding.
+double pairs_within(std::span<const std::int64_t> ids) {
+  double pairs = 0;
+  for (std::size_t begin = 0, end = 0; begin < ids.size(); begin = end) {
+    while (end < ids.size() && ids[end] == ids[begin]) ++end;
+    const auto size = static_cast<double>(end - begin);
+    if (ids[begin] != 0) pairs += size * size;
+  }
+  return pairs;
 }
 
 // Ids of one text mean nothing in the vocabulary of another.
@@ -209,6 +222,20 @@ std::unique_ptr<data::SampleSource> make_training_samples(const TrainJob& job,
       make_samples(job, model, seq_length, data::SplitPart::kTrain);
   if (!job.mix.any()) return out;
   return std::make_unique<data::MixedImages>(std::move(out), model.image, job.mix, job.seed);
+}
+
+std::int64_t attended_length(const TrainJob& job, const data::SampleSource& samples) {
+  if (job.documents == data::DocumentMode::kJoined) return 0;
+  constexpr std::int64_t kMostSamples = 512;
+  const std::int64_t count = std::min(samples.size(), kMostSamples), length = samples.seq_length();
+  double pairs = 0;
+  for (std::int64_t sample = 0; sample < count; ++sample) {
+    const at::Tensor ids =
+        samples.fetch(spec::InputKind::kDocuments, sample, {0, 1}, {0, length}).contiguous();
+    pairs +=
+        pairs_within(std::span(ids.data_ptr<std::int64_t>(), static_cast<std::size_t>(length)));
+  }
+  return std::max<std::int64_t>(1, std::llround(pairs / static_cast<double>(count * length)));
 }
 
 std::vector<std::string> data_names(const TrainJob& job, const spec::ModelSpec& model) {

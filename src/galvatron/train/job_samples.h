@@ -36,6 +36,10 @@ std::unique_ptr<data::SampleSource> make_training_samples(const TrainJob& job,
                                                           const spec::ModelSpec& model,
                                                           std::int64_t seq_length);
 
+// JobSpec::attended_length of the job's training samples, as the first of them say it; 0 where
+// documents are not kept apart. The same on every rank.
+std::int64_t attended_length(const TrainJob& job, const data::SampleSource& samples);
+
 // Puts token pairs in the place of texts that the job names as data: text_cache.h.
 void tokenize_data(TrainJob& job, const spec::ModelSpec& model);
 

@@ -9,6 +9,7 @@
 #include "galvatron/base/error.h"
 #include "galvatron/base/table.h"
 #include "galvatron/plan/step_comparison.h"
+#include "galvatron/train/evaluation.h"
 #include "galvatron/train/gather.h"
 
 namespace galvatron::train {
@@ -57,16 +58,6 @@ std::string pace_line(const RunSummary& summary) {
 std::string range_text(Bytes least, Bytes most) {
   const std::string low = to_text(least), high = to_text(most);
   return low == high ? high : low + " - " + high;
-}
-
-// "2.1234 (perplexity 8.36, accuracy 51.2 %)".
-std::string scores_text(double loss, std::optional<double> perplexity,
-                        std::optional<double> accuracy) {
-  std::vector<std::string> more;
-  if (perplexity) more.push_back(fmt::format("perplexity {:.4g}", *perplexity));
-  if (accuracy) more.push_back(fmt::format("accuracy {:.1f} %", 100 * *accuracy));
-  return fmt::format("{:.4f}{}", loss,
-                     more.empty() ? "" : fmt::format(" ({})", fmt::join(more, ", ")));
 }
 
 std::string saves_line(const SaveFigures& saves) {

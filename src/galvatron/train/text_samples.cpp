@@ -23,9 +23,10 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kSyntheticSamples = 1 << 20;
 
-// Rows of `row_length` tokens below `vocab_size`.
+// Rows of `row_length` tokens below `vocab_size`; packed, a document takes `taken_by`.
 std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, std::int64_t vocab_size,
-                                           std::int64_t row_length, data::SplitPart part) {
+                                           std::int64_t row_length, data::SplitPart part,
+                                           const data::PackedSamples::SizeOf& taken_by = {}) {
   if (job.data == kSyntheticData) {
     // The parts of synthetic data differ in their seed.
     const std::uint64_t seed = job.seed + static_cast<std::uint64_t>(part);
@@ -41,7 +42,7 @@ std::unique_ptr<data::TokenRows> make_rows(const TrainJob& job, std::int64_t voc
       job.seed,
       /*keep_documents_apart=*/job.documents != data::DocumentMode::kJoined};
   if (job.documents == data::DocumentMode::kPacked)
-    return std::make_unique<data::PackedSamples>(options, vocab_size);
+    return std::make_unique<data::PackedSamples>(options, vocab_size, taken_by);
   return std::make_unique<data::TokenSamples>(options, vocab_size);
 }
 
@@ -144,8 +145,9 @@ std::unique_ptr<data::SampleSource> span_samples(const TrainJob& job, const spec
   options.start_token = reader.get_int_or("decoder_start_token_id",
                                           reader.get_int_or("pad_token_id", 0, 0, last), 0, last);
   options.seed = job.seed;
+  const auto taken_by = [lengths](std::int64_t text) { return spec::tokens_taken(text, lengths); };
   return std::make_unique<data::SpanSamples>(
-      make_rows(job, sentinels.vocab_size, lengths.text, part), seq_length, options);
+      make_rows(job, sentinels.vocab_size, lengths.text, part, taken_by), seq_length, options);
 }
 
 }  // namespace

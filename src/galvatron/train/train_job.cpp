@@ -50,7 +50,7 @@ plan::Plan uniform_plan(const TrainJob& job, const spec::ModelSpec& model, std::
 void take_plan_file(PreparedJob& out) {
   const TrainJob& job = out.job;
   out.plan = job.given_plan ? *job.given_plan : plan::read_plan(job.plan);
-  spec::JobSpec spec = job_spec(job, out.seq_length);
+  spec::JobSpec spec = job_spec(out);
   spec.global_batch = job.global_batch.value_or(out.plan.global_batch);
   spec.precision = job.precision.value_or(out.plan.precision);
   spec.communication = job.communication.applied_to(out.plan.communication);
@@ -149,6 +149,7 @@ PreparedJob prepare_inputs(const TrainJob& asked) {
   ParamGroups(job.trainer.param_groups, out.model);
   tokenize_data(out.job, out.model);
   out.samples = make_training_samples(job, out.model, out.seq_length);
+  out.attended_length = attended_length(job, *out.samples);
   refuse_endless_evaluation(job);
   check_test(job);
   if (!out.resume.starts_anew() && !job.load_weights_only)
@@ -203,6 +204,12 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
   out.precision = job.precision ? *job.precision : fast_precision(job.device);
   out.optimizer = &job.trainer.optimizer.spec();
   out.communication = job.communication.applied_to({});
+  return out;
+}
+
+spec::JobSpec job_spec(const PreparedJob& inputs) {
+  spec::JobSpec out = job_spec(inputs.job, inputs.seq_length);
+  out.attended_length = inputs.attended_length;
   return out;
 }
 

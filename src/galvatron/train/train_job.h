@@ -140,6 +140,7 @@ struct PreparedJob {
   // none.
   std::string why_unpredicted;
   std::int64_t seq_length = 0;
+  std::int64_t attended_length = 0;  // JobSpec's, of `samples`
   std::unique_ptr<data::SampleSource> samples;
   std::unique_ptr<data::SampleSource> valid;  // only where the job evaluates
   std::unique_ptr<data::SampleSource> test;   // only where it tests
@@ -158,6 +159,8 @@ void check_outputs(const PreparedJob& prepared);
 
 // Batch and precision where no plan says them.
 spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length);
+// And with what the data say.
+spec::JobSpec job_spec(const PreparedJob& inputs);
 
 // How the final weights are exported.
 ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model);

@@ -8,6 +8,7 @@ namespace galvatron::cli {
 void add_profile_hardware_command(CommandLine& line);
 void add_profile_model_command(CommandLine& line);
 void add_train_command(CommandLine& line);
+void add_evaluate_command(CommandLine& line);
 void add_export_command(CommandLine& line);
 
 }  // namespace galvatron::cli

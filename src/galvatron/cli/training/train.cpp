@@ -11,6 +11,7 @@
 #include "galvatron/base/progress.h"
 #include "galvatron/base/shell_word.h"
 #include "galvatron/cli/training/commands.h"
+#include "galvatron/cli/training/foreign_plan.h"
 #include "galvatron/cli/training/metrics_follower.h"
 #include "galvatron/cli/training/rank_launch.h"
 #include "galvatron/cli/training/restarts.h"
@@ -18,7 +19,6 @@
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/stop_signals.h"
-#include "galvatron/galvatron2/plan_file.h"
 #include "galvatron/profiler/reference_load.h"
 #include "galvatron/train/checkpoint_folder.h"
 #include "galvatron/train/train_options.h"
@@ -247,7 +247,7 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(inputs);
   AutoPlanRequest request = auto_plan_request(options, job, launch);
-  request.profiles.job = train::job_spec(job, inputs.seq_length);
+  request.profiles.job = train::job_spec(inputs);
   int code = 0;
   if (!launch.is_rank || launch.world_size == 1) {
     code = make_auto_plan(request);
@@ -258,17 +258,6 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   }
   options.job.plan = request.output;
   return code;
-}
-
-// Reads a plan of Galvatron-2's here: nobody beyond the command line knows them.
-void read_foreign_plan(train::TrainJob& job, int world_size) {
-  const std::string& model = job.model_source();
-  if (job.plan.empty() || job.given_plan || model.empty()) return;
-  if (!galvatron2::is_galvatron2_plan(read_json_file(job.plan))) return;
-  const galvatron2::PlanFacts facts{model, job.overrides, world_size,
-                                    train::job_spec(job, 0).precision};
-  job.given_plan =
-      galvatron2::read_any_plan(job.plan, spec::load_model(model, job.overrides), facts);
 }
 
 bool is_given(const TrainCommand& options, const std::string& name) {

@@ -34,6 +34,10 @@ int search_plan(const AutoPlanRequest& request) {
   const std::vector<std::string> communication =
       spec::communication_arguments(profiles.job.communication);
   search.insert(search.end(), communication.begin(), communication.end());
+  if (profiles.job.attended_length > 0) {
+    search.insert(search.end(),
+                  {"--attended-length", std::to_string(profiles.job.attended_length)});
+  }
   if (request.memory)
     search.insert(search.end(), {"--memory", std::to_string(request.memory->value)});
   if (!request.calibration.empty())

@@ -26,6 +26,7 @@ int run_training_command(const std::string& version, int argc, const char* const
   add_profile_hardware_command(line);
   add_profile_model_command(line);
   add_train_command(line);
+  add_evaluate_command(line);
   add_export_command(line);
   return line.run(argc, argv);
 }
