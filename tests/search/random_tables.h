@@ -91,7 +91,9 @@ inline cost::CostTables random_tables(Random& random, const RandomModel& model) 
         border.transition_ms.push_back(from == to ? 0 : random.real(0, 0.6));
       }
     }
-    border.transfer_ms = tables.shape.pp_degree > 1 ? random.real(0, 0.3) : 0;
+    // Some links set the pace.
+    const double slowest = random.whole(0, 3) == 0 ? 3 : 0.3;
+    border.transfer_ms = tables.shape.pp_degree > 1 ? random.real(0, slowest) : 0;
   }
   tables.reserve_bytes = random.whole(0, 10);
   for (int type = 0; type < num_types; ++type) {

@@ -100,7 +100,7 @@ class Instance:
 
     def evaluate(self, layers_per_stage: list[int], choice: list[int]) -> tuple[float, int]:
         """Step time and bytes of the fullest stage."""
-        forward, backward, once, memory = [], [], [], []
+        forward, backward, waits, once, memory = [], [], [0.0], [], []
         begin = 0
         for stage, count in enumerate(layers_per_stage):
             end = begin + count
@@ -109,15 +109,28 @@ class Instance:
                 self.transition(i, self.candidates(i - 1)[choice[i - 1]], self.candidates(i)[choice[i]])
                 for i in range(max(begin, 1), end)
             )
-            receive = self.border(begin)["transfer_ms"] if stage > 0 else 0
-            receive_back = self.border(end)["transfer_ms"] if stage + 1 < self.stages else 0
-            forward.append(sum(c["forward_ms"] for c in costs) + moves + receive)
-            backward.append(sum(c["backward_ms"] for c in costs) + moves + receive_back)
+            if stage > 0:
+                waits.append(self.border(begin)["transfer_ms"])
+            forward.append(sum(c["forward_ms"] for c in costs) + moves)
+            backward.append(sum(c["backward_ms"] for c in costs) + moves)
             once.append(sum(c["once_ms"] for c in costs))
             memory.append(self.stage_bytes(stage, costs))
             begin = end
-        slowest = max(forward) + max(backward) if self.gpipe else max(map(sum, zip(forward, backward, strict=True)))
-        return sum(forward) + sum(backward) + (self.m - 1) * slowest + max(once), max(memory)
+        stages, borders = sum(forward) + sum(backward), 2 * sum(waits)
+        if self.gpipe:
+            later = (self.m - 1) * (max(*forward, *waits) + max(*backward, *waits))
+        else:
+            of_stages, of_borders = self.round_trips()
+            slowest = max(map(sum, zip(forward, backward, strict=True)))
+            later = max((self.m - 1) * slowest, of_stages * stages + of_borders * borders)
+        return stages + borders + later + max(once), max(memory)
+
+    def round_trips(self) -> tuple[float, float]:
+        """How often 1F1B passes all stages and all borders after the first time."""
+        if self.stages == 1:
+            return self.m - 1, 0
+        turns = -(-(self.m - 1) // self.stages)
+        return (self.m - 1) / self.stages, (self.m - 1 - turns) / (self.stages - 1)
 
     def stage_bytes(self, stage: int, costs: list[dict]) -> int:
         states = sum(c["state"] for c in costs)
@@ -137,6 +150,18 @@ class Instance:
                 moments.append(b["activation"] + a["gathered"] + behind + backward_bytes(b))
             peak = max(peak, kept + max(moments))
         return self.data["reserve"] + states + (self.in_flight(stage) - 1) * activations + peak
+
+
+def total(*parts: dict[int, float]) -> dict[int, float]:
+    out: dict[int, float] = defaultdict(float)
+    for terms in parts:
+        for column, value in terms.items():
+            out[column] += value
+    return out
+
+
+def scaled(terms: dict[int, float], factor: float) -> dict[int, float]:
+    return {column: factor * value for column, value in terms.items()}
 
 
 def backward_ways(cost: dict) -> tuple[int, int]:
@@ -250,6 +275,7 @@ class PathProgram(Program):
         instance = self.instance
         forward: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
         backward: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
+        waits: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]  # in front of each
         once: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
         for (layer, stage, c), node in self.node.items():
             cost = instance.candidates(layer)[c]
@@ -258,19 +284,23 @@ class PathProgram(Program):
             once[stage][node] += cost["once_ms"]
         for (layer, stage, c, after, d), arc in self.arcs.items():
             move = instance.transition(layer + 1, instance.candidates(layer)[c], instance.candidates(layer + 1)[d])
-            transfer = instance.border(layer + 1)["transfer_ms"] if after > stage else 0
-            forward[after][arc] += move + transfer
+            forward[after][arc] += move
             backward[after][arc] += move
-            backward[stage][arc] += transfer
-        for terms in (*forward, *backward):
+            if after > stage:
+                waits[after][arc] += instance.border(layer + 1)["transfer_ms"]
+        repeats = instance.m - 1
+        stages, borders = total(*forward, *backward), total(*waits, *waits)
+        for terms in (stages, borders):
             for column, time in terms.items():
                 self.cost[column] += time
-        repeats = instance.m - 1
-        whole = [
-            {key: f.get(key, 0) + b.get(key, 0) for key in {*f, *b}} for f, b in zip(forward, backward, strict=True)
-        ]
-        for times in (forward, backward) if instance.gpipe else (whole,):
-            self.add_largest(times, repeats)
+        if instance.gpipe:
+            self.add_largest([*forward, *waits], repeats)
+            self.add_largest([*backward, *waits], repeats)
+        else:
+            of_stages, of_borders = instance.round_trips()
+            each = [total(f, b) for f, b in zip(forward, backward, strict=True)]
+            paces = [scaled(terms, repeats) for terms in each]
+            self.add_largest([*paces, total(scaled(stages, of_stages), scaled(borders, of_borders))], 1)
         self.add_largest(once, 1)
 
     def add_largest(self, per_stage: list[dict[int, float]], weight: float) -> None:

@@ -8,14 +8,19 @@
 // of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s
 // of layers first..last takes
 //
-//   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? x(first) : 0)
-//   backward(s) = sum backward_ms + sum t(i) + (s < S - 1 ? x(last + 1) : 0)
+//   forward(s)  = sum forward_ms  + sum t(i)
+//   backward(s) = sum backward_ms + sum t(i)
+//   waits(s)    = (s > 0 ? x(first) : 0) + (s < S - 1 ? x(last + 1) : 0)
 //   once(s)     = sum once_ms
 //
-//   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)       + max_s once
-//   GPipe: time = sum_s (f + b) + (m - 1) * (max_s f + max_s b) + max_s once
+// and the step's time is that of pipeline_time.h: for p > 1, max w the longest of all x,
 //
-//   interleaved: pipeline_time.h
+//   1F1B:  sum_s (f + b) + sum_s waits + max_s once
+//          + max((m - 1) * max_s (f + b), (m - 1) / p * sum_s (f + b) + (m - 1 - r) / (p - 1) *
+//          sum_s waits)
+//            r = (m - 1) / p, rounded up
+//   GPipe: sum_s (f + b) + sum_s waits + max_s once + (m - 1) * (max(max_s f, max w) + max(max_s b,
+//   max w))
 //
 //   memory(s) = reserve + receive(s) + sum state_bytes + kept(q) - kept(1) + V(first)
 //   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0

@@ -16,15 +16,17 @@ bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption
          a.fixed <= b.fixed && a.kept <= b.kept && passes_with_no_more(x, y);
 }
 
+bool by_phase(const cost::PipelineShape& shape) {
+  return plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
+}
+
 // Two times as the objective weighs them. Without a pipeline everything is one time: once per
 // microbatch or once per step.
 TimePair weigh(const cost::CostTables& tables, double forward_ms, double backward_ms) {
   if (tables.shape.pp_degree == 1) {
     return {tables.shape.num_microbatches * (forward_ms + backward_ms), 0};
   }
-  const bool by_phase =
-      plan::traits(tables.shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
-  if (by_phase) return {forward_ms, backward_ms};
+  if (by_phase(tables.shape)) return {forward_ms, backward_ms};
   return {forward_ms + backward_ms, 0};
 }
 
@@ -126,9 +128,9 @@ ShapeQuestion::ShapeQuestion(const cost::CostTables& tables, const LayerRanges& 
   }
 }
 
-TimePair ShapeQuestion::transfers(int begin, int end) const {
-  return weigh(tables_, transfer_[static_cast<std::size_t>(begin)],
-               transfer_[static_cast<std::size_t>(end)]);
+TimePair ShapeQuestion::link_pace(int begin, int end) const {
+  if (!by_phase(tables_.shape)) return {};
+  return {transfer_[static_cast<std::size_t>(begin)], transfer_[static_cast<std::size_t>(end)]};
 }
 
 void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
