@@ -24,6 +24,7 @@ inline cost::LayerCost random_cost(Random& random, int num_layouts) {
   one.once_ms = random.real(0, 3);
   one.state_bytes = random.whole(0, 30);
   one.activation_bytes = random.whole(0, 12);
+  one.carried_bytes = random.whole(0, 1) * random.whole(0, 6);
   one.gathered_bytes = random.whole(0, 1) * random.whole(0, 20);
   one.reducing_bytes = random.whole(0, 1) * random.whole(0, 20);
   one.parameter_gradient_bytes = random.whole(0, 20);

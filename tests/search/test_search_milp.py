@@ -134,8 +134,8 @@ class Instance:
 
     def stage_bytes(self, stage: int, costs: list[dict]) -> int:
         states = sum(c["state"] for c in costs)
-        activations = sum(c["activation"] for c in costs)
-        kept, peak = 0, 0
+        kept, peak = costs[0]["carried"], 0
+        activations = kept + sum(c["activation"] for c in costs)
         for i, a in enumerate(costs):
             kept += a["activation"]
             first, last = i == 0, i + 1 == len(costs)
@@ -317,7 +317,11 @@ class PathProgram(Program):
                 continue
             cost = instance.candidates(i)[c]
             kept = cost["activation"] if i <= layer else 0
-            states[node] += cost["state"] + (instance.in_flight(stage) - 1) * cost["activation"] + kept
+            # Kept where nothing is in front of it on its stage.
+            carried = instance.in_flight(stage) * cost["carried"]
+            states[node] += cost["state"] + (instance.in_flight(stage) - 1) * cost["activation"] + kept + carried
+            for arc in self.from_stage[(i, s, c)]:
+                states[arc] -= carried
         here = self.nodes(layer, stage)
         behind = self.nodes(layer + 1, stage)
 

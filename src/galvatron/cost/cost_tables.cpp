@@ -31,9 +31,11 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   out.once_ms = large.once().value;
   out.state_bytes = memory.states.total().value;
   out.activation_bytes = out.small_activation_bytes = memory.activation.value;
+  out.carried_bytes = out.small_carried_bytes = memory.carried.value;
   if (sizes.num_small > 0) {
-    out.small_activation_bytes =
-        layer_memory(inputs, shape, layer, strategy, units, sizes.small).activation.value;
+    const LayerMemory of_small = layer_memory(inputs, shape, layer, strategy, units, sizes.small);
+    out.small_activation_bytes = of_small.activation.value;
+    out.small_carried_bytes = of_small.carried.value;
   }
   out.gathered_bytes = memory.gathered.value;
   out.reducing_bytes = memory.reducing.value;
@@ -310,7 +312,7 @@ StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Rang
     const LayerCost& layer = chosen(tables, choice, i);
     const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
     peak.state_bytes += layer.state_bytes;
-    peak.kept += layer;
+    peak.kept.add(layer, i == layers.begin);
     const std::int64_t transient =
         transient_bytes(layer, next, i == layers.begin, i + 2 == layers.end);
     if (peak.kept.large + transient <= newest) continue;

@@ -24,6 +24,7 @@
 //
 //   memory(s) = reserve + receive(s) + sum state_bytes + kept(q) - kept(1) + V(first)
 //   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
+//   of the stage's first layer activation_bytes + carried_bytes in the place of activation_bytes
 //
 // q = microbatches_in_flight(s), of which kept(q) is what they keep of all layers:
 // q * sum activation_bytes where microbatches are equal. receive(s): a posted border tensor. V is
@@ -56,8 +57,10 @@ struct LayerCost {
   double backward_ms = 0;
   double once_ms = 0;  // per step: exposed gradient reduction, optimizer, parameter gather
   std::int64_t state_bytes = 0;
-  std::int64_t activation_bytes = 0;          // per microbatch in flight, of the largest microbatch
-  std::int64_t small_activation_bytes = 0;    // of the others, where there are any
+  std::int64_t activation_bytes = 0;        // per microbatch in flight, of the largest microbatch
+  std::int64_t small_activation_bytes = 0;  // of the others, where there are any
+  // Likewise, beside: of the first layer of a stage (LayerMemory::carried).
+  std::int64_t carried_bytes = 0, small_carried_bytes = 0;
   std::int64_t gathered_bytes = 0;            // ZeRO-3's whole parameters
   std::int64_t reducing_bytes = 0;            // ZeRO-2/3's whole gradient until it is reduced
   std::int64_t parameter_gradient_bytes = 0;  // as autograd returns them, until they are added up
@@ -69,10 +72,9 @@ struct LayerCost {
 // By a microbatch of either size: of a layer, or of several.
 struct KeptBytes {
   std::int64_t large = 0, small = 0;
-  KeptBytes& operator+=(const LayerCost& layer) {
-    large += layer.activation_bytes;
-    small += layer.small_activation_bytes;
-    return *this;
+  void add(const LayerCost& layer, bool is_first) {
+    large += layer.activation_bytes + (is_first ? layer.carried_bytes : 0);
+    small += layer.small_activation_bytes + (is_first ? layer.small_carried_bytes : 0);
   }
 };
 

@@ -85,6 +85,12 @@ class MomentList {
   };
   const Chunk& chunk(int index) const { return chunks_[static_cast<std::size_t>(index)]; }
   Range layers(int index) const { return chunk(index).layers; }
+  // Of the newest microbatch, which is one of the larger ones.
+  std::int64_t kept_by_layer(Range stage, std::int64_t layer) const {
+    KeptBytes kept;
+    kept.add(layer_cost(layer), layer == stage.begin);
+    return kept.large;
+  }
   std::int64_t kept_by_chunk(int index) const { return chunk(index).kept.large; }
   const std::vector<Transient>& moments_of_pair(int index, std::int64_t a) const {
     return chunk(index).pairs[static_cast<std::size_t>(a - layers(index).begin)];
@@ -93,7 +99,7 @@ class MomentList {
   void add_chunk(Range range) {
     Chunk& out = chunks_.emplace_back(Chunk{range, {}, {}});
     for (auto a = range.begin; a < range.end; ++a) {
-      out.kept += layer_cost(a);
+      out.kept.add(layer_cost(a), a == range.begin);
       const bool last = a + 1 == range.end;
       out.pairs.push_back(transients(layer_cost(a), last ? nullptr : &layer_cost(a + 1),
                                      a == range.begin, a + 2 == range.end));
@@ -140,7 +146,7 @@ class MomentList {
     const Range range = layers(pass.chunk);
     std::int64_t kept = others;
     for (auto i = range.begin; i < range.end; ++i) {
-      kept += layer_cost(i).activation_bytes;
+      kept += kept_by_layer(range, i);
       const Milliseconds at = times[static_cast<std::size_t>(i - range.begin)];
       for (const Transient& one : moments_of_pair(pass.chunk, i)) {
         if (counts(one, Transient::When::kForward)) add_layer(pass, i, at, kept, one);
@@ -155,7 +161,7 @@ class MomentList {
     std::int64_t kept = others + kept_by_chunk(pass.chunk);
     for (auto i = range.end - 1; i >= range.begin; --i) {
       const auto place = static_cast<std::size_t>(range.end - 1 - i);
-      const std::int64_t before = kept - layer_cost(i).activation_bytes;
+      const std::int64_t before = kept - kept_by_layer(range, i);
       for (const auto when : {Transient::When::kBackward, Transient::When::kBackwardEnds}) {
         const bool ends = when == Transient::When::kBackwardEnds;
         const Milliseconds at = times[place + (ends ? 1 : 0)];

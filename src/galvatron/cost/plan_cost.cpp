@@ -40,9 +40,13 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   const auto memory_of = [&](std::int64_t samples) {
     return layer_memory(inputs, shape, layer, plan.strategy(layer), units, samples);
   };
+  const bool begins_stage = plan.layers_of_stage(stage).begin == layer;
+  const auto kept_by = [&](const LayerMemory& memory) {
+    return begins_stage ? memory.activation + memory.carried : memory.activation;
+  };
   row.memory = memory_of(sizes.large);
-  row.small_activation =
-      sizes.num_small > 0 ? memory_of(sizes.small).activation : row.memory.activation;
+  row.small_activation = kept_by(sizes.num_small > 0 ? memory_of(sizes.small) : row.memory);
+  row.memory.activation = kept_by(row.memory);
   return row;
 }
 

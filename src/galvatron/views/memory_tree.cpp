@@ -94,8 +94,11 @@ OrderedJson activations_of_layer(const PricedPlan& priced, int layer, int large,
   const cost::CostInputs inputs = priced.question.inputs();
   const auto sizes = cost::microbatch_sizes(plan.global_batch, plan.num_microbatches);
   const cost::LayerRow& row = priced.cost.layers[static_cast<std::size_t>(layer)];
+  const bool begins_stage = plan.layers_of_stage(row.stage).begin == layer;
   const auto input_of = [&](std::int64_t samples) {
-    return cost::border_bytes(inputs, layer, plan.layout(layer).tokens(), samples);
+    const plan::TokenLayout layout = plan.layout(layer).tokens();
+    return begins_stage ? cost::border_bytes(inputs, layer, layout, samples)
+                        : cost::own_input_bytes(inputs, layer, layout, samples);
   };
   const Bytes input = large * input_of(sizes.large) + small * input_of(sizes.small);
   const Bytes all = large * row.memory.activation + small * row.small_activation;

@@ -80,7 +80,7 @@ class StageSolver {
     for (std::size_t layer = 0; layer < n; ++layer) {
       std::int64_t most = 0, least = kNoBytes;
       for (const LayerOption& option : options_of(type_of(layer))) {
-        most = std::max(most, option.weight());
+        most = std::max(most, option.weight() + (layer == 0 ? option.carried : 0));
         least = std::min(least, option.weight());
       }
       heaviest_[layer + 1] = heaviest_[layer] + most;
@@ -135,13 +135,14 @@ class StageSolver {
     };
     for (std::size_t a = 0; a < options.size(); ++a) {
       const LayerOption& option = options[a];
+      const std::int64_t carried = layer == 0 ? option.carried : 0;
       Label label;
       label.option = static_cast<int>(a);
       if (layer + 1 == n) {
         const std::int64_t alone =
             problem_.transient(type_of(layer), option.id, -1, -1, n == 1, true);
         label.sum = option.fixed;
-        label.peak = option.weight() + alone;
+        label.peak = option.weight() + carried + alone;
         label.time = option.time;
         label.time2 = option.time2;
         label.once = option.once;
@@ -163,7 +164,7 @@ class StageSolver {
         const auto moved =
             static_cast<std::size_t>(option.layout * num_layouts() + next_options[b].layout);
         label.sum = next.sum + option.fixed;
-        label.peak = option.weight() + std::max(next.sum + transient, next.peak);
+        label.peak = option.weight() + carried + std::max(next.sum + transient, next.peak);
         label.time = next.time + option.time + change.time[moved];
         label.time2 = next.time2 + option.time2 + change.time2[moved];
         label.once = next.once + option.once;

@@ -5,7 +5,7 @@
 // other one dominates. A label is dropped when it cannot become a choice below the caps: what the
 // layers in front must still cost is bounded by a relaxation in which memory has a price.
 //
-// Memory of a stage (cost/cost_tables.h): sum fixed + V(first),
+// Memory of a stage (cost/cost_tables.h): sum fixed + carried(first) + V(first),
 //   V(i) = kept(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0.
 #pragma once
 #include <cstdint>
@@ -22,8 +22,9 @@ namespace galvatron::search {
 // apart (GPipe's forward and backward); time2 is 0 where one is enough. `once` is paid once.
 struct LayerOption {
   double time = 0, time2 = 0, once = 0;
-  std::int64_t fixed = 0;  // bytes for the whole stage
-  std::int64_t kept = 0;   // bytes from this layer on, while the newest microbatch is deeper in
+  std::int64_t fixed = 0;    // bytes for the whole stage
+  std::int64_t kept = 0;     // bytes from this layer on, while the newest microbatch is deeper in
+  std::int64_t carried = 0;  // bytes more where it is the stage's first
   int layout = 0;
   int id = 0;  // the caller's name of it
   std::int64_t weight() const { return fixed + kept; }

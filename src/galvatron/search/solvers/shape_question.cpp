@@ -13,7 +13,8 @@ namespace {
 bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption& b,
                const cost::LayerCost& y) {
   return a.layout == b.layout && a.time <= b.time && a.time2 <= b.time2 && a.once <= b.once &&
-         a.fixed <= b.fixed && a.kept <= b.kept && passes_with_no_more(x, y);
+         a.fixed <= b.fixed && a.kept <= b.kept && a.carried <= b.carried &&
+         passes_with_no_more(x, y);
 }
 
 bool by_phase(const cost::PipelineShape& shape) {
@@ -44,6 +45,7 @@ LayerOption make_option(const cost::CostTables& tables, const cost::LayerCost& l
   out.fixed = layer.state_bytes - layer.activation_bytes +
               tables.kept({layer.activation_bytes, layer.small_activation_bytes}, in_flight);
   out.kept = layer.activation_bytes;
+  out.carried = tables.kept({layer.carried_bytes, layer.small_carried_bytes}, in_flight);
   out.layout = layer.layout;
   out.id = id;
   return out;
