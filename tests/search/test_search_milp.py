@@ -138,17 +138,10 @@ class Instance:
         activations = kept + sum(c["activation"] for c in costs)
         for i, a in enumerate(costs):
             kept += a["activation"]
-            first, last = i == 0, i + 1 == len(costs)
-            before = 0 if first or last else a["gathered"]
-            b = None if last else costs[i + 1]
-            moments = [
-                a["gathered"] + (b["gathered"] if b else 0) + a["forward_workspace"],
-                before + (b["reducing"] if b else 0) + backward_bytes(a),
-            ]
-            if b and (i + 2 == len(costs) or a["gathered"] > b["gathered"]):
-                behind = 0 if i + 2 == len(costs) else b["reducing"]
-                moments.append(b["activation"] + a["gathered"] + behind + backward_bytes(b))
-            peak = max(peak, kept + max(moments))
+            before = costs[i - 1]["gathered"] if i > 0 else 0
+            ahead, reducing = (costs[i + 1][key] if i + 1 < len(costs) else 0 for key in ("gathered", "reducing"))
+            forward = a["gathered"] + ahead + a["forward_workspace"]
+            peak = max(peak, kept + forward, kept + before + reducing + backward_bytes(a))
         return self.data["reserve"] + states + (self.in_flight(stage) - 1) * activations + peak
 
 
@@ -189,9 +182,6 @@ class PathProgram(Program):
         self.node: dict[tuple[int, int, int], int] = {}
         self.add_nodes()
         self.add_arcs()
-        self.inner = {key: self.add_inner(key) for key in self.node}
-        self.next_pair_knows: dict[tuple[int, int, int, int], int] = {}  # (i, s, c, c')
-        self.add_pairs()
         self.tie_groups()
         self.add_objective()
         for stage in range(instance.stages):
@@ -234,27 +224,6 @@ class PathProgram(Program):
                 self.row({node: -1, **dict.fromkeys(self.outflow[key], 1)}, 0, 0)
         for layer in range(instance.n):
             self.row({node: 1 for key, node in self.node.items() if key[0] == layer}, 1, 1)
-
-    def add_inner(self, key: tuple[int, int, int]) -> int:
-        """At least 1 where the node is neither the first nor the last of its stage."""
-        inner = self.column()
-        terms = {inner: 1.0, self.node[key]: 1.0}
-        for arc in (*self.from_stage[key], *self.to_stage[key]):
-            terms[arc] = terms.get(arc, 0) - 1
-        self.row(terms, 0)
-        return inner
-
-    def add_pairs(self) -> None:
-        """At most 1 where the pair's second layer is not the last and gathers no less than the first: then its moments
-        are those of the next pair."""
-        for (layer, stage, c, after, d), arc in self.arcs.items():
-            first, second = self.instance.candidates(layer)[c], self.instance.candidates(layer + 1)[d]
-            if after != stage or first["gathered"] > second["gathered"]:
-                continue
-            known = self.column(upper=1)
-            self.row({known: 1, arc: -1}, high=0)
-            self.row({known: 1, **dict.fromkeys(self.to_stage[(layer + 1, stage, d)], -1)}, high=0)
-            self.next_pair_knows[(layer, stage, c, d)] = known
 
     def tie_groups(self) -> None:
         groups = self.instance.data["groups"]
@@ -323,7 +292,7 @@ class PathProgram(Program):
             for arc in self.from_stage[(i, s, c)]:
                 states[arc] -= carried
         here = self.nodes(layer, stage)
-        behind = self.nodes(layer + 1, stage)
+        in_front, behind = self.nodes(layer - 1, stage), self.nodes(layer + 1, stage)
 
         def limit(*parts: tuple[int, float]) -> None:
             terms = dict(states)
@@ -340,27 +309,8 @@ class PathProgram(Program):
             # Backward, with the parameters in front gathered ahead and the gradient behind being reduced.
             limit(
                 *((self.node[key], backward_ways(cost)[way]) for cost, key in here),
-                *((self.inner[key], cost["gathered"]) for cost, key in here),
+                *((arc, cost["gathered"]) for cost, key in in_front for arc in self.to_stage[key]),
                 *((arc, cost["reducing"]) for cost, key in behind for arc in self.from_stage[key]),
-            )
-            # Backward of the layer behind, with this one's parameters gathered ahead.
-            limit(
-                *((arc, cost["gathered"]) for cost, key in here for arc in self.to_stage[key]),
-                *((self.inner[key], cost["reducing"]) for cost, key in behind),
-                *(
-                    (arc, cost["activation"] + backward_ways(cost)[way])
-                    for cost, key in behind
-                    for arc in self.from_stage[key]
-                ),
-                *(
-                    (
-                        self.next_pair_knows[(layer, stage, a[2], b[2])],
-                        -(of_a["gathered"] + of_b["reducing"] + of_b["activation"] + max(0, backward_ways(of_b)[way])),
-                    )
-                    for of_a, a in here
-                    for of_b, b in behind
-                    if (layer, stage, a[2], b[2]) in self.next_pair_knows
-                ),
             )
 
     def plan(self) -> tuple[list[int], list[int]] | None:

@@ -159,11 +159,10 @@ OrderedJson memory_node(const std::string& name, std::int64_t bytes) {
 std::vector<TransientPiece> transient_pieces(const cost::MemoryPeakDetail& peak) {
   const cost::Transient& now = peak.transient;
   const bool forward = now.when == cost::Transient::When::kForward;
-  const int layer = peak.kept_to + (now.of_next ? 1 : 0);
+  const int layer = peak.kept_to;
   const int next = forward ? layer + 1 : layer - 1, behind = layer + 1;
   std::vector<TransientPiece> all = {
       {next, "parameters gathered ahead", now.gathered_ahead},
-      {layer, "activations", std::max<std::int64_t>(now.activations, 0)},
       {layer, "gathered parameters", now.gathered},
       {layer, forward ? "workspace of forward" : "workspace of backward", now.workspace},
       {layer, "gradients of a microbatch", now.parameter_gradients},

@@ -45,6 +45,7 @@ LayerOption make_option(const cost::CostTables& tables, const cost::LayerCost& l
   out.fixed = layer.state_bytes - layer.activation_bytes +
               tables.kept({layer.activation_bytes, layer.small_activation_bytes}, in_flight);
   out.kept = layer.activation_bytes;
+  out.gathered = layer.gathered_bytes;
   out.carried = tables.kept({layer.carried_bytes, layer.small_carried_bytes}, in_flight);
   out.layout = layer.layout;
   out.id = id;
@@ -180,7 +181,8 @@ ShapeQuestion::TypeBounds ShapeQuestion::make_bounds(std::size_t type, int group
     const LayerOption option = make_option(tables_, cost, 1, id);
     points.push_back({option.time + option.time2, option.once, static_cast<double>(option.fixed),
                       static_cast<double>(option.kept)});
-    alone = std::min(alone, cost::transient_bytes(cost, nullptr, false, false));
+    alone = std::min(
+        alone, std::max(cost::forward_bytes(cost, nullptr), cost::backward_bytes(cost, nullptr)));
   }
   if (!points.empty()) out.alone = std::max<std::int64_t>(0, alone);
   const auto key = [](const Point& one) {

@@ -222,12 +222,13 @@ StageProblem ShapeSolver::problem(const ShapeQuestion::Options& options, int ran
                  tables().receive_bytes(out.types.front(), out.types.back());
   out.first_layout_counts = !ranges().only_first(range_kind);
   out.last_layout_counts = !ranges().only_last(range_kind);
-  out.transient = [this](int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last) {
-    const auto cost_of = [&](int type, int id) -> const cost::LayerCost& {
-      return tables().cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
+  out.transient = [this](int type_a, int a, int type_b, int b) -> LayerTransient {
+    const auto cost_of = [&](int type, int id) {
+      return &tables().cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
     };
-    return cost::transient_bytes(cost_of(type_a, a), b < 0 ? nullptr : &cost_of(type_b, b),
-                                 a_is_first, b_is_last);
+    const cost::LayerCost* behind = b < 0 ? nullptr : cost_of(type_b, b);
+    const cost::LayerCost& layer = *cost_of(type_a, a);
+    return {cost::forward_bytes(layer, behind), cost::backward_bytes(layer, behind)};
   };
   return out;
 }
