@@ -67,38 +67,13 @@ std::int64_t walked_peak(const std::vector<LayerCost>& layers) {
   return states + peak;
 }
 
-TEST(StageMemoryPeak, IsTheWalkedPeakForOneTwoAndEqualLayers) {
+TEST(StageMemoryPeak, IsTheWalkedPeak) {
   constexpr std::uint64_t kSeed = 3;
   std::mt19937_64 random(kSeed);
-  for (int i = 0; i < 300; ++i) {
-    const LayerCost a = random_cost(random), b = random_cost(random), c = random_cost(random);
-    EXPECT_EQ(peak_of(chain({a})), walked_peak({a})) << "seed " << kSeed << ", case " << i;
-    EXPECT_EQ(peak_of(chain({a, b})), walked_peak({a, b})) << "seed " << kSeed << ", case " << i;
-    // What a model looks like: embedding, equal blocks, head.
-    const std::vector<LayerCost> model = {a, b, b, b, c};
-    const std::int64_t walked = walked_peak(model), estimated = peak_of(chain(model));
-    EXPECT_LE(walked, estimated) << "seed " << kSeed << ", case " << i;
-    EXPECT_LE(estimated, walked + b.gathered_bytes + b.reducing_bytes) << "case " << i;
-  }
-}
-
-// The recurrence that the search uses gives the same number.
-TEST(StageMemoryPeak, IsTheRecurrenceFromTheRight) {
-  constexpr std::uint64_t kSeed = 4;
-  std::mt19937_64 random(kSeed);
-  for (int round = 0; round < 300; ++round) {
-    std::vector<LayerCost> layers;
-    const int n = std::uniform_int_distribution<int>(1, 6)(random);
-    for (int i = 0; i < n; ++i) layers.push_back(random_cost(random));
-    std::int64_t value = 0, states = 0;
-    for (int i = n - 1; i >= 0; --i) {
-      const LayerCost& layer = layers[static_cast<std::size_t>(i)];
-      const LayerCost* next = i + 1 < n ? &layers[static_cast<std::size_t>(i + 1)] : nullptr;
-      value = layer.activation_bytes +
-              std::max(transient_bytes(layer, next, i == 0, i + 2 == n), value);
-      states += layer.state_bytes;
-    }
-    EXPECT_EQ(peak_of(chain(layers)), states + value) << "seed " << kSeed << ", round " << round;
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<LayerCost> layers(std::uniform_int_distribution<std::size_t>(1, 8)(random));
+    for (LayerCost& layer : layers) layer = random_cost(random);
+    EXPECT_EQ(peak_of(chain(layers)), walked_peak(layers)) << "seed " << kSeed << ", case " << i;
   }
 }
 

@@ -190,6 +190,35 @@ TEST(PlanCost, TheTableSaysWhereAPriceIsIdeal) {
       << table;
 }
 
+// Decoder blocks and the head hand the encoder's stream on: a stage keeps it once, with the layer
+// that makes it or with its first.
+TEST(PlanCost, AnEncodersStreamIsKeptOncePerStage) {
+  Example example;
+  example.model = spec::load_model("t5-tiny");
+  const spec::JobSpec job{32, 8, spec::Precision::kFp32};
+  example.job = job;
+  example.profile =
+      profiles::analytic_model_profile(example.model, job.seq_length, job.precision, {});
+  constexpr int kDecoderEmbedding = 3, kFirstBlock = 4, kLastBlock = 5, kT5Head = 6;
+  const std::int64_t stream = 2 * 32 * 64 * 4;
+  plan::Plan plan = plan::uniform_plan(example.model, job, 3, {}, 3, 4);
+  const auto kept = [&](std::vector<int> layers_per_stage) {
+    plan.pipeline.layers_per_stage = std::move(layers_per_stage);
+    std::vector<std::int64_t> out;
+    for (const LayerRow& row : estimate(example.inputs(), plan).layers)
+      out.push_back(row.memory.activation.value);
+    return out;
+  };
+  const auto behind_embedding = kept({2, 4, 1}), two_blocks = kept({4, 2, 1});
+  EXPECT_EQ(behind_embedding[kFirstBlock], behind_embedding[kLastBlock]);
+  EXPECT_EQ(two_blocks[kFirstBlock], two_blocks[kLastBlock] + stream);
+  EXPECT_GE(behind_embedding[kDecoderEmbedding], 2 * stream);  // its input, and what it makes
+  EXPECT_EQ(two_blocks[kT5Head], kept({3, 2, 2})[kT5Head] + stream);
+  const PlanCost cost = estimate(example.inputs(), plan);
+  EXPECT_EQ(cost.stages[2].memory.activations,
+            cost.layers[kLastBlock].memory.activation + cost.layers[kT5Head].memory.activation);
+}
+
 // The decoder's embedding and the head of T5 share a weight that lies on their stage once.
 TEST(PlanCost, ASharedWeightCountsOncePerPipelineRank) {
   Example example;

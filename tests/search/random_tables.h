@@ -24,6 +24,7 @@ inline cost::LayerCost random_cost(Random& random, int num_layouts) {
   one.once_ms = random.real(0, 3);
   one.state_bytes = random.whole(0, 30);
   one.activation_bytes = random.whole(0, 12);
+  one.carried_bytes = random.whole(0, 1) * random.whole(0, 6);
   one.gathered_bytes = random.whole(0, 1) * random.whole(0, 20);
   one.reducing_bytes = random.whole(0, 1) * random.whole(0, 20);
   one.parameter_gradient_bytes = random.whole(0, 20);
@@ -91,7 +92,9 @@ inline cost::CostTables random_tables(Random& random, const RandomModel& model) 
         border.transition_ms.push_back(from == to ? 0 : random.real(0, 0.6));
       }
     }
-    border.transfer_ms = tables.shape.pp_degree > 1 ? random.real(0, 0.3) : 0;
+    // Some links set the pace.
+    const double slowest = random.whole(0, 3) == 0 ? 3 : 0.3;
+    border.transfer_ms = tables.shape.pp_degree > 1 ? random.real(0, slowest) : 0;
   }
   tables.reserve_bytes = random.whole(0, 10);
   for (int type = 0; type < num_types; ++type) {

@@ -16,6 +16,7 @@ Json cost_to_json(const cost::LayerCost& cost) {
           {"once_ms", cost.once_ms},
           {"state", cost.state_bytes},
           {"activation", cost.activation_bytes},
+          {"carried", cost.carried_bytes},
           {"gathered", cost.gathered_bytes},
           {"reducing", cost.reducing_bytes},
           {"parameter_gradient", cost.parameter_gradient_bytes},

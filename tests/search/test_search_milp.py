@@ -100,7 +100,7 @@ class Instance:
 
     def evaluate(self, layers_per_stage: list[int], choice: list[int]) -> tuple[float, int]:
         """Step time and bytes of the fullest stage."""
-        forward, backward, once, memory = [], [], [], []
+        forward, backward, waits, once, memory = [], [], [0.0], [], []
         begin = 0
         for stage, count in enumerate(layers_per_stage):
             end = begin + count
@@ -109,34 +109,52 @@ class Instance:
                 self.transition(i, self.candidates(i - 1)[choice[i - 1]], self.candidates(i)[choice[i]])
                 for i in range(max(begin, 1), end)
             )
-            receive = self.border(begin)["transfer_ms"] if stage > 0 else 0
-            receive_back = self.border(end)["transfer_ms"] if stage + 1 < self.stages else 0
-            forward.append(sum(c["forward_ms"] for c in costs) + moves + receive)
-            backward.append(sum(c["backward_ms"] for c in costs) + moves + receive_back)
+            if stage > 0:
+                waits.append(self.border(begin)["transfer_ms"])
+            forward.append(sum(c["forward_ms"] for c in costs) + moves)
+            backward.append(sum(c["backward_ms"] for c in costs) + moves)
             once.append(sum(c["once_ms"] for c in costs))
             memory.append(self.stage_bytes(stage, costs))
             begin = end
-        slowest = max(forward) + max(backward) if self.gpipe else max(map(sum, zip(forward, backward, strict=True)))
-        return sum(forward) + sum(backward) + (self.m - 1) * slowest + max(once), max(memory)
+        stages, borders = sum(forward) + sum(backward), 2 * sum(waits)
+        if self.gpipe:
+            later = (self.m - 1) * (max(*forward, *waits) + max(*backward, *waits))
+        else:
+            of_stages, of_borders = self.round_trips()
+            slowest = max(map(sum, zip(forward, backward, strict=True)))
+            later = max((self.m - 1) * slowest, of_stages * stages + of_borders * borders)
+        return stages + borders + later + max(once), max(memory)
+
+    def round_trips(self) -> tuple[float, float]:
+        """How often 1F1B passes all stages and all borders after the first time."""
+        if self.stages == 1:
+            return self.m - 1, 0
+        turns = -(-(self.m - 1) // self.stages)
+        return (self.m - 1) / self.stages, (self.m - 1 - turns) / (self.stages - 1)
 
     def stage_bytes(self, stage: int, costs: list[dict]) -> int:
         states = sum(c["state"] for c in costs)
-        activations = sum(c["activation"] for c in costs)
-        kept, peak = 0, 0
+        kept, peak = costs[0]["carried"], 0
+        activations = kept + sum(c["activation"] for c in costs)
         for i, a in enumerate(costs):
             kept += a["activation"]
-            first, last = i == 0, i + 1 == len(costs)
-            before = 0 if first or last else a["gathered"]
-            b = None if last else costs[i + 1]
-            moments = [
-                a["gathered"] + (b["gathered"] if b else 0) + a["forward_workspace"],
-                before + (b["reducing"] if b else 0) + backward_bytes(a),
-            ]
-            if b and (i + 2 == len(costs) or a["gathered"] > b["gathered"]):
-                behind = 0 if i + 2 == len(costs) else b["reducing"]
-                moments.append(b["activation"] + a["gathered"] + behind + backward_bytes(b))
-            peak = max(peak, kept + max(moments))
+            before = costs[i - 1]["gathered"] if i > 0 else 0
+            ahead, reducing = (costs[i + 1][key] if i + 1 < len(costs) else 0 for key in ("gathered", "reducing"))
+            forward = a["gathered"] + ahead + a["forward_workspace"]
+            peak = max(peak, kept + forward, kept + before + reducing + backward_bytes(a))
         return self.data["reserve"] + states + (self.in_flight(stage) - 1) * activations + peak
+
+
+def total(*parts: dict[int, float]) -> dict[int, float]:
+    out: dict[int, float] = defaultdict(float)
+    for terms in parts:
+        for column, value in terms.items():
+            out[column] += value
+    return out
+
+
+def scaled(terms: dict[int, float], factor: float) -> dict[int, float]:
+    return {column: factor * value for column, value in terms.items()}
 
 
 def backward_ways(cost: dict) -> tuple[int, int]:
@@ -164,9 +182,6 @@ class PathProgram(Program):
         self.node: dict[tuple[int, int, int], int] = {}
         self.add_nodes()
         self.add_arcs()
-        self.inner = {key: self.add_inner(key) for key in self.node}
-        self.next_pair_knows: dict[tuple[int, int, int, int], int] = {}  # (i, s, c, c')
-        self.add_pairs()
         self.tie_groups()
         self.add_objective()
         for stage in range(instance.stages):
@@ -210,27 +225,6 @@ class PathProgram(Program):
         for layer in range(instance.n):
             self.row({node: 1 for key, node in self.node.items() if key[0] == layer}, 1, 1)
 
-    def add_inner(self, key: tuple[int, int, int]) -> int:
-        """At least 1 where the node is neither the first nor the last of its stage."""
-        inner = self.column()
-        terms = {inner: 1.0, self.node[key]: 1.0}
-        for arc in (*self.from_stage[key], *self.to_stage[key]):
-            terms[arc] = terms.get(arc, 0) - 1
-        self.row(terms, 0)
-        return inner
-
-    def add_pairs(self) -> None:
-        """At most 1 where the pair's second layer is not the last and gathers no less than the first: then its moments
-        are those of the next pair."""
-        for (layer, stage, c, after, d), arc in self.arcs.items():
-            first, second = self.instance.candidates(layer)[c], self.instance.candidates(layer + 1)[d]
-            if after != stage or first["gathered"] > second["gathered"]:
-                continue
-            known = self.column(upper=1)
-            self.row({known: 1, arc: -1}, high=0)
-            self.row({known: 1, **dict.fromkeys(self.to_stage[(layer + 1, stage, d)], -1)}, high=0)
-            self.next_pair_knows[(layer, stage, c, d)] = known
-
     def tie_groups(self) -> None:
         groups = self.instance.data["groups"]
         if not groups:
@@ -250,6 +244,7 @@ class PathProgram(Program):
         instance = self.instance
         forward: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
         backward: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
+        waits: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]  # in front of each
         once: list[dict[int, float]] = [defaultdict(float) for _ in range(instance.stages)]
         for (layer, stage, c), node in self.node.items():
             cost = instance.candidates(layer)[c]
@@ -258,19 +253,23 @@ class PathProgram(Program):
             once[stage][node] += cost["once_ms"]
         for (layer, stage, c, after, d), arc in self.arcs.items():
             move = instance.transition(layer + 1, instance.candidates(layer)[c], instance.candidates(layer + 1)[d])
-            transfer = instance.border(layer + 1)["transfer_ms"] if after > stage else 0
-            forward[after][arc] += move + transfer
+            forward[after][arc] += move
             backward[after][arc] += move
-            backward[stage][arc] += transfer
-        for terms in (*forward, *backward):
+            if after > stage:
+                waits[after][arc] += instance.border(layer + 1)["transfer_ms"]
+        repeats = instance.m - 1
+        stages, borders = total(*forward, *backward), total(*waits, *waits)
+        for terms in (stages, borders):
             for column, time in terms.items():
                 self.cost[column] += time
-        repeats = instance.m - 1
-        whole = [
-            {key: f.get(key, 0) + b.get(key, 0) for key in {*f, *b}} for f, b in zip(forward, backward, strict=True)
-        ]
-        for times in (forward, backward) if instance.gpipe else (whole,):
-            self.add_largest(times, repeats)
+        if instance.gpipe:
+            self.add_largest([*forward, *waits], repeats)
+            self.add_largest([*backward, *waits], repeats)
+        else:
+            of_stages, of_borders = instance.round_trips()
+            each = [total(f, b) for f, b in zip(forward, backward, strict=True)]
+            paces = [scaled(terms, repeats) for terms in each]
+            self.add_largest([*paces, total(scaled(stages, of_stages), scaled(borders, of_borders))], 1)
         self.add_largest(once, 1)
 
     def add_largest(self, per_stage: list[dict[int, float]], weight: float) -> None:
@@ -287,9 +286,13 @@ class PathProgram(Program):
                 continue
             cost = instance.candidates(i)[c]
             kept = cost["activation"] if i <= layer else 0
-            states[node] += cost["state"] + (instance.in_flight(stage) - 1) * cost["activation"] + kept
+            # Kept where nothing is in front of it on its stage.
+            carried = instance.in_flight(stage) * cost["carried"]
+            states[node] += cost["state"] + (instance.in_flight(stage) - 1) * cost["activation"] + kept + carried
+            for arc in self.from_stage[(i, s, c)]:
+                states[arc] -= carried
         here = self.nodes(layer, stage)
-        behind = self.nodes(layer + 1, stage)
+        in_front, behind = self.nodes(layer - 1, stage), self.nodes(layer + 1, stage)
 
         def limit(*parts: tuple[int, float]) -> None:
             terms = dict(states)
@@ -306,27 +309,8 @@ class PathProgram(Program):
             # Backward, with the parameters in front gathered ahead and the gradient behind being reduced.
             limit(
                 *((self.node[key], backward_ways(cost)[way]) for cost, key in here),
-                *((self.inner[key], cost["gathered"]) for cost, key in here),
+                *((arc, cost["gathered"]) for cost, key in in_front for arc in self.to_stage[key]),
                 *((arc, cost["reducing"]) for cost, key in behind for arc in self.from_stage[key]),
-            )
-            # Backward of the layer behind, with this one's parameters gathered ahead.
-            limit(
-                *((arc, cost["gathered"]) for cost, key in here for arc in self.to_stage[key]),
-                *((self.inner[key], cost["reducing"]) for cost, key in behind),
-                *(
-                    (arc, cost["activation"] + backward_ways(cost)[way])
-                    for cost, key in behind
-                    for arc in self.from_stage[key]
-                ),
-                *(
-                    (
-                        self.next_pair_knows[(layer, stage, a[2], b[2])],
-                        -(of_a["gathered"] + of_b["reducing"] + of_b["activation"] + max(0, backward_ways(of_b)[way])),
-                    )
-                    for of_a, a in here
-                    for of_b, b in behind
-                    if (layer, stage, a[2], b[2]) in self.next_pair_knows
-                ),
             )
 
     def plan(self) -> tuple[list[int], list[int]] | None:

@@ -31,9 +31,11 @@ LayerCost make_layer_cost(const CostInputs& inputs, const PipelineShape& shape, 
   out.once_ms = large.once().value;
   out.state_bytes = memory.states.total().value;
   out.activation_bytes = out.small_activation_bytes = memory.activation.value;
+  out.carried_bytes = out.small_carried_bytes = memory.carried.value;
   if (sizes.num_small > 0) {
-    out.small_activation_bytes =
-        layer_memory(inputs, shape, layer, strategy, units, sizes.small).activation.value;
+    const LayerMemory of_small = layer_memory(inputs, shape, layer, strategy, units, sizes.small);
+    out.small_activation_bytes = of_small.activation.value;
+    out.small_carried_bytes = of_small.carried.value;
   }
   out.gathered_bytes = memory.gathered.value;
   out.reducing_bytes = memory.reducing.value;
@@ -99,55 +101,26 @@ void add_borders(CostTables& tables, const CostInputs& inputs) {
 }
 
 // Moments of one layer, beside the activations up to it.
-inline Transient forward_moment(const LayerCost& layer, std::int64_t gathered_ahead) {
+inline Transient forward_moment(const LayerCost& layer, const LayerCost* behind) {
   return {.when = Transient::When::kForward,
           .gathered = layer.gathered_bytes,
-          .gathered_ahead = gathered_ahead,
+          .gathered_ahead = behind ? behind->gathered_bytes : 0,
           .workspace = layer.forward_workspace_bytes};
 }
 
-inline Transient backward_moment(const LayerCost& layer, std::int64_t gathered_ahead,
-                                 std::int64_t reducing_behind) {
+inline Transient backward_moment(const LayerCost& layer, const LayerCost* behind) {
   return {.when = Transient::When::kBackward,
           .gathered = layer.gathered_bytes,
-          .gathered_ahead = gathered_ahead,
           .workspace = layer.backward_workspace_bytes,
-          .reducing_behind = reducing_behind};
+          .reducing_behind = behind ? behind->reducing_bytes : 0};
 }
 
-inline Transient backward_end(const LayerCost& layer, std::int64_t gathered_ahead,
-                              std::int64_t reducing_behind) {
+inline Transient backward_end(const LayerCost& layer, const LayerCost* behind) {
   return {.when = Transient::When::kBackwardEnds,
-          .gathered_ahead = gathered_ahead,
           .parameter_gradients = layer.parameter_gradient_bytes,
           .reducing = layer.reducing_bytes,
-          .reducing_behind = reducing_behind,
+          .reducing_behind = behind ? behind->reducing_bytes : 0,
           .activations = -layer.activation_bytes};
-}
-
-// b's moments, seen from what a keeps.
-inline Transient behind(const LayerCost& b, Transient moment) {
-  moment.of_next = true;
-  moment.activations += b.activation_bytes;
-  return moment;
-}
-
-// Inlined into the search's own question, which wants their largest alone.
-template <class Visit>
-void visit_transients(const LayerCost& a, const LayerCost* b, bool a_is_first, bool b_is_last,
-                      Visit visit) {
-  const std::int64_t before_a = b == nullptr || a_is_first ? 0 : a.gathered_bytes;
-  const std::int64_t ahead = b == nullptr ? 0 : b->gathered_bytes;
-  const std::int64_t behind_a = b == nullptr ? 0 : b->reducing_bytes;
-  visit(forward_moment(a, ahead));
-  visit(backward_moment(a, before_a, behind_a));
-  visit(backward_end(a, before_a, behind_a));
-  if (b == nullptr) return;
-  // Seen from b and what really is behind it, these are no less.
-  if (!b_is_last && a.gathered_bytes <= b->gathered_bytes) return;
-  const std::int64_t behind_b = b_is_last ? 0 : b->reducing_bytes;
-  visit(behind(*b, backward_moment(*b, a.gathered_bytes, behind_b)));
-  visit(behind(*b, backward_end(*b, a.gathered_bytes, behind_b)));
 }
 
 const LayerCost& chosen(const CostTables& tables, std::span<const int> choice, std::int64_t layer) {
@@ -202,20 +175,20 @@ void add_candidate(CostTables& tables, const CostInputs& inputs, int layer,
 
 }  // namespace
 
-std::vector<Transient> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                                  bool b_is_last) {
-  std::vector<Transient> out;
-  visit_transients(a, b, a_is_first, b_is_last,
-                   [&](const Transient& moment) { out.push_back(moment); });
+std::vector<Transient> transients(const LayerCost& layer, const LayerCost* before,
+                                  const LayerCost* behind) {
+  std::vector<Transient> out = {forward_moment(layer, behind), backward_moment(layer, behind),
+                                backward_end(layer, behind)};
+  out[1].gathered_ahead = out[2].gathered_ahead = before ? before->gathered_bytes : 0;
   return out;
 }
 
-std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                             bool b_is_last) {
-  std::int64_t most = std::numeric_limits<std::int64_t>::min();
-  visit_transients(a, b, a_is_first, b_is_last,
-                   [&](const Transient& moment) { most = std::max(most, moment.total()); });
-  return most;
+std::int64_t forward_bytes(const LayerCost& layer, const LayerCost* behind) {
+  return forward_moment(layer, behind).total();
+}
+
+std::int64_t backward_bytes(const LayerCost& layer, const LayerCost* behind) {
+  return std::max(backward_moment(layer, behind).total(), backward_end(layer, behind).total());
 }
 
 CostTables build_cost_tables(const CostInputs& inputs, const PipelineShape& shape,
@@ -307,11 +280,13 @@ StagePeak stage_peak(const CostTables& tables, std::span<const int> choice, Rang
   std::int64_t newest = -1;
   for (std::int64_t i = layers.begin; i < layers.end; ++i) {
     const LayerCost& layer = chosen(tables, choice, i);
-    const LayerCost* next = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
+    const LayerCost* before = i > layers.begin ? &chosen(tables, choice, i - 1) : nullptr;
+    const LayerCost* behind = i + 1 < layers.end ? &chosen(tables, choice, i + 1) : nullptr;
     peak.state_bytes += layer.state_bytes;
-    peak.kept += layer;
+    peak.kept.add(layer, i == layers.begin);
     const std::int64_t transient =
-        transient_bytes(layer, next, i == layers.begin, i + 2 == layers.end);
+        std::max(forward_bytes(layer, behind),
+                 (before ? before->gathered_bytes : 0) + backward_bytes(layer, behind));
     if (peak.kept.large + transient <= newest) continue;
     newest = peak.kept.large + transient;
     peak.layer = static_cast<int>(i);

@@ -8,24 +8,31 @@
 // of i, also where i - 1 lies on the stage before), a change of stage x(i) = transfer_ms. Stage s
 // of layers first..last takes
 //
-//   forward(s)  = sum forward_ms  + sum t(i) + (s > 0     ? x(first) : 0)
-//   backward(s) = sum backward_ms + sum t(i) + (s < S - 1 ? x(last + 1) : 0)
+//   forward(s)  = sum forward_ms  + sum t(i)
+//   backward(s) = sum backward_ms + sum t(i)
+//   waits(s)    = (s > 0 ? x(first) : 0) + (s < S - 1 ? x(last + 1) : 0)
 //   once(s)     = sum once_ms
 //
-//   1F1B:  time = sum_s (f + b) + (m - 1) * max_s (f + b)       + max_s once
-//   GPipe: time = sum_s (f + b) + (m - 1) * (max_s f + max_s b) + max_s once
+// and the step's time is that of pipeline_time.h: for p > 1, max w the longest of all x,
 //
-//   interleaved: pipeline_time.h
+//   1F1B:  sum_s (f + b) + sum_s waits + max_s once
+//          + max((m - 1) * max_s (f + b), (m - 1) / p * sum_s (f + b) + (m - 1 - r) / (p - 1) *
+//          sum_s waits)
+//            r = (m - 1) / p, rounded up
+//   GPipe: sum_s (f + b) + sum_s waits + max_s once + (m - 1) * (max(max_s f, max w) + max(max_s b,
+//   max w))
 //
 //   memory(s) = reserve + receive(s) + sum state_bytes + kept(q) - kept(1) + V(first)
-//   V(i)      = activation_bytes(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0
+//   V(i)      = activation_bytes(i) + max(transient(i - 1, i, i + 1), V(i + 1)),   V after the last
+//   = 0 of the stage's first layer activation_bytes + carried_bytes in the place of
+//   activation_bytes
 //
 // q = microbatches_in_flight(s), of which kept(q) is what they keep of all layers:
 // q * sum activation_bytes where microbatches are equal. receive(s): a posted border tensor. V is
 // the peak over time while the newest microbatch goes forward and comes back: layer i has beside it
-// what the layers before i keep, and transient_bytes() more. Under the interleaved schedule the
-// stages s of a pipeline rank are together in its memory: at a moment when n_c microbatches are in
-// flight in chunk c, and chunk r runs,
+// what the layers before i keep, and the largest of transients() more. Under the interleaved
+// schedule the stages s of a pipeline rank are together in its memory: at a moment when n_c
+// microbatches are in flight in chunk c, and chunk r runs,
 //
 //   memory = reserve + max_s receive(s) + sum_s state_bytes + sum_c kept(n_c)
 //            - kept(1) of r + V(first of r),   the largest over flight_moments()
@@ -51,8 +58,10 @@ struct LayerCost {
   double backward_ms = 0;
   double once_ms = 0;  // per step: exposed gradient reduction, optimizer, parameter gather
   std::int64_t state_bytes = 0;
-  std::int64_t activation_bytes = 0;          // per microbatch in flight, of the largest microbatch
-  std::int64_t small_activation_bytes = 0;    // of the others, where there are any
+  std::int64_t activation_bytes = 0;        // per microbatch in flight, of the largest microbatch
+  std::int64_t small_activation_bytes = 0;  // of the others, where there are any
+  // Likewise, beside: of the first layer of a stage (LayerMemory::carried).
+  std::int64_t carried_bytes = 0, small_carried_bytes = 0;
   std::int64_t gathered_bytes = 0;            // ZeRO-3's whole parameters
   std::int64_t reducing_bytes = 0;            // ZeRO-2/3's whole gradient until it is reduced
   std::int64_t parameter_gradient_bytes = 0;  // as autograd returns them, until they are added up
@@ -64,46 +73,39 @@ struct LayerCost {
 // By a microbatch of either size: of a layer, or of several.
 struct KeptBytes {
   std::int64_t large = 0, small = 0;
-  KeptBytes& operator+=(const LayerCost& layer) {
-    large += layer.activation_bytes;
-    small += layer.small_activation_bytes;
-    return *this;
+  void add(const LayerCost& layer, bool is_first) {
+    large += layer.activation_bytes + (is_first ? layer.carried_bytes : 0);
+    small += layer.small_activation_bytes + (is_first ? layer.small_carried_bytes : 0);
   }
 };
 
-// What layer `a` and the next layer `b` of its stage need beside the activations up to `a`, at the
-// worst of these moments (nullptr: `a` is the last, and only its own moments count):
-//   a runs forward, b's parameters are gathered ahead
-//   a runs backward, b's gradient is still being reduced, parameters before a are gathered ahead
-//   b runs backward, a's parameters are gathered ahead, the gradient behind b is being reduced
-//   at the end of either backward: parameters released, activations dropped, gradients copied
-// What lies beyond the pair is taken to be like its neighbour in the pair; `a_is_first` and
-// `b_is_last` of the stage: nothing lies beyond. b's moments count where a gathers more than b does
-// or b is the last: elsewhere the next pair, which knows what lies behind b, has them no smaller.
-std::int64_t transient_bytes(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                             bool b_is_last);
-
-// One of these moments, by what it consists of; bytes.
+// One moment of a layer's passes, by what is there beside the activations up to the layer; bytes.
 struct Transient {
   enum class When { kForward, kBackward, kBackwardEnds };
   When when = When::kForward;
-  bool of_next = false;             // b runs, else a
-  std::int64_t gathered = 0;        // parameters of the layer that runs
-  std::int64_t gathered_ahead = 0;  // of the one that runs next
+  std::int64_t gathered = 0;        // its parameters
+  std::int64_t gathered_ahead = 0;  // of the layer that runs next
   std::int64_t workspace = 0;
   std::int64_t parameter_gradients = 0;
-  std::int64_t reducing = 0;         // gradient of the layer that runs
+  std::int64_t reducing = 0;         // its gradient
   std::int64_t reducing_behind = 0;  // of the one that ran before
-  std::int64_t receiving = 0;        // a posted border tensor: of the rank, not of the pair
-  std::int64_t activations = 0;      // b's beside those up to a; negative: a's, which are dropped
+  std::int64_t receiving = 0;        // a posted border tensor: of the rank, not of the layer
+  std::int64_t activations = 0;      // negative: its own, which are dropped
   constexpr std::int64_t total() const {
     return gathered + gathered_ahead + workspace + parameter_gradients + reducing +
            reducing_behind + receiving + activations;
   }
 };
-// Those of transient_bytes(), which is the largest.
-std::vector<Transient> transients(const LayerCost& a, const LayerCost* b, bool a_is_first,
-                                  bool b_is_last);
+// Those of a layer between its neighbours in the stage (nullptr: none):
+//   it runs forward, the parameters behind it are gathered ahead
+//   it runs backward, the gradient behind it is still being reduced, the parameters in front of it
+//   are gathered ahead
+//   its backward ends: parameters released, activations dropped, gradients copied
+std::vector<Transient> transients(const LayerCost& layer, const LayerCost* before,
+                                  const LayerCost* behind);
+// The first of them; and the larger of the others, without what is gathered in front.
+std::int64_t forward_bytes(const LayerCost& layer, const LayerCost* behind);
+std::int64_t backward_bytes(const LayerCost& layer, const LayerCost* behind);
 
 // What one layer hands to the next: tensors of certain shapes. One direction, per microbatch.
 struct Border {

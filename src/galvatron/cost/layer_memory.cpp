@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "galvatron/base/error.h"
 
@@ -49,6 +50,28 @@ Bytes ulysses_copy(const spec::LayerSpec& spec, const plan::LayerStrategy& strat
   if (spec.kind != spec::LayerKind::kBlock || strategy.ulysses_degree == 1) return {};
   return {work.samples * work.block_tokens * spec.shape.num_heads * spec.shape.head_size /
           strategy.tp_degree * spec::compute_bytes(precision)};
+}
+
+Bytes bytes_of(const CostInputs& inputs, std::span<const spec::StreamSpec> streams,
+               const plan::TokenLayout& layout, std::int64_t samples) {
+  std::int64_t features = 0;  // of all tokens of a rank
+  for (const spec::StreamSpec& stream : streams) {
+    features +=
+        largest_chunk(stream.length(inputs.job.seq_length), layout.seq_degree) * stream.width;
+  }
+  return {largest_chunk(samples, layout.dp_degree) * features *
+          spec::compute_bytes(inputs.job.precision)};
+}
+
+std::span<const spec::StreamSpec> behind(std::span<const spec::StreamSpec> streams,
+                                         std::size_t count) {
+  return streams.subspan(std::min(count, streams.size()));
+}
+
+// Streams beside its own that a layer makes: T5's second embedding ends the encoder.
+std::span<const spec::StreamSpec> made_for_all(const spec::ModelSpec& model, int layer) {
+  const std::size_t come_in = model.inputs_of(layer).size();
+  return behind(model.layer(layer).outputs, std::max<std::size_t>(1, come_in));
 }
 
 }  // namespace
@@ -108,23 +131,26 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
   out.reducing += slices;
   out.parameter_gradients -= std::min(out.parameter_gradients, slices);
   const LocalWork work = local_work(inputs, shape, layer, strategy, samples);
-  const Bytes input = border_bytes(inputs, layer, shape.layout(strategy).tokens(), samples);
+  const plan::TokenLayout layout = shape.layout(strategy).tokens();
+  const Bytes input = own_input_bytes(inputs, layer, layout, samples);
   profiles::LayerMeasurement cost =
       inputs.profile.lookup(spec.type, strategy.tp_degree, work.profile_samples);
   cost.activation += ulysses_copy(spec, strategy, work, precision);
   add_activations(out, cost, input, strategy.recompute);
+  out.activation += bytes_of(inputs, made_for_all(inputs.model, layer), layout, samples);
+  out.carried = bytes_of(inputs, behind(inputs.model.inputs_of(layer), 1), layout, samples);
   return out;
+}
+
+Bytes own_input_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
+                      std::int64_t samples) {
+  const std::span<const spec::StreamSpec> streams = inputs.model.inputs_of(layer);
+  return bytes_of(inputs, streams.first(std::min<std::size_t>(1, streams.size())), layout, samples);
 }
 
 Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
                    std::int64_t samples) {
-  std::int64_t features = 0;  // of all tokens of a rank
-  for (const spec::StreamSpec& stream : inputs.model.inputs_of(layer)) {
-    features +=
-        largest_chunk(stream.length(inputs.job.seq_length), layout.seq_degree) * stream.width;
-  }
-  return {largest_chunk(samples, layout.dp_degree) * features *
-          spec::compute_bytes(inputs.job.precision)};
+  return bytes_of(inputs, inputs.model.inputs_of(layer), layout, samples);
 }
 
 }  // namespace galvatron::cost

@@ -22,10 +22,14 @@ struct LayerStates {
 
 struct LayerMemory {
   LayerStates states;
-  Bytes activation;  // per microbatch in flight: border input + what the backward needs (recompute
-                     // applied)
-  Bytes gathered;    // parameters made whole while the layer runs (ZeRO-3)
-  Bytes reducing;    // gradient made whole until it is reduced (ZeRO-2, 3)
+  // Per microbatch in flight: the layer's own input, what the backward needs (recompute applied),
+  // and streams that it makes for all layers behind it.
+  Bytes activation;
+  // Per microbatch in flight: streams beside its own that come in (an encoder's, in a decoder).
+  // Layers pass them on as they are, so that a stage keeps them once: where it begins with one.
+  Bytes carried;
+  Bytes gathered;             // parameters made whole while the layer runs (ZeRO-3)
+  Bytes reducing;             // gradient made whole until it is reduced (ZeRO-2, 3)
   Bytes parameter_gradients;  // as autograd returns them: they live until they are added up
   Bytes forward_workspace;    // temporaries
   Bytes backward_workspace;   // temporaries, parameter gradients, what a recomputation brings back
@@ -50,5 +54,8 @@ LayerMemory layer_memory(const CostInputs& inputs, const PipelineShape& shape, i
 // Bytes of what comes into a layer on one rank, for a microbatch of `samples`; none of the first.
 Bytes border_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
                    std::int64_t samples);
+// Of it the layer's own sequence.
+Bytes own_input_bytes(const CostInputs& inputs, int layer, const plan::TokenLayout& layout,
+                      std::int64_t samples);
 
 }  // namespace galvatron::cost

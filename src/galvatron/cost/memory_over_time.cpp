@@ -80,23 +80,29 @@ class MomentList {
   }
   struct Chunk {
     Range layers;
-    KeptBytes kept;                             // of one microbatch
-    std::vector<std::vector<Transient>> pairs;  // moments of each layer and the one behind it
+    KeptBytes kept;                               // of one microbatch
+    std::vector<std::vector<Transient>> moments;  // of each layer
   };
   const Chunk& chunk(int index) const { return chunks_[static_cast<std::size_t>(index)]; }
   Range layers(int index) const { return chunk(index).layers; }
+  // Of the newest microbatch, which is one of the larger ones.
+  std::int64_t kept_by_layer(Range stage, std::int64_t layer) const {
+    KeptBytes kept;
+    kept.add(layer_cost(layer), layer == stage.begin);
+    return kept.large;
+  }
   std::int64_t kept_by_chunk(int index) const { return chunk(index).kept.large; }
-  const std::vector<Transient>& moments_of_pair(int index, std::int64_t a) const {
-    return chunk(index).pairs[static_cast<std::size_t>(a - layers(index).begin)];
+  const std::vector<Transient>& moments_of(int index, std::int64_t layer) const {
+    return chunk(index).moments[static_cast<std::size_t>(layer - layers(index).begin)];
   }
 
   void add_chunk(Range range) {
     Chunk& out = chunks_.emplace_back(Chunk{range, {}, {}});
     for (auto a = range.begin; a < range.end; ++a) {
-      out.kept += layer_cost(a);
-      const bool last = a + 1 == range.end;
-      out.pairs.push_back(transients(layer_cost(a), last ? nullptr : &layer_cost(a + 1),
-                                     a == range.begin, a + 2 == range.end));
+      out.kept.add(layer_cost(a), a == range.begin);
+      out.moments.push_back(transients(layer_cost(a),
+                                       a > range.begin ? &layer_cost(a - 1) : nullptr,
+                                       a + 1 < range.end ? &layer_cost(a + 1) : nullptr));
     }
   }
 
@@ -140,34 +146,28 @@ class MomentList {
     const Range range = layers(pass.chunk);
     std::int64_t kept = others;
     for (auto i = range.begin; i < range.end; ++i) {
-      kept += layer_cost(i).activation_bytes;
+      kept += kept_by_layer(range, i);
       const Milliseconds at = times[static_cast<std::size_t>(i - range.begin)];
-      for (const Transient& one : moments_of_pair(pass.chunk, i)) {
+      for (const Transient& one : moments_of(pass.chunk, i)) {
         if (counts(one, Transient::When::kForward)) add_layer(pass, i, at, kept, one);
       }
     }
   }
 
-  // A layer's moments are seen from it and the one behind it, and from the one before it and it.
   void go_backward(const StagePass& pass, std::int64_t others) {
     const std::vector<Milliseconds> times = times_of(pass);
     const Range range = layers(pass.chunk);
     std::int64_t kept = others + kept_by_chunk(pass.chunk);
     for (auto i = range.end - 1; i >= range.begin; --i) {
       const auto place = static_cast<std::size_t>(range.end - 1 - i);
-      const std::int64_t before = kept - layer_cost(i).activation_bytes;
       for (const auto when : {Transient::When::kBackward, Transient::When::kBackwardEnds}) {
         const bool ends = when == Transient::When::kBackwardEnds;
         const Milliseconds at = times[place + (ends ? 1 : 0)];
-        for (const Transient& one : moments_of_pair(pass.chunk, i)) {
-          if (counts(one, when) && !one.of_next) add_layer(pass, i, at, kept, one);
-        }
-        if (i == range.begin) continue;
-        for (const Transient& one : moments_of_pair(pass.chunk, i - 1)) {
-          if (counts(one, when) && one.of_next) add_layer(pass, i - 1, at, before, one);
+        for (const Transient& one : moments_of(pass.chunk, i)) {
+          if (counts(one, when)) add_layer(pass, i, at, kept, one);
         }
       }
-      kept = before;
+      kept -= kept_by_layer(range, i);
     }
   }
 

@@ -32,6 +32,24 @@ double simulated_steps_ms(const PipelineShape& shape, std::span<const StageNumbe
       .pipeline.value;
 }
 
+// Under a schedule of one stage per rank.
+PipelineTime plain_time(const PipelineShape& shape, const ChunkNumbers& all, double once) {
+  const bool by_phase =
+      plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
+  const double later = shape.num_microbatches - 1;
+  const double pace = later * (by_phase ? all.forward_ms + all.backward_ms : all.both_ms);
+  double more = pace;
+  if (by_phase) {
+    more = later * (std::max(all.forward_ms, all.longest_wait_ms) +
+                    std::max(all.backward_ms, all.longest_wait_ms));
+  } else {
+    const RoundTrips trips = round_trips(shape);
+    more = std::max(pace, (trips.stages - 1) * all.sum_ms + (trips.borders - 1) * all.waits_ms);
+  }
+  const double waits = all.waits_ms > 0 ? 1 + (more - pace) / all.waits_ms : 1;
+  return {all.sum_ms + all.waits_ms + more + once, waits};
+}
+
 }  // namespace
 
 void ChunkNumbers::add(const StageNumbers& stage, int times) {
@@ -43,12 +61,6 @@ void ChunkNumbers::add(const StageNumbers& stage, int times) {
   both_ms = std::max(both_ms, forward + backward);
   waits_ms += times * (stage.forward_wait_ms + stage.backward_wait_ms);
   longest_wait_ms = std::max({longest_wait_ms, stage.forward_wait_ms, stage.backward_wait_ms});
-}
-
-int border_waits(const PipelineShape& shape) {
-  const bool by_chunk =
-      plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestOfEachChunk;
-  return by_chunk ? 1 : shape.num_microbatches;
 }
 
 double interleaved_steps_ms(const PipelineShape& shape, std::span<const ChunkNumbers> chunks) {
@@ -64,24 +76,32 @@ double interleaved_steps_ms(const PipelineShape& shape, std::span<const ChunkNum
   return waits + (m < shape.pp_degree ? sum + (m - 1) * slowest : m * period + ramp);
 }
 
-double pipeline_time_ms(const PipelineShape& shape, std::span<const StageNumbers> stages) {
+RoundTrips round_trips(const PipelineShape& shape) {
+  const int p = shape.pp_degree, later = shape.num_microbatches - 1;
+  RoundTrips out{1 + static_cast<double>(later) / p, 1};
+  const bool by_phase =
+      plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
+  if (p == 1 || by_phase) return out;
+  const int turns = (later + p - 1) / p;
+  out.borders += static_cast<double>(later - turns) / (p - 1);
+  return out;
+}
+
+PipelineTime pipeline_time(const PipelineShape& shape, std::span<const StageNumbers> stages) {
   const double once = once_ms(shape, stages);
   const plan::ClosedForm form = plan::traits(shape.schedule).closed_form;
-  if (form == plan::ClosedForm::kNone) return simulated_steps_ms(shape, stages) + once;
+  if (form == plan::ClosedForm::kNone) {
+    return {simulated_steps_ms(shape, stages) + once, static_cast<double>(shape.num_microbatches)};
+  }
   const bool by_chunk = form == plan::ClosedForm::kSlowestOfEachChunk;
   const auto p = static_cast<std::size_t>(shape.pp_degree);
-  std::vector<ChunkNumbers> chunks;
+  std::vector<ChunkNumbers> chunks(1);
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    if (i == 0 || (by_chunk && i % p == 0)) chunks.emplace_back();
-    StageNumbers stage = stages[i];
-    if (!by_chunk) stage.forward_wait_ms = stage.backward_wait_ms = 0;
-    chunks.back().add(stage);
+    if (by_chunk && i > 0 && i % p == 0) chunks.emplace_back();
+    chunks.back().add(stages[i]);
   }
-  if (by_chunk) return interleaved_steps_ms(shape, chunks) + once;
-  const ChunkNumbers all = chunks.empty() ? ChunkNumbers{} : chunks.front();
-  const bool by_phase = form == plan::ClosedForm::kSlowestPhases;
-  const double steady = by_phase ? all.forward_ms + all.backward_ms : all.both_ms;
-  return all.sum_ms + (shape.num_microbatches - 1) * steady + once;
+  if (by_chunk) return {interleaved_steps_ms(shape, chunks) + once, 1};
+  return plain_time(shape, chunks.front(), once);
 }
 
 }  // namespace galvatron::cost

@@ -40,9 +40,13 @@ LayerRow layer_row(const CostInputs& inputs, const plan::Plan& plan, int stage, 
   const auto memory_of = [&](std::int64_t samples) {
     return layer_memory(inputs, shape, layer, plan.strategy(layer), units, samples);
   };
+  const bool begins_stage = plan.layers_of_stage(stage).begin == layer;
+  const auto kept_by = [&](const LayerMemory& memory) {
+    return begins_stage ? memory.activation + memory.carried : memory.activation;
+  };
   row.memory = memory_of(sizes.large);
-  row.small_activation =
-      sizes.num_small > 0 ? memory_of(sizes.small).activation : row.memory.activation;
+  row.small_activation = kept_by(sizes.num_small > 0 ? memory_of(sizes.small) : row.memory);
+  row.memory.activation = kept_by(row.memory);
   return row;
 }
 
@@ -97,8 +101,8 @@ void split_step_time(PlanCost& cost, const PipelineShape& shape) {
     }
     for (int stage = pp_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
       const double transfers = cost.stages[static_cast<std::size_t>(stage)].transfers.value;
-      exposed += border_waits(shape) * transfers;
-      hidden += (m - border_waits(shape)) * transfers;
+      exposed += cost.border_waits * transfers;
+      hidden += (m - cost.border_waits) * transfers;
     }
     if (compute + exposed <= (cost.compute + cost.exposed_communication).value) continue;
     cost.slowest_rank = pp_rank;
@@ -132,7 +136,7 @@ void tell_kinds(PlanCost& cost, const PipelineShape& shape) {
   }
   for (int stage = cost.slowest_rank; stage < shape.num_stages(); stage += shape.pp_degree) {
     kinds[kTransfer] +=
-        border_waits(shape) * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
+        cost.border_waits * cost.stages[static_cast<std::size_t>(stage)].transfers.value;
   }
   kinds[kBubble] = cost.bubble.value;
 }
@@ -178,7 +182,9 @@ PlanCost estimate(const CostInputs& inputs, const plan::Plan& plan) {
       cost.stages[static_cast<std::size_t>(stage)].memory = memory;
     }
   }
-  cost.step_time = {pipeline_time_ms(shape, numbers)};
+  const PipelineTime time = pipeline_time(shape, numbers);
+  cost.step_time = {time.ms};
+  cost.border_waits = time.border_waits;
   cost.timeline = plan_timeline(inputs, plan, made.tables, times);
   cost.simulated_time = cost.timeline.total;
   const double tokens = static_cast<double>(inputs.job.global_batch * inputs.job.seq_length);

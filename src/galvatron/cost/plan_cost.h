@@ -56,6 +56,7 @@ struct PlanCost {
   Milliseconds compute;
   Milliseconds exposed_communication;
   Milliseconds hidden_communication;  // beside, not part of the sum
+  double border_waits = 1;            // of a step (PipelineTime)
   Milliseconds bubble;
   std::vector<StageCost> stages;
   std::vector<LayerRow> layers;

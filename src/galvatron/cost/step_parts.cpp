@@ -4,8 +4,6 @@
 #include <map>
 #include <utility>
 
-#include "galvatron/cost/pipeline_time.h"
-
 namespace galvatron::cost {
 namespace {
 
@@ -25,8 +23,7 @@ class StepPartsSum {
     }
     for (const int stage : plan_.pipeline.stages_of_rank(cost_.slowest_rank)) {
       add(TimePart::kTransfer, links_of({2, plan_.ranks_per_stage()}),
-          cost_.stages[static_cast<std::size_t>(stage)].transfers *
-              border_waits(pipeline_shape(plan_)));
+          cost_.stages[static_cast<std::size_t>(stage)].transfers * cost_.border_waits);
     }
     add(TimePart::kBubble, LinkKind::kNone, cost_.bubble);
     std::vector<StepPart> out;

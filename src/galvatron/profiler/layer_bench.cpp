@@ -21,10 +21,14 @@ plan::Plan make_plan(const spec::ModelSpec& model, const LayerBenchOptions& opti
   return plan::uniform_plan(model, job, options.strategy.tp_degree, options.strategy);
 }
 
-Bytes bytes_of(const nn::Activations& tensors) {
+// A stream that goes on as it is (T5's encoder output in the decoder) is not made.
+Bytes bytes_made(const nn::Activations& y, const nn::Activations& x) {
   Bytes total;
-  for (const at::Tensor& tensor : tensors)
-    total += Bytes{static_cast<std::int64_t>(tensor.nbytes())};
+  for (const at::Tensor& tensor : y) {
+    const bool came_in = std::any_of(
+        x.begin(), x.end(), [&](const at::Tensor& input) { return tensor.is_alias_of(input); });
+    if (!came_in) total += Bytes{static_cast<std::int64_t>(tensor.nbytes())};
+  }
   return total;
 }
 
@@ -127,7 +131,7 @@ LayerBytes LayerBench::measure_bytes(std::int64_t samples) {
   nn::Activations y = runner_->forward(kMicrobatch, x, make_call(samples));
   LayerBytes out;
   // The output is the next layer's input, counted there; while it is made it is workspace.
-  out.activation = meter.current() - before - bytes_of(y);
+  out.activation = meter.current() - before - bytes_made(y, x);
   out.forward_workspace = meter.peak() - before - out.activation;
   // As in the runtime: the gradient that comes in lives until the layer is done.
   const nn::Activations grad = is_head() ? nn::Activations{} : like(y);

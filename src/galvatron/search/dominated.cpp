@@ -12,7 +12,9 @@ namespace {
 bool is_no_more(const cost::LayerCost& a, const cost::LayerCost& b) {
   return a.forward_ms <= b.forward_ms && a.backward_ms <= b.backward_ms && a.once_ms <= b.once_ms &&
          a.state_bytes <= b.state_bytes && a.activation_bytes <= b.activation_bytes &&
-         a.small_activation_bytes <= b.small_activation_bytes && passes_with_no_more(a, b);
+         a.small_activation_bytes <= b.small_activation_bytes &&
+         a.carried_bytes <= b.carried_bytes && a.small_carried_bytes <= b.small_carried_bytes &&
+         passes_with_no_more(a, b);
 }
 
 // Ascending ids of the row that stay. `group`: of its candidates; empty when all go together.

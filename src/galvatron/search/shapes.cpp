@@ -20,14 +20,15 @@ std::optional<plan::ScheduleKind> interleaved_schedule(const SearchSpace& space)
   return allowed ? std::optional(kind) : std::nullopt;
 }
 
-// Of one stage per rank. 1F1B is never slower than GPipe in our model and keeps fewer microbatches.
-std::optional<plan::ScheduleKind> plain_schedule(const SearchSpace& space) {
+// Of one stage per rank: 1F1B, which keeps fewer microbatches, and GPipe, which hides transfers.
+std::vector<plan::ScheduleKind> plain_schedules(const SearchSpace& space) {
+  std::vector<plan::ScheduleKind> out;
   for (const plan::ClosedForm form :
        {plan::ClosedForm::kSlowestStage, plan::ClosedForm::kSlowestPhases}) {
     const plan::ScheduleKind kind = plan::schedule_with(form);
-    if (space.schedules.has(kind)) return kind;
+    if (space.schedules.has(kind)) out.push_back(kind);
   }
-  return std::nullopt;
+  return out;
 }
 
 // All schedules of one batch on so many pipeline ranks and microbatches.
@@ -35,9 +36,12 @@ void add_schedules(SearchInputs& inputs, SharedPipelines& pipelines, cost::Pipel
                    std::int64_t batch, Shapes& out) {
   const SearchSpace& space = inputs.options().space;
   const auto shared = pipelines.get(inputs, shape, batch);
-  if (const auto kind = plain_schedule(space)) {
-    shape.schedule = *kind;
+  // Of one stage or one microbatch all are the same.
+  const bool alike = shape.pp_degree == 1 || shape.num_microbatches == 1;
+  for (const plan::ScheduleKind kind : plain_schedules(space)) {
+    shape.schedule = kind;
     out.push_back(std::make_unique<UnevenCandidate>(shared, shape));
+    if (alike) break;
   }
   const auto interleaved = interleaved_schedule(space);
   if (!interleaved) return;
@@ -104,7 +108,7 @@ Shapes make_shapes(SearchInputs& inputs, SharedPipelines& pipelines, std::int64_
   // From so many on it pays to ask first how large a microbatch can be.
   constexpr std::size_t kMany = 5000;
   const SearchOptions& options = inputs.options();
-  if (!plain_schedule(options.space) && !interleaved_schedule(options.space)) {
+  if (plain_schedules(options.space).empty() && !interleaved_schedule(options.space)) {
     throw ConfigError("[search] the constraints allow no schedule");
   }
   const std::vector<int> degrees =

@@ -51,14 +51,23 @@ double SharedPipeline::slowdown(const cost::PipelineShape& shape) const {
 }
 
 const cost::CostTables& SharedPipeline::tables(const cost::PipelineShape& shape) {
-  auto [it, added] = tables_.try_emplace(slowdown(shape));
-  if (added) {
-    it->second =
-        cost::build_cost_tables(cost_inputs(), shape, inputs_.strategies(shape.ranks_per_stage));
-    drop_useless_placements(it->second);
-    drop_dominated(it->second);
-  }
+  const double slowdown = this->slowdown(shape);
+  const auto [it, added] = tables_.try_emplace({slowdown, shape.schedule});
+  if (!added) return it->second;
+  const auto alike = std::find_if(tables_.begin(), tables_.end(), [&](const auto& other) {
+    return other.first.first == slowdown && other.first.second != shape.schedule;
+  });
+  it->second = alike == tables_.end() ? make_tables(shape) : alike->second;
+  it->second.shape = shape;
   return it->second;
+}
+
+cost::CostTables SharedPipeline::make_tables(const cost::PipelineShape& shape) const {
+  cost::CostTables out =
+      cost::build_cost_tables(cost_inputs(), shape, inputs_.strategies(shape.ranks_per_stage));
+  drop_useless_placements(out);
+  drop_dominated(out);
+  return out;
 }
 
 std::shared_ptr<SharedPipeline> SharedPipelines::get(SearchInputs& inputs,

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "galvatron/cost/cost_tables.h"
@@ -28,14 +29,18 @@ class SharedPipeline {
   // How much slower a rank of the shape computes than one alone.
   double slowdown(const cost::PipelineShape& shape) const;
   // Made when first asked for; without what no best plan needs (placement, dominated). Shapes
-  // differ in nothing that the tables hold, unless ranks that share a machine slow each other down.
+  // differ in nothing that the tables hold but the schedule, unless ranks that share a machine slow
+  // each other down. Stages per rank are not those of the shape.
   const cost::CostTables& tables(const cost::PipelineShape& shape);
 
  private:
+  cost::CostTables make_tables(const cost::PipelineShape& shape) const;
+
   SearchInputs& inputs_;
   std::int64_t global_batch_;
   std::vector<double> fastest_compute_;
-  std::map<double, cost::CostTables> tables_;  // by slowdown
+  std::map<std::pair<double, plan::ScheduleKind>, cost::CostTables>
+      tables_;  // [slowdown, schedule]
 };
 
 // Those of all shapes of a question, each made when first asked for.

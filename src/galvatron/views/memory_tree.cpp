@@ -94,8 +94,11 @@ OrderedJson activations_of_layer(const PricedPlan& priced, int layer, int large,
   const cost::CostInputs inputs = priced.question.inputs();
   const auto sizes = cost::microbatch_sizes(plan.global_batch, plan.num_microbatches);
   const cost::LayerRow& row = priced.cost.layers[static_cast<std::size_t>(layer)];
+  const bool begins_stage = plan.layers_of_stage(row.stage).begin == layer;
   const auto input_of = [&](std::int64_t samples) {
-    return cost::border_bytes(inputs, layer, plan.layout(layer).tokens(), samples);
+    const plan::TokenLayout layout = plan.layout(layer).tokens();
+    return begins_stage ? cost::border_bytes(inputs, layer, layout, samples)
+                        : cost::own_input_bytes(inputs, layer, layout, samples);
   };
   const Bytes input = large * input_of(sizes.large) + small * input_of(sizes.small);
   const Bytes all = large * row.memory.activation + small * row.small_activation;
@@ -156,11 +159,10 @@ OrderedJson memory_node(const std::string& name, std::int64_t bytes) {
 std::vector<TransientPiece> transient_pieces(const cost::MemoryPeakDetail& peak) {
   const cost::Transient& now = peak.transient;
   const bool forward = now.when == cost::Transient::When::kForward;
-  const int layer = peak.kept_to + (now.of_next ? 1 : 0);
+  const int layer = peak.kept_to;
   const int next = forward ? layer + 1 : layer - 1, behind = layer + 1;
   std::vector<TransientPiece> all = {
       {next, "parameters gathered ahead", now.gathered_ahead},
-      {layer, "activations", std::max<std::int64_t>(now.activations, 0)},
       {layer, "gathered parameters", now.gathered},
       {layer, forward ? "workspace of forward" : "workspace of backward", now.workspace},
       {layer, "gradients of a microbatch", now.parameter_gradients},

@@ -41,7 +41,7 @@ std::int64_t StageBounds::least_alone() const {
   std::int64_t least = kNone;
   const int type = problem_.types.back();
   for (const LayerOption& option : options_of(type)) {
-    least = std::min(least, problem_.transient(type, option.id, -1, -1, false, false));
+    least = std::min(least, problem_.transient(type, option.id, -1, -1).alone());
   }
   return least == kNone ? 0 : std::max<std::int64_t>(least, 0);
 }

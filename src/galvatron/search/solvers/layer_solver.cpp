@@ -1,7 +1,6 @@
 #include "galvatron/search/solvers/layer_solver.h"
 
 #include <algorithm>
-#include <array>
 
 #include "galvatron/base/error.h"
 #include "galvatron/search/solvers/layer_bounds.h"
@@ -16,7 +15,8 @@ constexpr std::int64_t kNoBytes = std::numeric_limits<std::int64_t>::max();
 // One partial choice: the layers from some layer to the stage's last.
 struct Label {
   std::int64_t sum = 0;   // of `fixed`
-  std::int64_t peak = 0;  // sum + V
+  std::int64_t peak = 0;  // sum + V, with nothing in front
+  std::int64_t turn = 0;  // of it: while the first layer runs backward, when more may be gathered
   double time = 0, time2 = 0, once = 0;
   double estimate = 0;                  // bound of the last cap's cost, for a beam
   double lost_time = 0, lost_once = 0;  // by which a label that this one replaced was better
@@ -80,12 +80,17 @@ class StageSolver {
     for (std::size_t layer = 0; layer < n; ++layer) {
       std::int64_t most = 0, least = kNoBytes;
       for (const LayerOption& option : options_of(type_of(layer))) {
-        most = std::max(most, option.weight());
+        most = std::max(most, option.weight() + (layer == 0 ? option.carried : 0));
         least = std::min(least, option.weight());
       }
       heaviest_[layer + 1] = heaviest_[layer] + most;
       lightest_[layer + 1] = lightest_[layer] + least;
     }
+    for (const int type : problem_.types) {
+      for (const LayerOption& option : options_of(type))
+        most_gathered_ = std::max(most_gathered_, option.gathered);
+    }
+    largest_transient_ = most_gathered_;
     pairs_.resize(bounds_.options().size() * bounds_.options().size());
     leaner_.resize(pairs_.size());
     for (std::size_t layer = 0; layer + 1 < n; ++layer) {
@@ -97,17 +102,15 @@ class StageSolver {
     return static_cast<std::size_t>(a) * bounds_.options().size() + static_cast<std::size_t>(b);
   }
 
-  // [a][b][2 * a_is_first + b_is_last]
+  // [a][b]
   void tabulate_pair(int a, int b) {
     auto& table = pairs_[pair_index(a, b)];
     if (!table.empty()) return;
     for (const LayerOption& x : options_of(a)) {
       for (const LayerOption& y : options_of(b)) {
-        auto& bytes = table.emplace_back();
-        for (std::size_t flags = 0; flags < 4; ++flags) {
-          bytes[flags] = problem_.transient(a, x.id, b, y.id, (flags & 2) != 0, (flags & 1) != 0);
-          largest_transient_ = std::max(largest_transient_, bytes[flags]);
-        }
+        const LayerTransient& one = table.emplace_back(problem_.transient(a, x.id, b, y.id));
+        largest_transient_ =
+            std::max({largest_transient_, one.forward, one.backward + most_gathered_});
       }
     }
     leaner_[pair_index(a, b)].assign(options_of(b).size() * options_of(b).size(), kNotAsked);
@@ -117,9 +120,8 @@ class StageSolver {
   bool is_leaner(std::size_t pair, std::size_t columns, std::size_t y, std::size_t z) const {
     const auto& table = pairs_[pair];
     for (std::size_t row = 0; row < table.size(); row += columns) {
-      for (std::size_t flags = 0; flags < 4; ++flags) {
-        if (table[row + y][flags] > table[row + z][flags]) return false;
-      }
+      const LayerTransient &of_y = table[row + y], &of_z = table[row + z];
+      if (of_y.forward > of_z.forward || of_y.backward > of_z.backward) return false;
     }
     return true;
   }
@@ -135,13 +137,14 @@ class StageSolver {
     };
     for (std::size_t a = 0; a < options.size(); ++a) {
       const LayerOption& option = options[a];
+      const std::int64_t carried = layer == 0 ? option.carried : 0;
       Label label;
       label.option = static_cast<int>(a);
       if (layer + 1 == n) {
-        const std::int64_t alone =
-            problem_.transient(type_of(layer), option.id, -1, -1, n == 1, true);
+        const LayerTransient own = problem_.transient(type_of(layer), option.id, -1, -1);
         label.sum = option.fixed;
-        label.peak = option.weight() + alone;
+        label.turn = option.weight() + carried + own.backward;
+        label.peak = option.weight() + carried + own.alone();
         label.time = option.time;
         label.time2 = option.time2;
         label.once = option.once;
@@ -152,18 +155,19 @@ class StageSolver {
       const int next_type = type_of(layer + 1);
       const auto& next_options = options_of(next_type);
       const auto& pairs = pairs_[pair_index(type_of(layer), next_type)];
-      const std::size_t flags = (layer == 0 ? 2u : 0u) + (layer + 2 == n ? 1u : 0u);
       const auto& behind = steps_[layer + 1];
       const LayoutChange& change = change_behind(layer);
       work_ += static_cast<std::int64_t>(behind.size());
       for (std::size_t i = 0; i < behind.size(); ++i) {
         const Label& next = behind[i];
         const auto b = static_cast<std::size_t>(next.option);
-        const std::int64_t transient = pairs[a * next_options.size() + b][flags];
+        const LayerTransient& own = pairs[a * next_options.size() + b];
         const auto moved =
             static_cast<std::size_t>(option.layout * num_layouts() + next_options[b].layout);
         label.sum = next.sum + option.fixed;
-        label.peak = option.weight() + std::max(next.sum + transient, next.peak);
+        label.turn = option.weight() + carried + next.sum + own.backward;
+        label.peak = option.weight() + carried +
+                     std::max({next.sum + own.alone(), next.peak, next.turn + option.gathered});
         label.time = next.time + option.time + change.time[moved];
         label.time2 = next.time2 + option.time2 + change.time2[moved];
         label.once = next.once + option.once;
@@ -184,6 +188,7 @@ class StageSolver {
     if (a.once != b.once) return a.once < b.once;
     if (a.time2 != b.time2) return a.time2 < b.time2;
     if (a.sum != b.sum) return a.sum < b.sum;
+    if (a.turn != b.turn) return a.turn < b.turn;
     return a.option != b.option ? a.option < b.option : a.next < b.next;
   }
 
@@ -233,15 +238,18 @@ class StageSolver {
   }
 
   // Numbers that no longer matter are raised, so that more labels are equal: `sum` once V is above
-  // every transient to come; all of memory once the heaviest layers in front fit anyway.
+  // every transient to come, `turn` once it is above whatever is gathered in front; all of memory
+  // once the heaviest layers in front fit anyway.
   void blur(std::size_t layer, Label& label) const {
     if (layer == 0 || only_bytes_) return;
     const std::int64_t enough = problem_.capacity - heaviest_[layer] - largest_transient_;
     if (label.peak <= enough) {
       label.peak = enough;
       label.sum = enough - largest_transient_ - 1;
+      label.turn = enough - most_gathered_ - 1;
       return;
     }
+    label.turn = std::max(label.turn, label.peak - most_gathered_ - 1);
     label.sum = std::min(label.peak, std::max(label.sum, label.peak - largest_transient_ - 1));
   }
 
@@ -256,6 +264,8 @@ class StageSolver {
       time2 += in_front_->detour2[moved];
     }
     if (layer > 0) {
+      // Once `turn` is blurred nothing that is gathered in front counts.
+      if (a.turn > a.peak - most_gathered_ && a.turn > b.turn) return false;
       // Once `sum` is blurred no transient in front of it counts.
       if (a.sum >= a.peak - largest_transient_ &&
           (a.sum > b.sum || !never_needs_more(layer, a.option, b.option))) {
@@ -312,11 +322,11 @@ class StageSolver {
   StageLimits limits_;
   bool only_bytes_;
   StageBounds bounds_;
-  std::int64_t largest_transient_ = 0;
+  std::int64_t largest_transient_ = 0, most_gathered_ = 0;
   std::vector<std::int64_t> heaviest_, lightest_;  // sums over the first layers
   const LayoutChange* in_front_ = nullptr;         // of the layer whose labels are compared
   std::int64_t work_ = 0, next_look_ = 0;
-  std::vector<std::vector<std::array<std::int64_t, 4>>> pairs_;  // [type a * types + type b]
+  std::vector<std::vector<LayerTransient>> pairs_;  // [type a * types + type b]
   // [type a * types + type b][option y * options of b + option z]: does y need no more than z
   // behind any a? When first asked for: most options never meet, and each pair takes a look at all
   // of a.

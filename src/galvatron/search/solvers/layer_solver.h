@@ -5,9 +5,11 @@
 // other one dominates. A label is dropped when it cannot become a choice below the caps: what the
 // layers in front must still cost is bounded by a relaxation in which memory has a price.
 //
-// Memory of a stage (cost/cost_tables.h): sum fixed + V(first),
-//   V(i) = kept(i) + max(transient(i, i + 1), V(i + 1)),   V after the last = 0.
+// Memory of a stage (cost/cost_tables.h): sum fixed + carried(first) + V(first),
+//   V(i) = kept(i) + max(forward(i, i + 1), gathered(i - 1) + backward(i, i + 1), V(i + 1)),
+//   V after the last = 0, gathered before the first = 0.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -22,11 +24,20 @@ namespace galvatron::search {
 // apart (GPipe's forward and backward); time2 is 0 where one is enough. `once` is paid once.
 struct LayerOption {
   double time = 0, time2 = 0, once = 0;
-  std::int64_t fixed = 0;  // bytes for the whole stage
-  std::int64_t kept = 0;   // bytes from this layer on, while the newest microbatch is deeper in
+  std::int64_t fixed = 0;     // bytes for the whole stage
+  std::int64_t kept = 0;      // bytes from this layer on, while the newest microbatch is deeper in
+  std::int64_t gathered = 0;  // bytes more while the layer behind runs backward
+  std::int64_t carried = 0;   // bytes more where it is the stage's first
   int layout = 0;
   int id = 0;  // the caller's name of it
   std::int64_t weight() const { return fixed + kept; }
+};
+
+// Bytes beside what is kept while a layer runs forward, and backward: these without what is
+// gathered in front of it.
+struct LayerTransient {
+  std::int64_t forward = 0, backward = 0;
+  std::int64_t alone() const { return std::max(forward, backward); }
 };
 
 struct StageProblem {
@@ -38,10 +49,8 @@ struct StageProblem {
   bool first_layout_counts = true;
   // false: nothing follows the stage, so all are alike (0).
   bool last_layout_counts = true;
-  // Bytes beside what is kept while layer `a` (option id of type_a) runs in front of `b`. b < 0:
-  // `a` is the stage's last.
-  std::function<std::int64_t(int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last)>
-      transient;
+  // While layer `a` (option id of type_a) runs in front of `b`. b < 0: `a` is the stage's last.
+  std::function<LayerTransient(int type_a, int a, int type_b, int b)> transient;
 };
 
 // A choice is of use when for every cap   time + time2 + once_share * once <= limit.

@@ -33,16 +33,16 @@ class ShapeSolver::Join {
  private:
   // One partial pipeline: the stages from some layer to the end.
   struct Path {
-    double sum = 0, slowest = 0, slowest2 = 0, once = 0;
-    double bottleneck = 0, scalar_sum = 0;  // of X + O / m, of X + O / (m p)
+    double sum = 0, waits = 0, slowest = 0, slowest2 = 0, once = 0;
+    PathBounds bounds;
     int begin = 0;
     int layout_before = -1;  // in which the stage in front must end; -1: any
     const StageChoice* choice = nullptr;
     int next = -1;  // the later stages
 
     bool no_worse(const Path& other) const {
-      return sum <= other.sum && slowest <= other.slowest && slowest2 <= other.slowest2 &&
-             once <= other.once;
+      return sum <= other.sum && waits <= other.waits && slowest <= other.slowest &&
+             slowest2 <= other.slowest2 && once <= other.once;
     }
   };
 
@@ -59,12 +59,13 @@ class ShapeSolver::Join {
   using Place = std::pair<int, int>;  // layer, and the layout in front of it
 
   double total(const Path& path) const {
-    return path.sum + solver_.repeats() * (path.slowest + path.slowest2) + path.once;
+    const double by_pace =
+        path.sum + path.waits + solver_.repeats() * (path.slowest + path.slowest2);
+    const cost::RoundTrips& trips = solver_.trips_;
+    return std::max(by_pace, trips.stages * path.sum + trips.borders * path.waits) + path.once;
   }
   double bound(const Path& path, int stage) const {
-    const std::size_t before = solver_.at(stage, path.begin);
-    return path.scalar_sum + solver_.sum_before_[before] +
-           solver_.repeats() * std::max(path.bottleneck, solver_.bottleneck_before_[before]);
+    return solver_.step_bound(path.bounds.with(solver_.before_[solver_.at(stage, path.begin)]));
   }
 
   // The layouts in which stages of the one in front can end, by the layer where they end.
@@ -140,34 +141,30 @@ class ShapeSolver::Join {
   }
 
   // Is it on no path below the cutoff at this place?
-  bool too_slow(const Arc& arc, const TimePair& own, double once) const {
-    const std::size_t before = solver_.at(arc.stage, arc.begin);
-    const std::size_t behind = solver_.at(arc.stage + 1, arc.end);
-    const double sum = solver_.sum_before_[before] + own.both() + solver_.sum_share() * once +
-                       solver_.sum_from_[behind];
-    const double slowest =
-        std::max({solver_.bottleneck_before_[before], solver_.bottleneck_from_[behind],
-                  own.both() + solver_.bottleneck_share() * once});
-    return sum + solver_.repeats() * slowest >= cutoff_;
+  bool too_slow(const Arc& arc, const PathBounds& bounds) const {
+    const PathBounds& before = solver_.before_[solver_.at(arc.stage, arc.begin)];
+    const PathBounds& behind = solver_.from_[solver_.at(arc.stage + 1, arc.end)];
+    return solver_.step_bound(before.with(bounds).with(behind)) >= cutoff_;
   }
 
   // Puts a stage in front of every later path that it can meet.
   void extend(const Arc& arc, const Ready& stage, int layout_before,
               const std::vector<int>& behind) {
-    TimePair own = solver_.question_.transfers(arc.begin, arc.end);
-    own.time += stage.time.time;
-    own.time2 += stage.time.time2;
-    if (too_slow(arc, own, stage.once)) return;
+    const TimePair& own = stage.time;
+    const TimePair pace = solver_.question_.link_pace(arc.begin, arc.end);
+    const PathBounds bounds =
+        solver_.path_bounds(arc, own.both() + solver_.sum_share() * stage.once,
+                            own.both() + solver_.bottleneck_share() * stage.once);
+    if (too_slow(arc, bounds)) return;
     for (const int index : behind) {
       const Path& path = done_.back()[static_cast<std::size_t>(index)];
       Path one;
       one.sum = path.sum + own.both();
-      one.slowest = std::max(path.slowest, own.time);
-      one.slowest2 = std::max(path.slowest2, own.time2);
+      one.waits = path.waits + solver_.question_.waits(arc.begin, arc.end);
+      one.slowest = std::max({path.slowest, own.time, pace.time});
+      one.slowest2 = std::max({path.slowest2, own.time2, pace.time2});
       one.once = std::max(path.once, stage.once);
-      one.scalar_sum = path.scalar_sum + own.both() + solver_.sum_share() * stage.once;
-      one.bottleneck =
-          std::max(path.bottleneck, own.both() + solver_.bottleneck_share() * stage.once);
+      one.bounds = bounds.with(path.bounds);
       one.begin = arc.begin;
       one.layout_before = layout_before;
       one.choice = stage.choice;

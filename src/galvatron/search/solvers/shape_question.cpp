@@ -13,7 +13,12 @@ namespace {
 bool dominates(const LayerOption& a, const cost::LayerCost& x, const LayerOption& b,
                const cost::LayerCost& y) {
   return a.layout == b.layout && a.time <= b.time && a.time2 <= b.time2 && a.once <= b.once &&
-         a.fixed <= b.fixed && a.kept <= b.kept && passes_with_no_more(x, y);
+         a.fixed <= b.fixed && a.kept <= b.kept && a.carried <= b.carried &&
+         passes_with_no_more(x, y);
+}
+
+bool by_phase(const cost::PipelineShape& shape) {
+  return plan::traits(shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
 }
 
 // Two times as the objective weighs them. Without a pipeline everything is one time: once per
@@ -22,9 +27,7 @@ TimePair weigh(const cost::CostTables& tables, double forward_ms, double backwar
   if (tables.shape.pp_degree == 1) {
     return {tables.shape.num_microbatches * (forward_ms + backward_ms), 0};
   }
-  const bool by_phase =
-      plan::traits(tables.shape.schedule).closed_form == plan::ClosedForm::kSlowestPhases;
-  if (by_phase) return {forward_ms, backward_ms};
+  if (by_phase(tables.shape)) return {forward_ms, backward_ms};
   return {forward_ms + backward_ms, 0};
 }
 
@@ -42,6 +45,8 @@ LayerOption make_option(const cost::CostTables& tables, const cost::LayerCost& l
   out.fixed = layer.state_bytes - layer.activation_bytes +
               tables.kept({layer.activation_bytes, layer.small_activation_bytes}, in_flight);
   out.kept = layer.activation_bytes;
+  out.gathered = layer.gathered_bytes;
+  out.carried = tables.kept({layer.carried_bytes, layer.small_carried_bytes}, in_flight);
   out.layout = layer.layout;
   out.id = id;
   return out;
@@ -126,9 +131,9 @@ ShapeQuestion::ShapeQuestion(const cost::CostTables& tables, const LayerRanges& 
   }
 }
 
-TimePair ShapeQuestion::transfers(int begin, int end) const {
-  return weigh(tables_, transfer_[static_cast<std::size_t>(begin)],
-               transfer_[static_cast<std::size_t>(end)]);
+TimePair ShapeQuestion::link_pace(int begin, int end) const {
+  if (!by_phase(tables_.shape)) return {};
+  return {transfer_[static_cast<std::size_t>(begin)], transfer_[static_cast<std::size_t>(end)]};
 }
 
 void ShapeQuestion::drop_dominated(std::size_t type, bool timed,
@@ -176,7 +181,8 @@ ShapeQuestion::TypeBounds ShapeQuestion::make_bounds(std::size_t type, int group
     const LayerOption option = make_option(tables_, cost, 1, id);
     points.push_back({option.time + option.time2, option.once, static_cast<double>(option.fixed),
                       static_cast<double>(option.kept)});
-    alone = std::min(alone, cost::transient_bytes(cost, nullptr, false, false));
+    alone = std::min(
+        alone, std::max(cost::forward_bytes(cost, nullptr), cost::backward_bytes(cost, nullptr)));
   }
   if (!points.empty()) out.alone = std::max<std::int64_t>(0, alone);
   const auto key = [](const Point& one) {

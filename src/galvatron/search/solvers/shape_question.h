@@ -77,8 +77,13 @@ class ShapeQuestion {
   const LayerRanges& ranges() const { return ranges_; }
   const ShapeOptions& options() const { return options_; }
   const LayoutChanges& layout_changes() const { return layout_changes_; }
-  // What a stage of layers begin .. end-1 waits for its input and, going back, for its gradient.
-  TimePair transfers(int begin, int end) const;
+  // What a stage of layers begin .. end-1 waits for its input and, going back, for its gradient,
+  // when nothing hides it.
+  double waits(int begin, int end) const {
+    return transfer_[static_cast<std::size_t>(begin)] + transfer_[static_cast<std::size_t>(end)];
+  }
+  // The least that LayerOption's times are over all stages where links set the pace (GPipe).
+  TimePair link_pace(int begin, int end) const;
 
  private:
   int group_of(std::size_t type, int id) const {

@@ -16,6 +16,7 @@ constexpr int kFrontRounds = 8;
 
 ShapeSolver::ShapeSolver(const ShapeQuestion& question, int group)
     : question_(question), group_(group) {
+  if (num_stages() > 1) trips_ = cost::round_trips(tables().shape);
   bound_all_layers();
 }
 
@@ -108,24 +109,26 @@ void ShapeSolver::bound_all_layers() {
   least_sum_ = bound(1, sum_share());
 }
 
+ShapeSolver::PathBounds ShapeSolver::path_bounds(const Arc& arc, double sum,
+                                                 double bottleneck) const {
+  const double waits = question_.waits(arc.begin, arc.end);
+  return {sum + waits, trips_.stages * sum + trips_.borders * waits,
+          std::max(bottleneck, question_.link_pace(arc.begin, arc.end).both())};
+}
+
 void ShapeSolver::forget_paths() {
-  const std::size_t size = at(num_stages(), num_layers()) + 1;
-  sum_before_.assign(size, kInfinity);
-  sum_from_ = bottleneck_before_ = bottleneck_from_ = sum_before_;
-  sum_before_[at(0, 0)] = bottleneck_before_[at(0, 0)] = 0;
-  sum_from_[size - 1] = bottleneck_from_[size - 1] = 0;
+  before_.assign(at(num_stages(), num_layers()) + 1, {kInfinity, kInfinity, kInfinity});
+  from_ = before_;
+  before_[at(0, 0)] = from_.back() = {};
 }
 
 // Goes on from the stages before: false when no path through it can stay below the cutoff.
 bool ShapeSolver::enter(const Arc& arc, double cutoff) {
-  const std::size_t before = at(arc.stage, arc.begin), behind = at(arc.stage + 1, arc.end);
-  const double extra = question_.transfers(arc.begin, arc.end).both();
-  const double slowest = std::max(bottleneck_before_[before], arc.kind->bottleneck + extra);
-  const double sum = sum_before_[before] + arc.kind->sum + extra;
-  if (!(std::max(least_sum_, sum) + repeats() * slowest < cutoff)) return false;
-  sum_before_[behind] = std::min(sum_before_[behind], sum);
-  bottleneck_before_[behind] = std::min(bottleneck_before_[behind], slowest);
-  return true;
+  const PathBounds path = before_[at(arc.stage, arc.begin)].with(path_bounds(arc));
+  const bool below =
+      std::max(least_sum_, path.sum) + repeats() * path.slowest < cutoff && path.trips < cutoff;
+  if (below) before_[at(arc.stage + 1, arc.end)].lower_to(path);
+  return below;
 }
 
 // Every stage of every path that may stay below the cutoff, with the bounds before and behind it.
@@ -136,7 +139,7 @@ void ShapeSolver::find_paths(double cutoff) {
   for (int stage = 0; stage < p; ++stage) {
     const int last_end = n - (p - 1 - stage);
     for (int begin = stage; begin < last_end; ++begin) {
-      if (sum_before_[at(stage, begin)] == kInfinity) continue;
+      if (!before_[at(stage, begin)].is_open()) continue;
       for (int end = begin + 1; end <= last_end; ++end) {
         if (!allowed_stage(stage, begin, end)) continue;
         const Arc arc{stage, begin, end, &kind(stage, begin, end)};
@@ -156,7 +159,7 @@ void ShapeSolver::find_paths(double cutoff) {
 void ShapeSolver::narrow_paths(double cutoff) {
   forget_paths();
   std::erase_if(arcs_, [&](const Arc& arc) {
-    return sum_before_[at(arc.stage, arc.begin)] == kInfinity || !enter(arc, cutoff);
+    return !before_[at(arc.stage, arc.begin)].is_open() || !enter(arc, cutoff);
   });
   bound_behind(cutoff);
 }
@@ -164,19 +167,10 @@ void ShapeSolver::narrow_paths(double cutoff) {
 void ShapeSolver::bound_behind(double cutoff) {
   for (std::size_t i = arcs_.size(); i-- > 0;) {
     const Arc& arc = arcs_[i];
-    const double extra = question_.transfers(arc.begin, arc.end).both();
-    const double behind = sum_from_[at(arc.stage + 1, arc.end)];
-    if (behind == kInfinity) continue;
-    double& sum = sum_from_[at(arc.stage, arc.begin)];
-    double& bottleneck = bottleneck_from_[at(arc.stage, arc.begin)];
-    sum = std::min(sum, behind + arc.kind->sum + extra);
-    bottleneck = std::min(bottleneck, std::max(bottleneck_from_[at(arc.stage + 1, arc.end)],
-                                               arc.kind->bottleneck + extra));
+    const PathBounds& behind = from_[at(arc.stage + 1, arc.end)];
+    if (behind.is_open()) from_[at(arc.stage, arc.begin)].lower_to(path_bounds(arc).with(behind));
   }
-  const double sum = sum_from_[at(0, 0)];
-  const double slowest = std::max(bottleneck_from_[at(0, 0)], sum / num_stages());
-  const double bound = sum == kInfinity ? kInfinity : sum + repeats() * slowest;
-  lower_bound_ = std::max(lower_bound_, std::min(bound, cutoff));
+  lower_bound_ = std::max(lower_bound_, std::min(step_bound(from_[at(0, 0)]), cutoff));
 }
 
 // Bounds that hold below one cutoff alone.
@@ -203,16 +197,17 @@ bool ShapeSolver::set_caps(double cutoff) {
   bool any = false;
   std::erase_if(arcs_, [&](const Arc& arc) {
     Kind& one = *arc.kind;
-    const double extra = question_.transfers(arc.begin, arc.end).both();
-    const std::size_t before = at(arc.stage, arc.begin), behind = at(arc.stage + 1, arc.end);
-    const double rest = sum_before_[before] + sum_from_[behind];
-    const double least =
-        std::max({bottleneck_before_[before], bottleneck_from_[behind], one.bottleneck + extra});
-    if (!(rest + one.sum + extra + repeats() * least < cutoff)) return true;
+    const double waits = question_.waits(arc.begin, arc.end);
+    const PathBounds rest =
+        before_[at(arc.stage, arc.begin)].with(from_[at(arc.stage + 1, arc.end)]);
+    const PathBounds whole = rest.with(path_bounds(arc));
+    if (!(step_bound(whole) < cutoff)) return true;
     any = true;
-    one.sum_cap = std::max(one.sum_cap, cutoff - rest - repeats() * least - extra);
-    const double slowest = repeats() > 0 ? (cutoff - rest - one.sum - extra) / repeats() : cutoff;
-    one.bottleneck_cap = std::max(one.bottleneck_cap, slowest - extra);
+    const double by_pace = cutoff - rest.sum - repeats() * whole.slowest - waits;
+    const double by_trips = (cutoff - rest.trips - trips_.borders * waits) / trips_.stages;
+    one.sum_cap = std::max(one.sum_cap, std::min(by_pace, by_trips));
+    const double slowest = repeats() > 0 ? (cutoff - whole.sum) / repeats() : cutoff;
+    one.bottleneck_cap = std::max(one.bottleneck_cap, slowest);
     return false;
   });
   return any;
@@ -227,12 +222,13 @@ StageProblem ShapeSolver::problem(const ShapeQuestion::Options& options, int ran
                  tables().receive_bytes(out.types.front(), out.types.back());
   out.first_layout_counts = !ranges().only_first(range_kind);
   out.last_layout_counts = !ranges().only_last(range_kind);
-  out.transient = [this](int type_a, int a, int type_b, int b, bool a_is_first, bool b_is_last) {
-    const auto cost_of = [&](int type, int id) -> const cost::LayerCost& {
-      return tables().cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
+  out.transient = [this](int type_a, int a, int type_b, int b) -> LayerTransient {
+    const auto cost_of = [&](int type, int id) {
+      return &tables().cost[static_cast<std::size_t>(type)][static_cast<std::size_t>(id)];
     };
-    return cost::transient_bytes(cost_of(type_a, a), b < 0 ? nullptr : &cost_of(type_b, b),
-                                 a_is_first, b_is_last);
+    const cost::LayerCost* behind = b < 0 ? nullptr : cost_of(type_b, b);
+    const cost::LayerCost& layer = *cost_of(type_a, a);
+    return {cost::forward_bytes(layer, behind), cost::backward_bytes(layer, behind)};
   };
   return out;
 }

@@ -1,20 +1,25 @@
 // The best plan of one pipeline shape under our cost tables: partition, in-flight microbatches,
 // slowest stage and sum, solved jointly. docs/design/search.md has the bounds and the proof.
 //
-// With m microbatches, p stages, X a stage's time per microbatch and O what it pays once:
-//   step = sum X + (m - 1) max X + max O  >=  sum (X + O / (m p)) + (m - 1) max (X + O / m).
+// With m microbatches, p stages, X a stage's time per microbatch, w what it waits for its borders
+// and O what it pays once (1F1B; a and b of cost::round_trips):
+//   step = max(sum X + sum w + (m - 1) max X, a sum X + b sum w) + max O
+//       >= max(sum (Y + w) + (m - 1) max (X + O / m), a sum Y + b sum w),  Y = X + O / (m p).
 // Every stage of every length gets a lower bound of both scalars; those that lie on no path below a
 // cutoff are out, the others are solved exactly (layer_solver.h), and a dynamic program over the
-// stages keeps every partial pipeline that is not dominated in (sum X, max X, max O).
+// stages keeps every partial pipeline that is not dominated in (sum X, sum w, max X, max O).
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <vector>
 
+#include "galvatron/cost/pipeline_time.h"
 #include "galvatron/search/solvers/layer_solver.h"
 #include "galvatron/search/solvers/relaxation.h"
 #include "galvatron/search/solvers/shape_question.h"
+#include "galvatron/search/solvers/tolerance.h"
 
 namespace galvatron::search {
 
@@ -69,6 +74,19 @@ class ShapeSolver {
     int stage = 0, begin = 0, end = 0;
     Kind* kind = nullptr;
   };
+  // Stages put together: sum (Y + w), a sum Y + b sum w, and the largest X + O / m.
+  struct PathBounds {
+    double sum = 0, trips = 0, slowest = 0;
+    bool is_open() const { return sum < kInfinity; }
+    PathBounds with(const PathBounds& other) const {
+      return {sum + other.sum, trips + other.trips, std::max(slowest, other.slowest)};
+    }
+    void lower_to(const PathBounds& other) {
+      sum = std::min(sum, other.sum);
+      trips = std::min(trips, other.trips);
+      slowest = std::min(slowest, other.slowest);
+    }
+  };
   class Join;  // shape_join.cpp
 
   const cost::CostTables& tables() const { return question_.tables(); }
@@ -78,6 +96,14 @@ class ShapeSolver {
   // Microbatches after the first, which wait for the slowest stage; 0 without a pipeline, where
   // they are part of the time.
   double repeats() const;
+  PathBounds path_bounds(const Arc& arc, double sum, double bottleneck) const;
+  PathBounds path_bounds(const Arc& arc) const {
+    return path_bounds(arc, arc.kind->sum, arc.kind->bottleneck);
+  }
+  // With all stages: no step is below.
+  double step_bound(const PathBounds& path) const {
+    return path.is_open() ? std::max(path.sum + repeats() * path.slowest, path.trips) : kInfinity;
+  }
   double bottleneck_share() const { return 1 / (1 + repeats()); }
   double sum_share() const { return bottleneck_share() / num_stages(); }
   bool allowed_stage(int stage, int begin, int end) const;
@@ -123,13 +149,14 @@ class ShapeSolver {
 
   const ShapeQuestion& question_;
   int group_;
+  cost::RoundTrips trips_;         // both 1 without a pipeline
   std::map<int, Flight> flights_;  // by microbatches in flight
   std::vector<Arc> arcs_;          // by stage
-  // Least sum and least bottleneck of the stages before / from a stage on, by the layer where it
-  // begins: at(stage, layer).
-  std::vector<double> sum_before_, sum_from_, bottleneck_before_, bottleneck_from_;
+  // The least of each number, of the stages before / from a stage on, by the layer where it begins:
+  // at(stage, layer).
+  std::vector<PathBounds> before_, from_;
   double lower_bound_ = 0;
-  double least_sum_ = 0;  // of all layers, as sum_before_ counts
+  double least_sum_ = 0;  // of all layers, of Y
   std::int64_t num_labels_ = 0, work_ = 0;
 };
 
