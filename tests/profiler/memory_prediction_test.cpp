@@ -45,8 +45,17 @@ plan::LayerStrategy strategy(int tp, int ulysses, int zero,
   return {.tp_degree = tp, .ulysses_degree = ulysses, .zero_stage = zero, .recompute = recompute};
 }
 
-constexpr spec::Communication kOnceAStep{.grad_reduce = spec::GradReduce::kStep};
-constexpr spec::Communication kInBf16{.grad_reduce_precision = spec::GradReducePrecision::kBf16};
+spec::Communication communication(spec::GradReduce when, spec::GradReducePrecision precision) {
+  spec::Communication out;
+  out.grad_reduce = when;
+  out.grad_reduce_precision = precision;
+  return out;
+}
+
+const spec::Communication kOnceAStep =
+    communication(spec::GradReduce::kStep, spec::GradReducePrecision::kFp32);
+const spec::Communication kInBf16 =
+    communication(spec::GradReduce::kMicrobatch, spec::GradReducePrecision::kBf16);
 
 const std::vector<PlanCase>& cases() {
   using plan::Recompute;

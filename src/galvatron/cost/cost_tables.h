@@ -19,13 +19,13 @@
 //          + max((m - 1) * max_s (f + b), (m - 1) / p * sum_s (f + b) + (m - 1 - r) / (p - 1) *
 //          sum_s waits)
 //            r = (m - 1) / p, rounded up
-//   GPipe: sum_s (f + b) + sum_s waits + max_s once + (m - 1) * (max(max_s f, max w) + max(max_s b,
-//   max w))
+//   GPipe: sum_s (f + b) + sum_s waits + max_s once
+//          + (m - 1) * (max(max_s f, max w) + max(max_s b, max w))
 //
 //   memory(s) = reserve + receive(s) + sum state_bytes + kept(q) - kept(1) + V(first)
-//   V(i)      = activation_bytes(i) + max(transient(i - 1, i, i + 1), V(i + 1)),   V after the last
-//   = 0 of the stage's first layer activation_bytes + carried_bytes in the place of
-//   activation_bytes
+//   V(i)      = activation_bytes(i) + max(transient(i - 1, i, i + 1), V(i + 1));   V after the last
+//               is 0, and a stage's first layer has activation_bytes + carried_bytes in the place
+//               of activation_bytes
 //
 // q = microbatches_in_flight(s), of which kept(q) is what they keep of all layers:
 // q * sum activation_bytes where microbatches are equal. receive(s): a posted border tensor. V is
