@@ -1,5 +1,5 @@
-// Where the sources and the build lie. Functions, not definitions for every file: a test compiles alike in each checkout,
-// so that ccache knows it.
+// Where the sources and the build lie. Functions, not definitions for every file: a test compiles
+// alike in each checkout, so that ccache knows it.
 #pragma once
 #include <filesystem>
 

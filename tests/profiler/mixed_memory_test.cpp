@@ -28,7 +28,7 @@ TEST_P(MixedMemoryPrediction, OfEveryStageIsNearThePeak) {
     plan.precision = spec::Precision::kFp32;
     const spec::JobSpec job{seq_length, kGlobalBatch, plan.precision};
     const std::string name = std::string(GetParam()) + " " + std::to_string(i);
-    // Above: small Swins in stages of one layer.
+    // Above: small Swins whose last microbatch, of five, is the only larger one.
     expect_between(
         memory_of(name, model, job, plan), 0.94, 1.2, kSpare,
         name + ", seed " + std::to_string(kSeed) + "\n" + plan::plan_to_json(plan).dump(1));

@@ -26,8 +26,8 @@ TEST(Cluster, EveryNamedOneLoads) {
 
 // The files as they were when each held all of its numbers.
 TEST(Cluster, NamedOnesKeepEveryNumberOverTheDeviceTable) {
-  const Json before = read_json_file(testing_paths::source_dir() /
-                                     "tests/golden/profiles/clusters.json");
+  const Json before =
+      read_json_file(testing_paths::source_dir() / "tests/golden/profiles/clusters.json");
   EXPECT_EQ(before.size(), cluster_names().size());
   for (const auto& [name, file] : before.items()) {
     const Json now = Json::parse(cluster_to_json(load_cluster(name)).dump());
