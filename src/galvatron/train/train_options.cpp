@@ -10,6 +10,8 @@ namespace galvatron::train {
 namespace {
 
 constexpr std::int64_t kMostNumber = 1 << 30;  // of tokens and classes
+constexpr const char* kDataCacheHelp =
+    "Where text becomes tokens; default: tokens in ~/.cache/galvatron";
 
 void add_model_options(OptionList& list, TrainJob& job) {
   list.group(kModelOptions);
@@ -258,8 +260,7 @@ void add_output_options(OptionList& list, TrainJob& job) {
       "tokenizer", job.tokenizer,
       "tokenizer.json or folder that makes tokens of text and goes into --export; default: the "
       "data's, or --init-from's");
-  list.path("data-cache", job.data_cache,
-            "Where text becomes tokens; default: tokens in ~/.cache/galvatron");
+  list.path("data-cache", job.data_cache, kDataCacheHelp);
 }
 
 void add_limit_options(OptionList& list, comm::Limits& limits) {
@@ -308,18 +309,26 @@ OptionList train_options(TrainJob& job) {
 }
 
 OptionList evaluation_options(TrainJob& job, EvaluationRequest& request) {
-  Names left_out = {"shuffle", "crop-padding", "flip",      "mixup",
-                    "cutmix",  "valid-data",   "test-data", "copy-ahead"};
+  Names left_out = {"init-from", "seed",   "shuffle",    "crop-padding", "flip",
+                    "mixup",     "cutmix", "valid-data", "test-data",    "copy-ahead"};
   const OptionList training = train_options(job);
   for (const Option& option : training.all()) {
-    const bool is_of_training = option.group == kOptimizerOptions ||
-                                option.group == kOutputOptions ||
-                                option.group == spec::kCommunicationOptions;
-    if (is_of_training && option.name != "resume" && option.name != "tokenizer" &&
-        option.name != "data-cache")
+    if (option.group == kOptimizerOptions || option.group == kOutputOptions ||
+        option.group == spec::kCommunicationOptions)
       left_out.push_back(option.name);
   }
   OptionList list = training.without(left_out);
+  list.group(kModelOptions);
+  list.path("init-from", job.init_from,
+            "Hugging Face checkpoint folder whose weights are evaluated");
+  list.path("resume", job.resume,
+            "Checkpoint whose weights are evaluated, written under any plan; of a folder, the "
+            "latest");
+  list.path("tokenizer", job.tokenizer,
+            "tokenizer.json or folder that makes tokens of text; default: the data's, or "
+            "--init-from's");
+  list.path("data-cache", job.data_cache, kDataCacheHelp);
+  list.seed("seed", job.seed, "Seed of what is drawn: tokens that are hidden, synthetic data");
   list.group(kEvaluationOptions);
   list.choice("part", job.evaluated, "The part of the data to evaluate on, as split says");
   all_is_zero(list.count("batches", request.num_batches, {.min = 0},
