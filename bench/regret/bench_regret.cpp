@@ -33,6 +33,7 @@ struct Options {
   std::string precision = "fp32";
   std::string folder = "build/regret";  // of profiles and the verdict
   bool keep_profiles = false;
+  std::string again;  // a verdict whose measurements are taken
   bool rehearse = false;
   int nodes = 4;  // that are rehearsed
   double hardware_seconds = 30, model_seconds = 45;
@@ -74,7 +75,10 @@ class Bench {
 
  private:
   void compare(const cost::CostInputs& inputs) {
-    const profiles::HardwareProfile& hardware = inputs.hardware;
+    if (!options_.again.empty()) {
+      const auto [contenders, measured] = from_verdict_json(read_json_file(options_.again), inputs);
+      return tell(contenders, measured, inputs.hardware.memory_reserve);
+    }
     const Contenders contenders = choose_contenders(inputs, options_.counts);
     std::vector<const plan::Plan*> plans;
     for (const Contender& one : contenders.plans) plans.push_back(&one.plan);
@@ -90,28 +94,34 @@ class Bench {
     turns.progress = [&](int done, const std::string& what) { bar.update(done, what); };
     const std::vector<Measured> measured = take_turns(model_, plans, world_, turns);
     bar.finish();
-    if (world_.rank() != 0) return;
-    std::printf("%s", verdict_text(contenders, measured, hardware.memory_reserve).c_str());
-    write_json_file(folder_ / "verdict.json",
-                    verdict_json(contenders, measured, hardware.memory_reserve));
+    tell(contenders, measured, inputs.hardware.memory_reserve);
   }
 
+  void tell(const Contenders& contenders, const std::vector<Measured>& measured, Bytes reserve) {
+    if (world_.rank() != 0) return;
+    std::printf("%s", verdict_text(contenders, measured, reserve).c_str());
+    write_json_file(folder_ / "verdict.json", verdict_json(contenders, measured, reserve));
+  }
+
+  bool keeps_profiles() const { return options_.keep_profiles || !options_.again.empty(); }
   std::filesystem::path hardware_file() const { return folder_ / "hardware.json"; }
   std::filesystem::path model_file() const { return folder_ / "model.json"; }
 
   void profile() {
-    if (options_.keep_profiles && std::filesystem::exists(model_file())) return;
+    if (keeps_profiles() && std::filesystem::exists(model_file())) return;
     profiler::HardwareProfileOptions of_hardware;
     of_hardware.seconds = options_.hardware_seconds;
     of_hardware.max_bytes = mebibytes(16);
     const auto hardware = profiler::profile_hardware(world_, of_hardware);
+    profiler::ModelProfileOptions of_model;
+    of_model.seq_length = job_.seq_length;
+    of_model.precision = job_.precision;
+    of_model.seconds = options_.model_seconds;
+    of_model.ranks = &world_;
+    const auto profile = profiler::profile_model(model_, of_model);
     if (world_.rank() == 0) {
       profiles::write_hardware_profile(hardware_file(), hardware);
-      profiler::ModelProfileOptions of_model;
-      of_model.seq_length = job_.seq_length;
-      of_model.precision = job_.precision;
-      of_model.seconds = options_.model_seconds;
-      profiles::write_model_profile(model_file(), profiler::profile_model(model_, of_model));
+      profiles::write_model_profile(model_file(), profile);
     }
     world_.all().barrier();
   }
@@ -169,6 +179,9 @@ int main(int argc, char** argv) {
   app.add_option("--precision", options.precision, "fp32 or bf16");
   app.add_option("--folder", options.folder, "Of profiles and verdict.json");
   app.add_flag("--keep-profiles", options.keep_profiles, "Take those that lie there");
+  app.add_option("--again", options.again,
+                 "A verdict.json: its plans and what was measured of them, predicted anew from the "
+                 "profiles in --folder");
   app.add_flag("--rehearse", options.rehearse,
                "Layers that sleep and links that are slow: ranks are threads, nothing computes");
   app.add_option("--nodes", options.nodes, "Nodes that the ranks of a rehearsal lie on");

@@ -192,7 +192,9 @@ OrderedJson verdict_json(const Contenders& contenders, const std::vector<Measure
                      {"simulated", rows[i].simulated},
                      {"measured", rows[i].measured},
                      {"spread", rows[i].spread},
-                     {"measured_ms", profiler::median(measured[i].ms)},
+                     {"relative", measured[i].relative},
+                     {"ms", measured[i].ms},
+                     {"peak_bytes", measured[i].peak.value},
                      {"predicted_ms", contenders.plans[i].predicted.step_time.value},
                      {"memory_predicted_over_measured", rows[i].memory},
                      {"plan", plan::plan_to_json(contenders.plans[i].plan)}});
@@ -213,6 +215,26 @@ OrderedJson verdict_json(const Contenders& contenders, const std::vector<Measure
           {"noise", {{"against_itself", rows[1].measured}, {"spread", rows[1].spread}}},
           {"regret", regrets},
           {"plans", plans}};
+}
+
+std::pair<Contenders, std::vector<Measured>> from_verdict_json(const Json& verdict,
+                                                               const cost::CostInputs& inputs) {
+  Contenders contenders;
+  std::vector<Measured> measured;
+  for (const Json& one : verdict.at("plans")) {
+    plan::Plan plan = plan::plan_from_json(one.at("plan"), "the verdict");
+    cost::PlanCost predicted = cost::estimate(inputs, plan);
+    contenders.plans.push_back(
+        {one.at("origin").get<std::string>(), std::move(plan), std::move(predicted)});
+    measured.push_back({one.at("relative").get<std::vector<double>>(),
+                        one.at("ms").get<std::vector<double>>(),
+                        {one.at("peak_bytes").get<std::int64_t>()}});
+  }
+  for (const Json& one : verdict.at("regret")) {
+    contenders.budgets.push_back({{one.at("memory_bytes").get<std::int64_t>()},
+                                  one.at("searched").get<std::string>()});
+  }
+  return {std::move(contenders), std::move(measured)};
 }
 
 }  // namespace galvatron::bench

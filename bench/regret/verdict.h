@@ -1,6 +1,7 @@
 // What measurements say of predictions.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "galvatron/base/json.h"
 
@@ -16,5 +17,9 @@ std::string verdict_text(const Contenders& contenders, const std::vector<Measure
                          Bytes reserve);
 OrderedJson verdict_json(const Contenders& contenders, const std::vector<Measured>& measured,
                          Bytes reserve);
+
+// The plans and measurements that verdict_json() wrote, predicted anew.
+std::pair<Contenders, std::vector<Measured>> from_verdict_json(const Json& verdict,
+                                                               const cost::CostInputs& inputs);
 
 }  // namespace galvatron::bench

@@ -12,12 +12,18 @@ namespace galvatron::cost {
 namespace {
 
 TEST(OverlappedMs, IsFreeAtOneAndNothingAtTwo) {
-  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 1), 10);
-  EXPECT_DOUBLE_EQ(overlapped_ms(4, 10, 1), 10);
-  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 1.5), 12);  // 4 ms of each take 6, then 6 alone
-  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 2), 14);
-  EXPECT_DOUBLE_EQ(overlapped_ms(10, 4, 3), 14);  // never worse than one after the other
-  EXPECT_DOUBLE_EQ(overlapped_ms(10, 0, 1.5), 10);
+  const auto together = [](double compute, double communication, double c, double x) {
+    return profiles::Overlap{c, x}.together_ms(compute, communication);
+  };
+  EXPECT_DOUBLE_EQ(together(10, 4, 1, 1), 10);
+  EXPECT_DOUBLE_EQ(together(4, 10, 1, 1), 10);
+  EXPECT_DOUBLE_EQ(together(10, 4, 1.5, 1.5), 12);  // 4 ms of each take 6, then 6 alone
+  EXPECT_DOUBLE_EQ(together(10, 4, 2, 2), 14);
+  EXPECT_DOUBLE_EQ(together(10, 4, 3, 3), 18);  // worse than one after the other
+  EXPECT_DOUBLE_EQ(together(10, 0, 1.5, 1.5), 10);
+  EXPECT_DOUBLE_EQ(together(10, 4, 1.25, 2), 11.6);  // 8 ms of which 6.4 are computed, 3.6 alone
+  EXPECT_DOUBLE_EQ(together(4, 10, 1.25, 2), 12.5);  // 5 ms of which 2.5 are sent, 7.5 alone
+  EXPECT_DOUBLE_EQ(together(8, 5, 1.25, 2), 10);     // both at once
 }
 
 TEST(MicrobatchesInFlight, FallAlongThePipelineUnder1F1B) {

@@ -33,8 +33,11 @@ struct Example {
     profile.types = {{"embedding", {}, {measurement(1, 1, 0, 16, 16)}},
                      {"block", {}, {measurement(4, 8, 1, 1000, 600)}},
                      {"head", {}, {measurement(3, 6, 0, 0, 0)}}};
-    profile.prepare(model, 64, precision);
+    prepare();
   }
+
+  // Again, after a change of the profile.
+  void prepare() { profile.prepare(model, 64, job.precision); }
 
   CostInputs inputs() const { return {model, job, hardware, profile}; }
 
@@ -46,7 +49,7 @@ struct Example {
  private:
   static profiles::LayerMeasurement measurement(double forward, double backward, double selective,
                                                 std::int64_t activation, std::int64_t kept) {
-    return {1, 1, {forward}, {backward}, {selective}, {activation}, {kept}, {50}, {70}};
+    return {1, 1, {forward}, {backward}, {selective}, {}, {}, {activation}, {kept}, {50}, {70}};
   }
 };
 

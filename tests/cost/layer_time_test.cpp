@@ -72,6 +72,41 @@ TEST(LayerTime, HiddenCommunicationSlowsCompute) {
   EXPECT_NEAR(time_of(example, kBlock, {}).gradient_sync.hidden.value, 0, kEps);
 }
 
+TEST(LayerTime, EachCollectiveHasAnOverlapOfItsOwn) {
+  Example example;
+  example.hardware.overlap_slowdown = 3;
+  example.hardware.overlaps = {{profiles::Collective::kAllReduce, false, {1.25, 2}}};
+  const double reduce = 1.5 * kBlockBytes / kBandwidth;
+  EXPECT_NEAR(time_of(example, kBlock, {}).gradient_sync.exposed.value, 2 * reduce * (1 - 1 / 1.25),
+              kEps);
+}
+
+TEST(LayerTime, UlyssesPacksAndUnpacks) {
+  Example example;
+  const LayerTime before = time_of(example, kBlock, {.ulysses_degree = 2}),
+                  plain = time_of(example, kBlock, {});
+  for (profiles::LayerTypeProfile& type : example.profile.types) {
+    for (profiles::LayerMeasurement& m : type.measurements) {
+      m.ulysses_forward = {0.5};
+      m.ulysses_backward = {0.75};
+    }
+  }
+  example.prepare();
+  const LayerTime after = time_of(example, kBlock, {.ulysses_degree = 2});
+  EXPECT_NEAR((after.forward.compute - before.forward.compute).value, 0.5, kEps);
+  EXPECT_NEAR((after.backward.compute - before.backward.compute).value, 0.75, kEps);
+  EXPECT_EQ(time_of(example, kBlock, {}).forward.compute, plain.forward.compute);
+}
+
+TEST(LayerTime, ALayerThatWasMeasuredWithOthersHasItsOwnContention) {
+  Example example;
+  example.hardware.contention = {{1, 1}, {4, 2}};
+  EXPECT_NEAR(time_of(example, kBlock, {}).forward.compute.value, 8, kEps);
+  example.profile.types[kBlock].contention = {{1, 1}, {4, 1.5}};
+  example.prepare();
+  EXPECT_NEAR(time_of(example, kBlock, {}).forward.compute.value, 6, kEps);
+}
+
 TEST(LayerTime, ReductionsLongerThanTheBackwardStickOut) {
   Example example;
   example.hardware.links["intra_node"].bandwidth_bytes_per_ms = kBandwidth / 10;

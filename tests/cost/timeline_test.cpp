@@ -156,23 +156,25 @@ TEST(SimulateLowered, CommunicationRunsOnALaneBesideTheLayers) {
   EXPECT_DOUBLE_EQ(total(0, 5), 12 - 4 + 5 + 5);
 }
 
-// As overlapped_ms() says: of the second layer's forward and the first's backward.
+// As Overlap::together_ms() says: of the second layer's forward and the first's backward.
 TEST(SimulateLowered, BothAreSlowerWhileBothRun) {
-  const auto total = [](double gather_ms, double slowdown) {
+  const auto total = [](double gather_ms, const profiles::Overlap& overlap) {
     LoweredPipeline lowered(1, gather_ms, 0);
     lowered.traffic.resize(1);
-    lowered.traffic[0].overlap_slowdown = slowdown;
+    for (UnitTime& unit : lowered.traffic[0].units) unit.gather.overlap = overlap;
     lowered.lists.resize(1);
     lowered.lists[0] = plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
                                    lowered.traffic[0].parts);
     return simulate(lowered.lists, {stage(4, 8)}, lowered.traffic).total.value;
   };
   // Gathers: of layer 0 alone, of 1 beside it; of 1 again alone, of 0 beside it.
-  for (const double slowdown : {1.0, 1.5, 3.0}) {
+  for (const profiles::Overlap overlap :
+       {profiles::Overlap{1, 1}, {1.5, 1.5}, {3, 3}, {1.25, 2}, {2, 1.25}}) {
     for (const double gather : {1.0, 2.0, 3.0, 7.0}) {
-      const double expected = gather + overlapped_ms(2, gather, slowdown) + 2 + gather +
-                              overlapped_ms(4, gather, slowdown) + 4;
-      EXPECT_NEAR(total(gather, slowdown), expected, 1e-12) << gather << " " << slowdown;
+      const double expected = gather + overlap.together_ms(2, gather) + 2 + gather +
+                              overlap.together_ms(4, gather) + 4;
+      EXPECT_NEAR(total(gather, overlap), expected, 1e-12)
+          << gather << " " << overlap.compute << " " << overlap.communication;
     }
   }
 }
@@ -182,7 +184,7 @@ TEST(SimulateLowered, CollectivesOfALayerKeepTheirLinks) {
   const auto total = [](const ByLinks& reduce, double compute) {
     LoweredPipeline lowered(1, 0, 0);
     lowered.traffic.resize(1);
-    for (UnitTime& unit : lowered.traffic[0].units) unit.reduce = reduce;
+    for (UnitTime& unit : lowered.traffic[0].units) unit.reduce = {reduce, {}};
     lowered.lists = {plan::lower(plan::make_schedule(plan::ScheduleKind::k1F1B, 0, 1, 1), 0, 1,
                                  lowered.traffic[0].parts)};
     StageTimes times;

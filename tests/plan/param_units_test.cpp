@@ -42,6 +42,15 @@ TEST(ParamUnits, OfABlockUnderTensorParallelism) {
   EXPECT_EQ(units[1].replicas, (RankLine{4, 1}));
 }
 
+TEST(ParamUnits, OfOneReplicaHaveNothingToDivide) {
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  const auto units = units_of(model, kBlock, 2, {.tp_degree = 2, .zero_stage = 3});
+  ASSERT_EQ(units.size(), 2u);
+  EXPECT_EQ(units[0].zero_stage(3), 0);  // divided by TP
+  EXPECT_EQ(units[1].zero_stage(3), 3);  // whole on both ranks
+  EXPECT_EQ(units_of(model, kBlock, 1, {.zero_stage = 2})[0].zero_stage(2), 0);
+}
+
 TEST(ParamUnits, HoldEveryParameterOnce) {
   for (const char* name : {"gpt2-tiny", "llama-tiny", "t5-tiny", "swin-tiny"}) {
     const spec::ModelSpec model = spec::load_model(name);

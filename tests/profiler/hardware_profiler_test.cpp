@@ -93,7 +93,12 @@ TEST(ProfileHardware, MeasuresEveryCollectiveOnEveryShape) {
   EXPECT_EQ(1 + profile.other_optimizers_ns.size(), spec::optimizers().size());
   for (const auto& [name, ns] : profile.other_optimizers_ns) EXPECT_GT(ns, 0) << name;
   EXPECT_GE(profile.overlap_slowdown, 1);
-  EXPECT_LE(profile.overlap_slowdown, 4);
+  ASSERT_EQ(profile.overlaps.size(), 3U);
+  for (const profiles::MeasuredOverlap& one : profile.overlaps) {
+    EXPECT_FALSE(one.crosses_nodes);
+    EXPECT_GE(one.overlap.compute, 1);
+    EXPECT_GE(one.overlap.communication, 1);
+  }
   // Shapes {2,1}, {2,2}, {4,1}: four collectives each, and point to point on the pairs.
   EXPECT_EQ(profile.tables.size(), 3U * 4 + 2);
   for (const profiles::CollectiveTable& table : profile.tables) {
@@ -132,6 +137,9 @@ TEST(ProfileHardware, ContentionStartsAtOneAndNeverFalls) {
   EXPECT_EQ(profile.contention[0], (profiles::ContentionPoint{1, 1}));
   EXPECT_EQ(profile.contention[1].ranks, 2);
   EXPECT_GE(profile.contention[1].slowdown, 1);
+  // Three collectives inside the machines and between them.
+  EXPECT_EQ(profile.overlaps.size(), 6U);
+  EXPECT_TRUE(profile.overlaps.back().crosses_nodes);
 }
 
 TEST(ProfileHardware, SurvivesItsJson) {
@@ -143,6 +151,7 @@ TEST(ProfileHardware, SurvivesItsJson) {
   EXPECT_NE(again.provenance.versions.at("torch"), "");
   EXPECT_EQ(again.device, profile.device);
   EXPECT_EQ(again.contention, profile.contention);
+  EXPECT_EQ(again.overlaps, profile.overlaps);
   EXPECT_EQ(again.memory_reserve, profile.memory_reserve);
   EXPECT_EQ(again.optimizer_ns_per_element, profile.optimizer_ns_per_element);
   EXPECT_EQ(again.other_optimizers_ns, profile.other_optimizers_ns);
@@ -158,6 +167,7 @@ TEST(ProfileHardware, OfOneRankHasNoCollectives) {
   EXPECT_TRUE(profile.tables.empty());
   EXPECT_EQ(profile.contention.size(), 1U);
   EXPECT_EQ(profile.overlap_slowdown, 1);
+  EXPECT_TRUE(profile.overlaps.empty());
 }
 
 }  // namespace

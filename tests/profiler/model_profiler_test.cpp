@@ -123,6 +123,28 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(info.param).substr(0, std::string(info.param).find('-'));
     });
 
+// Ranks are threads here; each has its own layers.
+TEST(ProfileModel, WithOthersKnowsHowItsLayersSlowEachOther) {
+  runtime::MemoryMeter::install();
+  const spec::ModelSpec model = spec::load_model("gpt2-tiny");
+  std::vector<std::size_t> measurements(3);
+  comm::run_rank_threads(3, [&](comm::World& world) {
+    ModelProfileOptions options = small_options();
+    options.ranks = &world;
+    const profiles::ModelProfile profile = profile_model(model, options);
+    ASSERT_EQ(profile.types.size(), 3U);
+    for (const profiles::LayerTypeProfile& type : profile.types) {
+      ASSERT_EQ(type.contention.size(), 3U) << type.type;  // 1, 2 and 3 ranks
+      EXPECT_EQ(type.contention[0], (profiles::ContentionPoint{1, 1}));
+      EXPECT_EQ(type.contention[2].ranks, 3);
+      EXPECT_GE(type.contention[2].slowdown, type.contention[1].slowdown);
+    }
+    measurements[static_cast<std::size_t>(world.rank())] = profile.types[1].measurements.size();
+  });
+  EXPECT_GT(measurements[0], 0U);
+  EXPECT_EQ(measurements[1], 0U);
+}
+
 TEST(ProfileModel, RefusesWhatCannotBeMeasured) {
   runtime::MemoryMeter::install();
   const spec::ModelSpec model = spec::load_model("gpt2-tiny");

@@ -19,6 +19,8 @@ HardwareProfile example_hardware() {
   out.tp_overlap = 0.5;
   out.gather_overlap = 0.75;
   out.contention = {{1, 1}, {8, 4.5}};
+  out.overlaps = {{Collective::kAllGather, false, {1.5, 2}},
+                  {Collective::kAllReduce, true, {1.25, 3}}};
   out.optimizer_ns_per_element = 1.5;
   out.other_optimizers_ns = {{"sgd", 1.25}};
   out.tables = {{Collective::kAllReduce, {4, 2}, Curve({{1024, 0.25}, {4096, 0.5}})},
@@ -35,6 +37,29 @@ std::string hardware_refusal(const Json& json) {
   return config_error_of([&] { hardware_profile_from_json(json, "hw.json"); });
 }
 
+TEST(HardwareProfile, OverlapIsThatOfTheLinksOrOfTheOthers) {
+  const HardwareProfile profile = example_hardware();
+  const GroupShape inside{4, 1}, between{2, 4};
+  EXPECT_EQ(profile.overlap(Collective::kAllReduce, between), (Overlap{1.25, 3}));
+  EXPECT_EQ(profile.overlap(Collective::kAllReduce, inside), (Overlap{1.25, 3}));
+  EXPECT_EQ(profile.overlap(Collective::kAllGather, between), (Overlap{1.5, 2}));
+  EXPECT_EQ(profile.overlap(Collective::kReduceScatter, inside), (Overlap{1.25, 1.25}))
+      << "overlap_slowdown, where nothing is measured";
+}
+
+TEST(HardwareProfileJson, RefusesOverlapsThatAreNone) {
+  Json json = as_json(example_hardware());
+  json["overlaps"][0]["operation"] = "all_gathr";
+  EXPECT_NE(hardware_refusal(json).find("did you mean 'all_gather'"), std::string::npos)
+      << hardware_refusal(json);
+  json = as_json(example_hardware());
+  json["overlaps"][1]["compute_slowdown"] = 0.5;
+  EXPECT_NE(hardware_refusal(json).find("overlaps[1]"), std::string::npos);
+  json = as_json(example_hardware());
+  json["overlaps"][1]["links"] = "network";
+  EXPECT_NE(hardware_refusal(json).find("inter_node"), std::string::npos);
+}
+
 TEST(HardwareProfileJson, RoundTrip) {
   const HardwareProfile before = example_hardware();
   const HardwareProfile after = hardware_profile_from_json(as_json(before), "hw.json");
@@ -48,6 +73,7 @@ TEST(HardwareProfileJson, RoundTrip) {
   EXPECT_EQ(after.tp_overlap, 0.5);
   EXPECT_EQ(after.gather_overlap, 0.75);
   EXPECT_EQ(after.contention, before.contention);
+  EXPECT_EQ(after.overlaps, before.overlaps);
   EXPECT_EQ(after.optimizer_ns_per_element, 1.5);
   EXPECT_EQ(after.other_optimizers_ns, before.other_optimizers_ns);
   EXPECT_EQ(after.links, before.links);

@@ -112,10 +112,14 @@ double left_beside(const ByLinks& communication, const ByLinks& own) {
          std::max(0.0, communication.inter_node.value - own.intra_node.value);
 }
 
-double overlapped_ms(double compute_ms, double communication_ms, double slowdown) {
-  const double both = std::min(compute_ms, communication_ms);
-  return std::min(slowdown * both + std::abs(compute_ms - communication_ms),
-                  compute_ms + communication_ms);
+Traffic& Traffic::operator+=(const Traffic& other) {
+  const double mine = time.total().value, more = other.time.total().value;
+  if (more <= 0) return *this;
+  const auto mean = [&](double a, double b) { return (mine * a + more * b) / (mine + more); };
+  overlap = {mean(overlap.compute, other.overlap.compute),
+             mean(overlap.communication, other.overlap.communication)};
+  time += other.time;
+  return *this;
 }
 
 }  // namespace galvatron::cost

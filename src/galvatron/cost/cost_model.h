@@ -109,9 +109,12 @@ ByLinks by_links(const profiles::HardwareProfile& hardware, profiles::GroupShape
 // What is left of communication beside a layer's own collectives: what uses other links has run.
 double left_beside(const ByLinks& communication, const ByLinks& own);
 
-// Compute and communication side by side, each `slowdown` times slower while both run:
-//   slowdown * min(compute, communication) + |compute - communication|, never more than one after
-//   the other.
-double overlapped_ms(double compute_ms, double communication_ms, double slowdown);
+// Communication that runs beside compute, and what they cost each other; of several collectives
+// their mean over time.
+struct Traffic {
+  ByLinks time;
+  profiles::Overlap overlap;
+  Traffic& operator+=(const Traffic& other);
+};
 
 }  // namespace galvatron::cost

@@ -35,20 +35,19 @@ class UnitTimer {
   std::int64_t owned(const plan::UnitSpec& unit) const { return unit.owned(zero_stage_); }
 
   // Parameters made whole.
-  ByLinks gather(const plan::UnitSpec& unit) const {
+  Traffic gather(const plan::UnitSpec& unit) const {
     const StepKind kind = zero_stage(unit) >= 3 ? StepKind::kZero : StepKind::kParameters;
-    return factor(kind) *
-           over_links(Collective::kAllGather, unit.shards, unit.elements * compute_bytes_);
+    return traffic(kind, Collective::kAllGather, unit.shards, unit.elements * compute_bytes_);
   }
-  ByLinks reduce(const plan::UnitSpec& unit) const {
+  Traffic reduce(const plan::UnitSpec& unit) const {
     const auto kind = zero_stage(unit) == 0 ? Collective::kAllReduce : Collective::kReduceScatter;
-    return factor(reduces_each(unit) ? StepKind::kZero : StepKind::kGradients) *
-           over_links(kind, unit.shards, unit.elements * reduced_bytes_);
+    return traffic(reduces_each(unit) ? StepKind::kZero : StepKind::kGradients, kind, unit.shards,
+                   unit.elements * reduced_bytes_);
   }
-  ByLinks spread(const plan::UnitSpec& unit) const {
+  Traffic spread(const plan::UnitSpec& unit) const {
     if (zero_stage(unit) == 0) return {};
-    return factor(StepKind::kGradients) *
-           over_links(Collective::kAllReduce, unit.copies, owned(unit) * reduced_bytes_);
+    return traffic(StepKind::kGradients, Collective::kAllReduce, unit.copies,
+                   owned(unit) * reduced_bytes_);
   }
   // Ranks that divide the work on whole matrices.
   const plan::RankLine& sharers(const plan::UnitSpec& unit) const {
@@ -91,8 +90,11 @@ class UnitTimer {
     return inputs_.hardware.group_time(kind, group, Bytes{bytes}).value;
   }
 
-  ByLinks over_links(Collective kind, const plan::RankLine& line, std::int64_t bytes) const {
-    return by_links(inputs_.hardware, group(line), time(kind, group(line), bytes));
+  Traffic traffic(StepKind step, Collective kind, const plan::RankLine& line,
+                  std::int64_t bytes) const {
+    const double ms = factor(step) * time(kind, group(line), bytes);
+    return {by_links(inputs_.hardware, group(line), ms),
+            inputs_.hardware.overlap(kind, group(line))};
   }
 
   const CostInputs& inputs_;
@@ -146,11 +148,13 @@ class LayerTimer {
         inputs_.profile.lookup(spec_.type, strategy_.tp_degree, work_.profile_samples);
     // Both profiles' times are those of their machine in some moment.
     const double slowdown =
-        inputs_.hardware.compute_slowdown(computing_ranks(shape_, inputs_.hardware)) *
+        contention(computing_ranks(shape_, inputs_.hardware)) *
         profiles::relative_pace(inputs_.profile.provenance, inputs_.hardware.provenance);
-    const Milliseconds forward = slowdown * cost.forward;
+    const double exchanges = strategy_.ulysses_degree > 1 ? 1 : 0;
+    const Milliseconds forward = slowdown * (cost.forward + exchanges * cost.ulysses_forward);
     const double backward = factor(StepKind::kBackward), again = factor(StepKind::kRecompute);
-    out.backward.compute = backward * slowdown * cost.backward;
+    out.backward.compute =
+        backward * slowdown * (cost.backward + exchanges * cost.ulysses_backward);
     if (is(spec::LayerKind::kHead)) {
       out.backward.compute += backward * forward;
       return;
@@ -161,6 +165,12 @@ class LayerTimer {
       out.recompute = again * slowdown * cost.selective_recompute;
     }
     out.backward.compute += out.recompute;
+  }
+
+  double contention(double ranks) const {
+    const profiles::Contention& own = inputs_.profile.contention(spec_.type);
+    return own.empty() ? inputs_.hardware.compute_slowdown(ranks)
+                       : profiles::slowdown_of(own, ranks);
   }
 
   struct Waits {
@@ -183,8 +193,9 @@ class LayerTimer {
     const double pieces = is(spec::LayerKind::kBlock) ? 1 - 1.0 / strategy_.tp_degree : 0;
     const double all = waits.tp.total().value;
     const double beside = inputs_.hardware.tp_overlap * pieces * all;
-    const double slowed =
-        overlapped_ms(compute, beside, inputs_.hardware.overlap_slowdown) - compute;
+    const profiles::Overlap overlap =
+        inputs_.hardware.overlap(Collective::kAllGather, {strategy_.tp_degree, 1});
+    const double slowed = overlap.together_ms(compute, beside) - compute;
     const double left = all - beside + slowed;
     phase.inside = all > 0 ? (left / all) * waits.tp : ByLinks{};
     phase.inside += waits.ulysses;
@@ -211,8 +222,8 @@ class LayerTimer {
   }
 
   struct Microbatch {
-    ByLinks gather, reduce;
-    ByLinks both() const { return ByLinks(gather) += reduce; }
+    Traffic gather, reduce;
+    Traffic both() const { return Traffic(gather) += reduce; }
   };
   Microbatch microbatch_collectives() const {
     Microbatch out;
@@ -230,9 +241,9 @@ class LayerTimer {
     const Microbatch parameters = microbatch_collectives();
     if (layer_ == 0) {
       // Nothing runs before the first layer's forward, nor after its backward.
-      out.forward.exposed += parameters.gather.total();
+      out.forward.exposed += parameters.gather.time.total();
       hide(out.backward, parameters.gather);
-      out.backward.exposed += parameters.reduce.total();
+      out.backward.exposed += parameters.reduce.time.total();
       return;
     }
     if (!is(spec::LayerKind::kHead)) hide(out.forward, parameters.gather);
@@ -240,25 +251,25 @@ class LayerTimer {
   }
 
   // Behind the layer's own collectives on other links, and behind its compute.
-  void hide(PhaseTime& phase, const ByLinks& communication) const {
+  void hide(PhaseTime& phase, const Traffic& traffic) const {
     const double compute = phase.compute.value;
-    const double together = overlapped_ms(compute, left_beside(communication, phase.inside),
-                                          inputs_.hardware.overlap_slowdown);
+    const double together =
+        traffic.overlap.together_ms(compute, left_beside(traffic.time, phase.inside));
     const double exposed = together - compute;
     phase.exposed += Milliseconds{exposed};
-    phase.hidden += Milliseconds{std::max(0.0, communication.total().value - exposed)};
+    phase.hidden += Milliseconds{std::max(0.0, traffic.time.total().value - exposed)};
   }
 
   void add_step_costs(LayerTime& out) const {
-    const ByLinks sync = step_reduction();
+    const Traffic sync = step_reduction();
     if (layer_ == 0) {
-      out.gradient_sync.exposed = sync.total();
+      out.gradient_sync.exposed = sync.time.total();
     } else {
       // The last backward hides it with what every backward hides.
-      const ByLinks always = microbatch_collectives().both();
+      const Traffic always = microbatch_collectives().both();
       PhaseTime every{out.backward.compute, {}, {}, out.backward.inside}, last = every;
       hide(every, always);
-      hide(last, ByLinks(always) += sync);
+      hide(last, Traffic(always) += sync);
       out.gradient_sync.exposed = last.exposed - every.exposed;
       out.gradient_sync.hidden = last.hidden - every.hidden;
     }
@@ -269,22 +280,22 @@ class LayerTimer {
 
   // Where the next forward hides it, all but the first layer's.
   double step_gather(const LayerTime& out) const {
-    const ByLinks all = of_held_units([&](const plan::UnitSpec& unit) {
+    const Traffic all = of_held_units([&](const plan::UnitSpec& unit) {
       const int zero_stage = unit_timer_.zero_stage(unit);
-      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : ByLinks{};
+      return zero_stage == 1 || zero_stage == 2 ? unit_timer_.gather(unit) : Traffic{};
     });
     const bool overlaps =
         inputs_.job.communication.parameter_gather == spec::ParameterGather::kOverlap;
     const double share = layer_ == 0 ? 0 : overlaps ? 1 : inputs_.hardware.gather_overlap;
     PhaseTime forward = is(spec::LayerKind::kHead) ? out.backward : out.forward;
     forward.exposed = {};
-    hide(forward, share * all);
-    return (1 - share) * all.total().value + forward.exposed.value;
+    hide(forward, {share * all.time, all.overlap});
+    return (1 - share) * all.time.total().value + forward.exposed.value;
   }
 
-  ByLinks step_reduction() const {
+  Traffic step_reduction() const {
     return of_held_units([&](const plan::UnitSpec& unit) {
-      ByLinks out = unit_timer_.spread(unit);
+      Traffic out = unit_timer_.spread(unit);
       if (!unit_timer_.reduces_each(unit)) out += unit_timer_.reduce(unit);
       return out;
     });
@@ -385,7 +396,7 @@ Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, 
 UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,
                    const plan::LayerStrategy& strategy, const plan::UnitSpec& unit) {
   const UnitTimer timer(inputs, shape, strategy);
-  return {timer.zero_stage(unit) >= 3 ? timer.gather(unit) : ByLinks{},
+  return {timer.zero_stage(unit) >= 3 ? timer.gather(unit) : Traffic{},
           timer.reduce(unit),
           timer.spread(unit),
           {timer.tie(unit)}};

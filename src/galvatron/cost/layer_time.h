@@ -46,9 +46,9 @@ Milliseconds compute_time(const CostInputs& inputs, const PipelineShape& shape, 
 // What a parameter unit of a layer communicates, apart from what may hide it: the parts that
 // layer_time() puts together.
 struct UnitTime {
-  ByLinks gather;    // ZeRO-3: before every use
-  ByLinks reduce;    // ZeRO-2 and 3: every microbatch; else once a step
-  ByLinks spread;    // once a step: the slice over its copies
+  Traffic gather;    // ZeRO-3: before every use
+  Traffic reduce;    // ZeRO-2 and 3: every microbatch; else once a step
+  Traffic spread;    // once a step: the slice over its copies
   Milliseconds tie;  // once a step: over pipeline ranks
 };
 UnitTime unit_time(const CostInputs& inputs, const PipelineShape& shape,

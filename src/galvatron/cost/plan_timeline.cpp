@@ -95,7 +95,7 @@ std::vector<StageTimes> stage_times(const plan::Plan& plan, const CostTables& ta
 
 RankTraffic rank_traffic(const CostInputs& inputs, const plan::Plan& plan, plan::RankParts parts,
                          const std::vector<plan::RankUnit>& units) {
-  RankTraffic out{std::move(parts), {}, inputs.hardware.overlap_slowdown};
+  RankTraffic out{std::move(parts), {}};
   for (const plan::RankUnit& unit : units) {
     out.units.push_back(
         unit_time(inputs, pipeline_shape(plan), plan.strategy(unit.layer), unit.spec));

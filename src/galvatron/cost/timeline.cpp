@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "galvatron/base/error.h"
@@ -50,15 +51,12 @@ EventKind kind_of(plan::Action compute) {
 // layer's own collectives they stand still where these use the same links.
 class Lane {
  public:
-  void slow_down(double slowdown) {
-    // Never slower than one after the other (overlapped_ms).
-    slowdown_ = std::clamp(slowdown, 1.0, 2.0);
-  }
-
-  void add(TimelineEvent event, const ByLinks& length, double now) {
+  void add(TimelineEvent event, const Traffic& traffic, double now) {
+    const ByLinks& length = traffic.time;
     if (length.total().value <= 0) return;
     run_until(now);
-    jobs_.push_back({std::move(event), length.total().value, length.crosses_nodes()});
+    jobs_.push_back(
+        {std::move(event), length.total().value, length.crosses_nodes(), traffic.overlap});
   }
 
   // When nothing that `waits` for is left. REQUIRES: `now` is not before what was asked before.
@@ -66,7 +64,7 @@ class Lane {
   double wait(double now, Waits waits) {
     run_until(now);
     const auto is_waited_for = [&](const Job& job) { return waits(job.event); };
-    while (std::any_of(jobs_.begin(), jobs_.end(), is_waited_for)) advance(jobs_.front().left, 1);
+    while (std::any_of(jobs_.begin(), jobs_.end(), is_waited_for)) advance(jobs_.front().left, jobs_.front().left);
     return clock_;
   }
   double wait_for(EventKind kind, int unit, double now) {
@@ -76,10 +74,15 @@ class Lane {
 
   // A layer from `now` on. When it ends.
   double run_beside(const PassTime& pass, double now) {
+    using Found = std::optional<profiles::Overlap>;
     run_until(now);
-    run_beside(pass.inside.intra_node, [](const Job& job) { return job.crosses_nodes ? 1.0 : 0; });
-    run_beside(pass.inside.inter_node, [](const Job& job) { return job.crosses_nodes ? 0 : 1.0; });
-    run_beside(pass.compute, [this](const Job&) { return slowdown_; });
+    run_beside(pass.inside.intra_node, [](const Job& job) {
+      return job.crosses_nodes ? Found(profiles::Overlap{}) : std::nullopt;
+    });
+    run_beside(pass.inside.inter_node, [](const Job& job) {
+      return job.crosses_nodes ? std::nullopt : Found(profiles::Overlap{});
+    });
+    run_beside(pass.compute, [](const Job& job) { return Found(job.overlap); });
     return clock_;
   }
 
@@ -90,41 +93,47 @@ class Lane {
     TimelineEvent event;
     double left = 0;
     bool crosses_nodes = false;
+    profiles::Overlap overlap = {};
     bool is_running = false;
   };
 
-  // Something of the rank, beside which a job runs so many times slower, and it too; 0: not at all.
-  template <typename Slowdown>
-  void run_beside(Milliseconds length, Slowdown slowdown_of) {
+  // Something of the rank, and what it and a job beside it cost each other; nullopt: the job waits.
+  template <typename OverlapOf>
+  void run_beside(Milliseconds length, OverlapOf overlap_of) {
     double left = length.value;
     while (left > 0 && !jobs_.empty()) {
-      const double slowdown = slowdown_of(jobs_.front());
-      if (slowdown == 0) break;
-      const double both = std::min(left, jobs_.front().left);
-      left -= both;
-      advance(both, slowdown);
+      const std::optional<profiles::Overlap> overlap = overlap_of(jobs_.front());
+      if (!overlap) break;
+      const double job = jobs_.front().left;
+      const double mine = left * overlap->compute, its = job * overlap->communication;
+      left = its < mine ? left - its / overlap->compute : 0;
+      its > mine ? advance(mine, mine / overlap->communication) : advance(its, job);
     }
     clock_ += left;
   }
 
   void run_until(double now) {
-    while (!jobs_.empty() && clock_ < now) advance(std::min(jobs_.front().left, now - clock_), 1);
+    while (!jobs_.empty() && clock_ < now) {
+      const double alone = std::min(jobs_.front().left, now - clock_);
+      advance(alone, alone);
+    }
     clock_ = std::max(clock_, now);
   }
 
-  void advance(double work, double slowdown) {
+  // By `work` of the first job.
+  void advance(double ms, double work) {
     Job& job = jobs_.front();
     if (!job.is_running) job.event.start = {clock_};
     job.is_running = true;
     job.left -= work;
-    clock_ += work * slowdown;
+    clock_ += ms;
     if (job.left > 0) return;
     job.event.end = {clock_};
     done_.push_back(job.event);
     jobs_.pop_front();
   }
 
-  double slowdown_ = 1, clock_ = 0;
+  double clock_ = 0;
   std::deque<Job> jobs_;
   std::vector<TimelineEvent> done_;
 };
@@ -205,7 +214,6 @@ class Simulator {
     if (!traffic_.empty()) {
       const RankTraffic& traffic = traffic_[index(rank)];
       state.reductions_ahead.assign(traffic.parts.units.size(), 0);
-      state.lane.slow_down(traffic.overlap_slowdown);
       for (const plan::UnitTraffic& unit : traffic.parts.units) {
         if (!unit.tie.empty()) ++ties_[unit.tie].members;
       }
@@ -369,9 +377,9 @@ class Simulator {
     return {stage_of(rank, step), step.chunk, kind, step.microbatch, {}, {}, step.unit};
   }
 
-  void communicate(int rank, const plan::Step& step, EventKind kind, const ByLinks& length) {
+  void communicate(int rank, const plan::Step& step, EventKind kind, const Traffic& traffic) {
     RankState& state = ranks_[index(rank)];
-    state.lane.add(unit_event(rank, step, kind), length, state.free_at);
+    state.lane.add(unit_event(rank, step, kind), traffic, state.free_at);
   }
 
   // Starts when the last of its ranks has come.

@@ -47,13 +47,12 @@ struct StageTimes {
 constexpr double kInputGradientShare = 0.5;
 
 // What lowered lists of one pipeline rank need beside. Collectives of its parameter units run on a
-// lane beside compute, one at a time in the order of the list; while both run, both are
-// `overlap_slowdown` times slower. Beside a layer's own collectives the lane runs where it
+// lane beside compute, one at a time in the order of the list; while both run, each is slower as
+// its Overlap says. Beside a layer's own collectives the lane runs where it
 // uses other links than they do, and waits for them on the same.
 struct RankTraffic {
   plan::RankParts parts;
   std::vector<UnitTime> units;  // of `parts`; empty: none takes time
-  double overlap_slowdown = 1;
 };
 
 enum class EventKind {

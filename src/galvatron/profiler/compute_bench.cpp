@@ -16,7 +16,6 @@ constexpr double kContentionMs = 10;
 constexpr int kContentionRounds = 101;
 constexpr double kOverlapMs = 20;
 constexpr int kOverlapRounds = 15;
-constexpr double kWorstOverlap = 4;
 
 ComputeLoad::Shape busy_shape(c10::Device device) {
   if (device.is_cuda()) return {4096, 4096, 16384, at::kBFloat16};
@@ -39,18 +38,6 @@ double median_of_rounds(int rounds, const std::function<double()>& measure) {
   std::vector<double> values;
   for (int i = 0; i < rounds; ++i) values.push_back(measure());
   return median(std::move(values));
-}
-
-// fp32 elements of an all-reduce over all ranks that takes about kOverlapMs.
-at::Tensor sized_message(const comm::World& world) {
-  const auto options = at::TensorOptions().dtype(at::kFloat).device(world.device());
-  constexpr std::int64_t kProbe = 1 << 18, kMost = 1 << 24;
-  at::Tensor probe = at::zeros({kProbe}, options);
-  world.all().all_reduce(probe);
-  const double once =
-      Agreement(world).max(time_of([&] { world.all().all_reduce(probe); }, world.device()).value);
-  const auto count = static_cast<std::int64_t>(kProbe * kOverlapMs / std::max(once, 1e-3));
-  return at::zeros({std::clamp(count, kProbe / 16, kMost)}, options);
 }
 
 }  // namespace
@@ -78,65 +65,159 @@ int ComputeLoad::times_for(double ms) const {
   return std::max(1, static_cast<int>(std::lround(ms / std::max(once, 1e-3))));
 }
 
-// Every round one rank alone, then the counts: the machine's own pace cancels.
-std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
-                                                          const ComputeLoad& load, int local_ranks,
-                                                          double rounds) {
+std::vector<profiles::Contention> measure_contention(const comm::World& world,
+                                                     const std::vector<Work>& works,
+                                                     int local_ranks, int rounds) {
   const Agreement agreement(world);
   const int local_rank = world.rank() % local_ranks;
-  // Calibrated by one rank of a machine while the others wait.
-  double calibrated = 0;
-  if (local_rank == 0) calibrated = load.times_for(kContentionMs);
-  const int times = static_cast<int>(agreement.max(calibrated));
-  const auto mean_time = [&](int count) {
+  const auto mean_time = [&](const Work& work, int count) {
     const bool computes = local_rank < count;
     world.all().barrier();
-    const double mine = computes ? time_of([&] { load.run(times); }, world.device()).value : 0;
+    const double mine = computes ? work().value : 0;
     return agreement.sum(mine) / agreement.sum(computes ? 1 : 0);
   };
   const std::vector<int> counts = counts_up_to(local_ranks);
-  std::vector<std::vector<double>> ratios(counts.size());
-  for (int round = 0; round < some(kContentionRounds, rounds); ++round) {
-    const double alone = mean_time(1);
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      if (counts[i] > 1) ratios[i].push_back(mean_time(counts[i]) / alone);
+  // [work][count]
+  std::vector<std::vector<std::vector<double>>> times(
+      works.size(), std::vector<std::vector<double>>(counts.size()));
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t w = 0; w < works.size(); ++w) {
+      for (std::size_t i = 0; i < counts.size(); ++i)
+        times[w][i].push_back(mean_time(works[w], counts[i]));
     }
   }
-  std::vector<profiles::ContentionPoint> points = {{1, 1}};
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 1) continue;
-    points.push_back({static_cast<double>(counts[i]),
-                      std::max(points.back().slowdown, median(std::move(ratios[i])))});
+  std::vector<profiles::Contention> out;
+  for (auto& of_work : times) {
+    const double alone = trimmed_mean(of_work[0]);
+    profiles::Contention& points = out.emplace_back(1, profiles::ContentionPoint{});
+    for (std::size_t i = 1; i < counts.size(); ++i) {
+      points.push_back({static_cast<double>(counts[i]),
+                        std::max(points.back().slowdown, trimmed_mean(of_work[i]) / alone)});
+    }
   }
-  return points;
+  return out;
 }
 
-double measure_overlap(const comm::World& world, const ComputeLoad& load, double rounds) {
-  if (world.size() == 1) return 1;
-  const Agreement agreement(world);
-  at::Tensor message = sized_message(world);
-  const auto time_once = [&](const std::function<void()>& work) {
-    world.all().barrier();
-    return agreement.mean(time_of(work, world.device()).value);
-  };
-  const auto agreed_time = [&](const std::function<void()>& work) {
-    return median_of_rounds(3, [&] { return time_once(work); });
-  };
-  const auto communicate = [&] { world.all().all_reduce(message); };
-  const double one = agreed_time([&] { load.run(1); });
-  const int times = std::max(1, static_cast<int>(std::lround(agreed_time(communicate) / one)));
-  return median_of_rounds(some(kOverlapRounds, rounds), [&] {
-    const double communication = time_once(communicate);
-    const double compute = time_once([&] { load.run(times); });
+profiles::Contention measure_contention(const comm::World& world, const ComputeLoad& load,
+                                        int local_ranks, double rounds) {
+  // Calibrated by one rank of a machine while the others wait.
+  double calibrated = 0;
+  if (world.rank() % local_ranks == 0) calibrated = load.times_for(kContentionMs);
+  const int times = static_cast<int>(Agreement(world).max(calibrated));
+  const Work work = [&] { return time_of([&] { load.run(times); }, world.device()); };
+  return measure_contention(world, {work}, local_ranks, some(kContentionRounds, rounds)).front();
+}
+
+namespace {
+
+using profiles::Collective;
+
+// Starts one over the group, of `count` fp32 elements in all.
+comm::Pending start(Collective collective, const comm::Group& group, const at::Tensor& whole,
+                    const at::Tensor& part) {
+  if (collective == Collective::kAllReduce) return group.all_reduce_async(whole);
+  if (collective == Collective::kAllGather) return group.all_gather_async(whole, part);
+  return group.reduce_scatter_async(part, whole);
+}
+
+// Of one collective beside the load; all ranks agree on it.
+class OverlapBench {
+ public:
+  OverlapBench(const comm::World& world, const comm::Group& group, const ComputeLoad& load,
+               Collective collective)
+      : world_(world), group_(group), load_(load), collective_(collective), agreement_(world) {}
+
+  profiles::Overlap measure(double rounds) {
+    choose_sizes();
+    std::vector<double> compute, communication;
+    for (int i = 0; i < some(kOverlapRounds, rounds); ++i) {
+      const profiles::Overlap one = measure_once();
+      compute.push_back(one.compute);
+      communication.push_back(one.communication);
+    }
+    return {median(std::move(compute)), median(std::move(communication))};
+  }
+
+ private:
+  // How many times longer at most.
+  static constexpr double kMost = 8;
+
+  double time_once(const std::function<void()>& work) const {
+    world_.all().barrier();
+    return agreement_.mean(time_of(work, world_.device()).value);
+  }
+  double communicate() const {
+    return time_once([this] { start(collective_, group_, whole_, part_).wait(); });
+  }
+
+  // A message that takes about kOverlapMs, and half as long a load.
+  void choose_sizes() {
+    constexpr std::int64_t kProbe = 1 << 18, kMost = 1 << 24;
+    make_message(kProbe);
+    communicate();
+    const double once = communicate();
+    make_message(std::clamp(static_cast<std::int64_t>(kProbe * kOverlapMs / std::max(once, 1e-3)),
+                            kProbe / 16, kMost));
+    communicate();
+    const double one = median_of_rounds(3, [&] { return time_once([&] { load_.run(1); }); });
+    times_ = std::max(1, static_cast<int>(std::lround(communicate() / 2 / one)));
+  }
+
+  void make_message(std::int64_t elements) {
+    const std::int64_t count = std::max<std::int64_t>(1, elements / group_.size());
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(world_.device());
+    whole_ = at::zeros({count * group_.size()}, options);
+    part_ = at::zeros({count}, options);
+  }
+
+  // The collective is the longer one: beside it the load takes `beside`, and what is left of it
+  // afterwards runs alone.
+  profiles::Overlap measure_once() const {
+    const double communication = communicate();
+    const double compute = time_once([this] { load_.run(times_); });
+    double beside = 0;
     const double both = time_once([&] {
-      comm::Pending pending = world.all().all_reduce_async(message);
-      load.run(times);
+      comm::Pending pending = start(collective_, group_, whole_, part_);
+      beside = time_of([this] { load_.run(times_); }, world_.device()).value;
       pending.wait();
     });
-    const double longer = std::max(compute, communication);
-    const double shorter = std::min(compute, communication);
-    return std::clamp((both - (longer - shorter)) / shorter, 1.0, kWorstOverlap);
-  });
+    beside = agreement_.mean(beside);
+    const double progress = std::max(communication - (both - beside), beside / kMost);
+    return {std::clamp(beside / compute, 1.0, kMost), std::clamp(beside / progress, 1.0, kMost)};
+  }
+
+  const comm::World& world_;
+  const comm::Group& group_;
+  const ComputeLoad& load_;
+  Collective collective_;
+  Agreement agreement_;
+  at::Tensor whole_, part_;
+  int times_ = 1;
+};
+
+}  // namespace
+
+std::vector<profiles::MeasuredOverlap> measure_overlaps(comm::World& world, const ComputeLoad& load,
+                                                        int local_ranks, double rounds) {
+  std::vector<profiles::MeasuredOverlap> out;
+  if (world.size() == 1) return out;
+  const int nodes = world.size() / local_ranks;
+  std::vector<comm::Group> groups;
+  const auto add = [&](const comm::Group& group, bool crosses_nodes) {
+    for (const Collective collective :
+         {Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter}) {
+      out.push_back({collective, crosses_nodes,
+                     OverlapBench(world, group, load, collective).measure(rounds)});
+    }
+  };
+  if (local_ranks > 1) {
+    std::vector<int> ranks;
+    const int first = world.rank() / local_ranks * local_ranks;
+    for (int i = 0; i < local_ranks; ++i) ranks.push_back(first + i);
+    add(world.group(ranks), false);
+  }
+  if (nodes > 1) add(world.all(), true);
+  return out;
 }
 
 // The passes over memory of a training step's end: the norm in short pieces, then the update with

@@ -1,6 +1,7 @@
 // How much ranks slow each other down when they compute, and compute and communication when they
 // run beside each other; time of the optimizers.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -30,17 +31,25 @@ class ComputeLoad {
   at::Tensor input_, up_, down_;
 };
 
-// Slow-down of the load with 1, 2, 4, ... and all `local_ranks` of a machine computing at once,
-// against one alone; the others wait. Ranks of a machine are consecutive. `rounds`: over the usual
-// number of them. Collective.
-std::vector<profiles::ContentionPoint> measure_contention(const comm::World& world,
-                                                          const ComputeLoad& load, int local_ranks,
-                                                          double rounds = 1);
+// Does something and tells what it took.
+using Work = std::function<Milliseconds()>;
 
-// HardwareProfile::overlap_slowdown: the load beside an all-reduce over all ranks that takes about
-// as long: 1 where both go at full speed, 2 as if one after the other, more where they cost each
-// other caches and turns (ranks without a core to spare). 1 for a world of one. Collective.
-double measure_overlap(const comm::World& world, const ComputeLoad& load, double rounds = 1);
+// Slow-down of each of `works` with 1, 2, 4, ... and all `local_ranks` of a machine at it at once,
+// against one alone; the others wait. All take turns, round by round: a machine whose processors
+// share their cores now and then does so for all of them. Ranks of a machine are consecutive.
+// Collective.
+std::vector<profiles::Contention> measure_contention(const comm::World& world,
+                                                     const std::vector<Work>& works,
+                                                     int local_ranks, int rounds);
+// The same of the load. `rounds`: over the usual number of them.
+profiles::Contention measure_contention(const comm::World& world, const ComputeLoad& load,
+                                        int local_ranks, double rounds = 1);
+
+// The load beside each collective that the runtime lets run beside compute, of the ranks of a
+// machine and, where there are several machines, of all ranks. None for a world of one. REQUIRES:
+// the world has a group of the ranks of each machine. Collective.
+std::vector<profiles::MeasuredOverlap> measure_overlaps(comm::World& world, const ComputeLoad& load,
+                                                        int local_ranks, double rounds = 1);
 
 // Norm, clipping and update over fp32 states, ns per element, on this rank alone.
 double measure_optimizer(const spec::OptimizerSpec& spec, c10::Device device);

@@ -89,7 +89,9 @@ class HardwareProfiler {
     tell("contention of compute");
     out_.contention = measure_contention(world_, load, out_.ranks_per_node, options_.rounds);
     tell("overlap of compute and communication");
-    out_.overlap_slowdown = measure_overlap(world_, load, options_.rounds);
+    out_.overlaps = measure_overlaps(world_, load, out_.ranks_per_node, options_.rounds);
+    if (!out_.overlaps.empty())
+      out_.overlap_slowdown = out_.overlaps.front().overlap.together_ms(1, 1);
     measure_update(spec::default_optimizer());
     // By now every kind of code has run once; the large buffers, and what only other optimizers
     // need, are not there yet.

@@ -18,7 +18,7 @@ constexpr int kMicrobatch = 0;
 
 plan::Plan make_plan(const spec::ModelSpec& model, const LayerBenchOptions& options) {
   const spec::JobSpec job{options.seq_length, 1, options.precision};
-  return plan::uniform_plan(model, job, options.strategy.tp_degree, options.strategy);
+  return plan::uniform_plan(model, job, options.num_ranks(), options.strategy);
 }
 
 // A stream that goes on as it is (T5's encoder output in the decoder) is not made.
@@ -44,8 +44,7 @@ LayerBench::LayerBench(const spec::ModelSpec& model, const LayerBenchOptions& op
     : model_(model),
       options_(options),
       plan_(make_plan(model, options)),
-      world_(comm::fake_world(options.strategy.tp_degree - 1, options.strategy.tp_degree,
-                              options.device)) {
+      world_(comm::fake_world(options.num_ranks() - 1, options.num_ranks(), options.device)) {
   GALV_CHECK(options.device.is_cuda() || runtime::MemoryMeter::installed(),
              "memory is read from a meter that is not installed");
   world_.create_groups(runtime::plan_rank_sets(model, plan_));
@@ -58,9 +57,10 @@ LayerBench::LayerBench(const spec::ModelSpec& model, const LayerBenchOptions& op
   }
   const plan::RankLayout layout = plan_.layout(options.layer);
   const int rank = world_.rank();
-  const nn::LayerPlacement placement{{world_.group(layout.tp_ranks(rank)), {}},
-                                     layout.strategy().recompute == plan::Recompute::kSelective,
-                                     options.seed};
+  const nn::LayerPlacement placement{
+      {world_.group(layout.tp_ranks(rank)), world_.group(layout.ulysses_ranks(rank))},
+      layout.strategy().recompute == plan::Recompute::kSelective,
+      options.seed};
   runner_ = std::make_unique<runtime::LayerRunner>(
       runtime::LayerRunnerOptions{&model, options.layer, layout, rank, options.seq_length},
       models::make_layer(model, options.layer, placement), std::move(params));

@@ -19,9 +19,10 @@ struct LayerBenchOptions {
   int layer = 0;
   std::int64_t seq_length = 0;
   spec::Precision precision = spec::Precision::kFp32;
-  plan::LayerStrategy strategy;  // tp_degree and recompute
+  plan::LayerStrategy strategy;  // tp_degree, ulysses_degree and recompute
   c10::Device device = c10::kCPU;
   std::uint64_t seed = 0;
+  int num_ranks() const { return strategy.tp_degree * strategy.ulysses_degree; }
 };
 
 // Bytes of one forward and backward; see profiles::LayerMeasurement for what each holds.
@@ -38,8 +39,8 @@ struct LayerTimes {
 
 class LayerBench {
  public:
-  // Plays the last rank of the tensor-parallel group, whose share is a largest one. REQUIRES: the
-  // strategy passed check_layer_strategy() for tp_degree ranks; the runtime's memory meter is
+  // Plays the last of the ranks that share samples, whose share is a largest one. REQUIRES: the
+  // strategy passed check_layer_strategy() for that many ranks; the runtime's memory meter is
   // installed. `model` outlives this.
   LayerBench(const spec::ModelSpec& model, const LayerBenchOptions& options);
   ~LayerBench();

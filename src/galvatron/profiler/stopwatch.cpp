@@ -1,6 +1,7 @@
 #include "galvatron/profiler/stopwatch.h"
 
 #include <algorithm>
+#include <numeric>
 #include <ctime>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -52,6 +53,13 @@ double median(std::vector<double> values) {
   GALV_CHECK(!values.empty(), "median of nothing");
   std::sort(values.begin(), values.end());
   return quantile(values, 0.5);
+}
+
+double trimmed_mean(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto cut = static_cast<std::ptrdiff_t>(values.size() / 20);
+  const double sum = std::accumulate(values.begin() + cut, values.end() - cut, 0.0);
+  return sum / static_cast<double>(static_cast<std::ptrdiff_t>(values.size()) - 2 * cut);
 }
 
 double lower_quartile(std::vector<double> values) {

@@ -24,6 +24,9 @@ double processor_seconds();
 
 // REQUIRES: not empty.
 double median(std::vector<double> values);
+// Of the middle nine tenths: what happens now and then counts, a single accident does not.
+// REQUIRES: not empty.
+double trimmed_mean(std::vector<double> values);
 // For times of one rank alone: what disturbs it (other programs, the other thread of its core) only
 // ever adds. REQUIRES: not empty.
 double lower_quartile(std::vector<double> values);

@@ -90,6 +90,7 @@ struct Work {
   double backward_traffic = 0;
   // What selective recomputation repeats: of products and traffic, beside all of `attention`.
   double core_products = 0, core_traffic = 0;
+  double exchanged = 0;  // bytes that Ulysses packs and unpacks, each read and written
   double activation = 0;
   double activation_selective = 0;
   double forward_workspace = 0;
@@ -161,6 +162,9 @@ Work block_work(const Shape& s, double parameters) {
                   s.product(s.samples * s.context, 2 * s.kv(), s.H());
     w.attention += s.fused_attention(s.attended(s.context));
   }
+  w.exchanged = s.E * s.N() * (qkv + s.query());
+  if (s.layer.cross_attention)
+    w.exchanged += s.E * (s.N() * 2 * s.query() + s.samples * s.context * 2 * s.kv());
   const bool rotates = !s.layer.rope.inverse_frequencies.empty();
   w.traffic = w.core_traffic + s.E * ((6 + 4 * pairs) * s.n() * s.H() + s.N() * (up + s.inner()) +
                                       (rotates ? 4 * s.N() * (s.query() + s.kv()) : 0));
@@ -325,6 +329,7 @@ LayerMeasurement analytic_layer(const spec::LayerSpec& layer, const spec::ModelS
   out.backward = {time(2 * work.products + again, work.backward_traffic + adding) +
                   attention_backward + device.overhead_ms};
   out.selective_recompute = {time(work.core_products, work.core_traffic) + attention};
+  out.ulysses_forward = out.ulysses_backward = {time(0, 4 * work.exchanged)};
   out.activation = whole_bytes(work.activation);
   out.activation_selective = whole_bytes(work.activation_selective);
   out.forward_workspace = whole_bytes(work.forward_workspace);

@@ -215,7 +215,10 @@ HardwareProfile extended(HardwareProfile measured, int world_size,
   if (wanted.world_size > out.world_size) out.ranks_per_node = wanted.ranks_per_node;
   out.world_size = wanted.world_size;
   out.device_memory = overrides.device_memory.value_or(out.device_memory);
-  out.overlap_slowdown = overrides.overlap_slowdown.value_or(out.overlap_slowdown);
+  if (overrides.overlap_slowdown) {
+    out.overlap_slowdown = *overrides.overlap_slowdown;
+    out.overlaps.clear();
+  }
   out.tp_overlap = overrides.tp_overlap.value_or(out.tp_overlap);
   out.gather_overlap = overrides.gather_overlap.value_or(out.gather_overlap);
   return out;

@@ -158,24 +158,27 @@ Milliseconds HardwareProfile::group_time(Collective collective, GroupShape shape
   return {scaled_time(*table, shape.size, size)};
 }
 
+double Overlap::together_ms(double compute_ms, double communication_ms) const {
+  const double its = communication * communication_ms, mine = compute * compute_ms;
+  if (its <= mine) return compute_ms + its * (1 - 1 / compute);
+  return communication_ms + mine * (1 - 1 / communication);
+}
+
+Overlap HardwareProfile::overlap(Collective collective, GroupShape shape) const {
+  const bool crosses = crosses_nodes(shape);
+  Overlap found = {overlap_slowdown, overlap_slowdown};
+  for (const MeasuredOverlap& one : overlaps) {
+    if (one.collective != collective) continue;
+    if (one.crosses_nodes == crosses) return one.overlap;
+    found = one.overlap;
+  }
+  return found;
+}
+
 double HardwareProfile::optimizer_ns(const spec::OptimizerSpec& optimizer) const {
   const auto measured = other_optimizers_ns.find(optimizer.name);
   if (measured != other_optimizers_ns.end()) return measured->second;
   return optimizer_ns_per_element * optimizer.relative_time();
-}
-
-double HardwareProfile::compute_slowdown(double ranks) const {
-  if (contention.empty() || ranks <= contention.front().ranks) {
-    return contention.empty() ? 1 : contention.front().slowdown;
-  }
-  const ContentionPoint& last = contention.back();
-  if (ranks >= last.ranks) return last.slowdown * std::max(1.0, ranks / last.ranks);
-  const auto right = std::upper_bound(
-      contention.begin(), contention.end(), ranks,
-      [](double value, const ContentionPoint& point) { return value < point.ranks; });
-  const ContentionPoint& left = *(right - 1);
-  return left.slowdown +
-         (right->slowdown - left.slowdown) * (ranks - left.ranks) / (right->ranks - left.ranks);
 }
 
 std::vector<std::string> overlap_texts(double tp_overlap, double gather_overlap) {

@@ -10,6 +10,7 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
+#include "galvatron/profiles/contention.h"
 #include "galvatron/profiles/curve.h"
 #include "galvatron/profiles/provenance.h"
 #include "galvatron/spec/optimizer_spec.h"
@@ -61,11 +62,23 @@ struct Link {
   bool operator==(const Link&) const = default;
 };
 
-struct ContentionPoint {
-  double ranks = 1;  // local ranks that compute at once
-  double slowdown =
-      1;  // of each one's compute against computing alone with the same number of threads
-  bool operator==(const ContentionPoint&) const = default;
+// Compute and a collective beside each other: how many times longer each takes while both run. 1
+// and 1 is free overlap; o and o makes equal work of both o times as long, 2 as if one came after
+// the other.
+struct Overlap {
+  double compute = 1, communication = 1;
+  // Until both are done. With C, X of them alone and c, x of these two:
+  //   C + x X (1 - 1/c)   where the communication ends first, x X <= c C
+  //   X + c C (1 - 1/x)   where the compute does
+  double together_ms(double compute_ms, double communication_ms) const;
+  bool operator==(const Overlap&) const = default;
+};
+
+struct MeasuredOverlap {
+  Collective collective = Collective::kAllReduce;
+  bool crosses_nodes = false;
+  Overlap overlap;
+  bool operator==(const MeasuredOverlap&) const = default;
 };
 
 struct HardwareProfile {
@@ -76,15 +89,15 @@ struct HardwareProfile {
   Bytes device_memory;  // 0: unknown
   // What a rank has in use before any model state: context, communicators, code, allocator slack.
   Bytes memory_reserve;
-  // While compute and communication run beside each other each runs this many times slower: 1 is
-  // free overlap, 2 is none.
+  // Compute beside a collective that is not among `overlaps`: both take this many times longer.
   double overlap_slowdown = 1;
+  std::vector<MeasuredOverlap> overlaps;
   // Shares of what this runtime waits for that run beside compute in other systems: of the
   // collectives inside a tensor-parallel block, piece by piece beside its products, and of the
   // gathers of parameters behind the optimizer (ZeRO-1 and 2), beside the next forward.
   double tp_overlap = 0, gather_overlap = 0;
-  std::vector<ContentionPoint> contention;  // ascending ranks; empty: none
-  double optimizer_ns_per_element = 0;      // spec::default_optimizer() in fp32, one rank alone
+  Contention contention;                // of work like a block's
+  double optimizer_ns_per_element = 0;  // spec::default_optimizer() in fp32, one rank alone
   std::map<std::string, double> other_optimizers_ns;  // the same of others, where measured
   std::vector<CollectiveTable> tables;
   // "intra_node", "inter_node"; both or none. See group_time().
@@ -111,9 +124,12 @@ struct HardwareProfile {
   // ConfigError when the collective was never measured and there are no links.
   Milliseconds group_time(Collective collective, GroupShape shape, Bytes bytes) const;
 
-  // Slow-down of compute with `ranks` local ranks computing at once (interpolated; beyond the last
-  // point in proportion).
-  double compute_slowdown(double ranks) const;
+  // Of compute beside a collective of this shape: as measured on links of that kind, else on the
+  // others.
+  Overlap overlap(Collective collective, GroupShape shape) const;
+
+  // Slow-down of compute with `ranks` local ranks computing at once.
+  double compute_slowdown(double ranks) const { return slowdown_of(contention, ranks); }
 
   // Time of a step's end for each element that a rank owns: as measured, or the default optimizer's
   // in proportion to what they read and write.
@@ -129,7 +145,8 @@ std::vector<std::string> overlap_texts(double tp_overlap, double gather_overlap)
 
 // JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "extrapolated":
 // [...], "device": ..., "world_size": ..., "ranks_per_node", "device_memory_bytes",
-// "memory_reserve_bytes", "overlap_slowdown", "tp_overlap", "gather_overlap" (0 where
+// "memory_reserve_bytes", "overlap_slowdown", "overlaps": [{"operation", "links": "intra_node" or
+// "inter_node", "compute_slowdown", "communication_slowdown"}], "tp_overlap", "gather_overlap" (0 where
 // left out), "compute_contention": [{"ranks", "slowdown"}],
 // "optimizer_ns_per_element", "other_optimizers_ns_per_element": {"sgd": ...}, "links":
 // {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":

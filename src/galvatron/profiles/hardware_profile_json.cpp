@@ -10,6 +10,23 @@ namespace {
 constexpr const char* kHardwareFormat = "galvatron-hardware-profile";
 constexpr double kMaxSlowdown = 1e6;
 
+// "intra_node" and "inter_node".
+const std::vector<std::string>& link_names() {
+  static const std::vector<std::string> names = {"intra_node", "inter_node"};
+  return names;
+}
+
+Collective read_operation(JsonReader& reader) {
+  const std::string name = reader.get_string("operation");
+  const auto& names = collective_names();
+  const auto it = std::find(names.begin(), names.end(), name);
+  if (it == names.end()) {
+    throw ConfigError("[profile] ", reader.source(), ": operation '", name, "' is unknown",
+                      did_you_mean(name, names));
+  }
+  return static_cast<Collective>(it - names.begin());
+}
+
 Link read_link(JsonReader reader) {
   Link link;
   link.latency_ms = reader.get_number("latency_ms", 0, kMaxMilliseconds);
@@ -22,7 +39,7 @@ std::map<std::string, Link> read_links(JsonReader& profile) {
   if (!profile.has("links")) return profile.ignore("links"), std::map<std::string, Link>{};
   JsonReader reader = profile.get_object("links");
   std::map<std::string, Link> links;
-  for (const char* name : {"intra_node", "inter_node"}) {
+  for (const std::string& name : link_names()) {
     links[name] = read_link(reader.get_object(name));
   }
   reader.finish();
@@ -42,23 +59,21 @@ std::vector<std::string> read_extrapolated(JsonReader& profile) {
   return out;
 }
 
-std::vector<ContentionPoint> read_contention(JsonReader& profile) {
-  std::vector<ContentionPoint> points;
-  if (!profile.has("compute_contention")) return profile.ignore("compute_contention"), points;
-  const Json& list = get_list(profile, "compute_contention");
+std::vector<MeasuredOverlap> read_overlaps(JsonReader& profile) {
+  std::vector<MeasuredOverlap> out;
+  if (!profile.has("overlaps")) return profile.ignore("overlaps"), out;
+  const Json& list = get_list(profile, "overlaps");
   for (std::size_t i = 0; i < list.size(); ++i) {
-    JsonReader reader(list[i], entry_source(profile, "compute_contention", i));
-    ContentionPoint point;
-    point.ranks = reader.get_number("ranks", 1, kMaxRanks);
-    point.slowdown = reader.get_number("slowdown", 1e-3, kMaxSlowdown);
+    JsonReader reader(list[i], entry_source(profile, "overlaps", i));
+    MeasuredOverlap one;
+    one.collective = read_operation(reader);
+    one.crosses_nodes = reader.get_choice_or("links", "intra_node", link_names()) == "inter_node";
+    one.overlap.compute = reader.get_number("compute_slowdown", 1, kMaxSlowdown);
+    one.overlap.communication = reader.get_number("communication_slowdown", 1, kMaxSlowdown);
     reader.finish();
-    if (!points.empty() && point.ranks <= points.back().ranks) {
-      throw ConfigError("[profile] ", reader.source(), ": ranks ", point.ranks,
-                        " must be more than the entry before it");
-    }
-    points.push_back(point);
+    out.push_back(one);
   }
-  return points;
+  return out;
 }
 
 std::map<std::string, double> read_optimizers(JsonReader& profile) {
@@ -94,14 +109,7 @@ std::vector<CurvePoint> read_points(JsonReader& table) {
 
 CollectiveTable read_table(JsonReader reader) {
   CollectiveTable table;
-  const std::string name = reader.get_string("operation");
-  const auto& names = collective_names();
-  const auto it = std::find(names.begin(), names.end(), name);
-  if (it == names.end()) {
-    throw ConfigError("[profile] ", reader.source(), ": operation '", name, "' is unknown",
-                      did_you_mean(name, names));
-  }
-  table.collective = static_cast<Collective>(it - names.begin());
+  table.collective = read_operation(reader);
   table.shape.size = static_cast<int>(reader.get_int("group_size", 2, kMaxRanks));
   table.shape.stride = static_cast<int>(reader.get_int_or("stride", 1, 1, kMaxRanks));
   std::vector<CurvePoint> points = read_points(reader);
@@ -183,7 +191,8 @@ HardwareProfile hardware_profile_from_json(const Json& json, const std::string& 
   out.overlap_slowdown = reader.get_number_or("overlap_slowdown", 1, 1, kMaxSlowdown);
   out.tp_overlap = reader.get_number_or("tp_overlap", 0, 0, 1);
   out.gather_overlap = reader.get_number_or("gather_overlap", 0, 0, 1);
-  out.contention = read_contention(reader);
+  out.overlaps = read_overlaps(reader);
+  out.contention = read_contention(reader, "compute_contention");
   out.optimizer_ns_per_element = reader.get_number_or("optimizer_ns_per_element", 0, 0, 1e9);
   out.other_optimizers_ns = read_optimizers(reader);
   out.links = read_links(reader);
@@ -198,10 +207,7 @@ HardwareProfile read_hardware_profile(const std::filesystem::path& path) {
 }
 
 OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
-  OrderedJson contention = OrderedJson::array(), tables = OrderedJson::array();
-  for (const ContentionPoint& point : profile.contention) {
-    contention.push_back({{"ranks", point.ranks}, {"slowdown", point.slowdown}});
-  }
+  OrderedJson tables = OrderedJson::array();
   for (const CollectiveTable& table : profile.tables) tables.push_back(table_to_json(table));
   OrderedJson out = {{"format", kHardwareFormat},
                      {"version", 1},
@@ -212,8 +218,14 @@ OrderedJson hardware_profile_to_json(const HardwareProfile& profile) {
                      {"device_memory_bytes", profile.device_memory.value},
                      {"memory_reserve_bytes", profile.memory_reserve.value},
                      {"overlap_slowdown", profile.overlap_slowdown},
-                     {"compute_contention", contention},
+                     {"compute_contention", contention_to_json(profile.contention)},
                      {"optimizer_ns_per_element", profile.optimizer_ns_per_element}};
+  for (const MeasuredOverlap& one : profile.overlaps) {
+    out["overlaps"].push_back({{"operation", to_text(one.collective)},
+                               {"links", link_names()[one.crosses_nodes ? 1 : 0]},
+                               {"compute_slowdown", one.overlap.compute},
+                               {"communication_slowdown", one.overlap.communication}});
+  }
   if (profile.tp_overlap > 0) out["tp_overlap"] = profile.tp_overlap;
   if (profile.gather_overlap > 0) out["gather_overlap"] = profile.gather_overlap;
   if (!profile.extrapolated.empty()) out["extrapolated"] = profile.extrapolated;

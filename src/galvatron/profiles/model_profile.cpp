@@ -17,13 +17,15 @@ namespace galvatron::profiles {
 namespace {
 
 // The numbers of a measurement, so that one rule serves them all.
-constexpr std::size_t kNumFields = 7;
+constexpr std::size_t kNumFields = 9;
 using Fields = std::array<double, kNumFields>;
 
 Fields to_fields(const LayerMeasurement& m) {
   return {m.forward.value,
           m.backward.value,
           m.selective_recompute.value,
+          m.ulysses_forward.value,
+          m.ulysses_backward.value,
           static_cast<double>(m.activation.value),
           static_cast<double>(m.activation_selective.value),
           static_cast<double>(m.forward_workspace.value),
@@ -31,8 +33,9 @@ Fields to_fields(const LayerMeasurement& m) {
 }
 
 LayerMeasurement from_fields(const Fields& f, int tp_degree, double samples) {
-  return {tp_degree,         samples,           {f[0]},           {f[1]}, {f[2]}, whole_bytes(f[3]),
-          whole_bytes(f[4]), whole_bytes(f[5]), whole_bytes(f[6])};
+  return {tp_degree,         samples,           {f[0]},           {f[1]},
+          {f[2]},            {f[3]},            {f[4]},           whole_bytes(f[5]),
+          whole_bytes(f[6]), whole_bytes(f[7]), whole_bytes(f[8])};
 }
 
 // Carries numbers from one shape to another by what analytic shapes say of the two. Where the
@@ -61,6 +64,7 @@ struct ModelProfile::Prepared {
   double attended_share = 1;
   std::optional<DeviceSpec> analytic;      // then `types` is empty
   std::vector<std::vector<Curves>> types;  // by ModelSpec type, then TP degree, ascending
+  std::vector<Contention> contention;      // by ModelSpec type; empty: of no type
 };
 
 int ModelProfile::index_of(const std::string& type) const {
@@ -73,6 +77,13 @@ int ModelProfile::index_of(const std::string& type) const {
                       "); run `galvatron profile-model` again");
   }
   return static_cast<int>(it - names.begin());
+}
+
+const Contention& ModelProfile::contention(int type) const {
+  static const Contention unknown;
+  GALV_CHECK(prepared_, "ModelProfile::prepare was not called");
+  const auto& all = prepared_->contention;
+  return all.empty() ? unknown : all[static_cast<std::size_t>(type)];
 }
 
 void ModelProfile::require_shapes(const LayerTypeProfile& entry, const spec::LayerSpec& layer,
@@ -114,6 +125,7 @@ void ModelProfile::prepare(const spec::ModelSpec& spec, std::int64_t for_seq_len
     const LayerTypeProfile& entry = types[static_cast<std::size_t>(index)];
     require_shapes(entry, spec.layer(spec.first_layer_of_type(type)), spec);
     prepared->types.push_back(make_curves(entry));
+    prepared->contention.push_back(entry.contention);
   }
   prepared_ = std::move(prepared);
 }

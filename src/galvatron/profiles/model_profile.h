@@ -9,6 +9,7 @@
 
 #include "galvatron/base/json.h"
 #include "galvatron/base/units.h"
+#include "galvatron/profiles/contention.h"
 #include "galvatron/profiles/curve.h"
 #include "galvatron/profiles/provenance.h"
 #include "galvatron/spec/job_spec.h"
@@ -32,6 +33,8 @@ struct LayerMeasurement {
   Milliseconds forward;
   Milliseconds backward;             // without any recomputation
   Milliseconds selective_recompute;  // added to the backward by recompute "selective"
+  // Added by Ulysses to each: copies around the exchange of heads for tokens.
+  Milliseconds ulysses_forward, ulysses_backward;
   // Saved by the forward for the backward, beside the layer's input and the parameters. 0 for the
   // head.
   Bytes activation;
@@ -47,7 +50,8 @@ struct LayerTypeProfile {
   std::string type;       // ModelSpec::type_names()
   Bytes parameter_bytes;  // whole layer, compute precision, unsharded; 0: unknown
   std::vector<LayerMeasurement> measurements;
-  spec::Shapes shapes = {};  // spec::layer_shapes(); empty: unknown
+  spec::Shapes shapes = {};    // spec::layer_shapes(); empty: unknown
+  Contention contention = {};  // of this layer; empty: as the hardware profile has it
   bool operator==(const LayerTypeProfile&) const = default;
 };
 
@@ -62,6 +66,9 @@ class ModelProfile {
 
   // Index of a type in `types`. ConfigError naming the types there are.
   int index_of(const std::string& type) const;
+
+  // Of a type's own layers, where it was measured. REQUIRES: prepare() was called.
+  const Contention& contention(int type) const;
 
   // Cost of a type at a TP degree and (fractional) samples. Over samples: Curve of the measurements
   // of that degree. A degree that was not measured: those of the nearest measured degree, each
@@ -101,8 +108,9 @@ class ModelProfile {
 // "seq_length", "precision", "device", "layer_types": [{"type", "parameter_bytes", "shapes":
 // {"hidden_size", ...}, "measurements":
 // [{"tp_degree", "samples", "forward_ms", "backward_ms", "selective_recompute_ms",
+// "ulysses_forward_ms", "ulysses_backward_ms",
 // "activation_bytes", "activation_selective_bytes", "forward_workspace_bytes",
-// "backward_workspace_bytes"}]}]}. ConfigError names the file and the key.
+// "backward_workspace_bytes"}], "contention": [{"ranks", "slowdown"}]}]}. ConfigError names the file and the key.
 ModelProfile read_model_profile(const std::filesystem::path& path);
 ModelProfile model_profile_from_json(const Json& json, const std::string& source);
 OrderedJson model_profile_to_json(const ModelProfile& profile);

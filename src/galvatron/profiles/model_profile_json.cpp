@@ -22,6 +22,8 @@ LayerMeasurement read_measurement(JsonReader reader) {
   out.backward = ms("backward_ms");
   out.selective_recompute = {
       reader.get_number_or("selective_recompute_ms", 0, 0, kMaxMilliseconds)};
+  out.ulysses_forward = {reader.get_number_or("ulysses_forward_ms", 0, 0, kMaxMilliseconds)};
+  out.ulysses_backward = {reader.get_number_or("ulysses_backward_ms", 0, 0, kMaxMilliseconds)};
   out.activation = bytes("activation_bytes");
   out.activation_selective =
       Bytes{reader.get_int_or("activation_selective_bytes", out.activation.value, 0, kMaxBytes)};
@@ -36,6 +38,7 @@ LayerTypeProfile read_type(JsonReader reader) {
   out.type = reader.get_string("type");
   out.parameter_bytes = Bytes{reader.get_int_or("parameter_bytes", 0, 0, kMaxBytes)};
   out.shapes = spec::read_shapes(reader);
+  out.contention = read_contention(reader, "contention");
   const Json& list = get_list(reader, "measurements");
   for (std::size_t i = 0; i < list.size(); ++i) {
     out.measurements.push_back(
@@ -59,6 +62,8 @@ OrderedJson measurement_to_json(const LayerMeasurement& m) {
           {"forward_ms", m.forward.value},
           {"backward_ms", m.backward.value},
           {"selective_recompute_ms", m.selective_recompute.value},
+          {"ulysses_forward_ms", m.ulysses_forward.value},
+          {"ulysses_backward_ms", m.ulysses_backward.value},
           {"activation_bytes", m.activation.value},
           {"activation_selective_bytes", m.activation_selective.value},
           {"forward_workspace_bytes", m.forward_workspace.value},
@@ -71,6 +76,7 @@ OrderedJson type_to_json(const LayerTypeProfile& entry) {
   OrderedJson out = {{"type", entry.type}, {"parameter_bytes", entry.parameter_bytes.value}};
   if (!entry.shapes.empty()) out["shapes"] = spec::shapes_to_json(entry.shapes);
   out["measurements"] = list;
+  if (!entry.contention.empty()) out["contention"] = contention_to_json(entry.contention);
   return out;
 }
 
