@@ -39,6 +39,8 @@ def test_learns_from_real_text_under_a_searched_plan(model, mask, galvatron, std
         assert result.returncode == 0, result.stderr
 
     run("profile-model", "--nproc", 4, "--seconds", 2, "--output", "model.json")
+    for layer_type in json.loads((tmp_path / "model.json").read_text())["layer_types"]:
+        assert [point["ranks"] for point in layer_type["contention"]] == [1, 2, 4], layer_type["type"]
     run("search", "--hardware", hardware, "--profile", "model.json", "--memory", "1GiB", "--global-batch", 16,
         "--max-pp", 2, "--output", "plan.json")  # fmt: skip
     run("train", "--plan", "plan.json", "--nproc", 4, "--data", stdlib, *mask, "--steps", STEPS, "--lr", 3e-3,
