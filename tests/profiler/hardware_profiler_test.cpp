@@ -78,6 +78,7 @@ profiles::HardwareProfile measure(int world_size, int ranks_per_node = 0) {
     options.max_bytes = kibibytes(64);
     options.seconds = 1;
     options.ranks_per_node = ranks_per_node;
+    options.rounds = 0.05;
     const profiles::HardwareProfile mine = profile_hardware(world, options);
     if (world.rank() == 0) out = mine;
   });
