@@ -40,7 +40,7 @@ def evaluate(
     rank.
 
     `model`: a Model, whose weights are evaluated; or a name, file or configuration with the weights of `init_from`, of
-    the checkpoint `resume`, or random ones; None: that of `init_from`.
+    the checkpoint `resume`, or random ones; None: that of `init_from`, or where the data are files of `resume`.
     `data`: as for train(). Of data from Python all are taken; where they do not say how many there are (iterables),
     `batches` is needed.
     `plan`: a Plan, its file or its content; without one, one strategy for all layers as the options say.
@@ -52,8 +52,8 @@ def evaluate(
     ConfigError before anything starts for what cannot be evaluated.
     """
     with job_settings(model, plan, options) as (settings, _):
-        if not settings.get("model") and not settings.get("init_from"):
-            raise ConfigError("[evaluate] give a model, or init_from")
+        if not any(settings.get(name) for name in ("model", "init_from", "resume")):
+            raise ConfigError("[evaluate] give a model, init_from or resume")
         maker = None
         if not data_path(data, settings):
             of_part = sample_maker({"valid": data}, settings)

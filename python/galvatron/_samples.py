@@ -6,10 +6,14 @@ consumed is dropped.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import io
 import json
+import pickle
 import random
+import warnings
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,17 +86,19 @@ class MapRows:
 class StreamRows:
     """Of an iterable of batches (a DataLoader) or of samples, started anew for each epoch.
 
-    What shuffles by epoch (Hugging Face's set_epoch) is told which one it is. A stream that can say where it is
-    (state_dict) goes on from there; others are read from the start once more.
+    What shuffles by epoch (Hugging Face's set_epoch) is told which one it is. A stream or a loader that can say where
+    it is (state_dict, as torchdata's StatefulDataLoader) goes on from there; others are read from the start once more.
     """
 
     def __init__(self, data: Any, names: Sequence[str], seed: int) -> None:
         self._data = data
         self._names = names
-        self._batched = isinstance(data, DataLoader) and data.batch_sampler is not None
-        says_where = all(hasattr(data, name) for name in ("state_dict", "load_state_dict", "set_epoch"))
-        self._has_state = says_where and not isinstance(data, DataLoader)
-        self._at_start = self._data.state_dict() if self._has_state else None
+        self._is_loader = _is_loader(data)
+        self._batched = self._is_loader and data.batch_sampler is not None
+        says_where = all(hasattr(data, name) for name in ("state_dict", "load_state_dict"))
+        self._has_state = says_where and (self._is_loader or hasattr(data, "set_epoch"))
+        # A loader that is asked for its state makes its workers, and each iter() of it is a new start.
+        self._at_start = self._data.state_dict() if self._has_state and not self._is_loader else None
         self._seed = seed
         self._known: _StreamPlace | None = None
         self.size = _samples_of_epoch(data)
@@ -117,12 +123,23 @@ class StreamRows:
             return None
         if self._next < number:
             self.read([number - 1], number)
+        if self._is_loader:
+            return self._place_of_loader(number)
         try:
             state = json.dumps(self._data.state_dict())
         except (TypeError, ValueError):
             return None
         # Code that draws at random would draw something else.
         return _StreamPlace(number, self._epoch, state, "") if self._randomness.is_untouched() else None
+
+    def _place_of_loader(self, number: int) -> _StreamPlace | None:
+        """Between two batches of an epoch."""
+        if self._next != number or number % self.size == 0:
+            return None
+        try:
+            return _StreamPlace(number, self._epoch, _packed((self._data.state_dict(), self._randomness.state)), "")
+        except (TypeError, ValueError, AttributeError, RuntimeError, pickle.PickleError):
+            return None
 
     def begin_at(self, place: _StreamPlace) -> None:
         """To be used when samples from there on are asked for. It is checked then."""
@@ -139,16 +156,35 @@ class StreamRows:
         """Not where the first sample behind it is another one: a shuffle's buffer is not a part of a stream's state."""
         self._known = None
         self._restart()
-        self._data.load_state_dict(json.loads(place.state))
-        self._next, self._epoch = place.number, place.epoch - 1
-        self._begin_epoch()
-        (sample,) = self._next_samples()
-        if digest_of(sample) == place.next_sample:
-            out[self._next] = sample
-            self._next += 1
-        else:
+        try:
+            samples = self._samples_at(place)
+        except (TypeError, ValueError, KeyError, RuntimeError, pickle.PickleError) as error:
+            if not self._is_loader:
+                raise
+            warnings.warn(f"the data do not take their own state, and are read from the start: {error}", stacklevel=2)
+            samples = []
+        if samples and digest_of(samples[0]) == place.next_sample:
+            for sample in samples:
+                out[self._next] = sample
+                self._next += 1
+            return
+        if not self._is_loader:
             self._data.load_state_dict(self._at_start)
-            self._restart()
+        self._restart()
+
+    def _samples_at(self, place: _StreamPlace) -> list[Sample]:
+        """The first batch, or sample, from there on."""
+        if self._is_loader:
+            state, randomness = _unpacked(place.state)
+        else:
+            state, randomness = json.loads(place.state), None
+        self._data.load_state_dict(state)
+        self._next, self._epoch = place.number, place.epoch - 1
+        with self._randomness:
+            self._begin_epoch()
+        if randomness is not None:
+            self._randomness.state = randomness  # what iter() draws was drawn before
+        return self._next_samples()
 
     def _begin_epoch(self) -> None:
         self._epoch += 1
@@ -178,7 +214,7 @@ class _StreamPlace:
 
     number: int  # of the sample behind it
     epoch: int
-    state: str  # of the stream, as JSON
+    state: str  # of the stream, as JSON; of a loader with that of Randomness, _packed()
     next_sample: str  # digest of the sample behind it
 
 
@@ -201,6 +237,17 @@ class Randomness:
             and first[1] == inside[1]
             and all(np.array_equal(a, b) for a, b in zip(first[2], inside[2], strict=True))
         )
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """In plain types."""
+        ours, pythons, numpys = self._inside
+        return ours, pythons, (numpys[0], numpys[1].tolist(), *numpys[2:])
+
+    @state.setter
+    def state(self, state: tuple[Any, ...]) -> None:
+        ours, pythons, numpys = state
+        self._inside = ours, pythons, (numpys[0], np.array(numpys[1], dtype=np.uint32), *numpys[2:])
 
     def __enter__(self) -> None:
         self._outside = _random_state()
@@ -398,10 +445,27 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def _is_loader(data: Any) -> bool:
+    """Also torchdata's, which in some versions is no DataLoader."""
+    return isinstance(data, DataLoader) or (hasattr(data, "batch_sampler") and hasattr(data, "dataset"))
+
+
+def _packed(state: Any) -> str:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    packed = base64.b85encode(buffer.getvalue()).decode()
+    _unpacked(packed)  # what only code could read is not kept
+    return packed
+
+
+def _unpacked(text: str) -> Any:
+    return torch.load(io.BytesIO(base64.b85decode(text)), weights_only=True)
+
+
 def _samples_of_epoch(data: Any) -> int:
     """That an iterable of them, or a DataLoader, yields; ENDLESS where it does not say."""
     sampler, batch_size = data, 1
-    if isinstance(data, DataLoader):
+    if _is_loader(data):
         sampler = data.sampler
         if data.batch_sampler is not None:
             sampler = getattr(data.batch_sampler, "sampler", data.dataset)
@@ -413,7 +477,7 @@ def _samples_of_epoch(data: Any) -> int:
 
 
 def _rows(data: Any, names: Sequence[str], shuffle: bool, seed: int) -> Rows:
-    if isinstance(data, DataLoader):
+    if _is_loader(data):
         return StreamRows(data, names, seed)
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
         return MapRows(data, names, shuffle, seed)

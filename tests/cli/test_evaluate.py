@@ -22,8 +22,9 @@ def trained(galvatron, corpus, tmp_path: Path) -> dict:
 
 
 def test_any_weights_under_any_plan(galvatron, trained):
-    weights = {"folder": ["--init-from", "out"], "checkpoint": ["--model", "gpt2-tiny", "--resume", "save"]}
+    weights = {"folder": ["--init-from", "out"], "checkpoint": ["--resume", "save"]}
     plans = [[], ["--nproc", 2, "--tp-degree", 2], ["--nproc", 2, "--pp-degree", 2, "--global-batch", 6]]
+    weights["both"] = ["--model", "gpt2-tiny", "--resume", "save"]
     for given in weights.values():
         for plan in plans:
             done = galvatron("evaluate", *given, *TEST, *plan, "--json")
@@ -52,3 +53,20 @@ def test_what_cannot_be_evaluated(galvatron, corpus):
     assert "name the checkpoint" in problem("--model", "gpt2-tiny", "--resume", "auto")
     assert "exclude each other" in problem("--init-from", "out", "--plan", "plan.json", "--tp-degree", 2)
     assert "--lr" in problem("--init-from", "out", "--lr", 1)
+
+
+def test_classes_are_those_of_the_weights(galvatron):
+    few = ["--data", "synthetic", "--precision", "fp32"]
+    leaves = ["--steps", 1, "--num-classes", 3, "--save", "save", "--export", "out"]
+    done = galvatron("train", "--model", "vit-tiny", *few, *leaves)
+    assert done.returncode == 0, done.stderr
+    for weights in (["--init-from", "out"], ["--resume", "save"]):
+        ask = ["evaluate", *weights, *few, "--batches", 1]
+        assert "tell 3 classes apart" in refusal(galvatron(*ask, "--num-classes", 5))
+        assert galvatron(*ask, "--num-classes", 3).returncode == 0
+    other = ["--model", "vit-tiny", "--init-from", "out", "--num-classes", 5]
+    assert "whose score says nothing" in refusal(galvatron("evaluate", *few, "--batches", 1, *other))
+
+
+def test_help_tells_exit_codes(galvatron):
+    assert "Exit codes: 0 done, 1 a rank" in galvatron("evaluate", "--help").stdout

@@ -290,7 +290,7 @@ def test_evaluations_that_cannot_be_are_one_sentence():
             "does not say how many samples it has; say how many batches",
         ),
         (lambda: galvatron.evaluate(TINY, data="synthetic"), "synthetic data have no end; say how many batches"),
-        (lambda: galvatron.evaluate(data=token_rows()), "give a model, or init_from"),
+        (lambda: galvatron.evaluate(data=token_rows()), "give a model, init_from or resume"),
         (
             lambda: galvatron.evaluate(TINY, data=[{"input_ids": [1, 2], "labels": [-100, -100]}]),
             "no label counts in the samples",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from package_testing import QUICK, TINY, TINY_VOCABULARY, needs_module
+from torch.utils.data import DataLoader
 
 import galvatron
 from galvatron._samples import Samples
@@ -145,3 +146,72 @@ def test_training_goes_on_to_the_bit(kind, tmp_path):
     assert ("samples_state" in index) == (kind != "rows")
     rest = galvatron.train(TINY, data=make(), **options, resume=tmp_path / "save" / "step-000017")["losses"]
     assert rest == expected[17:]
+
+
+class StatefulLoader(DataLoader):
+    """torchdata's StatefulDataLoader in one process: epochs in random order, left and taken up between batches."""
+
+    def __init__(self, data: object, batch_size: int) -> None:
+        super().__init__(data, batch_size=batch_size)
+        self._yielded, self._order, self._resumed = 0, torch.empty(0), False
+
+    def state_dict(self) -> dict:
+        return {"yielded": self._yielded, "order": self._order.clone()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._yielded, self._order, self._resumed = state["yielded"], state["order"], True
+
+    def __iter__(self):
+        torch.empty((), dtype=torch.int64).random_()  # as every DataLoader does, for its workers
+        if not self._resumed:
+            self._yielded, self._order = 0, torch.randperm(len(self.dataset))
+        self._resumed = False
+        return self._batches()
+
+    def _batches(self):
+        while (first := self._yielded * self.batch_size) < len(self._order):
+            self._yielded += 1
+            yield self.collate_fn([self.dataset[int(i)] for i in self._order[first : first + self.batch_size]])
+
+
+class NoisyRows:
+    """Reads are counted, and each draws."""
+
+    def __init__(self) -> None:
+        self.rows, self.seen = rows()["input_ids"], 0
+
+    def __len__(self) -> int:
+        return ROWS
+
+    def __getitem__(self, place: int) -> dict:
+        self.seen += 1
+        return {"input_ids": torch.tensor(self.rows[place])[torch.randperm(LENGTH)]}
+
+
+@pytest.mark.parametrize("consumed", [4, 32, 60, 100])
+def test_a_loader_that_keeps_its_place_goes_on_there(consumed):
+    whole = samples_of(StatefulLoader(NoisyRows(), 4))
+    for first in range(0, consumed, 4):
+        tokens_of(whole, first, 2)
+    state = whole.state(consumed)
+    assert state, "loaders with a state say where they are"
+    expected = [tokens_of(whole, first, 4) for first in range(consumed, consumed + 80, 4)]
+    data = NoisyRows()
+    again = samples_of(StatefulLoader(data, 4))
+    again.fingerprint()
+    again.go_on_from(consumed, state)
+    before = data.seen
+    assert tokens_of(again, consumed, 4) == expected[0] and data.seen - before == 4
+    assert [tokens_of(again, first, 4) for first in range(consumed, consumed + 80, 4)] == expected
+    # Neither saying where it is nor a state that cannot be used changes a sample.
+    for wrong in ("", state.replace(json.loads(state)["next_sample"], "0" * 64), state[:40]):
+        plain = samples_of(StatefulLoader(NoisyRows(), 4))
+        plain.go_on_from(consumed, wrong)
+        assert [tokens_of(plain, first, 4) for first in range(consumed, consumed + 80, 4)] == expected
+
+
+def test_a_loader_within_a_batch_or_behind_an_epoch_is_read_again():
+    for consumed in (6, ROWS):
+        whole = samples_of(StatefulLoader(NoisyRows(), 4))
+        tokens_of(whole, consumed - 2, 2)
+        assert whole.state(consumed) == ""

@@ -6,6 +6,7 @@
 #include "galvatron/comm/cuda.h"
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/kept_profiles.h"
+#include "galvatron/train/data_fit.h"
 
 #include "bindings.h"
 #include "python_words.h"
@@ -51,7 +52,7 @@ class AutoPlan {
     train::check_outputs(inputs);
     profiles_.binary = binary;
     profiles_.library_path = library_path;
-    profiles_.model = inputs.job.model_source();
+    profiles_.model = train::model_for_commands(inputs.job, inputs.model, request.cache_dir);
     profiles_.overrides = inputs.job.overrides;
     profiles_.job = train::job_spec(inputs);
     profiles_.world_size = environment_.world_size;

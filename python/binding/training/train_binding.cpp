@@ -87,7 +87,7 @@ std::string evaluate_job(const std::string& options,
   const py::gil_scoped_release release;
   const comm::LaunchEnvironment environment = next_environment();
   if (environment.world_size > 1) comm::prepare_process();
-  const train::PreparedJob prepared = train::prepare(job, environment.world_size);
+  const train::PreparedJob prepared = train::prepare_evaluation(job, environment.world_size);
   comm::World world = connect(job, environment);
   require_same_samples(*prepared.valid, world);
   const train::EvaluationSummary summary =

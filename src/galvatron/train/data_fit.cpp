@@ -148,9 +148,12 @@ std::vector<double> for_channels(const std::vector<double>& values, std::int64_t
 }  // namespace
 
 spec::ModelSpec load_job_model(const TrainJob& job) {
-  if (job.model.empty() && job.init_from.empty())
+  if (job.model_source().empty() && !job.stored_model)
     throw ConfigError("[train] give --model or --init-from");
-  spec::ModelSpec model = spec::load_model(job.model_source(), job.overrides);
+  spec::ModelSpec model =
+      job.stored_model
+          ? spec::model_from_config(job.stored_model->config, job.stored_model->name, job.overrides)
+          : spec::load_model(job.model_source(), job.overrides);
   if (!job.num_classes || *job.num_classes == model.image.num_classes) return model;
   if (model.task != spec::Task::kImageClasses) {
     throw ConfigError("[train] --num-classes ", *job.num_classes, ", but model '", model.name,
@@ -165,6 +168,16 @@ spec::ModelSpec load_job_model(const TrainJob& job) {
 void fit_to_data(TrainJob& job) {
   if (job.fits_classes) fit_classes(job);
   if (job.fits_vocabulary) fit_vocabulary(job);
+}
+
+std::string model_for_commands(const TrainJob& job, const spec::ModelSpec& model,
+                               const std::string& folder) {
+  if (!job.num_classes) return job.model_source();
+  const std::string classes = std::to_string(*job.num_classes) + "-classes";
+  const fs::path file = fs::path(folder) / classes / (model.name + ".json");
+  fs::create_directories(file.parent_path());
+  write_file_atomically(file, model.config.dump(2) + "\n");
+  return file.string();
 }
 
 void describe_images(const TrainJob& job, const spec::ModelSpec& model, ExportOptions& out) {

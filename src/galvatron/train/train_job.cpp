@@ -122,6 +122,22 @@ void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
                     " tokens in model '", model.name, "'; leave --seq-length away");
 }
 
+// Classes of weights that are evaluated are not the user's to choose.
+void refuse_other_classes(const TrainJob& asked) {
+  if (!asked.model.empty() || (asked.init_from.empty() && !asked.stored_model)) return;
+  TrainJob job = asked;
+  if (job.fits_classes) fit_to_data(job);
+  if (!job.num_classes) return;
+  const std::int64_t wish = *job.num_classes;
+  job.num_classes.reset();
+  const spec::ModelSpec model = load_job_model(job);
+  if (model.task != spec::Task::kImageClasses || model.image.num_classes == wish) return;
+  throw ConfigError("[evaluate] --num-classes ", asked.fits_classes ? "auto: the data have " : "",
+                    wish, ", but the weights in ", job.stored_model ? job.resume : job.init_from,
+                    " tell ", model.image.num_classes, " classes apart, and a head of another ",
+                    "number would be random; leave --num-classes away");
+}
+
 }  // namespace
 
 ExportOptions export_options(const TrainJob& job, const spec::ModelSpec& model) {
@@ -175,6 +191,17 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
   check_resume(out.resume, out);
   check_outputs(out);
   check_room(out);
+  return out;
+}
+
+PreparedJob prepare_evaluation(const TrainJob& asked, int world_size) {
+  refuse_other_classes(asked);
+  PreparedJob out = prepare(asked, world_size);
+  if (!out.new_head.empty()) {
+    throw ConfigError("[evaluate] ", new_head_note(out.new_head, asked.init_from),
+                      ", whose score says nothing; train from these weights first, and evaluate "
+                      "what that leaves");
+  }
   return out;
 }
 

@@ -57,6 +57,8 @@ struct TrainJob {
   std::string init_from;
   // Which of the two says what the model is.
   const std::string& model_source() const { return model.empty() ? init_from : model; }
+  // What `resume` says that it is of, where neither is given (be_evaluated).
+  std::optional<spec::ModelSpec> stored_model;
   // A plan file; empty: `uniform`.
   std::string plan;
   // What `plan` says, where somebody has read it already.
@@ -153,6 +155,9 @@ struct PreparedJob {
 PreparedJob prepare_inputs(const TrainJob& job);
 // And the plan, checked against model, sequence length and world size, and the outputs.
 PreparedJob prepare(const TrainJob& job, int world_size);
+// The same of a job that evaluates (be_evaluated). ConfigError also where the weights lack a part
+// of the model, which would be random.
+PreparedJob prepare_evaluation(const TrainJob& job, int world_size);
 // Makes the folders that the run writes to, and tries to write there. ConfigError where it cannot,
 // or where another run has left something.
 void check_outputs(const PreparedJob& prepared);

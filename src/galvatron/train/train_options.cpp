@@ -343,6 +343,15 @@ void be_evaluated(TrainJob& job, const EvaluationRequest& request) {
   job.trainer.eval_interval = 1;
   job.shuffle = false;
   job.load_weights_only = !job.resume.empty();
+  if (job.resume.empty() || !job.model_source().empty()) return;
+  const ResumePoint stored = find_resume_point(job);
+  const CheckpointIndex& index = stored.index;
+  if (index.model_config.is_null()) {
+    throw ConfigError("[checkpoint] ", stored.checkpoint().string(), " is of version ",
+                      index.version, ", which does not say the numbers of its model '", index.model,
+                      "'; name them with --model");
+  }
+  job.stored_model = spec::model_from_config(Json(index.model_config), index.model);
 }
 
 void refuse_beside_plan(const TrainJob& job, const std::string& given, const std::string& plan) {

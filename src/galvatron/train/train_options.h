@@ -31,8 +31,9 @@ struct EvaluationRequest {
 // Of the options above those that say what is evaluated, on what and by which ranks, and its own.
 // Both must outlive the list.
 OptionList evaluation_options(TrainJob& job, EvaluationRequest& request);
-// Once they are read: the job evaluates, in the order of the data, with weights alone. ConfigError
-// where the data have no end and no number of batches is asked for.
+// Once they are read: the job evaluates, in the order of the data, with weights alone, a model that
+// nobody names being the checkpoint's. ConfigError where the data have no end and no number of
+// batches is asked for, and where the checkpoint does not say its model.
 void be_evaluated(TrainJob& job, const EvaluationRequest& request);
 
 // ConfigError where a plan and `given`, an option under kUniformOptions, are both there. `given` is

@@ -19,8 +19,9 @@ constexpr const char* kEvaluateExamples =
     "  galvatron evaluate --init-from llama-folder --data corpus --part test\n"
     "  galvatron evaluate --init-from llama-folder --data corpus --split 1 --part train   all of "
     "it\n"
-    "  galvatron evaluate --model gpt2 --resume save --data corpus --plan plan.json --nproc 8 "
-    "--json";
+    "  galvatron evaluate --resume save --data corpus --plan plan.json --nproc 8 --json\n"
+    "Exit codes: 0 done, 1 a rank or the machine failed, 2 something you gave is impossible, 70 "
+    "our own bug.";
 
 struct EvaluateCommand {
   train::TrainJob job;
@@ -45,7 +46,7 @@ void check_evaluation(const EvaluateCommand& command) {
   train::refuse_beside_plan(job, given_option_of(*command.app, train::kUniformOptions), "--plan");
   if (job.init_from.empty() && job.resume.empty()) {
     throw ConfigError("[evaluate] whose weights? Give a Hugging Face folder as --init-from, or a ",
-                      "checkpoint as --resume beside its --model");
+                      "checkpoint as --resume");
   }
   if (job.plan == "auto") {
     throw ConfigError("[evaluate] --plan auto searches for what trains fastest; name a plan file, ",
@@ -57,7 +58,8 @@ void check_evaluation(const EvaluateCommand& command) {
 
 // This process as one rank.
 int evaluate_here(const EvaluateCommand& command, const comm::LaunchEnvironment& environment) {
-  const train::PreparedJob prepared = train::prepare(command.job, environment.world_size);
+  const train::PreparedJob prepared =
+      train::prepare_evaluation(command.job, environment.world_size);
   comm::WorldOptions options;
   options.device = comm::pick_device(command.job.device);
   options.limits = command.job.limits;
@@ -80,7 +82,7 @@ int run_evaluate(EvaluateCommand& command, const std::vector<std::string>& argum
   read_foreign_plan(command.job, launch.world_size);
   if (!launch.starts_ranks()) return evaluate_here(command, launch.environment);
   // What is wrong is said once, before any rank is started.
-  train::prepare(command.job, launch.world_size);
+  train::prepare_evaluation(command.job, launch.world_size);
   if (launch.hosts.empty() && comm::pick_device(command.job.device).is_cuda())
     comm::check_cuda(launch.place.nproc - 1);
   return start_ranks(launch, command.ranks, arguments).code;

@@ -21,6 +21,7 @@
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/profiler/reference_load.h"
 #include "galvatron/train/checkpoint_folder.h"
+#include "galvatron/train/data_fit.h"
 #include "galvatron/train/train_options.h"
 
 namespace galvatron::cli {
@@ -220,12 +221,13 @@ int run_rank(const TrainCommand& options, const comm::LaunchEnvironment& environ
   return report_end(options, summary, is_first);
 }
 
-AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::TrainJob& job,
+AutoPlanRequest auto_plan_request(const TrainCommand& options, const train::PreparedJob& inputs,
                                   const RankLaunch& launch) {
+  const train::TrainJob& job = inputs.job;
   AutoPlanRequest request;
   profiler::KeptProfiles& profiles = request.profiles;
   profiles.binary = std::filesystem::read_symlink("/proc/self/exe");
-  profiles.model = job.model_source();
+  profiles.model = train::model_for_commands(job, inputs.model, options.cache_dir);
   profiles.overrides = job.overrides;
   profiles.world_size = launch.world_size;
   profiles.ranks_per_node = launch.ranks_per_node;
@@ -244,9 +246,8 @@ int find_plan(TrainCommand& options, const RankLaunch& launch) {
   options.searches_plan = true;
   options.job.plan.clear();
   const train::PreparedJob inputs = train::prepare_inputs(options.job);
-  const train::TrainJob& job = inputs.job;  // with what a checkpoint says
   train::check_outputs(inputs);
-  AutoPlanRequest request = auto_plan_request(options, job, launch);
+  AutoPlanRequest request = auto_plan_request(options, inputs, launch);
   request.profiles.job = train::job_spec(inputs);
   int code = 0;
   if (!launch.is_rank || launch.world_size == 1) {
