@@ -38,6 +38,8 @@ class JobOptions(ModelShape, total=False):
     """Samples per step; default: the plan's, or 8."""
     precision: str
     """Of compute; default: the plan's, or what is fast on the device: "bf16" on cuda, "fp32" on cpu."""
+    fp8: bool
+    """Multiply the linear layers of blocks in float8, all else in bf16; False."""
     seed: int
     """Of first weights, dropout and the order of the data; 1234."""
     split: str

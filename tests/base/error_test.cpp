@@ -35,7 +35,8 @@ TEST(NearestNames, AreThoseNearestWhateverTheirCase) {
 TEST(DidYouMean, IsTheEndOfASentenceOrNothing) {
   EXPECT_EQ(did_you_mean("recomputes", kWords), ", did you mean 'recompute'?");
   EXPECT_EQ(did_you_mean("colour", kWords), "");
-  EXPECT_EQ(did_you_mean("fp8", {"fp64", "fp16"}), "; fp8 is not supported yet");
+  EXPECT_EQ(did_you_mean("fp8", {"fp64", "fp16"}),
+            "; fp8 is not supported yet; train has --fp8, beside bf16");
 }
 
 TEST(ConfigErrorMessage, JoinsItsParts) {

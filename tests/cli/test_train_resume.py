@@ -56,6 +56,25 @@ def test_the_data_order_is_the_checkpoints_unless_another_is_asked_for(train, ru
     assert "other options than before: --lr 0.003 -> 0.001" in result.stderr
 
 
+def test_float8_goes_on_as_it_was(galvatron, corpus, tmp_path: Path):
+    def train(*arguments: object) -> str:
+        common = ["train", "--model", "gpt2-tiny", "--seq-length", 32, "--data", corpus, "--steps", 4]
+        result = galvatron(*common, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stderr
+
+    said = train("--fp8", "--save", "save", "--save-interval", 2, "--metrics", "m.jsonl")
+    assert "--fp8: cpu has no float8 products" in said
+    train("--precision", "bf16", "--metrics", "plain.jsonl")
+    assert losses(tmp_path / "plain.jsonl") != losses(tmp_path / "m.jsonl")
+    # With the checkpoint's precision comes its float8.
+    said = train("--resume", "save/step-000002", "--metrics", "rest.jsonl")
+    assert losses(tmp_path / "rest.jsonl") == losses(tmp_path / "m.jsonl")[2:]
+    assert "other options" not in said
+    said = train("--precision", "bf16", "--resume", "save/step-000002", "--metrics", "changed.jsonl")
+    assert "other options than before: --fp8 true -> false" in said
+
+
 def test_other_data_and_another_model_are_refused(train, galvatron, run, tmp_path: Path):
     train("--steps", 2, "--save", "save")
     write_tokens(tmp_path / "corpus", [i % 19 for i in range(20_000)])

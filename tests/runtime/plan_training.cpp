@@ -185,7 +185,7 @@ TrainingResult train(const TrainingCase& job, const plan::Plan& plan, comm::Back
       [&](comm::World& world) {
         use_test_threads();
         runtime::Engine engine(job.model, plan, world, models::make_layer,
-                               {job.seed, job.seq_length, true, job.label_smoothing});
+                               {job.seed, job.seq_length, true, job.label_smoothing, job.linears});
         const auto optimizer = train::make_optimizer(engine.units(), job.optimizer);
         optimizer->set_groups({job.param_groups, job.model});
         for (int step = 0; step < job.steps; ++step) {

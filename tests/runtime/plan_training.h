@@ -31,6 +31,7 @@ struct TrainingCase {
   bool token_types = false;
   bool mixes_images = false;
   double label_smoothing = 0;
+  nn::LinearPrecision linears = nn::LinearPrecision::kCompute;
   spec::OptimizerChoice optimizer;
   std::vector<std::string> param_groups;
 };

@@ -101,6 +101,42 @@ TEST(Engine, SamePlanTwiceIsEqualToTheBit) {
     EXPECT_TRUE(at::equal(value, b.parameters.at(name))) << name;
 }
 
+// Where sums are as exact as in fp64 nearly all numbers are rounded to the same float8 under any
+// plan: all but those far below the largest of their tensor, and what lies on a border for them.
+TEST(Engine, Float8RoundsAlikeUnderEveryPlan) {
+  TrainingCase job;
+  job.model = tiny("gpt2-tiny");
+  const TrainingResult exact = train(job, single_rank_plan(job));
+  job.linears = nn::LinearPrecision::kFloat8;
+  const TrainingResult one = train(job, single_rank_plan(job));
+  const auto worst = [](const TrainingResult& a, const TrainingResult& b) {
+    double most = 0;
+    for (const auto& [name, expected] : a.first_gradients) {
+      const at::Tensor error = b.first_gradients.at(name) - expected;
+      most = std::max(most, (error.norm() / expected.norm()).item<double>());
+    }
+    return most;
+  };
+  const double rounding = worst(exact, one);
+  EXPECT_GT(rounding, 1e-3) << "nothing was rounded";
+  EXPECT_LT(rounding, 0.5);
+  using plan::Recompute;
+  const std::vector<std::pair<plan::LayerStrategy, int>> plans = {
+      {{.tp_degree = 2}, 1},
+      {{.zero_stage = 3, .recompute = Recompute::kFull}, 1},
+      {{}, 2},
+      {{.ulysses_degree = 2, .recompute = Recompute::kSelective}, 1}};
+  for (const auto& [strategy, pp_degree] : plans) {
+    const spec::JobSpec spec{job.seq_length, job.global_batch, spec::Precision::kFp64};
+    const TrainingResult two =
+        train(job, plan::uniform_plan(job.model, spec, 2, strategy, pp_degree, 2));
+    SCOPED_TRACE(plan::to_text(strategy) + ", pp " + std::to_string(pp_degree));
+    EXPECT_LT(worst(one, two), rounding / 20);
+    for (std::size_t i = 0; i < one.losses.size(); ++i)
+      EXPECT_NEAR(one.losses[i], two.losses[i], 1e-3 * one.losses[i]) << "step " << i;
+  }
+}
+
 // Sums in bf16 are as good as bf16 is, whatever is summed when; the rest is equal.
 TEST(Engine, GradientsReducedInBf16AreNearThoseOfOneRank) {
   TrainingCase job;

@@ -23,8 +23,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// Names that people know and that we do not have yet: no misspelling of one that we have.
-constexpr std::string_view kNotYet[] = {"fp8"};
+// Names that people know and that we do not have yet, and what is there: no misspelling of one that
+// we have.
+struct NotYet {
+  std::string_view name, instead;
+};
+constexpr NotYet kNotYet[] = {{"fp8", "train has --fp8, beside bf16"}};
 
 }  // namespace
 
@@ -68,8 +72,9 @@ std::vector<std::string> nearest_names(std::string_view word, std::vector<std::s
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
-  if (std::find(std::begin(kNotYet), std::end(kNotYet), word) != std::end(kNotYet)) {
-    return detail::concat("; ", word, " is not supported yet");
+  for (const NotYet& known : kNotYet) {
+    if (word == known.name)
+      return detail::concat("; ", word, " is not supported yet; ", known.instead);
   }
   const std::string nearest = nearest_name(word, candidates);
   return nearest.empty() ? "" : ", did you mean '" + nearest + "'?";

@@ -62,6 +62,8 @@ void require_cuda(int index) {
   cuda_plugin().set_device(index);
 }
 
+bool multiplies_float8(int index) { return cuda_plugin().multiplies_float8(index); }
+
 bool cuda_is_available() {
   try {
     check_cuda(0);

@@ -23,6 +23,9 @@ void require_cuda(int index);
 // False instead of the error.
 bool cuda_is_available();
 
+// Has device `index` products of float8 matrices? REQUIRES: require_cuda().
+bool multiplies_float8(int index);
+
 // The device that "cpu", "cuda" or "auto" means; "auto" is CUDA where there is one.
 c10::Device pick_device(const std::string& name);
 
@@ -40,6 +43,7 @@ class CudaPlugin {
   virtual void set_device(int index) = 0;
   virtual std::string device_name(int index) = 0;  // "NVIDIA H100 80GB HBM3"
   virtual Bytes total_memory(int index) = 0;
+  virtual bool multiplies_float8(int index) = 0;  // compute capability 8.9 and above
   virtual Memory memory(int index) = 0;
   virtual void reset_peak_memory(int index) = 0;
   virtual void empty_cache() = 0;

@@ -132,7 +132,8 @@ AttentionCall::AttentionCall(const spec::LayerSpec& layer, const nn::LayerPlacem
                         !shape.causal},
       .window = {shape.window.height, shape.window.width, shape.window.size, shape.window.shift},
       .recompute_core = placement.recompute_core,
-      .dropout = dropout_at(layer, placement, shape.attention_dropout, "attention.dropout")};
+      .dropout = dropout_at(layer, placement, shape.attention_dropout, "attention.dropout"),
+      .linears = placement.linears};
   const ParamIndex index(layer);
   qkv_weight_ = index.at("attention.qkv.weight");
   qkv_bias_ = index.find("attention.qkv.bias");
@@ -163,7 +164,8 @@ MlpCall::MlpCall(const spec::LayerSpec& layer, const nn::LayerPlacement& placeme
   options_ = {.activation = activation_kind(shape.activation),
               .gated = shape.gated_mlp,
               .inner_size = shape.intermediate_size,
-              .dropout = dropout_at(layer, placement, shape.mlp_dropout, "mlp.dropout")};
+              .dropout = dropout_at(layer, placement, shape.mlp_dropout, "mlp.dropout"),
+              .linears = placement.linears};
   const ParamIndex index(layer);
   const std::string up = shape.gated_mlp ? "mlp.gate_up" : "mlp.up";
   up_weight_ = index.at(up + ".weight");

@@ -97,7 +97,7 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
   const Range global_heads{first_head, first_head + core_heads.query};
 
   at::Tensor qkv = column_parallel_linear(x_BSH, params.qkv_weight, params.qkv_bias, groups.tp,
-                                          call.sequence.tp_sizes);
+                                          call.sequence.tp_sizes, options.linears);
   qkv = qkv.view({qkv.size(0), qkv.size(1), tp_heads.total(), options.head_size});
   if (options.head_norm != HeadNorm::kNone)
     qkv = norm_heads(qkv, tp_heads, params, options, groups.tp);
@@ -127,7 +127,7 @@ at::Tensor self_attention(const at::Tensor& x_BSH, const AttentionParams& params
   context = heads_to_sequence(context, groups.ulysses, call.sequence.ulysses_sizes);
   context = context.reshape({context.size(0), context.size(1), tp_heads.query * options.head_size});
   return row_parallel_linear(context, params.output_weight, params.output_bias, groups.tp,
-                             call.sequence.tp_sizes);
+                             call.sequence.tp_sizes, options.linears);
 }
 
 }  // namespace galvatron::nn

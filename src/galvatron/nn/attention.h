@@ -29,6 +29,7 @@ struct AttentionOptions {
   WindowOptions window;         // tokens see those of their window alone
   bool recompute_core = false;  // rotary and softmax(QK^T)V again in the backward
   Dropout dropout;              // of the probabilities
+  LinearPrecision linears = LinearPrecision::kCompute;
 };
 
 struct AttentionParams {

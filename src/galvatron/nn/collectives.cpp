@@ -116,15 +116,36 @@ struct ReduceScatterSequence : torch::autograd::Function<ReduceScatterSequence> 
   }
 };
 
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight,
+                  const std::optional<at::Tensor>& bias, LinearPrecision precision) {
+  return precision == LinearPrecision::kFloat8
+             ? float8_linear(x, weight, bias.value_or(at::Tensor()))
+             : at::linear(x, weight, bias);
+}
+
+// Of y = x W^T: with respect to x, and to W.
+at::Tensor gradient_of_input(const at::Tensor& grad, const Float8& grad8,
+                             const at::Tensor& weight) {
+  if (!grad8.values.defined()) return at::matmul(grad, weight);
+  return float8_product(grad8, to_float8(weight, kFloat8Operand), grad.scalar_type())
+      .view({grad.size(0), grad.size(1), weight.size(1)});
+}
+
+at::Tensor gradient_of_weight(const at::Tensor& grad, const Float8& grad8, const at::Tensor& x) {
+  if (!grad8.values.defined()) return as_matrix(grad).t().mm(as_matrix(x));
+  return float8_product(grad8.t(), to_float8(x, kFloat8Operand), grad.scalar_type());
+}
+
 struct ColumnParallelLinear : torch::autograd::Function<ColumnParallelLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const comm::Group& group,
-                            const Sizes& sizes) {
+                            const Sizes& sizes, LinearPrecision precision) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["group"] = to_capsule(group);
     ctx->saved_data["sizes"] = sizes;
     ctx->saved_data["bias"] = bias.has_value();
-    return at::linear(all_gather_tokens(x, group, sizes), weight, bias);
+    ctx->saved_data["float8"] = precision == LinearPrecision::kFloat8;
+    return linear(all_gather_tokens(x, group, sizes), weight, bias, precision);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
@@ -132,14 +153,15 @@ struct ColumnParallelLinear : torch::autograd::Function<ColumnParallelLinear> {
     const comm::Group& group = group_of(ctx->saved_data["group"]);
     const Sizes sizes = ctx->saved_data["sizes"].toIntVector();
     const at::Tensor grad = grads[0].contiguous();
+    const Float8 grad8 =
+        ctx->saved_data["float8"].toBool() ? to_float8(grad, kFloat8Gradient) : Float8{};
     at::Tensor grad_x, grad_bias;
     if (ctx->needs_input_grad(0))
-      grad_x = reduce_scatter_tokens(at::matmul(grad, weight), group, sizes);
-    const at::Tensor grad_matrix = as_matrix(grad);
+      grad_x = reduce_scatter_tokens(gradient_of_input(grad, grad8, weight), group, sizes);
     const at::Tensor grad_weight =
-        grad_matrix.t().mm(as_matrix(all_gather_tokens(x, group, sizes)));
-    if (ctx->saved_data["bias"].toBool()) grad_bias = grad_matrix.sum(0);
-    return {grad_x, grad_weight, grad_bias, {}, {}};
+        gradient_of_weight(grad, grad8, all_gather_tokens(x, group, sizes));
+    if (ctx->saved_data["bias"].toBool()) grad_bias = as_matrix(grad).sum(0);
+    return {grad_x, grad_weight, grad_bias, {}, {}, {}};
   }
 };
 
@@ -255,16 +277,17 @@ at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& g
 
 at::Tensor column_parallel_linear(const at::Tensor& x_BSH, const at::Tensor& weight,
                                   const at::Tensor& bias, const comm::Group& group,
-                                  const Sizes& sizes) {
-  if (group.size() == 1) return at::linear(x_BSH, weight, if_defined(bias));
-  return ColumnParallelLinear::apply(x_BSH, weight, if_defined(bias), group, sizes);
+                                  const Sizes& sizes, LinearPrecision precision) {
+  if (group.size() == 1) return linear(x_BSH, weight, if_defined(bias), precision);
+  return ColumnParallelLinear::apply(x_BSH, weight, if_defined(bias), group, sizes, precision);
 }
 
 at::Tensor row_parallel_linear(const at::Tensor& x_BTI, const at::Tensor& weight,
-                               const at::Tensor& bias, const comm::Group& group,
-                               const Sizes& sizes) {
-  if (group.size() == 1) return at::linear(x_BTI, weight, if_defined(bias));
-  const at::Tensor y_BSH = reduce_scatter_sequence(at::linear(x_BTI, weight), group, sizes);
+                               const at::Tensor& bias, const comm::Group& group, const Sizes& sizes,
+                               LinearPrecision precision) {
+  if (group.size() == 1) return linear(x_BTI, weight, if_defined(bias), precision);
+  const at::Tensor y_BSH =
+      reduce_scatter_sequence(linear(x_BTI, weight, std::nullopt, precision), group, sizes);
   return bias.defined() ? y_BSH + bias : y_BSH;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "galvatron/comm/group.h"
+#include "galvatron/nn/float8.h"
 
 namespace galvatron::nn {
 
@@ -24,14 +25,17 @@ at::Tensor reduce_scatter_sequence(const at::Tensor& x_BTH, const comm::Group& g
 
 // y = gather_sequence(x) W^T + b. Only the local x is kept for backward, which gathers it again
 // (Korthikanti et al. 2022, section 4.2.2). `bias` may be undefined.
+// In float8 the gathered x is rounded.
 at::Tensor column_parallel_linear(const at::Tensor& x_BSH, const at::Tensor& weight,
                                   const at::Tensor& bias, const comm::Group& group,
-                                  const std::vector<std::int64_t>& sizes);
+                                  const std::vector<std::int64_t>& sizes,
+                                  LinearPrecision precision = LinearPrecision::kCompute);
 
 // y = reduce_scatter_sequence(x W^T) + b. `bias` is whole on every rank and may be undefined.
 at::Tensor row_parallel_linear(const at::Tensor& x_BTI, const at::Tensor& weight,
                                const at::Tensor& bias, const comm::Group& group,
-                               const std::vector<std::int64_t>& sizes);
+                               const std::vector<std::int64_t>& sizes,
+                               LinearPrecision precision = LinearPrecision::kCompute);
 
 // Forward: sequence-split [B, T, u*h, D] to head-split [B, L, h, D]. Backward: the reverse.
 // `sizes[i]` is T of rank i. Heads that go to rank i are the i-th of u equal chunks (Jacobs et al.

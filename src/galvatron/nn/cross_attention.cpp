@@ -11,11 +11,12 @@ namespace {
 // This rank's tokens of `split` times its heads -> whole sequences of the heads that it attends
 // with.
 at::Tensor project(const at::Tensor& x, const at::Tensor& weight,
-                   const std::vector<std::int64_t>& segments, std::int64_t head_size,
+                   const std::vector<std::int64_t>& segments, const CrossAttentionOptions& options,
                    const LayerGroups& groups, const SequenceSplit& split) {
-  const at::Tensor rows = column_parallel_linear(x, weight, {}, groups.tp, split.tp_sizes);
+  const at::Tensor rows =
+      column_parallel_linear(x, weight, {}, groups.tp, split.tp_sizes, options.linears);
   const at::Tensor heads =
-      rows.view({rows.size(0), rows.size(1), rows.size(2) / head_size, head_size});
+      rows.view({rows.size(0), rows.size(1), rows.size(2) / options.head_size, options.head_size});
   return fused_to_heads(heads, segments, groups.ulysses, split.ulysses_sizes);
 }
 
@@ -31,10 +32,9 @@ at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BC
                                .dropout = options.dropout,
                                .num_heads = options.num_heads,
                                .heads = {first, first + heads}};
-  const std::int64_t size = options.head_size;
   const std::vector<at::Tensor> inputs{
-      project(x_BSH, params.query_weight, {tp_heads}, size, groups, call.sequence),
-      project(context_BCH, params.key_value_weight, {tp_heads, tp_heads}, size, groups,
+      project(x_BSH, params.query_weight, {tp_heads}, options, groups, call.sequence),
+      project(context_BCH, params.key_value_weight, {tp_heads, tp_heads}, options, groups,
               call.context)};
   // By value: a recomputed core outlives this call.
   const auto core = [=](const std::vector<at::Tensor>& in) {
@@ -45,8 +45,9 @@ at::Tensor cross_attention(const at::Tensor& x_BSH, const at::Tensor& context_BC
   };
   at::Tensor y = options.recompute_core ? recomputed(core, inputs) : core(inputs);
   y = heads_to_sequence(y, groups.ulysses, call.sequence.ulysses_sizes);
-  y = y.reshape({y.size(0), y.size(1), tp_heads * size});
-  return row_parallel_linear(y, params.output_weight, {}, groups.tp, call.sequence.tp_sizes);
+  y = y.reshape({y.size(0), y.size(1), tp_heads * options.head_size});
+  return row_parallel_linear(y, params.output_weight, {}, groups.tp, call.sequence.tp_sizes,
+                             options.linears);
 }
 
 }  // namespace galvatron::nn

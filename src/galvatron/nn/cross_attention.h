@@ -14,6 +14,7 @@ struct CrossAttentionOptions {
   double scale = 1;  // of q.k before the softmax
   bool recompute_core = false;
   Dropout dropout;  // of the probabilities
+  LinearPrecision linears = LinearPrecision::kCompute;
 };
 
 struct CrossAttentionParams {

@@ -18,6 +18,7 @@
 #include "galvatron/base/partition.h"
 #include "galvatron/comm/group.h"
 #include "galvatron/nn/documents.h"
+#include "galvatron/nn/float8.h"
 #include "galvatron/nn/tables.h"
 
 namespace galvatron::nn {
@@ -76,12 +77,13 @@ struct LayerGroups {
   comm::Group ulysses;
 };
 
-// What a layer is made with, beside its shape: its groups, what it recomputes, and the seed of its
-// dropout masks.
+// What a layer is made with, beside its shape: its groups, what it recomputes, the seed of its
+// dropout masks, and how it multiplies.
 struct LayerPlacement {
   LayerGroups groups;
   bool recompute_core = false;  // recompute the attention core ("selective")
   std::uint64_t seed = 0;
+  LinearPrecision linears = LinearPrecision::kCompute;  // of a block
 };
 
 // Streams that travel from layer to layer, each [B, S, features]. Decoder-only models have one.

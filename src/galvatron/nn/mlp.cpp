@@ -52,7 +52,7 @@ at::Tensor activate(const at::Tensor& x, ActivationKind kind) {
 at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOptions& options,
                const LayerGroups& groups, const LayerCall& call) {
   const at::Tensor up = column_parallel_linear(x_BSH, params.up_weight, params.up_bias, groups.tp,
-                                               call.sequence.tp_sizes);
+                                               call.sequence.tp_sizes, options.linears);
   at::Tensor inner;
   if (!options.gated) {
     inner = activate(up, options.activation);
@@ -64,7 +64,7 @@ at::Tensor mlp(const at::Tensor& x_BSH, const MlpParams& params, const MlpOption
   const Range features = chunk(options.inner_size, groups.tp.size(), groups.tp.rank());
   inner = region_dropout(inner, options.dropout, call, features, options.inner_size);
   return row_parallel_linear(inner, params.down_weight, params.down_bias, groups.tp,
-                             call.sequence.tp_sizes);
+                             call.sequence.tp_sizes, options.linears);
 }
 
 }  // namespace galvatron::nn

@@ -15,6 +15,7 @@ struct MlpOptions {
   std::int64_t inner_size =
       0;            // of the model, not of this rank; addresses the masks of the dropout
   Dropout dropout;  // of what the down projection reads
+  LinearPrecision linears = LinearPrecision::kCompute;
 };
 
 struct MlpParams {

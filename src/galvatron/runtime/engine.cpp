@@ -73,7 +73,8 @@ void Engine::State::build(const LayerFactory& make_layer) {
     const nn::LayerPlacement placement{
         {world->group(layout.tp_ranks(rank)), world->group(layout.ulysses_ranks(rank))},
         layout.strategy().recompute == plan::Recompute::kSelective,
-        options.seed};
+        options.seed,
+        options.linears};
     std::vector<ParamRef> refs = builder.add_layer(i);
     for (std::size_t p = 0; p < refs.size(); ++p)
       parameters.push_back({i, &model.layer(i).params[p], refs[p].unit, refs[p].slot});

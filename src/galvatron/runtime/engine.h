@@ -57,6 +57,7 @@ struct EngineOptions {
   std::int64_t seq_length = 0;
   bool initialise = true;      // false: weights are assigned afterwards
   double label_smoothing = 0;  // share of every target that all classes or tokens divide, in steps
+  nn::LinearPrecision linears = nn::LinearPrecision::kCompute;  // of blocks
 };
 
 // A parameter as this rank holds it, for checkpoints and weight import and export.

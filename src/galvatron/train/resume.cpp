@@ -41,7 +41,11 @@ bool is_settled(const TrainJob& job, const std::string& name) {
 void take_batch_and_precision(const ResumePoint& resume, TrainJob& job) {
   if (!job.plan.empty() || resume.index.global_batch == 0) return;
   if (!job.global_batch) job.global_batch = resume.index.global_batch;
-  if (!job.precision) job.precision = resume.index.precision;
+  if (job.precision) return;
+  job.precision = resume.index.precision;
+  const Json options(resume.index.options);
+  const Json* was = find_value(options, "fp8");
+  if (was != nullptr && !is_settled(job, "fp8")) job.fp8 = *was == Json(true);
 }
 
 void refuse_other_model(const ResumePoint& resume, const spec::ModelSpec& model) {

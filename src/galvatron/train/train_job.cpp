@@ -26,7 +26,9 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kDefaultSeqLength = 1024;
 
-spec::Precision fast_precision(const std::string& device) {
+spec::Precision default_precision(const TrainJob& job) {
+  if (job.fp8) return spec::Precision::kBf16;
+  const std::string& device = job.device;
   return spec::fast_precision(device == "auto" ? comm::pick_device(device).str() : device);
 }
 
@@ -115,6 +117,12 @@ void refuse_odd_batch(const TrainJob& job, std::int64_t global_batch) {
   }
 }
 
+void refuse_float8(const TrainJob& job, const plan::Plan& plan) {
+  if (!job.fp8 || plan.precision == spec::Precision::kBf16) return;
+  throw ConfigError("[train] --fp8 is for bf16, not ", spec::to_text(plan.precision),
+                    "; give --precision bf16, or leave --fp8 away");
+}
+
 void refuse_other_length(const TrainJob& job, const spec::ModelSpec& model) {
   const std::int64_t fixed = model.fixed_seq_length;
   if (fixed == 0 || job.seq_length == 0 || job.seq_length == fixed) return;
@@ -185,6 +193,7 @@ PreparedJob prepare(const TrainJob& asked, int world_size) {
   } else {
     take_plan_file(out);
   }
+  refuse_float8(job, out.plan);
   plan::require_valid_plan(out.plan, out.model, {world_size, out.seq_length});
   BatchRamp(job.trainer.batch_rampup, out.plan.global_batch, out.plan.num_microbatches);
   refuse_odd_batch(job, out.plan.global_batch);
@@ -228,7 +237,7 @@ spec::JobSpec job_spec(const TrainJob& job, std::int64_t seq_length) {
   spec::JobSpec out;
   out.seq_length = seq_length;
   out.global_batch = job.global_batch.value_or(out.global_batch);
-  out.precision = job.precision ? *job.precision : fast_precision(job.device);
+  out.precision = job.precision ? *job.precision : default_precision(job);
   out.optimizer = &job.trainer.optimizer.spec();
   out.communication = job.communication.applied_to({});
   return out;
@@ -247,6 +256,7 @@ OrderedJson options_to_json(const PreparedJob& prepared) {
       {kModelOptions, spec::kOverrideOptions, kImageOptions, kOptimizerOptions});
   out["deterministic"] = job.deterministic;
   out["precision"] = spec::to_text(prepared.plan.precision);
+  out["fp8"] = job.fp8;
   out["global_batch"] = prepared.plan.global_batch;
   return out;
 }

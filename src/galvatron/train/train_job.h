@@ -70,6 +70,7 @@ struct TrainJob {
   std::optional<std::int64_t> global_batch;  // else the plan's, or 8
   spec::CommunicationWish communication;
   std::optional<spec::Precision> precision;  // else the plan's, or what is fast on `device`
+  bool fp8 = false;  // beside bf16: blocks' linear layers round their operands to float8
 
   // PREFIX of a token file pair, or of a pair of image arrays for image models, "synthetic", text
   // (text_cache.h), or a blend of them: data/data_list.h.

@@ -126,6 +126,9 @@ void add_plan_options(OptionList& list, TrainJob& job) {
   list.choice("precision", job.precision,
               "Of compute; default: the plan's, or what is fast on the device: bf16 on cuda, fp32 "
               "on cpu. Master weights are fp32 (fp64 for fp64)");
+  list.flag("fp8", job.fp8,
+            "Multiply the linear layers of blocks in float8, all else in bf16; a device that has "
+            "no such products rounds alike and gains nothing");
   list.path("plan", job.plan,
             "Plan file, one strategy per layer; 'auto' profiles what is missing and searches one");
 

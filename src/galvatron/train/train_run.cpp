@@ -6,6 +6,7 @@
 
 #include "galvatron/base/error.h"
 #include "galvatron/base/progress.h"
+#include "galvatron/comm/cuda.h"
 #include "galvatron/comm/launch.h"
 #include "galvatron/comm/stop_signals.h"
 #include "galvatron/comm/torch_headers.h"
@@ -130,14 +131,27 @@ class Run {
   runtime::Engine make_engine() {
     agree();
     note(pin_rank(job_.pin, world_));
+    note(float8_note());
     const bool from_weights = begins_with_weights();
     if (from_weights) {
       note(new_head_note(prepared_.new_head, job_.init_from));
       note(left_out_note(prepared_.model, job_.init_from));
     }
     const bool random = resume_.starts_anew() && (!from_weights || !prepared_.new_head.empty());
-    return runtime::Engine(prepared_.model, prepared_.plan, world_, models::make_layer,
-                           {job_.seed, prepared_.seq_length, random, job_.label_smoothing});
+    return runtime::Engine(
+        prepared_.model, prepared_.plan, world_, models::make_layer,
+        {job_.seed, prepared_.seq_length, random, job_.label_smoothing,
+         job_.fp8 ? nn::LinearPrecision::kFloat8 : nn::LinearPrecision::kCompute});
+  }
+
+  std::string float8_note() const {
+    const c10::Device device = world_.device();
+    const int index = device.has_index() ? device.index() : 0;
+    if (!job_.fp8 || (device.is_cuda() && comm::multiplies_float8(index))) return "";
+    return fmt::format(
+        "--fp8: {} has no float8 products; numbers are rounded to float8 and "
+        "multiplied in bf16, which is slower than bf16 alone",
+        device_text(device));
   }
 
   void read_first_weights(runtime::Engine& engine) {

@@ -73,12 +73,13 @@ class CrossAttentionCall {
         key_value_weight_(ParamIndex(layer).at("cross_attention.key_value.weight")),
         output_weight_(ParamIndex(layer).at("cross_attention.output.weight")) {
     const spec::TransformerShape& shape = layer.shape;
-    options_ = {.num_heads = shape.num_heads,
-                .head_size = shape.head_size,
-                .scale = attention_scale(shape),
-                .recompute_core = placement.recompute_core,
-                .dropout = dropout_at(layer, placement, shape.attention_dropout,
-                                      "cross_attention.dropout")};
+    options_ = {
+        .num_heads = shape.num_heads,
+        .head_size = shape.head_size,
+        .scale = attention_scale(shape),
+        .recompute_core = placement.recompute_core,
+        .dropout = dropout_at(layer, placement, shape.attention_dropout, "cross_attention.dropout"),
+        .linears = placement.linears};
   }
 
   at::Tensor operator()(const at::Tensor& x_BSH, const at::Tensor& context_BCH,

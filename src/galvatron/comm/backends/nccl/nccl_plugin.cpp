@@ -34,6 +34,11 @@ class Plugin final : public CudaPlugin {
         at::cuda::getDeviceProperties(device_index(index))->totalGlobalMem)};
   }
 
+  bool multiplies_float8(int index) override {
+    const cudaDeviceProp& device = *at::cuda::getDeviceProperties(device_index(index));
+    return device.major > 8 || (device.major == 8 && device.minor >= 9);
+  }
+
   Memory memory(int index) override {
     const auto stats = allocator::getDeviceStats(device_index(index));
     return {{stats.allocated_bytes[0].current},
