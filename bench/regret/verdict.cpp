@@ -231,8 +231,8 @@ std::pair<Contenders, std::vector<Measured>> from_verdict_json(const Json& verdi
                         {one.at("peak_bytes").get<std::int64_t>()}});
   }
   for (const Json& one : verdict.at("regret")) {
-    contenders.budgets.push_back({{one.at("memory_bytes").get<std::int64_t>()},
-                                  one.at("searched").get<std::string>()});
+    contenders.budgets.push_back(
+        {{one.at("memory_bytes").get<std::int64_t>()}, one.at("searched").get<std::string>()});
   }
   return {std::move(contenders), std::move(measured)};
 }

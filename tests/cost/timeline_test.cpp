@@ -171,8 +171,8 @@ TEST(SimulateLowered, BothAreSlowerWhileBothRun) {
   for (const profiles::Overlap overlap :
        {profiles::Overlap{1, 1}, {1.5, 1.5}, {3, 3}, {1.25, 2}, {2, 1.25}}) {
     for (const double gather : {1.0, 2.0, 3.0, 7.0}) {
-      const double expected = gather + overlap.together_ms(2, gather) + 2 + gather +
-                              overlap.together_ms(4, gather) + 4;
+      const double expected =
+          gather + overlap.together_ms(2, gather) + 2 + gather + overlap.together_ms(4, gather) + 4;
       EXPECT_NEAR(total(gather, overlap), expected, 1e-12)
           << gather << " " << overlap.compute << " " << overlap.communication;
     }

@@ -64,7 +64,8 @@ class Lane {
   double wait(double now, Waits waits) {
     run_until(now);
     const auto is_waited_for = [&](const Job& job) { return waits(job.event); };
-    while (std::any_of(jobs_.begin(), jobs_.end(), is_waited_for)) advance(jobs_.front().left, jobs_.front().left);
+    while (std::any_of(jobs_.begin(), jobs_.end(), is_waited_for))
+      advance(jobs_.front().left, jobs_.front().left);
     return clock_;
   }
   double wait_for(EventKind kind, int unit, double now) {

@@ -41,9 +41,7 @@ struct UnitSpec {
 
   bool is_tied() const { return !tied_name.empty(); }
   // That applies, in a layer of `zero_stage`: of one replica nothing is to be divided.
-  int zero_stage(int of_layer) const {
-    return never_sharded || replicas.size == 1 ? 0 : of_layer;
-  }
+  int zero_stage(int of_layer) const { return never_sharded || replicas.size == 1 ? 0 : of_layer; }
   // Elements whose optimizer states a rank keeps.
   std::int64_t owned(int zero_stage_of_layer) const {
     return elements / slices(zero_stage_of_layer);

@@ -143,9 +143,9 @@ class ModelProfiler {
     }
     const double counts = 1 + std::log2(options_.ranks->size());
     const double rounds = kContentionShare * options_.seconds * 1000 / (counts * ms);
-    const auto measured = profiler::measure_contention(
-        *options_.ranks, works, options_.ranks->size(),
-        std::clamp(static_cast<int>(rounds), kFewest, kMost));
+    const auto measured =
+        profiler::measure_contention(*options_.ranks, works, options_.ranks->size(),
+                                     std::clamp(static_cast<int>(rounds), kFewest, kMost));
     for (std::size_t type = 0; type < measured.size(); ++type)
       out.types[type].contention = measured[type];
   }

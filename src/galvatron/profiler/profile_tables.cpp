@@ -71,16 +71,16 @@ std::string model_table(const profiles::ModelProfile& profile) {
     for (const profiles::LayerMeasurement& m : type.measurements) {
       table.add_row({type.type, std::to_string(m.tp_degree), fmt::format("{:g}", m.samples),
                      to_text(m.forward), to_text(m.backward), "+" + to_text(m.selective_recompute),
-                     "+" + to_text(m.ulysses_forward + m.ulysses_backward),
-                     to_text(m.activation), to_text(m.activation_selective),
-                     to_text(m.forward_workspace), to_text(m.backward_workspace)});
+                     "+" + to_text(m.ulysses_forward + m.ulysses_backward), to_text(m.activation),
+                     to_text(m.activation_selective), to_text(m.forward_workspace),
+                     to_text(m.backward_workspace)});
     }
   }
   std::string out = table.to_string();
   for (const profiles::LayerTypeProfile& type : profile.types) {
     if (type.contention.empty()) continue;
-    out += fmt::format("\n  {} with n ranks at once: {}", type.type,
-                       contention_text(type.contention));
+    out +=
+        fmt::format("\n  {} with n ranks at once: {}", type.type, contention_text(type.contention));
   }
   return out + "\n";
 }

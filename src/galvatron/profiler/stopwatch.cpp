@@ -1,8 +1,8 @@
 #include "galvatron/profiler/stopwatch.h"
 
 #include <algorithm>
-#include <numeric>
 #include <ctime>
+#include <numeric>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 

@@ -146,9 +146,9 @@ std::vector<std::string> overlap_texts(double tp_overlap, double gather_overlap)
 // JSON: {"format": "galvatron-hardware-profile", "version": 1, "provenance": {...}, "extrapolated":
 // [...], "device": ..., "world_size": ..., "ranks_per_node", "device_memory_bytes",
 // "memory_reserve_bytes", "overlap_slowdown", "overlaps": [{"operation", "links": "intra_node" or
-// "inter_node", "compute_slowdown", "communication_slowdown"}], "tp_overlap", "gather_overlap" (0 where
-// left out), "compute_contention": [{"ranks", "slowdown"}],
-// "optimizer_ns_per_element", "other_optimizers_ns_per_element": {"sgd": ...}, "links":
+// "inter_node", "compute_slowdown", "communication_slowdown"}], "tp_overlap", "gather_overlap" (0
+// where left out), "compute_contention": [{"ranks", "slowdown"}], "optimizer_ns_per_element",
+// "other_optimizers_ns_per_element": {"sgd": ...}, "links":
 // {"intra_node": {"latency_ms", "bandwidth_bytes_per_ms"}, ...}, "collectives":
 // [{"operation", "group_size", "stride", "latency_ms", "bandwidth_bytes_per_ms", "points":
 // [{"bytes", "ms"}]}]}. latency and bandwidth are for readers: fitted again from the points, used

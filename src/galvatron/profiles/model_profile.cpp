@@ -33,9 +33,17 @@ Fields to_fields(const LayerMeasurement& m) {
 }
 
 LayerMeasurement from_fields(const Fields& f, int tp_degree, double samples) {
-  return {tp_degree,         samples,           {f[0]},           {f[1]},
-          {f[2]},            {f[3]},            {f[4]},           whole_bytes(f[5]),
-          whole_bytes(f[6]), whole_bytes(f[7]), whole_bytes(f[8])};
+  return {tp_degree,
+          samples,
+          {f[0]},
+          {f[1]},
+          {f[2]},
+          {f[3]},
+          {f[4]},
+          whole_bytes(f[5]),
+          whole_bytes(f[6]),
+          whole_bytes(f[7]),
+          whole_bytes(f[8])};
 }
 
 // Carries numbers from one shape to another by what analytic shapes say of the two. Where the

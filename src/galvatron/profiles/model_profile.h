@@ -110,7 +110,8 @@ class ModelProfile {
 // [{"tp_degree", "samples", "forward_ms", "backward_ms", "selective_recompute_ms",
 // "ulysses_forward_ms", "ulysses_backward_ms",
 // "activation_bytes", "activation_selective_bytes", "forward_workspace_bytes",
-// "backward_workspace_bytes"}], "contention": [{"ranks", "slowdown"}]}]}. ConfigError names the file and the key.
+// "backward_workspace_bytes"}], "contention": [{"ranks", "slowdown"}]}]}. ConfigError names the
+// file and the key.
 ModelProfile read_model_profile(const std::filesystem::path& path);
 ModelProfile model_profile_from_json(const Json& json, const std::string& source);
 OrderedJson model_profile_to_json(const ModelProfile& profile);

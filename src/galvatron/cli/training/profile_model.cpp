@@ -127,9 +127,9 @@ OptionList options_of(ProfileModelCommand& command) {
 
 void add_profile_model_command(CommandLine& line) {
   const auto options = std::make_shared<ProfileModelCommand>();
-  CLI::App& command =
-      line.add("profile-model", kModelExamples,
-               [options, &line] { return measure_model(*options, line.arguments()); });
+  CLI::App& command = line.add("profile-model", kModelExamples, [options, &line] {
+    return measure_model(*options, line.arguments());
+  });
   add_options(command, options_of(*options));
 }
 
