@@ -146,7 +146,7 @@ TEST(PlanJson, RefusesValuesOutOfRange) {
             "[json] p.json: key 'world_size' is 0, outside 1 .. 1048576");
   EXPECT_EQ(plan_refusal("precision", "fp8"),
             "[json] p.json: key 'precision' is 'fp8', not one of fp64, fp32, bf16, fp16; fp8 is "
-            "not supported yet");
+            "not supported yet; train has --fp8, beside bf16");
   EXPECT_NE(config_error_of([] {
               parse(R"({"format": "galvatron-plan", "version": 1, "world_size": 1})");
             }).find("'global_batch' is missing"),
