@@ -61,6 +61,16 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
     assert json.loads((tmp_path / "other" / "summary.json").read_text())["step_seconds"].get("predicted") is None
 
 
+def test_profiles_are_of_the_classes_that_are_learned(galvatron, tmp_path: Path):
+    command = ["vit-tiny" if word == "gpt2-tiny" else word for word in AUTO]
+    result = galvatron(*command, "--num-classes", 7, "--memory", "1GiB")
+    assert result.returncode == 0, result.stderr
+    profile = json.loads(next((tmp_path / "cache").glob("model-vit-tiny-*")).read_text())
+    assert profile["layer_types"][-1]["shapes"]["vocab_size"] == 7
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["step_seconds"]["predicted"] > 0
+
+
 def test_refresh_measures_again(galvatron, tmp_path: Path):
     assert galvatron(*AUTO, "--memory", "1GiB").returncode == 0
     profiles = sorted((tmp_path / "cache").iterdir())
