@@ -62,8 +62,8 @@ def test_profiles_searches_and_trains(galvatron, tmp_path: Path):
 
 
 def test_profiles_are_of_the_classes_that_are_learned(galvatron, tmp_path: Path):
-    command = ["vit-tiny" if word == "gpt2-tiny" else word for word in AUTO]
-    result = galvatron(*command, "--num-classes", 7, "--memory", "1GiB")
+    swapped = {"gpt2-tiny": "vit-tiny", "--seq-length": "--num-classes", 32: 7}
+    result = galvatron(*(swapped.get(word, word) for word in AUTO), "--memory", "1GiB")
     assert result.returncode == 0, result.stderr
     profile = json.loads(next((tmp_path / "cache").glob("model-vit-tiny-*")).read_text())
     assert profile["layer_types"][-1]["shapes"]["vocab_size"] == 7
