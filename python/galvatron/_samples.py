@@ -7,18 +7,15 @@ consumed is dropped.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
 import pickle
-import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -33,6 +30,7 @@ from galvatron._inputs import (
     documents_of,
     named_batch,
 )
+from galvatron._randomness import Randomness
 from galvatron.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -216,46 +214,6 @@ class _StreamPlace:
     epoch: int
     state: str  # of the stream, as JSON; of a loader with that of Randomness, _packed()
     next_sample: str  # digest of the sample behind it
-
-
-class Randomness:
-    """Random state of its own for the code inside: the same on every rank, and nothing of the caller's is used up."""
-
-    def __init__(self, seed: int) -> None:
-        with contextlib.ExitStack() as stack:
-            stack.callback(_set_random_state, _random_state())
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)
-            self._inside = self._first = _random_state()
-
-    def is_untouched(self) -> bool:
-        """Has nothing been drawn?"""
-        first, inside = self._first, self._inside
-        return (
-            torch.equal(first[0], inside[0])
-            and first[1] == inside[1]
-            and all(np.array_equal(a, b) for a, b in zip(first[2], inside[2], strict=True))
-        )
-
-    @property
-    def state(self) -> tuple[Any, ...]:
-        """In plain types."""
-        ours, pythons, numpys = self._inside
-        return ours, pythons, (numpys[0], numpys[1].tolist(), *numpys[2:])
-
-    @state.setter
-    def state(self, state: tuple[Any, ...]) -> None:
-        ours, pythons, numpys = state
-        self._inside = ours, pythons, (numpys[0], np.array(numpys[1], dtype=np.uint32), *numpys[2:])
-
-    def __enter__(self) -> None:
-        self._outside = _random_state()
-        _set_random_state(self._inside)
-
-    def __exit__(self, *_: object) -> None:
-        self._inside = _random_state()
-        _set_random_state(self._outside)
 
 
 class Samples:
@@ -493,13 +451,3 @@ def _padded(values: Tensor, length: int, filling: int, number: int) -> Tensor:
     if len(values) > length:
         raise ConfigError(f"[data] sample {number} has {len(values)} labels, more than the {length} of its seq_length")
     return torch.nn.functional.pad(values, (0, length - len(values)), value=filling)
-
-
-def _random_state() -> tuple[Any, ...]:
-    return torch.get_rng_state(), random.getstate(), np.random.get_state()
-
-
-def _set_random_state(state: tuple[Any, ...]) -> None:
-    torch.set_rng_state(state[0])
-    random.setstate(state[1])
-    np.random.set_state(state[2])

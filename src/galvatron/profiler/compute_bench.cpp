@@ -5,11 +5,14 @@
 
 #include "galvatron/comm/torch_headers.h"
 #include "galvatron/profiler/agreement.h"
+#include "galvatron/profiler/collective_bench.h"
 #include "galvatron/profiler/stopwatch.h"
 #include "galvatron/train/optimizers/optimizer.h"
 
 namespace galvatron::profiler {
 namespace {
+
+using profiles::Collective;
 
 // One rank alone computes this long.
 constexpr double kContentionMs = 10;
@@ -39,6 +42,89 @@ double median_of_rounds(int rounds, const std::function<double()>& measure) {
   for (int i = 0; i < rounds; ++i) values.push_back(measure());
   return median(std::move(values));
 }
+
+// Starts one over the group, of `count` fp32 elements in all.
+comm::Pending start(Collective collective, const comm::Group& group, const at::Tensor& whole,
+                    const at::Tensor& part) {
+  if (collective == Collective::kAllReduce) return group.all_reduce_async(whole);
+  if (collective == Collective::kAllGather) return group.all_gather_async(whole, part);
+  return group.reduce_scatter_async(part, whole);
+}
+
+// Of one collective beside the load; all ranks agree on it.
+class OverlapBench {
+ public:
+  OverlapBench(const comm::World& world, const comm::Group& group, const ComputeLoad& load,
+               Collective collective)
+      : world_(world), group_(group), load_(load), collective_(collective), agreement_(world) {}
+
+  profiles::Overlap measure(double rounds) {
+    choose_sizes();
+    std::vector<double> compute, communication;
+    for (int i = 0; i < some(kOverlapRounds, rounds); ++i) {
+      const profiles::Overlap one = measure_once();
+      compute.push_back(one.compute);
+      communication.push_back(one.communication);
+    }
+    return {median(std::move(compute)), median(std::move(communication))};
+  }
+
+ private:
+  static constexpr double kMostSlower = 8;
+
+  double time_once(const std::function<void()>& work) const {
+    world_.all().barrier();
+    return agreement_.mean(time_of(work, world_.device()).value);
+  }
+  double communicate() const {
+    return time_once([this] { start(collective_, group_, whole_, part_).wait(); });
+  }
+
+  // A message that takes about kOverlapMs, and half as long a load.
+  void choose_sizes() {
+    constexpr std::int64_t kProbe = 1 << 18, kMostElements = 1 << 24;
+    make_message(kProbe);
+    communicate();
+    const double once = communicate();
+    make_message(std::clamp(static_cast<std::int64_t>(kProbe * kOverlapMs / std::max(once, 1e-3)),
+                            kProbe / 16, kMostElements));
+    communicate();
+    const double one = median_of_rounds(3, [&] { return time_once([&] { load_.run(1); }); });
+    times_ = std::max(1, static_cast<int>(std::lround(communicate() / 2 / one)));
+  }
+
+  void make_message(std::int64_t elements) {
+    const std::int64_t count = std::max<std::int64_t>(1, elements / group_.size());
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(world_.device());
+    whole_ = at::zeros({count * group_.size()}, options);
+    part_ = at::zeros({count}, options);
+  }
+
+  // The collective is the longer one: beside it the load takes `beside`, and what is left of it
+  // afterwards runs alone.
+  profiles::Overlap measure_once() const {
+    const double communication = communicate();
+    const double compute = time_once([this] { load_.run(times_); });
+    double beside = 0;
+    const double both = time_once([&] {
+      comm::Pending pending = start(collective_, group_, whole_, part_);
+      beside = time_of([this] { load_.run(times_); }, world_.device()).value;
+      pending.wait();
+    });
+    beside = agreement_.mean(beside);
+    const double progress = std::max(communication - (both - beside), beside / kMostSlower);
+    return {std::clamp(beside / compute, 1.0, kMostSlower),
+            std::clamp(beside / progress, 1.0, kMostSlower)};
+  }
+
+  const comm::World& world_;
+  const comm::Group& group_;
+  const ComputeLoad& load_;
+  Collective collective_;
+  Agreement agreement_;
+  at::Tensor whole_, part_;
+  int times_ = 1;
+};
 
 }  // namespace
 
@@ -108,101 +194,10 @@ profiles::Contention measure_contention(const comm::World& world, const ComputeL
   return measure_contention(world, {work}, local_ranks, some(kContentionRounds, rounds)).front();
 }
 
-namespace {
-
-using profiles::Collective;
-
-// Starts one over the group, of `count` fp32 elements in all.
-comm::Pending start(Collective collective, const comm::Group& group, const at::Tensor& whole,
-                    const at::Tensor& part) {
-  if (collective == Collective::kAllReduce) return group.all_reduce_async(whole);
-  if (collective == Collective::kAllGather) return group.all_gather_async(whole, part);
-  return group.reduce_scatter_async(part, whole);
-}
-
-// Of one collective beside the load; all ranks agree on it.
-class OverlapBench {
- public:
-  OverlapBench(const comm::World& world, const comm::Group& group, const ComputeLoad& load,
-               Collective collective)
-      : world_(world), group_(group), load_(load), collective_(collective), agreement_(world) {}
-
-  profiles::Overlap measure(double rounds) {
-    choose_sizes();
-    std::vector<double> compute, communication;
-    for (int i = 0; i < some(kOverlapRounds, rounds); ++i) {
-      const profiles::Overlap one = measure_once();
-      compute.push_back(one.compute);
-      communication.push_back(one.communication);
-    }
-    return {median(std::move(compute)), median(std::move(communication))};
-  }
-
- private:
-  // How many times longer at most.
-  static constexpr double kMost = 8;
-
-  double time_once(const std::function<void()>& work) const {
-    world_.all().barrier();
-    return agreement_.mean(time_of(work, world_.device()).value);
-  }
-  double communicate() const {
-    return time_once([this] { start(collective_, group_, whole_, part_).wait(); });
-  }
-
-  // A message that takes about kOverlapMs, and half as long a load.
-  void choose_sizes() {
-    constexpr std::int64_t kProbe = 1 << 18, kMost = 1 << 24;
-    make_message(kProbe);
-    communicate();
-    const double once = communicate();
-    make_message(std::clamp(static_cast<std::int64_t>(kProbe * kOverlapMs / std::max(once, 1e-3)),
-                            kProbe / 16, kMost));
-    communicate();
-    const double one = median_of_rounds(3, [&] { return time_once([&] { load_.run(1); }); });
-    times_ = std::max(1, static_cast<int>(std::lround(communicate() / 2 / one)));
-  }
-
-  void make_message(std::int64_t elements) {
-    const std::int64_t count = std::max<std::int64_t>(1, elements / group_.size());
-    const auto options = at::TensorOptions().dtype(at::kFloat).device(world_.device());
-    whole_ = at::zeros({count * group_.size()}, options);
-    part_ = at::zeros({count}, options);
-  }
-
-  // The collective is the longer one: beside it the load takes `beside`, and what is left of it
-  // afterwards runs alone.
-  profiles::Overlap measure_once() const {
-    const double communication = communicate();
-    const double compute = time_once([this] { load_.run(times_); });
-    double beside = 0;
-    const double both = time_once([&] {
-      comm::Pending pending = start(collective_, group_, whole_, part_);
-      beside = time_of([this] { load_.run(times_); }, world_.device()).value;
-      pending.wait();
-    });
-    beside = agreement_.mean(beside);
-    const double progress = std::max(communication - (both - beside), beside / kMost);
-    return {std::clamp(beside / compute, 1.0, kMost), std::clamp(beside / progress, 1.0, kMost)};
-  }
-
-  const comm::World& world_;
-  const comm::Group& group_;
-  const ComputeLoad& load_;
-  Collective collective_;
-  Agreement agreement_;
-  at::Tensor whole_, part_;
-  int times_ = 1;
-};
-
-}  // namespace
-
 std::vector<profiles::MeasuredOverlap> measure_overlaps(comm::World& world, const ComputeLoad& load,
                                                         int local_ranks, double rounds) {
   std::vector<profiles::MeasuredOverlap> out;
   if (world.size() == 1) return out;
-  const int nodes = world.size() / local_ranks;
-  std::vector<comm::Group> groups;
   const auto add = [&](const comm::Group& group, bool crosses_nodes) {
     for (const Collective collective :
          {Collective::kAllReduce, Collective::kAllGather, Collective::kReduceScatter}) {
@@ -210,13 +205,8 @@ std::vector<profiles::MeasuredOverlap> measure_overlaps(comm::World& world, cons
                      OverlapBench(world, group, load, collective).measure(rounds)});
     }
   };
-  if (local_ranks > 1) {
-    std::vector<int> ranks;
-    const int first = world.rank() / local_ranks * local_ranks;
-    for (int i = 0; i < local_ranks; ++i) ranks.push_back(first + i);
-    add(world.group(ranks), false);
-  }
-  if (nodes > 1) add(world.all(), true);
+  if (local_ranks > 1) add(world.group(group_ranks({local_ranks, 1}, world.rank())), false);
+  if (world.size() / local_ranks > 1) add(world.all(), true);
   return out;
 }
 
